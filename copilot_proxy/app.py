@@ -20,14 +20,30 @@ from copilot_proxy.routes.health import client_telemetry, health, hello, root
 from copilot_proxy.routes.messages import count_tokens, messages
 from copilot_proxy.routes.models import get_model, list_models
 from copilot_proxy.routes.openapi import openapi_config
-from copilot_proxy.routes.responses import refuse_web_socket, responses, stored_responses
+from copilot_proxy.routes.responses import (
+    compact_response,
+    count_input_tokens,
+    refuse_web_socket,
+    responses,
+)
 from copilot_proxy.routes.services import LitestarRequest, Services
+from copilot_proxy.routes.stored_responses import (
+    cancel_response,
+    delete_response,
+    get_response,
+    list_input_items,
+)
 
 _ROUTES: Final = (
     chat_completions,
     responses,
-    stored_responses,
+    count_input_tokens,
+    compact_response,
     refuse_web_socket,
+    get_response,
+    delete_response,
+    list_input_items,
+    cancel_response,
     messages,
     count_tokens,
     embeddings,

@@ -1,11 +1,12 @@
 """The composition root: creates the objects that the commands need to talk to Copilot."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from copilot_proxy.errors import hints_for_simulator
+from copilot_proxy.errors import UsageError, hints_for_simulator
 from copilot_proxy.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -14,13 +15,17 @@ if TYPE_CHECKING:
     from copilot_proxy.auth.copilot_auth import Clock, CopilotAuth
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.auth.github import GitHub
+    from copilot_proxy.budget.budget import Budget
     from copilot_proxy.dumps import Dumps
+    from copilot_proxy.ledger.recorder import Ledger
     from copilot_proxy.relay.records import RequestRecord
     from copilot_proxy.relay.relay import Relay
     from copilot_proxy.routes.services import Services
     from copilot_proxy.server.uvicorn_server import Server
     from copilot_proxy.simulator import Simulator
     from copilot_proxy.upstreams.base import Upstream
+
+    Report = Callable[[RequestRecord], None]
 
 
 @contextmanager
@@ -45,7 +50,8 @@ def settings_for(
             "github_url": simulator.url,
             "github_api_url": simulator.url,
         }
-        yield replace(load_settings({**flags, **simulated}), copilot_api_url=None), simulator
+        settings = load_settings({**flags, **simulated})
+        yield replace(settings, copilot_api_url=None, simulated=True), simulator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +63,14 @@ class Backend:
     upstream: "Upstream"
     relay: "Relay"
     dumps: "Dumps | None" = None
+    ledger: "Ledger | None" = None
+    budget: "Budget | None" = None
 
     async def aclose(self) -> None:
-        """Close all connections; it is safe to call this twice."""
+        """Close all connections and the ledger; it is safe to call this twice."""
+        for one in (self.ledger, self.budget):
+            if one is not None:
+                await asyncio.to_thread(one.close)
         await self.auth.close()
         await self.upstream.aclose()
         await self.github.aclose()
@@ -84,9 +95,9 @@ def make_backend(
 ) -> Backend:
     """Create the backend; requires a running event loop.
 
-    `report` is called after each request. `load` replaces the credential stores of the settings,
-    and `clock` the system's clock. `dumps` records the traffic. Set `serving` for many concurrent
-    requests; the HTTP client for it takes longer to import.
+    `report` is called after each request, which is then recorded in the ledger. `load` replaces the
+    credential stores of the settings, and `clock` the system's clock. `dumps` records the traffic.
+    Set `serving` for many concurrent requests; the HTTP client for it takes longer to import.
     """
     from copilot_proxy.auth import http_clients
     from copilot_proxy.auth.copilot_auth import CopilotAuth
@@ -116,6 +127,8 @@ def make_backend(
 
         sidecar = Sidecar("pi-ai", lambda: command_for(settings))
         upstream = PiAiUpstream(native, auth, settings.identity, sidecar)
+    ledger, budget = _accounts(settings)
+    reports = [one for one in (report, ledger, budget) if one is not None]
     return Backend(
         github=github,
         auth=auth,
@@ -124,10 +137,44 @@ def make_backend(
             upstream,
             default_model=settings.default_model,
             aliases=settings.aliases,
-            report=report,
+            report=_in_turn(reports),
+            admission=budget,
         ),
         dumps=dumps,
+        ledger=ledger,
+        budget=budget,
     )
+
+
+def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
+    """Return the ledger and the budget, which needs the ledger; raises `UsageError`."""
+    if not settings.ledger:
+        if settings.budget:
+            raise UsageError(
+                "A budget needs the ledger, which is off.",
+                hint=f"Remove the setting `ledger` from {settings.sources['ledger']}.",
+            )
+        return None, None
+    from copilot_proxy.budget.budget import Budget
+    from copilot_proxy.ledger.recorder import Ledger
+
+    return Ledger(settings.ledger_file), Budget(settings.ledger_file, settings.budget)
+
+
+def _in_turn(reports: "Sequence[Report]") -> "Report":
+    """Return a function that calls all of `reports`; an error of one does not stop the others."""
+    first, *others = reports
+    if not others:
+        return first
+    rest = _in_turn(others)
+
+    def report(record: "RequestRecord") -> None:
+        try:
+            first(record)
+        finally:
+            rest(record)
+
+    return report
 
 
 def make_services(
@@ -140,7 +187,9 @@ def make_services(
     """Create the services of the server's routes, on `backend` or a new backend."""
     from copilot_proxy.auth.caller_tokens import CallerTokens
     from copilot_proxy.dumps import dumps_for
+    from copilot_proxy.formats.responses.memory import ResponseStore
     from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
+    from copilot_proxy.relay.response_memory import ResponseMemory
     from copilot_proxy.routes.services import Services
     from copilot_proxy.upstreams.image_fetcher import ImageFetcher
 
@@ -151,6 +200,11 @@ def make_services(
         settings=settings,
         upstream=backend.upstream,
         relay=backend.relay,
+        responses=ResponseMemory(
+            ResponseStore() if settings.responses_memory else None,
+            limit=settings.max_body_bytes,
+            workers=settings.workers,
+        ),
         aclose=backend.aclose,
         callers=CallerTokens(backend.github, settings, backend.auth.host),
         limiter=ConcurrencyLimiter(

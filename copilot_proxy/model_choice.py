@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from copilot_proxy.catalogue import Catalogue, Model
+from copilot_proxy.model_ids import ModelName
 from copilot_proxy.model_prices import PriceClass
 
 
@@ -70,6 +71,39 @@ def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
         if model := newest(catalogue, [m for m in found if size_of(m) < Size.DEAREST]):
             return model
     return None
+
+
+def successor_of(catalogue: Catalogue, parts: ModelName, kind: Kind) -> Model | None:
+    """Return the newest model that can take the place of the one with the name `parts`, or None.
+
+    It is newer, and of the same family, else of `kind`'s brand and size. Without one of the size,
+    it is of the nearest size, rather a larger than a smaller one.
+    """
+    newer = [m for m in _usable(catalogue, kind.brand) if _is_newer(m.parts, parts)]
+    if family := family_of(newer, parts) or family_of(newer, parts.plain):
+        return newest(catalogue, family)
+    plain = [model for model in newer if model.parts == model.parts.plain]
+    most = max(kind.size, Size.LARGE)
+    for size in sorted(Size, key=lambda size: (abs(size - kind.size), -size)):
+        # A model without a word in its name is what its brand is for; see `of_brand`.
+        is_middle = size is Size.MIDDLE
+        found = [m for m in plain if size_of(m) is size or (is_middle and not m.parts.words)]
+        if model := newest(catalogue, [m for m in found if size_of(m) <= most]):
+            return model
+    return None
+
+
+def _is_newer(one: ModelName, other: ModelName) -> bool:
+    if one.brand != other.brand:
+        return True  # ``gpt`` follows ``o``, whose versions mean something else
+    if one == other.plain != other:
+        return True  # the plain model follows its own long-context edition
+    return one.version > other.version
+
+
+def family_of(models: Iterable[Model], parts: ModelName) -> list[Model]:
+    """Return those of `models` that have the family of the name `parts`."""
+    return [model for model in models if model.parts.family == parts.family]
 
 
 def of_size(catalogue: Catalogue, kind: Kind) -> Model | None:

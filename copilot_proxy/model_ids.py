@@ -35,6 +35,12 @@ class ModelName(NamedTuple):
         """The name without its version: ``claude-opus``, ``gpt-codex-mini``."""
         return "-".join((self.brand, *self.words))
 
+    @property
+    def plain(self) -> "ModelName":
+        """The name of the model itself if this is its long-context edition, else the same."""
+        words = tuple(word for word in self.words if word != LONG_CONTEXT_SUFFIX[1:])
+        return self._replace(words=words)
+
 
 def parse_name(name: str) -> ModelName:
     """Return the parts of a model name; a vendor prefix, dates and ``preview`` are left out."""

@@ -3,7 +3,8 @@
 Pure. No id of a model is written here, since Copilot's models replace each other every few weeks.
 A name means, in this order:
 
-1. the model with that id, or with another spelling of it (`spellings`);
+1. the model with that id, or with another spelling of it (`spellings`); ``default``, and ``auto``
+   if there is no such id, mean the default model;
 2. for the name of a family (``sonnet``, ``gpt-mini``): its newest model;
 3. for a name that clients have built in as their default (``gpt-4o-mini``): a model of the same
    size, which the answer's notes then say. These are the models of 2025 and before;
@@ -16,11 +17,24 @@ from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 from copilot_proxy.catalogue import MAX_NAME_LENGTH, Catalogue, Model
-from copilot_proxy.model_choice import Kind, Size, is_ready, newest, of_brand, of_size, size_of
+from copilot_proxy.model_choice import (
+    Kind,
+    Size,
+    family_of,
+    is_ready,
+    newest,
+    of_brand,
+    of_size,
+    size_of,
+    successor_of,
+)
 from copilot_proxy.model_ids import ModelName, parse_name, spellings
 
 DEFAULT_FAMILY: Final = "sonnet"
 """The default of the setting `default_model`."""
+AUTO: Final = "auto"
+"""What clients call a model that is chosen for each prompt; Copilot does that only for clients that
+ask it first."""
 _TYPO_CUTOFF: Final = 0.85
 """How similar, from 0 to 1, a name is to the one that it was meant to be."""
 
@@ -80,6 +94,9 @@ def resolve(catalogue: Catalogue, name: str, default_model: str) -> Meaning | No
     if name == "default":
         model = default(catalogue, default_model)
         return Meaning(model) if model is not None else None
+    if name == AUTO and catalogue.get(name) is None:
+        model = default(catalogue, default_model)
+        return Meaning(model, is_substitute=True) if model is not None else None
     for spelling in spellings(name):
         if (model := catalogue.get(spelling)) is not None:
             return Meaning(model)
@@ -97,12 +114,19 @@ def default(catalogue: Catalogue, wanted: str) -> Model | None:
     Otherwise the successor of the configured model, Copilot's own default, or a middle model; never
     the dearest, unless the setting names it.
     """
-    is_own = wanted not in ("", "default", DEFAULT_FAMILY)
-    if wanted not in ("", "default") and (meaning := resolve(catalogue, wanted, wanted)):
+    if wanted in ("default", AUTO):
+        wanted = ""
+    is_own = wanted not in ("", DEFAULT_FAMILY)
+    if wanted and (meaning := resolve(catalogue, wanted, wanted)):
         is_dear = size_of(meaning.model) is Size.DEAREST
         if is_ready(meaning.model) and (is_own or not (meaning.is_substitute or is_dear)):
             return meaning.model
-    candidates = [successor(catalogue, wanted)] if is_own else []
+    candidates: list[Model | None] = []
+    if is_own:
+        candidates = [
+            successor(catalogue, wanted),
+            newest(catalogue, family_of(catalogue.chat, parse_name(wanted[:MAX_NAME_LENGTH]))),
+        ]
     for key in ("is_chat_default", "is_chat_fallback"):
         candidates += [model for model in catalogue.chat if model.raw.get(key) is True]
     for model in candidates:
@@ -111,13 +135,19 @@ def default(catalogue: Catalogue, wanted: str) -> Model | None:
     return of_size(catalogue, Kind("", Size.MIDDLE)) or next(iter(catalogue.chat), None)
 
 
-def successor(catalogue: Catalogue, name: str) -> Model | None:
-    """Return the newest model of the family of `name`, else one of its brand and size, or None."""
+def successor(catalogue: Catalogue, name: str, size: Size | None = None) -> Model | None:
+    """Return the model that takes the place of `name`, or None.
+
+    It is a newer model of the same family, else of the same brand and size. `size` is the model's
+    own, if it is known; a word in its name, such as ``mini``, takes precedence.
+    """
     parts = parse_name(name[:MAX_NAME_LENGTH])
     if not parts.version:
         return None
-    family = [m for m in catalogue.chat if m.parts.family == parts.family]
-    return newest(catalogue, family) or of_brand(catalogue, _kind(parts))
+    model = catalogue.get(name)
+    brand, named_size = _kind(parts)
+    size = named_size or size or (size_of(model) if model else Size.MIDDLE)
+    return successor_of(catalogue, parts, Kind(brand, size))
 
 
 def needs_catalogue(name: str) -> bool:
@@ -128,7 +158,8 @@ def needs_catalogue(name: str) -> bool:
 def suggestion(catalogue: Catalogue, name: str) -> str:
     """Return a sentence that says what to use instead of `name`; empty if nothing is like it."""
     near, parts = similar_ids(catalogue, name), parse_name(name[:MAX_NAME_LENGTH])
-    heir = successor(catalogue, name)
+    newer = successor(catalogue, name)
+    heir = newer or newest(catalogue, family_of(catalogue.chat, parts))
     is_same = len(near) == 1 and near[0].lower() in (name.lower(), name.lower().rpartition("/")[2])
     if heir is None or is_same:
         return f"Did you mean {', '.join(near)}?" if near else ""
@@ -138,7 +169,7 @@ def suggestion(catalogue: Catalogue, name: str) -> str:
         name.lower(), near, cutoff=_TYPO_CUTOFF
     ):
         return f"Did you mean {', '.join(near)}? Otherwise use {heir.id}."
-    if heir.parts.family == parts.family and heir.parts.version < parts.version:
+    if newer is None:
         return f"The newest model of its family is {heir.id}."
     return f"Use its successor {heir.id}."
 
@@ -167,7 +198,7 @@ def _by_family(catalogue: Catalogue, parts: ModelName) -> Meaning | None:
         model = of_brand(catalogue, FAMILY_NAMES[parts.brand]) if _is_brand(parts) else None
         if model is not None:
             return Meaning(model)
-    family = [m for m in catalogue.chat if m.parts.family == parts.family]
+    family = family_of(catalogue.chat, parts)
     # ``sonnet`` is short for ``claude-sonnet``, if no other brand has a family of that name.
     short = [m for m in catalogue.chat if m.parts.words == (parts.brand, *parts.words)]
     if len({m.parts.brand for m in short}) > 1:
@@ -185,10 +216,11 @@ def _built_in(catalogue: Catalogue, name: str) -> Meaning | None:
     parts = parse_name(name)
     kind = FAMILY_NAMES.get(parts.family) if not parts.version else None
     if kind is None and _is_old(parts):
-        family = [m for m in catalogue.chat if m.parts.family == parts.family]
+        family = family_of(catalogue.chat, parts)
         if parts.brand == "claude" and (model := newest(catalogue, family)):
             return Meaning(model, is_substitute=True)
-        kind = _kind(parts)
+        brand, size = _kind(parts)
+        kind = Kind(brand, size or Size.MIDDLE)
     model = of_size(catalogue, kind) if kind is not None else None
     return Meaning(model, is_substitute=True) if model is not None else None
 
@@ -199,11 +231,11 @@ def _is_old(parts: ModelName) -> bool:
     return is_name and _OLD_WORDS.issuperset(parts.words)
 
 
-def _kind(parts: ModelName) -> Kind:
-    """Return the brand and the size that a name suggests."""
+def _kind(parts: ModelName) -> tuple[str, Size | None]:
+    """Return the brand and the size that a name suggests; None if it suggests no size."""
     brand = "gpt" if parts.brand in ("o", "chatgpt", "codex") else parts.brand
     words = {*parts.words}
     if words & _SMALL_WORDS or (brand == "gpt" and parts.version[:2] == (3, 5)):
-        return Kind(brand, Size.SMALL)
+        return brand, Size.SMALL
     is_large = bool(words & _LARGE_WORDS) or parts.brand == "o"
-    return Kind(brand, Size.LARGE if is_large else Size.MIDDLE)
+    return brand, Size.LARGE if is_large else None

@@ -17,6 +17,7 @@ import platformdirs
 from copilot_proxy import setting_values as parse
 from copilot_proxy.catalogue import Alias
 from copilot_proxy.config_file import read_config
+from copilot_proxy.cost.limits import Limit, parse_limits
 from copilot_proxy.errors import UsageError, join_sentences
 from copilot_proxy.headers import Identity
 from copilot_proxy.host_names import is_loopback
@@ -111,6 +112,10 @@ class Settings:
         10 * 1024 * 1024, parse.positive, "Size in bytes at which the log file is rotated."
     )
     log_file_count: int = _setting(5, parse.positive, "Number of old log files to keep.")
+    ledger: bool = _setting(True, parse.boolean, "Record what each request costs, for `usage`.")
+    budget: tuple[Limit, ...] = _setting(
+        (), parse_limits, "What requests may cost in AI Credits, such as 500/day."
+    )
     dump_dir: Path | None = _setting(
         None, parse.path, "A folder to write every conversation to, for debugging."
     )
@@ -141,6 +146,11 @@ class Settings:
         parse.seconds,
         "Seconds for a request's headers to arrive, and again for its body; a large body gets one "
         "more second per 64 KiB.",
+    )
+    responses_memory: bool = _setting(
+        True,
+        parse.boolean,
+        "Remember responses of the Responses API in memory, for `previous_response_id`.",
     )
     max_concurrency: int = _setting(
         1000, parse.positive, "Maximum number of concurrent requests; more wait in a queue."
@@ -173,6 +183,7 @@ class Settings:
     api_version: str = _setting(
         Identity.api_version, parse.header_text, "X-GitHub-Api-Version sent to the Copilot API."
     )
+    simulated: bool = False  # whether the addresses are those of a simulator
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     @property
@@ -210,6 +221,11 @@ class Settings:
     def state_dir(self) -> Path:
         """The folder of what the program remembers, such as the models last seen."""
         return self.home_dir or Path(platformdirs.user_state_dir(_APP, appauthor=False))
+
+    @property
+    def ledger_file(self) -> Path:
+        """The ledger; the simulator has one of its own, since what it charges is no money."""
+        return self.state_dir / f"ledger{'-simulated' if self.simulated else ''}.sqlite3"
 
 
 def config_dir(home_dir: Path | None) -> Path:

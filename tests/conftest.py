@@ -138,9 +138,10 @@ def simulator() -> Iterator[Simulator]:
 
 
 def settings_at(simulator: Simulator, **flags: object) -> Settings:
-    """Return settings that are signed in to the simulator."""
+    """Return settings that are signed in to the simulator; without a ledger, unless asked for."""
     return load_settings(
         {
+            "ledger": False,
             "github_url": simulator.url,
             "github_api_url": simulator.url,
             "github_token": SIMULATED_TOKEN,

@@ -122,6 +122,7 @@ SAMPLES: Final[dict[str, Json]] = {
 
 QUIET: Final = {
     ("chat_completions", "stream_options"): "the server itself adds the token counts",
+    ("responses", "store"): "the server itself remembers responses",
     ("messages", "cache_control"): "other models cache prompts by themselves",
 }
 """Fields that may be left out without a note, and why."""

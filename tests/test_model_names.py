@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.catalogue import Catalogue, parse_models
+from copilot_proxy.model_choice import Size
 from copilot_proxy.model_ids import parse_name
 from copilot_proxy.model_names import (
     DEFAULT_FAMILY,
@@ -237,10 +238,19 @@ RETIRING = {"info_messages": RETIRES}
         ([{"id": "live", "supported_endpoints": ["/v9/live"]}, "a"], "", "a"),
     ],
 )
-def test_what_default_means(entries: list[Any], wanted: str, expected: str | None) -> None:
+def test_what_default_and_auto_mean(entries: list[Any], wanted: str, expected: str | None) -> None:
     """The default is the configured model or its successor, else Copilot's choice, else any chat
     model; never the dearest, and never one that retires, unless there is no other."""
-    assert expected == found(catalogue_of(*entries), "default", wanted)
+    catalogue = catalogue_of(*entries)
+    assert expected == found(catalogue, "default", wanted)
+    # A note says which model answers for ``auto``.
+    assert (expected and f"{expected}*") == found(catalogue, "auto", wanted)
+    assert expected in (None, found(catalogue, "default", "auto" if wanted == "" else wanted))
+
+
+def test_a_model_that_is_called_auto() -> None:
+    """No live model is hidden."""
+    assert "auto" == found(catalogue_of("auto", "a"), "auto", "a")
 
 
 @pytest.mark.parametrize(
@@ -267,6 +277,40 @@ def test_successors(name: str, expected: str | None) -> None:
     assert expected == (model.id if model else None)
     if expected is not None:
         assert f"Use its successor {expected}." == suggestion(NOVEMBER, name)
+
+
+OPUSES: list[Any] = ["claude-opus-5", "claude-opus-6-1m", "claude-sonnet-7"]
+LUNA = {"id": "gpt-7-luna", "model_picker_category": "lightweight"}
+SOL = {"id": "gpt-7-sol", "model_picker_category": "powerful"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "name", "size", "expected"),
+    [
+        # A long-context edition is followed by another, or by the model itself.
+        (OPUSES, "claude-opus-5-1m", None, "claude-opus-6-1m"),
+        (["claude-opus-5", "claude-sonnet-7"], "claude-opus-5-1m", None, "claude-opus-5"),
+        (["claude-opus-6", "claude-sonnet-7"], "claude-opus-5-1m", None, "claude-opus-6"),
+        (OPUSES, "claude-opus-5-fast", None, "claude-sonnet-7"),
+        # Never an older model, and never one that cannot be used.
+        (["gpt-5", SOL], "gpt-6", None, "gpt-7-sol"),
+        (["gpt-5"], "gpt-6", None, None),
+        ([{**DISABLED, "id": "gpt-7"}, "gpt-6.5-sol"], "gpt-6", None, "gpt-6.5-sol"),
+        # A model of the same size, or rather a larger than a smaller one.
+        ([LUNA, SOL], "gpt-6", None, "gpt-7-sol"),
+        ([{**SOL, "id": "gpt-7-luna"}, "gpt-7-sol"], "gpt-6", Size.LARGE, "gpt-7-luna"),
+        ([LUNA, "gpt-7-sol"], "gpt-6-mini", Size.LARGE, "gpt-7-luna"),
+        ([{"id": "gpt-7-astra", **DEAREST}, "gpt-7-sol"], "gpt-6", Size.LARGE, "gpt-7-sol"),
+        ([{"id": "gpt-7-astra", **DEAREST}, "gpt-7-sol"], "gpt-6-x", Size.DEAREST, "gpt-7-astra"),
+    ],
+)  # fmt: skip
+def test_what_a_successor_is(
+    entries: list[Any], name: str, size: Size | None, expected: str | None
+) -> None:
+    """It is newer and can be used, of the same family, or of the same brand and size."""
+    model = successor(catalogue_of(*entries), name, size)
+
+    assert expected == (model.id if model else None)
 
 
 def test_a_model_that_the_account_does_not_have_yet() -> None:

@@ -72,7 +72,7 @@ class CallerTokens:
             make = self._for_copilot_token
         else:
             return None
-        digest = hashlib.sha256(token.reveal().encode()).digest()
+        digest = _digest(token)
         if digest not in self._sources:
             source = make(token)
             if len(self._sources) >= self._limit:
@@ -159,6 +159,15 @@ class CallerCopilotToken:
     def state(self) -> AuthState:
         """Return the unknown state."""
         return AuthState("unknown", None, None)
+
+
+def token_digest(value: str) -> bytes:
+    """Return a digest of the token in an Authorization header, or of a bare token."""
+    return _digest(_without_scheme(value))
+
+
+def _digest(token: Secret) -> bytes:
+    return hashlib.sha256(token.reveal().encode()).digest()
 
 
 def _refused(message: str) -> RequestError:

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from copilot_proxy import __version__
 from copilot_proxy.cli.console import print_message
 from copilot_proxy.cli.prices import credits_text
 from copilot_proxy.formats.copilot_usage import credits_of
 from copilot_proxy.terminal import can_draw, escape_controls
+from copilot_proxy.who import Who
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,11 +63,12 @@ class ChatAnswer:
     finish: str | None = None
 
 
-def new_answer() -> ChatAnswer:
-    """Return an empty answer for a new request."""
+def new_answer(session: str | None = None) -> ChatAnswer:
+    """Return an empty answer for a new request, of the conversation `session` if there is one."""
     from copilot_proxy.relay.records import RequestRecord, new_request_id
 
-    return ChatAnswer(RequestRecord(new_request_id(), "chat_completions"))
+    who = Who("copilot-proxy chat", __version__, session=session)
+    return ChatAnswer(RequestRecord(new_request_id(), "chat_completions", who=who))
 
 
 async def ask(relay: "Relay", request: dict[str, Any], answer: ChatAnswer) -> None:

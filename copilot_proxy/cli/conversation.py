@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from copilot_proxy.catalogue import ENABLE_URL
@@ -44,6 +45,7 @@ class Conversation:
         self._system = options.system
         self._images = list(options.images)
         self._history: list[dict[str, Any]] = []
+        self._session = str(uuid.uuid4())
 
     def run(self) -> None:
         """Run until the user exits. Raises `CopilotProxyError` if the model cannot be used."""
@@ -100,7 +102,7 @@ class Conversation:
             "messages": [*self._messages(), question],
             "stream": self._options.stream,
         }
-        answer = new_answer()
+        answer = new_answer(self._session)
         try:
             self._runner.run(ask(self._relay, request, answer))
         except KeyboardInterrupt:

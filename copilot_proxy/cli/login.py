@@ -221,7 +221,8 @@ async def _with_name(error: SignInError, github: "GitHub", credential: "Credenti
 
 
 def _report_success(verification: "Verification") -> None:
-    models = f", {verification.models} models" if verification.models is not None else ""
+    count = verification.models
+    models = f", {count} model{'s' * (count != 1)}" if count is not None else ""
     print_message(
         f"Signed in as {verification.login or 'an unnamed account'} "
         f"({verification.plan} plan{models})."

@@ -13,6 +13,7 @@ import typer
 
 from copilot_proxy import __version__
 from copilot_proxy.cli.boundary import flush_stderr, open_streams, run_command
+from copilot_proxy.cli.budget import budget
 from copilot_proxy.cli.chat import chat
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.login import login
@@ -22,6 +23,7 @@ from copilot_proxy.cli.pi_ai import pi_ai
 from copilot_proxy.cli.serve import serve
 from copilot_proxy.cli.simulate import simulate
 from copilot_proxy.cli.status import status
+from copilot_proxy.cli.usage import usage
 from copilot_proxy.settings import unknown_variables
 
 _COMMANDS = (
@@ -31,6 +33,8 @@ _COMMANDS = (
     serve,
     chat,
     models,
+    usage,
+    budget,
     simulate,
 )
 

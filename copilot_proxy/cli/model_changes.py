@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from copilot_proxy.cli.prices import price_text
 from copilot_proxy.cli.retirements import retirement_text
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.model_choice import Size, size_of
 from copilot_proxy.model_names import successor
 from copilot_proxy.private_files import NEW, READ, failure_reason, make_folder, open_private
 
 if TYPE_CHECKING:
-    from copilot_proxy.catalogue import Catalogue
+    from copilot_proxy.catalogue import Catalogue, Model
 
 _FILE: Final = "models-seen.json"
 _MAX_BYTES: Final = 4 * 1024 * 1024
@@ -32,6 +33,8 @@ class SeenModel(NamedTuple):
     """As `price_text` gives it."""
     retires: str | None
     """The day of its retirement, "" if only the fact is announced, None if nothing is."""
+    size: int | None = None
+    """Its `Size`; None in lists of earlier versions."""
 
 
 class SeenList(NamedTuple):
@@ -62,7 +65,9 @@ def seen_list(catalogue: "Catalogue", now: datetime | None = None) -> SeenList:
         at,
         {
             model.id: SeenModel(
-                price_text(model), model.retirement and str(model.retirement.on or "")
+                price_text(model),
+                model.retirement and str(model.retirement.on or ""),
+                size_of(model).value,
             )
             for model in catalogue.usable
         },
@@ -87,7 +92,9 @@ def load(folder: Path, host: str) -> SeenList | None:
     entry: Any = _read(folder / _FILE).get(host)
     try:
         models = {
-            str(name): SeenModel(str(one["price"]), _text_or_none(one["retires"]))
+            str(name): SeenModel(
+                str(one["price"]), _text_or_none(one["retires"]), _size_or_none(one.get("size"))
+            )
             for name, one in entry["models"].items()
         }
         return SeenList(str(entry["at"]), models)
@@ -124,7 +131,7 @@ def lines(changes: Changes, before: SeenList, catalogue: "Catalogue") -> list[st
     prices = {model.id: price_text(model) for model in catalogue.usable}
     found = [f"added    {name}{_in_brackets(prices[name])}" for name in changes.added]
     for name in changes.gone:
-        heir = successor(catalogue, name)
+        heir = _successor(catalogue, name, before)
         found.append(f"gone     {name}{f'; its successor is {heir.id}' if heir else ''}")
     for name in changes.retiring:
         model = catalogue.get(name)
@@ -140,7 +147,7 @@ def as_json(changes: Changes, before: SeenList, catalogue: "Catalogue") -> dict[
     now = seen_list(catalogue)
 
     def heir(name: str) -> str | None:
-        model = successor(catalogue, name)
+        model = _successor(catalogue, name, before)
         return model.id if model is not None else None
 
     return {
@@ -158,6 +165,11 @@ def as_json(changes: Changes, before: SeenList, catalogue: "Catalogue") -> dict[
     }
 
 
+def _successor(catalogue: "Catalogue", name: str, before: SeenList) -> "Model | None":
+    size = before.models[name].size
+    return successor(catalogue, name, None if size is None else Size(size))
+
+
 def _read(path: Path) -> dict[str, Any]:
     """Return the content of the file; empty if it is missing or invalid."""
     try:
@@ -166,6 +178,10 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _size_or_none(value: object) -> int | None:
+    return value if isinstance(value, int) and value in tuple(Size) else None
 
 
 def _text_or_none(value: object) -> str | None:

@@ -99,7 +99,10 @@ def _print_changes(catalogue: "Catalogue", folder: Path, host: str, *, as_json: 
         found = model_changes.as_json(changes, before or now, catalogue)
         print_result(json.dumps(found, indent=2))
     elif before is None:
-        print_message(f"This list of {len(now.models)} models is remembered for the next time.")
+        count = len(now.models)
+        print_message(
+            f"This list of {count} model{'s' * (count != 1)} is remembered for the next time."
+        )
     else:
         for line in model_changes.lines(changes, before, catalogue):
             print_result(line)
@@ -169,5 +172,5 @@ def _explain(
     if waiting := [model.id for model in shown if model.needs_enabling]:
         print_message(f"To enable {', '.join(waiting)}: {ENABLE_URL}")
     usable = sum(model.is_chat and not model.needs_enabling for model in shown)
-    more = f"; {hidden} more models with --all" if hidden else ""
+    more = f"; {hidden} more model{'s' * (hidden > 1)} with --all" if hidden else ""
     print_message(f"Ready for chat: {usable} of {len(shown)}{more}.")

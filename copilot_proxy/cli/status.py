@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -146,6 +147,7 @@ def _json(status: AccountStatus, is_simulated: bool) -> dict[str, Any]:
         "api_url": status.api_url,
         "quota": asdict(account.quota) if account and account.quota else None,
         "resets_on": account.resets_on.isoformat() if account and account.resets_on else None,
+        "runs_out_on": end.isoformat() if (end := _runs_out_on(account)) else None,
         "error": {"code": error.code, "message": mask(error.message)} if error else None,
     }
 
@@ -165,7 +167,25 @@ def _rows(credential: "Credential", status: AccountStatus, store: str) -> list[t
         rows.append(("Quota", quota_text(account.quota)))
     if account.resets_on is not None:
         rows.append(("Resets on", account.resets_on.isoformat()))
+    if (end := _runs_out_on(account)) is not None:
+        rows.append(("Runs out on", f"{end.isoformat()}, at this month's pace"))
     return rows
+
+
+def _runs_out_on(account: "Account | None") -> "date | None":
+    """Return the day on which the quota runs out at this month's pace; None if it lasts."""
+    from copilot_proxy.cost.quota import Quota, runs_out
+
+    quota = account.quota if account is not None else None
+    if account is None or quota is None or account.resets_on is None:
+        return None
+    if not quota.entitlement or quota.percent_remaining is None or quota.used_up:
+        return None
+    share, resets_on = quota.percent_remaining, account.resets_on
+    midnight = datetime(resets_on.year, resets_on.month, resets_on.day, tzinfo=UTC)
+    seen = Quota(quota.unit, quota.entitlement, share, quota.overage_count, midnight)
+    end = runs_out(seen, datetime.now(UTC))
+    return None if end is None else end.astimezone().date()
 
 
 def quota_text(quota: "Quota") -> str:

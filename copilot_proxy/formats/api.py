@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.translators import ChatWriter, StreamTranslator
@@ -71,6 +72,11 @@ class ClientApi(Protocol):
         ...
 
     @property
+    def effort_field(self) -> str:
+        """The request field of the reasoning effort."""
+        ...
+
+    @property
     def stream_end(self) -> bytes:
         """The bytes that follow the last event of a stream."""
         ...
@@ -92,6 +98,24 @@ class ClientApi(Protocol):
 
         The parameters have the names of Chat Completions.
         """
+        ...
+
+    def fields(self, request: ClientRequest) -> ClientFields:
+        """Return the names of the request's fields, for notes."""
+        ...
+
+    def wants_reasoning(self, request: ClientRequest) -> bool:
+        """Whether the request asks the model to reason, or to show its reasoning."""
+        ...
+
+    def encrypted_reasoning(self, request: ClientRequest) -> list[str]:
+        """Return the encrypted reasoning, or its signatures, of earlier answers."""
+        ...
+
+    def without_reasoning(
+        self, request: ClientRequest, encrypted: Collection[str]
+    ) -> ClientRequest:
+        """Return `request` without the reasoning of which `encrypted` has the encrypted form."""
         ...
 
     def to_chat(self, request: ClientRequest, notes: list[str]) -> ChatRequest:
@@ -146,20 +170,27 @@ class ClientApi(Protocol):
         ...
 
 
-class CountingApi(ClientApi, Protocol):
-    """A client API with a path for counting tokens, which Copilot may serve as well."""
+class NativeCounting(Protocol):
+    """Has Copilot count the tokens of a request."""
 
     @property
-    def count_path(self) -> str:
-        """The path for counting at Copilot."""
+    def path(self) -> str: ...
+
+    def body(self, request: ClientRequest, model: Model | None) -> UpstreamBody:
+        """Return the body to send to `path`; raises `RequestError`."""
         ...
 
-    def for_counting(self, request: ClientRequest, model: Model | None) -> UpstreamBody:
-        """Return the body to send to `count_path`; raises `RequestError`."""
-        ...
-
-    def counted(self, request: ClientRequest, answer: object) -> Json | None:
+    def answer(self, request: ClientRequest, answer: object) -> Json | None:
         """Return the client's form of Copilot's answer; None if that has no count."""
+        ...
+
+
+class CountingApi(ClientApi, Protocol):
+    """A client API with a path for counting tokens."""
+
+    @property
+    def counting(self) -> NativeCounting | None:
+        """The same at Copilot; None if Copilot has no such path for this API."""
         ...
 
     def countable_text(self, request: ClientRequest) -> str:

@@ -40,13 +40,15 @@ def choose(
     refused: Collection[UpstreamApi] = (),
     *,
     has_pdf: bool = False,
+    wants_reasoning: bool = False,
 ) -> UpstreamApi:
     """Return the API to call `model` on for a client that uses the API `client`.
 
     `refused` are APIs on which Copilot has refused to serve the model. Without a catalogue, the
     choice is a guess: the client's own API if Copilot has it, otherwise Chat Completions. A model
     that lists no API is called on Chat Completions. With `has_pdf`, an API on which the model
-    accepts PDFs is preferred.
+    accepts PDFs is preferred; with `wants_reasoning`, it is Messages, since Chat Completions can
+    neither ask a Claude to show its thinking nor give every Claude a budget.
     """
     if model is None:
         listed = [api for api in UPSTREAM_APIS if is_same_api(client, api)]
@@ -56,6 +58,8 @@ def choose(
     left = [api for api in candidates if api not in refused]
     if not left:
         left = [api for api in UPSTREAM_APIS if api not in refused] or list(UPSTREAM_APIS)
+    if wants_reasoning and model is not None and MESSAGES in left:
+        left = [MESSAGES]
     if has_pdf:
         accepting = [api for api in _DOCUMENT_APIS if api in left and api.accepts_documents(model)]
         left = accepting or left

@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 
 from copilot_proxy.catalogue import ENABLE_URL
 
+_INVALID_REASONING: Final = "invalid_encrypted_content"
+_INVALID_SIGNATURE: Final = re.compile(r"[Ii]nvalid .?signature.? in")
 WRONG_API_CODE: Final = "unsupported_api_for_model"
 WAIT_PLACEHOLDER: Final = "as long as Retry-After says"
 """Part of a hint that is replaced with the waiting time, if that is known."""
@@ -115,7 +117,7 @@ _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
     ),
     "rate_limited": _RATE,
     "rate_limit_exceeded": _RATE,
-    "invalid_encrypted_content": _FOREIGN_REASONING,
+    _INVALID_REASONING: _FOREIGN_REASONING,
     "user_global_rate_limited": _RATE,
     "user_model_rate_limited": _RATE._replace(
         hint=f"This limit applies to the model: wait {WAIT_PLACEHOLDER}, or use another model."
@@ -167,7 +169,8 @@ _BY_TEXT: Final = (
     (re.compile(r"exceeds? (the )?context (window|limit)|too large for model context"), _TOO_LONG),
     (re.compile(r"maximum context length|token count \(\d+\) exceeds"), _TOO_LONG),
     (re.compile(r"^quota exceeded\W*$", re.IGNORECASE), _QUOTA),
-    (re.compile(r"input item ID does not belong|[Ii]nvalid .?signature.? in"), _FOREIGN_REASONING),
+    (re.compile(r"input item ID does not belong"), _FOREIGN_REASONING),
+    (_INVALID_SIGNATURE, _FOREIGN_REASONING),
     (
         re.compile(r"missing required Copilot-Vision-Request header"),
         ErrorMapping(
@@ -247,6 +250,14 @@ def find_mapping(status: int, code: str | None, message: str) -> ErrorMapping:
             "use Copilot again."
         )
     return _BY_STATUS.get(status, ErrorMapping())
+
+
+def is_foreign_reasoning(code: str | None, message: str) -> bool:
+    """Return whether an error is about reasoning that the model cannot decrypt or verify.
+
+    Another model made it, or the same model for another account.
+    """
+    return code == _INVALID_REASONING or _INVALID_SIGNATURE.search(message) is not None
 
 
 def default_hint(status: int) -> str:

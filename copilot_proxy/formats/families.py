@@ -35,28 +35,11 @@ _STRICT_CHAT: Final = frozenset({
     "temperature", "top_p", "stop", "tools", "tool_choice", "parallel_tool_calls",
     "response_format", "reasoning_effort", "thinking_budget",
 })  # fmt: skip
-_RESPONSES: Final = frozenset(
-    {
-        "model",
-        "input",
-        "instructions",
-        "stream",
-        "store",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "max_output_tokens",
-        "temperature",
-        "top_p",
-        "reasoning",
-        "text",
-        "include",
-        "truncation",
-        "prompt_cache_key",
-        "context_management",
-        "user",
-    }
-)
+_RESPONSES: Final = frozenset({
+    "model", "input", "instructions", "stream", "store", "tools", "tool_choice",
+    "parallel_tool_calls", "max_output_tokens", "temperature", "top_p", "reasoning", "text",
+    "include", "truncation", "prompt_cache_key", "context_management", "user",
+})  # fmt: skip
 MESSAGES_FIELDS: Final = frozenset(
     {
         "model",
@@ -199,6 +182,15 @@ FAMILIES: Final = (
         vendors=("Google",),
         ids=re.compile(r"gemini-([3-9]|\d\d)"),
         traits={"validated_choice": True},
+    ),
+    Family(
+        name="Gemini 3 and later, on Chat Completions",
+        source="Gemini API reference: thought signatures; Copilot's error 'missing a "
+        "thought_signature'",
+        vendors=("Google",),
+        ids=re.compile(r"gemini-([3-9]|\d\d)"),
+        apis=("chat_completions",),
+        traits={"signed_calls": True},
     ),
     Family(
         name="Gemini on Chat Completions",

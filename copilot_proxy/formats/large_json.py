@@ -120,9 +120,9 @@ def _replaced(value: Any, texts: dict[str, str]) -> Any:
     return value
 
 
-def encode_large(value: Any) -> bytes:
-    """Return `value` as JSON, with long strings encoded piece by piece."""
-    return msgspec.json.encode(encode_strings(value))
+def encode_json(value: Any, size: int) -> bytes:
+    """Return `value` as JSON, of about `size` bytes; if large, its long strings piece by piece."""
+    return msgspec.json.encode(encode_strings(value) if size >= LARGE else value)
 
 
 def encode_strings(value: Any) -> Any:

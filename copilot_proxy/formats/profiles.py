@@ -116,6 +116,9 @@ class ModelProfile:
     """Whether the tool choice may be ``validated``."""
     eager_input_streaming: bool = True
     """Whether tools may have the field of this name."""
+    signed_calls: bool = False
+    """Whether the calls of the current turn must be signed, so that only the model's own are
+    accepted."""
     object_arguments: bool = False
     """Whether the arguments of earlier calls must be JSON objects, not just any JSON."""
 

@@ -5,12 +5,14 @@ See `formats.api` for the steps.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.api import ClientApi, UpstreamApi, is_same_api
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.client_fields import CLIENT_FIELDS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 from copilot_proxy.formats.request_fields import drop_fields
@@ -24,6 +26,11 @@ from copilot_proxy.formats.types import (
     UpstreamBody,
 )
 from copilot_proxy.headers import Initiator
+
+_NO_REASONING: Final = (
+    "dropped the reasoning of earlier answers: Copilot refused it, since it is of another model "
+    "or account"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,21 +58,37 @@ def prepare(
     model: Model | None,
     cache: ReasoningCache,
     *,
+    caller: bytes = b"",
     fixed_api: UpstreamApi | None = None,
     refused: Collection[UpstreamApi] = (),
+    foreign: Collection[str] = (),
+    restores_reasoning: bool = True,
     betas: Collection[str] = (),
     request_id: str = "",
 ) -> PreparedRequest:
     """Translate a validated request of `client` for `model`.
 
-    `model` is None if the catalogue could not be read. `fixed_api` is the API to use if the
-    upstream has just one; `refused` are APIs on which Copilot has refused to serve the model.
-    `betas` are the values of the client's ``anthropic-beta`` headers. Raises `RequestError` if the
-    chosen API cannot express the request.
+    `model` is None if the catalogue could not be read. `caller` identifies the caller in `cache`.
+    `fixed_api` is the API to use if the upstream has just one; `refused` are APIs on which Copilot
+    has refused to serve the model. `foreign` is encrypted reasoning that Copilot has refused;
+    without `restores_reasoning`, none is added from the cache. `betas` are the values of the
+    client's ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot express the
+    request.
     """
     notes: list[str] = []
+    initiator = client.initiator(request)
+    if foreign:
+        request = client.without_reasoning(request, foreign)
+    if foreign or not restores_reasoning:
+        notes.append(_NO_REASONING)
     pdf = first_pdf(request)
-    api = fixed_api or choose(client, model, refused, has_pdf=pdf is not None)
+    api = fixed_api or choose(
+        client,
+        model,
+        refused,
+        has_pdf=pdf is not None,
+        wants_reasoning=client.wants_reasoning(request),
+    )
     if pdf is not None and not api.accepts_documents(model):
         raise RequestError(
             f"{model.id if model else request['model']} does not accept PDFs.",
@@ -81,13 +104,15 @@ def prepare(
         translator.notes = notes
     else:
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
-        chat = client.to_chat(taken, notes)
-        chat = {**chat, "messages": cache.restore(name, chat["messages"], vendor)}
+        chat = {**client.to_chat(taken, notes), CLIENT_FIELDS: client.fields(request)}
+        if restores_reasoning:
+            messages = cache.restore(caller, name, chat["messages"], vendor)
+            chat = {**chat, "messages": messages}
         fitted = api.from_chat(chat, model, notes)
         translator = api.reader(
             request["model"],
             include_usage=client.wants_usage(request),
-            recorder=ReasoningRecorder(cache, name, vendor),
+            recorder=ReasoningRecorder(cache, caller, name, vendor),
             tool_names=fitted.tool_names,
             custom_tools=_custom_tools(chat),
         )
@@ -98,7 +123,7 @@ def prepare(
         api=api,
         body=fitted.body,
         headers=api.headers(fitted.body, betas, notes),
-        initiator=client.initiator(request),
+        initiator=initiator,
         translator=translator,
         notes=notes,
         tool_names=fitted.tool_names,
@@ -140,6 +165,11 @@ class Pipeline:
     def is_finished(self) -> bool:
         """Whether the model has sent its finish reason."""
         return self._reader.is_finished
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model has stopped."""
+        return self._reader.finish_reason
 
     @property
     def has_ended(self) -> bool:

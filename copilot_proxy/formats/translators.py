@@ -47,6 +47,12 @@ class StreamTranslator(Protocol):
         ...
 
     @property
+    def finish_reason(self) -> str | None:
+        """Why the model has stopped, in the words of Copilot's API or of OpenAI's; None if it has
+        not."""
+        ...
+
+    @property
     def has_ended(self) -> bool:
         """Whether Copilot's last event has arrived, so that there is nothing more to wait for."""
         ...

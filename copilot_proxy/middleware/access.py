@@ -20,7 +20,7 @@ from copilot_proxy.keys import ApiKey, Keys
 from copilot_proxy.middleware.error_responses import send_error
 from copilot_proxy.middleware.host_header import host_name, plain_address
 from copilot_proxy.middleware.log_filter import LogFilter
-from copilot_proxy.middleware.paths import normalize_path
+from copilot_proxy.middleware.paths import normalize_path, split_base
 from copilot_proxy.relay.records import RequestContext, new_request_id
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,10 @@ _EXPOSED_HEADERS: Final = (
     "x-should-retry",
     "x-copilot-proxy-notes",
     "x-copilot-proxy-route",
+    "x-copilot-proxy-cost",
+    "x-copilot-proxy-quota-left",
 )
-_METHODS: Final = "GET, POST, OPTIONS"
+_METHODS: Final = "GET, POST, DELETE, OPTIONS"
 _REQUESTED_HEADERS: Final = b"access-control-request-headers"
 _VARY: Final = (b"vary", b"Origin")
 _VARY_PREFLIGHT: Final = (
@@ -82,11 +84,19 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        path = scope["path"] = normalize_path(scope["path"])
+        base = split_base(scope["path"])
+        path = scope["path"] = normalize_path(base.path)
         scope["raw_path"] = path.encode("utf-8", "surrogateescape")
         client = client_api(path, headers)
         context = RequestContext(
-            new_request_id(), scope["method"], path, headers, client, self._simulated
+            new_request_id(),
+            scope["method"],
+            path,
+            headers,
+            client,
+            self._simulated,
+            base.client,
+            base.project,
         )
         scope["state"]["context"] = context
         request_id = context.request_id.encode()

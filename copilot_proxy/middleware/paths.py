@@ -1,8 +1,9 @@
 """Normalizes the paths of requests: users and clients put base URLs together in many ways."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from copilot_proxy.formats.apis import CLIENT_APIS
+from copilot_proxy.who import MAX_NAME_LENGTH
 
 _FIRST_PARTS: Final = {
     "models",
@@ -10,6 +11,29 @@ _FIRST_PARTS: Final = {
     *(api.client_path.split("/")[2] for api in CLIENT_APIS),
 }
 """The first parts of all paths that follow ``/v1``."""
+
+
+class BasePath(NamedTuple):
+    """A path without what the base URL says about who sends the request."""
+
+    path: str
+    client: str | None = None
+    project: str | None = None
+
+
+def split_base(path: str) -> BasePath:
+    """Split ``/c/CLIENT`` or ``/c/CLIENT/p/PROJECT`` off the start of `path`."""
+    parts = [part for part in path.split("/") if part]
+    if len(parts) < 2 or parts[0] != "c" or not _is_name(parts[1]):
+        return BasePath(path)
+    client, rest = parts[1], parts[2:]
+    if len(rest) > 1 and rest[0] == "p" and _is_name(rest[1]):
+        return BasePath("/" + "/".join(rest[2:]), client, rest[1])
+    return BasePath("/" + "/".join(rest), client)
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= MAX_NAME_LENGTH and text.isprintable()
 
 
 def normalize_path(path: str) -> str:

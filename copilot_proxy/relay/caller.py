@@ -1,5 +1,6 @@
 """The caller of a request: whose Copilot account it uses, and which API key it came with."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,15 @@ class Caller:
     """The caller's own GitHub sign-in; None to use the server's."""
     key: ApiKey | None = None
     """The API key that the request came with; None if the server has no keys."""
+    token: bytes = b""
+    """The digest of the caller's own token; empty if it uses the server's sign-in."""
+
+    @property
+    def identity(self) -> bytes:
+        """What the server remembers of a conversation is kept under this, so that only the same
+        sign-in with the same key gets it back."""
+        key = b"" if self.key is None else hashlib.sha256(self.key.key.reveal().encode()).digest()
+        return self.token + b"/" + key
 
 
 SERVER_USER: Final = Caller()

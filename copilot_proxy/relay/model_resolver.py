@@ -14,7 +14,7 @@ from copilot_proxy.errors import (
 from copilot_proxy.formats.drift import Unknown, unknown_in_models
 from copilot_proxy.formats.messages.betas import wants_long_context
 from copilot_proxy.keys import ApiKey
-from copilot_proxy.model_names import Meaning, needs_catalogue, resolve, suggestion
+from copilot_proxy.model_names import AUTO, Meaning, needs_catalogue, resolve, suggestion
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.upstreams.base import Upstream
 
@@ -127,7 +127,8 @@ class ModelResolver:
     def _resolve_without_catalogue(self, name: str) -> str:
         """Return the model name to send to Copilot when the catalogue cannot be read."""
         target = self._without_alias(name)
-        return self._without_alias(self._default_model) if target == "default" else target
+        is_default = target in ("default", AUTO)
+        return self._without_alias(self._default_model) if is_default else target
 
     def _allowed(self, catalogue: Catalogue, key: ApiKey | None) -> Catalogue:
         """Return the models of `catalogue` that `key` allows."""
@@ -193,6 +194,9 @@ class ModelResolver:
         if not meaning.is_substitute:
             return ()
         target = self._without_alias(name)
+        if target == AUTO:
+            reason = "this server does not ask Copilot to choose"
+            return (f"changed model from auto to {model.id}, the default: {reason}",)
         return (f"changed model: {target} is not in this account; {model.id} answered",)
 
     async def reload(self, name: str, caller: Caller = SERVER_USER) -> Model | None:

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from copilot_proxy.catalogue import Model
+from copilot_proxy.cost.quota import Quota, quota_of
 from copilot_proxy.formats.api import ClientApi, RequestMetrics
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.drift import Unknown
+from copilot_proxy.formats.final_errors import looks_repeatable
 from copilot_proxy.headers import Initiator
 from copilot_proxy.keys import ApiKey
+from copilot_proxy.who import NOBODY, Who
 
 
 @dataclass
@@ -27,6 +31,9 @@ class RequestContext:
     """The API that the client speaks, as far as its path and headers tell."""
     simulated: bool = False
     """Whether the server uses the simulator, so that hints name commands with ``--simulate``."""
+    named_client: str | None = None
+    project: str | None = None
+    """The client and the project that the base URL names, or None."""
     key: ApiKey | None = None
     """The API key that the client sent; None if the server has no keys."""
     status: int | None = None
@@ -46,6 +53,9 @@ class RequestRecord:
     """The client's API: ``chat_completions``, ``responses``, ``messages``, ``embeddings``, ..."""
     key: str | None = None
     """The name of the API key, if it has one."""
+    who: Who = NOBODY
+    own_sign_in: bool = False
+    """Whether the client used a GitHub sign-in of its own, so another account may have paid."""
     stream: bool = False
     items: int = 0
     """Messages of the conversation, items of a Responses input, or inputs to embed."""
@@ -55,22 +65,40 @@ class RequestRecord:
     images: int = 0
     body_bytes: int = 0
     """Size of the client's body, decompressed."""
+    conversation_bytes: int = 0
+    """Size of the whole conversation, if the body refers to earlier parts of it."""
     effort: str | None = None
     """The reasoning effort, as the client wrote it."""
     model: str | None = None
+    model_asked: str | None = None
+    """The model as the client named it."""
+    model_answered: str | None = None
+    """The model as the answer names it."""
+    listed: Model | None = None
+    """The model in Copilot's list."""
     route: str | None = None
     """The Copilot API that was called."""
+    attempts: int = 0
+    """The calls to Copilot: several if it refused the first API, or for a long list to embed."""
     initiator: Initiator | None = None
     status: int = 200
     """The client's HTTP status; also 200 for a stream that failed after it had started."""
     error: str | None = None
     """The code, or else the type, of the error."""
+    upstream_status: int | None = None
+    """Copilot's HTTP status if it refused the request."""
+    sent: bool = True
+    """False if the call failed before Copilot had received any part of it."""
     local: bool = False
     """Whether the error is a refusal that was repeated without calling Copilot (a cooldown)."""
     client_gone: bool = False
     """Whether the client disconnected before it had the whole answer."""
     complete: bool = False
     """Whether the last event has been produced. Some clients disconnect as soon as they get it."""
+    finished: bool = False
+    """Whether the model has finished, so that its token counts are final."""
+    finish_reason: str | None = None
+    """Why the model has stopped, in the words of Copilot's API or of OpenAI's."""
     first_token: float | None = None
     """Seconds from the request to the first part of the answer."""
     duration: float = 0.0
@@ -79,6 +107,16 @@ class RequestRecord:
     """Token counts in the format of Chat Completions, whatever the API."""
     copilot_usage: dict[str, Any] | None = None
     """What GitHub charges, as Copilot sent it."""
+    events: int = 0
+    """The events of Copilot's answer, if it was streamed."""
+    unmetered: Mapping[str, Any] | None = field(default=None, repr=False)
+    """The request, kept for a moment to estimate its tokens, if the answer ended without counts."""
+    reserved: int | None = None
+    """What the budget has reserved for the request, in nano-AIU."""
+    quota: Quota | None = None
+    """What is left of the quota, according to the answer's headers."""
+    upstream_id: str | None = None
+    """The id that GitHub gave the answer."""
     notes: list[str] = field(default_factory=list)
     """Changes to the request that may matter to the client."""
     sent_notes: int | None = None
@@ -87,11 +125,21 @@ class RequestRecord:
     """What Copilot sent that this program does not know, by name."""
     started: float = field(default_factory=time.perf_counter, repr=False)
 
+    @property
+    def size(self) -> int:
+        """The bytes of what has to be translated and sent."""
+        return max(self.body_bytes, self.conversation_bytes)
+
     def add_metrics(self, metrics: RequestMetrics) -> None:
         """Record the size of the request: messages, tools, images, effort."""
         self.items, self.noun = metrics.items, metrics.noun
         self.tools, self.images = metrics.tools, metrics.images
         self.effort = metrics.effort if isinstance(metrics.effort, str) else None
+
+    def add_headers(self, headers: Mapping[str, str]) -> None:
+        """Record what the headers of Copilot's answer say: the quota, and GitHub's id."""
+        self.quota = quota_of(headers) or self.quota
+        self.upstream_id = headers.get("x-github-request-id")
 
     def mark_first_token(self) -> None:
         """Record when the first part of the answer arrived; later calls change nothing."""
@@ -107,4 +155,7 @@ class RequestRecord:
 
 def new_request_id() -> str:
     """Return a new request id; the client's response, the log and Copilot's logs contain it."""
-    return str(uuid.uuid4())
+    while True:
+        # Some agents repeat a request if its error contains a number such as 429, even in an id.
+        if not looks_repeatable(request_id := str(uuid.uuid4())):
+            return request_id

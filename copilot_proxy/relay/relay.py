@@ -1,36 +1,39 @@
-"""Answers one request: resolves the model, calls Copilot on the right API, writes the record."""
+"""Answers one request: has it sent to Copilot, yields the reply, and writes the record."""
 
 import asyncio
-import time
+import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Final
 
 from copilot_proxy.catalogue import EMBEDDINGS_PATH, ENABLE_URL, Alias
-from copilot_proxy.errors import CooldownRefusal, CopilotProxyError, UpstreamRefusal, code_of
+from copilot_proxy.cost.nano import merged
+from copilot_proxy.cost.quota import Quota
+from copilot_proxy.errors import UpstreamRefusal
 from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.api import (
     ClientApi,
     CountingApi,
-    UpstreamApi,
     is_same_api,
 )
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
-from copilot_proxy.formats.drift import unknown_codes
-from copilot_proxy.formats.reasoning_cache import ReasoningCache
-from copilot_proxy.formats.translation import prepare
-from copilot_proxy.formats.types import ClientRequest, Json, UpstreamBody
-from copilot_proxy.formats.unexplained import explain
+from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoning
+from copilot_proxy.formats.types import ClientRequest, Json
 from copilot_proxy.large_work import run_if_large, run_in_turn
+from copilot_proxy.relay.admission import Admission, AdmitAll, admit
 from copilot_proxy.relay.caller import SERVER_USER, Caller
-from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
+from copilot_proxy.relay.model_resolver import ModelResolver
+from copilot_proxy.relay.recording import outcome_recorded
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.reply import Reply, notes_header
+from copilot_proxy.relay.sender import Sender, make_call
 from copilot_proxy.tokenizer import count, decode
-from copilot_proxy.upstreams.base import Call, Upstream
+from copilot_proxy.upstreams.base import Upstream
 
-_UNSUPPORTED: Final = "unsupported_api_for_model"
+_EFFORT_FIELDS: Final = re.compile(
+    r"\b(reasoning_effort|reasoning\.effort|output_config\.effort)\b"
+)
 _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
@@ -43,14 +46,16 @@ class Relay:
         *,
         default_model: str,
         report: Callable[[RequestRecord], None],
+        admission: Admission | None = None,
         aliases: Mapping[str, Alias] | None = None,
     ) -> None:
         self._upstream = upstream
         self.models = ModelResolver(upstream, default_model, aliases)
         self._report = report
-        self._reasoning = ReasoningCache()
-        self._unsupported: dict[tuple[str, tuple[str, ...]], tuple[UpstreamApi, ...]] = {}
-        """The APIs on which Copilot refused a model, by its id and listed endpoints."""
+        self._admission = admission or AdmitAll()
+        self._sender = Sender(upstream, self.models, self._admission)
+        self.quota: Quota | None = None
+        """What was left of the server's own quota at the last answer."""
 
     @asynccontextmanager
     async def answer(
@@ -71,17 +76,16 @@ class Relay:
         if alias is not None:
             request = client.with_parameters(request, alias.parameters)
         record.stream = request.get("stream") is True
-        with self._recording(client, record, request):
-            record.add_metrics(await run_if_large(record.body_bytes, client.metrics, request))
+        with self._recording(client, record, request, caller):
+            record.add_metrics(await run_if_large(record.size, client.metrics, request))
             try:
-                reply = await self._send(client, request, record, caller, betas)
+                reply = await self._sender.send(client, request, record, caller, betas)
                 try:
                     yield reply
                 finally:
                     await reply.aclose()
             except UpstreamRefusal as error:
-                if error.code == "context_length_exceeded":
-                    error.param = client.conversation_field
+                _name_client_field(error, client)
                 await self._add_hint(error, request["model"], caller)
                 raise
 
@@ -93,7 +97,7 @@ class Relay:
         The inputs are sent in as many calls as the model's limit requires. Raises
         `CopilotProxyError`.
         """
-        with self._recording(CHAT_COMPLETIONS, record, request):
+        with self._recording(CHAT_COMPLETIONS, record, request, caller):
             record.add_metrics(embeddings.metrics(request))
             resolved = await self.models.for_request("embeddings", request["model"], caller)
             # Loading the tokenizer's tables takes a while, and must not block other requests.
@@ -103,17 +107,20 @@ class Relay:
                 else embeddings.texts(request, decode)
             )
             record.route = "embeddings"
+            await admit(self._admission, resolved, record, request)
             answers: list[Any] = []
             vectors: list[list[float]] = []
             for batch in embeddings.batches(inputs, resolved.model):
                 body = embeddings.upstream_body(request, batch, resolved.model)
-                call = _call("embeddings", EMBEDDINGS_PATH, resolved, body, record, caller)
+                call = make_call("embeddings", EMBEDDINGS_PATH, resolved, body, record, caller)
                 async with aclosing(await self._upstream.send(call)) as answer:
+                    record.add_headers(answer.headers)
                     answers.append(await answer.whole())
                 vectors += embeddings.vectors(answers[-1], len(batch))
             record.mark_first_token()
             counts = embeddings.usage(answers)
             record.usage = {**counts, "completion_tokens": 0}
+            record.copilot_usage = merged(answers)
             return embeddings.embedding_list(request, vectors, counts)
 
     async def count_tokens(
@@ -127,30 +134,37 @@ class Relay:
     ) -> tuple[Json, dict[str, str]]:
         """Return the token count of a checked request, and extra response headers.
 
-        Copilot counts the tokens if it serves the model on the client's API. Otherwise the count is
-        an estimate, and a note says so. Raises `CopilotProxyError`.
+        Copilot counts the tokens if it serves the model on the client's API and that API has a path
+        for it. Otherwise the count is an estimate, and a note says so. Raises `CopilotProxyError`.
         """
-        with self._recording(client, record, request):
-            size = record.body_bytes
-            record.add_metrics(await run_if_large(size, client.metrics, request))
+        with self._recording(client, record, request, caller):
+            record.add_metrics(await run_if_large(record.size, client.metrics, request))
             resolved = await self.models.for_request("chat", request["model"], caller, betas)
             api = choose(client, resolved.model)
-            if is_same_api(client, api):
-                body = await run_if_large(size, client.for_counting, request, resolved.model)
+            if client.counting is not None and is_same_api(client, api):
+                counting = client.counting
+                body = await run_if_large(record.size, counting.body, request, resolved.model)
                 headers = api.headers(body, betas, [])
-                call = _call(
-                    "count_tokens", client.count_path, resolved, body, record, caller, headers
+                call = make_call(
+                    "count_tokens", counting.path, resolved, body, record, caller, headers
                 )
                 try:
                     async with aclosing(await self._upstream.send(call)) as answer:
-                        counted = client.counted(request, await answer.whole())
+                        record.add_headers(answer.headers)
+                        counted = counting.answer(request, await answer.whole())
                     if counted is not None:
                         record.route = "count_tokens"
                         route = {"x-copilot-proxy-route": "count_tokens"}
                         return counted, route | notes_header(resolved.notes)
                 except UpstreamRefusal as error:
-                    status, is_unsupported = error.upstream_status, error.code == _UNSUPPORTED
-                    if status < 500 and status != 404 and not is_unsupported:
+                    # What the request itself survives, counting survives too.
+                    can_estimate = (
+                        error.upstream_status >= 500
+                        or error.upstream_status == 404
+                        or error.code == WRONG_API_CODE
+                        or is_foreign_reasoning(error.upstream_code, error.message)
+                    )
+                    if not can_estimate:
                         raise
             tokens = await run_in_turn(_estimate, client, request)
             return {"input_tokens": tokens}, notes_header((*resolved.notes, _ESTIMATED))
@@ -161,93 +175,20 @@ class Relay:
         client: ClientApi,
         record: RequestRecord,
         request: ClientRequest,
+        caller: Caller,
     ) -> Iterator[None]:
         """Fill in `record` with how the block ends, and report it."""
-        record.model = request["model"]
+        record.model = record.model_asked = request["model"]
+        record.own_sign_in = caller.auth is not None
         try:
-            yield
-        except CopilotProxyError as error:
-            record.mark_failed(code_of(error), client.error_status(error))
-            if isinstance(error, CooldownRefusal):
-                record.local, record.route = True, None
-            elif isinstance(error, UpstreamRefusal):
-                record.unknown += unknown_codes(error.upstream_code)
-            raise
-        except (asyncio.CancelledError, GeneratorExit):
-            record.client_gone = not record.complete
-            raise
-        except Exception:
-            record.mark_failed("internal_error", 500)
-            raise
+            with outcome_recorded(client, record, request):
+                yield
         finally:
             record.unknown += self.models.unknown
             self.models.unknown = []
-            record.duration = time.perf_counter() - record.started
+            if record.quota is not None and not record.own_sign_in:
+                self.quota = record.quota
             self._report(record)
-
-    async def _send(
-        self,
-        client: ClientApi,
-        request: ClientRequest,
-        record: RequestRecord,
-        caller: Caller,
-        betas: Collection[str],
-    ) -> Reply:
-        """Send the request on an API that the catalogue lists for the model.
-
-        If Copilot refuses the API for this model, it is sent once more on another one.
-        """
-        fixed_api = self._upstream.fixed_api
-        resolved = await self.models.for_request(
-            "chat", request["model"], caller, betas, required=fixed_api is not None
-        )
-        known = (resolved.id, resolved.model.endpoints) if resolved.model is not None else None
-        refused = list(self._unsupported.get(known, ())) if known is not None else []
-        retried = False
-        notes = [*record.notes, *resolved.notes]
-        while True:
-            prepared = await run_if_large(
-                record.body_bytes,
-                prepare,
-                client,
-                request,
-                resolved.model,
-                self._reasoning,
-                fixed_api=fixed_api,
-                refused=refused,
-                betas=betas,
-                request_id=record.request_id,
-            )
-            prepared.notes[:0] = notes
-            record.route, record.notes = prepared.api.name, prepared.notes
-            record.initiator = prepared.initiator
-            api, body = prepared.api, prepared.body
-            call = _call(
-                api.name,
-                api.path,
-                resolved,
-                body,
-                record,
-                caller,
-                prepared.headers,
-                vision=record.images > 0 or prepared.pdf_as_image,
-            )
-            try:
-                response = await self._upstream.send(call)
-            except UpstreamRefusal as error:
-                explain(error, prepared.body, prepared.tool_names)
-                if retried or fixed_api is not None or error.code != _UNSUPPORTED:
-                    raise
-                retried = True
-                refused.append(prepared.api)
-                if (model := await self.models.reload(request["model"], caller)) is not None:
-                    resolved = ResolvedModel(model.id, model, resolved.notes)
-            else:
-                if retried and known is not None:
-                    # Remembered only after the other API has worked: while no API serves the
-                    # model, the refusal says nothing about this API.
-                    self._unsupported[known] = tuple(refused)
-                return Reply(response, prepared, record)
 
     async def _add_hint(self, error: UpstreamRefusal, name: str, caller: Caller) -> None:
         """Set a hint from the catalogue if Copilot refused the model."""
@@ -270,31 +211,10 @@ def _estimate(client: CountingApi, request: ClientRequest) -> int:
     return count(client.countable_text(request)) + client.media_tokens(request)
 
 
-def _call(
-    api: str,
-    path: str | None,
-    resolved: ResolvedModel,
-    body: UpstreamBody,
-    record: RequestRecord,
-    caller: Caller,
-    headers: Mapping[str, str] | None = None,
-    *,
-    vision: bool | None = None,
-) -> Call:
-    """Return a call to Copilot.
-
-    The model is set here for every API, so that no API can send the client's own name for a model
-    instead of the model that the caller's key was checked for.
-    """
-    record.model = resolved.id
-    return Call(
-        api=api,
-        path=path,
-        body={**body, "model": resolved.id},
-        initiator=record.initiator,
-        vision=record.images > 0 if vision is None else vision,
-        request_id=record.request_id,
-        headers=headers or {},
-        auth=caller.auth,
-        body_bytes=record.body_bytes,
-    )
+def _name_client_field(error: UpstreamRefusal, client: ClientApi) -> None:
+    """Name the field of the client's API that an error is about, instead of Copilot's."""
+    if error.code == "context_length_exceeded":
+        error.param = client.conversation_field
+    elif error.code == "invalid_reasoning_effort":
+        error.param = client.effort_field
+        error.message = _EFFORT_FIELDS.sub(client.effort_field, error.message)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -13,6 +13,7 @@ from copilot_proxy.formats.sse import DONE
 from copilot_proxy.formats.translation import PreparedRequest
 from copilot_proxy.formats.types import ClientEvent, ClientResponse, Json
 from copilot_proxy.headers import forwarded_headers
+from copilot_proxy.relay.costs import cost_headers
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.upstreams.base import UpstreamResponse
 
@@ -21,6 +22,19 @@ _MAX_UNKNOWN: Final = 200
 """Unknown names that are recorded of one reply."""
 _END_TIMEOUT: Final = 3.0
 """Seconds to wait for token counts and the end of the stream after the model has finished."""
+
+
+class ReplySource(Protocol):
+    """A `Reply`, or what adds something to one."""
+
+    @property
+    def headers(self) -> dict[str, str]: ...
+
+    def fail(self, error: CopilotProxyError) -> list[ClientEvent]: ...
+
+    async def whole(self) -> ClientResponse: ...
+
+    def events(self) -> AsyncGenerator[list[ClientEvent], None]: ...
 
 
 class Reply:
@@ -33,16 +47,19 @@ class Reply:
         self._prepared = prepared
         self._translator = prepared.translator
         self._record = record
+        record.add_headers(response.headers)
         self._is_read = False
         self._kind: object = self  # no event has this type
 
     @property
     def headers(self) -> dict[str, str]:
-        """Response headers for the client: the route, the notes, and Copilot's quota headers."""
+        """Response headers for the client: the route, the notes, the quota, and after `whole` also
+        the cost."""
         self._record.sent_notes = len(self._prepared.notes)
         return {
             "x-copilot-proxy-route": self._prepared.api.name,
             **forwarded_headers(self._response.headers),
+            **cost_headers(self._record),
             **notes_header(self._prepared.notes),
         }
 
@@ -79,6 +96,7 @@ class Reply:
             while batch := await (
                 self._read_after_finish(read) if translator.is_finished else read()
             ):
+                self._record.events += len(batch)
                 events, failure, has_ended = self._translate(batch)
                 if events:
                     if self._record.first_token is None:
@@ -145,6 +163,8 @@ class Reply:
     def _look_for_unknown(self, event: Json) -> None:
         """Record unknown names in `event`, the first of a run of events of the same type."""
         self._kind = event.get("type")
+        if self._record.model_answered is None:
+            self._record.model_answered = _model_of(event)
         if len(self._record.unknown) < _MAX_UNKNOWN:
             self._record.unknown += unknown_in_event(self._prepared.api.name, event)
 
@@ -152,8 +172,18 @@ class Reply:
         translator = self._translator
         self._record.usage = translator.usage
         self._record.copilot_usage = translator.copilot_usage
+        self._record.finished = translator.is_finished
+        self._record.finish_reason = translator.finish_reason
         if (failure := translator.failure) is not None:
             self._record.mark_failed(code_of(failure), failure.status)
+
+
+def _model_of(event: Json) -> str | None:
+    """Return the model that an event or a whole answer names, in the format of any API."""
+    for holder in (event, event.get("response"), event.get("message")):
+        if isinstance(holder, dict) and isinstance(holder.get("model"), str):
+            return str(holder["model"])
+    return None
 
 
 def _decode(data: bytes) -> object:

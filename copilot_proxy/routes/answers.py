@@ -1,17 +1,17 @@
 """Responses of the three chat APIs: server-sent events, or one JSON body."""
 
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
 from litestar.types import ASGIApp
 
 from copilot_proxy.formats.api import ClientApi
-from copilot_proxy.formats.large_json import LARGE, encode_large, encode_strings
+from copilot_proxy.formats.large_json import LARGE, encode_json, encode_strings
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import run_in_turn
-from copilot_proxy.relay.reply import Reply
+from copilot_proxy.relay.reply import ReplySource
 from copilot_proxy.routes.services import LitestarRequest, get_caller, get_services, start_record
 from copilot_proxy.routes.streaming import EventStream, MakeAnswer, OpenReply, WholeAnswer
 
@@ -24,20 +24,27 @@ def answer(
     body: ClientRequest,
     *,
     body_bytes: int,
+    conversation_bytes: int = 0,
     betas: Collection[str] = (),
     notes: Iterable[str] = (),
+    extend: Callable[[ReplySource], ReplySource] = lambda reply: reply,
 ) -> ASGIApp:
     """Return the response to `request`, whose checked JSON body of the API `client` is `body`.
 
-    `body_bytes` is the size of the body as received, `betas` are the values of the request's
+    `body_bytes` is the size of the body as received, `conversation_bytes` that of all that it
+    refers to, `betas` are the values of the request's
     ``anthropic-beta`` headers, and `notes` name the changes that were made to the body so far.
+    `extend` may add something to the reply before it is sent.
     """
     services = get_services(request)
     caller = get_caller(request)
-    record = start_record(request, client.name, body_bytes, notes)
+    record = start_record(request, client.name, body, body_bytes, notes)
+    record.conversation_bytes = conversation_bytes
 
-    def open_reply() -> AbstractAsyncContextManager[Reply]:
-        return services.relay.answer(client, body, record, caller=caller, betas=betas)
+    @asynccontextmanager
+    async def open_reply() -> AsyncIterator[ReplySource]:
+        async with services.relay.answer(client, body, record, caller=caller, betas=betas) as reply:
+            yield extend(reply)
 
     # An answer of Responses repeats large parts of its request.
     is_large = body_bytes >= LARGE
@@ -59,7 +66,7 @@ def _answer_maker(open_reply: OpenReply, *, is_large: bool) -> MakeAnswer:
     async def make_answer() -> tuple[bytes, Mapping[str, str]]:
         async with open_reply() as reply:
             body = await reply.whole()
-            encoded = await run_in_turn(encode_large, body) if is_large else _encode(body)
+            encoded = await run_in_turn(encode_json, body, LARGE) if is_large else _encode(body)
             return encoded, reply.headers
 
     return make_answer

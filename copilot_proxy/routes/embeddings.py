@@ -7,6 +7,7 @@ from litestar.types import ASGIApp
 from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
 from copilot_proxy.formats.embeddings import EmbeddingList, EmbeddingsRequest, parse_request
 from copilot_proxy.large_work import run_if_large
+from copilot_proxy.relay.costs import cost_headers
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
     LitestarRequest,
@@ -32,10 +33,11 @@ async def embeddings(request: LitestarRequest) -> ASGIApp:
     data = await read_body(request)
     body = await run_if_large(len(data), parse_request, data)
     relay, caller = get_services(request).relay, get_caller(request)
-    record = start_record(request, "embeddings", len(data))
+    record = start_record(request, "embeddings", body, len(data))
 
     async def make_answer() -> tuple[bytes, dict[str, str]]:
         vectors = await relay.embeddings(body, record, caller=caller)
-        return msgspec.json.encode(vectors), {"x-copilot-proxy-route": "embeddings"}
+        headers = {"x-copilot-proxy-route": "embeddings", **cost_headers(record)}
+        return msgspec.json.encode(vectors), headers
 
     return WholeAnswer(make_answer)

@@ -6,6 +6,7 @@ from typing import Literal
 from litestar import MediaType, get, post
 
 from copilot_proxy import __version__
+from copilot_proxy.cost.quota import Quota
 from copilot_proxy.routes.services import LitestarRequest, get_services
 
 
@@ -20,6 +21,19 @@ class HealthCooldown:
     code: str
     retry_in: int
     """Seconds."""
+
+
+@dataclass(frozen=True)
+class HealthQuota:
+    """What was left of the quota at the last answer; a field is null if there is no quota."""
+
+    unit: str
+    """``AI credits``, ``premium requests`` or ``chat messages``."""
+    entitlement: float | None
+    left: float | None
+    percent_left: float | None
+    overage: float
+    resets_at: str | None
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,8 @@ class Health:
     last_error: str | None
     cooldowns: list[HealthCooldown]
     """Refusals that the server repeats to clients without asking Copilot."""
+    quota: HealthQuota | None
+    """Null until there was an answer."""
 
 
 @get(
@@ -65,6 +81,20 @@ async def health(request: LitestarRequest) -> Health:
             HealthCooldown(one.scope, public_name(one.model), one.code, one.retry_in)
             for one in services.upstream.active_cooldowns()
         ],
+        quota=_quota(services.relay.quota),
+    )
+
+
+def _quota(quota: Quota | None) -> HealthQuota | None:
+    if quota is None:
+        return None
+    return HealthQuota(
+        unit=quota.unit,
+        entitlement=None if quota.unlimited else quota.entitlement,
+        left=quota.left,
+        percent_left=None if quota.unlimited else quota.percent_left,
+        overage=quota.overage,
+        resets_at=quota.resets_at.isoformat() if quota.resets_at else None,
     )
 
 

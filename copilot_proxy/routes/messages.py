@@ -7,6 +7,7 @@ from litestar.types import ASGIApp
 from copilot_proxy.formats.messages import schema
 from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.large_work import run_if_large
+from copilot_proxy.relay.costs import COUNT_TOKENS
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
@@ -58,7 +59,7 @@ async def count_tokens(request: LitestarRequest) -> ASGIApp:
     body = await run_if_large(len(data), MESSAGES.parse_count, data)
     betas = request.headers.getall("anthropic-beta", [])
     relay, caller = get_services(request).relay, get_caller(request)
-    record = start_record(request, "count_tokens", len(data))
+    record = start_record(request, COUNT_TOKENS, body, len(data))
 
     async def make_answer() -> tuple[bytes, dict[str, str]]:
         count, headers = await relay.count_tokens(

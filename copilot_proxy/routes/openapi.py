@@ -25,7 +25,11 @@ from copilot_proxy.formats.chat_completions.response_schema import ChatCompletio
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
 from copilot_proxy.formats.embeddings import EmbeddingsRequest
 from copilot_proxy.formats.messages.schema import CountTokensRequest, MessagesRequest
-from copilot_proxy.formats.responses.schema import ResponsesRequest
+from copilot_proxy.formats.responses.schema import (
+    CompactRequest,
+    InputTokensRequest,
+    ResponsesRequest,
+)
 from copilot_proxy.routes.openapi_page import PlainPage
 
 PATH: Final = "/schema"
@@ -34,6 +38,8 @@ _REQUEST_SCHEMAS: Final = (
     ChatCompletionRequest,
     ChatCompletionChunk,
     ResponsesRequest,
+    InputTokensRequest,
+    CompactRequest,
     MessagesRequest,
     CountTokensRequest,
     EmbeddingsRequest,
@@ -77,7 +83,7 @@ def answers_with(
         401: "The API key is missing or wrong, or the server is not signed in to GitHub.",
         402: "The quota is used up.",
         403: "The account, the API key or the web page does not have this permission.",
-        404: "The account has no such model.",
+        404: "The account has no such model, or the server remembers no such response.",
         413: "The body is too large.",
         415: "The content encoding is not supported.",
         429: "A GitHub rate limit was reached, or the quota is used up.",

@@ -1,6 +1,9 @@
-"""``POST /v1/responses``: OpenAI's Responses API. Responses are not stored."""
+"""``POST /v1/responses`` and the paths below it that call a model: OpenAI's Responses API."""
 
-from litestar import Response, get, post, route
+from collections.abc import Callable
+
+import msgspec
+from litestar import Response, get, post
 from litestar.exceptions import MethodNotAllowedException
 from litestar.types import ASGIApp
 
@@ -8,10 +11,26 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.api import RESPONSES
+from copilot_proxy.formats.responses.compaction import (
+    compacted_conversation,
+    compaction_response,
+    is_compaction,
+    summary_request,
+)
 from copilot_proxy.large_work import run_if_large
+from copilot_proxy.relay.compacted_reply import CompactedReply
+from copilot_proxy.relay.costs import INPUT_TOKENS
+from copilot_proxy.relay.reply import ReplySource
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
-from copilot_proxy.routes.services import LitestarRequest, read_chat_body
+from copilot_proxy.routes.services import (
+    LitestarRequest,
+    get_caller,
+    get_services,
+    read_chat_body,
+    start_record,
+)
+from copilot_proxy.routes.streaming import WholeAnswer
 
 
 @post(
@@ -30,8 +49,83 @@ from copilot_proxy.routes.services import LitestarRequest, read_chat_body
 async def responses(request: LitestarRequest) -> ASGIApp:
     """Works with every chat model of the account; see docs/api.md."""
     data, notes = await read_chat_body(request)
-    body = await run_if_large(len(data), RESPONSES.parse, data)
-    return answer(request, RESPONSES, body, body_bytes=len(data), notes=notes)
+    memory, caller = get_services(request).responses, get_caller(request)
+    parsed = await run_if_large(len(data), RESPONSES.parse, data)
+    extend: Callable[[ReplySource], ReplySource]
+    if is_compaction(parsed):
+        resumed = await memory.resume({**parsed, "store": False}, caller, len(data), notes)
+        body, extend = summary_request(resumed.request), CompactedReply
+    else:
+        resumed = await memory.resume(parsed, caller, len(data), notes)
+        body, extend = resumed.request, memory.remembering(resumed, caller)
+    return answer(
+        request,
+        RESPONSES,
+        body,
+        body_bytes=len(data),
+        conversation_bytes=resumed.size,
+        notes=notes,
+        extend=extend,
+    )
+
+
+@post(
+    RESPONSES.client_path + "/input_tokens",
+    status_code=200,
+    operation_class=documented(schema.InputTokensRequest),
+    responses=answers_with(
+        schema.InputTokens,
+        OpenAIErrorBody,
+        "An estimate of the number of input tokens, as the header x-copilot-proxy-notes says.",
+    ),
+    summary="Count the input tokens of a response (OpenAI)",
+)
+async def count_input_tokens(request: LitestarRequest) -> ASGIApp:
+    """Free of charge."""
+    data, notes = await read_chat_body(request)
+    services, caller = get_services(request), get_caller(request)
+    parsed = await run_if_large(len(data), RESPONSES.parse_count, data)
+    parsed["store"] = False
+    resumed = await services.responses.resume(parsed, caller, len(data), notes)
+    record = start_record(request, INPUT_TOKENS, parsed, len(data))
+    record.conversation_bytes = resumed.size
+
+    async def make_answer() -> tuple[bytes, dict[str, str]]:
+        count, headers = await services.relay.count_tokens(
+            RESPONSES, resumed.request, record, caller=caller
+        )
+        return msgspec.json.encode({"object": "response.input_tokens", **count}), headers
+
+    return WholeAnswer(make_answer)
+
+
+@post(
+    RESPONSES.client_path + "/compact",
+    status_code=200,
+    operation_class=documented(schema.CompactRequest),
+    responses=answers_with(
+        schema.CompactedResponse, OpenAIErrorBody, "The compacted conversation."
+    ),
+    summary="Compact a conversation (OpenAI)",
+)
+async def compact_response(request: LitestarRequest) -> ASGIApp:
+    """Asks the model for a summary, which is charged like any other request."""
+    data, notes = await read_chat_body(request)
+    services, caller = get_services(request), get_caller(request)
+    parsed = await run_if_large(len(data), RESPONSES.parse, data)
+    parsed |= {"store": False, "stream": False}
+    resumed = await services.responses.resume(parsed, caller, len(data), notes)
+    record = start_record(request, RESPONSES.name, parsed, len(data), notes)
+    record.conversation_bytes = resumed.size
+
+    async def make_answer() -> tuple[bytes, dict[str, str]]:
+        asked = summary_request(resumed.request)
+        async with services.relay.answer(RESPONSES, asked, record, caller=caller) as reply:
+            compaction = compaction_response(await reply.whole())
+            body = compacted_conversation(resumed.request, compaction)
+            return msgspec.json.encode(body), reply.headers
+
+    return WholeAnswer(make_answer)
 
 
 @get(RESPONSES.client_path, include_in_schema=False)
@@ -49,19 +143,4 @@ async def refuse_web_socket(request: LitestarRequest) -> Response[bytes]:
         code="websocket_not_supported",
         hint="Send the request with POST.",
         headers={"upgrade": "HTTP/1.1"},
-    )
-
-
-@route(
-    ["/v1/responses/{stored:path}"],
-    http_method=["GET", "DELETE", "POST"],
-    include_in_schema=False,
-)
-async def stored_responses(request: LitestarRequest) -> Response[bytes]:
-    """Raise 404: there are no stored responses."""
-    raise RequestError(
-        "Responses are not stored, neither by Copilot nor by this server.",
-        status=404,
-        code="response_not_found",
-        hint="Keep the output items, and send them with the next input.",
     )

@@ -1,13 +1,13 @@
 """The services that routes share, and the caller, record and body of a request."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 from litestar import Request
 
-from copilot_proxy.auth.caller_tokens import CallerTokens
+from copilot_proxy.auth.caller_tokens import CallerTokens, token_digest
 from copilot_proxy.dumps import Dumps
 from copilot_proxy.formats.chat_completions.request import parse_json
 from copilot_proxy.large_work import run_if_large
@@ -15,10 +15,12 @@ from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.records import RequestContext, RequestRecord
 from copilot_proxy.relay.relay import Relay
+from copilot_proxy.relay.response_memory import ResponseMemory
 from copilot_proxy.routes.request_body import receive_body
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.base import Upstream
 from copilot_proxy.upstreams.image_fetcher import ImageFetcher
+from copilot_proxy.who import identify
 
 LitestarRequest = Request[Any, Any, Any]
 _FILE_TYPES: Final = (b"image", b"document", b"input_file")
@@ -34,6 +36,7 @@ class Services:
     relay: Relay
     callers: CallerTokens
     limiter: ConcurrencyLimiter
+    responses: ResponseMemory
     aclose: Callable[[], Awaitable[None]]
     """Close all connections and stop all background tasks."""
     images: ImageFetcher | None = None
@@ -64,19 +67,29 @@ def get_caller(request: LitestarRequest) -> Caller:
     if services.settings.keys:
         return Caller(key=context.key)
     sent = context.headers.get(b"authorization") or context.headers.get(b"x-api-key", b"")
-    return Caller(services.callers.for_header(sent.decode("latin-1")), context.key)
+    value = sent.decode("latin-1")
+    auth = services.callers.for_header(value)
+    return Caller(auth, context.key, b"" if auth is None else token_digest(value))
 
 
 def start_record(
-    request: LitestarRequest, api: str, body_bytes: int, notes: Iterable[str] = ()
+    request: LitestarRequest,
+    api: str,
+    body: Mapping[str, Any],
+    body_bytes: int,
+    notes: Iterable[str] = (),
 ) -> RequestRecord:
-    """Return a log record for `request` to the API named `api`, with its start time."""
+    """Return a record for `request` to the API named `api`, with its start time.
+
+    `body_bytes` is the size of the JSON `body` as received.
+    """
     context = get_context(request)
     context.has_record = True
     return RequestRecord(
         context.request_id,
         api,
         key=context.key.name if context.key else None,
+        who=identify(context.headers, body, context.named_client, context.project),
         body_bytes=body_bytes,
         notes=list(notes),
     )

@@ -18,7 +18,7 @@ from copilot_proxy.formats.sse import comment
 from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.middleware.error_responses import send_error, to_proxy_error
 from copilot_proxy.middleware.shutdown import send_before_exit, server_stopped
-from copilot_proxy.relay.reply import Reply
+from copilot_proxy.relay.reply import ReplySource
 
 _STREAM_HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -27,7 +27,7 @@ _STREAM_HEADERS: Final = (
 )
 _KEEP_ALIVE: Final = comment("keep-alive")
 
-OpenReply = Callable[[], AbstractAsyncContextManager[Reply]]
+OpenReply = Callable[[], AbstractAsyncContextManager[ReplySource]]
 """Sends the request to Copilot; leaving the context ends the call."""
 EncodeEvent = Callable[[dict[str, Any]], bytes]
 """Encodes an event as server-sent event bytes."""
@@ -86,7 +86,7 @@ class EventStream:
         self._encode = encode
         self._end = end
         self._fail_early = fail_early
-        self._reply: Reply | None = None
+        self._reply: ReplySource | None = None
         self._grace = grace
         self._keep_alive = keep_alive
         self._encode_in_thread = encode_in_thread

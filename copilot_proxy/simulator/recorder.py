@@ -38,6 +38,14 @@ class RecordedRequest:
     ended: float | None = None
     done: threading.Event = field(default_factory=threading.Event, repr=False)
     """Set when the request has finished."""
+    whole: Callable[[], dict[str, Any]] | None = field(default=None, repr=False)
+    """Returns the answer as one body; None for a refusal."""
+
+    @property
+    def charged(self) -> int | None:
+        """What the answer costs if it is complete, in billionths of an AI credit."""
+        usage = self.whole().get("copilot_usage") if self.whole is not None else None
+        return None if usage is None else int(usage["total_nano_aiu"])
 
     @property
     def initiator(self) -> str | None:

@@ -23,6 +23,7 @@ FIRST_VERSIONS = {
 """Kind or field of a tool -> the first GPT that takes it."""
 WITH_CUSTOM = ("Microsoft",)
 """Other vendors whose models take custom tools; the CLI offers them ``apply_patch``."""
+CHOICES = ("none", "auto", "required")
 SYNTAXES = ("lark", "regex")
 
 
@@ -45,6 +46,15 @@ def check(body: ResponsesRequest, items: list[Item], model: Model, call: Call) -
     for number, tool in enumerate(tools):
         _tool(number, tool, model, call)
     choice = body.get("tool_choice")
+    if isinstance(choice, str) and choice not in CHOICES:
+        raise copilot(
+            400,
+            f"Invalid value: '{choice}'. Supported values are: 'none', 'auto', and 'required'.",
+            "invalid_value",
+            param="tool_choice",
+        )
+    if choice == "required" and not tools:
+        raise invalid("tool_choice is set but no tools are offered")
     if isinstance(choice, dict):
         kind = choice.get("type")
         names = [one.name for one in offered(body, items) if one.custom is (kind == "custom")]

@@ -53,6 +53,7 @@ class Answer:
 async def send(call: Call, answer: Answer, headers: dict[str, str], *, streamed: bool) -> None:
     """Send the answer, as a stream or as one JSON body."""
     faults = call.state.faults.take_all(STREAMS, call.path)
+    call.record.whole = answer.whole
     if not streamed or "json_instead_of_sse" in faults:
         await call.pause(call.state.pace)
         await call.json(answer.whole(), headers)

@@ -26,7 +26,16 @@ from copilot_proxy.errors import (
 )
 from tests.cli.conftest import Cli, environment
 
-HEAVY = ("httpx", "litestar", "keyring", "uvicorn", "rich", "msgspec", "copilot_proxy.auth.github")
+HEAVY = (
+    "httpx",
+    "litestar",
+    "keyring",
+    "uvicorn",
+    "rich",
+    "msgspec",
+    "sqlite3",
+    "copilot_proxy.auth.github",
+)
 
 
 def raising(error: BaseException) -> Callable[[], object]:

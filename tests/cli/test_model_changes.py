@@ -86,6 +86,16 @@ def test_json(cli: Cli, account: Simulator) -> None:
     assert [{"id": "gpt-6-luna", "before": "$0.20/$1.20", "now": "$0.10/$0.50"}] == found["prices"]
 
 
+def test_the_size_is_remembered(cli: Cli, account: Simulator) -> None:
+    """The successor has the size of the model that is gone, whatever its name says."""
+    account.state.catalogue.append(entry("gpt-5.5 powerful medium 200 1000"))
+    cli("models", "--changed")
+    change(account)
+    account.state.catalogue.append(entry("gpt-6.1-large powerful medium 200 1000"))
+
+    assert "gone     gpt-5.5; its successor is gpt-6.1-large" in cli("models", "--changed").out
+
+
 def test_the_first_list_is_remembered(cli: Cli, account: Simulator, seen: Path) -> None:
     """`models` remembers the first list that it shows, and leaves later ones to --changed."""
     assert 0 == cli("models").code

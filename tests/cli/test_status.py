@@ -19,7 +19,7 @@ from tests.cli.conftest import Cli
 
 KEYS = [
     "signed_in", "login", "host", "store", "plan", "sku", "chat_enabled", "api_url", "quota",
-    "resets_on", "error",
+    "resets_on", "runs_out_on", "error",
 ]  # fmt: skip
 
 

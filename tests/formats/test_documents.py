@@ -324,3 +324,21 @@ def test_what_a_translation_loses_is_noted() -> None:
     assert "changed files to images" in "".join(
         sent("messages", body("messages", block), GEMINI).notes
     )
+
+
+@pytest.mark.parametrize("make", [body, with_result])
+@pytest.mark.parametrize("model", [CLAUDE, GPT, GEMINI])
+def test_documents_that_consist_of_blocks(model: Model, make: Any) -> None:
+    """Their texts and images reach every model, in order and between tags with the title."""
+    image = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+    content = [{"type": "text", "text": "One."}, {"type": "image", "source": image}]
+    block = {"type": "document", "title": NAME, "source": {"type": "content", "content": content}}
+
+    prepared = sent("messages", make("messages", block), model)
+
+    said = json.dumps(prepared.body)
+    places = [said.index(word) for word in ("<document title=", "One.", "</document>")]
+    assert places == sorted(places)
+    assert "iVBORw0KGgo=" in said
+    if model is CLAUDE:
+        assert "changed documents of type content to text" in "; ".join(prepared.notes)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import large_json
 from copilot_proxy.formats.chat_completions.request import parse_json
-from copilot_proxy.formats.large_json import check_value_count, encode_large
+from copilot_proxy.formats.large_json import check_value_count, encode_json
 from tests.conftest import examples
 
 TEXTS = st.lists(
@@ -47,7 +47,7 @@ def test_large_bodies_are_decoded_like_small_ones(value: Any, ascii_only: bool) 
 @given(VALUES)
 def test_large_bodies_are_encoded_like_small_ones(value: Any) -> None:
     """The pieces of a text make the same JSON as the whole."""
-    assert msgspec.json.encode(value) == encode_large(value)
+    assert msgspec.json.encode(value) == encode_json(value, large_json.LARGE)
 
 
 @pytest.mark.parametrize(

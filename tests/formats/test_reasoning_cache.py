@@ -13,7 +13,7 @@ def call(name: str, id: str) -> Json:
 
 
 def remember(memory: ReasoningCache, model: str = "gemini") -> None:
-    recorder = ReasoningRecorder(memory, model)
+    recorder = ReasoningRecorder(memory, b"", model)
     for delta in (
         {"reasoning_content": "Let me "},
         {"reasoning_content": "see."},
@@ -37,7 +37,7 @@ def test_missing_reasoning_is_restored() -> None:
     assert [
         user,
         assistant(reasoning_opaque="sealed", reasoning_content="Let me see."),
-    ] == memory.restore("gemini", [user, assistant()])
+    ] == memory.restore(b"", "gemini", [user, assistant()])
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_nothing_else_is_restored(model: str, message: Json) -> None:
     memory = ReasoningCache()
     remember(memory)
 
-    assert [message] == memory.restore(model, [message])
+    assert [message] == memory.restore(b"", model, [message])
 
 
 def test_the_cache_is_bounded() -> None:
@@ -63,15 +63,15 @@ def test_the_cache_is_bounded() -> None:
     small = ReasoningCache(characters=10)
     for memory in (few, small):
         for id in ("one", "two", "three"):
-            memory.store("m", [id], "think", "12345")
-        memory.store("m", ["four"], "", "x" * 11)
-        memory.store("m", ["five"], "thought", "")
-        memory.store("m", [], "thought", "sealed")
+            memory.store(b"", "m", [id], "think", "12345")
+        memory.store(b"", "m", ["four"], "", "x" * 11)
+        memory.store(b"", "m", ["five"], "thought", "")
+        memory.store(b"", "m", [], "thought", "sealed")
 
     def known(memory: ReasoningCache) -> list[str]:
         calls = ("one", "two", "three", "four", "five")
         messages = [{"role": "assistant", "tool_calls": [call("f", id)]} for id in calls]
-        recalled = memory.restore("m", messages)
+        recalled = memory.restore(b"", "m", messages)
         return [m["tool_calls"][0]["id"] for m in recalled if "reasoning_opaque" in m]
 
     assert ["three", "four"] == known(few)
@@ -81,24 +81,35 @@ def test_the_cache_is_bounded() -> None:
 def test_only_existing_fields_are_restored() -> None:
     """Only the reasoning fields that the response had are restored."""
     memory = ReasoningCache()
-    memory.store("m", ["one"], "", "sealed")
+    memory.store(b"", "m", ["one"], "", "sealed")
 
-    assert [assistant(reasoning_opaque="sealed")] == memory.restore("m", [assistant()])
+    assert [assistant(reasoning_opaque="sealed")] == memory.restore(b"", "m", [assistant()])
 
 
 def test_encrypted_reasoning_of_other_vendors_is_not_sent() -> None:
     """Reasoning that another vendor's model encrypted is removed."""
     memory = ReasoningCache(calls=2)
-    recorder = ReasoningRecorder(memory, "gemini", "Google")
+    recorder = ReasoningRecorder(memory, b"", "gemini", "Google")
     recorder.record({"reasoning_opaque": "sea"}, None)
     recorder.record({"reasoning_opaque": "led"}, None)
     recorder.record({}, "stop")
     message = {"role": "assistant", "content": "x", "reasoning_opaque": "sealed"}
     bare = {"role": "assistant", "content": "x"}
 
-    assert [message] == memory.restore("gemini-2", [message], "Google")
-    assert [bare] == memory.restore("claude", [message], "Anthropic")
-    assert [message] == memory.restore("unknown", [message])
+    assert [message] == memory.restore(b"", "gemini-2", [message], "Google")
+    assert [bare] == memory.restore(b"", "claude", [message], "Anthropic")
+    assert [message] == memory.restore(b"", "unknown", [message])
     for other in ("1", "2"):
         memory.store_vendor(other, "Google")
-    assert [message] == memory.restore("claude", [message], "Anthropic")
+    assert [message] == memory.restore(b"", "claude", [message], "Anthropic")
+
+
+def test_callers_do_not_share_reasoning() -> None:
+    """Two callers with the same call id get their own reasoning, and a third one gets none."""
+    memory = ReasoningCache()
+    memory.store(b"a", "m", ["one"], "", "of a")
+    memory.store(b"b", "m", ["one"], "", "of b")
+
+    restored = [memory.restore(caller, "m", [assistant()])[0] for caller in (b"a", b"b", b"c")]
+
+    assert ["of a", "of b", None] == [one.get("reasoning_opaque") for one in restored]

@@ -317,6 +317,7 @@ def test_only_health_needs_no_key(simulator: Simulator) -> None:
         "token_expires_in",
         "cooldowns",
         "last_error",
+        "quota",
     } == set(health)
 
 

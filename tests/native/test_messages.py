@@ -101,7 +101,7 @@ def test_messages_requests_pass(wire: Wire, more: Json, stream: bool) -> None:
                 ]
             },
             {"system": [{"type": "text", "text": "S", **MARK}]},
-            "reduced cache_control",
+            "removed scope from cache_control",
         ),
         (
             {"thinking": {"type": "adaptive"}, **FRESH},

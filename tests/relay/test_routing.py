@@ -377,3 +377,23 @@ def test_aliases_of_claude_code(http: httpx.Client, simulator: Simulator) -> Non
 
     assert "messages" == route(answer)
     assert "claude-sonnet-4.5" == simulator.state.requests[-1].body["model"]
+
+
+@pytest.mark.parametrize(
+    ("client", "asks"),
+    [
+        (CHAT, {"reasoning_effort": "high"}),
+        (CHAT, {"thinking_budget": 2000}),
+        (CHAT, {"thinking": {"type": "enabled", "budget_tokens": 2000}}),
+        (RESPONSES, {"reasoning": {"effort": "high"}}),
+        (RESPONSES, {"reasoning": {"summary": "auto", "effort": "low"}}),
+    ],
+    ids=lambda value: getattr(value, "api", str(value)),
+)
+def test_claude_thinks_on_messages(
+    http: httpx.Client, simulator: Simulator, client: Client, asks: ClientRequest
+) -> None:
+    """A Claude that is on both APIs gets requests for reasoning on the one that can show it."""
+    assert "messages" == route(post(http, client, "claude-sonnet-4.5", extra=asks))
+    assert "thinking" in simulator.state.requests[-1].body
+    assert "chat_completions" == route(post(http, client, "claude-sonnet-4.5"))

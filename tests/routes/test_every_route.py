@@ -198,7 +198,7 @@ def test_the_preflight_of_an_allowed_page(simulator: Simulator) -> None:
             assert (204, b"") == (response.status_code, response.content)
             assert {
                 "access-control-allow-origin": ALLOWED,
-                "access-control-allow-methods": "GET, POST, OPTIONS",
+                "access-control-allow-methods": "GET, POST, DELETE, OPTIONS",
                 "access-control-allow-headers": "authorization,content-type,x-stainless-os",
                 "access-control-allow-private-network": "true",
             }.items() <= dict(response.headers).items()

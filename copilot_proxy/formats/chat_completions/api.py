@@ -8,6 +8,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.content_parts import read_files
+from copilot_proxy.formats.chat_completions.deferred_tools import load_deferred
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.chat_completions.request import (
     count_images,
@@ -17,6 +18,7 @@ from copilot_proxy.formats.chat_completions.request import (
 from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.chat_completions.tool_results import resolve_results
+from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
@@ -24,6 +26,9 @@ from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.translators import ChatWriter
 from copilot_proxy.formats.types import ChatRequest, ErrorBody, UpstreamBody
 from copilot_proxy.headers import Initiator
+
+_REASONING: Final = ("reasoning_content", "reasoning_text", "reasoning_opaque")
+"""The fields of a message with the model's reasoning, plain and encrypted."""
 
 
 class ChatCompletionsApi:
@@ -34,6 +39,7 @@ class ChatCompletionsApi:
     identifying_header = request_id_header = b""
     path = CHAT_COMPLETIONS_PATH
     conversation_field = "messages"
+    effort_field = "reasoning_effort"
     stream_end = sse.encode(sse.DONE)
     native: NativePassage | None = None
 
@@ -63,7 +69,31 @@ class ChatCompletionsApi:
             changed.pop("max_completion_tokens", None)
         return changed
 
+    def fields(self, request: ChatRequest) -> ClientFields:
+        newer = request.get("max_completion_tokens") is not None
+        return ClientFields(limit="max_completion_tokens" if newer else "max_tokens")
+
+    def wants_reasoning(self, request: ChatRequest) -> bool:
+        thinking = request.get("thinking")
+        kind = thinking.get("type") if isinstance(thinking, dict) else None
+        efforts = request.get("reasoning_effort") not in (None, "none")
+        return efforts or bool(request.get("thinking_budget")) or kind in ("enabled", "adaptive")
+
+    def encrypted_reasoning(self, request: ChatRequest) -> list[str]:
+        found = (message.get("reasoning_opaque") for message in request["messages"])
+        return [opaque for opaque in found if isinstance(opaque, str)]
+
+    def without_reasoning(self, request: ChatRequest, encrypted: Collection[str]) -> ChatRequest:
+        messages = [
+            {name: value for name, value in message.items() if name not in _REASONING}
+            if message.get("reasoning_opaque") in encrypted
+            else message
+            for message in request["messages"]
+        ]
+        return {**request, "messages": messages}
+
     def to_chat(self, request: ChatRequest, notes: list[str]) -> ChatRequest:
+        request = load_deferred(request, notes)
         return resolve_results({**request, "messages": read_files(request["messages"])})
 
     def wants_usage(self, request: ChatRequest) -> bool:

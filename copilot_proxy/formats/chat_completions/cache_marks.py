@@ -26,6 +26,16 @@ def mark_stable(messages: list[Json]) -> None:
         message[_FIELD] = dict(_EPHEMERAL)
 
 
+def unsupported_parts(mark: object) -> set[str]:
+    """Return the parts of a client's mark that Copilot does not support, for a note."""
+    fields = mark if isinstance(mark, dict) else {"type": mark}
+    return {
+        f"{name} {value}"[:40] if name in ("ttl", "type") else str(name)[:40]
+        for name, value in fields.items()
+        if (name, value) != ("type", "ephemeral")
+    }
+
+
 def reduce_marks(messages: list[Json], max_marks: int, notes: list[str]) -> None:
     """Change marks in place to the form that Copilot accepts, and keep the last `max_marks` marks.
 
@@ -33,7 +43,9 @@ def reduce_marks(messages: list[Json], max_marks: int, notes: list[str]) -> None
     """
     marked = [message for message in messages if message.get(_FIELD) is not None]
     if any(message[_FIELD] != _EPHEMERAL for message in marked):
-        notes.append(f"reduced {_FIELD}: Copilot supports neither ttl nor scope")
+        removed = {name for message in marked for name in unsupported_parts(message[_FIELD])}
+        parts = ", ".join(sorted(removed))
+        notes.append(f"removed {parts} from {_FIELD}: Copilot does not support it here")
         for message in marked:
             message[_FIELD] = dict(_EPHEMERAL)
     if len(marked) > max_marks:

@@ -7,6 +7,7 @@ from copilot_proxy.formats.documents import file_part
 from copilot_proxy.formats.types import Json
 
 _CAPTION: Final = "The images of the tool results:"
+_MOVED: Final = "moved images of a tool result to a user message, where every model accepts them"
 _PLACEHOLDER: Final = "(an image, shown in the next message)"
 
 
@@ -61,7 +62,7 @@ def move_images(messages: list[Json], notes: list[str]) -> list[Json]:
             images += [part for part in content if part["type"] == "image_url"]
             others = [part for part in content if part["type"] != "image_url"]
             message = {**message, "content": others or _PLACEHOLDER}
-            notes.append("moved images of a tool result to a user message")
+            notes.append(_MOVED)
         moved.append(message)
     _add_images(images, moved)
     return moved

@@ -5,8 +5,11 @@ from typing import Any
 
 from copilot_proxy.formats.chat_completions import cache_marks
 from copilot_proxy.formats.chat_completions.tool_choice import apply_allowed_tools, tool_name
+from copilot_proxy.formats.chat_completions.unsigned_calls import replace_unsigned_calls
+from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.custom_tools import custom_arguments, function_of
-from copilot_proxy.formats.rules.outgoing import OfferedTool, OutgoingBody, Piece
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.rules.pieces import OfferedTool, Piece
 from copilot_proxy.formats.types import Json
 
 
@@ -14,10 +17,10 @@ class ChatBody(OutgoingBody):
     """The view of a Chat Completions body; see `OutgoingBody`."""
 
     api = "chat_completions"
-    turns_key = conversation_field = "messages"
+    turns_key = "messages"
     limit_fields = ("max_completion_tokens", "max_tokens")
     stop_field = "stop"
-    effort_field = "reasoning_effort"
+    fields = ClientFields()
     thinking_field = budget_field = "thinking_budget"
     call_id_key, input_key, result_id_key = "id", "arguments", "tool_call_id"
 
@@ -82,8 +85,7 @@ class ChatBody(OutgoingBody):
                 elif message["role"] == "assistant" and message.get("tool_calls"):
                     message["content"] = None
                 else:
-                    kind = {"assistant": "an assistant"}.get(message["role"])
-                    notes.append(f"dropped {kind or 'a ' + message['role']} message: it is empty")
+                    notes.append(f"dropped an empty {message['role']} message")
                     continue
             remaining.append(message)
         if len(remaining) < len(self.turns):
@@ -100,6 +102,11 @@ class ChatBody(OutgoingBody):
         if count:
             self.turns = merged
         return count
+
+    def replace_unsigned_calls(self) -> bool:
+        before = self.turns
+        self.turns = replace_unsigned_calls(before)
+        return self.turns is not before
 
     @property
     def has_instructions(self) -> bool:
@@ -137,9 +144,10 @@ class ChatBody(OutgoingBody):
         return self.thinking is not None or self.effort not in (None, "none")
 
     def disable_thinking(self, reason: str, notes: list[str]) -> None:
-        for name in ("reasoning_effort", "thinking_budget"):
+        names = {"reasoning_effort": self.fields.effort, "thinking_budget": "thinking_budget"}
+        for name, shown in names.items():
             if self.body.pop(name, None) is not None:
-                notes.append(f"dropped {name}: {reason}")
+                notes.append(f"dropped {shown}: {reason}")
 
     @property
     def tools(self) -> list[OfferedTool]:

@@ -3,7 +3,6 @@
 A `RequestError` names the invalid field as OpenAI does: ``messages[0].content``.
 """
 
-import re
 from codecs import BOM_UTF8
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from copilot_proxy.formats.large_json import (
 )
 from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.formats.request_fields import refuse_fields
+from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ChatRequest, Json
 from copilot_proxy.headers import Initiator, Turn
 
@@ -31,15 +31,6 @@ MAX_TOOLS: Final = 128
 
 _PARTS: Final = ("text", "image_url", "input_audio", "file", "refusal")
 """The types of content parts in OpenAI's schema."""
-_PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*?)`)?$", re.DOTALL)
-_TYPE_NAMES: Final = (
-    # Python types in messages of msgspec, and their JSON names.
-    (re.compile(r"\bstr\b"), "string"),
-    (re.compile(r"\bint\b"), "integer"),
-    (re.compile(r"\bfloat\b"), "number"),
-    (re.compile(r"\bbool\b"), "boolean"),
-)
-_MISSING: Final = re.compile(r"missing required field `(\w+)`")
 
 
 def parse_json(body: bytes, max_values: int = MAX_VALUES) -> Any:
@@ -142,36 +133,6 @@ def output_limit(chat: ChatRequest, notes: list[str]) -> int | None:
         notes.append(f"dropped max_completion_tokens: {newer} is not a valid limit")
         return int(older)
     return int(newer)
-
-
-def check_shape(request: object, schema: Any, at: str = "") -> None:
-    """Raise a `RequestError` that names the first field that is missing or of the wrong type.
-
-    `schema` is a type of msgspec's; `at` is the path of `request`, if it is a part of one.
-    """
-    try:
-        msgspec.convert(request, schema)
-    except msgspec.ValidationError as error:
-        raise _validation_error(str(error), at) from None
-
-
-def _validation_error(text: str, at: str) -> RequestError:
-    match = _PATH.match(text)
-    what, path = (match["what"], match["path"] or "") if match else (text, "")
-    path = f"{at}.{path}".rstrip(".") if at else path
-    for name, json_name in _TYPE_NAMES:
-        what = name.sub(json_name, what)
-    what = what.replace("`", "'")
-    missing = _MISSING.search(text)
-    if missing:
-        param = f"{path}.{missing[1]}" if path else missing[1]
-        return _invalid(
-            param, f"Missing required parameter: '{param}'.", code="missing_required_parameter"
-        )
-    code = "invalid_value" if what.startswith("Invalid") else "invalid_type"
-    if not path:
-        return _invalid(None, f"{what}.", code=code)
-    return _invalid(path, f"Invalid '{path}': {what[:1].lower()}{what[1:]}.", code=code)
 
 
 def _check_tools(request: ChatRequest) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.content_parts import move_images
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
+from copilot_proxy.formats.client_fields import take_fields
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_labels import OTHER_APIS
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
@@ -21,10 +22,12 @@ def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> 
     `model` is None if the catalogue could not be read; then only the changes that every model
     needs are made. Raises `RequestError` if the conversation is empty afterwards.
     """
+    chat = {**chat}
+    fields = take_fields(chat)
     body = normalize_request(chat, notes)
     if model is not None:
         body["model"] = model.id
-    fitted = fit(ChatBody(body), profile_of(model, "chat_completions"), notes)
+    fitted = fit(ChatBody(body, fields), profile_of(model, "chat_completions"), notes)
     if body["stream"]:
         # Always requested: otherwise some models never report the cost of the response.
         body["stream_options"] = {"include_usage": True}
@@ -66,7 +69,7 @@ def _messages(messages: list[Json], notes: list[str]) -> list[Json]:
         if role == "assistant":
             _normalize_assistant(copy)
             if not copy["content"] and "tool_calls" not in copy:
-                notes.append("dropped an assistant message: it is empty")
+                notes.append("dropped an empty assistant message")
                 continue
         else:
             _drop_nulls(copy)

@@ -60,6 +60,11 @@ class ChatRepair(ChunkTranslator):
         self.usage: ChatUsage | None = None
         self.copilot_usage: CopilotUsage | None = None
 
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model has stopped, in OpenAI's words."""
+        return self._finish
+
     def feed(self, data: object) -> list[ChatChunk]:
         """Return the chunks for one event, or for a whole response."""
         if not isinstance(data, dict):

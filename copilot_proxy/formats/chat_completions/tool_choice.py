@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.types import Json
 
 
@@ -26,3 +27,14 @@ def apply_allowed_tools(tools: list[Json], choice: Any) -> tuple[list[Json], Any
     mode = allowed.get("mode")
     kept = [tool for tool in tools if tool_name(tool) in names]
     return kept, mode if isinstance(mode, str) else "auto"
+
+
+def unknown_choice(choice: Any) -> RequestError:
+    """Return the error for a tool choice that no API has."""
+    kind = choice.get("type") if isinstance(choice, dict) else choice
+    return RequestError(
+        f"Invalid 'tool_choice': {kind!r} is not one of none, auto, required, function, custom, "
+        "allowed_tools, validated.",
+        param="tool_choice",
+        code="invalid_value",
+    )

@@ -6,11 +6,18 @@ from typing import Any, Final
 from copilot_proxy.catalogue import MESSAGES_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import NativePassage, RequestMetrics
+from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics
+from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
 from copilot_proxy.formats.messages.betas import select_betas
+from copilot_proxy.formats.messages.blocks import thinking_signatures, without_thinking
 from copilot_proxy.formats.messages.errors import error_body, error_status
 from copilot_proxy.formats.messages.models import model_info, model_list
-from copilot_proxy.formats.messages.request import count_images, initiator, parse_request
+from copilot_proxy.formats.messages.request import (
+    count_images,
+    initiator,
+    is_thinking_enabled,
+    parse_request,
+)
 from copilot_proxy.formats.messages.request_to_chat import to_chat
 from copilot_proxy.formats.messages.request_to_model import (
     messages_for_model,
@@ -43,6 +50,20 @@ class _Native:
         return MessagesRepair(request_id, tool_names, unrequested=unrequested_fields(request))
 
 
+class _Counting:
+    """Copilot's ``count_tokens``."""
+
+    path = "/v1/messages/count_tokens"
+
+    def body(self, request: MessagesRequest, model: Model | None) -> MessagesRequest:
+        return messages_for_model(request, model, [], counting=True).body
+
+    def answer(self, request: MessagesRequest, answer: object) -> Json | None:
+        if not isinstance(answer, dict) or not isinstance(answer.get("input_tokens"), int):
+            return None
+        return without_fields(answer, unrequested_fields(request))
+
+
 class MessagesApi:
     """Implements `formats.api.ClientApi` and `formats.api.UpstreamApi`."""
 
@@ -51,8 +72,9 @@ class MessagesApi:
     identifying_header = b"anthropic-version"
     request_id_header = b"request-id"
     path = MESSAGES_PATH
-    count_path = "/v1/messages/count_tokens"
+    counting: NativeCounting | None = _Counting()
     conversation_field = "messages"
+    effort_field = MESSAGES_FIELDS.effort
     stream_end = b""
     native: NativePassage | None = _Native()
 
@@ -97,6 +119,26 @@ class MessagesApi:
                 changed[name] = value
         return changed
 
+    def fields(self, request: MessagesRequest) -> ClientFields:
+        thinking = request.get("thinking") or {}
+        if thinking.get("type") == "disabled":
+            return MESSAGES_FIELDS._replace(effort="thinking", effort_value="disabled")
+        if isinstance((request.get("output_config") or {}).get("effort"), str):
+            return MESSAGES_FIELDS
+        budget = thinking.get("budget_tokens")
+        return MESSAGES_FIELDS._replace(effort="thinking.budget_tokens", effort_value=budget)
+
+    def wants_reasoning(self, request: MessagesRequest) -> bool:
+        return is_thinking_enabled(request)
+
+    def encrypted_reasoning(self, request: MessagesRequest) -> list[str]:
+        return thinking_signatures(request)
+
+    def without_reasoning(
+        self, request: MessagesRequest, encrypted: Collection[str]
+    ) -> MessagesRequest:
+        return without_thinking(request, encrypted)
+
     def to_chat(self, request: MessagesRequest, notes: list[str]) -> ChatRequest:
         return to_chat(request, notes)
 
@@ -116,16 +158,6 @@ class MessagesApi:
 
     def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
         return messages_from_chat(chat, model, notes)
-
-    def for_counting(self, request: MessagesRequest, model: Model | None) -> MessagesRequest:
-        """Return the body to send to Copilot's ``count_tokens``; raises `RequestError`."""
-        return messages_for_model(request, model, [], counting=True).body
-
-    def counted(self, request: MessagesRequest, answer: object) -> Json | None:
-        """Return the client's answer to a request to count tokens; None if Copilot's is unfit."""
-        if not isinstance(answer, dict) or not isinstance(answer.get("input_tokens"), int):
-            return None
-        return without_fields(answer, unrequested_fields(request))
 
     def headers(
         self, body: MessagesRequest, betas: Collection[str], notes: list[str]

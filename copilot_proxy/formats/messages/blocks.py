@@ -1,9 +1,10 @@
 """Removes from a client's messages what Copilot's Messages API does not support."""
 
-from typing import Final
+from collections.abc import Collection
+from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.documents import read_document
+from copilot_proxy.formats.documents import as_text, read_document
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.messages.encrypted_reasoning import claude_signature
 from copilot_proxy.formats.types import Json, MessagesRequest
@@ -23,6 +24,10 @@ _SERVER_BLOCKS: Final = (
 )
 """The blocks of tools that Anthropic's servers run; Copilot runs none and rejects these blocks."""
 
+_SIGNATURES: Final = {"thinking": "signature", "redacted_thinking": "data"}
+"""The field with the signature of thinking, or with all of it, by the type of the block."""
+_CONTENTS: Final = ("text", "image")
+"""The types of blocks that a document can consist of."""
 _PLACEHOLDER: Final = "Thinking..."
 """What some clients store as thinking if the model showed none."""
 
@@ -42,6 +47,31 @@ def clean_messages(body: MessagesRequest, notes: list[str]) -> int:
     body["messages"] = messages
     notes += sorted(unique_notes)
     return _merge_leading_system(body, messages)
+
+
+def thinking_signatures(request: MessagesRequest) -> list[str]:
+    """Return the signatures of the thinking blocks in a client's request."""
+    contents = [message["content"] for message in request["messages"]]
+    blocks = [block for content in contents if isinstance(content, list) for block in content]
+    return [signature for block in blocks if isinstance(signature := _signature(block), str)]
+
+
+def without_thinking(request: MessagesRequest, signatures: Collection[str]) -> MessagesRequest:
+    """Return a client's request without the thinking blocks that have one of `signatures`."""
+    messages = []
+    for message in request["messages"]:
+        content = message["content"]
+        if isinstance(content, list):
+            kept = [block for block in content if _signature(block) not in signatures]
+            if not kept and content:
+                continue  # there was nothing but thinking
+            message = {**message, "content": kept}
+        messages.append(message)
+    return {**request, "messages": messages}
+
+
+def _signature(block: Json) -> Any:
+    return block.get(_SIGNATURES.get(block["type"], ""))
 
 
 def _merge_leading_system(body: MessagesRequest, messages: list[Json]) -> int:
@@ -65,8 +95,32 @@ def _merge_leading_system(body: MessagesRequest, messages: list[Json]) -> int:
 def _content(content: str | list[Json], path: str, unique_notes: set[str]) -> str | list[Json]:
     if isinstance(content, str):
         return content
-    blocks = [_block(block, f"{path}[{i}]", unique_notes) for i, block in enumerate(content)]
-    return [block for block in blocks if block is not None]
+    kept: list[Json] = []
+    for i, block in enumerate(content):
+        copy = _block(block, f"{path}[{i}]", unique_notes)
+        if copy is not None and copy["type"] == "document":
+            kept += _document(copy, f"{path}[{i}]", unique_notes)
+        elif copy is not None:
+            kept.append(copy)
+    return kept
+
+
+def _document(block: Json, path: str, unique_notes: set[str]) -> list[Json]:
+    """Return a document as Copilot is known to accept it.
+
+    One that consists of blocks becomes these blocks, between tags.
+    """
+    source = block["source"]
+    if not isinstance(source, dict) or source.get("type") != "content":
+        return [block]
+    content = source.get("content")
+    inner = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    inner = [one for one in inner if isinstance(one, dict) and one.get("type") in _CONTENTS]
+    blocks = _content(inner, f"{path}.source.content", unique_notes)
+    unique_notes.add("changed documents of type content to text: Copilot is not known to take them")
+    start, _, end = as_text("", block.get("title")).rpartition("\n\n")
+    mark = {"cache_control": block["cache_control"]} if "cache_control" in block else {}
+    return [{"type": "text", "text": start}, *blocks, {"type": "text", "text": end, **mark}]
 
 
 def _block(block: Json, path: str, unique_notes: set[str]) -> Json | None:

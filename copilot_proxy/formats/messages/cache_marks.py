@@ -8,6 +8,7 @@ reads it from the cache for a tenth of the price.
 from collections.abc import Iterator
 from typing import Final
 
+from copilot_proxy.formats.chat_completions.cache_marks import unsupported_parts
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 EPHEMERAL: Final = {"type": "ephemeral"}
@@ -23,7 +24,7 @@ def reduce_marks(
 
     `one_hour` is whether a mark may keep its ``ttl`` of one hour. Changes the blocks in place.
     """
-    trimmed = False
+    removed: set[str] = set()
     marked: dict[str, list[Json]] = {"tools": [], "system": [], "messages": []}
     for section, block in _blocks(body):
         mark = block.get("cache_control")
@@ -32,11 +33,12 @@ def reduce_marks(
             continue
         is_long = one_hour and isinstance(mark, dict) and mark.get("ttl") == "1h"
         block["cache_control"] = dict(ONE_HOUR if is_long else EPHEMERAL)
-        trimmed = trimmed or mark not in (block["cache_control"], _FIVE_MINUTES)
+        if mark not in (block["cache_control"], _FIVE_MINUTES):
+            removed |= unsupported_parts(mark) - ({"ttl 1h"} if is_long else set())
         marked[section].append(block)
-    if trimmed:
-        refused = "scope" if one_hour else "ttl or scope for the model"
-        notes.append(f"reduced cache_control: Copilot does not support {refused}")
+    if removed:
+        parts = ", ".join(sorted(removed))
+        notes.append(f"removed {parts} from cache_control: Copilot does not support it here")
     if sum(map(len, marked.values())) > max_marks:
         _drop_marks(marked, max_marks)
         notes.append(f"dropped cache_control of some blocks: Copilot allows at most {max_marks}")

@@ -28,7 +28,7 @@ def translate_messages(
         if role in ("system", "developer"):
             if messages:
                 unique_notes.add(
-                    "moved a later system message to the front: Claude's system prompt is there"
+                    "moved a later system message to the front: Claude has its system prompt there"
                 )
             system += _blocks(message["content"], path, message)
         elif role == "assistant":

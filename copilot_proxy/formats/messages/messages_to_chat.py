@@ -115,7 +115,7 @@ def _user(
     for kind, name in _MEDIA.items():
         if any(part["type"] == kind for part in media):
             unique_notes.add(
-                f"moved {name}s out of tool results: Chat Completions does not allow them there"
+                f"moved {name}s of tool results to a user message, where every model accepts them"
             )
     parts = media + parts
     if len(parts) == 1 and parts[0]["type"] == "text":

@@ -2,28 +2,31 @@
 
 from collections.abc import Iterable, Sequence
 
+from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
 from copilot_proxy.formats.messages import cache_marks
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.structured_output import add_instruction, instruct_schema
 from copilot_proxy.formats.rules.blanks import without_blanks
-from copilot_proxy.formats.rules.outgoing import OfferedTool, OutgoingBody, Piece
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.rules.pieces import OfferedTool, Piece
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 
 class MessagesBody(OutgoingBody):
     """The view of a body whose messages, blocks and tools are copies.
 
-    `translated` is whether the body is made from a chat request, whose client cannot set cache
-    marks. `moved` is how many of the client's first messages were moved to the system prompt.
+    `fields` are the client's names of fields if the body is made from a chat request, whose client
+    cannot set cache marks. `thinking_from` is the field of that request from which its thinking was
+    made. `moved` is how many of the client's first messages were moved to the system prompt.
     `end_mark` is the cache mark for the end of the prompt. `shows_reasoning` is whether the client
     shows the model's reasoning.
     """
 
     api = "messages"
-    turns_key = conversation_field = "messages"
+    turns_key = "messages"
     limit_fields = ("max_tokens",)
     stop_field = "stop_sequences"
-    effort_field = "output_config.effort"
+    fields = MESSAGES_FIELDS
     thinking_field = "thinking"
     budget_field = "thinking.budget_tokens"
     has_thinking_forms = True
@@ -34,13 +37,17 @@ class MessagesBody(OutgoingBody):
         self,
         body: MessagesRequest,
         *,
-        translated: bool = False,
+        fields: ClientFields | None = None,
+        thinking_from: str = "thinking",
         moved: int = 0,
         end_mark: Json | None = None,
         shows_reasoning: bool = False,
     ) -> None:
-        super().__init__(body)
-        self._translated = translated
+        super().__init__(body, fields)
+        self._translated = fields is not None
+        if thinking_from != "thinking":
+            self.thinking_field = self.budget_field = thinking_from
+        self.has_own_budget = thinking_from == self.fields.effort
         self._moved = moved
         self._end_mark = end_mark
         self.shows_reasoning = shows_reasoning
@@ -171,7 +178,7 @@ class MessagesBody(OutgoingBody):
 
     def disable_thinking(self, reason: str, notes: list[str]) -> None:
         self.set_thinking(None)
-        notes.append(f"dropped thinking: {reason}")
+        notes.append(f"dropped {self.thinking_field}: {reason}")
 
     @property
     def began_without_thinking(self) -> bool:
@@ -228,8 +235,8 @@ class MessagesBody(OutgoingBody):
         config = self.body["output_config"]
         self.body["output_config"] = {**config, "format": {**config["format"], "schema": schema}}
 
-    def instruct_schema(self, notes: list[str]) -> None:
-        instruct_schema(self.body, notes)
+    def instruct_schema(self) -> bool:
+        return instruct_schema(self.body)
 
 
 def _split(message: Json, index: int) -> list[Piece]:

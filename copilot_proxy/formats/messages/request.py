@@ -1,7 +1,7 @@
 """Parses a client's request, and finds who initiated it and how many images it has."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -9,18 +9,23 @@ import msgspec
 from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import (
-    check_shape,
     check_tool_count,
     parse_object,
 )
 from copilot_proxy.formats.documents import check_source
 from copilot_proxy.formats.messages import schema
 from copilot_proxy.formats.request_fields import refuse_fields
+from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import Json, MessagesRequest
 from copilot_proxy.headers import Initiator, Turn
 
 _CLIENT_RUN: Final = re.compile(r"(?:bash|text_editor|computer|memory)_\d")
 """The types of tools that Anthropic defines and clients run; without them, an agent is helpless."""
+TOOL_CHOICES: Final = ("auto", "any", "tool", "none", "validated")
+"""The types of tool choices. The last one is not Anthropic's, but that of GitHub's clients for
+Gemini."""
+_THINKING_TYPES: Final = ("enabled", "disabled", "adaptive")
+_DISPLAYS: Final = ("summarized", "omitted")
 _REQUIRED_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "text": ("text",),
     "image": ("source",),
@@ -51,6 +56,32 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
         _check_blocks(message["content"], f"messages[{i}].content")
     _check_tools(request.get("tools") or [])
     return request
+
+
+def check_values(request: MessagesRequest) -> None:
+    """Check values that Claude would refuse, for models that would not notice them.
+
+    Raises `RequestError` with Anthropic's message.
+    """
+    choice, thinking = request.get("tool_choice") or {}, request.get("thinking") or {}
+    if choice and choice["type"] not in TOOL_CHOICES:
+        raise _unexpected_tag("tool_choice", choice["type"], TOOL_CHOICES)
+    if not thinking:
+        return
+    kind, display = thinking["type"], thinking.get("display")
+    if kind not in _THINKING_TYPES:
+        raise _unexpected_tag("thinking", kind, _THINKING_TYPES)
+    if kind != "disabled" and display not in (None, *_DISPLAYS):
+        path = f"thinking.{kind}.display"
+        raise _error(path, f"{path}: Input should be 'summarized' or 'omitted'")
+
+
+def _unexpected_tag(param: str, tag: str, expected: Sequence[str]) -> RequestError:
+    return _error(
+        param,
+        f"{param}: Input tag {tag!r} found using 'type' does not match any of the expected tags: "
+        f"{', '.join(map(repr, expected))}",
+    )
 
 
 def is_client_tool(tool: Json) -> bool:

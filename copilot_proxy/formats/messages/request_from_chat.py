@@ -6,7 +6,11 @@ The tables at the top say which fields are translated; the others are dropped.
 from typing import Any, Final
 
 from copilot_proxy.formats.chat_completions.request import output_limit
-from copilot_proxy.formats.chat_completions.tool_choice import apply_allowed_tools, tool_name
+from copilot_proxy.formats.chat_completions.tool_choice import (
+    apply_allowed_tools,
+    tool_name,
+    unknown_choice,
+)
 from copilot_proxy.formats.custom_tools import function_of
 from copilot_proxy.formats.messages.messages_from_chat import translate_messages
 from copilot_proxy.formats.messages.structured_output import ANY_JSON, add_instruction
@@ -80,7 +84,7 @@ def _set_tools(chat: ChatRequest, body: MessagesRequest, notes: list[str]) -> No
         body["tools"] = [_tool(tool) for tool in tools]
         if any("custom" in tool for tool in tools):
             notes.append(CUSTOM_REPLACED)
-        if choice := _tool_choice(choice, notes):
+        if choice := _tool_choice(choice):
             body["tool_choice"] = choice
         if chat.get("parallel_tool_calls") is False:
             choice = body.setdefault("tool_choice", {"type": "auto"})
@@ -99,7 +103,7 @@ def _tool(tool: Json) -> Json:
     return {**translated, "cache_control": mark} if mark else translated
 
 
-def _tool_choice(choice: Any, notes: list[str]) -> Json | None:
+def _tool_choice(choice: Any) -> Json | None:
     match choice:
         case None:
             return None
@@ -109,8 +113,7 @@ def _tool_choice(choice: Any, notes: list[str]) -> Json | None:
             return {"type": "any"}
         case {"type": "function" | "custom"} if name := tool_name(choice):
             return {"type": "tool", "name": name}
-    notes.append("dropped tool_choice: Claude has no equivalent")
-    return None
+    raise unknown_choice(choice)
 
 
 def _set_thinking(chat: ChatRequest, body: MessagesRequest) -> None:
@@ -143,9 +146,7 @@ def _set_format(chat: ChatRequest, body: MessagesRequest, notes: list[str]) -> N
     response_format = chat.get("response_format") or {}
     if response_format.get("type") == "json_object":
         add_instruction(body, ANY_JSON)
-        notes.append(
-            "changed response_format: to an instruction, since Claude does not support json_object"
-        )
+        notes.append("changed json_object to an instruction: Claude does not support it")
     elif response_format.get("type") == "json_schema":
         schema = (response_format.get("json_schema") or {}).get("schema") or {"type": "object"}
         config = body.setdefault("output_config", {})

@@ -11,7 +11,7 @@ from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.efforts import effort_of
 from copilot_proxy.formats.messages.deferred_tools import offered_tools
 from copilot_proxy.formats.messages.messages_to_chat import system_message, translate_messages
-from copilot_proxy.formats.messages.request import is_client_tool
+from copilot_proxy.formats.messages.request import check_values, is_client_tool
 from copilot_proxy.formats.messages.tools import check_choice, drop_reason
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesRequest
 
@@ -49,6 +49,7 @@ def to_chat(request: MessagesRequest, notes: list[str]) -> ChatRequest:
     Raises `RequestError` for an image or document without its data.
     """
     request = {name: value for name, value in request.items() if value is not None}
+    check_values(request)
     tools = offered_tools(request, notes)
     offered = {tool["name"] for tool in tools}
     messages = translate_messages(request["messages"], notes, offered)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.client_fields import ClientFields, take_fields
 from copilot_proxy.formats.families import MESSAGES_FIELDS
 from copilot_proxy.formats.messages.blocks import clean_messages
 from copilot_proxy.formats.messages.outgoing import MessagesBody
@@ -70,12 +71,26 @@ def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str])
     `notes` gets a line for each change that may matter. Raises `RequestError`.
     """
     profile = profile_of(model, "messages")
+    chat = {**chat}
+    fields = take_fields(chat)
     body = from_chat(chat, notes)
     body["model"] = profile.id or chat["model"]
     fit_tools(body, notes)
-    outgoing = MessagesBody(body, translated=True, shows_reasoning=shows_reasoning(chat))
+    outgoing = MessagesBody(
+        body,
+        fields=fields,
+        shows_reasoning=shows_reasoning(chat),
+        thinking_from=_thinking_field(chat, fields),
+    )
     outgoing.requested_effort = chat.get("reasoning_effort")
     return fit(outgoing, profile, notes)
+
+
+def _thinking_field(chat: ChatRequest, fields: ClientFields) -> str:
+    """Return the client's name of the field from which `from_chat` makes the thinking."""
+    names = {"thinking": "thinking", "thinking_budget": "thinking_budget"}
+    names["reasoning_effort"] = fields.effort
+    return next((shown for name, shown in names.items() if chat.get(name) is not None), "thinking")
 
 
 def _move_output_format(body: MessagesRequest) -> None:

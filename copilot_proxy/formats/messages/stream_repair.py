@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamError
 from copilot_proxy.formats import broken_responses
-from copilot_proxy.formats.messages.errors import error_event
+from copilot_proxy.formats.messages.errors import error_event, without_hint
 from copilot_proxy.formats.messages.message_events import MessageAssembler, message_to_events
 from copilot_proxy.formats.messages.transformations import note_transformations
 from copilot_proxy.formats.messages.unrequested import without_fields
@@ -56,6 +56,7 @@ class MessagesRepair:
         self._tool_names = tool_names or {}
         self._has_started = False
         self._has_finished = False
+        self.finish_reason: str | None = None
         self._has_stopped = False
         self._counts: Json = {}
         self._guards: dict[Any, RunawayGuard] = {}
@@ -154,6 +155,7 @@ class MessagesRepair:
                 delta = data.get("delta")
                 if isinstance(delta, dict) and delta.get("stop_reason"):
                     self._has_finished = True
+                    self.finish_reason = str(delta["stop_reason"])
                 self._count(data.get("usage"))
             case "message_stop":
                 self._has_finished = self._has_stopped = True
@@ -239,7 +241,7 @@ def message_from_events(events: Iterable[MessagesEvent]) -> Message:
     try:
         for event in events:
             if event.get("type") == "error":
-                raise parse_error_event(event)
+                raise parse_error_event(without_hint(event))
             assembler.feed(event)
         message = assembler.message
     except (KeyError, TypeError, ValueError, AttributeError):

@@ -95,6 +95,11 @@ class MessagesToChat(ChunkTranslator):
         """Whether the model has finished; only token counts can still follow."""
         return self._finish is not None
 
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model has stopped, in OpenAI's words."""
+        return self._finish
+
     def _stop(self, delta: Json, chunks: list[ChatChunk]) -> None:
         reason = delta.get("stop_reason")
         if not isinstance(reason, str) or not reason:

@@ -13,21 +13,18 @@ BY_SCHEMA: Final = (
 )
 
 
-def instruct_schema(body: MessagesRequest, notes: list[str]) -> None:
-    """Replace ``output_config.format`` with an instruction."""
+def instruct_schema(body: MessagesRequest) -> bool:
+    """Replace ``output_config.format`` with an instruction; return whether there was one."""
     config = body.get("output_config")
     if not isinstance(config, dict) or config.get("format") is None:
-        return
+        return False
     output_format = config["format"]
     body["output_config"] = {name: v for name, v in config.items() if name != "format"}
     if not body["output_config"]:
         del body["output_config"]
     schema = output_format.get("schema") if isinstance(output_format, dict) else None
     add_instruction(body, schema_instruction(schema))
-    notes.append(
-        "changed output_config.format: to an instruction, since the model does not support "
-        "structured output"
-    )
+    return True
 
 
 def add_instruction(body: MessagesRequest, text: str) -> None:

@@ -47,7 +47,7 @@ def fit_tools(body: MessagesRequest, notes: list[str]) -> None:
 def drop_reason(tool: Json) -> str:
     """Return why a tool of Anthropic's is dropped."""
     if is_hosted_search(tool):
-        return "the model cannot search for tools, so all of them are sent"
+        return "Copilot does not run this search, so the model gets all tools"
     return "Copilot does not run it"
 
 
@@ -55,6 +55,8 @@ def check_choice(request: MessagesRequest, offered: list[Json]) -> None:
     """Raise `RequestError` if the model must call a tool, but not one of those offered to it."""
     choice = request.get("tool_choice") or {}
     name = choice.get("name")
+    if choice.get("type") == "tool" and not name:
+        raise RequestError("tool_choice.tool.name: Field required", param="tool_choice.name")
     if choice.get("type") == "tool" and all(tool.get("name") != name for tool in offered):
         raise RequestError(
             f"`tool_choice` forces a call of the tool {name!r}, which Copilot does not run, or "

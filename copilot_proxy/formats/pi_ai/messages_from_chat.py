@@ -91,7 +91,7 @@ class MessagesTranslator:
                 }
             )
         if not content:
-            self._new_notes.add("dropped an assistant message: it is empty")
+            self._new_notes.add("dropped an empty assistant message")
             return []
         translated = {
             "role": "assistant",

@@ -5,6 +5,7 @@ from dataclasses import replace
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import UpstreamError
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
+from copilot_proxy.formats.client_fields import CLIENT_FIELDS
 from copilot_proxy.formats.pi_ai.models import APIS, api_of
 from copilot_proxy.formats.pi_ai.request_from_chat import from_chat
 from copilot_proxy.formats.profiles import profile_of
@@ -37,6 +38,7 @@ def _copy(chat: ChatRequest) -> ChatRequest:
     """Copy the parts of the request that rules may change."""
     copy = {**chat, "messages": [_message(message) for message in chat["messages"]]}
     copy.pop(REASONING_SUMMARY, None)
+    copy.pop(CLIENT_FIELDS, None)
     if chat.get("tools"):
         copy["tools"] = [_tool(tool) for tool in chat["tools"]]
     return copy

@@ -149,6 +149,11 @@ class PiAiToChat(ChunkTranslator):
         """Whether the response has ended."""
         return self._finish is not None
 
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model has stopped, in OpenAI's words."""
+        return self._finish
+
     def _start(self, chunks: list[ChatChunk]) -> None:
         if not self._chunks.has_begun:
             chunks.append(self._chunks.begin())

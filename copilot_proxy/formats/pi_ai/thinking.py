@@ -34,7 +34,7 @@ def set_reasoning(
         effort = effort or effort_of(budget)
         if api != "anthropic-messages":
             notes.append(
-                f"changed thinking_budget: to reasoning_effort {effort}, which pi-ai supports"
+                f"changed thinking_budget to reasoning_effort {effort}: pi-ai has no budgets here"
             )
     if effort is None:
         return {}
@@ -49,7 +49,7 @@ def set_reasoning(
         return {}
     level = effort
     if level not in _LEVELS:
-        notes.append(f"changed reasoning_effort: {effort} to medium")
+        notes.append(f"changed reasoning_effort from {effort} to medium: pi-ai does not know it")
         effort = level = "medium"
     if api == "anthropic-messages" and type(budget) is int and not profile.adaptive:
         level = level if level in _BUDGET_LEVELS else "high"
@@ -59,7 +59,9 @@ def set_reasoning(
     if nearest is None:
         return {}
     if nearest != effort:
-        notes.append(f"changed reasoning_effort: {effort} to {nearest}")
+        notes.append(
+            f"changed reasoning_effort from {effort} to {nearest}: the nearest that the model has"
+        )
     return {level: nearest}
 
 

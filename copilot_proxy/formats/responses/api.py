@@ -6,12 +6,23 @@ from typing import Any, Final
 from copilot_proxy.catalogue import RESPONSES_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import NativePassage, RequestMetrics
+from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
+from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
-from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
+from copilot_proxy.formats.reasoning_summary import summary_of
+from copilot_proxy.formats.responses.history_items import (
+    item_contents,
+    without_encrypted_items,
+)
+from copilot_proxy.formats.responses.request import (
+    count_images,
+    initiator,
+    parse_count_request,
+    parse_request,
+)
 from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.responses.request_to_model import (
     responses_for_model,
@@ -20,6 +31,7 @@ from copilot_proxy.formats.responses.request_to_model import (
 from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
+from copilot_proxy.formats.responses.token_estimate import media_tokens, text_of
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import (
     ChatRequest,
@@ -49,17 +61,25 @@ class ResponsesApi:
     identifying_header = request_id_header = b""
     path = RESPONSES_PATH
     conversation_field = "input"
+    effort_field = RESPONSES_FIELDS.effort
     stream_end = b""
     native: NativePassage | None = _Native()
+    counting: NativeCounting | None = None
 
     frame = staticmethod(sse.named_json)
     error_body = staticmethod(error_body)
     error_status = staticmethod(error_status)
     model_object = staticmethod(model_object)
     model_list = staticmethod(model_list)
+    countable_text = staticmethod(text_of)
+    media_tokens = staticmethod(media_tokens)
 
     def parse(self, body: bytes) -> ResponsesRequest:
         return parse_request(body)
+
+    def parse_count(self, body: bytes) -> ResponsesRequest:
+        """Return the checked request of the path for counting tokens; raises `RequestError`."""
+        return parse_count_request(body)
 
     def metrics(self, request: ResponsesRequest) -> RequestMetrics:
         items = request["input"]
@@ -85,6 +105,21 @@ class ResponsesApi:
             else:
                 changed["max_output_tokens" if name == "max_tokens" else name] = value
         return changed
+
+    def fields(self, request: ResponsesRequest) -> ClientFields:
+        return RESPONSES_FIELDS
+
+    def wants_reasoning(self, request: ResponsesRequest) -> bool:
+        reasoning = request.get("reasoning") or {}
+        return reasoning.get("effort") not in (None, "none") or summary_of(reasoning) != "none"
+
+    def encrypted_reasoning(self, request: ResponsesRequest) -> list[str]:
+        return item_contents(request)
+
+    def without_reasoning(
+        self, request: ResponsesRequest, encrypted: Collection[str]
+    ) -> ResponsesRequest:
+        return without_encrypted_items(request, encrypted)
 
     def to_chat(self, request: ResponsesRequest, notes: list[str]) -> ChatRequest:
         return to_chat(request, notes)

@@ -3,12 +3,15 @@
 Some are calls of tools that the client runs, and become calls of functions. Others become text.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.responses.compaction import SUMMARY_PROMPT, summary_of
+from copilot_proxy.formats.responses.request import COMPACTION_TRIGGER
+from copilot_proxy.formats.responses.tools import item_list
+from copilot_proxy.formats.types import Json, ResponsesRequest
 
 COMPACTED: Final = (
     "(The earlier part of the conversation was summarized in a form that this model cannot read.)"
@@ -35,7 +38,8 @@ _HOSTED: Final = (
 """What tools that OpenAI runs have done, of which Copilot knows nothing."""
 _UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
 """Fields of these items that say nothing, or are a whole image."""
-_DROPPED: Final = ("item_reference", "configuration_update")
+_COMPACTIONS: Final = ("compaction", "context_compaction", "compaction_summary")
+"""Items that hold a summary of the conversation, encrypted."""
 
 
 def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
@@ -46,9 +50,13 @@ def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
     kind = item.get("type")
     if not isinstance(kind, str):
         return None
-    if kind in _DROPPED:
+    if kind == "configuration_update":
         notes.append(f"dropped an input item: Copilot does not support {kind}")
         return []
+    if kind in _COMPACTIONS and (summary := summary_of(item.get("encrypted_content"))):
+        return [_message("user", summary)]
+    if kind == COMPACTION_TRIGGER:
+        return [_message("user", SUMMARY_PROMPT)]
     if kind in _CALLS:
         return [_call(item, kind, _CALLS[kind])]
     if kind in _OUTPUTS:
@@ -62,6 +70,38 @@ def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
 def compacted_message() -> Json:
     """Return the message that takes the place of a compaction item for models of other APIs."""
     return _message("user", COMPACTED)
+
+
+def item_contents(request: ResponsesRequest) -> list[str]:
+    """Return the encrypted contents of the reasoning and the compactions in a client's request."""
+    found = [_encrypted(item) for item in item_list(request)]
+    return [encrypted for encrypted in found if isinstance(encrypted, str)]
+
+
+def without_encrypted_items(
+    request: ResponsesRequest, contents: Collection[str]
+) -> ResponsesRequest:
+    """Return a client's request without the items that have one of the encrypted `contents`.
+
+    A compaction is replaced by a text that says that there was one.
+    """
+    if isinstance(request["input"], str):
+        return request
+    items: list[Json] = []
+    for item in request["input"]:
+        if _encrypted(item) not in contents:
+            items.append(item)
+        elif item["type"] in _COMPACTIONS:
+            items.append(compacted_message())
+    return {**request, "input": items}
+
+
+def _encrypted(item: Json) -> Any:
+    if item.get("type") not in ("reasoning", *_COMPACTIONS):
+        return None
+    encrypted = item.get("encrypted_content")
+    # Copilot never gets to see our own, so it cannot have refused them.
+    return None if summary_of(encrypted) else encrypted
 
 
 def as_user_message(item: Json) -> Json:

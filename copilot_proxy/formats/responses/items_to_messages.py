@@ -63,7 +63,7 @@ class MessagesBuilder:
         for turn in self._turns:
             messages = turn.messages()
             if not messages:
-                self._notes.append("dropped an assistant message: it is empty")
+                self._notes.append("dropped an empty assistant message")
             out += messages
         return out
 
@@ -87,17 +87,10 @@ class MessagesBuilder:
             case "function_call_output" | "custom_tool_call_output":
                 self._add_result(item["call_id"], _content(item["output"], f"{path}.output"))
             case "compaction":
-                self._notes.append("changed compaction: to a text, since the model cannot read it")
+                self._notes.append("changed a compaction item to text: the model cannot read it")
                 self.add_item(compacted_message(), path)
-            case "compaction_trigger":
-                raise RequestError(
-                    "The model's API cannot compact a conversation.",
-                    param=path,
-                    code="unsupported_value",
-                    hint="Use a GPT model, or let the client compact the conversation itself.",
-                )
             case kind:
-                self._notes.append(f"changed {kind}: to a text, since the model does not know it")
+                self._notes.append(f"changed a {kind} item to text: the model does not support it")
                 self.add_item(as_user_message(item), path)
 
     def _assistant(self) -> _Turn:

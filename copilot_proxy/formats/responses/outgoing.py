@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
 from copilot_proxy.formats.responses.tool_changes import (
     apply_allowed_tools,
     flatten_namespaces,
@@ -12,7 +13,8 @@ from copilot_proxy.formats.responses.tool_changes import (
     replace_tool_search,
 )
 from copilot_proxy.formats.responses.tools import ToolNames
-from copilot_proxy.formats.rules.outgoing import OfferedTool, OutgoingBody, Piece
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.rules.pieces import OfferedTool, Piece
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
 _OUTPUTS: Final = {
@@ -26,22 +28,22 @@ _OUTPUTS: Final = {
 class ResponsesBody(OutgoingBody):
     """The view of a Responses body; its items and tools are copies, and its input may be a string.
 
-    `names` are the flat names of the client's tools. `translated` means that the client sent a chat
-    request, so notes use the names of its fields.
+    `names` are the flat names of the client's tools. `fields` are the client's names of fields, for
+    a translated request.
     """
 
     api = "responses"
-    turns_key = conversation_field = "input"
+    turns_key = "input"
     limit_fields = ("max_output_tokens",)
     stop_field = "stop"
+    fields = RESPONSES_FIELDS
     call_id_key, input_key, result_id_key = "call_id", "arguments", "call_id"
     results_follow = False
 
     def __init__(
-        self, body: ResponsesRequest, names: ToolNames, *, translated: bool = False
+        self, body: ResponsesRequest, names: ToolNames, fields: ClientFields | None = None
     ) -> None:
-        super().__init__(body)
-        self.effort_field = "reasoning_effort" if translated else "reasoning.effort"
+        super().__init__(body, fields)
         self._names = names
         self._kinds: dict[str, str] = {}
         """The item type of each call, by its id."""
@@ -96,7 +98,7 @@ class ResponsesBody(OutgoingBody):
     def drop_empty(self, notes: list[str]) -> None:
         kept = [item for item in self.turns if item.get("content") not in ("", [])]
         if len(kept) < len(self.turns):
-            notes += ["dropped an input item: it is empty"] * (len(self.turns) - len(kept))
+            notes += ["dropped an empty input item"] * (len(self.turns) - len(kept))
             self.turns = kept
 
     def role(self, turn: Json) -> str:
@@ -135,13 +137,13 @@ class ResponsesBody(OutgoingBody):
     def lift_additional_tools(self) -> bool:
         return lift_additional_tools(self.body)
 
-    def replace_tool_search(self) -> bool:
-        is_hosted = replace_tool_search(self.body, self._names)
+    def replace_tool_search(self) -> tuple[bool, int]:
+        replaced = replace_tool_search(self.body, self._names)
         self._calls = None
-        return is_hosted
+        return replaced
 
-    def flatten_namespaces(self) -> None:
-        flatten_namespaces(self.body, self._names)
+    def flatten_namespaces(self) -> bool:
+        return flatten_namespaces(self.body, self._names)
 
     def replace_custom_tools(self) -> bool:
         return replace_custom_tools(self.body)

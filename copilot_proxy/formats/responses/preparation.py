@@ -4,7 +4,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.responses.history_items import carry_over
 from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.tool_changes import copy_tools, has_tools
-from copilot_proxy.formats.responses.tools import HOSTED
+from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
 
@@ -38,6 +38,8 @@ def prepare_items(body: ResponsesRequest, notes: list[str]) -> list[Json]:
             copy = {name: v for name, v in one.items() if v is not None and name != "id"}
             if has_tools(copy):
                 copy["tools"] = _own_tools(copy.get("tools"), notes)
+                if copy["type"] == ADDITIONAL and not copy["tools"]:
+                    continue
             out.append(copy)
     return out
 

@@ -8,67 +8,83 @@ from typing import Any, Final
 
 from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import check_shape, parse_object
+from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.responses import schema
-from copilot_proxy.formats.responses.tools import HOSTED, item_list, tools_of
+from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list, tools_of
+from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import Json, ResponsesRequest
 from copilot_proxy.headers import Initiator, Turn
 
 _ROLES: Final = ("user", "assistant", "system", "developer")
 _IMAGES: Final = ("input_image", "computer_screenshot")
-_SEND_ALL: Final = "Send the whole conversation in `input` each time: nothing is stored."
 _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "function_call": ("call_id", "name", "arguments"),
     "function_call_output": ("call_id", "output"),
     "custom_tool_call": ("call_id", "name", "input"),
     "custom_tool_call_output": ("call_id", "output"),
+    "item_reference": ("id",),
 }
 """The required fields of an item, by its type."""
-_TOOL_LISTS: Final = ("additional_tools", "mcp_list_tools")
+COMPACTION_TRIGGER: Final = "compaction_trigger"
+"""The type of the last item of a request to compact the conversation."""
+_TOOL_LISTS: Final = (ADDITIONAL, "mcp_list_tools")
 """The types of items that list tools."""
 
 
 def parse_request(body: bytes) -> ResponsesRequest:
     """Return the decoded request with all its fields; raises `RequestError` if it is invalid."""
     request = parse_object(body)
+    if request.get("previous_response_id") is not None and request.get("input") is None:
+        request["input"] = []
     check_request(request)
     return request
 
 
-def check_request(request: ResponsesRequest) -> None:
+def parse_count_request(body: bytes) -> ResponsesRequest:
+    """Return the decoded request for counting tokens, in which the model and the input may be
+    missing; raises `RequestError` if it is invalid."""
+    request = parse_object(body)
+    for name, value in (("model", "default"), ("input", [])):
+        if request.get(name) is None:
+            request[name] = value
+    check_request(request, may_be_empty=True)
+    return request
+
+
+def check_request(request: ResponsesRequest, *, may_be_empty: bool = False) -> None:
     """Raise `RequestError` for a request that no upstream could answer."""
-    _check_stored(request)
+    _check_unsupported(request)
     refuse_fields("responses", request)
     check_shape(request, schema.ResponsesRequest)
     if not request["model"]:
         raise _invalid("model", "The model name is empty.")
-    if not request["input"]:
+    may_be_empty = may_be_empty or request.get("previous_response_id") is not None
+    if not request["input"] and not may_be_empty:
         raise _invalid("input", "At least one input item is needed.")
     _check_tools(request)
     if isinstance(request["input"], list):
         for i, item in enumerate(request["input"]):
             _check_item(item, f"input[{i}]")
+        for i, item in enumerate(request["input"][:-1]):
+            if item.get("type") == COMPACTION_TRIGGER:
+                raise _invalid(
+                    f"input[{i}]",
+                    f"A {COMPACTION_TRIGGER} has to be the last item.",
+                    code="invalid_value",
+                )
 
 
-def _check_stored(request: ResponsesRequest) -> None:
-    """Refuse fields that depend on earlier responses being stored."""
-    previous = request.get("previous_response_id")
-    if previous is not None:
-        raise _invalid(
-            "previous_response_id",
-            f"Previous response with id '{str(previous)[:100]}' not found.",
-            code="previous_response_not_found",
-            hint=_SEND_ALL,
-        )
+def _check_unsupported(request: ResponsesRequest) -> None:
+    """Refuse fields that depend on what only OpenAI's servers store or do."""
     if request.get("conversation") is not None:
         raise _invalid(
             "conversation",
-            "The conversation was not found.",
+            "The conversation was not found: this server has no Conversations API.",
             code="conversation_not_found",
-            hint=_SEND_ALL,
+            hint="Use `previous_response_id`, or send the whole conversation in `input`.",
             status=404,
         )
     if request.get("background"):
@@ -91,15 +107,28 @@ def _check_tools(request: ResponsesRequest) -> None:
     for i, tool in enumerate(request.get("tools") or ()):
         _check_tool(tool, f"tools[{i}]")
     for i, item in enumerate(item_list(request)):
-        for j, tool in enumerate(tools_of(item)):
-            _check_tool(tool, f"input[{i}].tools[{j}]")
+        _check_listed(item, f"input[{i}]")
     choice = request.get("tool_choice")
     if isinstance(choice, dict) and choice.get("type") in HOSTED:
         raise _not_run("tool_choice", choice["type"])
 
 
+def _check_listed(item: Json, path: str) -> None:
+    """Check the tools that an item of the conversation adds."""
+    if item.get("type") == ADDITIONAL and item.get("tools") is None:
+        raise _missing(f"{path}.tools")
+    if item.get("type") in (ADDITIONAL, "tool_search_output"):
+        check_shape(item.get("tools") or [], list[schema.ResponsesTool], f"{path}.tools")
+    for i, tool in enumerate(tools_of(item)):
+        _check_tool(tool, f"{path}.tools[{i}]")
+
+
 def _check_tool(tool: Json, path: str) -> None:
     kind = tool.get("type")
+    if kind == "namespace":
+        if not tool.get("tools"):
+            raise _missing(f"{path}.tools")
+        check_shape(tool["tools"], list[schema.ResponsesTool], f"{path}.tools")
     if kind in ("function", "custom", "namespace") and not tool.get("name"):
         raise _missing(f"{path}.name")
     if isinstance(kind, str) and HOSTED.get(kind) == "refuse":

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from copilot_proxy.formats.chat_completions.request import output_limit
-from copilot_proxy.formats.chat_completions.tool_choice import tool_name
+from copilot_proxy.formats.chat_completions.tool_choice import tool_name, unknown_choice
 from copilot_proxy.formats.custom_tools import flat_format
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
@@ -87,7 +87,7 @@ def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> Res
         body.setdefault("reasoning", {})["summary"] = "auto"
     if text := _text_config(fields):
         body["text"] = text
-    _tools(fields, body, notes)
+    _tools(fields, body)
     return body
 
 
@@ -105,17 +105,15 @@ def _text_config(fields: ChatRequest) -> Json:
     return config
 
 
-def _tools(fields: ChatRequest, body: ResponsesRequest, notes: list[str]) -> None:
+def _tools(fields: ChatRequest, body: ResponsesRequest) -> None:
     tools = [_tool(tool) for tool in fields.get("tools", ())]
     choice = fields.get("tool_choice")
-    if isinstance(choice, dict):
-        choice = _choice(choice, notes)
     if not tools:
         body.pop("parallel_tool_calls", None)
         return
     body["tools"] = tools
     if choice is not None:
-        body["tool_choice"] = choice
+        body["tool_choice"] = _choice(choice) if isinstance(choice, dict) else choice
 
 
 def _tool(tool: Json) -> Json:
@@ -129,16 +127,15 @@ def _tool(tool: Json) -> Json:
     return {"type": kind, **flat}
 
 
-def _choice(choice: Json, notes: list[str]) -> Json | None:
+def _choice(choice: Json) -> Json:
     kind = choice.get("type")
     if kind in ("function", "custom"):
         return {"type": kind, "name": tool_name(choice)}
     if kind == "allowed_tools":
         allowed = choice.get("allowed_tools") or {}
-        tools = [_choice(tool, notes) for tool in allowed.get("tools") or () if tool_name(tool)]
+        tools = [_choice(tool) for tool in allowed.get("tools") or () if tool_name(tool)]
         return {"type": kind, "mode": allowed.get("mode", "auto"), "tools": tools}
-    notes.append(f"dropped tool_choice: Copilot does not support {kind}")
-    return None
+    raise unknown_choice(choice)
 
 
 def _input(messages: list[Json], notes: list[str]) -> list[Json]:
@@ -156,7 +153,7 @@ def _input(messages: list[Json], notes: list[str]) -> list[Json]:
             custom |= {call["id"] for call in calls if call.get("type") == "custom"}
             assistant_items = _assistant(message)
             if not assistant_items:
-                notes.append("dropped an assistant message: it is empty")
+                notes.append("dropped an empty assistant message")
             items += assistant_items
         else:
             items.append(_message(message["role"], _parts(message["content"])))

@@ -20,8 +20,8 @@ from copilot_proxy.formats.responses.tool_changes import (
     lift_additional_tools,
     replace_tool_search,
 )
-from copilot_proxy.formats.responses.tools import HOSTED, ToolNames, tools_of
-from copilot_proxy.formats.rules.tool_kinds import NO_SEARCH
+from copilot_proxy.formats.responses.tools import HOSTED, ToolNames, item_list, tools_of
+from copilot_proxy.formats.rules.tool_kinds import FLATTENED, LIFTED, search_notes
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 _SAME: Final = (
@@ -47,6 +47,9 @@ _TRANSLATED: Final = frozenset(
         "tools",
         "tool_choice",
         "include",
+        # Both concern what this server remembers.
+        "store",
+        "previous_response_id",
     }
 )
 
@@ -56,14 +59,12 @@ _FUNCTION: Final = ("name", "description", "parameters", "strict")
 """The fields of a function in Chat Completions."""
 
 _DEFAULTS: Final[Mapping[str, tuple[Any, ...]]] = {
-    "store": (False,),
     "background": (False,),
     "truncation": ("disabled",),
 }
 """Values that match what happens anyway, so dropping them needs no note."""
 
 _REASONS: Final[Mapping[str, str]] = {
-    "store": "Copilot stores nothing",
     "truncation": "the input is never truncated",
 }
 
@@ -108,14 +109,9 @@ def _flat(fields: ResponsesRequest, notes: list[str]) -> ResponsesRequest:
 
     Raises `RequestError` for a tool that has no equivalent in Chat Completions.
     """
-    for i, tool in enumerate(fields.get("tools") or ()):
-        if tool["type"] not in (*_TOOL_TYPES, *HOSTED):
-            raise RequestError(
-                f"The model's API does not support the tool '{tool['type']}'.",
-                param=f"tools[{i}].type",
-                code="unsupported_value",
-                hint="Offer a function instead.",
-            )
+    _check_tools(fields, "")
+    for i, item in enumerate(item_list(fields)):
+        _check_tools(item, f"input[{i}].")
     names = ToolNames(fields)
     flat: ResponsesRequest = {
         name: fields[name] for name in ("input", "tools", "tool_choice") if name in fields
@@ -124,11 +120,23 @@ def _flat(fields: ResponsesRequest, notes: list[str]) -> ResponsesRequest:
     if not isinstance(flat["input"], str):
         flat["input"] = prepare_items(flat, notes)
     if lift_additional_tools(flat):
-        notes.append("moved additional_tools: to tools")
-    if replace_tool_search(flat, names):
-        notes.append(NO_SEARCH)
-    flatten_namespaces(flat, names)
+        notes.append(LIFTED)
+    notes += search_notes(*replace_tool_search(flat, names))
+    if flatten_namespaces(flat, names):
+        notes.append(FLATTENED)
     return flat
+
+
+def _check_tools(holder: Json, path: str) -> None:
+    """Refuse tools that have no equivalent in Chat Completions; `path` is that of their holder."""
+    for i, tool in enumerate(tools_of(holder)):
+        if tool["type"] not in (*_TOOL_TYPES, *HOSTED):
+            raise RequestError(
+                f"The model's API does not support the tool '{tool['type']}'.",
+                param=f"{path}tools[{i}].type",
+                code="unsupported_value",
+                hint="Offer a function instead.",
+            )
 
 
 def _text_config(config: Json, chat: ChatRequest) -> None:

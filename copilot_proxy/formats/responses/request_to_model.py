@@ -2,6 +2,7 @@
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.request import check_tool_count
+from copilot_proxy.formats.client_fields import take_fields
 from copilot_proxy.formats.documents import as_text, pdf_file, read_document
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.responses import encrypted_reasoning
@@ -28,9 +29,9 @@ def responses_for_model(
     body = {name: value for name, value in request.items() if value is not None}
     if model is not None:
         body["model"] = model.id
-    if body.get("store"):
-        notes.append("dropped store: Copilot stores nothing")
+    # Both concern what this server remembers; Copilot stores nothing.
     body["store"] = False
+    body.pop("previous_response_id", None)
     _include(body, notes)
     _reasoning(body)
     prepare_tools(body, notes)
@@ -47,7 +48,9 @@ def responses_for_model(
 def responses_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
     """Return the body for Copilot's Responses API, for a chat request."""
     profile = profile_of(model, "responses")
-    outgoing = ResponsesBody(from_chat(chat, profile, notes), ToolNames({}), translated=True)
+    chat = {**chat}
+    fields = take_fields(chat)
+    outgoing = ResponsesBody(from_chat(chat, profile, notes), ToolNames({}), fields)
     return fit(outgoing, profile, notes)
 
 

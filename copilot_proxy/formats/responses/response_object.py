@@ -9,7 +9,8 @@ from copilot_proxy.masking import mask
 def base_response(request: ResponsesRequest, model: str, created: int) -> Response:
     """Return the fields that OpenAI's schema requires, except `id`, `status` and `usage`.
 
-    `created` is in seconds since 1970.
+    `created` is in seconds since 1970. `store` in `request` says whether the response will be
+    remembered.
     """
     reasoning = request.get("reasoning") or {}
     return {
@@ -23,9 +24,9 @@ def base_response(request: ResponsesRequest, model: str, created: int) -> Respon
         "max_output_tokens": request.get("max_output_tokens"),
         "metadata": request.get("metadata") or {},
         "parallel_tool_calls": request.get("parallel_tool_calls") is not False,
-        "previous_response_id": None,
+        "previous_response_id": request.get("previous_response_id"),
         "reasoning": {"effort": reasoning.get("effort"), "summary": reasoning.get("summary")},
-        "store": False,
+        "store": request.get("store") is True,
         "temperature": _number(request.get("temperature")),
         "text": {"format": {"type": "text"}, **_without_nulls(request.get("text"))},
         "tool_choice": request.get("tool_choice") or "auto",

@@ -14,6 +14,7 @@ from copilot_proxy.formats.types import Json
 class InputItem(Struct):
     """A message, a call, its output, or reasoning, depending on `type`; without it, a message.
 
+    An ``item_reference`` stands for the remembered item with this `id`.
     The parts of a `content` or an `output` are ``input_text``, ``input_image`` (a ``data:`` URL),
     ``input_file`` (with `file_data` and `filename`), ``output_text`` and ``refusal``.
     """
@@ -28,6 +29,7 @@ class InputItem(Struct):
     output: str | list[Json] | Json | None = None
     summary: list[Json] | None = None
     encrypted_content: str | None = None
+    id: str | None = None
 
 
 class ResponsesTool(Struct):
@@ -67,9 +69,10 @@ class TextConfig(Struct):
 
 
 class ResponsesRequest(Struct):
-    """The body of ``POST /v1/responses``; nothing is stored, so `input` is the whole conversation.
+    """The body of ``POST /v1/responses``.
 
-    `max_output_tokens` includes reasoning.
+    With `previous_response_id`, `input` continues a response that the server remembers; without, it
+    is the whole conversation. `max_output_tokens` includes reasoning.
     """
 
     model: str
@@ -88,10 +91,34 @@ class ResponsesRequest(Struct):
     truncation: str | None = None
     context_management: list[Json] | None = None
     store: bool | None = None
+    previous_response_id: str | None = None
     metadata: Json | None = None
     prompt_cache_key: str | None = None
     prompt_cache_options: Json | None = None
     user: str | None = None
+
+
+class InputTokensRequest(Struct):
+    """The body of ``POST /v1/responses/input_tokens``; `model` is ``default`` if it is missing."""
+
+    model: str | None = None
+    input: str | list[InputItem] | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    tools: list[ResponsesTool] | None = None
+    text: TextConfig | None = None
+
+
+class CompactRequest(Struct):
+    """The body of ``POST /v1/responses/compact``."""
+
+    model: str
+    input: str | list[InputItem] | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    tools: list[ResponsesTool] | None = None
+    reasoning: Reasoning | None = None
+    prompt_cache_key: str | None = None
 
 
 class OutputItem(Struct):
@@ -169,6 +196,49 @@ class Response(Struct):
     max_output_tokens: int | None = None
     previous_response_id: str | None = None
     reasoning: Reasoning | None = None
+    store: bool | None = None
     text: TextConfig | None = None
     truncation: str | None = None
     usage: ResponsesUsage | None = None
+
+
+class ListedItem(Struct):
+    """An input or output item."""
+
+    id: str
+    type: str
+
+
+class ItemList(Struct):
+    """A page of the items that a response was made from."""
+
+    object: Literal["list"]
+    data: list[ListedItem]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class DeletedResponse(Struct):
+    """The answer to ``DELETE /v1/responses/{id}``."""
+
+    id: str
+    object: Literal["response"]
+    deleted: bool
+
+
+class InputTokens(Struct):
+    """The number of tokens that a request has as input."""
+
+    object: Literal["response.input_tokens"]
+    input_tokens: int
+
+
+class CompactedResponse(Struct):
+    """A compacted conversation: the user's messages, and one item with a summary of it."""
+
+    id: str
+    object: Literal["response.compaction"]
+    created_at: float
+    output: list[OutputItem]
+    usage: ResponsesUsage

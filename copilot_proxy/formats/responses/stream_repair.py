@@ -67,6 +67,7 @@ class ResponsesRepair:
         self.failure: UpstreamRefusal | None = None
         self.response: Response | None = None
         self.is_finished = False
+        self.finish_reason: str | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -143,6 +144,9 @@ class ResponsesRepair:
         """Return the response with its fixed id and all fields that OpenAI's schema requires."""
         self._id = self._id or short_id("resp", response.get("id"))
         out = {**self._base, **response, "id": self._id}
+        # Copilot stores nothing, and does not know what this server remembers.
+        out["store"] = self._base["store"]
+        out["previous_response_id"] = self._base["previous_response_id"]
         # A null would keep OpenAI's own SDKs from filling it in.
         if out.get("output_text") is None:
             out.pop("output_text", None)
@@ -163,6 +167,9 @@ class ResponsesRepair:
 
     def _end(self, kind: str, response: Response) -> None:
         self.is_finished = True
+        details = response.get("incomplete_details")
+        reason = details.get("reason") if isinstance(details, dict) else None
+        self.finish_reason = str(reason or response.get("status"))
         self.response = response
         if kind == TERMINAL["failed"]:
             error = response.get("error")

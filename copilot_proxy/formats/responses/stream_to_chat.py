@@ -91,6 +91,11 @@ class ResponsesToChat(ChunkTranslator):
         """Whether the response has ended."""
         return self._chat.is_finished
 
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model has stopped, in OpenAI's words."""
+        return self._chat.finish_reason
+
     def feed(self, data: object) -> list[ChatChunk]:
         """Return the chunks for one event, or for a whole response."""
         if not isinstance(data, dict):

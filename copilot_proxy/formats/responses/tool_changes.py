@@ -11,6 +11,7 @@ import msgspec
 
 from copilot_proxy.formats.custom_tools import custom_arguments, function_of
 from copilot_proxy.formats.responses.tools import (
+    ADDITIONAL,
     TOOL_SEARCH,
     ClientTool,
     ToolNames,
@@ -21,7 +22,6 @@ from copilot_proxy.formats.responses.tools import (
 )
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
-_ADDITIONAL: Final = "additional_tools"
 _DESCRIPTION: Final = "About all the {namespace} tools: {description}"
 
 
@@ -38,28 +38,32 @@ def copy_tools(tools: Any) -> list[Json]:
 
 def has_tools(item: Json) -> bool:
     """Whether an item lists tools that the model may call."""
-    return item.get("type") in (_ADDITIONAL, "tool_search_output")
+    return item.get("type") in (ADDITIONAL, "tool_search_output")
 
 
 def lift_additional_tools(body: ResponsesRequest) -> bool:
     """Move the tools of ``additional_tools`` items to ``tools``; return whether there were any."""
     items = item_list(body)
-    if not any(item.get("type") == _ADDITIONAL for item in items):
+    if not any(item.get("type") == ADDITIONAL for item in items):
         return False
     for item in items:
-        if item.get("type") == _ADDITIONAL:
+        if item.get("type") == ADDITIONAL:
             _add_tools(body, list(tools_of(item)))
-    body["input"] = [item for item in items if item.get("type") != _ADDITIONAL]
+    body["input"] = [item for item in items if item.get("type") != ADDITIONAL]
     return True
 
 
-def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> bool:
-    """Send all tools from the start, and make a function of a search that the client runs.
+def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool, int]:
+    """Make a function of a search that the client runs, and offer only what it has found.
 
-    Returns whether the model was asked to search by itself, which it then cannot.
+    Returns whether the model was asked to search by itself, which it cannot: then all tools are
+    offered; and how many deferred tools are left out, since the client's search has not found them.
     """
     tools = list(tools_of(body))
     is_hosted = any(_is_hosted_search(tool) for tool in tools)
+    deferred = 0
+    if not is_hosted and any(tool.get("type") == TOOL_SEARCH for tool in tools):
+        tools, deferred = _without_unfound(body, tools)
     if tools:
         body["tools"] = [
             _search_function(tool, names) if tool.get("type") == TOOL_SEARCH else tool
@@ -83,11 +87,41 @@ def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> bool:
         body["tool_choice"] = _search_choice(choice, names)
         if "tools" in choice:
             body["tool_choice"]["tools"] = [_search_choice(o, names) for o in tools_of(choice)]
-    return is_hosted
+    return is_hosted, deferred
 
 
-def flatten_namespaces(body: ResponsesRequest, names: ToolNames) -> None:
-    """Replace namespaces by their tools, with flat names."""
+def _called_name(holder: Json, namespace: object = None) -> tuple[str, str]:
+    """Return the namespace and the name in a tool, a call or a choice, which may be malformed."""
+    return str(namespace or holder.get("namespace")), str(holder.get("name"))
+
+
+def _without_unfound(body: ResponsesRequest, tools: list[Json]) -> tuple[list[Json], int]:
+    """Return the tools without the deferred ones that were neither found, called nor chosen, and
+    the number of these."""
+    choice = body.get("tool_choice")
+    items = item_list(body)
+    known = {_called_name(item) for item in items}
+    known |= {_called_name(o, space) for item in items for o, space in _with_namespaces(item)}
+    if isinstance(choice, dict):
+        known |= {_called_name(one) for one in (choice, *tools_of(choice))}
+    kept: list[Json] = []
+    unfound = 0
+    for tool in tools:
+        is_space = tool.get("type") == "namespace"
+        space = tool.get("name") if is_space else None
+        own = list(tools_of(tool)) if is_space else [tool]
+        offered = [o for o in own if not o.get("defer_loading") or _called_name(o, space) in known]
+        unfound += len(own) - len(offered)
+        if is_space and offered:
+            kept.append({**tool, "tools": offered})
+        elif not is_space:
+            kept += offered
+    return kept, unfound
+
+
+def flatten_namespaces(body: ResponsesRequest, names: ToolNames) -> bool:
+    """Replace namespaces by their tools, with flat names; return whether there were any."""
+    has_namespaces = any(_namespaces(body))
     for holder in _holders(body):
         holder["tools"] = [one for tool in tools_of(holder) for one in _flattened(tool, names)]
     for item in item_list(body):
@@ -100,6 +134,7 @@ def flatten_namespaces(body: ResponsesRequest, names: ToolNames) -> None:
             choice["tools"] = copy_tools(choice["tools"])
             for tool in choice["tools"]:
                 _flatten_name(tool, names)
+    return has_namespaces
 
 
 def replace_custom_tools(body: ResponsesRequest) -> bool:

@@ -28,6 +28,8 @@ Those that clients offer on their own initiative are dropped with a note; a clie
 another one would otherwise miss it.
 """
 
+ADDITIONAL: Final = "additional_tools"
+"""The type of an item that adds tools, from there on."""
 TOOL_SEARCH: Final = "tool_search"
 CALL_TYPES: Final[Mapping[str, str]] = {
     "function": "function_call",

@@ -8,12 +8,15 @@ def chat_usage(usage: object) -> ChatUsage | None:
     """Return Responses usage in the format of Chat Completions, or None if there is none."""
     if not isinstance(usage, dict):
         return None
+    details = usage.get("input_tokens_details")
+    if isinstance(details, dict) and (written := count_of(details, "cache_write_tokens")):
+        details = {**details, "cache_creation_input_tokens": written}
     return repair_usage(
         {
             "prompt_tokens": count_of(usage, "input_tokens"),
             "completion_tokens": count_of(usage, "output_tokens"),
             "total_tokens": count_of(usage, "total_tokens"),
-            "prompt_tokens_details": usage.get("input_tokens_details"),
+            "prompt_tokens_details": details,
             "completion_tokens_details": usage.get("output_tokens_details"),
         }
     )

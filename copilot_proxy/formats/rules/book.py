@@ -20,6 +20,7 @@ from copilot_proxy.formats.rules import (
     results,
     sampling,
     schemas,
+    signatures,
     stops,
     thinking,
     tool_ids,
@@ -143,6 +144,7 @@ RULES: Final = (
         results.pair_results,
         pi_ai=True,
     ),
+    Rule("tools.signatures", _OBSERVED, signatures.replace_unsigned, lambda p: p.signed_calls),
     Rule(
         "turns.first",
         _OBSERVED,

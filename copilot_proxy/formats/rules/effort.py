@@ -14,10 +14,11 @@ def fit_effort(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
     if effort is None or profile.efforts is None:
         return
     nearest = nearest_effort(effort, profile.efforts)
-    if nearest == effort:
-        return
     outgoing.set_effort(nearest)
+    name, value = outgoing.fields.effort, outgoing.fields.effort_value
     if nearest is None:
-        notes.append(f"dropped {outgoing.effort_field}: the model does not support it")
-    else:
-        notes.append(f"changed {outgoing.effort_field}: {effort} to {nearest}")
+        notes.append(f"dropped {name}: the model does not support it")
+    elif value is not None and nearest != "none":
+        notes.append(f"changed {name} from {value} to effort {nearest}: the model has only efforts")
+    elif nearest != effort:
+        notes.append(f"changed {name} from {effort} to {nearest}: the nearest that the model has")

@@ -9,8 +9,9 @@ def drop_invalid_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
     for name in outgoing.limit_fields:
         limit = outgoing.body.get(name)
         if type(limit) is int and limit < 1:
+            shown = outgoing.fields.limit or name
             del outgoing.body[name]
-            notes.append(f"dropped {name}: {limit} is not a valid limit")
+            notes.append(f"dropped {shown}: {limit} is not a valid limit")
 
 
 def rename_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -23,7 +24,8 @@ def rename_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
     others = [other for other in outgoing.limit_fields if other != name and other in body]
     for other in others:
         del body[other]
-        notes.append(f"renamed {other}: {name}")
+        if not outgoing.is_translated:
+            notes.append(f"renamed {other} to {name}")
     body[name] = limit
 
 
@@ -41,7 +43,7 @@ def raise_to_minimum(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
     limit, lowest, name = outgoing.limit, profile.min_output, outgoing.limit_field
     if name is not None and limit is not None and lowest is not None and limit < lowest:
         outgoing.body[name] = lowest
-        notes.append(f"changed {name}: {limit} to {lowest}, the minimum")
+        notes.append(f"changed {outgoing.shown_limit} from {limit} to {lowest}: the minimum")
 
 
 def lower_to_maximum(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -49,7 +51,7 @@ def lower_to_maximum(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
     limit, highest, name = outgoing.limit, profile.max_output, outgoing.limit_field
     if name is not None and limit is not None and highest is not None and limit > highest:
         outgoing.body[name] = highest
-        notes.append(f"changed {name}: {limit} to {highest}, the model's limit")
+        notes.append(f"changed {outgoing.shown_limit} from {limit} to {highest}: the model's limit")
 
 
 def stream_long_responses(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

@@ -7,32 +7,12 @@ in place. Parts of a message are shared with the client's request: they are repl
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar
 
+from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.profiles import Api
+from copilot_proxy.formats.rules.pieces import OfferedTool, Piece
 from copilot_proxy.formats.types import Json, UpstreamBody
-
-
-class OfferedTool(NamedTuple):
-    """A tool that the model may call.
-
-    `function` is ``{"name", schema_key: {...}, ...}``.
-    """
-
-    function: Json
-    schema_key: str
-
-
-class Piece(NamedTuple):
-    """A part of the conversation that stays together when results are moved to their calls."""
-
-    kind: Literal["assistant", "result", "other"]
-    ids: tuple[str, ...]
-    """The ids of the assistant's calls, or the id of the call to which a result belongs."""
-    raw: Json
-    """The message or item, in the API's format."""
-    message_index: int
-    """The index of the message in the client's request."""
 
 
 class OutgoingBody(ABC):
@@ -47,8 +27,6 @@ class OutgoingBody(ABC):
     limit_fields: ClassVar[tuple[str, ...]]
     """The names of the output limit; the first one present counts."""
     stop_field: ClassVar[str]
-    conversation_field: ClassVar[str]
-    """The name of the conversation in notes and errors."""
     call_id_key: ClassVar[str]
     input_key: ClassVar[str]
     """The key of a call's arguments: ``arguments`` for JSON text, ``input`` for an object."""
@@ -57,15 +35,19 @@ class OutgoingBody(ABC):
     """Whether results must directly follow their calls; otherwise they may come anywhere later."""
     results_share_a_message: ClassVar[bool] = False
     """Whether the results of one message's calls must be in one message as well."""
-    effort_field: str
-    """The name of the effort in notes."""
+    fields: ClientFields
+    """The client's names of fields, for notes."""
     requested_effort: str | None = None
     """The effort that the client asked for, if only this API has forms of thinking."""
     shows_reasoning: bool = False
     """Whether the client shows the model's reasoning."""
 
-    def __init__(self, body: UpstreamBody) -> None:
+    def __init__(self, body: UpstreamBody, fields: ClientFields | None = None) -> None:
         self.body = body
+        self.fields = fields or self.fields
+        is_own = self.fields.is_chat and self.api == "chat_completions"
+        self.is_translated = fields is not None and not is_own
+        """Whether the client has sent the request in the format of another API."""
         self.tool_names: dict[str, str] = {}
         """The client's names of renamed tools, by the names sent to Copilot."""
         self._calls: list[Json] | None = None
@@ -142,6 +124,12 @@ class OutgoingBody(ABC):
         """Merge consecutive assistant messages; return how many were removed."""
         return 0
 
+    def replace_unsigned_calls(self) -> bool:
+        """Make texts of the current turn's calls without a signature, and of their results.
+
+        Returns whether there were any."""
+        return False
+
     @property
     @abstractmethod
     def has_instructions(self) -> bool:
@@ -156,6 +144,10 @@ class OutgoingBody(ABC):
         role = turn.get("role")
         return "system" if role == "developer" else str(role)
 
+    def place(self, index: int) -> str:
+        """Return the end of a note that says where a message is; empty if it may have moved."""
+        return "" if self.is_translated else f": {self.turns_key}[{index}]"
+
     # Fields
 
     @property
@@ -169,6 +161,11 @@ class OutgoingBody(ABC):
     def limit_field(self) -> str | None:
         """The name of the limit in this body; None if it has none."""
         return next((name for name in self.limit_fields if name in self.body), None)
+
+    @property
+    def shown_limit(self) -> str | None:
+        """The name of the limit in notes."""
+        return self.fields.limit or self.limit_field
 
     @property
     def stops(self) -> list[str]:
@@ -187,8 +184,12 @@ class OutgoingBody(ABC):
 
     # Thinking, which only Claude has in addition to the effort.
 
-    thinking_field: ClassVar[str] = ""
-    budget_field: ClassVar[str] = ""
+    thinking_field: str = ""
+    """The name of thinking in notes."""
+    budget_field: str = ""
+    """The name of its budget in notes."""
+    has_own_budget: bool = False
+    """Whether the budget was made from an effort, so that notes need not explain it."""
     has_thinking_forms: ClassVar[bool] = False
     """Whether the API has the forms ``enabled``, ``adaptive`` and ``disabled``."""
 
@@ -229,15 +230,17 @@ class OutgoingBody(ABC):
         """Move tools from items of the conversation to the tools; return whether there were any."""
         return False
 
-    def replace_tool_search(self) -> bool:
-        """Offer all tools from the start, and make a function of the client's own search.
+    def replace_tool_search(self) -> tuple[bool, int]:
+        """Make a function of the client's own search, and offer the tools that it has found.
 
-        Returns whether the model was to search by itself.
+        Returns whether the model was to search by itself, and how many tools are left out.
         """
-        return False
+        return False, 0
 
-    def flatten_namespaces(self) -> None:  # noqa: B027
-        """Take tools out of their namespaces, and make one name of both."""
+    def flatten_namespaces(self) -> bool:
+        """Take tools out of their namespaces, and make one name of both; return whether there were
+        any."""
+        return False
 
     def replace_custom_tools(self) -> bool:
         """Make functions of custom tools, and of their calls; return whether there were tools."""
@@ -292,5 +295,6 @@ class OutgoingBody(ABC):
     def set_output_schema(self, schema: Json) -> None:  # noqa: B027
         """Replace the schema of the output."""
 
-    def instruct_schema(self, notes: list[str]) -> None:  # noqa: B027
-        """Turn the output schema into an instruction."""
+    def instruct_schema(self) -> bool:
+        """Turn the output schema into an instruction; return whether there was one."""
+        return False

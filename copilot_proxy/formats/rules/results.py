@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from copilot_proxy.formats.profiles import ModelProfile
-from copilot_proxy.formats.rules.outgoing import OutgoingBody, Piece
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.rules.pieces import Piece
 
 NO_RESULT: Final = "(The call was interrupted: there is no result.)"
 _ORPHAN: Final = "(Result of an earlier tool call)"
@@ -42,7 +43,6 @@ class _Pairs:
         self._outgoing = outgoing
         self._pieces = pieces
         self._notes = notes
-        self._where = outgoing.conversation_field
         self._out: list[Piece] = []
         self.is_scattered = False
         """Whether results that must share a message were in several."""
@@ -123,13 +123,11 @@ class _Pairs:
     def _missing_result(self, piece: Piece, id: str) -> None:
         raw = self._outgoing.result(id, NO_RESULT)
         self._out.append(Piece("result", (id,), raw, piece.message_index))
-        self._notes.append(
-            f"added a result for {self._where}[{piece.message_index}]: the tool call had none"
-        )
+        where = self._outgoing.place(piece.message_index)
+        self._notes.append(f"added a result for a tool call without one{where}")
 
     def _orphan(self, piece: Piece) -> None:
         raw = self._outgoing.orphan(piece.raw, _ORPHAN)
         self._out.append(Piece("other", (), raw, piece.message_index))
-        self._notes.append(
-            f"changed {self._where}[{piece.message_index}]: a tool result without a call"
-        )
+        where = self._outgoing.place(piece.message_index)
+        self._notes.append(f"changed a tool result without a call to a user message{where}")

@@ -49,7 +49,7 @@ def lower_temperature(outgoing: OutgoingBody, profile: ModelProfile, notes: list
     if highest is None or not isinstance(temperature, int | float) or temperature <= highest:
         return
     outgoing.body["temperature"] = highest
-    notes.append(f"changed temperature: {temperature} to {highest}, the maximum for Claude")
+    notes.append(f"changed temperature from {temperature} to {highest}: the maximum for Claude")
 
 
 def _drop(body: UpstreamBody, name: str, reason: str, notes: list[str]) -> None:

@@ -26,7 +26,11 @@ def fit_tool_schemas(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 
 def fit_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Turn an output schema into an instruction if the model does not support schemas."""
-    outgoing.instruct_schema(notes)
+    if outgoing.instruct_schema():
+        name = outgoing.fields.output_format
+        notes.append(
+            f"changed {name} to an instruction: the model does not support structured output"
+        )
 
 
 def close_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

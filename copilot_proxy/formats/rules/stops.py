@@ -22,4 +22,4 @@ def drop_surplus(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
     stops, max_stops = outgoing.stops, profile.max_stops
     if max_stops is not None and len(stops) > max_stops:
         outgoing.body[outgoing.stop_field] = stops[:max_stops]
-        notes.append(f"dropped {outgoing.stop_field} beyond {max_stops}: the model accepts no more")
+        notes.append(f"dropped stop sequences: the model accepts only the first {max_stops}")

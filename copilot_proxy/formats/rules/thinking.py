@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from copilot_proxy.formats.efforts import BUDGETS, effort_of
+from copilot_proxy.formats.efforts import BUDGETS, effort_of, nearest_effort
 from copilot_proxy.formats.profiles import MIN_BUDGET, ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
@@ -33,8 +33,8 @@ def unforce_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
     outgoing.set_tool_choice_auto()
     outgoing.instruct(CALL_TOOL.format(name) if name else CALL_ANY_TOOL)
     notes.append(
-        "changed tool_choice: to auto and an instruction in the system prompt, since the model "
-        "cannot be forced to call a tool"
+        "changed tool_choice to auto and an instruction in the system prompt: the model cannot be "
+        "forced to call a tool"
     )
 
 
@@ -90,7 +90,8 @@ def fit_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) ->
         _use_adaptive(outgoing, profile, notes)
     elif kind == "disabled" and profile.thinking == "adaptive_only":
         outgoing.set_thinking({"type": "adaptive"})
-        notes.append("changed thinking: it cannot be disabled for the model")
+        name = outgoing.thinking_field
+        notes.append(f"changed {name} to adaptive thinking: the model always thinks")
 
 
 def _use_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -99,7 +100,10 @@ def _use_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
         return  # `fit_budget` adds the note that there is no room for a budget
     budget = _with_room(BUDGETS.get(outgoing.effort or "high", BUDGETS["high"]), limit)
     outgoing.set_thinking({"type": "enabled", "budget_tokens": budget, **_display(outgoing)})
-    notes.append("changed thinking: the model requires a budget, not adaptive")
+    notes.append(
+        f"changed {outgoing.thinking_field} to a budget of {budget} tokens: the model does not "
+        "think adaptively"
+    )
 
 
 def _use_adaptive(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -110,9 +114,13 @@ def _use_adaptive(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str
     budget: Any = thinking.get("budget_tokens")
     kept = {name: value for name, value in thinking.items() if name != "budget_tokens"}
     outgoing.set_thinking({**kept, "type": "adaptive"})
+    how = ""
     if profile.efforts and isinstance(budget, int) and outgoing.effort is None:
-        outgoing.set_effort(effort_of(budget))
-    notes.append("changed thinking: the model requires adaptive, not a budget")
+        effort = nearest_effort(effort_of(budget), profile.efforts) or effort_of(budget)
+        outgoing.set_effort(effort)
+        how = f" with effort {effort}"
+    name = outgoing.thinking_field
+    notes.append(f"changed {name} to adaptive thinking{how}: the model does not accept a budget")
 
 
 def fit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -125,17 +133,27 @@ def fit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
     if thinking is None or not has_budget:
         return
     if limit is not None and limit <= MIN_BUDGET:
-        _drop(outgoing, f"{outgoing.limit_field} of {limit} leaves no room for thinking", notes)
+        _drop(outgoing, f"{outgoing.shown_limit} of {limit} leaves no room for thinking", notes)
         return
-    requested = thinking.get("budget_tokens")
-    requested = requested if isinstance(requested, int) else BUDGETS["medium"]
+    given = thinking.get("budget_tokens")
+    requested = given if isinstance(given, int) else BUDGETS["medium"]
     most = profile.max_budget or requested
     if limit is not None:
         most = min(most, limit - 1)
     budget = min(max(requested, profile.min_budget), most)
-    if budget != thinking.get("budget_tokens"):
-        outgoing.set_thinking({**thinking, "budget_tokens": budget})
-        notes.append(f"changed {outgoing.budget_field}: {requested} to {budget}")
+    if budget == given:
+        return
+    outgoing.set_thinking({**thinking, "budget_tokens": budget})
+    name = outgoing.budget_field
+    if given is None:
+        notes.append(f"added {name} of {budget}: the model requires a budget")
+    elif not outgoing.has_own_budget:
+        reason = "the model's maximum"
+        if budget > requested:
+            reason = "the minimum"
+        elif limit is not None and budget == limit - 1:
+            reason = f"it must be less than {outgoing.shown_limit}"
+        notes.append(f"changed {name} from {given} to {budget}: {reason}")
 
 
 def require(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

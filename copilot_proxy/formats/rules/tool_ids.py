@@ -38,7 +38,7 @@ def fit_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> 
 
     changed = fit(outgoing.calls, outgoing.call_id_key)
     if fit(outgoing.results, outgoing.result_id_key) or changed:
-        notes.append("changed ids of tool calls: the model does not accept them")
+        notes.append("changed ids of tool calls to a form that the model accepts")
 
 
 def shortened(text: str, invalid: re.Pattern[str], max_length: int) -> str:

@@ -7,30 +7,46 @@ from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 NO_SEARCH: Final = (
-    "dropped tool tool_search: the model cannot search for tools, so all of them are sent"
+    "dropped tool_search: Copilot does not run it for the model, so the model gets all tools"
 )
 
-CUSTOM_REPLACED: Final = "changed custom tools: to functions, since the model does not support them"
+LIFTED: Final = "moved additional_tools to tools: the model does not support such items"
+FLATTENED: Final = (
+    "changed namespaces to prefixes of tool names: the model does not support namespaces"
+)
+CUSTOM_REPLACED: Final = "changed custom tools to functions: the model does not support them"
 
 
 def lift_additional(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Move tools that an item of the conversation adds to the request's tools."""
     if outgoing.lift_additional_tools():
-        notes.append("moved additional_tools: to tools")
+        notes.append(LIFTED)
 
 
 def replace_search(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Offer all tools at once if the model cannot search for them.
+    """Replace a search for tools if the model does not support it.
 
     A search that the client runs becomes a function; the tools that it has found are offered.
     """
-    if outgoing.replace_tool_search():
-        notes.append(NO_SEARCH)
+    notes += search_notes(*outgoing.replace_tool_search())
+
+
+def search_notes(is_hosted: bool, deferred: int) -> list[str]:
+    """Return the notes for a replaced search; see `OutgoingBody.replace_tool_search`."""
+    notes = [NO_SEARCH] if is_hosted else []
+    return [*notes, unfound_note(deferred)] if deferred else notes
+
+
+def unfound_note(count: int) -> str:
+    """Return the note for deferred tools that are not offered yet."""
+    noun = "a deferred tool" if count == 1 else f"{count} deferred tools"
+    return f"dropped {noun}: not found yet by the client's search"
 
 
 def flatten_namespaces(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Replace namespaces by their tools, whose names get the namespace's as a prefix."""
-    outgoing.flatten_namespaces()
+    if outgoing.flatten_namespaces():
+        notes.append(FLATTENED)
 
 
 def replace_custom(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

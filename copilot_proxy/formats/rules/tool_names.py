@@ -34,4 +34,4 @@ def fit_names(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -
             function["name"] = new_names[function["name"]]
     outgoing.rename_choice(new_names)
     outgoing.tool_names.update({new: old for old, new in new_names.items()})
-    notes += [f"renamed tool {old[:80]}: {new}" for old, new in new_names.items()]
+    notes += [f"renamed tool {old[:80]} to {new}" for old, new in new_names.items()]

@@ -42,6 +42,6 @@ def add_last_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
 def check(outgoing: OutgoingBody) -> None:
     """Raise `RequestError` if the conversation is empty."""
     if not outgoing.body[outgoing.turns_key]:
-        field = outgoing.conversation_field
+        field = outgoing.fields.conversation
         verb = "contain" if field.endswith("s") else "contains"
         raise RequestError(f"The {field} {verb} nothing to answer.", param=field)

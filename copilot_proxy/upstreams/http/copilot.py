@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import httpx
-import msgspec
 
 from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth.copilot_auth import AuthState, Clock, CopilotToken, TokenSource
@@ -24,7 +23,7 @@ from copilot_proxy.errors import (
 )
 from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.api import UpstreamApi
-from copilot_proxy.formats.large_json import LARGE, encode_large
+from copilot_proxy.formats.large_json import encode_json
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.headers import Identity
 from copilot_proxy.large_work import run_if_large
@@ -117,7 +116,7 @@ class CopilotUpstream:
         auth = call.auth or self._auth
         token = await auth.token()
         path = call.path or ""
-        content = await run_if_large(call.body_bytes, _encoded, call.body, call.body_bytes)
+        content = await run_if_large(call.size, _encoded, call.body, call.size)
         return await self.account_cooldowns.call(
             auth,
             token,
@@ -190,7 +189,7 @@ class CopilotUpstream:
 def _encoded(body: dict[str, Any], size: int) -> bytes:
     """Return the body as JSON; `size` is about how many bytes that are."""
     try:
-        return encode_large(body) if size >= LARGE else msgspec.json.encode(body)
+        return encode_json(body, size)
     except RecursionError:
         raise RequestError("The body is nested too deeply.") from None
 

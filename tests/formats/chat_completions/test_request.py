@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import (
     MAX_TOOLS,
-    check_shape,
     count_images,
     initiator,
     parse_request,
 )
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
+from copilot_proxy.formats.schema_check import check_shape
 from tests.conftest import examples, recorded_json
 from tests.formats.requests import PNG, TOOL, chat_request, image, user
 
@@ -177,7 +177,7 @@ def test_errors_use_json_type_names() -> None:
     with pytest.raises(RequestError) as caught:
         chat_request(temperature="hot")
 
-    assert "Invalid 'temperature': expected 'number | null', got 'string'." == (
+    assert "Invalid 'temperature': must be a number or null, not a string." == (
         caught.value.message
     )
 
@@ -187,7 +187,7 @@ def test_a_body_of_the_wrong_type_has_no_path() -> None:
     with pytest.raises(RequestError) as caught:
         check_shape([], ChatCompletionRequest)
 
-    assert ("Expected 'object', got 'array'.", None) == (
+    assert ("The body must be an object, not an array.", None) == (
         caught.value.message,
         caught.value.param,
     )

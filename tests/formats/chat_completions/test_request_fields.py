@@ -89,7 +89,7 @@ def test_each_field_of_openais(field: str, model_id: str) -> None:
         case other:
             assert value == body[other]
             assert field not in body
-            assert [f"renamed {field}: {other}"] == notes
+            assert [f"renamed {field} to {other}"] == notes
 
 
 @pytest.mark.parametrize("model_id", MODELS)

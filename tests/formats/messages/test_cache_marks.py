@@ -25,8 +25,8 @@ OLD = simulated("claude-sonnet-4")
 HOUR: Json = {"cache_control": {"type": "ephemeral", "ttl": "1h", "scope": "global"}}
 HOUR_ALONE: Json = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
 MINUTES: Json = {"cache_control": {"type": "ephemeral", "ttl": "5m"}}
-REDUCED = "reduced cache_control: Copilot does not support ttl or scope for the model"
-NO_SCOPE = "reduced cache_control: Copilot does not support scope"
+REDUCED = "removed scope, ttl 1h from cache_control: Copilot does not support it here"
+NO_SCOPE = "removed scope from cache_control: Copilot does not support it here"
 TOO_MANY = "dropped cache_control of some blocks: Copilot allows at most 4"
 
 

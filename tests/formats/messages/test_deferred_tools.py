@@ -38,7 +38,7 @@ def test_deferred_tools_wait_for_the_search() -> None:
     chat, notes = translated(tools=[FINDER, *DEFERRED])
 
     assert ["ToolSearch"] == names(chat)
-    assert ["dropped 2 deferred tools: the client's search has not found them yet"] == notes
+    assert ["dropped 2 deferred tools: not found yet by the client's search"] == notes
 
 
 def test_found_tools_are_offered() -> None:
@@ -52,7 +52,7 @@ def test_found_tools_are_offered() -> None:
     text = "Found the tool b, which can be called now.\n"
     text += "Found the tool gone, which is not offered."
     assert text == chat["messages"][-1]["content"]
-    assert ["dropped 1 deferred tools: the client's search has not found them yet"] == notes
+    assert ["dropped a deferred tool: not found yet by the client's search"] == notes
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_a_hosted_search_offers_everything() -> None:
 
     assert ["a", "b"] == names(chat)
     assert [
-        "dropped the tool tool_search_tool_bm25_20251119: the model cannot search for tools, so "
-        "all of them are sent"
+        "dropped the tool tool_search_tool_bm25_20251119: Copilot does not run this search, so "
+        "the model gets all tools"
     ] == notes
 
 

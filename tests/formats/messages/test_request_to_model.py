@@ -110,7 +110,7 @@ def test_a_supported_request_is_not_changed(sent: MessagesRequest) -> None:
         pytest.param(
             {"max_tokens": 64000, "stream": True},
             {"max_tokens": 32000, "stream": True},
-            ["changed max_tokens: 64000 to 32000, the model's limit"],
+            ["changed max_tokens from 64000 to 32000: the model's limit"],
             id="a limit above the model's",
         ),
         pytest.param(
@@ -128,7 +128,7 @@ def test_a_supported_request_is_not_changed(sent: MessagesRequest) -> None:
         pytest.param(
             {"temperature": 1.5},
             {"temperature": 1},
-            ["changed temperature: 1.5 to 1, the maximum for Claude"],
+            ["changed temperature from 1.5 to 1: the maximum for Claude"],
             id="a temperature on OpenAI's scale",
         ),
         pytest.param(
@@ -151,7 +151,7 @@ def test_a_supported_request_is_not_changed(sent: MessagesRequest) -> None:
                 ]
             },
             [
-                "changed output_config.format: to an instruction, since the model does not support "
+                "changed output_config.format to an instruction: the model does not support "
                 "structured output",
             ],
             id="a schema for a model without structured output",
@@ -168,7 +168,7 @@ def test_a_supported_request_is_not_changed(sent: MessagesRequest) -> None:
                 ]
             },
             [
-                "changed output_config.format: to an instruction, since the model does not support "
+                "changed output_config.format to an instruction: the model does not support "
                 "structured output",
             ],
             id="an invalid format",
@@ -220,8 +220,8 @@ FINDER = {"type": "tool_search_tool_regex_20251119", "name": "find"}
             {"tools": [FINDER, {**TOOL, "defer_loading": True}]},
             {"tools": [TOOL]},
             [
-                "dropped the tool tool_search_tool_regex_20251119: the model cannot search for "
-                "tools, so all of them are sent"
+                "dropped the tool tool_search_tool_regex_20251119: Copilot does not run this "
+                "search, so the model gets all tools"
             ],
             id="deferred tools that Copilot cannot find",
         ),

@@ -26,8 +26,8 @@ BOTH = simulated("claude-sonnet-4.6")
 ADAPTIVE = simulated("claude-opus-4.7")
 NONE = a_model("claude-sonnet-4.5", "Anthropic")
 SHOWN = {"type": "adaptive", "display": "summarized"}
-TO_BUDGET = "changed thinking: the model requires a budget, not adaptive"
-TO_ADAPTIVE = "changed thinking: the model requires adaptive, not a budget"
+TO_BUDGET = "changed thinking to a budget of {} tokens: the model does not think adaptively"
+TO_ADAPTIVE = "changed thinking to adaptive thinking{}: the model does not accept a budget"
 
 
 def enabled(budget: int | None) -> Json:
@@ -58,28 +58,28 @@ def fitted(model: Model, fields: Json) -> tuple[Json, list[str]]:
             BUDGETED,
             {"thinking": enabled(100)},
             {"thinking": enabled(1024)},
-            ["changed thinking.budget_tokens: 100 to 1024"],
+            ["changed thinking.budget_tokens from 100 to 1024: the minimum"],
             id="less than Claude's minimum",
         ),
         pytest.param(
             BUDGETED,
             {"thinking": enabled(9000)},
             {"thinking": enabled(4095)},
-            ["changed thinking.budget_tokens: 9000 to 4095"],
+            ["changed thinking.budget_tokens from 9000 to 4095: it must be less than max_tokens"],
             id="more than max_tokens",
         ),
         pytest.param(
             BUDGETED,
             {"thinking": enabled(50000), "max_tokens": 32000, "stream": True},
             {"thinking": enabled(31999)},
-            ["changed thinking.budget_tokens: 50000 to 31999"],
+            ["changed thinking.budget_tokens from 50000 to 31999: it must be less than max_tokens"],
             id="more than the model's limit",
         ),
         pytest.param(
             BUDGETED,
             {"thinking": {"type": "enabled"}},
             {"thinking": enabled(4095)},
-            ["changed thinking.budget_tokens: 8192 to 4095"],
+            ["added thinking.budget_tokens of 4095: the model requires a budget"],
             id="no budget",
         ),
         pytest.param(
@@ -107,7 +107,7 @@ def fitted(model: Model, fields: Json) -> tuple[Json, list[str]]:
             BUDGETED,
             {"thinking": {"type": "adaptive"}, "max_tokens": 16000},
             {"thinking": enabled(8000)},
-            [TO_BUDGET],
+            [TO_BUDGET.format(8000)],
             id="adaptive for a model with budgets",
         ),
         pytest.param(
@@ -118,7 +118,7 @@ def fitted(model: Model, fields: Json) -> tuple[Json, list[str]]:
                 "max_tokens": 16000,
             },
             {"thinking": enabled(4096)},
-            [TO_BUDGET, "dropped output_config.effort: the model does not support it"],
+            [TO_BUDGET.format(4096), "dropped output_config.effort: the model does not support it"],
             id="adaptive with an effort for a model with budgets",
         ),
         pytest.param(
@@ -132,21 +132,21 @@ def fitted(model: Model, fields: Json) -> tuple[Json, list[str]]:
             ADAPTIVE,
             {"thinking": enabled(16000)},
             {"thinking": SHOWN, "output_config": {"effort": "high"}},
-            [TO_ADAPTIVE],
+            [TO_ADAPTIVE.format(" with effort high")],
             id="a budget for an adaptive model",
         ),
         pytest.param(
             ADAPTIVE,
             {"thinking": enabled(16000), "output_config": {"effort": "low"}},
             {"thinking": SHOWN, "output_config": {"effort": "low"}},
-            [TO_ADAPTIVE],
+            [TO_ADAPTIVE.format("")],
             id="the client's effort wins",
         ),
         pytest.param(
             ADAPTIVE,
             {"thinking": {"type": "enabled"}},
             {"thinking": SHOWN},
-            [TO_ADAPTIVE],
+            [TO_ADAPTIVE.format("")],
             id="no budget for an adaptive model",
         ),
         pytest.param(
@@ -183,7 +183,7 @@ def fitted(model: Model, fields: Json) -> tuple[Json, list[str]]:
                 "output_config": {"effort": "max"},
             },
             {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
-            ["changed output_config.effort: max to high"],
+            ["changed output_config.effort from max to high: the nearest that the model has"],
             id="an effort above the model's",
         ),
         pytest.param(

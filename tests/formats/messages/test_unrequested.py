@@ -13,7 +13,7 @@ def test_token_count(edits: Json | None) -> None:
     """A token count tells what the edits change only to a client that sent edits."""
     request: Json = {"model": "m", "messages": [], "context_management": edits}
 
-    counted = MESSAGES.counted(request, {"input_tokens": 3, **APPLIED})
+    counted = MESSAGES.counting.answer(request, {"input_tokens": 3, **APPLIED})
 
     assert {"input_tokens": 3, **(APPLIED if edits else {})} == counted
 
@@ -21,4 +21,4 @@ def test_token_count(edits: Json | None) -> None:
 @pytest.mark.parametrize("answer", [None, [], {}, {"input_tokens": "3"}])
 def test_answers_without_a_count(answer: object) -> None:
     """An answer of another form is not a count."""
-    assert MESSAGES.counted({"model": "m", "messages": []}, answer) is None
+    assert MESSAGES.counting.answer({"model": "m", "messages": []}, answer) is None

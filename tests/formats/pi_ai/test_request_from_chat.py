@@ -215,7 +215,7 @@ def test_custom_tools_become_functions(model: Model) -> None:
     assert ("p", ["input"]) == (tool["name"], tool["parameters"]["required"])
     (call,) = body["context"]["messages"][2]["content"]
     assert ("p", {"input": "x"}) == (call["name"], call["arguments"])
-    assert ["changed custom tools: to functions, since the model does not support them"] == notes
+    assert ["changed custom tools to functions: the model does not support them"] == notes
 
 
 @pytest.mark.parametrize(
@@ -546,7 +546,7 @@ def test_unsupported_parts_of_messages_are_noted() -> None:
 
     assert "Late" == body["context"]["messages"][0]["content"]
     assert [
-        "dropped an assistant message: it is empty",
+        "dropped an empty assistant message",
         "dropped detail of images: pi-ai does not support it",
         "dropped name of messages: pi-ai does not support it",
         "moved a later system message to the front: pi-ai requires it there",
@@ -569,7 +569,7 @@ def test_blank_messages_are_dropped_for_claude() -> None:
 
     assert ["user", "assistant", "user"] == [m["role"] for m in body["context"]["messages"]]
     assert "Please continue." == body["context"]["messages"][-1]["content"]
-    assert 2 == notes.count("dropped a user message: it is empty")
+    assert 2 == notes.count("dropped an empty user message")
 
 
 @pytest.mark.parametrize("model", [CLAUDE, GPT_4])

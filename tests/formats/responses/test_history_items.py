@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.responses.history_items import COMPACTED
+from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats.responses.compaction import SUMMARY_PROMPT, compaction_response
+from copilot_proxy.formats.responses.history_items import COMPACTED, item_contents
 from copilot_proxy.formats.responses.request import count_images
 from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.responses.request_to_model import responses_for_model
@@ -62,7 +63,7 @@ def test_compactions(kind: str) -> None:
     assert [{"type": "compaction", "encrypted_content": "gBBBB"}] == native(item)[0]
     messages, notes = chat(item)
     assert [{"role": "user", "content": COMPACTED}] == messages
-    assert ["changed compaction: to a text, since the model cannot read it"] == notes
+    assert ["changed a compaction item to text: the model cannot read it"] == notes
 
 
 def test_an_empty_compaction_says_nothing() -> None:
@@ -72,13 +73,40 @@ def test_an_empty_compaction_says_nothing() -> None:
     )
 
 
-def test_only_gpt_models_compact() -> None:
-    """A request for a compaction is passed on, or refused with the path of the item."""
-    assert [{"type": "compaction_trigger"}] == native({"type": "compaction_trigger"})[0]
-    with pytest.raises(RequestError) as caught:
-        chat({"type": "compaction_trigger"})
+def test_every_model_compacts() -> None:
+    """A request for a compaction asks any model for a summary."""
+    (item,) = native({"type": "compaction_trigger"})[0]
+    assert ("user", SUMMARY_PROMPT) == (item["role"], item["content"][0]["text"])
+    assert [{"role": "user", "content": SUMMARY_PROMPT}] == chat({"type": "compaction_trigger"})[0]
 
-    assert "input[1]" == caught.value.param
+
+def test_our_own_compactions_are_read() -> None:
+    """The summary reaches any model; content that only looks like ours does not end the request."""
+    response = {
+        "id": "resp_1",
+        "status": "completed",
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": "It is é."}]}],
+    }
+    (item,) = compaction_response(response)["output"]
+    for kind in ("compaction", "context_compaction"):
+        (said,), notes = native({**item, "type": kind})
+        assert "user" == said["role"]
+        assert said["content"][0]["text"].endswith("\n\nIt is é.")
+        assert chat({**item, "type": kind})[0][0]["content"].endswith("\n\nIt is é.")
+        assert [] == notes
+    assert [] == item_contents({"input": [item]}), "it would be removed as refused reasoning"
+    for broken in ("!", "AAAA", "eJw"):
+        sealed = f"copilot-proxy-summary:{broken}"
+        assert native({"type": "compaction", "encrypted_content": sealed})[0]
+
+
+@pytest.mark.parametrize(
+    "response", [{"status": "completed", "output": []}, {"status": "incomplete", "output": []}]
+)
+def test_a_summary_must_be_complete(response: Json) -> None:
+    """Half a summary would lose the rest of the conversation in silence."""
+    with pytest.raises(BrokenResponse):
+        compaction_response(response)
 
 
 @pytest.mark.parametrize(
@@ -169,13 +197,12 @@ def test_an_unknown_item_is_never_lost() -> None:
     assert ([{"type": "later_invention", "words": "important"}], []) == native(item)
     messages, notes = chat(item)
     assert [{"role": "user", "content": '(later_invention: {"words":"important"})'}] == messages
-    assert ["changed later_invention: to a text, since the model does not know it"] == notes
+    assert ["changed a later_invention item to text: the model does not support it"] == notes
 
 
-@pytest.mark.parametrize("kind", ["item_reference", "configuration_update"])
-def test_items_without_words_are_noted(kind: str) -> None:
+def test_items_without_words_are_noted() -> None:
     """What only controls OpenAI's own servers is dropped with a note."""
-    note = f"dropped an input item: Copilot does not support {kind}"
-    item: dict[str, Any] = {"type": kind, "id": "x"}
+    note = "dropped an input item: Copilot does not support configuration_update"
+    item: dict[str, Any] = {"type": "configuration_update", "id": "x"}
 
     assert ([], [note]) == native(item) == chat(item)

@@ -77,7 +77,8 @@ def test_unknown_fields_are_kept() -> None:
             "input[0].content[0].image_url",
             "missing_required_parameter",
         ),
-        ({"previous_response_id": "resp_1"}, "previous_response_id", "previous_response_not_found"),
+        ({"previous_response_id": 1}, "previous_response_id", "invalid_type"),
+        ({"input": [{"type": "item_reference"}]}, "input[0].id", "missing_required_parameter"),
         ({"background": True}, "background", "unsupported_value"),
         ({"prompt": {"id": "pmpt_1"}}, "prompt", "unsupported_parameter"),
         ({"tools": [{"name": "f"}]}, "tools[0].type", "missing_required_parameter"),
@@ -118,7 +119,7 @@ def test_a_stored_conversation_is_not_found() -> None:
         check_request(request(conversation="conv_1"))
 
     assert 404 == caught.value.status
-    assert "whole conversation" in (caught.value.hint or "")
+    assert "previous_response_id" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"'])

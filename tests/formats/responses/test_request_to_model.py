@@ -10,6 +10,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.request_fields import drop_fields
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED
 from copilot_proxy.formats.responses.request_to_model import responses_for_model
+from copilot_proxy.formats.rules.tool_kinds import FLATTENED
 from copilot_proxy.formats.types import Json
 from tests.formats.responses.answers import request
 from tests.formats.responses.models import GPT, OLD, PLAIN
@@ -73,7 +74,7 @@ def test_supported_items_are_unchanged() -> None:
     [
         ({"service_tier": "flex"}, {}, ["dropped service_tier: Copilot refuses it"]),
         ({"service_tier": "auto"}, {}, []),
-        ({"store": True}, {}, ["dropped store: Copilot stores nothing"]),
+        ({"store": True, "previous_response_id": "resp_1"}, {}, []),
         ({"store": False, "background": False, "metadata": {}}, {}, []),
         (
             {"metadata": {"a": "b"}},
@@ -88,7 +89,7 @@ def test_supported_items_are_unchanged() -> None:
         (
             {"max_output_tokens": 5},
             {"max_output_tokens": 16},
-            ["changed max_output_tokens: 5 to 16, the minimum"],
+            ["changed max_output_tokens from 5 to 16: the minimum"],
         ),
         (
             {"include": [ENCRYPTED, "message.output_text.logprobs"]},
@@ -103,7 +104,7 @@ def test_supported_items_are_unchanged() -> None:
         (
             {"reasoning": {"effort": "max", "summary": None}},
             {"reasoning": {"effort": "high"}},
-            ["changed reasoning.effort: max to high"],
+            ["changed reasoning.effort from max to high: the nearest that the model has"],
         ),
         ({"reasoning": {"effort": "made_up"}}, {"reasoning": {"effort": "made_up"}}, []),
         ({"reasoning": {"effort": None}}, {}, []),
@@ -209,8 +210,8 @@ def test_items_lose_only_their_ids(item: Json, out: list[Json]) -> None:
     ("item", "note"),
     [
         (
-            {"type": "item_reference", "id": "msg_1"},
-            "dropped an input item: Copilot does not support item_reference",
+            {"type": "configuration_update", "id": "cu_1"},
+            "dropped an input item: Copilot does not support configuration_update",
         ),
         (
             {"type": "web_search_call", "id": "ws_1", "status": "completed"},
@@ -276,9 +277,10 @@ def test_tools_become_functions() -> None:
     assert {"type": "function", "name": "apply_patch"} == body["tool_choice"]
     assert [
         "dropped tool web_search: Copilot does not run it",
-        "changed custom tools: to functions, since the model does not support them",
+        FLATTENED,
+        "changed custom tools to functions: the model does not support them",
     ] == [n for n in notes if "renamed tool" not in n]
-    assert [f"renamed tool {long}: {names[1]}"] == [n for n in notes if "renamed tool" in n]
+    assert [f"renamed tool {long} to {names[1]}"] == [n for n in notes if "renamed tool" in n]
 
 
 @pytest.mark.parametrize(

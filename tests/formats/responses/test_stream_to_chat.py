@@ -7,6 +7,7 @@ import pytest
 from copilot_proxy.errors import BrokenResponse, UpstreamError
 from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
+from copilot_proxy.formats.responses.usage import chat_usage
 from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL, NOW, deltas_of
 from tests.formats.openai_schemas import check_completion
@@ -317,3 +318,11 @@ def test_an_odd_recorded_stream_is_read() -> None:
 
     assert "Hi" == fold(chunks)["choices"][0]["message"]["content"]
     assert 7 == chunks[0]["created"]
+
+
+def test_tokens_written_to_the_cache() -> None:
+    """They have a price of their own, so they are counted apart, as those that were read are."""
+    details = {"cached_tokens": 3, "cache_write_tokens": 4}
+    usage: Any = chat_usage({"input_tokens": 9, "input_tokens_details": details})
+
+    assert 4 == usage["prompt_tokens_details"]["cache_creation_input_tokens"]

@@ -6,6 +6,7 @@ import pytest
 
 from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.responses.request_to_model import responses_for_model
+from copilot_proxy.formats.rules.tool_kinds import FLATTENED
 from copilot_proxy.formats.types import Json
 from tests.formats.answers import call, calling, event
 from tests.formats.answers import repair as chat_chunks
@@ -47,6 +48,20 @@ OUTPUT: Json = {
     "status": "completed",
     "tools": [FOUND],
 }
+SUN: Json = {
+    "type": "function",
+    "name": "sun",
+    "description": "The sun's.",
+    "defer_loading": True,
+    "parameters": PARAMETERS,
+}
+MOON_CALL: Json = {
+    "type": "function_call",
+    "call_id": "c1",
+    "name": "phase",
+    "namespace": "mcp__moon",
+    "arguments": "{}",
+}
 USER: Json = {"type": "message", "role": "user", "content": "Hi"}
 TEXT = '{"tools":[{"name":"mcp__moon__phase","description":"The moon\'s."}]}'
 FUNCTIONS = [
@@ -77,7 +92,7 @@ def test_other_models_get_functions() -> None:
 
     body = responses_for_model(searched(*again), OLD, notes).body
 
-    assert [] == notes
+    assert [FLATTENED] == notes
     tools = body["tools"]
     assert FUNCTIONS == [(t["name"], t["description"], t["parameters"]) for t in tools]
     assert all("defer_loading" not in tool for tool in tools)
@@ -86,6 +101,34 @@ def test_other_models_get_functions() -> None:
         {"type": "function_call", "call_id": "c1", "name": "tool_search", "arguments": arguments},
         {"type": "function_call_output", "call_id": "c1", "output": TEXT},
     ] == body["input"][1:3]
+
+
+@pytest.mark.parametrize(
+    ("items", "choice", "offered"),
+    [
+        ([], None, []),
+        ([CALL, OUTPUT], None, ["mcp__moon__phase"]),
+        ([MOON_CALL], None, ["mcp__moon__phase"]),
+        ([], {"type": "function", "name": "sun"}, ["sun"]),
+        ([{**CALL, "namespace": {}}, {**OUTPUT, "tools": [SUN]}], None, ["sun"]),
+    ],
+)
+def test_deferred_tools_are_offered_once_they_are_found(
+    items: list[Json], choice: Json | None, offered: list[str]
+) -> None:
+    """A deferred tool is offered if the client's search has found it, or if it was called."""
+    given = request([USER, *items], tools=[SEARCH, FOUND, SUN], tool_choice=choice)
+    old: list[str] = []
+    other: list[str] = []
+
+    body = responses_for_model(given, OLD, old).body
+    chat = to_chat(given, other)
+
+    assert ["tool_search", *offered] == [tool["name"] for tool in body["tools"]]
+    assert ["tool_search", *offered] == [tool["function"]["name"] for tool in chat["tools"]]
+    left = "a deferred tool" if offered else "2 deferred tools"
+    assert f"dropped {left}: not found yet by the client's search" in old
+    assert f"dropped {left}: not found yet by the client's search" in other
 
 
 def test_models_of_other_apis_get_functions() -> None:
@@ -169,14 +212,14 @@ def test_models_that_search_by_themselves_do() -> None:
 def test_models_that_cannot_search_get_all_tools() -> None:
     """If the model cannot search by itself, all tools are offered from the start."""
     given = request([USER, *FOUND_BY_SERVER], tools=[SERVER, FOUND])
-    note = "dropped tool tool_search: the model cannot search for tools, so all of them are sent"
+    note = "dropped tool_search: Copilot does not run it for the model, so the model gets all tools"
 
     old: list[str] = []
     body = responses_for_model(given, OLD, old).body
     other: list[str] = []
     chat = to_chat(given, other)
 
-    assert [note] == old == other
+    assert [note, FLATTENED] == old == other
     assert ([USER], [{"role": "user", "content": "Hi"}]) == (body["input"], chat["messages"])
     assert ["mcp__moon__phase"] == [tool["name"] for tool in body["tools"]]
     assert "defer_loading" not in body["tools"][0]

@@ -139,13 +139,14 @@ CASES: Final[dict[str, Case]] = {
         clients=RESPONSES,
         own={"responses": {"tools": [{"type": "tool_search"}, {**FLAT, "defer_loading": True}]}},
         broken=lambda body: "tool_search" in str(body) or "defer_loading" in str(body),
-        note="dropped tool tool_search",
+        note="dropped tool_search",
     ),
     "tools.namespaces": Case(
         models=OLD,
         clients=RESPONSES,
         own={"responses": {"tools": [{"type": "namespace", "name": "n", "tools": [FLAT]}]}},
         broken=_dumped("namespace"),
+        note="changed namespaces",
     ),
     "tools.custom": Case(
         models=("gpt-4o", "gpt-5.1", "claude-sonnet-4.5", "gemini-2.5-pro"),
@@ -206,7 +207,7 @@ CASES: Final[dict[str, Case]] = {
         models=(KIMI,),
         steps=(user(), called("toolu_1"), result("toolu_1")),
         broken=_dumped("toolu_1"),
-        note="the model expects numbered ones",
+        note="to numbered ones",
     ),
     "tools.eager_input": Case(
         models=("claude-haiku-4.5",),
@@ -250,7 +251,13 @@ CASES: Final[dict[str, Case]] = {
         models=ALL,
         steps=(user(), called(), user("wait")),
         broken=lambda body: "result" not in [who for who, _ in said(body)],
-        note="the tool call had none",
+        note="a tool call without one",
+    ),
+    "tools.signatures": Case(
+        models=("gemini-3-flash-preview", "gemini-4-argon"),
+        steps=(user(), assistant("Let me see."), called(), result(), called("b"), result("b")),
+        broken=_dumped("tool_calls"),
+        note="changed tool calls of the current turn to text",
     ),
     "turns.first": Case(
         models=CLAUDE,
@@ -276,7 +283,7 @@ CASES: Final[dict[str, Case]] = {
         clients=STOPPING,
         options={"stops": list("vwxyz")},
         broken=lambda body: len(stops(body)) > 4,
-        note="dropped stop beyond 4",
+        note="only the first 4",
     ),
     "limits.invalid": Case(
         models=ALL,
@@ -296,7 +303,7 @@ CASES: Final[dict[str, Case]] = {
         models=("gpt-5.4",),
         options={"limit": 5},
         broken=lambda body: limit(body) < 16,
-        note="5 to 16",
+        note="from 5 to 16",
     ),
     "limits.maximum": Case(
         models=CLAUDE,
@@ -369,14 +376,14 @@ CASES: Final[dict[str, Case]] = {
         clients=STOPPING,
         options={"budget": 2000},
         broken=lambda body: budget(body) is not None,
-        note="requires adaptive",
+        note="the model does not accept a budget",
     ),
     "thinking.budget": Case(
         models=("claude-sonnet-4.5",),
         clients=STOPPING,
         options={"budget": 100},
         broken=lambda body: budget(body) < 1024,
-        note="100 to 1024",
+        note="from 100 to 1024",
     ),
     "thinking.always": Case(
         models=(ALWAYS_THINKS,),
@@ -406,7 +413,7 @@ CASES: Final[dict[str, Case]] = {
         models=("gpt-5.4", "gpt-5-mini", "claude-sonnet-4.6", "claude-opus-5", "gemini-3.5-flash"),
         options={"effort": "minimal"},
         broken=lambda body: effort(body) == "minimal",
-        note="minimal to",
+        note="from minimal to",
     ),
     "sampling.fixed": Case(
         models=SAMPLED,
@@ -430,7 +437,7 @@ CASES: Final[dict[str, Case]] = {
         models=("claude-sonnet-4",),
         options={"temperature": 1.5},
         broken=lambda body: body["temperature"] > 1,
-        note="1.5 to 1",
+        note="from 1.5 to 1",
     ),
     "cache.mark": Case(
         models=CLAUDE,

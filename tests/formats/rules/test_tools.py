@@ -102,7 +102,7 @@ def test_names_are_shortened_everywhere(name: str, model: Model) -> None:
     assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", short)
     assert [3] * 5 == [len(names_of(each.body)) for each in fitted]
     assert [{short: name}] * 5 == [each.tool_names for each in fitted]
-    assert {f"renamed tool {name[:80]}: {short}"} == {n for n in notes if n.startswith("renamed")}
+    assert {f"renamed tool {name[:80]} to {short}"} == {n for n in notes if n.startswith("renamed")}
 
 
 def test_valid_names_are_not_changed() -> None:

@@ -12,6 +12,13 @@ from tests.conftest import Proxy, clear_environment, settings_at
 from tests.formats.rules.asking import CLIENTS
 from tests.formats.rules.cases import CASES, Case, combinations
 
+FOREIGN = {
+    "chat_completions": ("max_output_tokens", "reasoning.effort", "output_config", "input["),
+    "responses": ("max_tokens", "max_completion_tokens", "reasoning_effort", "messages["),
+    "messages": ("max_output_tokens", "max_completion_tokens", "reasoning", "input["),
+}
+"""Fields of other APIs than the client's, which its notes must not name."""
+
 
 class Walk:
     """A server in front of the strict simulator."""
@@ -65,10 +72,12 @@ def test_a_rule_fixes_the_request(
 
     assert 200 == answer.status_code, answer.text
     assert not case.broken(walk.last_body)
+    notes = answer.headers.get("x-copilot-proxy-notes", "")
+    assert [] == [word for word in (": to ", *FOREIGN[client]) if word in notes], notes
     route = answer.headers["x-copilot-proxy-route"]
     if not case.bites(client, route):
         return
-    assert case.note in answer.headers.get("x-copilot-proxy-notes", "")
+    assert case.note in notes
 
     monkeypatch.setattr(book, "RULES", tuple(one for one in book.RULES if one.name != name))
     without = walk.ask(case, client, model)

@@ -1,0 +1,157 @@
+"""Admits requests as long as they fit the budget.
+
+What is spent, what running requests have reserved, and what the next one will probably cost must
+fit each limit. So parallel requests cannot exceed it together; what is left is the error of the
+estimates of those that are running. An answer that has begun is never cut off.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from copilot_proxy.budget.estimate import Estimator
+from copilot_proxy.budget.limits_file import NAME, Limits, LimitsFile, days_of
+from copilot_proxy.budget.texts import NAMES, amount, scope_text
+from copilot_proxy.cost.limits import Limit
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.relay.admission import BUDGET_EXCEEDED
+from copilot_proxy.relay.records import RequestRecord
+
+if TYPE_CHECKING:
+    from copilot_proxy.ledger.reserving import Reserver
+
+log = logging.getLogger(__name__)
+
+_WARN_AT: Final = 0.8
+"""The share of a limit from which requests get a note."""
+
+
+class BudgetExceeded(CopilotProxyError):
+    """A request does not fit the budget. The status makes every client stop; see `clients`."""
+
+    status = 402
+    type = "billing_error"
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(
+            message, hint=hint, code=BUDGET_EXCEEDED, headers={"x-should-retry": "false"}
+        )
+
+
+class Budget:
+    """The budget of the server's account, as seen by one process."""
+
+    def __init__(self, ledger: Path, defaults: Iterable[Limit]) -> None:
+        self._ledger = ledger
+        self._file = LimitsFile(ledger.with_name(NAME), defaults)
+        self._estimator = Estimator()
+        self._executor: ThreadPoolExecutor | None = None
+        self._warned: set[tuple[Limit, str]] = set()
+
+    def __call__(self, record: RequestRecord) -> None:
+        """Learn from a request that has ended, to estimate the next ones."""
+        self._estimator(record)
+
+    @cached_property
+    def _reserver(self) -> "Reserver":
+        # Imported only if there are limits, so that nothing else has to wait for SQLite.
+        from copilot_proxy.ledger.reserving import Reserver
+
+        return Reserver(self._ledger)
+
+    async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
+        """Reserve what `request` will probably cost; raises `BudgetExceeded` if it does not fit.
+
+        If the limits cannot be checked, the request is admitted: a broken file must not stop the
+        user's work. The log says so.
+        """
+        if record.own_sign_in:
+            return
+        try:
+            limits = self._file.current()
+        except CopilotProxyError as error:
+            log.error("The budget is not applied: %s", error.message)
+            return
+        if not limits.limits:
+            return
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, "budget")
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._executor, self._admit, record, request, limits)
+        except asyncio.CancelledError:
+            # The reservation may be made after the request has already been recorded.
+            self._executor.submit(lambda: self._reserver.release(record.request_id))
+            raise
+
+    def close(self) -> None:
+        """End the thread, and close the file."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.submit(lambda: self._reserver.close())
+            executor.shutdown()
+
+    def _admit(self, record: RequestRecord, request: Mapping[str, Any], limits: Limits) -> None:
+        """Do the work of `admit`, in a thread."""
+        now = datetime.now().astimezone()
+        applying = [
+            (limit, limits.allowed(limit, now))
+            for limit in limits.limits
+            if _applies(limit, record)
+        ]
+        if not applying:
+            return
+        cost = self._estimator.estimate(record, request)
+        try:
+            refusal = self._reserver.reserve(record, cost, applying, *days_of(now))
+            if refusal is None:
+                record.reserved = cost
+                for limit, allowed in applying:
+                    self._warn(record, limit, allowed, now)
+        except Exception as error:
+            log.error("The budget is not applied: the ledger cannot be used: %s.", error)
+            return
+        if refusal is not None:
+            raise _refused(*refusal, cost)
+
+    def _warn(self, record: RequestRecord, limit: Limit, allowed: int, now: datetime) -> None:
+        """Note on the request, and once in the log, that most of a limit is used."""
+        used = sum(self._reserver.state(limit, *days_of(now), record.who.session or ""))
+        if used < _WARN_AT * allowed:
+            return
+        text = (
+            f"budget{scope_text(limit)}: {amount(used)} of {amount(allowed)} are used or reserved "
+            f"{NAMES[limit.per]}"
+        )
+        record.notes.append(text)
+        period = {"day": days_of(now)[0], "month": days_of(now)[1]}.get(
+            limit.per, record.who.session or ""
+        )
+        if (limit, period) not in self._warned:
+            self._warned.add((limit, period))
+            log.warning("%s%s.", text[0].upper(), text[1:])
+
+
+def _applies(limit: Limit, record: RequestRecord) -> bool:
+    """Return whether `limit` is for this request; one per session needs to know the session."""
+    if limit.per == "session" and record.who.session is None:
+        return False
+    names = {"key": record.key, "client": record.who.client, "project": record.who.project}
+    return not limit.kind or names[limit.kind] == limit.name
+
+
+def _refused(limit: Limit, allowed: int, spent: int, reserved: int, cost: int) -> BudgetExceeded:
+    resets = {"day": "at midnight", "month": "on the first of the month, at midnight UTC"}
+    when = resets.get(limit.per, "with a new session")
+    running = f", {amount(reserved)} reserved by running requests" if reserved else ""
+    expected = f"; this request may cost {amount(cost)}" if cost else ""
+    return BudgetExceeded(
+        f"The budget{scope_text(limit)} for {NAMES[limit.per]}, {amount(allowed)}, does not allow "
+        f"this request: {amount(spent)} spent{running}{expected}. It resets {when}.",
+        "To raise it, run: copilot-proxy budget raise 100",
+    )

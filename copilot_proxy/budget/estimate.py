@@ -1,0 +1,82 @@
+"""Estimates what a request will cost before it is sent.
+
+The prompt is estimated from its length; what the same session has just sent counts as read from the
+cache. The output is taken from what the model's recent answers were like, at the longer end.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from copilot_proxy.cost.estimate import prompt_tokens
+from copilot_proxy.cost.price_table import table_prices
+from copilot_proxy.cost.tokens import Tokens, from_usage
+from copilot_proxy.relay.costs import prices_of
+from copilot_proxy.relay.records import RequestRecord
+
+_CACHE_SECONDS: Final = 300.0
+"""How long prompts stay in a provider's cache."""
+_FIRST_OUTPUT: Final = 1000
+"""Output tokens that are expected of a model that has not answered yet."""
+_RECENT: Final = 50
+"""Answers of a model that are remembered."""
+_SHARE: Final = 0.9
+"""The share of recent answers that were at most as long as is expected of the next one."""
+_MAX_SESSIONS: Final = 500
+_LIMIT_FIELDS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+
+
+class _Prompt(NamedTuple):
+    at: float
+    tokens: int
+
+
+class Estimator:
+    """Learns from answers, and estimates the next ones."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` gives seconds."""
+        self._clock = clock
+        self._outputs: dict[str, deque[int]] = {}
+        self._prompts: dict[tuple[str, str], _Prompt] = {}
+
+    def __call__(self, record: RequestRecord) -> None:
+        """Learn from a request that has ended."""
+        tokens = from_usage(record.usage) if record.error is None else None
+        if tokens is None or record.model is None or record.client_gone:
+            return
+        self._outputs.setdefault(record.model, deque(maxlen=_RECENT)).append(tokens.output)
+        if record.who.session is not None:
+            self._prompts.pop((record.model, record.who.session), None)
+            self._prompts[record.model, record.who.session] = _Prompt(self._clock(), tokens.prompt)
+            if len(self._prompts) > _MAX_SESSIONS:
+                del self._prompts[next(iter(self._prompts))]
+
+    def estimate(self, record: RequestRecord, request: Mapping[str, Any]) -> int:
+        """Return what `request` will probably cost, in nano-AIU; 0 if the price is not known."""
+        model = record.model or ""
+        prices = prices_of(record.listed) if record.listed is not None else None
+        prices = prices or table_prices(model)
+        if prices is None:
+            return 0
+        prompt = prompt_tokens(request)
+        cached = min(prompt, self._cached(model, record.who.session))
+        tokens = Tokens(
+            input=prompt - cached, cache_read=cached, output=self._output(model, request)
+        )
+        # What is not in the cache may have to be written to it, at a higher price.
+        written = tokens._replace(input=0, cache_write=tokens.input)
+        return max(prices.cost(tokens), prices.cost(written))
+
+    def _cached(self, model: str, session: str | None) -> int:
+        seen = self._prompts.get((model, session)) if session is not None else None
+        is_warm = seen is not None and self._clock() - seen.at < _CACHE_SECONDS
+        return seen.tokens if seen is not None and is_warm else 0
+
+    def _output(self, model: str, request: Mapping[str, Any]) -> int:
+        recent = sorted(self._outputs.get(model, ()))
+        expected = recent[int(_SHARE * (len(recent) - 1))] if recent else _FIRST_OUTPUT
+        given = (request.get(name) for name in _LIMIT_FIELDS)
+        limits = [one for one in given if type(one) is int and one > 0]
+        return min([expected, *limits])

@@ -1,0 +1,125 @@
+"""The limits that the user has set, in ``budget.json`` in the state folder.
+
+The server looks at the file before each request, so that a change takes effect at once.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from copilot_proxy.cost.limits import PERIODS, Limit
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.private_files import NEW, READ, failure_reason, make_folder, open_private
+
+NAME: Final = "budget.json"
+
+
+class Raise(NamedTuple):
+    """An amount by which limits are raised for the rest of a day, or of a month."""
+
+    nano: int
+    day: str
+    """The local day, ``YYYY-MM-DD``."""
+    month: str
+    """The month in UTC, ``YYYY-MM``."""
+    kind: str = ""
+    name: str = ""
+
+
+class Limits(NamedTuple):
+    """The limits in force, and how they were raised."""
+
+    limits: tuple[Limit, ...] = ()
+    raises: tuple[Raise, ...] = ()
+
+    def with_defaults(self, defaults: Iterable[Limit]) -> "Limits":
+        """Return these limits and those of the settings that they do not replace."""
+        own = {limit.target for limit in self.limits}
+        more = tuple(limit for limit in defaults if limit.target not in own)
+        return self._replace(limits=(*self.limits, *more))
+
+    def allowed(self, limit: Limit, now: datetime) -> int:
+        """Return what `limit` allows in the current day or month, in nano-AIU."""
+        day, month = days_of(now)
+        raised = sum(
+            one.nano
+            for one in self.raises
+            if (one.kind, one.name) == (limit.kind, limit.name)
+            and (one.month == month if limit.per == "month" else one.day == day)
+        )
+        return limit.nano + raised
+
+
+def days_of(now: datetime) -> tuple[str, str]:
+    """Return the local day and the month in UTC of a moment."""
+    return f"{now.astimezone():%Y-%m-%d}", f"{now.astimezone(UTC):%Y-%m}"
+
+
+def read(path: Path) -> Limits:
+    """Return the limits in the file; none if there is no file. Raises `CopilotProxyError`."""
+    try:
+        with open(open_private(path, READ), "rb") as file:
+            stored = msgspec.json.decode(file.read())
+        return Limits(
+            tuple(_limit(one) for one in stored["limits"]),
+            tuple(Raise(**one) for one in stored["raises"]),
+        )
+    except FileNotFoundError:
+        return Limits()
+    except OSError as error:
+        raise CopilotProxyError(f"{path} cannot be read: {failure_reason(error)}.") from error
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+        raise CopilotProxyError(
+            f"{path} is damaged.", hint="Remove it, and set the budget again."
+        ) from error
+
+
+def write(path: Path, limits: Limits, now: datetime) -> None:
+    """Replace the file; raises are kept only while they count. Raises `CopilotProxyError`."""
+    _, month = days_of(now)
+    stored = {
+        "limits": [one._asdict() for one in limits.limits],
+        "raises": [one._asdict() for one in limits.raises if one.month == month],
+    }
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        make_folder(path.parent)
+        beside.unlink(missing_ok=True)
+        with open(open_private(beside, NEW), "wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(stored)))
+        os.replace(beside, path)
+    except OSError as error:
+        raise CopilotProxyError(f"{path} cannot be written: {failure_reason(error)}.") from error
+
+
+def _limit(stored: Mapping[str, Any]) -> Limit:
+    limit = Limit(**stored)
+    if limit.per not in PERIODS or type(limit.nano) is not int:
+        raise ValueError("it is no limit")
+    return limit
+
+
+class LimitsFile:
+    """Reads the file again when it has changed."""
+
+    def __init__(self, path: Path, defaults: Iterable[Limit]) -> None:
+        self._path = path
+        self._defaults = tuple(defaults)
+        self._seen: tuple[int, int] | None = None
+        self._limits = Limits().with_defaults(self._defaults)
+
+    def current(self) -> Limits:
+        """Return the limits in force; raises `CopilotProxyError` if the file is unusable."""
+        try:
+            status = os.stat(self._path)
+            seen = (status.st_mtime_ns, status.st_ino)
+        except OSError:
+            seen = None
+        if seen != self._seen:
+            self._limits = read(self._path).with_defaults(self._defaults)
+            self._seen = seen
+        return self._limits

@@ -1,0 +1,64 @@
+"""How much of each limit is used, for commands."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from copilot_proxy.budget.limits_file import Limits, days_of
+from copilot_proxy.cost.limits import Limit
+from copilot_proxy.cost.nano import credits
+from copilot_proxy.ledger.database import Database
+from copilot_proxy.ledger.reservations import dearest_session, state
+
+
+class LimitState(NamedTuple):
+    """A limit and how much of it is used; amounts are in nano-AIU."""
+
+    limit: Limit
+    allowed: int
+    """With what it was raised by."""
+    spent: int
+    """For a limit per session: of today's dearest session."""
+    reserved: int
+    resets_at: datetime | None
+    """None for a limit per session."""
+
+    @property
+    def left(self) -> int:
+        """What may still be spent."""
+        return max(0, self.allowed - self.spent - self.reserved)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as ``--json`` shows it."""
+        limit = self.limit
+        return {
+            "per": limit.per,
+            "scope": {limit.kind: limit.name} if limit.kind else None,
+            "credits": credits(self.allowed),
+            "spent": credits(self.spent),
+            "reserved": credits(self.reserved),
+            "left": credits(self.left),
+            "resets_at": self.resets_at.isoformat() if self.resets_at else None,
+        }
+
+
+def limit_states(database: Database, limits: Limits, now: datetime) -> Sequence[LimitState]:
+    """Return how much of each limit is used; `now` has a time zone."""
+    day, month = days_of(now)
+    found = []
+    for limit in limits.limits:
+        session = dearest_session(database, limit, day) if limit.per == "session" else ""
+        used = state(database, limit, day, month, session)
+        allowed = limits.allowed(limit, now)
+        found.append(LimitState(limit, allowed, used.spent, used.reserved, _reset(limit, now)))
+    return found
+
+
+def _reset(limit: Limit, now: datetime) -> datetime | None:
+    if limit.per == "day":
+        next_day = now.astimezone().date() + timedelta(days=1)
+        return datetime(next_day.year, next_day.month, next_day.day).astimezone()
+    if limit.per == "month":
+        first = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        return (first + timedelta(days=32)).replace(day=1)
+    return None

@@ -1,0 +1,30 @@
+"""Amounts of money in the text of a refusal.
+
+Some clients repeat a request if the text of its error has one of certain numbers in it, such as
+500, whatever the number means. So an amount is written in a form that has none of them.
+"""
+
+from typing import Final
+
+from copilot_proxy.cost.limits import Limit
+from copilot_proxy.cost.nano import credits
+from copilot_proxy.formats.final_errors import looks_repeatable
+
+NAMES: Final = {"day": "today", "month": "this month", "session": "this session"}
+
+
+def amount(nano: int) -> str:
+    """Return an amount in AI Credits, or in dollars if those credits could be misread."""
+    value = credits(nano)
+    forms = (
+        f"{value:,.2f}".replace(",", " ").rstrip("0").rstrip(".") + " AI Credits",
+        f"${value / 100:.2f}",
+        f"{round(value):,} AI Credits".replace(",", " "),
+        f"${value / 100:.1f}",
+    )
+    return next((form for form in forms if not looks_repeatable(form)), "the allowed amount")
+
+
+def scope_text(limit: Limit) -> str:
+    """Return whom the limit is for, such as `` of the client codex``; "" for all requests."""
+    return f" of the {limit.kind} {limit.name}" if limit.kind else ""

@@ -1,0 +1,157 @@
+"""The ``budget`` command: shows and changes what requests may cost."""
+
+import json
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cost.limits import SCOPES, Limit, parse_amount, parse_limit
+from copilot_proxy.errors import UsageError
+from copilot_proxy.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from copilot_proxy.budget.report import LimitState
+
+_ARGUMENTS: Final = {"set": "AMOUNT/PERIOD", "raise": "AMOUNT", "off": None}
+"""The words of the command, and what follows them."""
+
+
+def budget(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="set AMOUNT/PERIOD (day, session or month), raise AMOUNT, or off.",
+            metavar="[set|raise|off]",
+        ),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Only for the API key with this name.", metavar="NAME")
+    ] = None,
+    client: Annotated[
+        str | None, typer.Option(help="Only for this client.", metavar="NAME")
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option(help="Only for this project.", metavar="NAME")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+) -> None:
+    """Limit what requests may cost, or show what is left."""
+    from copilot_proxy.budget.limits_file import NAME
+
+    word, argument = _parsed(words or [])
+    kind, name = _scope(key, client, project)
+    settings = load_settings()
+    path = settings.ledger_file.with_name(NAME)
+    if word is not None and not settings.ledger:
+        raise UsageError("A budget needs the ledger, which is off.")
+    match word:
+        case "set":
+            _set(path, _limit(argument)._replace(kind=kind, name=name))
+        case "raise":
+            _raise(path, argument, kind, name)
+        case "off":
+            _off(path, settings, kind, name)
+    _show(path, settings, as_json=as_json)
+
+
+def _parsed(words: list[str]) -> tuple[str | None, str]:
+    if not words:
+        return None, ""
+    word, rest = words[0], words[1:]
+    if word not in _ARGUMENTS:
+        raise UsageError(f"There is no `budget {word}`.", hint="Use set, raise or off.")
+    wanted = _ARGUMENTS[word]
+    if len(rest) != (wanted is not None):
+        raise UsageError(
+            f"`budget {word}` takes {wanted or 'no argument'}.",
+            hint="Examples: copilot-proxy budget set 500/day, copilot-proxy budget raise 100",
+        )
+    return word, rest[0] if rest else ""
+
+
+def _scope(key: str | None, client: str | None, project: str | None) -> tuple[str, str]:
+    given = [
+        (kind, name) for kind, name in zip(SCOPES, (key, client, project), strict=True) if name
+    ]
+    if len(given) > 1:
+        raise UsageError("Use only one of --key, --client and --project.")
+    return given[0] if given else ("", "")
+
+
+def _limit(text: str) -> Limit:
+    try:
+        return parse_limit(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no limit: {error}.") from None
+
+
+def _set(path: Path, limit: Limit) -> None:
+    from copilot_proxy.budget import limits_file
+
+    stored = limits_file.read(path)
+    others = tuple(one for one in stored.limits if one.target != limit.target)
+    limits_file.write(path, stored._replace(limits=(*others, limit)), _now())
+
+
+def _raise(path: Path, text: str, kind: str, name: str) -> None:
+    from copilot_proxy.budget import limits_file
+
+    try:
+        nano = parse_amount(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no amount: {error}.") from None
+    stored = limits_file.read(path)
+    more = limits_file.Raise(nano, *limits_file.days_of(_now()), kind, name)
+    limits_file.write(path, stored._replace(raises=(*stored.raises, more)), _now())
+
+
+def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
+    """Remove the limits of a scope; without a scope, all of them."""
+    from copilot_proxy.budget import limits_file
+
+    stored = limits_file.read(path)
+    kept = tuple(one for one in stored.limits if kind and (one.kind, one.name) != (kind, name))
+    limits_file.write(path, stored._replace(limits=kept), _now())
+    if settings.budget and not kind:
+        print_message(f"The limits in {settings.sources['budget']} remain.")
+
+
+def _show(path: Path, settings: Settings, *, as_json: bool) -> None:
+    from copilot_proxy.budget import limits_file
+    from copilot_proxy.budget.report import limit_states
+    from copilot_proxy.ledger.reading import open_ledger
+
+    limits = limits_file.read(path).with_defaults(settings.budget)
+    with closing(open_ledger(settings.ledger_file)) as database:
+        states = limit_states(database, limits, _now())
+    if as_json:
+        print_result(json.dumps({"limits": [one.as_json() for one in states]}, indent=2))
+    elif not states:
+        print_result("There is no budget. Set one with: copilot-proxy budget set 500/day")
+    for one in states if not as_json else ():
+        print_result(limit_line(one))
+
+
+def limit_line(one: "LimitState") -> str:
+    """Describe a limit and how much of it is used, in one line."""
+    from copilot_proxy.cost.nano import credits
+
+    limit = one.limit
+    scope = f" for the {limit.kind} {limit.name}" if limit.kind else ""
+    text = (
+        f"{credits(one.allowed):,g} AI Credits per {limit.per}{scope}: "
+        f"{credits(one.spent):,.2f} spent"
+    )
+    if limit.per == "session":
+        text += " by today's dearest session"
+    if one.reserved:
+        text += f", {credits(one.reserved):,.2f} reserved"
+    return f"{text}, {credits(one.left):,.2f} left"
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()

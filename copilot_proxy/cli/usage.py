@@ -1,0 +1,190 @@
+"""The ``usage`` command: what requests have cost, from the ledger."""
+
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.errors import CopilotProxyError, UsageError
+from copilot_proxy.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from copilot_proxy.cli.usage_report import Report
+    from copilot_proxy.ledger.database import Database
+    from copilot_proxy.ledger.periods import Period
+    from copilot_proxy.ledger.queries import Filters, Group
+
+_VIEWS: Final = ("day", "week", "month", "session", "client", "model", "key", "project")
+_ACTIONS: Final = {"show": "REQUEST", "path": None, "backup": "FILE", "forget": None}
+"""The other words, and the argument that follows them."""
+
+
+def usage(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help=f"Sum up by {', '.join(_VIEWS)}; or: show REQUEST, path, backup FILE, forget.",
+            metavar="[VIEW]",
+        ),
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="First day, or a time.", metavar="DATE")] = None,
+    until: Annotated[str | None, typer.Option(help="Last day, or a time.", metavar="DATE")] = None,
+    last: Annotated[
+        str | None, typer.Option(help="The last hours, days or weeks: 12h, 7d, 4w.", metavar="TIME")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Only this model, by its id.", metavar="MODEL")
+    ] = None,
+    client: Annotated[str | None, typer.Option(help="Only this client.", metavar="CLIENT")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Only the API key with this name.", metavar="NAME")
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option(help="Only this project.", metavar="PROJECT")
+    ] = None,
+    as_model: Annotated[
+        str | None,
+        typer.Option(
+            "--as", help="Show what the same tokens would cost with this model.", metavar="MODEL"
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    line: Annotated[
+        bool, typer.Option("--line", help="Print one short line, for a status bar.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check every cost, and compare with GitHub's quota.")
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="Exit with 1 if less than this is left of the quota, with 2 if nothing is.",
+            metavar="NUMBER",
+        ),
+    ] = None,
+    before: Annotated[
+        str | None,
+        typer.Option(help="With forget: the first day to keep.", metavar="DATE"),
+    ] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Show what the simulator has charged.")
+    ] = False,
+) -> int:
+    """Show what requests have cost, and what is left of the quota."""
+    from copilot_proxy.ledger.queries import Filters
+    from copilot_proxy.ledger.reading import open_ledger
+
+    word, argument = _parsed(words or [])
+    if before is not None and word != "forget":
+        raise UsageError("--before needs: copilot-proxy usage forget")
+    settings = replace(load_settings(), simulated=simulate)
+    match word:
+        case "path":
+            print_result(str(settings.ledger_file))
+            return 0
+        case "forget" | "backup":
+            from copilot_proxy.cli import usage_file
+
+            if word == "forget":
+                return usage_file.forget(settings.ledger_file, before)
+            return usage_file.backup(settings.ledger_file, Path(argument))
+    period = _period(word, since, until, last)
+    filters = Filters(model, client, key, project)
+    with closing(open_ledger(settings.ledger_file)) as database:
+        if word == "show":
+            from copilot_proxy.cli import usage_request
+
+            return usage_request.show(database, argument, as_json=as_json)
+        if verify:
+            from copilot_proxy.cli import usage_check
+
+            return usage_check.check(database, as_json=as_json)
+        return _report(
+            database,
+            word,
+            period,
+            filters,
+            settings,
+            as_model=as_model,
+            form="json" if as_json else "csv" if as_csv else "line" if line else "text",
+            threshold=threshold,
+        )
+
+
+def _parsed(words: list[str]) -> tuple[str | None, str]:
+    """Return the view or the action, and the argument of an action; raises `UsageError`."""
+    if not words:
+        return None, ""
+    word, rest = words[0], words[1:]
+    if word not in _VIEWS and word not in _ACTIONS:
+        raise UsageError(
+            f"There is no view {word!r}.", hint=f"Use one of: {', '.join((*_VIEWS, *_ACTIONS))}."
+        )
+    wanted = _ACTIONS.get(word)
+    if wanted is not None and not rest:
+        raise UsageError(f"`usage {word}` needs {wanted}.")
+    if len(rest) > (wanted is not None):
+        raise UsageError(f"Unexpected argument: {rest[-1]}")
+    return word, rest[0] if rest else ""
+
+
+def _period(word: str | None, since: str | None, until: str | None, last: str | None) -> "Period":
+    """Return the period of the options; without any, this month, or all time by week and month."""
+    from copilot_proxy.ledger.periods import Period, parse_period, this_month
+
+    now = datetime.now().astimezone()
+    if since is None and until is None and last is None:
+        return Period() if word in ("week", "month") else this_month(now)
+    return parse_period(since, until, last, now)
+
+
+def _report(
+    database: "Database",
+    word: str | None,
+    period: "Period",
+    filters: "Filters",
+    settings: Settings,
+    *,
+    as_model: str | None,
+    form: str,
+    threshold: float | None,
+) -> int:
+    from copilot_proxy.budget import limits_file
+    from copilot_proxy.budget.report import limit_states
+    from copilot_proxy.cli import usage_output, usage_report
+
+    group: Group = word if word in _VIEWS else "model"  # type: ignore[assignment]
+    report = usage_report.read(database, group, period, filters)
+    limits = limits_file.read(settings.ledger_file.with_name(limits_file.NAME))
+    limits = limits.with_defaults(settings.budget)
+    report = replace(report, limits=limit_states(database, limits, report.now))
+    if as_model is not None:
+        from copilot_proxy.cli.usage_as import with_prices_of
+
+        report = with_prices_of(as_model, report, database, filters, settings)
+    if form == "text":
+        for text in usage_output.lines(report, is_bare=word is None and as_model is None):
+            print_result(text)
+        for text in usage_output.remarks(report):
+            print_message(text)
+        if not settings.ledger:
+            print_message(f"The ledger is off, as set in {settings.sources['ledger']}.")
+    else:
+        print_result(usage_output.FORMATS[form](report))
+    return 0 if threshold is None else _threshold_code(report, threshold)
+
+
+def _threshold_code(report: "Report", threshold: float) -> int:
+    """Return the exit code of ``--threshold``; raises `CopilotProxyError` without a quota."""
+    left = report.quota.left if report.quota else None
+    if left is None:
+        raise CopilotProxyError(
+            "It is not known what is left of the quota.",
+            hint="Copilot reports it with every answer, for plans with a quota.",
+        )
+    return 2 if left <= 0 else 1 if left < threshold else 0

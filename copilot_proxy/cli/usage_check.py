@@ -1,0 +1,59 @@
+"""``usage --verify``: checks the ledger, and compares this month with GitHub's quota."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from copilot_proxy.cli.console import print_result
+from copilot_proxy.cost.nano import credits
+from copilot_proxy.ledger.database import Database
+from copilot_proxy.ledger.periods import this_month
+from copilot_proxy.ledger.queries import Filters, latest_quota, sums_by, total
+from copilot_proxy.ledger.verification import Findings, verify
+
+
+def check(database: Database, *, as_json: bool) -> int:
+    """Print what a check of the ledger finds; return 1 if it is not sound."""
+    findings = verify(database)
+    month = _month(database)
+    is_sound = not findings.changes and not findings.differences
+    if as_json:
+        found = {**findings._asdict(), "sound": is_sound, "month": month}
+        print_result(json.dumps(found, indent=2))
+    else:
+        _print_findings(findings, month)
+    return 0 if is_sound else 1
+
+
+def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
+    print_result(f"{findings.rows:,} rows checked.")
+    if not findings.changes:
+        print_result("No row was changed, removed or added after it had been written.")
+    if not findings.differences:
+        print_result("Every cost that Copilot reported is the sum of its parts.")
+    for finding in (*findings.changes, *findings.differences):
+        print_result(finding)
+    if month["github"] is None:
+        print_result(f"This month: ledger {month['ledger']:,.2f}. GitHub's number is not known.")
+    else:
+        print_result(
+            f"This month: ledger {month['ledger']:,.2f}, GitHub {month['github']:,.2f}, other "
+            f"clients {month['others']:,.2f} AI credits. GitHub's number has steps of "
+            f"{month['step']:g}."
+        )
+
+
+def _month(database: Database) -> dict[str, Any]:
+    """Return the credits of this month according to the ledger and to GitHub's quota."""
+    now = datetime.now().astimezone()
+    rows = sums_by(database, "month", this_month(now), Filters(account=""))
+    ledger = credits(total(rows).nano_aiu)
+    quota, at = latest_quota(database) or (None, None)
+    used = None
+    if quota is not None and at is not None and quota.unit == "AI credits":
+        is_current = at.astimezone(UTC).strftime("%Y-%m") == now.astimezone(UTC).strftime("%Y-%m")
+        used = quota.used if is_current else None
+    if quota is None or used is None:
+        return {"ledger": ledger, "github": None, "others": None, "step": None}
+    step = quota.entitlement / 1000  # the percentage has one decimal
+    return {"ledger": ledger, "github": used, "others": max(0.0, used - ledger), "step": step}

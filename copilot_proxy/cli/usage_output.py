@@ -1,0 +1,237 @@
+"""Formats a report of the ``usage`` command: tables, one line, JSON and CSV."""
+
+import csv
+import io
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from copilot_proxy.cli.budget import limit_line
+from copilot_proxy.cli.console import two_columns
+from copilot_proxy.cli.usage_report import Report
+from copilot_proxy.cost.nano import credits
+from copilot_proxy.cost.quota import Quota
+from copilot_proxy.ledger.queries import Sums
+
+_WIDTH: Final = 80
+_HEADINGS: Final = ("REQ", "FRESH", "CACHED", "WRITTEN", "OUT", "CREDITS", "CACHE")
+_TIMES: Final = ("day", "week", "month")
+_BAR: Final = 10
+_BAR_ENDS: Final = " ▏▎▍▌▋▊▉"
+
+
+def lines(report: Report, *, is_bare: bool) -> Iterator[str]:
+    """Yield the lines of a report for a person; with `is_bare`, the overview before the table."""
+    if is_bare:
+        rows = [("Today", _summary(report.today)), ("This month", _summary(report.month))]
+        if report.quota is not None:
+            rows.append(("Left", quota_line(report.quota)))
+            if report.quota.left is not None:
+                rows.append(("Forecast", forecast(report)))
+        rows += [("Budget", limit_line(one)) for one in report.limits]
+        yield from two_columns(rows).splitlines()
+        if report.rows:
+            yield ""
+    if report.rows:
+        yield from _table(report)
+    elif not is_bare:
+        yield "No requests."
+
+
+def remarks(report: Report) -> list[str]:
+    """Return what has to be known to read the numbers."""
+    found = []
+    if (count := report.total.unknown_cost_requests) > 0:
+        found.append(f"{_requests(count)} of unknown cost: the sums do not include them.")
+    if (count := report.total.estimated_requests) > 0:
+        found.append(
+            f"{_requests(count)} with an estimated cost: their answers did not arrive completely."
+        )
+    if report.as_model is not None:
+        found.append(
+            f"What these requests would cost with {report.as_model}, if it used the same tokens."
+        )
+    return found
+
+
+def _table(report: Report) -> Iterator[str]:
+    names = [_name(row.name) for row in (*report.rows, report.total)]
+    cells = [_cells(row) for row in (*report.rows, report.total)]
+    columns = [list(column) for column in zip(_HEADINGS, *cells, strict=True)]
+    widths = [max(map(len, column)) for column in columns]
+    has_bars = report.group in _TIMES and len(report.rows) > 1
+    extra = sum(widths) + 2 * len(widths) + (2 + _BAR if has_bars else 0)
+    room = max(12, (_terminal_width() or _WIDTH) - extra)
+    first = [report.group.upper(), *names[:-1], "total"]
+    width = min(room, max(map(len, first)))
+    most = max(row.nano_aiu for row in report.rows)
+    for number, name in enumerate(first):
+        right = "  ".join(
+            column[number].rjust(size) for column, size in zip(columns, widths, strict=True)
+        )
+        bar = ""
+        if has_bars and 0 < number < len(first) - 1:
+            bar = f"  {_bar(report.rows[number - 1].nano_aiu, most)}"
+        if number < len(first) - 1 or len(report.rows) > 1:
+            yield f"{_cut(name, width):<{width}}  {right}{bar}".rstrip()
+
+
+def _cells(row: Sums) -> tuple[str, ...]:
+    prompt = row.input_tokens + row.cache_read_tokens + row.cache_write_tokens
+    known = row.known_nano_aiu
+    return (
+        f"{row.requests:,}",
+        short(row.input_tokens),
+        short(row.cache_read_tokens),
+        short(row.cache_write_tokens),
+        short(row.output_tokens),
+        "?" if known is None else f"{credits(known):,.2f}",
+        f"{row.cache_read_tokens / prompt:.0%}" if prompt else "-",
+    )
+
+
+def _bar(value: int, most: int) -> str:
+    """Return a bar of at most `_BAR` characters."""
+    eighths = round(8 * _BAR * value / most) if most > 0 else 0
+    return ("█" * (eighths // 8) + _BAR_ENDS[eighths % 8]).rstrip()
+
+
+def _name(name: str | None) -> str:
+    return "unknown" if name is None else name
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _terminal_width() -> int | None:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _summary(row: Sums) -> str:
+    known = row.known_nano_aiu
+    cost = "an unknown cost" if known is None else f"{credits(known):,.2f} AI credits"
+    return f"{cost}, {_requests(row.requests)}"
+
+
+def _requests(count: int) -> str:
+    return f"{count:,} request{'' if count == 1 else 's'}"
+
+
+def short(tokens: int) -> str:
+    """Format a number of tokens, such as ``112k`` or ``4.1M``."""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if tokens >= size:
+            number = tokens / size
+            return f"{number:.1f}{unit}" if number < 10 else f"{number:.0f}{unit}"
+    return str(tokens)
+
+
+def quota_line(quota: Quota) -> str:
+    """Describe what is left of the quota."""
+    if quota.left is None:
+        return f"{quota.unit}: no individual limit"
+    text = f"{quota.left:,.1f} of {quota.entitlement:,g} {quota.unit} ({quota.percent_left:.0f} %)"
+    if quota.overage:
+        text += f"; {quota.overage:,g} used beyond the plan"
+    if quota.resets_at is not None:
+        text += f", resets on {_day(quota.resets_at.astimezone(UTC))}, {quota.resets_at:%H:%M} UTC"
+    return text
+
+
+def forecast(report: Report) -> str:
+    """Say whether the quota lasts until it is reset."""
+    end = report.runs_out_at
+    if end is None:
+        return "lasts until the reset, as far as this month's pace tells"
+    if end <= report.now:
+        return "used up"
+    return f"runs out on {_day(end.astimezone())} at this month's pace"
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%b}"
+
+
+def _as_line(report: Report) -> str:
+    known = report.today.known_nano_aiu
+    parts = ["? today" if known is None else f"{credits(known):,.2f} today"]
+    if report.quota is not None and report.quota.left is not None:
+        quota = report.quota
+        parts.append(
+            f"{quota.left:,.0f} of {quota.entitlement:,g} left ({quota.percent_left:.0f} %)"
+        )
+        if (end := report.runs_out_at) is not None:
+            parts.append("used up" if end <= report.now else f"until {_day(end.astimezone())}")
+    else:
+        month = report.month.known_nano_aiu
+        parts.append("? this month" if month is None else f"{credits(month):,.2f} this month")
+    return " · ".join(parts)
+
+
+def _as_json(report: Report) -> str:
+    found = {
+        "group": report.group,
+        "since": _iso(report.period.since),
+        "until": _iso(report.period.until),
+        "total": _row(report.total),
+        "rows": [_row(row) for row in report.rows],
+        "quota": quota_json(report),
+        "budget": [one.as_json() for one in report.limits],
+    }
+    return json.dumps(found, indent=2)
+
+
+def _as_csv(report: Report) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(_row(report.total)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(map(_row, report.rows))
+    return text.getvalue().rstrip("\n")
+
+
+def _row(row: Sums) -> dict[str, Any]:
+    known = row.known_nano_aiu
+    return {
+        "key": row.name,
+        "requests": row.requests,
+        "nano_aiu": known,
+        "credits": None if known is None else credits(known),
+        "input_tokens": row.input_tokens,
+        "cache_read_tokens": row.cache_read_tokens,
+        "cache_write_tokens": row.cache_write_tokens,
+        "output_tokens": row.output_tokens,
+        "reasoning_tokens": row.reasoning_tokens,
+        "unknown_cost_requests": row.unknown_cost_requests,
+        "cache_lost_nano_aiu": row.cache_lost_nano_aiu,
+    }
+
+
+def quota_json(report: Report) -> dict[str, Any] | None:
+    """Return the quota for ``--json``, or None if it is not known."""
+    if (quota := report.quota) is None:
+        return None
+    return {
+        "unit": quota.unit,
+        "entitlement": None if quota.unlimited else quota.entitlement,
+        "left": quota.left,
+        "percent_left": None if quota.unlimited else quota.percent_left,
+        "overage": quota.overage,
+        "resets_at": _iso(quota.resets_at),
+        "reported_at": _iso(report.quota_at),
+        "runs_out_at": _iso(report.runs_out_at),
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None
+
+
+FORMATS: Final[Mapping[str, Callable[[Report], str]]] = {
+    "json": _as_json,
+    "csv": _as_csv,
+    "line": _as_line,
+}

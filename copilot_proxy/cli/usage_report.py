@@ -1,0 +1,57 @@
+"""What the ``usage`` command shows, before it is text: sums, and what is left of the quota."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from copilot_proxy.budget.report import LimitState
+from copilot_proxy.cost.quota import Quota, runs_out
+from copilot_proxy.ledger.database import Database
+from copilot_proxy.ledger.periods import Period, this_month, today
+from copilot_proxy.ledger.queries import Filters, Group, Sums, latest_quota, sums_by, total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Sums by a group in a period."""
+
+    group: Group
+    period: Period
+    rows: list[Sums]
+    total: Sums
+    today: Sums
+    month: Sums
+    """The sums of this month, of the same requests as those of `today`."""
+    quota: Quota | None
+    quota_at: datetime | None
+    """When Copilot reported the quota."""
+    now: datetime
+    limits: Sequence[LimitState] = ()
+    """The limits of the budget."""
+    as_model: str | None = None
+    """The model whose prices were used instead, if any."""
+
+    @property
+    def runs_out_at(self) -> datetime | None:
+        """When the quota runs out at this month's pace; None if it does not before its reset."""
+        return runs_out(self.quota, self.now) if self.quota else None
+
+
+def read(database: Database, group: Group, period: Period, filters: Filters) -> Report:
+    """Read a report from the ledger."""
+    now = datetime.now().astimezone()
+    rows = sums_by(database, group, period, filters)
+    quota, quota_at = latest_quota(database) or (None, None)
+    if quota is not None and quota.resets_at is not None and quota.resets_at <= now:
+        quota = quota_at = None  # it was reset, and there was no answer since
+    return Report(
+        group=group,
+        period=period,
+        rows=rows,
+        total=total(rows),
+        today=total(sums_by(database, "day", today(now), filters)),
+        month=total(sums_by(database, "month", this_month(now), filters)),
+        quota=quota,
+        quota_at=quota_at,
+        now=now,
+    )

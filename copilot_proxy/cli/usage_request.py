@@ -1,0 +1,136 @@
+"""``usage show``: one request, with its tokens, its cost and where the cost comes from."""
+
+import json
+from datetime import datetime
+from typing import Any, Final
+
+from copilot_proxy.cli.console import print_result, two_columns
+from copilot_proxy.cost.nano import decimal, sum_of_details
+from copilot_proxy.errors import CopilotProxyError, UsageError
+from copilot_proxy.ledger.database import Database
+from copilot_proxy.ledger.queries import requests_named
+
+_SOURCES: Final = {
+    "reported": "as reported by Copilot",
+    "details": "the sum of the details that Copilot reported",
+    "models": "calculated with the prices in Copilot's list of models",
+    "table": "calculated with the bundled price table",
+    "estimated": "estimated: the answer did not arrive completely",
+    "free": "nothing was charged",
+    "unknown": "Copilot did not report it, and the model's price is not known",
+}
+
+
+def show(database: Database, request_id: str, *, as_json: bool) -> int:
+    """Print everything that the ledger knows about one request; raises `CopilotProxyError`."""
+    found = requests_named(database, request_id)
+    if not found:
+        raise CopilotProxyError(
+            f"The ledger has no request {request_id!r}.",
+            hint="Ids are in the header x-request-id, and in the log after errors.",
+        )
+    if len(found) > 1 and found[1]["corrects"] is None:
+        raise UsageError(f"Several requests begin with {request_id!r}.", hint="Use more of the id.")
+    request, corrections = found[0], found[1:]
+    if as_json:
+        decoded = {**_decoded(request), "corrections": [_decoded(one) for one in corrections]}
+        print_result(json.dumps(decoded, indent=2))
+    else:
+        print_result(two_columns(_rows(request)))
+        for note in json.loads(request["notes_json"] or "[]"):
+            print_result(f"{'Note':<14}{''.join(filter(str.isprintable, note))}")
+    return 0
+
+
+def _decoded(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with its JSON decoded, and without the word in the columns' names."""
+    return {
+        name.removesuffix("_json"): json.loads(value) if name.endswith("_json") and value else value
+        for name, value in row.items()
+        if name != "id"
+    }
+
+
+def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
+    nano = one["nano_aiu"]
+    source = _SOURCES.get(one["cost_source"], one["cost_source"])
+    if one["price_date"]:
+        source += f" of {one['price_date']}"
+    cost = "unknown" if nano is None else f"{decimal(nano)} AI credits"
+    rows = [
+        ("Request", one["request_id"]),
+        ("GitHub's id", one["upstream_id"]),
+        ("Ended", _local(one["ended_us"])),
+        ("Took", _duration(one)),
+        ("Client", _joined(one["client"], one["client_version"])),
+        ("Session", one["session"]),
+        ("Project", one["project"]),
+        ("API key", one["key"]),
+        ("Model", _model(one)),
+        ("API", one["api"]),
+        ("Sent to", one["route"] if one["route"] != one["api"] else None),
+        ("Effort", one["effort"]),
+        ("Initiator", one["initiator"]),
+        ("Outcome", _joined(one["outcome"], str(one["status"]), one["error_code"])),
+        ("Finish", one["finish_reason"]),
+        ("Attempts", str(one["attempts"])),
+        ("Tokens", _tokens(one)),
+        ("Price tier", one["tier"]),
+        ("Cost", f"{cost}: {source}"),
+    ]
+    recomputed = sum_of_details(json.loads(one["details_json"] or "{}"))
+    if one["cost_source"] == "reported" and recomputed not in (None, nano):
+        rows.append(("Details", f"add up to {decimal(recomputed)} AI credits"))
+    for detail in json.loads(one["details_json"] or "{}").get("token_details") or ():
+        rows.append(("", _detail(detail)))
+    if one["quota_percent_left"] is not None and one["quota_entitlement"] > 0:
+        rows.append(("Quota left", f"{one['quota_percent_left']:g} % of {one['quota_unit']}"))
+    return [(name, text) for name, text in rows if text]
+
+
+def _model(one: dict[str, Any]) -> str:
+    text = one["model"] or "unknown"
+    if one["model_asked"] not in (None, one["model"]):
+        text += f", asked for as {one['model_asked']}"
+    if one["model_answered"] not in (None, one["model"]):
+        text += f", answered as {one['model_answered']}"
+    return text
+
+
+def _tokens(one: dict[str, Any]) -> str:
+    if one["input_tokens"] is None:
+        return "unknown"
+    parts = [
+        (one["input_tokens"], "fresh"),
+        (one["cache_read_tokens"], "from the cache"),
+        (one["cache_write_tokens"] + one["cache_write_1h_tokens"], "written to the cache"),
+        (one["output_tokens"], "out"),
+    ]
+    text = ", ".join(f"{count:,} {name}" for count, name in parts if count)
+    if one["reasoning_tokens"]:
+        text += f" ({one['reasoning_tokens']:,} of them reasoning)"
+    return text or "none"
+
+
+def _detail(detail: object) -> str:
+    if not isinstance(detail, dict):
+        return ""
+    kind, count = detail.get("token_type"), detail.get("token_count")
+    price, batch = detail.get("cost_per_batch"), detail.get("batch_size")
+    if not isinstance(price, int) or not isinstance(batch, int):
+        return f"{kind}: {count}"
+    return f"{kind}: {count} at {decimal(price)} AI credits per {batch:,}"
+
+
+def _duration(one: dict[str, Any]) -> str:
+    text = f"{(one['ended_us'] - one['started_us']) / 1e6:.2f} s"
+    first = one["first_token_ms"]
+    return text if first is None else f"{text}, first token after {first / 1000:.2f} s"
+
+
+def _joined(*parts: str | None) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _local(microseconds: int) -> str:
+    return f"{datetime.fromtimestamp(microseconds / 1e6).astimezone():%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,75 @@
+"""Finds out what a request cost, and how surely that is known.
+
+The order of truth: the total that Copilot reports; the sum of the details that it reports; the
+prices in its list of models; the bundled table, with its date. Otherwise the cost is unknown, which
+is not zero.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from copilot_proxy.cost.nano import reported_total, sum_of_details
+from copilot_proxy.cost.price_list import PriceList
+from copilot_proxy.cost.price_table import table_date, table_prices
+from copilot_proxy.cost.tokens import Tokens, from_details, from_usage
+
+Source = Literal["reported", "details", "models", "table", "estimated", "free", "unknown"]
+"""Where a cost comes from. ``estimated``: the answer ended before its token counts, so these were
+estimated. ``free``: nothing was charged, such as for a refused request."""
+
+
+class Cost(NamedTuple):
+    """The cost of a request."""
+
+    nano: int | None
+    """In nano-AIU; None if unknown."""
+    source: Source
+    tokens: Tokens | None = None
+    tier: str | None = None
+    """``default`` or ``long_context``, if the prices have tiers."""
+    price_date: str | None = None
+    """The date of the bundled table, if it was used."""
+
+
+FREE = Cost(0, "free")
+
+
+def assess(
+    model_id: str | None,
+    prices: PriceList | None,
+    usage: Mapping[str, Any] | None,
+    copilot_usage: Mapping[str, Any] | None,
+) -> Cost:
+    """Return the cost of an answer whose token counts are complete.
+
+    `prices` are those of the model in Copilot's list, `usage` is in the format of Chat Completions,
+    and `copilot_usage` as Copilot sent it; each is None if it is not known.
+    """
+    counted = from_usage(usage)
+    tokens = from_details(copilot_usage, counted.reasoning if counted else 0) or counted
+    tier = prices.tier(tokens.prompt) if prices is not None and tokens is not None else None
+    if (total := reported_total(copilot_usage)) is not None:
+        return Cost(total, "reported", tokens, tier)
+    if (from_parts := sum_of_details(copilot_usage)) is not None:
+        return Cost(from_parts, "details", tokens, tier)
+    if tokens is None:
+        return Cost(None, "unknown")
+    return priced(tokens, model_id, prices)
+
+
+def estimated(model_id: str | None, prices: PriceList | None, tokens: Tokens) -> Cost:
+    """Return the cost of an answer whose token counts have been estimated."""
+    cost = priced(tokens, model_id, prices)
+    return cost if cost.nano is None else cost._replace(source="estimated")
+
+
+def priced(tokens: Tokens, model_id: str | None, prices: PriceList | None) -> Cost:
+    """Return the cost of `tokens` at `prices`, or else at those of the bundled table."""
+    if prices is not None:
+        nano = prices.cost(tokens)
+        return Cost(nano, "models", tokens, prices.tier(tokens.prompt))
+    table = table_prices(model_id) if model_id else None
+    if table is None:
+        return Cost(None, "unknown", tokens)
+    nano = table.cost(tokens)
+    return Cost(nano, "table", tokens, table.tier(tokens.prompt), table_date())

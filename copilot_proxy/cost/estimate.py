@@ -1,0 +1,52 @@
+"""Estimates the tokens of a request whose answer ended before Copilot had counted them.
+
+Only roughly: the result is always marked as an estimate.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_CHARS_PER_TOKEN: Final = 4
+_FILE_TOKENS: Final = 1600
+"""For an image or a document: the most that Claude counts for an image."""
+_MIN_FILE: Final = 2000
+"""Characters from which a text without spaces counts as the data of a file."""
+TOKENS_PER_EVENT: Final = 2.0
+"""Output tokens in an event of a stream, until the model's answers have shown how many it has."""
+
+
+def prompt_tokens(request: Mapping[str, Any]) -> int:
+    """Return the estimated tokens of a request in the format of any API."""
+    chars = files = 0
+    todo: list[Any] = [request]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, str):
+            if len(value) >= _MIN_FILE and " " not in value[:_MIN_FILE]:
+                files += 1
+            else:
+                chars += len(value)
+        elif isinstance(value, dict):
+            # Names of fields count too: the schemas of tools consist mostly of them.
+            chars += sum(map(len, value))
+            todo.extend(value.values())
+        elif isinstance(value, list):
+            todo.extend(value)
+    return chars // _CHARS_PER_TOKEN + files * _FILE_TOKENS
+
+
+class EventSizes:
+    """Learns from complete answers how many output tokens an event of a stream has."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, tuple[int, int]] = {}
+
+    def learn(self, model: str, events: int, tokens: int) -> None:
+        """Count a complete stream."""
+        known_events, known_tokens = self._counts.get(model, (0, 0))
+        self._counts[model] = known_events + events, known_tokens + tokens
+
+    def per_event(self, model: str) -> float:
+        """Return the output tokens in an event of the model's streams."""
+        events, tokens = self._counts.get(model, (0, 0))
+        return tokens / events if events else TOKENS_PER_EVENT

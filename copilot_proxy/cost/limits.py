@@ -1,0 +1,60 @@
+"""A limit on what requests may cost: so many AI Credits a day, a session or a month."""
+
+import re
+from typing import Final, Literal, NamedTuple, get_args
+
+from copilot_proxy.cost.nano import NANO
+
+Per = Literal["day", "session", "month"]
+PERIODS: Final[tuple[Per, ...]] = get_args(Per)
+SCOPES: Final = ("key", "client", "project")
+_LIMIT: Final = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*/\s*([a-z]+)")
+_AMOUNT: Final = re.compile(r"\d{1,9}(?:\.\d{1,3})?")
+
+
+class Limit(NamedTuple):
+    """A limit; `kind` and `name` say which requests it is for."""
+
+    nano: int
+    """In nano-AIU."""
+    per: Per
+    kind: str = ""
+    """One of `SCOPES`; "" for all requests."""
+    name: str = ""
+    """The name of the key, client or project."""
+
+    @property
+    def target(self) -> tuple[str, str, str]:
+        """What it limits; a newer limit for the same replaces it."""
+        return self.per, self.kind, self.name
+
+
+def parse_limit(text: str) -> Limit:
+    """Return the limit that is written as ``500/day``; raises `ValueError`."""
+    found = _LIMIT.fullmatch(text.strip().lower())
+    per = next((one for one in PERIODS if found is not None and one == found[2]), None)
+    if found is None or per is None:
+        raise ValueError(f"expected AI Credits per {', '.join(PERIODS)}, such as 500/day")
+    return Limit(parse_amount(found[1]), per)
+
+
+def parse_limits(value: object) -> tuple[Limit, ...]:
+    """Return the limits in a list such as ``["500/day"]``, or in a text with commas.
+
+    There may be one for each period. Raises `ValueError`.
+    """
+    texts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple):
+        raise ValueError("expected a list of limits, such as 500/day")
+    found = tuple(one if isinstance(one, Limit) else parse_limit(str(one)) for one in texts if one)
+    if len({one.target for one in found}) < len(found):
+        raise ValueError("it has two limits for the same period")
+    return found
+
+
+def parse_amount(text: str) -> int:
+    """Return AI Credits such as ``12.5`` in nano-AIU; raises `ValueError`."""
+    if not _AMOUNT.fullmatch(text.strip()):
+        raise ValueError("expected a number of AI Credits, such as 500")
+    whole, _, rest = text.strip().partition(".")
+    return int(whole) * NANO + int(rest.ljust(9, "0") or 0)

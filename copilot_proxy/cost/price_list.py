@@ -1,0 +1,99 @@
+"""The prices of a model's tokens, from its entry in Copilot's list or from the bundled table.
+
+Lenient: without a price for input and output, the prices are unknown. A missing price of reading
+from the cache or writing to it is that of input, and a missing price of reasoning is that of
+output, as in GitHub's specification of AI Credits for agentic workflows.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from copilot_proxy.cost.nano import NANO, share
+from copilot_proxy.cost.tokens import Tokens
+from copilot_proxy.model_prices import number
+
+_MILLION = 1_000_000
+
+
+class Tier(NamedTuple):
+    """Prices in nano-AIU per batch."""
+
+    input: int
+    output: int
+    cache_read: int
+    cache_write: int
+    cache_write_1h: int
+
+
+class PriceList(NamedTuple):
+    """The prices of one model."""
+
+    batch: int
+    """How many tokens the prices are for."""
+    default: Tier
+    long_context: Tier | None = None
+    """For prompts with more than `threshold` tokens."""
+    threshold: int | None = None
+
+    def tier(self, prompt: int) -> str:
+        """Return the name of the tier of a prompt with so many tokens, as Copilot calls it."""
+        is_long = self.threshold is not None and prompt > self.threshold
+        return "long_context" if is_long and self.long_context else "default"
+
+    def cost(self, tokens: Tokens) -> int:
+        """Return the cost of `tokens` in nano-AIU."""
+        is_long = self.tier(tokens.prompt) == "long_context"
+        prices = self.long_context if is_long and self.long_context else self.default
+        return sum(
+            share(count, price, self.batch)
+            for count, price in (
+                (tokens.input, prices.input),
+                (tokens.cache_read, prices.cache_read),
+                (tokens.cache_write, prices.cache_write),
+                (tokens.cache_write_1h, prices.cache_write_1h),
+                (tokens.output, prices.output),
+            )
+        )
+
+
+def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
+    """Return the prices in a model's entry in Copilot's list, or None if it has none.
+
+    Prices in tiers are in AI Credits per batch; those without tiers are in nano-AIU.
+    """
+    prices = _mapping(_mapping(entry.get("billing")).get("token_prices"))
+    batch = int(number(prices.get("batch_size")) or _MILLION)
+    standard = _mapping(prices.get("default"))
+    default = _tier(standard, NANO) if standard else _tier(prices, 1)
+    if default is None:
+        return None
+    # `context_max` is the name that `max_prompt_tokens` had before.
+    threshold = number(standard.get("max_prompt_tokens", standard.get("context_max")))
+    return PriceList(
+        batch,
+        default,
+        _tier(_mapping(prices.get("long_context")), NANO),
+        None if threshold is None else int(threshold),
+    )
+
+
+def _tier(prices: Mapping[str, Any], unit: int) -> Tier | None:
+    """Return the prices of a tier; `unit` is how many nano-AIU a 1 in it stands for."""
+    fresh, output = number(prices.get("input_price")), number(prices.get("output_price"))
+    if fresh is None or output is None:
+        return None
+    read = number(prices.get("cache_read_price", prices.get("cache_price")))
+    written = number(prices.get("cache_write_price"))
+    hour = number(prices.get("cache_write_1h"))
+    written = fresh if written is None else written
+    return Tier(
+        input=round(fresh * unit),
+        output=round(output * unit),
+        cache_read=round((fresh if read is None else read) * unit),
+        cache_write=round(written * unit),
+        cache_write_1h=round((written if hour is None else hour) * unit),
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

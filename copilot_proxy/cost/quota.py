@@ -1,0 +1,113 @@
+"""Reads what is left of the account's quota from the headers of Copilot's answers.
+
+Every answer has headers such as ``x-quota-snapshot-premium_interactions:
+ent=300&ov=0.0&ovPerm=false&rem=87.3&rst=2026-12-01T00%3A00%3A00Z``, where ``rem`` is a percentage.
+So nothing has to be asked for.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl
+
+_PREFIX: Final = "x-quota-snapshot-"
+_NAMES: Final = ("premium_models", "premium_interactions", "chat")
+"""In the order in which they are asked; chat meters only the plans without the others."""
+_MIN_ELAPSED: Final = timedelta(days=1)
+"""After a shorter part of the month, the pace says nothing."""
+
+
+class Quota(NamedTuple):
+    """The quota that meters the account, at the time of an answer."""
+
+    unit: str
+    """``AI credits``, ``premium requests`` or ``chat messages``."""
+    entitlement: float
+    """What the plan includes each month; -1 if this seat has no quota of its own."""
+    percent_left: float
+    """Negative if more was used than the plan includes."""
+    overage: float
+    """What was used beyond the plan."""
+    resets_at: datetime | None
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether this seat has no quota of its own."""
+        return self.entitlement < 0
+
+    @property
+    def left(self) -> float | None:
+        """What is left, in `unit`; None if there is no quota."""
+        return None if self.unlimited else self.entitlement * self.percent_left / 100
+
+    @property
+    def used(self) -> float | None:
+        """What was used since the last reset, in `unit`; None if there is no quota."""
+        if self.unlimited:
+            return None
+        return self.entitlement * (1 - max(self.percent_left, 0) / 100) + self.overage
+
+
+def quota_of(headers: Mapping[str, str]) -> Quota | None:
+    """Return the quota that meters the account; None if the headers have none."""
+    found = [
+        quota
+        for name in _NAMES
+        if (text := headers.get(_PREFIX + name)) and (quota := _parse(text, name))
+    ]
+    # A plan that is metered by chat messages includes no premium requests.
+    return next((one for one in found if one.entitlement > 0), None) or next(
+        (one for one in found if one.unlimited), None
+    )
+
+
+def runs_out(quota: Quota, now: datetime) -> datetime | None:
+    """Return when the quota runs out at this month's pace, or None if it lasts until the reset."""
+    left, used = quota.left, quota.used
+    if left is None or used is None or quota.resets_at is None:
+        return None
+    if left <= 0:
+        return now
+    elapsed = now - _month_before(quota.resets_at)
+    if used <= 0 or elapsed < _MIN_ELAPSED:
+        return None
+    end = now + elapsed * (left / used)
+    return end if end < quota.resets_at else None
+
+
+def _month_before(moment: datetime) -> datetime:
+    last = moment.replace(day=1) - timedelta(days=1)
+    return last.replace(day=min(moment.day, last.day))
+
+
+@lru_cache(maxsize=64)  # most answers repeat the values of the one before
+def _parse(text: str, name: str) -> Quota | None:
+    values = dict(parse_qsl(text))
+    entitlement, percent = _number(values.get("ent")), _number(values.get("rem"))
+    if entitlement is None or percent is None:
+        return None
+    unit = "chat messages" if name == "chat" else "premium requests"
+    return Quota(
+        "AI credits" if values.get("tbb", "").lower() == "true" else unit,
+        entitlement,
+        percent,
+        _number(values.get("ov")) or 0.0,
+        _time(values.get("rst")),
+    )
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if -1e12 < value < 1e12 else None
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

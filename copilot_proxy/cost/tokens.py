@@ -1,0 +1,74 @@
+"""The tokens of a request in the classes that have prices of their own."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Tokens(NamedTuple):
+    """Token counts that do not overlap, except that `output` includes `reasoning`."""
+
+    input: int = 0
+    """Fresh ones: neither read from the cache nor written to it."""
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    """Written to the cache for an hour instead of five minutes."""
+    output: int = 0
+    reasoning: int = 0
+
+    @property
+    def prompt(self) -> int:
+        """All tokens of the prompt; the price tier depends on it."""
+        return self.input + self.cache_read + self.cache_write + self.cache_write_1h
+
+
+def from_usage(usage: Mapping[str, Any] | None) -> Tokens | None:
+    """Return the counts in the usage of Chat Completions, or None if there is no usage.
+
+    Its prompt tokens include those of the cache, which are subtracted here.
+    """
+    if usage is None:
+        return None
+    prompt, completion = _details(usage, "prompt"), _details(usage, "completion")
+    read, written = _count(prompt, "cached_tokens"), _count(prompt, "cache_creation_input_tokens")
+    return Tokens(
+        input=max(0, _count(usage, "prompt_tokens") - read - written),
+        cache_read=read,
+        cache_write=written,
+        output=_count(usage, "completion_tokens"),
+        reasoning=_count(completion, "reasoning_tokens"),
+    )
+
+
+def from_details(copilot_usage: Mapping[str, Any] | None, reasoning: int = 0) -> Tokens | None:
+    """Return the counts in the ``token_details`` of ``copilot_usage``, or None if there are none.
+
+    `reasoning` is the number of reasoning tokens in the usage; the details rarely list them.
+    """
+    details = (copilot_usage or {}).get("token_details")
+    counts: dict[str, int] = {}
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, dict):
+            kind = str(detail.get("token_type"))
+            counts[kind] = counts.get(kind, 0) + _count(detail, "token_count")
+    if not counts.keys() & {"input", "cache_read", "cache_write", "cache_write_1h", "output"}:
+        return None
+    separate = counts.get("reasoning", 0)
+    return Tokens(
+        input=counts.get("input", 0),
+        cache_read=counts.get("cache_read", 0),
+        cache_write=counts.get("cache_write", 0),
+        cache_write_1h=counts.get("cache_write_1h", 0),
+        output=counts.get("output", 0) + separate,
+        reasoning=separate or reasoning,
+    )
+
+
+def _details(usage: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    value = usage.get(f"{kind}_tokens_details")
+    return value if isinstance(value, Mapping) else {}
+
+
+def _count(counts: Mapping[str, Any], name: str) -> int:
+    value = counts.get(name)
+    return int(value) if isinstance(value, int | float) and 0 < value < 1e15 else 0

@@ -1,0 +1,33 @@
+"""Loads deferred tools at once: Chat Completions has no search by which a model could find them."""
+
+from typing import Final
+
+from copilot_proxy.formats.types import ChatRequest, Json
+
+_FIELD: Final = "defer_loading"
+_NOTE: Final = "dropped defer_loading of tools: Chat Completions has no search, so all are offered"
+
+
+def load_deferred(request: ChatRequest, notes: list[str]) -> ChatRequest:
+    """Return the request with all tools offered; the same object if none is deferred.
+
+    The field is beside a tool's type, or in its definition.
+    """
+    tools = request.get("tools") or []
+    if not any(_FIELD in holder for tool in tools for holder in (tool, *_definitions(tool))):
+        return request
+    if any(holder.get(_FIELD) for tool in tools for holder in (tool, *_definitions(tool))):
+        notes.append(_NOTE)
+    return {**request, "tools": [_loaded(tool) for tool in tools]}
+
+
+def _definitions(tool: Json) -> list[Json]:
+    return [tool[kind] for kind in ("function", "custom") if isinstance(tool.get(kind), dict)]
+
+
+def _loaded(tool: Json) -> Json:
+    return {
+        name: {k: v for k, v in value.items() if k != _FIELD} if isinstance(value, dict) else value
+        for name, value in tool.items()
+        if name != _FIELD
+    }

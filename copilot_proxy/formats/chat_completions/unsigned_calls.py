@@ -1,0 +1,44 @@
+"""Makes texts of tool calls that have no signature, for models that accept only their own calls.
+
+Such a model refuses calls that another model made, but only in the current turn: after the last
+message of the user.
+"""
+
+from copilot_proxy.formats.types import Json
+
+
+def replace_unsigned_calls(turns: list[Json]) -> list[Json]:
+    """Return the messages with a text for each unsigned call of the current turn and its result.
+
+    Every result must directly follow its call. Both become one message of the user: a model that
+    sees calls as text in its own messages may answer with such a text. If there is nothing to
+    replace, `turns` itself is returned.
+    """
+    start = max((i for i, turn in enumerate(turns) if turn["role"] == "user"), default=-1) + 1
+    if not any(_is_unsigned(turn) for turn in turns[start:]):
+        return turns
+    replaced = turns[:start]
+    calls: dict[str, Json] = {}
+    for turn in turns[start:]:
+        if _is_unsigned(turn):
+            calls = {call["id"]: call["function"] for call in turn["tool_calls"]}
+            if turn.get("content"):
+                replaced.append({k: v for k, v in turn.items() if k != "tool_calls"})
+        elif turn["role"] == "tool" and turn["tool_call_id"] in calls:
+            replaced.append(_text(calls[turn["tool_call_id"]], turn["content"]))
+        else:
+            calls = {}
+            replaced.append(turn)
+    return replaced
+
+
+def _is_unsigned(turn: Json) -> bool:
+    return bool(turn.get("tool_calls")) and not turn.get("reasoning_opaque")
+
+
+def _text(function: Json, result: str | list[Json]) -> Json:
+    """Return a message of the user with a call and its result."""
+    label = f"(Earlier tool call: {function['name']} {function['arguments']})\nIts result:"
+    if isinstance(result, str):
+        return {"role": "user", "content": f"{label}\n{result}"}
+    return {"role": "user", "content": [{"type": "text", "text": label}, *result]}

@@ -1,0 +1,40 @@
+"""What a client calls the fields of its request, so that notes name those that it has sent.
+
+A translated request carries the names in a field that never leaves the program.
+"""
+
+from typing import Any, Final, NamedTuple
+
+CLIENT_FIELDS: Final = "client_fields"
+"""The name of that field."""
+
+
+class ClientFields(NamedTuple):
+    """The names of fields that other APIs call differently; the defaults are Chat Completions'."""
+
+    effort: str = "reasoning_effort"
+    """Where the reasoning effort comes from."""
+    effort_value: object = None
+    """The value of that field, if it is not an effort; the effort is then our estimate."""
+    limit: str | None = None
+    """The output limit; None for the name in the body for Copilot."""
+    output_format: str = "response_format"
+    """The format of the output."""
+    conversation: str = "messages"
+    """The conversation."""
+    is_chat: bool = True
+    """Whether the client speaks Chat Completions."""
+
+
+RESPONSES_FIELDS: Final = ClientFields(
+    "reasoning.effort", None, "max_output_tokens", "text.format", "input", is_chat=False
+)
+MESSAGES_FIELDS: Final = ClientFields(
+    "output_config.effort", None, "max_tokens", "output_config.format", is_chat=False
+)
+
+
+def take_fields(chat: dict[str, Any]) -> ClientFields:
+    """Remove the names from a copy of a chat request and return them."""
+    fields = chat.pop(CLIENT_FIELDS, None)
+    return fields if isinstance(fields, ClientFields) else ClientFields()

@@ -1,0 +1,71 @@
+"""Words final errors so that no agent repeats a request that would be refused again.
+
+Some agents repeat a request whatever the status, for hours, if the error contains certain numbers
+or words: opencode on all APIs, pi on Messages (source code of opencode 1.18 and pi 1.6).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats.types import Json
+
+_REPEATABLE: Final = (408, 429)
+"""The statuses below 500 after which a client may try again."""
+_NUMBERS: Final = re.compile(r"4(?=29)|5(?=00|02|03|04|24)")
+"""The first digits of the numbers that are taken for a status to retry."""
+_DIGITS: Final = re.compile(r"\d+", re.ASCII)
+_LONG_NUMBER: Final = 10
+"""The digits of what is rather an id than a number."""
+_WORDS: Final[Mapping[str, str]] = {
+    "rate limit": "request limit",
+    "rate_limit": "request limit",
+    "timeout": "time limit",
+    "timed out": "took too long",
+    "overloaded": "too busy",
+    "exhausted": "used up",
+    "unavailable": "not available",
+    "server error": "error of the server",
+    "connection error": "error of the connection",
+}
+_WORD: Final = re.compile("|".join(_WORDS), re.IGNORECASE)
+_KEPT: Final = ("type", "code", "status")
+"""The fields that programs compare; none of their values is one of those words."""
+
+
+def is_final(error: CopilotProxyError) -> bool:
+    """Return whether the same request would be refused again."""
+    return 400 <= error.status < 500 and error.status not in _REPEATABLE
+
+
+def looks_repeatable(text: str) -> bool:
+    """Return whether some agents would repeat a request because of `text`."""
+    return _NUMBERS.search(text) is not None or _WORD.search(text) is not None
+
+
+def final_text(text: str) -> str:
+    """Return `text` in other words, and with spaces in these numbers: ``150 293``, ``4 29``."""
+    text = _WORD.sub(lambda found: _WORDS[found[0].lower()], text)
+    return _DIGITS.sub(lambda found: _with_spaces(found[0]), text)
+
+
+def final_fields(fields: Json) -> Json:
+    """Return an error object with all its texts reworded, also inside of other objects."""
+    return {name: value if name in _KEPT else _reworded(value) for name, value in fields.items()}
+
+
+def _with_spaces(digits: str) -> str:
+    if _NUMBERS.search(digits) is None:
+        return digits
+    if len(digits) < _LONG_NUMBER and digits[0] != "0":
+        grouped = f"{int(digits):,}".replace(",", " ")
+        if _NUMBERS.search(grouped) is None:
+            return grouped
+    return _NUMBERS.sub(lambda found: f"{found[0]} ", digits)
+
+
+def _reworded(value: Any) -> Any:
+    if isinstance(value, str):
+        return final_text(value)
+    return final_fields(value) if isinstance(value, dict) else value

@@ -1,0 +1,89 @@
+"""Puts remembered items into a request that refers to them, and stores items as JSON.
+
+What is not remembered is an error, never left out. Statuses are OpenAI's. No message has an id,
+since some clients retry an error whose text has certain numbers in it, such as 503.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.large_json import LARGE, decode_large, encode_json
+from copilot_proxy.formats.responses.memory import Exchange, StoredResponse
+from copilot_proxy.formats.responses.request import input_items
+from copilot_proxy.formats.types import Json, Response, ResponsesRequest
+
+_RESEND: Final = "Send the whole conversation in `input`."
+
+
+def referenced_ids(request: ResponsesRequest) -> list[tuple[int, str]]:
+    """Return the position and id of each reference to an earlier item in the input."""
+    items = request["input"]
+    return [
+        (i, item["id"])
+        for i, item in enumerate(items if isinstance(items, list) else ())
+        if item.get("type") == "item_reference"
+    ]
+
+
+def resolved_input(request: ResponsesRequest, found: Mapping[int, bytes]) -> list[Json]:
+    """Return the input as items, with those in `found` at the positions of their references."""
+    return [
+        _decoded(found[i]) if i in found else item for i, item in enumerate(input_items(request))
+    ]
+
+
+def decoded(items: Iterable[bytes]) -> list[Json]:
+    """Return the items as JSON objects."""
+    return [_decoded(item) for item in items]
+
+
+def _decoded(data: bytes) -> Any:
+    decode = msgspec.json.decode
+    return decode_large(data, decode) if len(data) >= LARGE else decode(data)
+
+
+def encoded(items: Iterable[Json], size: int = 0) -> list[bytes]:
+    """Return the items as they are remembered; `size` is about how many bytes that are."""
+    return [encode_json(item, size) for item in items]
+
+
+def stored_response(
+    response: Response, previous: Exchange | None, items: list[bytes], size: int = 0
+) -> StoredResponse:
+    """Return a response as it is remembered, with the new input that it answers.
+
+    `size` is about how many bytes the whole conversation has.
+    """
+    id, output = response["id"], response["output"]
+    exchange = Exchange(id, previous, items, encoded(output))
+    rest = encode_json({k: v for k, v in response.items() if k != "output"}, size)
+    return StoredResponse(id, rest, exchange, tuple(item.get("id") for item in output))
+
+
+def response_of(stored: StoredResponse) -> Response:
+    """Return a remembered response as the client got it."""
+    return {**_decoded(stored.data), "output": decoded(stored.exchange.output)}
+
+
+def previous_not_found(reason: str) -> RequestError:
+    """Return the error for a `previous_response_id` that is not remembered."""
+    return RequestError(
+        "The previous response was not found.",
+        param="previous_response_id",
+        code="previous_response_not_found",
+        hint=f"{_RESEND} {reason}",
+    )
+
+
+def item_not_found(position: int, reason: str) -> RequestError:
+    """Return the error for an ``item_reference`` whose item is not remembered."""
+    return RequestError(
+        "The item that is referred to was not found.",
+        param=f"input[{position}]",
+        code="item_not_found",
+        status=404,
+        hint=f"{_RESEND} {reason}",
+    )

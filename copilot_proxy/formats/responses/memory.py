@@ -1,0 +1,192 @@
+"""Remembers responses in memory, so that clients can refer to them instead of sending them again.
+
+Each response is kept for the caller that got it. What is used least recently goes first when
+there are too many responses or bytes; what nobody uses for a while goes as well.
+
+Items are kept as JSON bytes: they take a third of the memory of objects, the garbage collector
+skips them, and what is read from them can be changed.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+MAX_RESPONSES: Final = 1000
+MAX_BYTES: Final = 64 * 1024 * 1024
+MAX_SECONDS: Final = 24 * 3600.0
+MAX_ITEMS: Final = 20_000
+"""Items of one conversation; more would take long to put together."""
+ITEM_OVERHEAD: Final = 50
+"""Bytes of memory that an item takes besides its JSON."""
+_OVERHEAD: Final = 1000
+"""Bytes of memory that a response takes besides its JSON and its items."""
+
+
+class Exchange:
+    """The input and the output of one response, linked to those of the response before it.
+
+    Each item is its JSON. Output items have ids; input items have those that the client sent.
+
+    An exchange is kept while a remembered response continues from it, even if its own response has
+    been forgotten, so a long conversation is stored once and not again with every response.
+    """
+
+    __slots__ = ("count", "id", "input", "output", "previous", "size", "total", "uses")
+
+    def __init__(
+        self,
+        id: str,
+        previous: "Exchange | None",
+        input: Sequence[bytes],
+        output: Sequence[bytes],
+    ) -> None:
+        self.id = id
+        """The id of the response."""
+        self.previous = previous
+        self.input = tuple(input)
+        self.output = tuple(output)
+        self.count: int = len(input) + len(output) + (previous.count if previous else 0)
+        """Items of the whole conversation up to here."""
+        items = (*self.input, *self.output)
+        self.size = _OVERHEAD + sum(len(item) + ITEM_OVERHEAD for item in items)
+        """Bytes of memory of this exchange alone."""
+        self.total: int = self.size + (previous.total if previous else 0)
+        """Bytes of memory of the whole conversation up to here."""
+        self.uses = 0
+        """How many remembered responses and later exchanges need this one."""
+
+    def history(self) -> Iterator[bytes]:
+        """Yield all items of the conversation up to and including the output, in order."""
+        for exchange in self.chain():
+            yield from exchange.input
+            yield from exchange.output
+
+    def chain(self) -> "list[Exchange]":
+        """Return the exchanges of the conversation up to this one, in order."""
+        chain: list[Exchange] = []
+        exchange: Exchange | None = self
+        while exchange is not None:
+            chain.append(exchange)
+            exchange = exchange.previous
+        return chain[::-1]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredResponse:
+    """A remembered response; `data` is its JSON without the output, which is in `exchange`."""
+
+    id: str
+    data: bytes
+    exchange: Exchange
+    item_ids: tuple[object, ...]
+    """The ids of the output items, in order."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory of the response without its exchange."""
+        return len(self.data) + _OVERHEAD
+
+
+class ResponseStore:
+    """The remembered responses of all callers, each of which finds only its own.
+
+    `seconds` is how long a response is kept without being used, by the clock `now`.
+    """
+
+    def __init__(
+        self,
+        responses: int = MAX_RESPONSES,
+        size: int = MAX_BYTES,
+        seconds: float = MAX_SECONDS,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_responses = responses
+        self.max_size = size
+        self._seconds = seconds
+        self._now = now
+        self._responses: OrderedDict[tuple[bytes, str], tuple[StoredResponse, float]] = (
+            OrderedDict()
+        )
+        """Responses and when they were last used, the least recently used first."""
+        self._items: dict[tuple[bytes, object], tuple[StoredResponse, int]] = {}
+        """The responses of output items, and their positions in them."""
+        self.size = 0
+        """Bytes in use."""
+
+    @property
+    def count(self) -> int:
+        """How many responses are remembered."""
+        return len(self._responses)
+
+    def store(self, caller: bytes, response: StoredResponse) -> None:
+        """Remember a response, unless its conversation alone is too large."""
+        self.forget(caller, response.id)
+        self._drop_expired()
+        if response.exchange.total + response.size > self.max_size:
+            return
+        self._responses[caller, response.id] = (response, self._now())
+        self._hold(response.exchange)
+        self.size += response.size
+        for position, item_id in enumerate(response.item_ids):
+            self._items[caller, item_id] = (response, position)
+        while len(self._responses) > self._max_responses or self.size > self.max_size:
+            self.forget(*next(iter(self._responses)))
+
+    def find(self, caller: bytes, response_id: str) -> StoredResponse | None:
+        """Return the caller's response with this id, and count it as used."""
+        self._drop_expired()
+        key = (caller, response_id)
+        if key not in self._responses:
+            return None
+        response, _ = self._responses[key]
+        self._responses[key] = (response, self._now())
+        self._responses.move_to_end(key)
+        return response
+
+    def find_item(self, caller: bytes, item_id: str) -> bytes | None:
+        """Return the caller's output item with this id, and count its response as used."""
+        response, position = self._items.get((caller, item_id), (None, 0))
+        if response is None or self.find(caller, response.id) is None:
+            return None
+        return response.exchange.output[position]
+
+    def forget(self, caller: bytes, response_id: str) -> bool:
+        """Forget a response and its items; return whether it was remembered."""
+        response, _ = self._responses.pop((caller, response_id), (None, 0.0))
+        if response is None:
+            return False
+        self.size -= response.size
+        for item_id in response.item_ids:
+            owner, _ = self._items.get((caller, item_id), (None, 0))
+            if owner is response:
+                del self._items[caller, item_id]
+        self._release(response.exchange)
+        return True
+
+    def _drop_expired(self) -> None:
+        oldest = self._now() - self._seconds
+        while self._responses:
+            key, (_, used) = next(iter(self._responses.items()))
+            if used > oldest:
+                return
+            self.forget(*key)
+
+    def _hold(self, exchange: Exchange | None) -> None:
+        """Count one more use of `exchange`; with the first one, also of those before it."""
+        while exchange is not None:
+            exchange.uses += 1
+            if exchange.uses > 1:
+                return
+            self.size += exchange.size
+            exchange = exchange.previous
+
+    def _release(self, exchange: Exchange | None) -> None:
+        while exchange is not None:
+            exchange.uses -= 1
+            if exchange.uses > 0:
+                return
+            self.size -= exchange.size
+            exchange = exchange.previous

@@ -1,0 +1,87 @@
+"""Opens the ledger's file: private, in write-ahead mode, and shared with other processes."""
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Final
+
+from copilot_proxy.ledger.schema import migrate, version_of
+from copilot_proxy.private_files import APPEND, make_folder, open_private
+
+Database = sqlite3.Connection
+"""An open ledger."""
+BUSY_SECONDS: Final = 5.0
+"""How long to wait while another process writes."""
+_DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """Open the ledger, and create it if it does not exist.
+
+    Raises `sqlite3.Error`, `OSError`, or `NewerLedger`.
+    """
+    make_folder(path.parent)
+    os.close(open_private(path, APPEND))
+    database = _connect(f"{path.resolve().as_uri()}?mode=rw")
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        # With a write-ahead log, nothing is lost if the process is killed. If the power fails, the
+        # last rows may be missing, but the file is not damaged.
+        database.execute("PRAGMA synchronous = NORMAL")
+        migrate(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection | None:
+    """Open the ledger without changing it; None if there is none yet.
+
+    Raises `sqlite3.Error` or `NewerLedger`.
+    """
+    if not path.exists():
+        return None
+    # A write-ahead log needs files next to it even for reading, so the mode is not read-only.
+    database = _connect(f"{path.resolve().as_uri()}?mode=rw")
+    try:
+        database.execute("PRAGMA query_only = ON")
+        if version_of(database) == 0:
+            database.close()
+            return None
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def open_in_memory() -> sqlite3.Connection:
+    """Return an empty ledger that is not stored."""
+    database = _connect("file::memory:")
+    migrate(database)
+    return database
+
+
+def is_damaged(error: Exception) -> bool:
+    """Return whether the file is damaged, or is no SQLite file at all."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _DAMAGE
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged ledger and its log, and return the new name; raises `OSError`."""
+    aside = path.with_name(f"{path.stem}-damaged-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
+    os.replace(path, aside)
+    for ending in ("-wal", "-shm"):
+        beside = path.with_name(path.name + ending)
+        if beside.exists():
+            os.replace(beside, aside.with_name(aside.name + ending))
+    return aside
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    # Transactions are started and ended explicitly.
+    return sqlite3.connect(
+        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )

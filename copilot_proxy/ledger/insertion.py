@@ -1,0 +1,100 @@
+"""Writes rows into the ledger: all rows of a batch, their chain and their sums, or nothing."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from copilot_proxy.ledger.chain import next_link
+from copilot_proxy.ledger.rows import Row
+from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS
+
+_INSERT: Final = (
+    f"INSERT INTO requests ({', '.join(COLUMNS)}, chain) "  # noqa: S608  # constants
+    f"VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) ON CONFLICT DO NOTHING"
+)
+_SUMS: Final = ", ".join(f"{name} = {name} + excluded.{name}" for name in AMOUNTS)
+_ADD: Final = (
+    f"INSERT INTO sums VALUES ({', '.join('?' * (len(GROUPS) + len(AMOUNTS) + 2))}) "  # noqa: S608
+    f"ON CONFLICT DO UPDATE SET {_SUMS}, "
+    "first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)"
+)
+_PLACE: Final = {name: place for place, name in enumerate(COLUMNS)}
+_GROUPS: Final = tuple(_PLACE[name] for name in GROUPS)
+_DAY: Final = _PLACE["day"]
+_ENDED: Final = _PLACE["ended_us"]
+_COST: Final = _PLACE["nano_aiu"]
+_SOURCE: Final = _PLACE["cost_source"]
+_CORRECTS: Final = _PLACE["corrects"]
+_TOKENS: Final = tuple(
+    _PLACE[name]
+    for name in ("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
+                 "output_tokens", "reasoning_tokens")
+)  # fmt: skip
+_LOST: Final = _PLACE["cache_lost_nano_aiu"]
+
+
+def insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Write `rows` in one transaction; a row whose request is in the ledger already is skipped.
+
+    Raises `sqlite3.Error`, and then nothing has been written.
+    """
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        _insert(database, rows)
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+def _insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    links: dict[str, tuple[int, bytes]] = {}
+    sums: dict[Row, list[int]] = {}
+    for row in rows:
+        day = row[_DAY]
+        if day not in links:
+            found = database.execute("SELECT rows, chain FROM days WHERE day = ?", (day,))
+            links[day] = found.fetchone() or (0, b"")
+        count, chain = links[day]
+        chain = next_link(chain, row)
+        if database.execute(_INSERT, (*row, chain)).rowcount:
+            links[day] = count + 1, chain
+            add_to(sums, row)
+    if database.execute("SELECT EXISTS (SELECT 1 FROM reservations)").fetchone()[0]:
+        # What is spent is no longer reserved, in the same transaction.
+        database.executemany(
+            "DELETE FROM reservations WHERE request_id = ?", ((row[0],) for row in rows)
+        )
+    database.executemany(_ADD, ((*group, *amounts) for group, amounts in sums.items()))
+    database.executemany(
+        "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = excluded.rows, "
+        "chain = excluded.chain",
+        ((day, *link) for day, link in links.items()),
+    )
+
+
+def add_to(sums: dict[Row, list[int]], row: Row) -> None:
+    """Add a row of the ledger to the sums by group; see `schema.GROUPS` and `schema.AMOUNTS`."""
+    group = tuple(row[place] or "" for place in _GROUPS)
+    fresh, read, written, written_1h, output, reasoning = (row[place] or 0 for place in _TOKENS)
+    counts = 0 if row[_CORRECTS] else 1
+    ended = row[_ENDED]
+    amounts = [
+        counts,
+        row[_COST] or 0,
+        fresh,
+        read,
+        written + written_1h,
+        output,
+        reasoning,
+        counts if row[_COST] is None else 0,
+        counts if row[_SOURCE] == "estimated" else 0,
+        row[_LOST] or 0,
+    ]
+    known = sums.get(group)
+    if known is None:
+        sums[group] = [*amounts, ended, ended]
+    else:
+        known[: len(amounts)] = map(int.__add__, known, amounts)
+        known[-2], known[-1] = min(known[-2], ended), max(known[-1], ended)

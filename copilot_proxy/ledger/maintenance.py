@@ -1,0 +1,45 @@
+"""Copies the ledger, and removes old days from it."""
+
+import os
+import sqlite3
+from datetime import date
+from pathlib import Path
+
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.private_files import NEW, failure_reason, open_private
+
+
+def backup(database: sqlite3.Connection, target: Path) -> None:
+    """Copy the ledger to the new file `target`, while it may be in use.
+
+    Raises `CopilotProxyError`.
+    """
+    try:
+        os.close(open_private(target, NEW))
+        # SQLite writes into an empty file, which keeps its mode.
+        database.execute("VACUUM INTO ?", (str(target),))
+    except FileExistsError:
+        raise CopilotProxyError(f"{target} exists already.") from None
+    except OSError as error:
+        raise CopilotProxyError(f"{target} cannot be written: {failure_reason(error)}.") from error
+    except sqlite3.Error as error:
+        target.unlink(missing_ok=True)
+        raise CopilotProxyError(f"The ledger could not be copied: {error}.") from error
+
+
+def forget(database: sqlite3.Connection, first_kept: date) -> int:
+    """Remove all days before `first_kept`, and return how many rows that were.
+
+    Raises `CopilotProxyError`.
+    """
+    try:
+        database.execute("BEGIN IMMEDIATE")
+        day = (first_kept.isoformat(),)
+        count = database.execute("DELETE FROM requests WHERE day < ?", day).rowcount
+        database.execute("DELETE FROM sums WHERE day < ?", day)
+        database.execute("DELETE FROM days WHERE day < ?", day)
+        database.execute("COMMIT")
+        database.execute("VACUUM")
+    except sqlite3.Error as error:
+        raise CopilotProxyError(f"The ledger could not be changed: {error}.") from error
+    return count

@@ -1,0 +1,102 @@
+"""Periods of time for the ledger: days end at local midnight, months at GitHub's reset.
+
+GitHub resets quotas at 00:00 UTC on the first day of a month.
+"""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, NamedTuple
+
+from copilot_proxy.errors import UsageError
+
+_LAST: Final = re.compile(r"(\d{1,4})\s*([hdw])")
+
+
+class Period(NamedTuple):
+    """A period. Only one of the three ways to limit it is used; without any, it is all time."""
+
+    since: datetime | None = None
+    """Included; with a time zone."""
+    until: datetime | None = None
+    """Not included; with a time zone."""
+    days: tuple[date | None, date | None] | None = None
+    """The first and the last day, both included, if the period consists of whole local days."""
+    month: str | None = None
+    """``YYYY-MM`` if the period is a month in UTC."""
+
+
+def this_month(now: datetime) -> Period:
+    """Return the month in UTC that `now` is in."""
+    start = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return Period(start, _next_month(start), month=f"{start:%Y-%m}")
+
+
+def today(now: datetime) -> Period:
+    """Return the local day that `now` is in."""
+    return whole_days(now.date(), now.date())
+
+
+def whole_days(first: date | None, last: date | None) -> Period:
+    """Return the local days from `first` to `last`, which are both included."""
+    return Period(
+        _midnight(first) if first else None,
+        _midnight(last + timedelta(days=1)) if last else None,
+        days=(first, last),
+    )
+
+
+def parse_period(since: str | None, until: str | None, last: str | None, now: datetime) -> Period:
+    """Return the period that the options of a command describe; raises `UsageError`.
+
+    `since` and `until` are days, which are included, or times; `last` is such as ``7d`` or ``12h``.
+    """
+    if last is not None:
+        if since is not None or until is not None:
+            raise UsageError("--last cannot be combined with --since or --until.")
+        return _last(last, now)
+    start = _moment(since, now) if since else None
+    end = _moment(until, now) if until else None
+    if not isinstance(start, datetime) and not isinstance(end, datetime):
+        return whole_days(start, end)
+    return Period(
+        start if isinstance(start, datetime) or start is None else _midnight(start),
+        end if isinstance(end, datetime) or end is None else _midnight(end + timedelta(days=1)),
+    )
+
+
+def _last(text: str, now: datetime) -> Period:
+    found = _LAST.fullmatch(text.strip().lower())
+    if found is None or not int(found[1]):
+        raise UsageError(
+            f"{text!r} is no period.", hint="Use a number with h, d or w: --last 12h, --last 7d."
+        )
+    count = int(found[1])
+    if found[2] == "h":
+        return Period(now - timedelta(hours=count), None)
+    days = count * (7 if found[2] == "w" else 1)
+    return whole_days(now.date() - timedelta(days=days - 1), now.date())
+
+
+def _moment(text: str, now: datetime) -> date | datetime:
+    word = text.strip().lower()
+    if word in ("today", "yesterday"):
+        return now.date() - timedelta(days=word == "yesterday")
+    try:
+        return date.fromisoformat(word)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is no date.", hint="Use 2026-11-29, 2026-11-29T14:00, today or yesterday."
+        ) from None
+    return moment if moment.tzinfo else moment.astimezone()
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day).astimezone()
+
+
+def _next_month(start: datetime) -> datetime:
+    return (start + timedelta(days=32)).replace(day=1)

@@ -1,0 +1,189 @@
+"""Reads sums, single requests and the quota from the ledger."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple
+
+from copilot_proxy.cost.quota import Quota
+from copilot_proxy.ledger.periods import Period
+from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS
+
+Group = Literal["day", "week", "month", "session", "client", "model", "key", "project"]
+_RECENT: Final = 10_000
+"""Rows that are searched for the latest quota."""
+_FROM_ROWS: Final = """(
+    SELECT day, month, ifnull(account, '') account, ifnull(client, '') client,
+        ifnull(model, '') model, ifnull(key, '') key, ifnull(project, '') project,
+        ifnull(session, '') session, corrects IS NULL requests, ifnull(nano_aiu, 0) nano_aiu,
+        ifnull(input_tokens, 0) input_tokens, ifnull(cache_read_tokens, 0) cache_read_tokens,
+        ifnull(cache_write_tokens, 0) + ifnull(cache_write_1h_tokens, 0) cache_write_tokens,
+        ifnull(output_tokens, 0) output_tokens, ifnull(reasoning_tokens, 0) reasoning_tokens,
+        nano_aiu IS NULL AND corrects IS NULL unknown_cost_requests,
+        cost_source = 'estimated' AND corrects IS NULL estimated_requests,
+        ifnull(cache_lost_nano_aiu, 0) cache_lost_nano_aiu,
+        ended_us first_us, ended_us last_us, ended_us
+    FROM requests
+)"""
+"""The rows in the form of the table `sums`."""
+
+
+class Filters(NamedTuple):
+    """Which requests to sum up; None does not limit them."""
+
+    model: str | None = None
+    client: str | None = None
+    key: str | None = None
+    project: str | None = None
+    account: str | None = None
+    """ "" for the server's own sign-in."""
+
+
+class Sums(NamedTuple):
+    """The sums of a group of requests."""
+
+    name: str | None
+    """The value that the requests of the group share; None if it is unknown."""
+    requests: int
+    nano_aiu: int
+    input_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    unknown_cost_requests: int
+    estimated_requests: int
+    cache_lost_nano_aiu: int
+
+    @property
+    def known_nano_aiu(self) -> int | None:
+        """The cost, or None if it is unknown for all of the requests."""
+        nothing_known = self.requests > 0 and self.unknown_cost_requests == self.requests
+        return None if nothing_known else self.nano_aiu
+
+
+def sums_by(
+    database: sqlite3.Connection, group: Group, period: Period, filters: Filters
+) -> list[Sums]:
+    """Return the sums by `group`: times in their order, everything else by cost."""
+    source, where, values = _source(period, filters)
+    column = "day" if group == "week" else group
+    found = database.execute(
+        f"SELECT {column}, {', '.join(f'sum({name})' for name in AMOUNTS)} "  # noqa: S608
+        f"FROM {source} {where} GROUP BY 1 ORDER BY 1",
+        values,
+    ).fetchall()
+    rows = [Sums(name or None, *amounts) for name, *amounts in found]
+    if group == "week":
+        return _by_week(rows)
+    if group in ("day", "month"):
+        return rows
+    return sorted(rows, key=lambda row: (-row.nano_aiu, -row.requests, row.name or ""))
+
+
+def total(rows: Sequence[Sums], name: str | None = None) -> Sums:
+    """Return the sum of `rows`."""
+    amounts = [0] * len(AMOUNTS)
+    for row in rows:
+        amounts = [one + another for one, another in zip(amounts, row[1:], strict=True)]
+    return Sums(name, *amounts)
+
+
+def _by_week(days: Sequence[Sums]) -> list[Sums]:
+    weeks: dict[str, list[Sums]] = {}
+    for row in days:
+        year, week, _ = date.fromisoformat(row.name or "").isocalendar()
+        weeks.setdefault(f"{year}-W{week:02}", []).append(row)
+    return [total(rows, name) for name, rows in weeks.items()]
+
+
+def _source(period: Period, filters: Filters) -> tuple[str, str, list[Any]]:
+    """Return the table to read, the condition and its values.
+
+    Whole days and months are read from the sums, which is fast however many requests there are.
+    """
+    conditions: list[str] = []
+    values: list[Any] = []
+    source = "sums"
+    if period.month is not None:
+        # The key of `sums` begins with the day, which can differ by one from the day in UTC.
+        first = date.fromisoformat(f"{period.month}-01")
+        days = (first - timedelta(days=1), first + timedelta(days=32))
+        conditions += ["month = ?", "day BETWEEN ? AND ?"]
+        values += [period.month, *(day.isoformat() for day in days)]
+    elif period.days is not None:
+        for day, comparison in zip(period.days, (">=", "<="), strict=True):
+            if day is not None:
+                conditions.append(f"day {comparison} ?")
+                values.append(day.isoformat())
+    else:
+        for moment, comparison in ((period.since, ">="), (period.until, "<")):
+            if moment is not None:
+                source = _FROM_ROWS
+                conditions.append(f"ended_us {comparison} ?")
+                values.append(round(moment.timestamp() * 1e6))
+    for name, value in filters._asdict().items():
+        if value is not None:
+            conditions.append(f"{name} = ?")
+            values.append(value)
+    return source, f"WHERE {' AND '.join(conditions)}" if conditions else "", values
+
+
+def latest_quota(database: sqlite3.Connection) -> tuple[Quota, datetime] | None:
+    """Return the server's own quota as the latest answer reported it, and when that was."""
+    found = database.execute(
+        "SELECT quota_unit, quota_entitlement, quota_percent_left, quota_overage, quota_resets_at, "
+        "ended_us FROM requests WHERE quota_entitlement IS NOT NULL AND account IS NULL "
+        "AND id > (SELECT ifnull(max(id), 0) FROM requests) - ? ORDER BY id DESC LIMIT 1",
+        (_RECENT,),
+    ).fetchone()
+    if found is None:
+        return None
+    unit, entitlement, percent, overage, resets_at, ended = found
+    reset = datetime.fromisoformat(resets_at) if resets_at else None
+    moment = datetime.fromtimestamp(ended / 1e6).astimezone()
+    return Quota(unit, entitlement, percent, overage, reset), moment
+
+
+def requests_named(database: sqlite3.Connection, start: str) -> list[dict[str, Any]]:
+    """Return at most two requests whose id begins with `start`, and the corrections of the first.
+
+    Each is a dictionary of all columns.
+    """
+    columns = ("id", *COLUMNS)
+    query = f"SELECT {', '.join(columns)} FROM requests"  # noqa: S608  # constants
+    found = database.execute(
+        f"{query} WHERE request_id >= ? AND request_id < ? LIMIT 2", (start, start + "\uffff")
+    ).fetchall()
+    if len(found) == 1:
+        found += database.execute(f"{query} WHERE corrects = ?", (found[0][1],)).fetchall()
+    return [dict(zip(columns, row, strict=True)) for row in found]
+
+
+def sums_by_tier(
+    database: sqlite3.Connection,
+    group: Group,
+    period: Period,
+    filters: Filters,
+    threshold: int | None,
+) -> list[tuple[Sums, bool]]:
+    """Return the sums by `group`, apart for prompts with more than `threshold` tokens.
+
+    The second value is whether the sums are of those longer ones.
+    """
+    _, where, values = _source(Period(period.since, period.until), filters)
+    column = "day" if group == "week" else group
+    prompt = "input_tokens + cache_read_tokens + cache_write_tokens"
+    found = database.execute(
+        f"SELECT {column}, {prompt} > ?, "  # noqa: S608  # constants
+        f"{', '.join(f'sum({name})' for name in AMOUNTS)} FROM {_FROM_ROWS} {where} GROUP BY 1, 2",
+        (threshold if threshold is not None else 2**62, *values),
+    ).fetchall()
+    rows = [(Sums(name or None, *amounts), bool(is_long)) for name, is_long, *amounts in found]
+    if group != "week":
+        return rows
+    return [
+        (week, is_long)
+        for is_long in (False, True)
+        for week in _by_week([row for row, of_long in rows if of_long == is_long])
+    ]

@@ -1,0 +1,184 @@
+"""Reservations: what running requests may cost, so that many at once cannot exceed a limit.
+
+They are in the ledger's file, so that all processes see them. A reservation is made in the same
+transaction that compares the limits with what is spent and reserved, and it ends in the one that
+writes the row of its request. One whose process has ended without a row becomes an estimated row.
+"""
+
+import os
+import platform
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from typing import Any, Final, NamedTuple
+
+from copilot_proxy.cost.limits import Limit
+from copilot_proxy.ledger.insertion import insert
+from copilot_proxy.ledger.rows import Row
+from copilot_proxy.ledger.schema import COLUMNS
+
+_MAX_AGE_US: Final = 24 * 3600 * 1_000_000
+"""After a day, the process that made a reservation counts as ended."""
+_OWN_SUMS: Final = "(SELECT * FROM sums WHERE account = '')"
+"""What the server's own account has paid."""
+_COLUMNS: Final = (
+    "request_id",
+    "host",
+    "pid",
+    "started_us",
+    "day",
+    "month",
+    "key",
+    "client",
+    "project",
+    "session",
+    "model",
+    "api",
+    "nano_aiu",
+)
+
+
+class Reservation(NamedTuple):
+    """What a request may cost. Texts are "" if they are unknown."""
+
+    request_id: str
+    host: str
+    """The name of the machine or container, which has its own numbers of processes."""
+    pid: int
+    started_us: int
+    day: str
+    month: str
+    key: str
+    client: str
+    project: str
+    session: str
+    model: str
+    api: str
+    nano_aiu: int
+
+
+class State(NamedTuple):
+    """How much of a limit is used, in nano-AIU."""
+
+    spent: int
+    reserved: int
+
+
+def reserve(
+    database: sqlite3.Connection, wanted: Reservation, limits: Sequence[tuple[Limit, int]]
+) -> tuple[Limit, int, State] | None:
+    """Make a reservation if it fits all limits, else return the first that it does not fit.
+
+    `limits` are those that apply to the request, with what they allow now. Returns that limit,
+    what it allows, and how much of it is used. Raises `sqlite3.Error`.
+    """
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        for limit, allowed in limits:
+            used = state(database, limit, wanted.day, wanted.month, wanted.session)
+            if used.spent + used.reserved + wanted.nano_aiu > allowed:
+                database.execute("ROLLBACK")
+                return limit, allowed, used
+        database.execute(
+            f"INSERT INTO reservations VALUES ({', '.join('?' * len(_COLUMNS))})",  # noqa: S608
+            wanted,
+        )
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+    return None
+
+
+def state(
+    database: sqlite3.Connection, limit: Limit, day: str, month: str, session: str = ""
+) -> State:
+    """Return how much of `limit` is used on that day, in that month or in that session."""
+    where, values = _condition(limit, day, month, session)
+    return State(
+        *(
+            database.execute(
+                f"SELECT ifnull(sum(nano_aiu), 0) FROM {table} WHERE {where}",  # noqa: S608
+                values,
+            ).fetchone()[0]
+            for table in (_OWN_SUMS, "reservations")
+        )
+    )
+
+
+def dearest_session(database: sqlite3.Connection, limit: Limit, day: str) -> str:
+    """Return the session of that day that has cost most; "" if there is none."""
+    scope = f" AND {limit.kind} = ?" if limit.kind else ""
+    found = database.execute(
+        f"SELECT session FROM {_OWN_SUMS} WHERE day = ? AND session <> ''{scope} "  # noqa: S608
+        "GROUP BY session ORDER BY sum(nano_aiu) DESC LIMIT 1",
+        (day, *([limit.name] if limit.kind else [])),
+    ).fetchone()
+    return str(found[0]) if found else ""
+
+
+def release(database: sqlite3.Connection, request_ids: Iterable[str]) -> None:
+    """End the reservations of requests that get no row."""
+    database.executemany(
+        "DELETE FROM reservations WHERE request_id = ?", ((one,) for one in request_ids)
+    )
+
+
+def settle_abandoned(database: sqlite3.Connection, now_us: int) -> int:
+    """Turn the reservations of processes that have ended into rows, and return their number.
+
+    Their requests may have been charged, and nobody knows how much.
+    """
+    found = database.execute(f"SELECT {', '.join(_COLUMNS)} FROM reservations")  # noqa: S608
+    abandoned = [
+        one
+        for one in (Reservation(*values) for values in found)
+        if one.started_us < now_us - _MAX_AGE_US or not _is_running(one)
+    ]
+    if abandoned:
+        insert(database, [_row(one, now_us) for one in abandoned])
+    return len(abandoned)
+
+
+def _condition(limit: Limit, day: str, month: str, session: str) -> tuple[str, list[Any]]:
+    if limit.per == "day":
+        where, values = "day = ?", [day]
+    elif limit.per == "month":
+        first = date.fromisoformat(f"{month}-01")
+        days = (first - timedelta(days=1), first + timedelta(days=32))
+        where, values = "month = ? AND day BETWEEN ? AND ?", [month, *map(str, days)]
+    else:
+        where, values = "session = ?", [session]
+    if limit.kind:
+        where, values = f"{where} AND {limit.kind} = ?", [*values, limit.name]
+    return where, values
+
+
+def _is_running(one: Reservation) -> bool:
+    """Return whether the process that made a reservation is, or may be, still running."""
+    if one.host != platform.node() or os.name != "posix":
+        return True
+    try:
+        os.kill(one.pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _row(one: Reservation, now_us: int) -> Row:
+    values: dict[str, Any] = {
+        **{name: value or None for name, value in one._asdict().items()},
+        "ended_us": max(one.started_us, min(now_us, one.started_us + 1_000_000)),
+        "stream": 0,
+        "attempts": 1,
+        "images": 0,
+        "nano_aiu": one.nano_aiu,
+        "cost_source": "estimated",
+        "status": 0,
+        "outcome": "broken",
+        "error_code": "server_killed",
+    }
+    return tuple(values.get(name) for name in COLUMNS)

@@ -1,0 +1,129 @@
+"""Turns the record of a request into a row of the ledger."""
+
+import time
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+
+from copilot_proxy.cost.estimate import EventSizes
+from copilot_proxy.cost.quota import Quota
+from copilot_proxy.cost.tokens import Tokens
+from copilot_proxy.masking import mask
+from copilot_proxy.relay.admission import BUDGET_EXCEEDED
+from copilot_proxy.relay.costs import cost_of, is_complete
+from copilot_proxy.relay.records import RequestRecord
+
+CALLER: Final = "caller"
+"""The account of a request with the client's own sign-in; the server's own is not named."""
+_MAX_TEXT: Final = 200
+_NO_QUOTA: Final = (None,) * len(Quota._fields)
+_NO_TOKENS: Final = (None,) * len(Tokens._fields)
+
+Row = tuple[Any, ...]
+"""The values of `schema.COLUMNS`, in that order, as SQLite stores them."""
+
+
+def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
+    """Return the row of a request that ended at `ended_us`, in microseconds since 1970.
+
+    `sizes` learns from complete answers, and helps to estimate those that were not.
+    """
+    model = record.model or ""
+    cost = cost_of(record, sizes.per_event(model))
+    if record.events and cost.tokens is not None and is_complete(record):
+        sizes.learn(model, record.events, cost.tokens.output)
+    who, quota = record.who, record.quota
+    details = record.copilot_usage
+    first = record.first_token
+    return (
+        record.request_id,
+        None,
+        *_day_and_month(ended_us // 60_000_000),
+        ended_us - round(record.duration * 1e6),
+        ended_us,
+        None if first is None else round(first * 1000),
+        CALLER if record.own_sign_in else None,
+        record.key,
+        _text(who.client),
+        _text(who.version),
+        _text(who.user_agent),
+        _text(who.session),
+        _text(who.project),
+        record.api,
+        record.route,
+        int(record.stream),
+        record.initiator,
+        record.attempts,
+        _plain(record.upstream_id),
+        _text(record.model_asked),
+        _text(record.model),
+        _text(record.model_answered),
+        _text(record.effort),
+        cost.tier,
+        *(cost.tokens or _NO_TOKENS),
+        record.images,
+        cost.nano,
+        cost.source,
+        cost.price_date,
+        None if details is None else msgspec.json.encode(details).decode(),
+        record.status,
+        outcome(record),
+        _text(record.error),
+        _text(record.finish_reason),
+        msgspec.json.encode([mask(note) for note in record.notes]).decode()
+        if record.notes
+        else None,
+        *(_NO_QUOTA if quota is None else _quota(quota)),
+        record.reserved,
+        None,
+        None,
+    )
+
+
+def _quota(quota: Quota) -> tuple[str, float, float, float, str | None]:
+    return (
+        quota.unit,
+        float(quota.entitlement),
+        float(quota.percent_left),
+        float(quota.overage),
+        quota.resets_at.isoformat() if quota.resets_at else None,
+    )
+
+
+def outcome(record: RequestRecord) -> str:
+    """Return how the request ended: ``ok``, ``client_left``, ``refused_budget``,
+    ``refused_upstream``, ``refused_here`` or ``broken``."""
+    if record.client_gone:
+        return "client_left"
+    if record.error is None:
+        return "ok"
+    if record.error == BUDGET_EXCEEDED:
+        return "refused_budget"
+    if record.upstream_status is not None:
+        return "refused_upstream"
+    return "refused_here" if record.local or not record.attempts else "broken"
+
+
+@lru_cache(maxsize=4)
+def _day_and_month(minute: int) -> tuple[str, str]:
+    """Return the local day and the month in UTC of a minute since 1970."""
+    seconds = minute * 60
+    return (
+        time.strftime("%Y-%m-%d", time.localtime(seconds)),
+        time.strftime("%Y-%m", time.gmtime(seconds)),
+    )
+
+
+@lru_cache(maxsize=256)  # most requests share most texts
+def _text(value: str | None) -> str | None:
+    """Return text that came from a client or from Copilot, short and without secrets."""
+    if value is None:
+        return None
+    return mask(_plain(value) or "")
+
+
+def _plain(value: str | None) -> str | None:
+    """Return an id that is no secret, short and printable."""
+    text = (value or "")[:_MAX_TEXT]
+    return (text if text.isprintable() else "".join(filter(str.isprintable, text))) or None

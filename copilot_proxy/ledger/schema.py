@@ -1,0 +1,158 @@
+"""The tables of the ledger, and how a file of an older version is brought up to date.
+
+docs/usage.md documents them, so that other programs can read the file.
+"""
+
+import sqlite3
+from typing import Final
+
+from copilot_proxy.errors import CopilotProxyError
+
+APPLICATION_ID: Final = 0x43504C31
+"""Identifies the file (``PRAGMA application_id``): "CPL1"."""
+
+_REQUESTS: Final = (
+    # (column, type); no row is ever changed. Add columns at the end: see `chain`.
+    ("request_id", "TEXT NOT NULL UNIQUE"),
+    ("corrects", "TEXT"),
+    ("day", "TEXT NOT NULL"),
+    ("month", "TEXT NOT NULL"),
+    ("started_us", "INTEGER NOT NULL"),
+    ("ended_us", "INTEGER NOT NULL"),
+    ("first_token_ms", "INTEGER"),
+    ("account", "TEXT"),
+    ("key", "TEXT"),
+    ("client", "TEXT"),
+    ("client_version", "TEXT"),
+    ("user_agent", "TEXT"),
+    ("session", "TEXT"),
+    ("project", "TEXT"),
+    ("api", "TEXT NOT NULL"),
+    ("route", "TEXT"),
+    ("stream", "INTEGER NOT NULL"),
+    ("initiator", "TEXT"),
+    ("attempts", "INTEGER NOT NULL"),
+    ("upstream_id", "TEXT"),
+    ("model_asked", "TEXT"),
+    ("model", "TEXT"),
+    ("model_answered", "TEXT"),
+    ("effort", "TEXT"),
+    ("tier", "TEXT"),
+    ("input_tokens", "INTEGER"),
+    ("cache_read_tokens", "INTEGER"),
+    ("cache_write_tokens", "INTEGER"),
+    ("cache_write_1h_tokens", "INTEGER"),
+    ("output_tokens", "INTEGER"),
+    ("reasoning_tokens", "INTEGER"),
+    ("images", "INTEGER NOT NULL"),
+    ("nano_aiu", "INTEGER"),
+    ("cost_source", "TEXT NOT NULL"),
+    ("price_date", "TEXT"),
+    ("details_json", "TEXT"),
+    ("status", "INTEGER NOT NULL"),
+    ("outcome", "TEXT NOT NULL"),
+    ("error_code", "TEXT"),
+    ("finish_reason", "TEXT"),
+    ("notes_json", "TEXT"),
+    ("quota_unit", "TEXT"),
+    ("quota_entitlement", "REAL"),
+    ("quota_percent_left", "REAL"),
+    ("quota_overage", "REAL"),
+    ("quota_resets_at", "TEXT"),
+    ("reserved_nano_aiu", "INTEGER"),
+    ("cache_verdict", "TEXT"),
+    ("cache_lost_nano_aiu", "INTEGER"),
+)
+COLUMNS: Final = tuple(name for name, _ in _REQUESTS)
+"""The columns of a row, without `id` and `chain`."""
+
+GROUPS: Final = ("day", "month", "account", "client", "model", "key", "project", "session")
+"""The key of a row of `sums`. What is unknown is "" there, since SQLite's keys cannot be null."""
+AMOUNTS: Final = (
+    "requests",
+    "nano_aiu",
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "unknown_cost_requests",
+    "estimated_requests",
+    "cache_lost_nano_aiu",
+)
+"""The sums in a row of `sums`."""
+
+_FIRST_VERSION: Final = f"""
+CREATE TABLE requests (
+    id INTEGER PRIMARY KEY,
+    {", ".join(f"{name} {kind}" for name, kind in _REQUESTS)},
+    chain BLOB NOT NULL
+) STRICT;
+CREATE INDEX requests_ended ON requests (ended_us);
+CREATE TABLE days (
+    day TEXT PRIMARY KEY,
+    rows INTEGER NOT NULL,
+    chain BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sums (
+    {", ".join(f"{name} TEXT NOT NULL" for name in GROUPS)},
+    {", ".join(f"{name} INTEGER NOT NULL" for name in AMOUNTS)},
+    first_us INTEGER NOT NULL,
+    last_us INTEGER NOT NULL,
+    PRIMARY KEY ({", ".join(GROUPS)})
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sums_session ON sums (session);
+CREATE TABLE reservations (
+    request_id TEXT PRIMARY KEY,
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    started_us INTEGER NOT NULL,
+    day TEXT NOT NULL,
+    month TEXT NOT NULL,
+    key TEXT NOT NULL,
+    client TEXT NOT NULL,
+    project TEXT NOT NULL,
+    session TEXT NOT NULL,
+    model TEXT NOT NULL,
+    api TEXT NOT NULL,
+    nano_aiu INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+_MIGRATIONS: Final = (_FIRST_VERSION,)
+"""The script at index n brings a file from version n to n + 1. Only add to this list."""
+VERSION: Final = len(_MIGRATIONS)
+
+
+class NewerLedger(CopilotProxyError):
+    """A newer version of this program has written the file."""
+
+
+def version_of(database: sqlite3.Connection) -> int:
+    """Return the version of the file's tables; 0 for an empty file.
+
+    Raises `NewerLedger` if this program does not know it.
+    """
+    version = int(database.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise NewerLedger(
+            "The ledger was written by a newer version of copilot-proxy.",
+            hint="Update this one, or set COPILOT_PROXY_LEDGER=false.",
+        )
+    return version
+
+
+def migrate(database: sqlite3.Connection) -> None:
+    """Create the tables, or bring them up to date; another process may be doing the same."""
+    if version_of(database) == VERSION:
+        return
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        for number in range(version_of(database), VERSION):
+            for statement in filter(str.strip, _MIGRATIONS[number].split(";")):
+                database.execute(statement)
+        database.execute(f"PRAGMA user_version = {VERSION}")
+        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        database.execute("COMMIT")
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise

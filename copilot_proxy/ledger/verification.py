@@ -1,0 +1,91 @@
+"""Checks the ledger: every cost is calculated again, and every hash and sum compared."""
+
+import sqlite3
+from typing import NamedTuple
+
+import msgspec
+
+from copilot_proxy.cost.nano import sum_of_details
+from copilot_proxy.ledger.chain import next_link
+from copilot_proxy.ledger.insertion import add_to
+from copilot_proxy.ledger.rows import Row
+from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS
+
+_MAX_FINDINGS = 50
+
+
+class Findings(NamedTuple):
+    """What the check has found; a ledger is sound if there are neither changes nor differences."""
+
+    rows: int
+    changes: list[str]
+    """Sentences about rows that were changed, removed or added after they had been written."""
+    differences: list[str]
+    """Sentences about requests whose reported cost is not the sum of its parts."""
+
+
+def verify(database: sqlite3.Connection) -> Findings:
+    """Return what a check of all rows has found."""
+    database.execute("BEGIN")  # the whole check sees one state of the file
+    try:
+        return _verify(database)
+    finally:
+        database.execute("ROLLBACK")
+
+
+def _verify(database: sqlite3.Connection) -> Findings:
+    ends: dict[str, tuple[int, bytes]] = {
+        day: (count, chain)
+        for day, count, chain in database.execute("SELECT day, rows, chain FROM days")
+    }
+    links: dict[str, tuple[int, bytes]] = {}
+    broken: set[str] = set()
+    sums: dict[Row, list[int]] = {}
+    findings = Findings(0, [], [])
+    count = 0
+    place = {name: number for number, name in enumerate(COLUMNS)}
+    for *values, stored in database.execute(
+        f"SELECT {', '.join(COLUMNS)}, chain FROM requests ORDER BY id"  # noqa: S608  # constants
+    ):
+        count += 1
+        row = tuple(values)
+        day, request_id = row[place["day"]], row[place["request_id"]]
+        number, previous = links.get(day, (0, b""))
+        if next_link(previous, row) != stored and day not in broken:
+            broken.add(day)
+            findings.changes.append(
+                f"{day}: request {request_id}, or a row before it, was changed, removed or added."
+            )
+        links[day] = number + 1, stored
+        add_to(sums, row)
+        if difference := _difference(row, place):
+            findings.differences.append(difference)
+    for day in sorted(ends.keys() | links.keys()):
+        if ends.get(day) != links.get(day) and day not in broken:
+            findings.changes.append(f"{day}: rows at the end of the day were removed or added.")
+    if _stored_sums(database) != {group: tuple(amounts) for group, amounts in sums.items()}:
+        findings.changes.append("The sums differ from the rows.")
+    return Findings(count, findings.changes[:_MAX_FINDINGS], findings.differences[:_MAX_FINDINGS])
+
+
+def _difference(row: Row, place: dict[str, int]) -> str | None:
+    """Return a sentence if the cost of a row is not the sum of its details, else None."""
+    details, nano = row[place["details_json"]], row[place["nano_aiu"]]
+    if details is None or row[place["cost_source"]] not in ("reported", "details"):
+        return None
+    decoded = msgspec.json.decode(details)
+    again = sum_of_details(decoded)
+    # GitHub may round each part, so each may differ by one.
+    if again is None or abs(again - nano) <= len(decoded["token_details"]):
+        return None
+    return (
+        f"Request {row[place['request_id']]}: {nano} nano-AIU reported, but its details add up to "
+        f"{again}."
+    )
+
+
+def _stored_sums(database: sqlite3.Connection) -> dict[Row, tuple[int, ...]]:
+    stored = database.execute(
+        f"SELECT {', '.join((*GROUPS, *AMOUNTS))}, first_us, last_us FROM sums"  # noqa: S608
+    )
+    return {row[: len(GROUPS)]: row[len(GROUPS) :] for row in stored}

@@ -1,0 +1,146 @@
+"""Writes rows into the ledger, and copes with whatever happens to the file.
+
+Runs in the thread of `Ledger`. Rows that cannot be written at the moment are kept and tried again,
+up to a limit; nothing here raises an error.
+"""
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.ledger.database import is_damaged, open_for_writing, set_aside
+from copilot_proxy.ledger.insertion import insert
+from copilot_proxy.ledger.reservations import release
+from copilot_proxy.ledger.rows import Row
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING: Final = 20_000
+"""Rows that are kept while the file cannot be written; then the oldest are lost."""
+RETRY_SECONDS: Final = 5.0
+"""Until a file that cannot be written is tried again."""
+
+
+class Writer:
+    """Owns the connection to the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._database: sqlite3.Connection | None = None
+        self._inode: tuple[int, int] | None = None
+        self._waiting: list[Row] = []
+        self._failed_at: float | None = None
+        """When writing last failed; None if it worked."""
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether rows could not be written and have to be tried again."""
+        return bool(self._waiting)
+
+    def write(self, rows: Sequence[Row], *, is_last: bool = False) -> None:
+        """Write `rows` and those that wait; `is_last` tries even if it has just failed."""
+        self._waiting += rows
+        if (lost := len(self._waiting) - MAX_WAITING) > 0:
+            log.error("The ledger %s cannot be written: %d rows are lost.", self._path, lost)
+            del self._waiting[:lost]
+        now = time.monotonic()
+        if not self._waiting or (
+            self._failed_at is not None and now - self._failed_at < RETRY_SECONDS and not is_last
+        ):
+            return
+        try:
+            self._write_waiting()
+        except (sqlite3.Error, OSError, CopilotProxyError) as error:
+            self._report(error)
+            self._failed_at = now
+            self._drop_connection()
+        else:
+            if self._failed_at is not None:
+                log.warning("The ledger %s can be written again.", self._path)
+            self._failed_at = None
+
+    def release(self, request_id: str) -> None:
+        """End the reservation of a request that gets no row."""
+        try:
+            release(self._open(), [request_id])
+        except (sqlite3.Error, OSError, CopilotProxyError) as error:
+            log.warning("The reservation of request %s stays for a day: %s", request_id, error)
+
+    def close(self) -> None:
+        """Close the file; report rows that could not be written."""
+        if self._waiting:
+            log.error(
+                "%d rows could not be written to the ledger %s.", len(self._waiting), self._path
+            )
+            self._waiting.clear()
+        self._drop_connection()
+
+    def _write_waiting(self) -> None:
+        try:
+            insert(self._open(), self._waiting)
+        except sqlite3.OperationalError:
+            raise  # a full disk, or another process that writes for too long
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError, ValueError, OverflowError):
+            self._write_one_by_one()
+        except sqlite3.DatabaseError as error:
+            if not is_damaged(error):
+                raise
+            self._replace_damaged()
+            insert(self._open(), self._waiting)
+        self._waiting.clear()
+
+    def _write_one_by_one(self) -> None:
+        """Write all rows but those that SQLite does not accept: one must not block the others."""
+        while self._waiting:
+            try:
+                insert(self._open(), self._waiting[:1])
+            except (sqlite3.IntegrityError, sqlite3.ProgrammingError, ValueError, OverflowError):
+                log.exception("A row could not be written to the ledger %s.", self._path)
+                self.release(self._waiting[0][0])
+            del self._waiting[:1]
+
+    def _open(self) -> sqlite3.Connection:
+        """Return the connection, a new one if the file was replaced or removed meanwhile."""
+        if self._database is not None and self._inode != _inode(self._path):
+            self._drop_connection()
+        if self._database is None:
+            self._database = open_for_writing(self._path)
+            self._inode = _inode(self._path)
+        return self._database
+
+    def _replace_damaged(self) -> None:
+        """Set the damaged file aside, unless another process has already done so."""
+        is_same = self._inode is None or self._inode == _inode(self._path)
+        self._drop_connection()
+        if is_same:
+            aside = set_aside(self._path)
+            log.error("The ledger is damaged. It is now %s, and a new one was started.", aside)
+
+    def _drop_connection(self) -> None:
+        if self._database is not None:
+            try:
+                self._database.close()
+            except sqlite3.Error as error:
+                log.warning("The ledger %s could not be closed: %s.", self._path, error)
+        self._database = self._inode = None
+
+    def _report(self, error: Exception) -> None:
+        if self._failed_at is None:
+            log.error(
+                "The ledger %s cannot be written: %s. Requests are still answered.",
+                self._path,
+                str(error).rstrip("."),
+            )
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,36 @@
+"""The protocol of what decides whether a request may cost anything more."""
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from copilot_proxy.relay.model_resolver import ResolvedModel
+from copilot_proxy.relay.records import RequestRecord
+
+BUDGET_EXCEEDED: Final = "budget_exceeded"
+"""The code of the error that refuses a request."""
+
+
+class Admission(Protocol):
+    """Decides about requests before they are sent to Copilot."""
+
+    async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
+        """Return if `request` may be sent; raises `CopilotProxyError` if it may not.
+
+        `record` names the model and who sent the request.
+        """
+        ...
+
+
+class AdmitAll:
+    """Admits every request."""
+
+    async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+
+async def admit(
+    admission: Admission, resolved: ResolvedModel, record: RequestRecord, request: Mapping[str, Any]
+) -> None:
+    """Ask `admission` about a request to a model; raises `CopilotProxyError` if it is refused."""
+    record.model, record.listed = resolved.id, resolved.model
+    await admission.admit(record, request)

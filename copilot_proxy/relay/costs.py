@@ -1,0 +1,68 @@
+"""What a request cost, from its record."""
+
+from typing import Final
+
+from copilot_proxy.catalogue import Model
+from copilot_proxy.cost.assessment import FREE, Cost, assess, estimated
+from copilot_proxy.cost.estimate import TOKENS_PER_EVENT, prompt_tokens
+from copilot_proxy.cost.nano import decimal
+from copilot_proxy.cost.price_list import PriceList, listed_prices
+from copilot_proxy.cost.tokens import Tokens, from_usage
+from copilot_proxy.relay.records import RequestRecord
+
+COUNT_TOKENS: Final = "count_tokens"
+INPUT_TOKENS: Final = "input_tokens"
+"""The APIs of requests that only count tokens, which is free."""
+_PRICES: Final = "price_list"
+
+
+def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -> Cost:
+    """Return the cost of a request that has ended.
+
+    `tokens_per_event` is for estimating the output of an answer that was not received completely.
+    """
+    prices = prices_of(record.listed) if record.listed is not None else None
+    if record.copilot_usage is not None or (record.usage is not None and is_complete(record)):
+        return assess(record.model, prices, record.usage, record.copilot_usage)
+    if record.api in (COUNT_TOKENS, INPUT_TOKENS) or not _was_processed(record):
+        return FREE
+    if not (record.events or record.client_gone or record.error is None):
+        # Copilot failed, or its answer never arrived: it may have charged for it.
+        return Cost(None, "unknown")
+    tokens = from_usage(record.usage)
+    if tokens is None:
+        tokens = Tokens(input=prompt_tokens(record.unmetered or {}))
+    output = max(tokens.output, round(record.events * tokens_per_event))
+    return estimated(record.model, prices, tokens._replace(output=output))
+
+
+def prices_of(model: Model) -> PriceList | None:
+    """Return the prices of a model in Copilot's list, or None if it has none."""
+    if _PRICES not in model.derived:
+        model.derived[_PRICES] = listed_prices(model.raw)
+    prices: PriceList | None = model.derived[_PRICES]
+    return prices
+
+
+def is_complete(record: RequestRecord) -> bool:
+    """Return whether the token counts of the answer are final."""
+    return record.finished or not (record.client_gone or record.error)
+
+
+def _was_processed(record: RequestRecord) -> bool:
+    """Return whether Copilot may have processed the request. It charges for no refused one."""
+    refused = record.upstream_status is not None and record.upstream_status < 500
+    return record.attempts > 0 and record.sent and not record.local and not refused
+
+
+def cost_headers(record: RequestRecord) -> dict[str, str]:
+    """Return the headers that tell the client what is left of the quota, and what the request cost
+    if that is known already."""
+    headers = {}
+    if record.quota is not None and (left := record.quota.left) is not None:
+        headers["x-copilot-proxy-quota-left"] = f"{left:.2f}"
+    if record.copilot_usage is not None or record.usage is not None:
+        cost = cost_of(record)
+        if cost.nano is not None:
+            headers["x-copilot-proxy-cost"] = decimal(cost.nano)
+    return headers

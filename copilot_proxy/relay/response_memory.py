@@ -1,0 +1,227 @@
+"""Lets clients of the Responses API refer to earlier responses, which are kept in memory.
+
+Work in proportion to the length of a conversation is done in a thread, item by item, so that it
+does not block other requests.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.responses import continuation
+from copilot_proxy.formats.responses.item_pages import PageQuery, item_page
+from copilot_proxy.formats.responses.memory import (
+    ITEM_OVERHEAD,
+    MAX_ITEMS,
+    MAX_SECONDS,
+    Exchange,
+    ResponseStore,
+    StoredResponse,
+)
+from copilot_proxy.formats.responses.request import input_items
+from copilot_proxy.formats.responses.response_events import TERMINAL
+from copilot_proxy.formats.types import (
+    ClientEvent,
+    ClientResponse,
+    Json,
+    Response,
+    ResponsesRequest,
+)
+from copilot_proxy.large_work import run_if_large
+from copilot_proxy.relay.caller import Caller
+from copilot_proxy.relay.reply import ReplySource
+
+_REMEMBERED: Final = ("completed", "incomplete")
+"""The statuses of responses that can be continued."""
+_ENDS: Final = frozenset(TERMINAL[status] for status in _REMEMBERED)
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A request with all the items that it refers to, and what to remember of it."""
+
+    request: ResponsesRequest
+    """Its `input` is the whole conversation, and its `store` whether it will be remembered."""
+    items: list[bytes]
+    """The new input, as it will be remembered; empty if the response will not be remembered."""
+    previous: Exchange | None = None
+    """The conversation before it."""
+    size: int = 0
+    """About how many bytes the whole conversation has."""
+
+
+class ResponseMemory:
+    """The remembered responses of the server; without a `store`, nothing is remembered.
+
+    A conversation may have up to `limit` bytes. `workers` is how many processes answer requests,
+    each with a memory of its own.
+    """
+
+    def __init__(self, store: ResponseStore | None, *, limit: int, workers: int = 1) -> None:
+        self._is_on = store is not None
+        self._store = ResponseStore(responses=0) if store is None else store
+        self._limit = limit
+        self._why_not_found = _why_not_found(store, workers)
+
+    async def resume(
+        self, request: ResponsesRequest, caller: Caller, body_bytes: int, notes: list[str]
+    ) -> Continuation:
+        """Return the request with its earlier items in front, and its references replaced.
+
+        `body_bytes` is the size of the body as received. Raises `RequestError` if something is not
+        remembered (400 for the previous response, 404 for an item), or if the conversation is
+        larger than the limit (413).
+        """
+        previous = self._previous(request, caller)
+        found = self._references(request, caller)
+        given = request["input"]
+        count = len(given) if isinstance(given, list) else 1
+        size = body_bytes + ITEM_OVERHEAD * count + sum(map(len, found.values()))
+        if previous is not None:
+            count, size = count + previous.count, size + previous.total
+        if (previous is not None or found) and (size > self._limit or count > MAX_ITEMS):
+            raise _too_large(self._limit)
+        is_stored = self._stores(request, size, count, notes)
+        return await run_if_large(
+            size, lambda: _resume(request, previous, found, size, is_stored=is_stored)
+        )
+
+    def remembering(
+        self, resumed: Continuation, caller: Caller
+    ) -> Callable[[ReplySource], ReplySource]:
+        """Return what makes a reply to the request one whose response is remembered."""
+        if not resumed.request["store"]:
+            return lambda reply: reply
+
+        async def remember(response: Response) -> None:
+            if response.get("status") in _REMEMBERED:
+                previous, items, size = resumed.previous, resumed.items, resumed.size
+                make = continuation.stored_response
+                stored = await run_if_large(size, make, response, previous, items, size)
+                self._store.store(caller.identity, stored)
+
+        return lambda reply: _RememberedReply(reply, remember)
+
+    def find(self, response_id: str, caller: Caller) -> StoredResponse:
+        """Return a response of the caller; raises `RequestError` (404)."""
+        found = self._store.find(caller.identity, response_id)
+        if found is None:
+            raise RequestError(
+                "The response was not found.",
+                status=404,
+                code="response_not_found",
+                hint=self._why_not_found,
+            )
+        return found
+
+    async def response(self, response_id: str, caller: Caller) -> Response:
+        """Return a response of the caller as it got it; raises `RequestError` (404)."""
+        found = self.find(response_id, caller)
+        size = len(found.data) + found.exchange.size
+        return await run_if_large(size, lambda: continuation.response_of(found))
+
+    async def input_page(self, response_id: str, caller: Caller, query: PageQuery) -> Json:
+        """Return a page of the items that a response was made from; raises `RequestError`."""
+        exchange = self.find(response_id, caller).exchange
+        return await run_if_large(exchange.total, lambda: item_page(exchange, query))
+
+    def forget(self, response_id: str, caller: Caller) -> None:
+        """Forget a response of the caller; raises `RequestError` (404)."""
+        self.find(response_id, caller)
+        self._store.forget(caller.identity, response_id)
+
+    def _previous(self, request: ResponsesRequest, caller: Caller) -> Exchange | None:
+        response_id = request.get("previous_response_id")
+        if response_id is None:
+            return None
+        found = self._store.find(caller.identity, response_id)
+        if found is None:
+            raise continuation.previous_not_found(self._why_not_found)
+        return found.exchange
+
+    def _references(self, request: ResponsesRequest, caller: Caller) -> dict[int, bytes]:
+        found = {}
+        for position, item_id in continuation.referenced_ids(request):
+            item = self._store.find_item(caller.identity, item_id)
+            if item is None:
+                raise continuation.item_not_found(position, self._why_not_found)
+            found[position] = item
+        return found
+
+    def _stores(self, request: ResponsesRequest, size: int, count: int, notes: list[str]) -> bool:
+        """Whether the response to a conversation of this size and count of items will be
+        remembered."""
+        if request.get("store") is False:
+            return False
+        fits = size < self._store.max_size and count < MAX_ITEMS
+        if self._is_on and fits:
+            return True
+        if request.get("store"):
+            reason = "the conversation is too large" if self._is_on else "responses_memory is off"
+            notes.append(f"dropped store: {reason}")
+        return False
+
+
+class _RememberedReply:
+    """A `Reply` that is remembered before the client gets the end of it."""
+
+    def __init__(self, reply: ReplySource, remember: Callable[[Response], Awaitable[None]]) -> None:
+        self._reply = reply
+        self._remember = remember
+        self.fail = reply.fail
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return self._reply.headers
+
+    async def whole(self) -> ClientResponse:
+        response = await self._reply.whole()
+        await self._remember(response)
+        return response
+
+    async def events(self) -> AsyncGenerator[list[ClientEvent], None]:
+        async with aclosing(self._reply.events()) as batches:
+            async for events in batches:
+                if events[-1]["type"] in _ENDS:
+                    await self._remember(events[-1]["response"])
+                yield events
+
+
+def _resume(
+    request: ResponsesRequest,
+    previous: Exchange | None,
+    found: Mapping[int, bytes],
+    size: int,
+    *,
+    is_stored: bool,
+) -> Continuation:
+    """Return the request with everything that it refers to; takes time for long conversations."""
+    resumed = {**request, "store": is_stored}
+    items = continuation.resolved_input(request, found) if found else input_items(request)
+    if previous is not None:
+        resumed["input"] = [*continuation.decoded(previous.history()), *items]
+    elif found:
+        resumed["input"] = items
+    # Encoded now, since the rules for models may change parts of the items later.
+    new = continuation.encoded(items, size) if is_stored else []
+    return Continuation(resumed, new, previous, size)
+
+
+def _why_not_found(store: ResponseStore | None, workers: int) -> str:
+    if store is None:
+        return "This server does not remember responses: responses_memory is off."
+    reason = f"Responses are remembered for {MAX_SECONDS / 3600:.0f} hours at most, "
+    if workers > 1:
+        return f"{reason}and each of the {workers} workers of this server remembers only its own."
+    return f"{reason}until the server stops or needs the memory, and not with `store: false`."
+
+
+def _too_large(limit: int) -> RequestError:
+    return RequestError(
+        "With the earlier items that it refers to, the input is larger than "
+        f"{limit} bytes, or has more than {MAX_ITEMS} items.",
+        status=413,
+        hint="Start a new conversation, or raise the limit with COPILOT_PROXY_MAX_BODY_BYTES.",
+    )

@@ -1,0 +1,51 @@
+"""Coding agents answer through the server, use tools, and end at once when they are refused."""
+
+import pytest
+
+from tests.agents.conftest import Runner
+from tests.agents.records import ALL, Agent
+
+EACH = pytest.mark.parametrize("agent", ALL, ids=lambda agent: agent.name)
+REFUSALS = {
+    "quota_exceeded": "quota is used up",
+    "billing_not_configured": "No billing is set up",
+}
+"""Faults with which Copilot refuses every request, and what the agent shows."""
+
+pytestmark = pytest.mark.timeout(150)
+
+
+@EACH
+def test_a_question(runner: Runner, agent: Agent) -> None:
+    """The agent shows the model's answer, and nothing that it sends is refused."""
+    ran = runner.run(agent, "Say hello to me")
+
+    assert 0 == ran.code, ran.shown
+    assert "playing claude-sonnet-5.5" in ran.shown
+    assert ran.records
+    assert [200] * len(ran.records) == [record.status for record in ran.records]
+
+
+@EACH
+def test_a_tool(runner: Runner, agent: Agent) -> None:
+    """The model calls one of the agent's tools, and gets its result."""
+    argument = "*.txt" if agent.tool == "glob" else "ls"
+    ran = runner.run(agent, f'Call {agent.tool} with "{argument}"')
+
+    assert 0 == ran.code, ran.shown
+    assert f"{agent.tool} answered" in ran.shown
+    assert "found.txt" in ran.shown
+
+
+@pytest.mark.parametrize("fault", REFUSALS)
+@EACH
+def test_a_refusal(runner: Runner, agent: Agent, fault: str) -> None:
+    """A refusal that stays ends the agent at once, and it shows the sentence."""
+    runner.simulator.state.faults.on(fault)
+    ran = runner.run(agent, "Say hello to me")
+
+    shown = " ".join(ran.shown.split())
+    assert agent.requests == len(ran.records), [
+        (record.status, record.error) for record in ran.records
+    ]
+    assert REFUSALS[fault] in shown, shown[-1000:]

@@ -1,0 +1,202 @@
+"""The budget: what does not fit is refused in a way at which every client stops."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from copilot_proxy.budget.budget import Budget, BudgetExceeded
+from copilot_proxy.cost.limits import Limit
+from copilot_proxy.cost.nano import NANO
+from copilot_proxy.formats.final_errors import looks_repeatable
+from copilot_proxy.ledger.verification import verify
+from copilot_proxy.settings import Settings
+from copilot_proxy.simulator import Simulator
+from tests.cli.conftest import cli  # noqa: F401
+from tests.conftest import Proxy, settings_at
+from tests.ledger.rows import record
+
+USER = [{"role": "user", "content": "Tell me a story"}]
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"messages": USER},
+    "/v1/responses": {"input": "Tell me a story"},
+    "/v1/messages": {"messages": USER, "max_tokens": 50},
+}
+MODEL = "claude-opus-5"
+
+
+def ask(
+    client: httpx.Client, path: str = "/v1/messages", *, stream: bool = False, **headers: str
+) -> httpx.Response:
+    body = {"model": MODEL, "stream": stream, **BODIES[path]}
+    return client.post(path, json=body, headers=headers)
+
+
+def settings_with(simulator: Simulator, *limits: str) -> Settings:
+    return settings_at(simulator, ledger=True, budget=list(limits))
+
+
+def amounts(settings: Settings) -> tuple[int, int]:
+    """Return what is spent and what is reserved, after the server has stopped."""
+    with closing(sqlite3.connect(settings.ledger_file)) as database:
+        assert [] == verify(database).changes
+        return database.execute(  # type: ignore[no-any-return]
+            "SELECT (SELECT ifnull(sum(nano_aiu), 0) FROM sums), "
+            "(SELECT ifnull(sum(nano_aiu), 0) FROM reservations)"
+        ).fetchone()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", BODIES)
+def test_a_refusal(simulator: Simulator, path: str, stream: bool) -> None:
+    """Its status is one that no client repeats, and no text in it looks like a failure."""
+    with Proxy(settings_with(simulator, "0/day")) as proxy, proxy.client() as client:
+        answer = ask(client, path, stream=stream)
+        count = {"model": MODEL, "messages": USER}
+        assert 200 == client.post("/v1/messages/count_tokens", json=count).status_code
+
+    error = answer.json()["error"]
+    assert (402 if path == "/v1/messages" else 400) == answer.status_code
+    assert ("budget_exceeded", "billing_error") == (error["code"], error["type"])
+    assert "false" == answer.headers["x-should-retry"]
+    assert "retry-after" not in answer.headers
+    assert "It resets at midnight." in answer.text
+    assert "copilot-proxy budget raise 100" in answer.text
+    assert not looks_repeatable(answer.text)
+    assert not [one for one in simulator.state.requests if one.path.endswith(path[3:])]
+
+
+def test_many_at_once(simulator: Simulator) -> None:
+    """Twenty parallel agents on two servers spend no more than the limit, since each reserves."""
+    settings = settings_with(simulator, "1.5/day")
+    with (
+        Proxy(settings) as one,
+        Proxy(settings) as other,
+        one.client() as first,
+        other.client() as second,
+        ThreadPoolExecutor(20) as pool,
+    ):
+        answers = list(pool.map(ask, [first, second] * 30))
+
+    statuses = [answer.status_code for answer in answers]
+    spent, reserved = amounts(settings)
+    assert {200, 402} == set(statuses)
+    assert 0 < spent <= 1.5 * NANO
+    assert 0 == reserved
+    charged = [one.charged for one in simulator.state.requests if one.charged is not None]
+    assert spent == sum(charged)
+    assert statuses.count(200) == len(charged)
+
+
+def test_raising_while_the_server_runs(simulator: Simulator, cli: Callable[..., Any]) -> None:  # noqa: F811
+    """`budget` shows, sets, raises and removes limits, and the server follows at once."""
+    settings = settings_with(simulator)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        assert 200 == ask(client).status_code
+        assert "0 AI Credits per day: " in cli("budget", "set", "0/day").out
+        assert 402 == ask(client).status_code
+        cli("budget", "raise", "100")
+        assert 200 == ask(client).status_code
+        cli("budget", "set", "0/day", "--client", "codex")
+        assert 402 == ask(client, **{"user-agent": "codex_exec/1"}).status_code
+        assert 200 == ask(client, **{"user-agent": "opencode/1"}).status_code
+        cli("budget", "off")
+        assert 200 == ask(client, **{"user-agent": "codex_exec/1"}).status_code
+
+
+def test_a_session(simulator: Simulator) -> None:
+    """A limit per session counts each session, and not requests without one."""
+    with Proxy(settings_with(simulator, "0.4/session")) as proxy, proxy.client() as client:
+
+        def statuses(**headers: str) -> list[int]:
+            return [ask(client, **headers).status_code for _ in range(12)]
+
+        first, *_, last = statuses(**{"session-id": "a"})
+        assert (200, 402) == (first, last)
+        assert 200 == ask(client, **{"session-id": "b"}).status_code
+        assert [200] * 12 == statuses()
+
+
+def test_most_of_it_is_used(simulator: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    """From four fifths on, answers have a note, and the log has one line."""
+    with Proxy(settings_with(simulator, "1/day")) as proxy, proxy.client() as client:
+        answers = [ask(client) for _ in range(25)]
+
+    notes = [answer.headers.get("x-copilot-proxy-notes", "") for answer in answers]
+    assert "" == notes[0]
+    assert any("of 1 AI Credits are used or reserved today" in note for note in notes)
+    assert 1 == caplog.text.count("are used or reserved today.")
+
+
+ABANDONING = """
+import asyncio, os, sys
+from pathlib import Path
+from copilot_proxy.budget.budget import Budget
+from copilot_proxy.cost.limits import Limit
+from tests.ledger.rows import record
+budget = Budget(Path(sys.argv[1]), [Limit(10**9, "day")])
+asyncio.run(budget.admit(record("killed"), {"max_tokens": 200}))
+os._exit(9)
+"""
+
+
+@pytest.mark.anyio
+async def test_a_killed_server(tmp_path: Path) -> None:
+    """What it had reserved may have been charged: it becomes an estimated row, not nothing."""
+    ledger = tmp_path / "ledger.sqlite3"
+    await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", ABANDONING, str(ledger)], check=False, timeout=30
+    )
+    budget = Budget(ledger, [Limit(10**9, "day")])
+    with pytest.raises(BudgetExceeded):
+        await budget.admit(record("next"), {"max_tokens": 390})
+    budget.close()
+
+    with closing(sqlite3.connect(ledger)) as database:
+        assert [("killed", "broken", "estimated", 200 * 2_500_000 + 2 * 625_000)] == (
+            database.execute(
+                "SELECT request_id, outcome, cost_source, nano_aiu FROM requests"
+            ).fetchall()
+        )
+        assert [] == database.execute("SELECT * FROM reservations").fetchall()
+        assert [] == verify(database).changes
+
+
+@pytest.mark.anyio
+async def test_a_ledger_that_cannot_be_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It stops nobody's work, and the log says that the budget is not applied."""
+    (tmp_path / "file").touch()
+    budget = Budget(tmp_path / "file" / "ledger.sqlite3", [Limit(0, "day")])
+    await budget.admit(record("a"), {})
+    budget.close()
+    (tmp_path / "budget.json").write_text("nonsense")
+    budget = Budget(tmp_path / "ledger.sqlite3", [Limit(0, "day")])
+    await budget.admit(record("b"), {})
+    budget.close()
+
+    assert 2 == caplog.text.count("The budget is not applied")
+
+
+def test_leaving_early_releases(simulator: Simulator) -> None:
+    """A client that leaves leaves no reservation behind."""
+    settings = settings_with(simulator, "100/day")
+    simulator.state.faults.on("stall_mid_stream")
+    with Proxy(settings) as proxy, proxy.client() as client:
+        body = {"model": MODEL, "stream": True, **BODIES["/v1/messages"]}
+        with client.stream("POST", "/v1/messages", json=body) as answer:
+            next(answer.iter_bytes())
+        proxy.wait_for_record()
+
+    spent, reserved = amounts(settings)
+    assert spent > 0
+    assert 0 == reserved

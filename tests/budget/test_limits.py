@@ -1,0 +1,109 @@
+"""Limits and their file, the texts of refusals, and the estimate of a request's cost."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from copilot_proxy.budget.estimate import Estimator
+from copilot_proxy.budget.limits_file import Limits, LimitsFile, Raise, days_of, read, write
+from copilot_proxy.budget.texts import amount
+from copilot_proxy.cost.limits import Limit, parse_limit, parse_limits
+from copilot_proxy.cost.nano import NANO
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats.final_errors import looks_repeatable
+from copilot_proxy.relay.records import new_request_id
+from tests.ledger.rows import record
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("500/day", Limit(500 * NANO, "day")),
+        ("12.5 / Session", Limit(12_500_000_000, "session")),
+        ("0/month", Limit(0, "month")),
+    ],
+)
+def test_limits(text: str, expected: Limit) -> None:
+    """An amount of AI Credits, and a period."""
+    assert expected == parse_limit(text)
+    assert (expected,) == parse_limits([text]) == parse_limits(text)
+
+
+@pytest.mark.parametrize("text", ["", "500", "500/week", "-1/day", "1e3/day", "/day", "5k/day"])
+def test_what_is_no_limit(text: str) -> None:
+    """Anything else is an error, as are two limits for the same period."""
+    with pytest.raises(ValueError, match="expected AI Credits per day, session, month"):
+        parse_limit(text)
+    with pytest.raises(ValueError, match="two limits"):
+        parse_limits("1/day,2/day")
+
+
+def test_no_refusal_looks_like_a_passing_failure() -> None:
+    """No amount has a number that some clients take for a status, such as 500 or 429."""
+    for credits in [*range(0, 60_000, 7), *range(400, 600), 42_900, 50_000, 50_250, 429_503]:
+        assert not looks_repeatable(amount(credits * NANO + 20_000_000)), credits
+    assert "450 AI Credits" == amount(450 * NANO)
+    assert "$5.00" == amount(500 * NANO)
+    assert not any(looks_repeatable(new_request_id()) for _ in range(500))
+
+
+def test_the_file_is_read_again(tmp_path: Path) -> None:
+    """A running server notices every change, and limits of the settings are replaced by name."""
+    path = tmp_path / "state" / "budget.json"
+    default = Limit(5, "day")
+    file = LimitsFile(path, [default])
+    assert (default,) == file.current().limits
+    for nano in (7, 9):
+        write(path, Limits((Limit(nano, "day"), Limit(1, "day", "client", "codex"))), NOW)
+        assert [nano, 1] == [limit.nano for limit in file.current().limits]
+    path.unlink()
+    assert (default,) == file.current().limits
+    path.write_text("{}")
+    with pytest.raises(CopilotProxyError, match="is damaged"):
+        file.current()
+
+
+def test_raising(tmp_path: Path) -> None:
+    """A limit a day is raised for that day, one a month for the month; old raises are dropped."""
+    path = tmp_path / "budget.json"
+    more = Raise(100, *days_of(NOW))
+    write(path, Limits((Limit(5, "day"), Limit(6, "month")), (more,)), NOW)
+    day, month = (limits := read(path)).limits
+
+    assert (105, 106) == (limits.allowed(day, NOW), limits.allowed(month, NOW))
+    tomorrow = NOW + timedelta(days=1)
+    assert (5, 106) == (limits.allowed(day, tomorrow), limits.allowed(month, tomorrow))
+    assert 5 == limits.allowed(Limit(5, "day", "client", "codex"), NOW)
+    write(path, limits, NOW + timedelta(days=30))
+    assert [] == json.loads(path.read_text())["raises"]
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_estimate() -> None:
+    """It knows the prompt, what the session has in the cache, and the model's usual length."""
+    time = Time()
+    estimator = Estimator(time)
+    asked = record("a", session="s")  # claude-opus-5: 5, 0.5 and 25 dollars a million
+    request = {"model": "m", "input": "word " * 800, "max_output_tokens": 5000}
+    prompt = 1000 + len("modelinputmax_output_tokensm") // 4
+
+    assert prompt * 625_000 + 1000 * 2_500_000 == estimator.estimate(asked, request)
+    assert 100 * 2_500_000 == estimator.estimate(asked, {"max_tokens": 100}) - 2 * 625_000
+    for number in range(10):
+        estimator(record(str(number), session="s", tokens=(900, 0, 10 * number)))
+    learned = 900 * 50_000 + (prompt - 900) * 625_000 + 80 * 2_500_000
+    assert learned == estimator.estimate(asked, request)
+    time.now = 301
+    assert prompt * 625_000 + 80 * 2_500_000 == estimator.estimate(asked, request)
+    assert 0 == estimator.estimate(record("b", model="nobody-knows-it"), request)

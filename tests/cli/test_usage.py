@@ -1,0 +1,257 @@
+"""``usage``: what requests have cost, as text, JSON, CSV and one line."""
+
+import csv
+import io
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copilot_proxy.cost.quota import Quota
+from copilot_proxy.ledger.writer import Writer
+from copilot_proxy.settings import load_settings
+from tests.cli.conftest import Cli
+from tests.ledger.rows import record, row
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+QUOTA = Quota("AI credits", 1500, 60.0, 0, datetime(2026, 12, 1, tzinfo=UTC))
+ROW = [
+    "key", "requests", "nano_aiu", "credits", "input_tokens", "cache_read_tokens",
+    "cache_write_tokens", "output_tokens", "reasoning_tokens", "unknown_cost_requests",
+    "cache_lost_nano_aiu",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def noon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """It is noon of the 20th of November 2026 in a place five hours behind UTC."""
+    monkeypatch.setenv("TZ", "XXX+5")
+    time.tzset()
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> "Clock":  # type: ignore[override]
+            moment = cls.fromtimestamp(NOON.timestamp(), UTC)
+            return moment.astimezone(tz) if tz else moment.astimezone().replace(tzinfo=None)
+
+    for name in ("usage", "usage_report", "usage_check"):
+        monkeypatch.setattr(f"copilot_proxy.cli.{name}.datetime", Clock)
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def at(days: float = 0, hours: float = 0) -> float:
+    """Return a time before noon, in seconds since 1970."""
+    return (NOON - timedelta(days=days, hours=hours)).timestamp()
+
+
+@pytest.fixture
+def ledger() -> Path:
+    """Four requests of this month, two of them today, and one of the month before."""
+    path = load_settings().ledger_file
+    writer = Writer(path)
+    writer.write(
+        [
+            row(record("old", credits=7.0), at(days=30)),
+            row(record("monday", credits=2.0, session="s1"), at(days=4)),
+            row(record("early", credits=1.0, client="codex"), at(hours=6.5)),  # 00:30 there
+            row(record("late", credits=4.0, client=None), at(hours=7.5)),  # 23:30 the day before
+            row(
+                record(
+                    "now", credits=None, model="mystery-1", tokens=(1200, 4_100_000, 5), quota=QUOTA
+                ),
+                at(),
+            ),
+        ]
+    )
+    writer.close()
+    return path
+
+
+def test_the_overview(cli: Cli, ledger: Path) -> None:
+    """Bare: today (since local midnight), this month by model, and what is left."""
+    ran = cli("usage")
+
+    assert [
+        "Today         1.00 AI credits, 2 requests",
+        "This month    7.00 AI credits, 4 requests",
+        "Left          900.0 of 1,500 AI credits (60 %), resets on 1 Dec, 00:00 UTC",
+        "Forecast      lasts until the reset, as far as this month's pace tells",
+        "",
+        "MODEL          REQ  FRESH  CACHED  WRITTEN  OUT  CREDITS  CACHE",
+        "claude-opus-5    3     30       0        0    6     7.00     0%",
+        "mystery-1        1   1.2k    4.1M        0    5        ?   100%",
+        "total            4   1.2k    4.1M        0   11     7.00   100%",
+    ] == ran.out.splitlines()
+    assert (0, "1 request of unknown cost: the sums do not include them.\n") == (ran.code, ran.err)
+
+
+def test_json(cli: Cli, ledger: Path) -> None:
+    """The documented keys; an unknown cost is null, and months begin at midnight UTC."""
+    found = json.loads(cli("usage", "client", "--json").out)
+
+    assert ["group", "since", "until", "total", "rows", "quota", "budget"] == list(found)
+    assert ROW == list(found["total"])
+    assert "client" == found["group"]
+    assert "2026-11-01T00:00:00+00:00" == found["since"]
+    assert [(None, 4 * 10**9), ("claude-code", 2 * 10**9), ("codex", 10**9)] == [
+        (one["key"], one["nano_aiu"]) for one in found["rows"]
+    ]
+    assert (7 * 10**9, 7.0, 1) == (
+        found["total"]["nano_aiu"],
+        found["total"]["credits"],
+        found["total"]["unknown_cost_requests"],
+    )
+    assert (900.0, 60.0) == (found["quota"]["left"], found["quota"]["percent_left"])
+    unknown = json.loads(cli("usage", "--json", "--model", "mystery-1").out)["total"]
+    assert (None, None) == (unknown["nano_aiu"], unknown["credits"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("day",), {"2026-11-16": 2, "2026-11-19": 4, "2026-11-20": 1}),
+        (("week",), {"2026-W43": 7, "2026-W47": 7}),
+        (("month",), {"2026-10": 7, "2026-11": 7}),
+        (("session",), {"": 5, "s1": 2}),
+        (("model", "--since", "today"), {"claude-opus-5": 1, "mystery-1": 0}),
+        (("model", "--since", "yesterday", "--until", "yesterday"), {"claude-opus-5": 4}),
+        (("client", "--last", "2d"), {"": 4, "codex": 1, "claude-code": 0}),
+        (("client", "--last", "7h"), {"codex": 1, "claude-code": 0}),
+        (("client", "--since", "2026-11-20T00:15"), {"codex": 1, "claude-code": 0}),
+        (("day", "--client", "codex"), {"2026-11-20": 1}),
+        (("day", "--last", "4w"), {"2026-11-16": 2, "2026-11-19": 4, "2026-11-20": 1}),
+        (("day", "--until", "2026-10-31"), {"2026-10-21": 7}),
+    ],
+)
+def test_views_and_periods(
+    cli: Cli, ledger: Path, arguments: tuple[str, ...], expected: dict[str, int]
+) -> None:
+    """Every view in every way to name a period; days end at local midnight."""
+    ran = cli("usage", *arguments, "--csv")
+    rows = list(csv.DictReader(io.StringIO(ran.out)))
+
+    assert expected == {one["key"]: int(float(one["credits"] or 0)) for one in rows}
+
+
+def test_bars(cli: Cli, ledger: Path) -> None:
+    """Days have bars, and no line is wider than 80 columns."""
+    lines = cli("usage", "day").out.splitlines()
+
+    assert lines[2].endswith("0%  ██████████")
+    assert lines[1].endswith("0%  █████")
+    assert max(map(len, lines)) <= 80
+
+
+def test_line_and_threshold(cli: Cli, ledger: Path) -> None:
+    """One line for a status bar; the exit code tells scripts when to stop."""
+    ran = cli("usage", "--line")
+
+    assert "1.00 today · 900 of 1,500 left (60 %)\n" == ran.out
+    assert [0, 1] == [cli("usage", "--line", "--threshold", n).code for n in ("900", "901")]
+
+
+@pytest.mark.parametrize(("left", "code", "text"), [(5.0, 1, "until 21 Nov"), (0.0, 2, "used up")])
+def test_running_out(cli: Cli, ledger: Path, left: float, code: int, text: str) -> None:
+    """The forecast names the day; a quota that is spent is exit code 2."""
+    writer = Writer(ledger)
+    writer.write([row(record("last", quota=QUOTA._replace(percent_left=left)), at())])
+    writer.close()
+    ran = cli("usage", "--line", "--threshold", "100")
+
+    assert (code, True) == (ran.code, text in ran.out)
+
+
+def test_one_request(cli: Cli, ledger: Path) -> None:
+    """`show` finds a request by the start of its id, and says where its cost comes from."""
+    shown = cli("usage", "show", "mond").out
+
+    assert "Request       monday\n" in shown
+    assert "Cost          2 AI credits: as reported by Copilot\n" in shown
+    assert "Tokens        10 fresh, 2 out\n" in shown
+    assert 2 * 10**9 == json.loads(cli("usage", "show", "monday", "--json").out)["nano_aiu"]
+    assert "unknown: Copilot did not report it" in cli("usage", "show", "now").out
+    missing = cli("usage", "show", "zzz")
+    assert (1, True) == (missing.code, "has no request 'zzz'" in missing.err)
+
+
+def test_another_model(cli: Cli, ledger: Path) -> None:
+    """`--as` uses the other model's prices for the same tokens, without a sign-in too."""
+    ran = cli("usage", "--as", "claude-opus-5", "--json")
+    expected = 30 * 500_000 + 6 * 2_500_000 + 1200 * 500_000 + 4_100_000 * 50_000 + 5 * 2_500_000
+
+    assert expected == json.loads(ran.out)["total"]["nano_aiu"]
+
+
+def test_verify(cli: Cli, ledger: Path) -> None:
+    """A sound ledger is compared with GitHub's quota."""
+    ran = cli("usage", "--verify")
+
+    assert 0 == ran.code
+    assert "This month: ledger 7.00, GitHub 600.00, other clients 593.00 AI credits." in ran.out
+
+
+def test_backup_and_forget(cli: Cli, ledger: Path, tmp_path: Path) -> None:
+    """A copy is private and complete; whole days can be removed, and the rest stays sound."""
+    copy = tmp_path / "copy.sqlite3"
+    assert 0 == cli("usage", "backup", str(copy)).code
+    assert 1 == cli("usage", "backup", str(copy)).code
+    assert 0o600 == copy.stat().st_mode & 0o777
+    assert str(ledger) == cli("usage", "path").out.strip()
+
+    forgotten = cli("usage", "forget", "--before", "2026-11-19").err
+    assert "2 rows before 2026-11-19 removed." in forgotten
+    assert 0 == cli("usage", "--verify").code
+    assert cli("usage", "--verify").out.startswith("3 rows checked")
+
+
+def test_without_a_ledger(cli: Cli) -> None:
+    """Nothing recorded is no error, and creates no file."""
+    ran = cli("usage")
+
+    assert (0, True) == (ran.code, ran.out.startswith("Today         0.00 AI credits, 0 requests"))
+    assert 0 == json.loads(cli("usage", "day", "--json").out)["total"]["nano_aiu"]
+    assert not load_settings().ledger_file.exists()
+
+
+def test_a_damaged_ledger(cli: Cli, ledger: Path) -> None:
+    """It is an error without a traceback, which says what happens next."""
+    ledger.write_bytes(b"no database " * 1000)
+    ran = cli("usage")
+
+    assert (1, True) == (ran.code, "cannot be read: file is not a database." in ran.err)
+    assert "sets it aside" in ran.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nothing",),
+        ("show",),
+        ("path", "x"),
+        ("forget",),
+        ("forget", "--before", "soon"),
+        ("--before", "2026-01-01"),
+        ("--last", "7 days"),
+        ("--since", "then"),
+        ("--last", "7d", "--since", "today"),
+    ],
+)
+def test_wrong_usage(cli: Cli, arguments: tuple[str, ...]) -> None:
+    """What cannot be understood is an error with code 2."""
+    assert 2 == cli("usage", *arguments).code
+
+
+def test_chat_is_recorded(cli: Cli) -> None:
+    """The terminal's own requests are in the ledger; the simulator's are apart."""
+    assert 0 == cli("chat", "--simulate", "Hello", terminal=True).code
+    found = json.loads(cli("usage", "client", "--simulate", "--json", "--since", "2026-01-01").out)
+
+    assert ["copilot-proxy chat"] == [one["key"] for one in found["rows"]]
+    assert found["total"]["nano_aiu"] > 0
+    assert 0 == json.loads(cli("usage", "--json").out)["total"]["requests"]

@@ -1,0 +1,151 @@
+"""What a request cost: the order of truth, tiers of prices, and what is unknown."""
+
+from typing import Any
+
+import pytest
+
+from copilot_proxy.cost.assessment import assess, estimated
+from copilot_proxy.cost.estimate import prompt_tokens
+from copilot_proxy.cost.nano import decimal, merged, share
+from copilot_proxy.cost.price_list import listed_prices
+from copilot_proxy.cost.tokens import Tokens
+
+USAGE = {
+    "prompt_tokens": 1000,
+    "completion_tokens": 200,
+    "prompt_tokens_details": {"cached_tokens": 600, "cache_creation_input_tokens": 300},
+    "completion_tokens_details": {"reasoning_tokens": 50},
+}
+DETAILS = [
+    {"token_type": kind, "token_count": count, "batch_size": 1_000_000, "cost_per_batch": price}
+    for kind, count, price in (
+        ("input", 100, 5 * 10**11),
+        ("cache_read", 600, 5 * 10**10),
+        ("output", 200, 25 * 10**11),
+    )
+]
+TIERS = {
+    "batch_size": 1_000_000,
+    "default": {
+        "input_price": 500,
+        "output_price": 2500,
+        "cache_read_price": 12.5,
+        "context_max": 200_000,
+    },
+    "long_context": {"input_price": 1000, "output_price": 5000, "cache_read_price": 25},
+}
+
+
+def listed(prices: dict[str, Any]) -> dict[str, Any]:
+    return {"billing": {"token_prices": prices}}
+
+
+LISTED = listed_prices(listed(TIERS))
+
+
+def test_the_reported_total_wins() -> None:
+    """Neither the details nor any price list overrides what GitHub reports."""
+    reported = {"total_nano_aiu": 7, "token_details": DETAILS}
+    cost = assess("claude-opus-5", LISTED, USAGE, reported)
+
+    assert (7, "reported") == (cost.nano, cost.source)
+
+
+def test_the_details_come_second() -> None:
+    """Without a total, the details are added up, and their counts are those of the request."""
+    cost = assess("claude-opus-5", LISTED, None, {"token_details": DETAILS})
+
+    assert (580_000_000, "details") == (cost.nano, cost.source)
+    assert Tokens(input=100, cache_read=600, output=200) == cost.tokens
+
+
+def test_the_list_of_models_comes_third() -> None:
+    """Fresh, cached and written tokens have their own prices; written ones cost what input does."""
+    cost = assess("nobody-knows-it", LISTED, USAGE, None)
+
+    expected = (100 + 300) * 500_000 + 600 * 12_500 + 200 * 2_500_000
+    assert (expected, "models", "default") == (cost.nano, cost.source, cost.tier)
+
+
+def test_the_table_comes_fourth_with_its_date() -> None:
+    """The bundled table is used for an account whose list has no prices."""
+    cost = assess("claude-opus-5", None, USAGE, None)
+
+    assert ("table", 100 * 500_000 + 600 * 50_000 + 300 * 625_000 + 200 * 2_500_000) == (
+        cost.source,
+        cost.nano,
+    )
+    assert cost.price_date is not None
+
+
+@pytest.mark.parametrize(
+    ("usage", "copilot_usage"),
+    [
+        (USAGE, None),
+        (None, None),
+        (None, {}),
+        (USAGE, {"total_nano_aiu": None, "token_details": [{"token_type": "input"}]}),
+        (USAGE, {"total_nano_aiu": True}),
+        (USAGE, {"total_nano_aiu": -1}),
+    ],
+)
+def test_unknown_is_not_zero(usage: Any, copilot_usage: Any) -> None:
+    """Without a price, the cost is unknown."""
+    cost = assess("nobody-knows-it", None, usage, copilot_usage)
+
+    assert (None, "unknown") == (cost.nano, cost.source)
+
+
+def test_zero_is_a_cost() -> None:
+    """A model that is included in the plan costs nothing, and that is known."""
+    assert 0 == assess("x", None, USAGE, {"total_nano_aiu": 0}).nano
+
+
+@pytest.mark.parametrize(
+    ("prompt", "tier", "price"), [(200_000, "default", 500), (200_001, "long_context", 1000)]
+)
+def test_a_long_prompt_has_other_prices(prompt: int, tier: str, price: int) -> None:
+    """The long-context tier applies to all tokens of a prompt above the limit, cached ones too."""
+    tokens = Tokens(input=prompt)
+    prices = LISTED
+
+    assert prices is not None
+    assert (tier, prompt * price * 1000) == (prices.tier(prompt), prices.cost(tokens))
+
+
+def test_flat_prices_are_in_nano_aiu() -> None:
+    """Without tiers, Copilot lists prices in nano-AIU per batch."""
+    flat = {"batch_size": 1000, "input_price": 250_000_000, "output_price": 1_000_000_000}
+    prices = listed_prices(listed(flat))
+
+    assert prices is not None
+    assert 4 * 250_000 + 1_000_000 == prices.cost(Tokens(input=4, output=1))
+
+
+def test_an_estimate_is_marked() -> None:
+    """An estimate says so; without a price it stays unknown."""
+    tokens = Tokens(input=1000, output=10)
+
+    assert "estimated" == estimated("x", LISTED, tokens).source
+    assert (None, "unknown") == estimated("x", None, tokens)[:2]
+
+
+def test_files_count_flat_in_an_estimate() -> None:
+    """A picture of a megabyte is not a quarter of a million tokens."""
+    request = {"messages": [{"content": [{"text": "word " * 800}, {"data": "A" * 1_000_000}]}]}
+
+    assert 1000 + 1600 <= prompt_tokens(request) < 2700
+
+
+def test_arithmetic_is_exact() -> None:
+    """Amounts are rounded once, to a nano-AIU, and shown with all digits."""
+    assert [0, 1, 1, 2] == [share(count, 1, 2) for count in (0, 1, 2, 3)]
+    assert ["0.1125", "3", "0.000000001"] == [decimal(n) for n in (112_500_000, 3 * 10**9, 1)]
+
+
+def test_calls_are_merged_only_if_all_report() -> None:
+    """The cost of half of the calls is not the cost of the request."""
+    one = {"copilot_usage": {"total_nano_aiu": 3, "token_details": DETAILS[:1]}}
+
+    assert {"total_nano_aiu": 6, "token_details": DETAILS[:1] * 2} == merged([one, one])
+    assert merged([one, {}]) is None

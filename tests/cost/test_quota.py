@@ -1,0 +1,68 @@
+"""The quota in the headers of answers, and the forecast of when it runs out."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from copilot_proxy.cost.quota import Quota, quota_of, runs_out
+
+RESET = datetime(2026, 12, 1, tzinfo=UTC)
+PREMIUM = "x-quota-snapshot-premium_interactions"
+CREDITS = "ent=1500&ov=0.0&ovPerm=false&rem=87.3&rst=2026-12-01T00%3A00%3A00Z&tbb=true"
+
+
+def test_what_is_left() -> None:
+    """`rem` is a percentage of `ent`."""
+    quota = quota_of({PREMIUM: CREDITS})
+
+    assert Quota("AI credits", 1500, 87.3, 0, RESET) == quota
+    assert quota is not None
+    assert (1309.5, 190.5) == (quota.left, pytest.approx(quota.used))
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, None),
+        ({PREMIUM: ""}, None),
+        ({PREMIUM: "ent=abc&rem=1"}, None),
+        ({PREMIUM: "ent=300"}, None),
+        ({PREMIUM: "ent=0&rem=0", "x-quota-snapshot-chat": "ent=200&rem=50"}, "chat messages"),
+        (
+            {PREMIUM: "ent=300&rem=50", "x-quota-snapshot-chat": "ent=-1&rem=100"},
+            "premium requests",
+        ),
+        ({PREMIUM: "ent=-1&rem=100&rst=never"}, "premium requests"),
+    ],
+)
+def test_which_quota_meters_the_plan(headers: dict[str, str], expected: str | None) -> None:
+    """Chat messages meter only plans without premium requests; nonsense is ignored."""
+    quota = quota_of(headers)
+
+    assert expected == (quota.unit if quota else None)
+
+
+def test_a_seat_without_a_quota() -> None:
+    """A seat of an organisation may have no quota of its own."""
+    quota = quota_of({PREMIUM: "ent=-1&rem=100"})
+
+    assert quota is not None
+    assert (True, None, None) == (quota.unlimited, quota.left, quota.used)
+    assert runs_out(quota, RESET - timedelta(days=3)) is None
+
+
+@pytest.mark.parametrize(
+    ("day", "left", "expected"),
+    [
+        (16, 25.0, datetime(2026, 11, 21, tzinfo=UTC)),  # three quarters in 15 days
+        (16, 60.0, None),  # lasts
+        (16, 0.0, datetime(2026, 11, 16, tzinfo=UTC)),
+        (16, 100.0, None),
+        (1, 99.0, None),  # too early to tell
+    ],
+)
+def test_forecast(day: int, left: float, expected: datetime | None) -> None:
+    """The forecast continues this month's pace."""
+    quota = Quota("AI credits", 1500, left, 0, RESET)
+
+    assert expected == runs_out(quota, datetime(2026, 11, day, tzinfo=UTC))

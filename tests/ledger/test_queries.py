@@ -1,0 +1,74 @@
+"""Sums are the same whether they are read from the table of sums or from the rows."""
+
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from copilot_proxy.ledger.periods import Period, this_month, whole_days
+from copilot_proxy.ledger.queries import Filters, Group, sums_by, total
+from copilot_proxy.ledger.reading import open_ledger
+from copilot_proxy.ledger.schema import COLUMNS
+from copilot_proxy.ledger.writer import Writer
+from tests.ledger.rows import record, row
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Sixty requests of sixty days; one has been corrected."""
+    path = tmp_path / "ledger.sqlite3"
+    rows = [
+        row(
+            record(
+                f"r{number}",
+                credits=None if number % 7 == 0 else number / 8,
+                client=("codex", "opencode", None)[number % 3],
+                session=f"s{number // 4}",
+                model=f"model-{number % 2}",
+                tokens=(number, 2 * number, 3),
+                key="laptop" if number % 5 else None,
+            ),
+            (NOON - timedelta(days=number)).timestamp(),
+        )
+        for number in range(60)
+    ]
+    names = dict(zip(COLUMNS, rows[8], strict=True))
+    tokens = {name: 0 for name in COLUMNS if name.endswith("_tokens")}
+    change = {"request_id": "c1", "corrects": "r8", "nano_aiu": -250_000_000}
+    writer = Writer(path)
+    writer.write([*rows, tuple({**names, **tokens, **change}.values())])
+    writer.close()
+    return path
+
+
+@pytest.mark.parametrize("group", ["day", "week", "month", "session", "client", "model", "key"])
+@pytest.mark.parametrize("filters", [Filters(), Filters(client="codex", key="laptop")])
+def test_both_sources_agree(path: Path, group: Group, filters: Filters) -> None:
+    """Whole days are read from the sums, and times from the rows."""
+    days = whole_days((NOON - timedelta(days=40)).date(), NOON.date())
+    with closing(open_ledger(path)) as database:
+        from_sums = sums_by(database, group, days, filters)
+        from_rows = sums_by(database, group, Period(days.since, days.until), filters)
+
+    assert from_sums == from_rows
+    assert total(from_sums).requests == (41 if filters == Filters() else 11)
+
+
+def test_a_correction(path: Path) -> None:
+    """It changes the cost of its day, and is no request of its own."""
+    day = (NOON - timedelta(days=8)).date()
+    with closing(open_ledger(path)) as database:
+        (row,) = sums_by(database, "day", whole_days(day, day), Filters())
+
+    assert (1, 750_000_000) == (row.requests, row.nano_aiu)
+
+
+def test_this_month(path: Path) -> None:
+    """A month in UTC is found, whatever the local days are."""
+    with closing(open_ledger(path)) as database:
+        (row,) = sums_by(database, "month", this_month(NOON), Filters())
+
+    assert ("2026-11", 20) == (row.name, row.requests)

@@ -1,0 +1,233 @@
+"""Every request to the server is in the ledger, with exactly what Copilot charged for it."""
+
+import json
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from copilot_proxy.ledger.database import open_for_reading
+from copilot_proxy.ledger.verification import verify
+from copilot_proxy.settings import Settings
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, settings_at
+
+USER = [{"role": "user", "content": "Tell me a story"}]
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"messages": USER, "stream_options": {"include_usage": True}},
+    "/v1/responses": {"input": "Tell me a story"},
+    "/v1/messages": {"messages": USER, "max_tokens": 500},
+}
+MODELS = ("claude-opus-5", "gpt-5.5", "gpt-5-mini")
+"""One model on each of Copilot's APIs, so each is native for one client and translated for two."""
+
+
+@pytest.fixture
+def settings(simulator: Simulator) -> Settings:
+    return settings_at(simulator, ledger=True, header_grace=0.1)
+
+
+def rows(settings: Settings) -> list[dict[str, Any]]:
+    """Return the rows of the ledger, which a server that has stopped has written."""
+    database = open_for_reading(settings.ledger_file)
+    assert database is not None
+    with closing(database):
+        database.row_factory = sqlite3.Row
+        return [dict(row) for row in database.execute("SELECT * FROM requests ORDER BY id")]
+
+
+def body_for(path: str, model: str, *, stream: bool) -> dict[str, Any]:
+    body = {"model": model, "stream": stream, **BODIES[path]}
+    if not stream:
+        body.pop("stream_options", None)
+    return body
+
+
+def test_the_sum_is_exact(simulator: Simulator, settings: Settings) -> None:
+    """Over all APIs, streamed or not, native or translated, by several clients at once."""
+    cases = [
+        (path, model, stream) for path in BODIES for model in MODELS for stream in (False, True)
+    ] * 2
+    with Proxy(settings) as proxy, proxy.client() as client:
+
+        def ask(case: tuple[str, str, bool]) -> None:
+            path, model, stream = case
+            answer = client.post(path, json=body_for(path, model, stream=stream))
+            assert 200 == answer.status_code
+            assert stream or float(answer.headers["x-copilot-proxy-cost"]) > 0
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(ask, cases))
+
+    charged = [one.charged for one in simulator.state.requests if one.charged is not None]
+    found = rows(settings)
+    assert len(cases) == len({row["request_id"] for row in found}) == len(found)
+    assert sum(charged) == sum(row["nano_aiu"] for row in found)
+    assert sorted(charged) == sorted(row["nano_aiu"] for row in found)
+    assert {"reported"} == {row["cost_source"] for row in found}
+    assert {"ok"} == {row["outcome"] for row in found}
+    assert {row["finish_reason"] for row in found} == {"stop", "end_turn", "completed"}
+    assert {*BODIES} == {f"/v1/{row['api'].replace('chat_c', 'chat/c')}" for row in found}
+    for row in found:
+        assert row["upstream_id"]
+        assert row["quota_entitlement"] == 300
+        assert "story" not in json.dumps(row, default=str)
+    with closing(sqlite3.connect(settings.ledger_file)) as database:
+        assert ([], []) == verify(database)[1:]
+        assert (sum(charged),) == database.execute("SELECT sum(nano_aiu) FROM sums").fetchone()
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("model", MODELS)
+def test_left_early(simulator: Simulator, settings: Settings, path: str, model: str) -> None:
+    """A stream that the client leaves is estimated, and marked."""
+    simulator.state.faults.on("stall_mid_stream")
+    with Proxy(settings) as proxy, proxy.client() as client:
+        with client.stream("POST", path, json=body_for(path, model, stream=True)) as answer:
+            next(answer.iter_bytes())
+        proxy.wait_for_record()
+
+    (row,) = rows(settings)
+    assert ("client_left", "estimated") == (row["outcome"], row["cost_source"])
+    assert row["input_tokens"] > 0
+    assert row["output_tokens"] > 0
+    assert row["nano_aiu"] > 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "value", "expected"),
+    [
+        ("quota_exceeded", None, ("refused_upstream", "free", 0)),
+        ("cut_before_headers", None, ("broken", "unknown", None)),
+        ("cut_mid_stream", None, ("broken", "estimated", True)),
+        ("server_error_500", None, ("refused_upstream", "unknown", None)),
+    ],
+)
+def test_failures(
+    simulator: Simulator, settings: Settings, fault: str, value: Any, expected: tuple[Any, ...]
+) -> None:
+    """A refusal costs nothing; a failure may have cost something, and that is not known."""
+    simulator.state.faults.on(fault, value=value)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        client.post(
+            "/v1/chat/completions", json=body_for("/v1/chat/completions", "gpt-5-mini", stream=True)
+        )
+
+    row = rows(settings)[0]
+    nano = row["nano_aiu"]
+    assert expected == (row["outcome"], row["cost_source"], nano if not nano else nano > 0)
+
+
+def test_what_costs_nothing(settings: Settings) -> None:
+    """Counted tokens are free, and so are requests that never reach Copilot."""
+    with Proxy(settings) as proxy, proxy.client() as client:
+        counted = client.post(
+            "/v1/messages/count_tokens", json={"model": "claude-opus-5", "messages": USER}
+        )
+        client.post("/v1/chat/completions", json={"model": "no-such-model", "messages": USER})
+
+    assert 200 == counted.status_code
+    assert [("count_tokens", "ok", "free", 0), ("chat_completions", "refused_here", "free", 0)] == [
+        (row["api"], row["outcome"], row["cost_source"], row["nano_aiu"]) for row in rows(settings)
+    ]
+
+
+def test_embeddings_without_a_price(settings: Settings) -> None:
+    """Copilot does not report what embeddings cost, so that is unknown, not zero."""
+    with Proxy(settings) as proxy, proxy.client() as client:
+        body = {"model": "text-embedding-3-small", "input": ["one", "two"]}
+        client.post("/v1/embeddings", json=body)
+
+    (row,) = rows(settings)
+    assert (None, "unknown") == (row["nano_aiu"], row["cost_source"])
+    assert row["input_tokens"] > 0
+
+
+def test_who_asked(settings: Settings) -> None:
+    """The base URL names client and project; user agent and session come from the client."""
+    body = body_for("/v1/messages", "claude-opus-5", stream=False)
+    headers = {"user-agent": "claude-cli/2.1.332", "x-claude-code-session-id": "s-1"}
+    with Proxy(settings) as proxy, proxy.client() as client:
+        client.post("/v1/messages", json=body, headers=headers)
+        client.post("/c/cron/p/reports/v1/messages", json=body)
+        client.post("/c/cron/messages", json=body)
+
+    assert [
+        ("claude-code", "2.1.332", "s-1", None),
+        ("cron", None, None, "reports"),
+        ("cron", None, None, None),
+    ] == [
+        (row["client"], row["client_version"], row["session"], row["project"])
+        for row in rows(settings)
+    ]
+
+
+def test_what_is_left(settings: Settings) -> None:
+    """Every answer tells what is left of the quota, and so does /health, without asking GitHub."""
+    with Proxy(settings) as proxy, proxy.client() as client:
+        assert client.get("/health").json()["quota"] is None
+        answer = client.post(
+            "/v1/chat/completions", json=body_for("/v1/chat/completions", "gpt-4o", stream=True)
+        )
+        quota = client.get("/health").json()["quota"]
+
+    assert float(answer.headers["x-copilot-proxy-quota-left"]) == pytest.approx(quota["left"], 0.01)
+    assert (300, "premium requests") == (quota["entitlement"], quota["unit"])
+
+
+def test_without_a_ledger(simulator: Simulator, tmp_path: Path) -> None:
+    """`ledger = false` writes nothing."""
+    settings = settings_at(simulator, home_dir=str(tmp_path), ledger=False)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        client.post(
+            "/v1/chat/completions", json=body_for("/v1/chat/completions", "gpt-4o", stream=False)
+        )
+
+    assert not settings.ledger_file.exists()
+
+
+@pytest.mark.parametrize("prefix", ["/c/x", "/c/x/p/y"])
+def test_a_named_client_needs_the_key(simulator: Simulator, prefix: str) -> None:
+    """Naming a client in the base URL opens no door: the same checks apply."""
+    settings = settings_at(simulator, api_key="a-key-0123456789")
+    with Proxy(settings) as proxy, proxy.client() as client:
+
+        def status(path: str, **headers: str) -> int:
+            answer: httpx.Response = client.get(prefix + path, headers=headers)
+            return answer.status_code
+
+        assert 401 == status("/v1/models")
+        assert 401 == status("/v1/models", authorization="Bearer wrong")
+        assert 403 == status("/v1/models", host="evil.example")
+        assert 403 == status("/health", origin="https://evil.example")
+        assert 200 == status("/v1/models", authorization="Bearer a-key-0123456789")
+        assert 200 == status("/health")
+
+
+def test_charged_and_failed(simulator: Simulator, settings: Settings) -> None:
+    """An answer that fails after Copilot has said what it costs is in the ledger with that cost."""
+    simulator.state.faults.on("failed", value="server_error")
+    with Proxy(settings) as proxy, proxy.client() as client:
+        client.post("/v1/responses", json=body_for("/v1/responses", "gpt-5.5", stream=True))
+
+    (row,) = rows(settings)
+    assert ("broken", "reported", True) == (row["outcome"], row["cost_source"], row["nano_aiu"] > 0)
+
+
+def test_a_second_attempt(simulator: Simulator, settings: Settings) -> None:
+    """A request that Copilot refuses on one API and answers on another one is charged once."""
+    simulator.state.faults.on("unsupported_api_for_model", times=1)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        answer = client.post(
+            "/v1/messages", json=body_for("/v1/messages", "claude-sonnet-4.6", stream=False)
+        )
+
+    (row,) = rows(settings)
+    assert 200 == answer.status_code
+    assert (2, "reported") == (row["attempts"], row["cost_source"])
+    charged = [one.charged for one in simulator.state.requests if one.charged is not None]
+    assert [row["nano_aiu"]] == charged

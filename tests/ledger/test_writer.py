@@ -1,0 +1,338 @@
+"""The ledger's file: private, shared by several processes, and never a reason to fail."""
+
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copilot_proxy.ledger import reading, schema
+from copilot_proxy.ledger import writer as writer_module
+from copilot_proxy.ledger.database import open_for_writing
+from copilot_proxy.ledger.recorder import Ledger
+from copilot_proxy.ledger.rows import Row
+from copilot_proxy.ledger.schema import COLUMNS, NewerLedger
+from copilot_proxy.ledger.verification import verify
+from copilot_proxy.ledger.writer import Writer
+from copilot_proxy.relay.records import RequestRecord
+from tests.ledger import rows
+
+NOON = 1_795_000_000
+COST = 112_500_000
+
+
+def record(number: int, name: str = "a") -> RequestRecord:
+    return rows.record(f"{name}-{number}", credits=COST / 1e9, session="s")
+
+
+def row(number: int, **values: Any) -> Row:
+    made = rows.row(record(number), NOON + number)
+    return tuple(values.get(name, value) for name, value in zip(COLUMNS, made, strict=True))
+
+
+def stored(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as database:
+        return [name for (name,) in database.execute("SELECT request_id FROM requests ORDER BY id")]
+
+
+def checked(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as database:
+        findings = verify(database)
+    return [*findings.changes, *findings.differences]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "ledger.sqlite3"
+
+
+def test_what_is_recorded_is_written(path: Path) -> None:
+    """Closing writes everything; a ledger can be used again after that."""
+    ledger = Ledger(path)
+    for number in range(3):
+        ledger(record(number))
+    ledger.close()
+    ledger(record(3))
+    ledger.close()
+    ledger.close()
+
+    assert ["a-0", "a-1", "a-2", "a-3"] == stored(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
+def test_the_file_is_private(path: Path) -> None:
+    """Neither the file nor its log can be read by others, whatever the umask."""
+    previous = os.umask(0)
+    try:
+        writer = Writer(path)
+        writer.write([row(0)])
+        modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()}
+        writer.close()
+    finally:
+        os.umask(previous)
+
+    assert {"ledger.sqlite3", "ledger.sqlite3-wal", "ledger.sqlite3-shm"} == set(modes)
+    assert {0o600} == set(modes.values())
+
+
+def test_nothing_is_counted_twice(path: Path) -> None:
+    """A row that is written again, since its commit was in doubt, counts once."""
+    writer = Writer(path)
+    writer.write([row(0), row(1)])
+    writer.write([row(1), row(2)])
+    writer.close()
+
+    assert 3 == len(stored(path))
+    assert [] == checked(path)
+
+
+class Full:
+    """Fails like a full disk while `is_full`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_full = True
+        self._insert = writer_module.insert
+        monkeypatch.setattr(writer_module, "insert", self.insert)
+        monkeypatch.setattr(writer_module, "RETRY_SECONDS", 0.0)
+
+    def insert(self, database: sqlite3.Connection, batch: Sequence[Row]) -> None:
+        if self.is_full:
+            raise sqlite3.OperationalError("database or disk is full")
+        self._insert(database, batch)
+
+
+def test_a_full_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rows wait until there is space again; the log says so once."""
+    disk = Full(monkeypatch)
+    writer = Writer(path)
+    for number in range(3):
+        writer.write([row(number)])
+    assert writer.has_waiting
+    disk.is_full = False
+    writer.write([])
+    writer.close()
+
+    assert ["a-0", "a-1", "a-2"] == stored(path)
+    assert 1 == caplog.text.count("cannot be written")
+    assert "disk is full. Requests are still answered." in caplog.text
+    assert 1 == caplog.text.count("can be written again")
+
+
+def test_only_so_many_rows_wait(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk that stays full does not fill the memory; what is lost is logged."""
+    disk = Full(monkeypatch)
+    monkeypatch.setattr(writer_module, "MAX_WAITING", 2)
+    writer = Writer(path)
+    for number in range(3):
+        writer.write([row(number)])
+    disk.is_full = False
+    writer.write([])
+    writer.close()
+
+    assert ["a-1", "a-2"] == stored(path)
+    assert "1 rows are lost" in caplog.text
+
+
+def test_a_row_that_sqlite_refuses(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is left out and logged, and the others are written."""
+    writer = Writer(path)
+    writer.write([row(0), row(1, input_tokens=2**70), row(2, status="no number"), row(3)])
+    writer.close()
+
+    assert ["a-0", "a-3"] == stored(path)
+    assert 2 == caplog.text.count("A row could not be written")
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 400, None])
+def test_a_damaged_file(
+    path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is set aside, and a new one is started with the row that found the damage."""
+    writer = Writer(path)
+    writer.write([row(number) for number in range(200)])
+    writer.close()
+    pages = path.read_bytes()
+    path.write_bytes(content or pages[:4096] + b"\x5a" * (len(pages) - 4096))
+
+    writer = Writer(path)
+    writer.write([row(1000)])
+    writer.close()
+
+    (aside,) = path.parent.glob("ledger-damaged-*.sqlite3")
+    assert ["a-1000"] == stored(path)
+    assert aside.name in caplog.text
+
+
+def test_a_file_that_was_removed(path: Path) -> None:
+    """A server that is running notices that the user has removed the ledger."""
+    writer = Writer(path)
+    writer.write([row(0)])
+    for one in path.parent.iterdir():
+        one.unlink()
+    writer.write([row(1)])
+    writer.close()
+
+    assert ["a-1"] == stored(path)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Recording does not raise, and what is lost is logged."""
+    (tmp_path / "file").touch()
+    ledger = Ledger(tmp_path / "file" / "ledger.sqlite3")
+    ledger(record(0))
+    ledger.close()
+
+    assert "cannot be written" in caplog.text
+    assert "1 rows could not be written" in caplog.text
+
+
+def test_a_record_that_makes_no_sense(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever Copilot sends, later requests are still recorded."""
+    odd = record(0)
+    odd.usage = {"prompt_tokens_details": 7, "prompt_tokens": "many"}
+    worse = record(1)
+    worse.copilot_usage = {"total_nano_aiu": 1, "token_details": object()}
+    ledger = Ledger(path)
+    for one in (odd, worse, record(2)):
+        ledger(one)
+    ledger.close()
+
+    assert ["a-0", "a-2"] == stored(path)
+    assert "Request a-1 is not in the ledger" in caplog.text
+
+
+def test_a_newer_file_is_left_alone(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An older program does not write into a file whose tables it does not know."""
+    with closing(open_for_writing(path)) as database:
+        database.execute("PRAGMA user_version = 99")
+    ledger = Ledger(path)
+    ledger(record(0))
+    ledger.close()
+
+    assert "newer version" in caplog.text
+    assert [] == stored(path)
+    with pytest.raises(NewerLedger):
+        open_for_writing(path)
+
+
+RECORDING = """
+import os, sys
+from pathlib import Path
+from copilot_proxy.ledger.recorder import Ledger
+from tests.ledger.test_writer import record
+path, name, count = sys.argv[1:4]
+ledger = Ledger(Path(path))
+for number in range(int(count)):
+    ledger(record(number, name=name))
+print("recorded", flush=True)
+if sys.argv[4] == "close":
+    ledger.close()
+sys.stdin.read()
+"""
+
+
+def recording(path: Path, name: str, count: int, end: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", RECORDING, str(path), name, str(count), end],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+
+
+def test_several_processes(path: Path) -> None:
+    """Several servers write at the same time: nothing is lost, and the chain of hashes holds."""
+    programs = [recording(path, name, 400, "close") for name in "ab"]
+    for program in programs:
+        program.communicate(timeout=30)
+
+    assert {f"{name}-{number}" for name in "ab" for number in range(400)} == set(stored(path))
+    assert [] == checked(path)
+    with closing(sqlite3.connect(path)) as database:
+        assert (800, 800 * COST) == database.execute(
+            "SELECT sum(requests), sum(nano_aiu) FROM sums"
+        ).fetchone()
+
+
+def test_a_kill(path: Path) -> None:
+    """A server that is killed in the middle leaves a sound file, without half a batch."""
+    program = recording(path, "a", 3000, "stay")
+    assert program.stdout is not None
+    assert program.stdout.readline()
+    program.kill()
+    program.communicate()
+    ledger = Ledger(path)
+    ledger(record(0, name="after"))
+    ledger.close()
+
+    names = stored(path)
+    assert "after-0" == names[-1]
+    assert [f"a-{number}" for number in range(len(names) - 1)] == names[:-1]
+    assert [] == checked(path)
+
+
+TAMPERED = {
+    "a cost": "UPDATE requests SET nano_aiu = 1 WHERE request_id = 'a-5'",
+    "a client": "UPDATE requests SET client = 'other' WHERE request_id = 'a-5'",
+    "a deletion": "DELETE FROM requests WHERE request_id = 'a-5'",
+    "the last row": "DELETE FROM requests WHERE request_id = 'a-9'",
+    "a sum": "UPDATE sums SET nano_aiu = nano_aiu - 1",
+    "a day": "DELETE FROM days",
+}
+
+
+@pytest.mark.parametrize("change", TAMPERED.values(), ids=TAMPERED.keys())
+def test_tampering_is_found(path: Path, change: str) -> None:
+    """Any change of a row, a deletion, or a changed sum is found."""
+    writer = Writer(path)
+    writer.write([row(number) for number in range(10)])
+    writer.close()
+    assert [] == checked(path)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(change)
+        database.commit()
+
+    assert checked(path)
+
+
+def test_a_bill_that_does_not_add_up(path: Path) -> None:
+    """A total that is not the sum of its parts is reported, without being called tampering."""
+    details = {
+        "total_nano_aiu": COST,
+        "token_details": [{"token_count": 1, "cost_per_batch": COST + 2, "batch_size": 1}],
+    }
+    writer = Writer(path)
+    writer.write([row(0, details_json=json.dumps(details))])
+    writer.close()
+    with closing(sqlite3.connect(path)) as database:
+        findings = verify(database)
+
+    assert [] == findings.changes
+    assert 1 == len(findings.differences)
+
+
+def test_an_older_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of an older version gets the new columns, for reading too, and stays sound."""
+    writer = Writer(path)
+    writer.write([row(0)])
+    writer.close()
+    added = (*schema._MIGRATIONS, "ALTER TABLE requests ADD COLUMN mood TEXT")
+    monkeypatch.setattr(schema, "_MIGRATIONS", added)
+    for module in (schema, reading):
+        monkeypatch.setattr(module, "VERSION", len(added))
+    with closing(reading.open_ledger(path)) as database:
+        assert [(None,)] == database.execute("SELECT mood FROM requests").fetchall()
+
+    assert [] == checked(path)
