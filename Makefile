@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lowest matrix faults bench soak check format lint types contracts wheel clients audit clean
+.PHONY: help run test lowest matrix faults bench soak agents check format lint types contracts wheel clients audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -66,6 +66,10 @@ clients:  ## install the clients that some tests need, with npm: see CONTRIBUTIN
 	cd tests/clients && npm install $(NPM_FLAGS)
 	cd tests/pi_ai && npm install $(NPM_FLAGS)
 	cd tests/official && npm install $(NPM_FLAGS)
+
+agents: $(VENV)/dev.stamp  ## run coding agents against the server: a question, a tool, refusals
+	cd tests/agents && npm install $(NPM_FLAGS)
+	AGENTS=yes $(BIN)/python $(PYTEST) tests/agents
 
 check: lint types contracts wheel  ## run all checks that a change has to pass
 	@$(MAKE) --no-print-directory test COVERAGE=yes

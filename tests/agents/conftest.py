@@ -49,7 +49,6 @@ class Runner:
         for name, content in setup.files.items():
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             (home / name).write_text(content)
-        self._proxy.records.clear()
         with socket.create_server(("127.0.0.1", 0)) as outside:
             nowhere = f"http://127.0.0.1:{outside.getsockname()[1]}"
             ran = subprocess.run(
@@ -77,19 +76,10 @@ class Runner:
         return Ran(ran.returncode, ran.stdout + ran.stderr, list(self._proxy.records))
 
 
-@pytest.fixture(scope="session")
-def served() -> Iterator[tuple[Simulator, Proxy]]:
-    """A server that is signed in to a simulator."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.upper().endswith("_PROXY")]:
-            patch.delenv(name)
-        with Simulator(pace=0) as simulator, Proxy(settings_at(simulator)) as proxy:
-            yield simulator, proxy
-
-
 @pytest.fixture
-def runner(served: tuple[Simulator, Proxy], tmp_path: Path) -> Iterator[Runner]:
-    """A runner with a new home; afterwards, all faults are off."""
-    simulator, proxy = served
-    yield Runner(simulator, proxy, tmp_path)
-    simulator.state.faults.clear()
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
+    """A runner with a new home and a new server, signed in to a simulator."""
+    for name in [name for name in os.environ if name.upper().endswith("_PROXY")]:
+        monkeypatch.delenv(name)
+    with Simulator(pace=0) as simulator, Proxy(settings_at(simulator)) as proxy:
+        yield Runner(simulator, proxy, tmp_path)

@@ -42,6 +42,8 @@ class Agent:
     """A tool that runs a command of a shell, or that lists files."""
     is_script: bool = True
     """Whether Node runs the program."""
+    requests: int = 1
+    """How many requests it makes of a model that refuses each."""
     is_split: bool = False
     """Whether it quotes a prompt of several words, unless each is an argument."""
 
@@ -149,6 +151,7 @@ ALL = (
         / f"opencode-linux-{MACHINE}{'-baseline' if MACHINE == 'x64' else ''}/bin/opencode",
         _opencode,
         is_script=False,
+        requests=2,  # one of them for the title of the session
         is_split=True,
     ),
     Agent(

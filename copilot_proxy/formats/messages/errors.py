@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.errors import CopilotProxyError, join_sentences
 from copilot_proxy.formats.final_errors import final_fields, is_final
 from copilot_proxy.formats.types import ErrorBody, Json, MessagesEvent
 from copilot_proxy.masking import mask
@@ -61,6 +61,13 @@ def error_event(error: CopilotProxyError, request_id: str) -> MessagesEvent:
     return error_body(error, request_id)
 
 
+def without_hint(event: MessagesEvent) -> MessagesEvent:
+    """Return our own `error_event` with only Copilot's words in the message, to be parsed again."""
+    details = event["error"]
+    message = str(details["message"]).removesuffix(str(details.get("hint") or "")).rstrip()
+    return {**event, "error": {**details, "message": message}}
+
+
 def prefixed_request_id(request_id: str) -> str:
     """Return our request id with the prefix ``req_`` of Anthropic's ids."""
     return request_id if request_id.startswith("req_") else f"req_{request_id}"
@@ -75,11 +82,13 @@ def _type(error: CopilotProxyError) -> str:
 
 
 def _message(error: CopilotProxyError) -> str:
-    """Return the message.
+    """Return the message with the hint, since clients such as Claude Code show only that.
 
     For a prompt that is too long, its wording makes clients compact the conversation.
     """
-    if error.code != "context_length_exceeded" or _TOO_LONG in error.message:
+    if error.code != "context_length_exceeded":
+        return join_sentences(error.message, error.hint)
+    if _TOO_LONG in error.message:
         return error.message
     if match := _TOKEN_COUNTS.search(error.message):
         return f"{_TOO_LONG}: {match[1]} tokens > {match[2]} maximum"

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamError
 from copilot_proxy.formats import broken_responses
-from copilot_proxy.formats.messages.errors import error_event
+from copilot_proxy.formats.messages.errors import error_event, without_hint
 from copilot_proxy.formats.messages.message_events import MessageAssembler, message_to_events
 from copilot_proxy.formats.messages.transformations import (
     note_transformations,
@@ -243,7 +243,7 @@ def message_from_events(events: Iterable[MessagesEvent]) -> Message:
     try:
         for event in events:
             if event.get("type") == "error":
-                raise parse_error_event(event)
+                raise parse_error_event(without_hint(event))
             assembler.feed(event)
         message = assembler.message
     except (KeyError, TypeError, ValueError, AttributeError):

@@ -52,7 +52,7 @@ def test_hints_are_sent_and_secrets_masked() -> None:
         "type": "error",
         "error": {
             "type": "invalid_request_error",
-            "message": "Bad ***.",
+            "message": "Bad ***. Not Bearer ***",
             "hint": "Not Bearer ***",
             "upstream": {"status": 400},
         },

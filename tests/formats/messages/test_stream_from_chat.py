@@ -341,7 +341,7 @@ def test_an_error_is_an_event() -> None:
             "type": "error",
             "error": {
                 "type": "api_error",
-                "message": "Cut.",
+                "message": "Cut. Wait.",
                 "hint": "Wait.",
                 "code": "upstream_broken",
             },
