@@ -69,7 +69,8 @@ FAMILIES: Final = (
         traits={
             "max_tool_id_length": 64,
             "min_output": 16,
-            "fields": _RESPONSES | {"prompt_cache_options"},
+            "fields": _RESPONSES,
+            "cache_breakpoints": False,
         },
     ),
     Family(
@@ -121,6 +122,13 @@ FAMILIES: Final = (
         traits={"documents": True},
     ),
     Family(
+        name="GPT 5.6 and later, on Responses",
+        source="OpenAI API reference: prompt caching; Copilot API, observed 2026-11",
+        ids=re.compile(r"gpt-(5\.([6-9]|\d\d)|([6-9]|[1-3]\d)(?!\d))"),
+        apis=("responses",),
+        traits={"fields": _RESPONSES | {"prompt_cache_options"}, "cache_breakpoints": True},
+    ),
+    Family(
         name="GPT before 5.3, on Responses",
         source="source code of pi-ai 1.6: grammar tools",
         ids=re.compile(r"gpt-([34]|5(\.[0-2])?(?![.\d]))|o\d"),
@@ -135,13 +143,6 @@ FAMILIES: Final = (
         traits={"namespaces": False, "tool_search": False},
     ),
     Family(
-        name="GPT before 5.6, on Responses",
-        source="OpenAI API reference: prompt caching",
-        ids=re.compile(r"gpt-([34]|5(\.[0-5])?(?![.\d]))|o\d"),
-        apis=("responses",),
-        traits={"cache_breakpoints": False, "fields": _RESPONSES},
-    ),
-    Family(
         name="GPT before 6.1, on Responses",
         source="source code of pi-ai 1.6: additional tools",
         ids=re.compile(r"gpt-([345]|6(?![.\d]))|o\d"),
@@ -150,8 +151,7 @@ FAMILIES: Final = (
     ),
     Family(
         name="Models other than GPT, on Responses",
-        source="source code of pi-ai 1.6; requests of GitHub's Copilot CLI 1.0.102; OpenAI API "
-        "reference: prompt caching",
+        source="source code of pi-ai 1.6; requests of GitHub's Copilot CLI 1.0.102",
         ids=re.compile(r"(?!gpt-)"),
         apis=("responses",),
         traits={
@@ -159,8 +159,6 @@ FAMILIES: Final = (
             "namespaces": False,
             "tool_search": False,
             "additional_tools": False,
-            "cache_breakpoints": False,
-            "fields": _RESPONSES,
         },
     ),
     Family(

@@ -50,16 +50,11 @@ _TRANSLATED: Final = frozenset(
 )
 
 _REASONS: Final[Mapping[str, str]] = {
-    "service_tier": "Copilot refuses it",
-    "safety_identifier": "Copilot refuses it",
-    "store": "Copilot stores nothing",
-    "metadata": "Copilot stores nothing",
     "thinking_budget": "the model uses reasoning_effort instead",
 }
 """Why a field is dropped, if not because the Responses API does not support it.
 
-That is the reason for stop, seed, logprobs, logit_bias, both penalties, prediction, modalities and
-audio.
+That is the reason for stop, seed, logprobs, logit_bias, both penalties and prediction.
 """
 
 
@@ -71,7 +66,7 @@ def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> Res
     """
     fields = {name: value for name, value in chat.items() if value is not None}
     for name in fields:
-        if name not in _TRANSLATED and not (name == "store" and fields[name] is False):
+        if name not in _TRANSLATED:
             reason = _REASONS.get(name, "the Responses API does not support it")
             notes.append(f"dropped {name}: {reason}")
     body: ResponsesRequest = {

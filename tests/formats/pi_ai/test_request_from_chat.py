@@ -354,7 +354,6 @@ def test_limits_and_temperatures(
         ("top_logprobs", 3),
         ("response_format", {"type": "json_object"}),
         ("response_format", {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}),
-        ("audio", {"voice": "alloy"}),
     ],
 )
 def test_fields_that_change_the_response_are_refused(field: str, value: Any) -> None:
@@ -388,7 +387,9 @@ def test_default_values_are_not_refused(value: Any) -> None:
 @pytest.mark.parametrize("field", DROPPED)
 def test_dropped_fields_are_noted(field: str) -> None:
     """A field that pi-ai does not support is dropped, and a note names it."""
-    values: Json = {"stop": ["END"], "logit_bias": {"1": 2}, "user": "me"}
+    values: Json = {"stop": ["END"], "logit_bias": {"1": 2}, "user": "me", "verbosity": "low"}
+    values |= {"prompt_cache_key": "k", "prompt_cache_options": {"ttl": "30m"}}
+    values |= {"prediction": {"type": "content", "content": "x"}}
 
     _, notes = translated(GPT_4, **{field: values.get(field, 1)})
 
