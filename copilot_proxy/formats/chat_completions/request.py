@@ -15,6 +15,7 @@ from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest,
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.lenient_json import decode_leniently
+from copilot_proxy.formats.other_apis import check_part, read_request
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ChatRequest, Json
 from copilot_proxy.headers import Initiator, Turn
@@ -69,13 +70,18 @@ def _check_model_name(name: object) -> None:
 def parse_request(body: bytes) -> ChatRequest:
     """Return the decoded and validated request, with all fields; raises `RequestError`."""
     request = parse_object(body)
+    read_request("chat_completions", request)
     check_request(request)
     return request
 
 
 def check_request(request: ChatRequest) -> None:
     """Raise `RequestError` if the request is invalid, or if no model could answer it."""
-    check_shape(request, ChatCompletionRequest)
+    try:
+        check_shape(request, ChatCompletionRequest)
+    except RequestError:
+        _check_foreign_parts(request)
+        raise
     if not request["model"]:
         raise _invalid("model", "The model name is empty.")
     if not request["messages"]:
@@ -103,6 +109,15 @@ def check_request(request: ChatRequest) -> None:
         _check_parts(message.get("content"), f"messages[{i}].content")
         for j, call in enumerate(message.get("tool_calls") or ()):
             _check_either(call, f"messages[{i}].tool_calls[{j}]")
+
+
+def _check_foreign_parts(request: Json) -> None:
+    """Raise a `RequestError` that explains the first content part of another API."""
+    messages = request.get("messages")
+    for i, message in enumerate(messages if isinstance(messages, list) else ()):
+        content = message.get("content") if isinstance(message, dict) else None
+        for j, part in enumerate(content if isinstance(content, list) else ()):
+            check_part("chat_completions", part, f"messages[{i}].content[{j}]")
 
 
 def output_limit(chat: ChatRequest, notes: list[str]) -> int | None:

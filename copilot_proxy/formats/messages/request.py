@@ -14,6 +14,7 @@ from copilot_proxy.formats.chat_completions.request import (
 )
 from copilot_proxy.formats.documents import check_source
 from copilot_proxy.formats.messages import schema
+from copilot_proxy.formats.other_apis import check_part, read_request
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import Json, MessagesRequest
 from copilot_proxy.headers import Initiator, Turn
@@ -43,6 +44,7 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     ``messages[0].content[1].text``.
     """
     request = parse_object(body)
+    read_request("messages", request)
     check_shape(request, schema.CountTokensRequest if counting else schema.MessagesRequest)
     if not request["model"]:
         raise _error("model", "The model name is empty.")
@@ -114,6 +116,7 @@ def _check_blocks(content: Any, path: str) -> None:
         return
     for i, block in enumerate(content):
         block_type = block["type"]
+        check_part("messages", block, f"{path}[{i}]")
         for name in _REQUIRED_FIELDS.get(block_type, ()):
             if block.get(name) is None:
                 raise _missing(f"{path}[{i}].{name}")
