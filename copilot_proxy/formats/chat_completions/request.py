@@ -16,6 +16,7 @@ from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.formats.other_apis import check_part, read_request
+from copilot_proxy.formats.packed_results import unpack_results
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ChatRequest, Json
 from copilot_proxy.headers import Initiator, Turn
@@ -71,6 +72,7 @@ def parse_request(body: bytes) -> ChatRequest:
     """Return the decoded and validated request, with all fields; raises `RequestError`."""
     request = parse_object(body)
     read_request("chat_completions", request)
+    unpack_results("chat_completions", request)
     check_request(request)
     return request
 

@@ -12,6 +12,7 @@ from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.other_apis import check_part, read_request
+from copilot_proxy.formats.packed_results import unpack_results
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list, tools_of
 from copilot_proxy.formats.schema_check import check_shape
@@ -38,6 +39,7 @@ def parse_request(body: bytes) -> ResponsesRequest:
     """Return the decoded request with all its fields; raises `RequestError` if it is invalid."""
     request = parse_object(body)
     read_request("responses", request)
+    unpack_results("responses", request)
     if request.get("previous_response_id") is not None and request.get("input") is None:
         request["input"] = []
     check_request(request)
@@ -49,6 +51,7 @@ def parse_count_request(body: bytes) -> ResponsesRequest:
     missing; raises `RequestError` if it is invalid."""
     request = parse_object(body)
     read_request("responses", request)
+    unpack_results("responses", request)
     for name, value in (("model", "default"), ("input", [])):
         if request.get(name) is None:
             request[name] = value
