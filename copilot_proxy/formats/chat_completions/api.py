@@ -128,6 +128,7 @@ class ChatCompletionsApi:
         recorder: ReasoningRecorder | None,
         tool_names: Mapping[str, str],
         custom_tools: Collection[str] = (),
+        used_ids: Collection[str] = (),
     ) -> ChatRepair:
         return ChatRepair(
             model,
@@ -135,6 +136,7 @@ class ChatCompletionsApi:
             recorder=recorder,
             tool_names=tool_names,
             custom_tools=custom_tools,
+            used_ids=used_ids,
         )
 
 
