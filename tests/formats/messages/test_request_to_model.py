@@ -336,6 +336,16 @@ NOT_SIGNED = "dropped thinking blocks: they are not signed by Claude"
             id="empty results",
         ),
         pytest.param(
+            [user("a"), assistant(use("b")), user(result("b", "", is_error=True))],
+            [
+                user("a"),
+                assistant(use("b")),
+                user(result("b", "The tool failed.", is_error=True)),
+            ],
+            [],
+            id="a failed result without content",
+        ),
+        pytest.param(
             [user("a"), SYSTEM, assistant("b"), user("c")],
             [user("a"), SYSTEM, assistant("b"), user("c")],
             [],
