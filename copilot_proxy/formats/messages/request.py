@@ -16,6 +16,7 @@ from copilot_proxy.formats.documents import check_source
 from copilot_proxy.formats.messages import schema
 from copilot_proxy.formats.other_apis import check_part, read_request
 from copilot_proxy.formats.packed_results import unpack_results
+from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import Json, MessagesRequest
 from copilot_proxy.headers import Initiator, Turn
@@ -48,6 +49,7 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     request = parse_object(body)
     read_request("messages", request)
     unpack_results("messages", request)
+    refuse_fields("messages", request, counting=counting)
     check_shape(request, schema.CountTokensRequest if counting else schema.MessagesRequest)
     if not request["model"]:
         raise _error("model", "The model name is empty.")
