@@ -11,6 +11,7 @@ import msgspec
 from copilot_proxy import headers
 from copilot_proxy.catalogue import MAX_NAME_LENGTH
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.chat_completions.legacy_functions import read_functions
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, ContentPart
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
@@ -85,6 +86,7 @@ def _check_model_name(name: object) -> None:
 def parse_request(body: bytes) -> ChatRequest:
     """Return the decoded and validated request, with all fields; raises `RequestError`."""
     request = parse_object(body)
+    read_functions(request)
     read_request("chat_completions", request)
     unpack_results("chat_completions", request)
     check_request(request)
@@ -111,14 +113,6 @@ def check_request(request: ChatRequest) -> None:
             code="unsupported_value",
             hint="Send the request several times.",
         )
-    for name, instead in (("functions", "tools"), ("function_call", "tool_choice")):
-        if request.get(name) is not None:
-            raise _invalid(
-                name,
-                f"`{name}` is no longer supported.",
-                code="unsupported_parameter",
-                hint=f"Use `{instead}`.",
-            )
     _check_tools(request)
     for i, message in enumerate(request["messages"]):
         if message["role"] == "tool":
