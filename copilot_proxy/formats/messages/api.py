@@ -177,6 +177,7 @@ class MessagesApi:
         recorder: ReasoningRecorder | None,
         tool_names: Mapping[str, str],
         custom_tools: Collection[str] = (),
+        used_ids: Collection[str] = (),
     ) -> MessagesToChat:
         return MessagesToChat(
             model,
@@ -184,6 +185,7 @@ class MessagesApi:
             recorder=recorder,
             tool_names=tool_names,
             custom_tools=custom_tools,
+            used_ids=used_ids,
         )
 
 
