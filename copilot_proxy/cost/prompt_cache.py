@@ -1,0 +1,255 @@
+"""Judges how well a request used the provider's prompt cache, and why it did not do better.
+
+Pure. A request is compared with the earlier ones of its conversation. Of their prompts only digests
+are known: whether two blocks are the same, but not what they say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from copilot_proxy.cost.nano import share
+from copilot_proxy.cost.price_list import PriceList, Tier
+from copilot_proxy.cost.tokens import Tokens
+
+Reason = Literal[
+    "cold",
+    "model_switch",
+    "ttl_expiry",
+    "prefix_change",
+    "compaction",
+    "tier_crossed",
+    "rerouted",
+]
+DIGEST_BYTES: Final = 8
+TTL: Final = 300
+"""Seconds for which a prompt stays cached after its last use; some providers keep it longer."""
+LONG_TTL: Final = 3600
+_MIN_TOKENS: Final = 1024
+"""The shortest prompt that the providers cache."""
+_STEP: Final = 128
+"""OpenAI caches whole steps of so many tokens."""
+_GOOD: Final = 0.8
+"""The share of what could have been read from the cache from which nothing was missed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """What is known about the prompt of a request."""
+
+    model: str
+    started_us: int
+    ready_us: int
+    """When the prompt was in the cache: at the first token."""
+    tokens: Tokens
+    tier: str | None
+    marked: bool
+    """Whether only what the request marks is cached, as with Claude."""
+    digests: tuple[bytes, ...]
+    sizes: tuple[int, ...]
+    """A measure of the tokens of each block, relative to the others."""
+    places: tuple[tuple[str, int, str], ...]
+    """The kind of each block, its number and its name."""
+
+    @property
+    def first_message(self) -> int:
+        """The index of the first block of the conversation, after tools and system prompt."""
+        kinds = (number for number, place in enumerate(self.places) if place[0] == "message")
+        return next(kinds, len(self.places))
+
+    @property
+    def ttl(self) -> int:
+        """Seconds for which it stays in the cache."""
+        return LONG_TTL if self.tokens.cache_write_1h else TTL
+
+    @property
+    def cached(self) -> int:
+        """The tokens of the prompt that are in the cache afterwards."""
+        tokens = self.tokens
+        if self.marked or tokens.cache_write or tokens.cache_write_1h:
+            return tokens.cache_read + tokens.cache_write + tokens.cache_write_1h
+        return tokens.prompt // _STEP * _STEP if tokens.prompt >= _MIN_TOKENS else 0
+
+
+class Earlier(NamedTuple):
+    """What is remembered of an earlier prompt of the same conversation."""
+
+    model: str
+    started_us: int
+    ready_us: int
+    tokens: int
+    cached: int
+    tier: str | None
+    ttl: int
+    first_message: int
+    digests: bytes
+    """Those of all blocks, one after the other."""
+
+
+class Verdict(NamedTuple):
+    """Why a request did not read more from the cache."""
+
+    reason: Reason
+    lost: int | None
+    """What that cost, in nano-AIU; None if the price is not known."""
+    detail: str | None = None
+    """The first block that changed, the model before, or the seconds of the pause."""
+
+
+class _Match(NamedTuple):
+    """How an earlier prompt compares with a new one."""
+
+    earlier: Earlier
+    common: int
+    """The number of equal blocks at the start."""
+    prefix: int
+    """The tokens in these."""
+    readable: int
+    """The tokens that could have been read if nothing had changed: those of the blocks that the
+    earlier prompt had too, or had in another form."""
+    kept: float
+    """The share of the earlier conversation that is in the new one too."""
+
+
+def judge(prompt: Prompt, earlier: Sequence[Earlier], prices: PriceList | None) -> Verdict | None:
+    """Return why `prompt` did not read more from the cache; None if it read what it could.
+
+    `earlier` are prompts of the same conversation, such as the latest one with each model.
+    """
+    matches = [_compare(prompt, one) for one in earlier if one.ready_us <= prompt.started_us]
+    related = [one for one in matches if one.kept >= 0.5 and one.readable >= _MIN_TOKENS]
+    if not related:
+        return _beginning(prompt, matches, prices)
+    best = max(
+        (one for one in related if one.earlier.model == prompt.model),
+        key=lambda one: (one.readable, one.earlier.started_us),
+        default=None,
+    )
+    latest = max(related, key=lambda one: one.earlier.started_us)
+    if best is None or (
+        latest.earlier.model != prompt.model and _pause(prompt, best) > best.earlier.ttl
+    ):
+        if _has_read(prompt, latest):
+            return None
+        lost = _lost(prompt, latest.readable, prices)
+        return Verdict("model_switch", lost, latest.earlier.model)
+    has_crossed = prompt.tier == "long_context" and best.earlier.tier == "default"
+    if _has_read(prompt, best):
+        return Verdict("tier_crossed", _surcharge(prompt, prices)) if has_crossed else None
+    lost = _lost(prompt, best.readable, prices)
+    if _pause(prompt, best) > best.earlier.ttl:
+        return Verdict("ttl_expiry", lost, str(round(_pause(prompt, best))))
+    if best.prefix < _GOOD * best.readable and best.common < len(prompt.places):
+        return Verdict("prefix_change", lost, place(*prompt.places[best.common]))
+    if has_crossed:
+        return Verdict("tier_crossed", _sum(lost, _surcharge(prompt, prices)))
+    return Verdict("rerouted", lost)
+
+
+def place(kind: str, number: int, name: str) -> str:
+    """Return what to call a block, such as ``tool 14 Bash`` or ``message 6``."""
+    return " ".join(one for one in (kind, str(number), name) if one)
+
+
+def next_turn(tokens: Tokens, cached: int, prices: PriceList, *, writes: bool) -> tuple[int, int]:
+    """Return what the next turn costs while the prompt is cached, and after that, in nano-AIU.
+
+    It repeats the prompt and the answer, and has an answer of the same length. What the user adds
+    is not known. `writes` is whether fresh input is written to the cache, at a higher price.
+    """
+    prompt = tokens.prompt + tokens.output
+    fresh = Tokens(cache_write=prompt) if writes else Tokens(input=prompt)
+    rest = prompt - cached
+    warm = Tokens(cache_write=rest) if writes else Tokens(input=rest)
+    return (
+        prices.cost(warm._replace(cache_read=cached, output=tokens.output)),
+        prices.cost(fresh._replace(output=tokens.output)),
+    )
+
+
+def _compare(prompt: Prompt, earlier: Earlier) -> _Match:
+    known = [
+        earlier.digests[at : at + DIGEST_BYTES]
+        for at in range(0, len(earlier.digests), DIGEST_BYTES)
+    ]
+    common = 0
+    for one, other in zip(prompt.digests, known, strict=False):
+        if one != other:
+            break
+        common += 1
+    total = sum(prompt.sizes) or 1
+    ours, theirs, first = set(prompt.digests), set(known), prompt.first_message
+    # As many tools and parts of the system prompt: one that differs has been edited, and would have
+    # been read if it had not.
+    edited = first if first == earlier.first_message else 0
+    repeated = sum(
+        size
+        for number, (digest, size) in enumerate(zip(prompt.digests, prompt.sizes, strict=True))
+        if number < edited or digest in theirs
+    )
+    messages = known[earlier.first_message :]
+    kept = sum(digest in ours for digest in messages) / len(messages) if messages else 0.0
+    tokens = prompt.tokens.prompt
+    return _Match(
+        earlier,
+        common,
+        tokens * sum(prompt.sizes[:common]) // total,
+        min(earlier.cached, tokens * repeated // total),
+        kept,
+    )
+
+
+def _beginning(
+    prompt: Prompt, matches: Sequence[_Match], prices: PriceList | None
+) -> Verdict | None:
+    """Judge a request that does not continue an earlier one: a compaction, or a new conversation.
+
+    After a compaction, tools and system prompt are the same, and the conversation is much shorter.
+    """
+    for one in matches:
+        has_same_start = one.earlier.first_message == prompt.first_message <= one.common
+        is_shorter = 2 * prompt.tokens.prompt <= one.earlier.tokens
+        if has_same_start and is_shorter and one.earlier.model == prompt.model:
+            return Verdict("compaction", _lost(prompt, one.readable, prices))
+    tokens = prompt.tokens
+    could_be_cached = tokens.prompt >= _MIN_TOKENS
+    return (
+        Verdict("cold", 0)
+        if could_be_cached and tokens.cache_read < _GOOD * tokens.prompt
+        else None
+    )
+
+
+def _has_read(prompt: Prompt, match: _Match) -> bool:
+    return prompt.tokens.cache_read >= _GOOD * match.readable
+
+
+def _pause(prompt: Prompt, match: _Match) -> float:
+    """Return the seconds since the cached prompt was used."""
+    return (prompt.started_us - match.earlier.started_us) / 1e6
+
+
+def _lost(prompt: Prompt, readable: int, prices: PriceList | None) -> int | None:
+    """Return what it cost that not all of `readable` tokens were read from the cache."""
+    if prices is None:
+        return None
+    missed, tier = max(0, readable - prompt.tokens.cache_read), _tier(prompt, prices)
+    is_written = prompt.tokens.cache_write + prompt.tokens.cache_write_1h > 0
+    paid = tier.cache_write if is_written else tier.input
+    return max(0, share(missed, paid, prices.batch) - share(missed, tier.cache_read, prices.batch))
+
+
+def _surcharge(prompt: Prompt, prices: PriceList | None) -> int | None:
+    """Return how much more the request costs in its tier than it would in the default one."""
+    if prices is None:
+        return None
+    return prices.cost(prompt.tokens) - prices._replace(threshold=None).cost(prompt.tokens)
+
+
+def _tier(prompt: Prompt, prices: PriceList) -> Tier:
+    is_long = prices.tier(prompt.tokens.prompt) == "long_context"
+    return prices.long_context if is_long and prices.long_context else prices.default
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
