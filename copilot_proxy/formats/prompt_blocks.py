@@ -14,7 +14,9 @@ from copilot_proxy.formats.types import Json
 
 _MARKS: Final = frozenset({"cache_control", "copilot_cache_control"})
 """What marks the ends of cached parts. It moves with each request, and is no part of the prompt."""
-_MARK_NAMES: Final = tuple(f'"{name}":'.encode() for name in _MARKS)
+_MARK_END: Final = b'cache_control":'
+"""What the name of a mark ends with in JSON. In a text, the quotation mark would be escaped."""
+_TEXT_FIELDS: Final = _MARKS | {"type", "text"}
 _UNCACHED: Final = _MARKS | {"id", "status", "timestamp"}
 """Fields of messages and items that the model does not see."""
 _FILE_SIZE: Final = 6400
@@ -39,8 +41,9 @@ class Block(NamedTuple):
     @property
     def size(self) -> int:
         """A measure of its tokens, relative to those of other blocks."""
-        is_file = self.data.find(b"base64", 0, _FILE_START) >= 0
-        return min(len(self.data), _FILE_SIZE) if is_file else len(self.data)
+        size = len(self.data)
+        is_file = size > _FILE_SIZE and self.data.find(b"base64", 0, _FILE_START) >= 0
+        return _FILE_SIZE if is_file else size
 
 
 def blocks(api: str, body: Mapping[str, Any]) -> Iterator[Block]:
@@ -67,7 +70,7 @@ def _anthropic_messages(body: Mapping[str, Any]) -> Iterator[Block]:
     yield from _tools(body.get("tools"))
     system = body.get("system")
     for number, part in enumerate([system] if isinstance(system, str) else system or (), 1):
-        yield Block("system", number, "", _part("", part))
+        yield Block("system", number, "", _part(part))
     # A change of these makes Claude read the conversation anew, but not the system prompt.
     settings = [body[name] for name in ("tool_choice", "thinking") if body.get(name) is not None]
     if settings:
@@ -101,7 +104,7 @@ def _conversation(messages: list[Json]) -> Iterator[Block]:
     """Yield the blocks of messages that begin with the system prompt."""
     first = 0
     while first < len(messages) and messages[first].get("role") in ("system", "developer"):
-        yield from _parts("system", first + 1, "", messages[first].get("content"))
+        yield from _parts("system", first + 1, messages[first].get("content"))
         first += 1
     yield from _messages(messages[first:])
 
@@ -110,7 +113,9 @@ def _messages(messages: list[Json]) -> Iterator[Block]:
     for number, message in enumerate(messages, 1):
         role = str(message.get("role") or "")
         if role:
-            yield from _parts("message", number, role, message.get("content"))
+            yield from _parts("message", number, message.get("content"))
+            if len(message) == 2:  # nothing but role and content, as usual
+                continue
         rest = {
             name: value
             for name, value in message.items()
@@ -122,27 +127,26 @@ def _messages(messages: list[Json]) -> Iterator[Block]:
             yield Block("message", number, "", _data(rest))
 
 
-def _parts(kind: str, number: int, role: str, content: Any) -> Iterator[Block]:
+def _parts(kind: str, number: int, content: Any) -> Iterator[Block]:
     """Yield the parts of a message. A text is one part, however the client writes it."""
     for part in content if isinstance(content, list) else [content]:
         if part is not None:
-            yield Block(kind, number, "", _part(role, part))
+            yield Block(kind, number, "", _part(part))
 
 
-def _part(role: str, part: Any) -> bytes:
-    text = part if isinstance(part, str) else None
-    if text is None and part.keys() <= {"type", "text", *_MARKS}:
-        text = part.get("text")
-    if isinstance(text, str):
-        return f"{role}\n{text}".encode("utf-8", "surrogatepass")
-    return _data((role, part))
+def _part(part: Any) -> bytes:
+    """Return a part of a message. Its role is left out: no prompt differs only in that."""
+    if isinstance(part, str):
+        return part.encode("utf-8", "surrogatepass")
+    if isinstance(text := part.get("text"), str) and part.keys() <= _TEXT_FIELDS:
+        return text.encode("utf-8", "surrogatepass")
+    return _data(part)
 
 
 def _data(value: Any) -> bytes:
     """Return `value` as JSON, without cache marks."""
     data = _encode(value)
-    # In a text, the quotation marks around such a name would be escaped.
-    return _encode(_unmarked(value)) if any(name in data for name in _MARK_NAMES) else data
+    return _encode(_unmarked(value)) if _MARK_END in data else data
 
 
 def _unmarked(value: Any) -> Any:

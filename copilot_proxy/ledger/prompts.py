@@ -6,8 +6,9 @@ workers and servers share them.
 
 import logging
 import sqlite3
+import time
 from collections.abc import Sequence
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -36,6 +37,8 @@ _MAX_PROMPTS: Final = 1000
 """Prompts that are remembered, of all conversations."""
 _MAX_EARLIER: Final = 8
 """Prompts of a conversation that a request is compared with."""
+_BATCH: Final = 128
+"""Blocks after which other threads get their turn."""
 _MAX_NAME: Final = 64
 _PLACE: Final = {name: place for place, name in enumerate(COLUMNS)}
 _TOKENS: Final = tuple(
@@ -61,7 +64,8 @@ class CacheJudge:
 
     def __init__(self, ledger: Path) -> None:
         self._folder = ledger.parent
-        self._key: bytes | None = None
+        self._keyed: Any = None
+        """A hash that begins with the key."""
 
     def try_judging(
         self, writer: Writer, records: Sequence[RequestRecord], rows: list[Row]
@@ -126,7 +130,13 @@ class CacheJudge:
         return _Seen(conversation, self._hash(start), prompt, prices or table_prices(record.model))
 
     def _digest(self, record: RequestRecord, body: Any, row: Row, tokens: Tokens) -> Prompt:
-        cut = list(blocks(record.route or "", body))
+        digests, sizes, places = [], [], []
+        for block in blocks(record.route or "", body):
+            digests.append(self._hash(block.data))
+            sizes.append(block.size)
+            places.append(block[:3])
+            if len(digests) % _BATCH == 0:
+                time.sleep(0)  # lets the event loop run
         started = row[_PLACE["started_us"]]
         first_ms = row[_PLACE["first_token_ms"]] or 0
         return Prompt(
@@ -136,15 +146,18 @@ class CacheJudge:
             tokens=tokens,
             tier=row[_PLACE["tier"]],
             marked=record.route == "messages" or tokens.cache_write > 0,
-            digests=tuple(self._hash(one.data) for one in cut),
-            sizes=tuple(one.size for one in cut),
-            places=tuple((one.kind, one.number, one.name) for one in cut),
+            digests=tuple(digests),
+            sizes=tuple(sizes),
+            places=tuple(places),
         )
 
     def _hash(self, data: bytes) -> bytes:
-        if self._key is None:
-            self._key = read_key(self._folder)
-        return blake2b(data, digest_size=DIGEST_BYTES, key=self._key).digest()
+        if self._keyed is None:
+            self._keyed = sha256(read_key(self._folder))
+        digest = self._keyed.copy()
+        digest.update(data)
+        found: bytes = digest.digest()[:DIGEST_BYTES]
+        return found
 
 
 def _judge(database: sqlite3.Connection, seen: _Seen) -> Verdict | None:
@@ -166,7 +179,8 @@ def _judge(database: sqlite3.Connection, seen: _Seen) -> Verdict | None:
         "INSERT INTO prompts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
         "SET started_us = excluded.started_us, ready_us = excluded.ready_us, "
         "prompt_tokens = excluded.prompt_tokens, cached_tokens = excluded.cached_tokens, "
-        "tier = excluded.tier, ttl = excluded.ttl, first_message = excluded.first_message, "
+        "tier = excluded.tier, ttl = max(ttl, excluded.ttl), "
+        "first_message = excluded.first_message, "
         "warm_nano_aiu = excluded.warm_nano_aiu, cold_nano_aiu = excluded.cold_nano_aiu, "
         "digests = excluded.digests WHERE excluded.started_us > started_us",
         (

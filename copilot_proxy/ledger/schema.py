@@ -141,7 +141,9 @@ CREATE TABLE prompts (
     PRIMARY KEY (conversation, head, model)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX prompts_started ON prompts (started_us);
-CREATE INDEX requests_missed ON requests (month, day) WHERE {MISSED};
+CREATE INDEX requests_missed ON requests (
+    month, day, ended_us, client, cache_verdict, cache_detail, cache_lost_nano_aiu
+) WHERE {MISSED};
 """
 _MIGRATIONS: Final = (_FIRST_VERSION, _PROMPTS)
 """The script at index n brings a file from version n to n + 1. Only add to this list."""

@@ -1,7 +1,7 @@
 """Sets the key by which OpenAI's models find a conversation's cached prompt.
 
 Requests with the same key go to the same machine, which has the prompt in its cache. Without one,
-each may go to another machine. Of Copilot's APIs, only Responses has such a field.
+each may go to another machine. Only on Responses is Copilot known to take one.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from typing import Any, Final
 from copilot_proxy.formats.api import UpstreamApi
 from copilot_proxy.formats.types import UpstreamBody
 
-_MAX_TEXT: Final = 4000
+_MAX_TEXT: Final = 1000
 """Characters at the start of a conversation that identify it; hashing all could take long."""
 
 
