@@ -102,8 +102,14 @@ class _Match(NamedTuple):
     earlier: Earlier
     common: int
     """The number of equal blocks at the start."""
+    has_same_start: bool
+    """Whether tools and system prompt are the same."""
+    messages: int
+    """The tokens of the conversation, without these."""
+    earlier_messages: int
+    """Those of the earlier conversation, if it has the same start."""
     prefix: int
-    """The tokens in these."""
+    """The tokens in the equal blocks at the start."""
     readable: int
     """The tokens that could have been read if nothing had changed: those of the blocks that the
     earlier prompt had too, or had in another form."""
@@ -139,7 +145,7 @@ def judge(prompt: Prompt, earlier: Sequence[Earlier], prices: PriceList | None) 
     lost = _lost(prompt, best.readable, prices)
     if _pause(prompt, best) > best.earlier.ttl:
         return Verdict("ttl_expiry", lost, str(round(_pause(prompt, best))))
-    if best.prefix < _GOOD * best.readable and best.common < len(prompt.places):
+    if _has_changed(prompt, best):
         return Verdict("prefix_change", lost, place(*prompt.places[best.common]))
     if has_crossed:
         return Verdict("tier_crossed", _sum(lost, _surcharge(prompt, prices)))
@@ -177,26 +183,41 @@ def _compare(prompt: Prompt, earlier: Earlier) -> _Match:
         if one != other:
             break
         common += 1
-    total = sum(prompt.sizes) or 1
-    ours, theirs, first = set(prompt.digests), set(known), prompt.first_message
+    first, theirs = prompt.first_message, set(known)
+    has_same_start = first == earlier.first_message <= common
     # As many tools and parts of the system prompt: one that differs has been edited, and would have
     # been read if it had not.
     edited = first if first == earlier.first_message else 0
-    repeated = sum(
+    sizes = prompt.sizes
+    in_start = sum(
         size
-        for number, (digest, size) in enumerate(zip(prompt.digests, prompt.sizes, strict=True))
+        for number, (digest, size) in enumerate(zip(prompt.digests[:first], sizes, strict=False))
         if number < edited or digest in theirs
     )
-    messages = known[earlier.first_message :]
-    kept = sum(digest in ours for digest in messages) / len(messages) if messages else 0.0
-    tokens = prompt.tokens.prompt
+    in_messages = sum(
+        size
+        for digest, size in zip(prompt.digests[first:], sizes[first:], strict=True)
+        if digest in theirs
+    )
+    tokens, total = prompt.tokens.prompt, sum(sizes) or 1
+    start = tokens * sum(sizes[:first]) // total
     return _Match(
         earlier,
         common,
-        tokens * sum(prompt.sizes[:common]) // total,
-        min(earlier.cached, tokens * repeated // total),
-        kept,
+        has_same_start,
+        tokens - start,
+        earlier.tokens - start,
+        tokens * sum(sizes[:common]) // total,
+        min(earlier.cached, tokens * (in_start + in_messages) // total),
+        tokens * in_messages // total / max(1, earlier.tokens - start)
+        if has_same_start
+        else _share_kept(prompt, known[earlier.first_message :]),
     )
+
+
+def _share_kept(prompt: Prompt, messages: Sequence[bytes]) -> float:
+    ours = set(prompt.digests)
+    return sum(digest in ours for digest in messages) / len(messages) if messages else 0.0
 
 
 def _beginning(
@@ -207,9 +228,8 @@ def _beginning(
     After a compaction, tools and system prompt are the same, and the conversation is much shorter.
     """
     for one in matches:
-        has_same_start = one.earlier.first_message == prompt.first_message <= one.common
-        is_shorter = 2 * prompt.tokens.prompt <= one.earlier.tokens
-        if has_same_start and is_shorter and one.earlier.model == prompt.model:
+        is_shorter = 2 * one.messages <= one.earlier_messages
+        if one.has_same_start and is_shorter and one.earlier.model == prompt.model:
             return Verdict("compaction", _lost(prompt, one.readable, prices))
     tokens = prompt.tokens
     could_be_cached = tokens.prompt >= _MIN_TOKENS
@@ -222,6 +242,17 @@ def _beginning(
 
 def _has_read(prompt: Prompt, match: _Match) -> bool:
     return prompt.tokens.cache_read >= _GOOD * match.readable
+
+
+def _has_changed(prompt: Prompt, match: _Match) -> bool:
+    """Return whether a change of the prompt is to blame for what was not read.
+
+    What Claude has cached ends where the earlier prompt ended, so there any change is. Elsewhere,
+    all up to the change could still have been read.
+    """
+    is_extended = match.common * DIGEST_BYTES == len(match.earlier.digests)
+    is_small = not prompt.marked and match.prefix >= _GOOD * match.readable
+    return not is_extended and not is_small and match.common < len(prompt.places)
 
 
 def _pause(prompt: Prompt, match: _Match) -> float:

@@ -293,9 +293,16 @@ def test_a_compaction(make: Callable[..., Client]) -> None:
     """Claude Code goes on with a summary instead of the conversation."""
     long = (QUESTION, ANSWER * 8, "Go on.", ANSWER * 8, "Go on.", ANSWER * 8, "And?")
     summary = "This session is being continued from a previous conversation. " * 3
+    # Its first message begins with reminders, which are the same afterwards.
+    reminder = {"type": "text", "text": "<system-reminder>Be kind.</system-reminder>" * 4}
+    bodies = [claude_code(*texts, names=("Bash",)) for texts in (long, (summary,))]
     with make() as client:
-        client.ask("/v1/messages", claude_code(*long, names=("Bash",)), **IN_CLAUDE_CODE)
-        client.ask("/v1/messages", claude_code(summary, names=("Bash",)), **IN_CLAUDE_CODE)
+        for body in bodies:
+            first = body["messages"][0]
+            content = first["content"]
+            text = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            first["content"] = [reminder, *text]
+            client.ask("/v1/messages", body, **IN_CLAUDE_CODE)
 
     assert [("cold", None), ("compaction", None)] == client.verdicts()
 
