@@ -12,10 +12,10 @@ import msgspec
 
 from copilot_proxy.formats.types import Json
 
-_MARKS: Final = frozenset({"cache_control", "copilot_cache_control"})
+_MARKS: Final = frozenset({"cache_control", "copilot_cache_control", "prompt_cache_breakpoint"})
 """What marks the ends of cached parts. It moves with each request, and is no part of the prompt."""
-_MARK_END: Final = b'cache_control":'
-"""What the name of a mark ends with in JSON. In a text, the quotation mark would be escaped."""
+_MARK_ENDS: Final = (b'cache_control":', b'prompt_cache_breakpoint":')
+"""What the names of marks end with in JSON. In a text, the quotation mark would be escaped."""
 _TEXT_FIELDS: Final = _MARKS | {"type", "text"}
 _UNCACHED: Final = _MARKS | {"id", "status", "timestamp"}
 """Fields of messages and items that the model does not see."""
@@ -146,7 +146,8 @@ def _part(part: Any) -> bytes:
 def _data(value: Any) -> bytes:
     """Return `value` as JSON, without cache marks."""
     data = _encode(value)
-    return _encode(_unmarked(value)) if _MARK_END in data else data
+    is_marked = _MARK_ENDS[0] in data or _MARK_ENDS[1] in data
+    return _encode(_unmarked(value)) if is_marked else data
 
 
 def _unmarked(value: Any) -> Any:

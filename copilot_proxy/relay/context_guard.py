@@ -6,13 +6,13 @@ What asks for a summary passes, since that is how agents compact, and so do requ
 chat clients cannot compact.
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.cost.estimate import prompt_tokens
 from copilot_proxy.cost.tokens import from_usage
 from copilot_proxy.errors import RequestError
+from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.relay.admission import Admission
 from copilot_proxy.relay.costs import prices_of
 from copilot_proxy.relay.records import RequestRecord
@@ -49,7 +49,7 @@ class ContextGuard:
         threshold = _threshold(record)
         if threshold is not None and record.tools and record.body_bytes > _MIN_BYTES * threshold:
             # Walking through a megabyte of JSON must not block other requests.
-            record.estimated_prompt = await asyncio.to_thread(prompt_tokens, request)
+            record.estimated_prompt = await run_in_turn(prompt_tokens, request)
             tokens = self._tokens(record, record.estimated_prompt)
             if tokens > threshold and not _asks_for_summary(request):
                 raise _too_long(tokens, threshold)

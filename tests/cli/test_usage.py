@@ -332,3 +332,12 @@ def test_the_next_turn(cli: Cli, missed: Path) -> None:
     ] == cli("usage", "session").out.splitlines()[-2:]
     turns = json.loads(cli("usage", "session", "--json").out)["next_turns"]
     assert [("s-1", 180), (None, 0)] == [(one["session"], one["seconds_left"]) for one in turns]
+
+
+def test_another_model_of_the_simulator(cli: Cli) -> None:
+    """With `--simulate`, the prices are those of the simulator's models."""
+    assert 0 == cli("chat", "--simulate", "Hello", terminal=True).code
+    ran = cli("usage", "--as", "gpt-mini", "--simulate", "--since", "2026-01-01")
+
+    assert 0 == ran.code, ran.err
+    assert "What these requests would cost with gpt-6-luna" in ran.err
