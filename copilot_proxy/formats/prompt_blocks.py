@@ -16,7 +16,6 @@ _MARKS: Final = frozenset({"cache_control", "copilot_cache_control", "prompt_cac
 """What marks the ends of cached parts. It moves with each request, and is no part of the prompt."""
 _MARK_ENDS: Final = (b'cache_control":', b'prompt_cache_breakpoint":')
 """What the names of marks end with in JSON. In a text, the quotation mark would be escaped."""
-_TEXT_FIELDS: Final = _MARKS | {"type", "text"}
 _UNCACHED: Final = _MARKS | {"id", "status", "timestamp"}
 """Fields of messages and items that the model does not see."""
 _FILE_SIZE: Final = 6400
@@ -68,8 +67,7 @@ def _responses(body: Mapping[str, Any]) -> Iterator[Block]:
 
 def _anthropic_messages(body: Mapping[str, Any]) -> Iterator[Block]:
     yield from _tools(body.get("tools"))
-    system = body.get("system")
-    for number, part in enumerate([system] if isinstance(system, str) else system or (), 1):
+    for number, part in enumerate(_listed(body.get("system")), 1):
         yield Block("system", number, "", _part(part))
     # A change of these makes Claude read the conversation anew, but not the system prompt.
     settings = [body[name] for name in ("tool_choice", "thinking") if body.get(name) is not None]
@@ -104,16 +102,18 @@ def _conversation(messages: list[Json]) -> Iterator[Block]:
     """Yield the blocks of messages that begin with the system prompt."""
     first = 0
     while first < len(messages) and messages[first].get("role") in ("system", "developer"):
-        yield from _parts("system", first + 1, messages[first].get("content"))
+        for part in _listed(messages[first].get("content")):
+            yield Block("system", first + 1, "", _part(part))
         first += 1
     yield from _messages(messages[first:])
 
 
 def _messages(messages: list[Json]) -> Iterator[Block]:
     for number, message in enumerate(messages, 1):
-        role = str(message.get("role") or "")
-        if role:
-            yield from _parts("message", number, message.get("content"))
+        has_role = bool(message.get("role"))
+        if has_role:
+            for part in _listed(message.get("content")):
+                yield Block("message", number, "", _part(part))
             if len(message) == 2:  # nothing but role and content, as usual
                 continue
         rest = {
@@ -121,24 +121,23 @@ def _messages(messages: list[Json]) -> Iterator[Block]:
             for name, value in message.items()
             if value is not None
             and name not in _UNCACHED
-            and not (role and name in ("role", "content", "type"))
+            and not (has_role and name in ("role", "content", "type"))
         }
         if rest:
             yield Block("message", number, "", _data(rest))
 
 
-def _parts(kind: str, number: int, content: Any) -> Iterator[Block]:
-    """Yield the parts of a message. A text is one part, however the client writes it."""
-    for part in content if isinstance(content, list) else [content]:
-        if part is not None:
-            yield Block(kind, number, "", _part(part))
+def _listed(content: Any) -> list[Any]:
+    """Return the parts of a content. A text is one part, however the client writes it."""
+    return content if isinstance(content, list) else [] if content is None else [content]
 
 
 def _part(part: Any) -> bytes:
-    """Return a part of a message. Its role is left out: no prompt differs only in that."""
+    """Return a part of a message. Its role is left out, and what belongs to a text, such as
+    citations: no prompt differs only in that."""
     if isinstance(part, str):
         return part.encode("utf-8", "surrogatepass")
-    if isinstance(text := part.get("text"), str) and part.keys() <= _TEXT_FIELDS:
+    if isinstance(text := part.get("text"), str):
         return text.encode("utf-8", "surrogatepass")
     return _data(part)
 

@@ -37,7 +37,7 @@ _MAX_PROMPTS: Final = 1000
 """Prompts that are remembered, of all conversations."""
 _MAX_EARLIER: Final = 8
 """Prompts of a conversation that a request is compared with."""
-_BATCH: Final = 128
+_BATCH: Final = 256
 """Blocks after which other threads get their turn."""
 _MAX_NAME: Final = 64
 _PLACE: Final = {name: place for place, name in enumerate(COLUMNS)}
@@ -124,15 +124,18 @@ class CacheJudge:
             for digest, place in zip(prompt.digests, prompt.places, strict=True)
             if place[:2] == ("message", number)
         )
-        start = b"".join(prompt.digests[:first]) + beginning
-        conversation = record.who.session or f"#{self._hash(beginning).hex()}"
+        head = sha256(b"".join(prompt.digests[:first]) + beginning).digest()[:DIGEST_BYTES]
+        conversation = record.who.session or f"#{sha256(beginning).hexdigest()[:16]}"
         prices = prices_of(record.listed) if record.listed is not None else None
-        return _Seen(conversation, self._hash(start), prompt, prices or table_prices(record.model))
+        return _Seen(conversation, head, prompt, prices or table_prices(record.model))
 
     def _digest(self, record: RequestRecord, body: Any, row: Row, tokens: Tokens) -> Prompt:
-        digests, sizes, places = [], [], []
+        if self._keyed is None:
+            self._keyed = sha256(read_key(self._folder))
+        keyed, digests, sizes, places = self._keyed, [], [], []
         for block in blocks(record.route or "", body):
-            digests.append(self._hash(block.data))
+            (digest := keyed.copy()).update(block.data)
+            digests.append(digest.digest()[:DIGEST_BYTES])
             sizes.append(block.size)
             places.append(block[:3])
             if len(digests) % _BATCH == 0:
@@ -150,14 +153,6 @@ class CacheJudge:
             sizes=tuple(sizes),
             places=tuple(places),
         )
-
-    def _hash(self, data: bytes) -> bytes:
-        if self._keyed is None:
-            self._keyed = sha256(read_key(self._folder))
-        digest = self._keyed.copy()
-        digest.update(data)
-        found: bytes = digest.digest()[:DIGEST_BYTES]
-        return found
 
 
 def _judge(database: sqlite3.Connection, seen: _Seen) -> Verdict | None:

@@ -2,6 +2,7 @@
 
 import itertools
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -375,3 +376,18 @@ def test_no_text_is_stored(make: Callable[..., Client]) -> None:
 def digests(path: Path) -> list[bytes]:
     with closing(sqlite3.connect(path)) as database:
         return [row[0] for row in database.execute("SELECT digests FROM prompts")]
+
+
+def test_off_the_event_loop(make: Callable[..., Client], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompts are hashed in the ledger's thread; one that cannot be hashed is still recorded."""
+    threads: list[str] = []
+
+    def broken(api: str, body: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        raise ValueError(api)
+
+    monkeypatch.setattr("copilot_proxy.ledger.prompts.blocks", broken)
+    with make() as client:
+        client.ask("/v1/responses", responses(QUESTION))
+
+    assert (["ledger"], [(None, None)]) == (threads, client.verdicts())
