@@ -103,7 +103,7 @@ def _words(loss: Loss) -> tuple[str, str]:
         kind, _, rest = detail.partition(" ")
         what, advice = _CHANGES.get(kind, _CHANGES["message"])
         number, _, name = rest.partition(" ")
-        detail = f"{kind} {number} ({name})" if name else f"part {number}"
+        detail = f"{kind if kind == 'tool' else 'part'} {number}" + (f" ({name})" if name else "")
         return what.format(detail=detail), advice
     what, advice = _REASONS[loss.reason]
     if loss.reason == "ttl_expiry" and detail.isdecimal():

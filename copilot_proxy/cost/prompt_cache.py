@@ -52,6 +52,11 @@ class Prompt:
     """The kind of each block, its number and its name."""
 
     @property
+    def tools(self) -> int:
+        """The number of its tools, which are the first blocks."""
+        return sum(place[0] == "tool" for place in self.places)
+
+    @property
     def first_message(self) -> int:
         """The index of the first block of the conversation, after tools and system prompt."""
         kinds = (number for number, place in enumerate(self.places) if place[0] == "message")
@@ -81,6 +86,7 @@ class Earlier(NamedTuple):
     cached: int
     tier: str | None
     ttl: int
+    tools: int
     first_message: int
     digests: bytes
     """Those of all blocks, one after the other."""
@@ -146,31 +152,17 @@ def judge(prompt: Prompt, earlier: Sequence[Earlier], prices: PriceList | None) 
     if _pause(prompt, best) > best.earlier.ttl:
         return Verdict("ttl_expiry", lost, str(round(_pause(prompt, best))))
     if _has_changed(prompt, best):
-        return Verdict("prefix_change", lost, place(*prompt.places[best.common]))
+        return Verdict("prefix_change", lost, _changed_place(prompt, best))
     if has_crossed:
         return Verdict("tier_crossed", _sum(lost, _surcharge(prompt, prices)))
     return Verdict("rerouted", lost)
 
 
-def place(kind: str, number: int, name: str) -> str:
-    """Return what to call a block, such as ``tool 14 Bash`` or ``message 6``."""
-    return " ".join(one for one in (kind, str(number), name) if one)
-
-
-def next_turn(tokens: Tokens, cached: int, prices: PriceList, *, writes: bool) -> tuple[int, int]:
-    """Return what the next turn costs while the prompt is cached, and after that, in nano-AIU.
-
-    It repeats the prompt and the answer, and has an answer of the same length. What the user adds
-    is not known. `writes` is whether fresh input is written to the cache, at a higher price.
-    """
-    prompt = tokens.prompt + tokens.output
-    fresh = Tokens(cache_write=prompt) if writes else Tokens(input=prompt)
-    rest = prompt - cached
-    warm = Tokens(cache_write=rest) if writes else Tokens(input=rest)
-    return (
-        prices.cost(warm._replace(cache_read=cached, output=tokens.output)),
-        prices.cost(fresh._replace(output=tokens.output)),
-    )
+def _changed_place(prompt: Prompt, match: _Match) -> str:
+    """Return the first block that differs, such as ``tool 14 Bash`` or ``message 6``."""
+    if prompt.tools <= match.common < match.earlier.tools:
+        return f"tool {match.common + 1}"  # which was removed
+    return " ".join(str(one) for one in prompt.places[match.common] if one)
 
 
 def _compare(prompt: Prompt, earlier: Earlier) -> _Match:
@@ -187,7 +179,8 @@ def _compare(prompt: Prompt, earlier: Earlier) -> _Match:
     has_same_start = first == earlier.first_message <= common
     # As many tools and parts of the system prompt: one that differs has been edited, and would have
     # been read if it had not.
-    edited = first if first == earlier.first_message else 0
+    is_alike = (prompt.tools, first) == (earlier.tools, earlier.first_message)
+    edited = first if is_alike else 0
     sizes = prompt.sizes
     in_start = sum(
         size

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from copilot_proxy.cost.next_turn import next_turn
 from copilot_proxy.cost.price_list import PriceList
 from copilot_proxy.cost.price_table import table_prices
 from copilot_proxy.cost.prompt_cache import (
@@ -20,7 +21,6 @@ from copilot_proxy.cost.prompt_cache import (
     Prompt,
     Verdict,
     judge,
-    next_turn,
 )
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.formats.prompt_blocks import blocks
@@ -47,6 +47,28 @@ _TOKENS: Final = tuple(
                  "output_tokens", "reasoning_tokens")
 )  # fmt: skip
 _VERDICT: Final = ("cache_verdict", "cache_lost_nano_aiu", "cache_detail")
+
+_COLUMNS: Final = (
+    *("model", "started_us", "ready_us", "prompt_tokens", "cached_tokens", "tier", "ttl", "tools"),
+    *("first_message", "digests"),
+)
+"""The columns of `Earlier`."""
+_RECALL: Final = (
+    f"SELECT {', '.join(_COLUMNS)} FROM prompts WHERE conversation = ? "  # noqa: S608  # constants
+    "ORDER BY started_us DESC LIMIT ?"
+)
+_OTHERS: Final = ("conversation", "head", "warm_nano_aiu", "cold_nano_aiu")
+_UPDATED: Final = (*_COLUMNS[1:], "warm_nano_aiu", "cold_nano_aiu")
+_REMEMBER: Final = (
+    f"INSERT INTO prompts ({', '.join((*_COLUMNS, *_OTHERS))}) "  # noqa: S608  # constants
+    f"VALUES ({', '.join('?' * len((*_COLUMNS, *_OTHERS)))}) ON CONFLICT DO UPDATE SET "
+    # What was cached for an hour stays so, even if it is only read.
+    + ", ".join(
+        f"{name} = {'max(ttl, excluded.ttl)' if name == 'ttl' else f'excluded.{name}'}"
+        for name in _UPDATED
+    )
+    + " WHERE excluded.started_us > started_us"
+)
 
 
 class _Seen(NamedTuple):
@@ -158,42 +180,26 @@ class CacheJudge:
 def _judge(database: sqlite3.Connection, seen: _Seen) -> Verdict | None:
     """Judge a request, and remember its prompt for the next one."""
     prompt = seen.prompt
-    earlier = database.execute(
-        "SELECT model, started_us, ready_us, prompt_tokens, cached_tokens, tier, ttl, "
-        "first_message, digests FROM prompts WHERE conversation = ? "
-        "ORDER BY started_us DESC LIMIT ?",
-        (seen.conversation, _MAX_EARLIER),
-    )
+    earlier = database.execute(_RECALL, (seen.conversation, _MAX_EARLIER))
     verdict = judge(prompt, [Earlier(*one) for one in earlier], seen.prices)
     warm, cold = (
         (None, None)
         if seen.prices is None
         else next_turn(prompt.tokens, prompt.cached, seen.prices, writes=prompt.marked)
     )
-    database.execute(
-        "INSERT INTO prompts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
-        "SET started_us = excluded.started_us, ready_us = excluded.ready_us, "
-        "prompt_tokens = excluded.prompt_tokens, cached_tokens = excluded.cached_tokens, "
-        "tier = excluded.tier, ttl = max(ttl, excluded.ttl), "
-        "first_message = excluded.first_message, "
-        "warm_nano_aiu = excluded.warm_nano_aiu, cold_nano_aiu = excluded.cold_nano_aiu, "
-        "digests = excluded.digests WHERE excluded.started_us > started_us",
-        (
-            seen.conversation,
-            seen.head,
-            prompt.model,
-            prompt.started_us,
-            prompt.ready_us,
-            prompt.tokens.prompt,
-            prompt.cached,
-            prompt.tier,
-            prompt.ttl,
-            prompt.first_message,
-            warm,
-            cold,
-            b"".join(prompt.digests),
-        ),
+    remembered = Earlier(
+        prompt.model,
+        prompt.started_us,
+        prompt.ready_us,
+        prompt.tokens.prompt,
+        prompt.cached,
+        prompt.tier,
+        prompt.ttl,
+        prompt.tools,
+        prompt.first_message,
+        b"".join(prompt.digests),
     )
+    database.execute(_REMEMBER, (*remembered, seen.conversation, seen.head, warm, cold))
     return verdict
 
 

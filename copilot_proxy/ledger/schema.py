@@ -134,6 +134,7 @@ CREATE TABLE prompts (
     cached_tokens INTEGER NOT NULL,
     tier TEXT,
     ttl INTEGER NOT NULL,
+    tools INTEGER NOT NULL,
     first_message INTEGER NOT NULL,
     warm_nano_aiu INTEGER,
     cold_nano_aiu INTEGER,

@@ -289,8 +289,8 @@ def missed() -> Path:
 
 
 def remember(writer: Writer, session: str, used: float, ttl: int) -> None:
-    prompt = (session, b"", "claude-opus-5", round(used * 1e6), 0, 1000, 900, None, ttl, 0)
-    statement = "INSERT INTO prompts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    prompt = (session, b"", "claude-opus-5", round(used * 1e6), 0, 1000, 900, None, ttl, 0, 0)
+    statement = "INSERT INTO prompts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     costs = (420_000_000, 4_100_000_000)
     writer.attempt(lambda database: database.execute(statement, (*prompt, *costs, b"")))
 

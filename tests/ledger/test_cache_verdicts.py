@@ -178,7 +178,7 @@ def test_a_pause(make: Callable[..., Client]) -> None:
 
 
 def test_the_tools_change(make: Callable[..., Client]) -> None:
-    """opencode on Chat Completions adds a tool after the first turn."""
+    """opencode on Chat Completions adds a tool after the first turn, and later removes it."""
 
     def body(*names: str, turns: tuple[str, ...]) -> dict[str, Any]:
         roles = zip(itertools.cycle(("user", "assistant")), turns, strict=False)
@@ -202,8 +202,15 @@ def test_the_tools_change(make: Callable[..., Client]) -> None:
         client.ask(path, body("bash", "edit", "lsp", turns=turns), **IN_OPENCODE)
         turns = (*turns, ANSWER, "And?")
         client.ask(path, body("bash", "edit", "lsp", turns=turns), **IN_OPENCODE)
+        turns = (*turns, ANSWER, "Thanks.")
+        client.ask(path, body("bash", "edit", turns=turns), **IN_OPENCODE)
 
-    assert [("cold", None), ("prefix_change", "tool 3 lsp"), (None, None)] == client.verdicts()
+    assert [
+        ("cold", None),
+        ("prefix_change", "tool 3 lsp"),
+        (None, None),
+        ("prefix_change", "tool 3"),
+    ] == client.verdicts()
     assert client.rows()[1]["cache_lost_nano_aiu"] > 0
 
 
