@@ -25,7 +25,7 @@ DIGEST_BYTES: Final = 8
 TTL: Final = 300
 """Seconds for which a prompt stays cached after its last use; some providers keep it longer."""
 LONG_TTL: Final = 3600
-_MIN_TOKENS: Final = 1024
+MIN_TOKENS: Final = 1024
 """The shortest prompt that the providers cache."""
 _STEP: Final = 128
 """OpenAI caches whole steps of so many tokens."""
@@ -73,7 +73,7 @@ class Prompt:
         tokens = self.tokens
         if self.marked or tokens.cache_write or tokens.cache_write_1h:
             return tokens.cache_read + tokens.cache_write + tokens.cache_write_1h
-        return tokens.prompt // _STEP * _STEP if tokens.prompt >= _MIN_TOKENS else 0
+        return tokens.prompt // _STEP * _STEP if tokens.prompt >= MIN_TOKENS else 0
 
 
 class Earlier(NamedTuple):
@@ -129,7 +129,7 @@ def judge(prompt: Prompt, earlier: Sequence[Earlier], prices: PriceList | None) 
     `earlier` are prompts of the same conversation, such as the latest one with each model.
     """
     matches = [_compare(prompt, one) for one in earlier if one.ready_us <= prompt.started_us]
-    related = [one for one in matches if one.kept >= 0.5 and one.readable >= _MIN_TOKENS]
+    related = [one for one in matches if one.kept >= 0.5 and one.readable >= MIN_TOKENS]
     if not related:
         return _beginning(prompt, matches, prices)
     best = max(
@@ -224,13 +224,8 @@ def _beginning(
         is_shorter = 2 * one.messages <= one.earlier_messages
         if one.has_same_start and is_shorter and one.earlier.model == prompt.model:
             return Verdict("compaction", _lost(prompt, one.readable, prices))
-    tokens = prompt.tokens
-    could_be_cached = tokens.prompt >= _MIN_TOKENS
-    return (
-        Verdict("cold", 0)
-        if could_be_cached and tokens.cache_read < _GOOD * tokens.prompt
-        else None
-    )
+    is_cold = prompt.tokens.cache_read < _GOOD * prompt.tokens.prompt
+    return Verdict("cold", 0) if is_cold else None
 
 
 def _has_read(prompt: Prompt, match: _Match) -> bool:

@@ -17,6 +17,7 @@ from copilot_proxy.cost.price_list import PriceList
 from copilot_proxy.cost.price_table import table_prices
 from copilot_proxy.cost.prompt_cache import (
     DIGEST_BYTES,
+    MIN_TOKENS,
     Earlier,
     Prompt,
     Verdict,
@@ -134,9 +135,15 @@ class CacheJudge:
         return judged
 
     def _seen(self, record: RequestRecord, row: Row) -> _Seen | None:
-        """Return the prompt of a request; None if it has none, or its tokens are not known."""
+        """Return the prompt of a request; None if it is too short to be cached, or its tokens are
+        not known."""
         body, tokens = record.prompt, Tokens(*(row[place] or 0 for place in _TOKENS))
-        if body is None or not tokens.prompt or record.model is None or not is_complete(record):
+        if (
+            body is None
+            or tokens.prompt < MIN_TOKENS
+            or record.model is None
+            or not is_complete(record)
+        ):
             return None
         prompt = self._digest(record, body, row, tokens)
         first = prompt.first_message
