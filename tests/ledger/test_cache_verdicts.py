@@ -326,6 +326,16 @@ def test_a_subagent(make: Callable[..., Client]) -> None:
     assert [("cold", None), ("cold", None), (None, None)] == client.verdicts()
 
 
+def test_at_the_same_time(make: Callable[..., Client]) -> None:
+    """A request that began before the other was answered could not read what that one wrote."""
+    with make() as client:
+        client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
+        client.simulator.state.prompt_cache.machine = 2
+        client.ask("/v1/messages", claude_code(QUESTION), pause=-60, **IN_CLAUDE_CODE)
+
+    assert [("cold", None), ("cold", None)] == client.verdicts()
+
+
 def test_without_a_session(make: Callable[..., Client]) -> None:
     """Without a session, the first message says which conversation it is; a restart of the server
     does not make it forget."""

@@ -178,6 +178,7 @@ class MessagesApi:
         recorder: ReasoningRecorder | None,
         tool_names: Mapping[str, str],
         custom_tools: Collection[str] = (),
+        used_ids: Collection[str] = (),
     ) -> MessagesToChat:
         return MessagesToChat(
             model,
@@ -185,6 +186,7 @@ class MessagesApi:
             recorder=recorder,
             tool_names=tool_names,
             custom_tools=custom_tools,
+            used_ids=used_ids,
         )
 
 

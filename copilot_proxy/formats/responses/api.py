@@ -155,6 +155,7 @@ class ResponsesApi:
         recorder: ReasoningRecorder | None,
         tool_names: Mapping[str, str],
         custom_tools: Collection[str] = (),
+        used_ids: Collection[str] = (),
     ) -> ResponsesToChat:
         return ResponsesToChat(
             model,
@@ -162,6 +163,7 @@ class ResponsesApi:
             recorder=recorder,
             tool_names=tool_names,
             custom_tools=custom_tools,
+            used_ids=used_ids,
         )
 
 
