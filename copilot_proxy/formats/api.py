@@ -231,6 +231,11 @@ class UpstreamApi(Protocol):
         ...
 
     @property
+    def cache_key_field(self) -> str:
+        """The field of the key that leads to a conversation's cached prompt; may be empty."""
+        ...
+
+    @property
     def native(self) -> NativePassage | None:
         """The passage for clients of the same API; None for Chat Completions, which needs none."""
         ...

@@ -60,22 +60,25 @@ class Ledger:
     def _run(self, closing: threading.Event) -> None:
         # SQLite is imported here, so that nothing else has to wait for it.
         from copilot_proxy.cost.estimate import EventSizes
+        from copilot_proxy.ledger.prompts import CacheJudge
         from copilot_proxy.ledger.rows import row_of
         from copilot_proxy.ledger.writer import RETRY_SECONDS, Writer
 
-        writer, sizes = Writer(self.path), EventSizes()
+        writer, sizes, judge = Writer(self.path), EventSizes(), CacheJudge(self.path)
         is_open = True
         while is_open:
             entries, is_open = self._next(RETRY_SECONDS if writer.has_waiting else None)
-            rows = []
+            rows, records = [], []
             for record, ended in entries:
                 try:
                     rows.append(row_of(record, ended, sizes))
+                    records.append(record)
                 except Exception:  # whatever Copilot has sent must not end the thread
                     log.exception("Request %s is not in the ledger.", record.request_id)
                     if record.reserved is not None:
                         writer.release(record.request_id)
             entries.clear()
+            rows = judge.try_judging(writer, records, rows)
             writer.write(rows, is_last=not is_open)
             if is_open:
                 closing.wait(_INTERVAL)

@@ -111,6 +111,11 @@ class RequestRecord:
     """The events of Copilot's answer, if it was streamed."""
     unmetered: Mapping[str, Any] | None = field(default=None, repr=False)
     """The request, kept for a moment to estimate its tokens, if the answer ended without counts."""
+    prompt: Mapping[str, Any] | None = field(default=None, repr=False)
+    """The body that was sent to Copilot, kept for a moment to see which parts of it have changed
+    since the request before."""
+    estimated_prompt: int | None = None
+    """The tokens that the prompt was estimated to have, if its length had to be checked."""
     reserved: int | None = None
     """What the budget has reserved for the request, in nano-AIU."""
     quota: Quota | None = None

@@ -43,6 +43,7 @@ class ChatCompletionsApi:
     client_path = "/v1/chat/completions"
     identifying_header = request_id_header = b""
     path = CHAT_COMPLETIONS_PATH
+    cache_key_field = ""
     conversation_field = "messages"
     effort_field = "reasoning_effort"
     stream_end = sse.encode(sse.DONE)

@@ -22,6 +22,7 @@ class PiAiApi:
 
     name = "pi_ai"
     path: str | None = None
+    cache_key_field = ""
     native: NativePassage | None = None
 
     def accepts_documents(self, model: Model | None) -> bool:

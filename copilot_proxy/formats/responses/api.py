@@ -60,6 +60,7 @@ class ResponsesApi:
     client_path = "/v1/responses"
     identifying_header = request_id_header = b""
     path = RESPONSES_PATH
+    cache_key_field = "prompt_cache_key"
     conversation_field = "input"
     effort_field = RESPONSES_FIELDS.effort
     stream_end = b""
