@@ -43,7 +43,7 @@ def run(
         bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
     ] = False,
 ) -> int:
-    """Start a client on this server, and show what the session has cost."""
+    """Start a client, such as Claude Code, on this server."""
     if client is None:
         from copilot_proxy.cli.run_list import print_clients
 
