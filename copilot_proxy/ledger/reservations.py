@@ -21,21 +21,6 @@ _MAX_AGE_US: Final = 24 * 3600 * 1_000_000
 """After a day, the process that made a reservation counts as ended."""
 _OWN_SUMS: Final = "(SELECT * FROM sums WHERE account = '')"
 """What the server's own account has paid."""
-_COLUMNS: Final = (
-    "request_id",
-    "host",
-    "pid",
-    "started_us",
-    "day",
-    "month",
-    "key",
-    "client",
-    "project",
-    "session",
-    "model",
-    "api",
-    "nano_aiu",
-)
 
 
 class Reservation(NamedTuple):
@@ -55,6 +40,9 @@ class Reservation(NamedTuple):
     model: str
     api: str
     nano_aiu: int
+
+
+_COLUMNS: Final = Reservation._fields
 
 
 class State(NamedTuple):
