@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +43,8 @@ def connect(
 
     `model` is the one that the user asked for, `program` the path of the client.
     """
+    # The same paths as the client's, so that a server that does not know them is noticed here.
+    server = replace(server, prefix=f"/c/{record.name}/s/{session}")
     models = {one.id: one for one in parse_models(server.models())}
     is_set = settings.sources.get("default_model", "default") != "default"
     chosen = _meaning(server, model or ("default" if is_set else record.family), models)
@@ -51,7 +54,7 @@ def connect(
         with suppress(CopilotProxyError):
             families[family] = _meaning(server, family, models)
     return Connection(
-        url=f"{server.url}/c/{record.name}/s/{session}",
+        url=server.url + server.prefix,
         key=server.key or NO_KEY,
         model=chosen,
         models=list({chosen.id: chosen, **models}.values()),

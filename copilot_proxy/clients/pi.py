@@ -11,7 +11,8 @@ from copilot_proxy.clients.record import Client, Connection, Launch
 
 _PROVIDER: Final = "copilot-proxy"
 _FILE: Final = "copilot-proxy.ts"
-_KEY: Final = "COPILOT_PROXY_API_KEY"
+_KEY: Final = "G_COPILOT_PROXY_KEY"
+"""Not a name of ours: the client passes it on to everything that it starts."""
 _APIS: Final[dict[Api, str]] = {
     "chat": "openai-completions",
     "responses": "openai-responses",

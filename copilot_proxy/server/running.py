@@ -24,6 +24,8 @@ class RunningServer:
     key: str | None
     """The API key to send; None if it wants none, as far as the settings tell."""
     simulated: bool
+    prefix: str = ""
+    """What clients add to the URL to name themselves, such as ``/c/codex``."""
 
     def models(self) -> Any:
         """Return the list of models; raises `CopilotProxyError`."""
@@ -37,7 +39,7 @@ class RunningServer:
         headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
         connection = _connection(self.url, _TIMEOUT)
         try:
-            connection.request("GET", path, headers=headers)
+            connection.request("GET", self.prefix + path, headers=headers)
             response = connection.getresponse()
             status, body = response.status, json.loads(response.read(_MAX_BYTES))
         except (OSError, ValueError, http.client.HTTPException) as error:
@@ -67,6 +69,11 @@ def _refusal(url: str, status: int, body: Any) -> CopilotProxyError:
         return CopilotProxyError(
             f"The server at {url} was started with another API key.",
             hint="Set COPILOT_PROXY_API_KEY to it.",
+        )
+    if found.get("code") == "unknown_url":
+        return CopilotProxyError(
+            f"The server at {url} is older than this program, and does not know who a client is.",
+            hint="Stop it, and start it again.",
         )
     # The message for clients includes the hint.
     message = found.get("message") or f"The server at {url} answered with status {status}."

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import Cli, environment
 from tests.cli.terminals import Terminal, free_port, is_listening, sign_in, wait_until
 from tests.conftest import Proxy, settings_at
+from tests.http_server import HttpServer
 from tests.ledger.test_requests import rows
 
 KEY = "a-key-for-clients"
@@ -186,6 +188,28 @@ def test_what_the_server_refuses(
     assert "`nonesuch` does not exist" in unknown.err
     assert 1 == unknown.err.count("copilot-proxy models")
     assert "COPILOT_PROXY_API_KEY" in refused.err
+
+
+class OldServer(HttpServer):
+    """A server of a version that knows no paths with a client."""
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        health = handler.path == "/health"
+        handler.send_response(200 if health else 404)
+        handler.end_headers()
+        error = {"error": {"message": "Unknown URL", "code": "unknown_url"}}
+        body = {"status": "ok", "version": "0.1.0", "simulated": False} if health else error
+        handler.wfile.write(json.dumps(body).encode())
+
+
+def test_an_older_server(cli: Cli, record: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client is not started, since all of its requests would fail."""
+    with OldServer() as server:
+        monkeypatch.setenv("COPILOT_PROXY_PORT", str(server.port))
+        ran = cli("run", "claude")
+
+    assert 1 == ran.code
+    assert f"The server at {server.url} is older" in ran.err
 
 
 def test_a_server_of_their_own(record: Callable[[], Any]) -> None:
