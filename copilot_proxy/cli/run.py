@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -102,9 +103,11 @@ def _print_variables(settings: Settings) -> int:
     from copilot_proxy.server.running import find_server
 
     url, key = address_of(settings), key_of(settings)
-    setting = "$env:{0} = '{1}'" if sys.platform == "win32" else "export {0}='{1}'"
     for name, value in variables(url, key or NO_KEY).items():
-        print_result(setting.format(name, value))
+        if sys.platform == "win32":
+            print_result(f"$env:{name} = '{value}'")
+        else:
+            print_result(f"export {name}={shlex.quote(value)}")
     if find_server(url, key) is None:
         print_message(f"No server answers at {url}. Start it with: copilot-proxy serve")
     return 0

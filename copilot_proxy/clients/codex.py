@@ -14,7 +14,7 @@ from copilot_proxy.clients.record import Client, Connection, Launch
 
 _PROVIDER: Final = "copilot-proxy"
 _KEY: Final = "G_COPILOT_PROXY_KEY"
-"""Not a name of ours: the client passes it on to everything that it starts."""
+"""Without the prefix of our settings, since every program that the client starts gets it too."""
 _FILE: Final = "models.json"
 _WITHOUT: Final = ("upgrade", "availability_nux", "default_service_tier", "model_specialty")
 """Fields that advertise or choose what only OpenAI has."""

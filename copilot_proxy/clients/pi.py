@@ -12,7 +12,7 @@ from copilot_proxy.clients.record import Client, Connection, Launch
 _PROVIDER: Final = "copilot-proxy"
 _FILE: Final = "copilot-proxy.ts"
 _KEY: Final = "G_COPILOT_PROXY_KEY"
-"""Not a name of ours: the client passes it on to everything that it starts."""
+"""Without the prefix of our settings, since every program that the client starts gets it too."""
 _APIS: Final[dict[Api, str]] = {
     "chat": "openai-completions",
     "responses": "openai-responses",

@@ -1,5 +1,6 @@
 """The list of all clients, and the search for one by name."""
 
+import re
 from difflib import get_close_matches
 from typing import Final
 
@@ -15,6 +16,10 @@ from copilot_proxy.clients.pi import PI
 from copilot_proxy.clients.qwen_code import QWEN_CODE
 from copilot_proxy.clients.record import Client
 
+_UNUSUAL: Final = re.compile(r"[^A-Za-z0-9._-]")
+"""What the name of a program may contain, but should not stand in a URL."""
+_MAX_LENGTH: Final = 64
+"""Characters of a client's name in the ledger."""
 CLIENTS: Final = (
     CLAUDE_CODE,
     CODEX,
@@ -47,7 +52,7 @@ def similar_clients(name: str) -> list[str]:
 def any_program(program: str) -> Client:
     """Return a record for a program that has none, but reads the variables of the SDKs."""
     return Client(
-        name=program,
+        name=_UNUSUAL.sub("-", program)[:_MAX_LENGTH],
         title=program,
         programs=(program,),
         install="",

@@ -21,11 +21,8 @@ _RETRY: Final = 0.1
 @contextmanager
 def hold_lease(folder: Path) -> Iterator[None]:
     """Hold a lease in `folder` while the block runs; enter it under `start_lock`."""
-    name = str(uuid4())
-    path = folder / f"{name}{_SUFFIX}"
-    with _locked(folder / name):
-        # Under its final name it is always locked.
-        (folder / name).rename(path)
+    path = folder / f"{uuid4()}{_SUFFIX}"
+    with _locked(path):
         try:
             yield
         finally:
@@ -41,8 +38,12 @@ def start_lock(folder: Path) -> Iterator[None]:
 
 
 def wait_until_unused(folder: Path) -> None:
-    """Wait until nobody holds a lease."""
-    while paths := _leases(folder):
+    """Wait until nobody holds a lease, and remove those of processes that were killed."""
+    while True:
+        with start_lock(folder):  # otherwise, a new file may not be locked yet
+            paths = _leases(folder)
+        if not paths:
+            return
         with suppress(FileNotFoundError), _locked(paths[0], flags=0):
             pass
         with suppress(OSError):

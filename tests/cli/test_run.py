@@ -151,8 +151,8 @@ def test_the_variables_for_a_shell(cli: Cli, record: object) -> None:
     ran = cli("run", "env")
 
     port = load_settings().port
-    assert f"export OPENAI_BASE_URL='http://127.0.0.1:{port}/v1'" in ran.out.splitlines()
-    assert f"export ANTHROPIC_BASE_URL='http://127.0.0.1:{port}'" in ran.out.splitlines()
+    assert f"export OPENAI_BASE_URL=http://127.0.0.1:{port}/v1" in ran.out.splitlines()
+    assert f"export ANTHROPIC_BASE_URL=http://127.0.0.1:{port}" in ran.out.splitlines()
     assert "No server answers" in ran.err
 
 

@@ -32,7 +32,7 @@ def test_a_holder_that_is_killed(tmp_path: Path) -> None:
 
     assert not waiting.is_alive()
     assert not is_used(tmp_path)
-    assert [] == list(tmp_path.iterdir())
+    assert ["start.lock"] == [path.name for path in tmp_path.iterdir()]
 
 
 def test_two_holders(tmp_path: Path) -> None:
