@@ -10,6 +10,7 @@ from copilot_proxy.clients.claude_code import CLAUDE_CODE
 from copilot_proxy.clients.codex import CODEX
 from copilot_proxy.clients.continue_cli import CONTINUE
 from copilot_proxy.clients.copilot_cli import COPILOT_CLI
+from copilot_proxy.clients.gptme import GPTME
 from copilot_proxy.clients.llm import LLM
 from copilot_proxy.clients.opencode import KILO, OPENCODE
 from copilot_proxy.clients.pi import PI
@@ -31,6 +32,7 @@ CLIENTS: Final = (
     CONTINUE,
     AIDER,
     LLM,
+    GPTME,
 )
 
 
