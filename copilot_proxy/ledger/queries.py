@@ -37,6 +37,7 @@ class Filters(NamedTuple):
     project: str | None = None
     account: str | None = None
     """ "" for the server's own sign-in."""
+    session: str | None = None
 
 
 class Sums(NamedTuple):

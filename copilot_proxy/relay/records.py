@@ -33,7 +33,8 @@ class RequestContext:
     """Whether the server uses the simulator, so that hints name commands with ``--simulate``."""
     named_client: str | None = None
     project: str | None = None
-    """The client and the project that the base URL names, or None."""
+    session: str | None = None
+    """The client, the project and the session that the base URL names, or None."""
     key: ApiKey | None = None
     """The API key that the client sent; None if the server has no keys."""
     status: int | None = None

@@ -119,7 +119,7 @@ def test_a_usage_error_is_two_lines_and_exit_2(cli: Cli, arguments: list[str], w
 @pytest.mark.parametrize("name", ["GITHUB_URL", "GITHUB_API_URL", "COPILOT_API_URL"])
 @pytest.mark.parametrize(
     "command",
-    ["login --no-browser", "logout", "status", "models", "chat hi", "serve --port 0"],
+    ["login --no-browser", "logout", "status", "models", "chat hi", "serve --port 0", "run claude"],
 )
 def test_a_malformed_url_is_a_wrong_setting(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str, name: str
