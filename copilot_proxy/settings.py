@@ -114,7 +114,7 @@ class Settings:
     log_file_count: int = _setting(5, parse.positive, "Number of old log files to keep.")
     ledger: bool = _setting(True, parse.boolean, "Record what each request costs, for `usage`.")
     budget: tuple[Limit, ...] = _setting(
-        (), parse_limits, "What requests may cost in AI Credits, such as 500/day."
+        (), parse_limits, "What requests may cost in AI credits, such as 500/day."
     )
     context_guard: bool = _setting(
         False,

@@ -93,7 +93,10 @@ def write(path: Path, limits: Limits, now: datetime) -> None:
             file.write(msgspec.json.format(msgspec.json.encode(stored)))
         os.replace(beside, path)
     except OSError as error:
-        raise CopilotProxyError(f"{path} cannot be written: {failure_reason(error)}.") from error
+        raise CopilotProxyError(
+            f"{path} cannot be written: {failure_reason(error)}.",
+            hint="Make its folder writable, or choose another one with COPILOT_PROXY_HOME_DIR.",
+        ) from error
 
 
 def _limit(stored: Mapping[str, Any]) -> Limit:

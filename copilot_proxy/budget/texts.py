@@ -14,12 +14,12 @@ NAMES: Final = {"day": "today", "month": "this month", "session": "this session"
 
 
 def amount(nano: int) -> str:
-    """Return an amount in AI Credits, or in dollars if those credits could be misread."""
+    """Return an amount in AI credits, or in dollars if those credits could be misread."""
     value = credits(nano)
     forms = (
-        f"{value:,.2f}".replace(",", " ").rstrip("0").rstrip(".") + " AI Credits",
+        f"{value:,.2f}".replace(",", " ").rstrip("0").rstrip(".") + " AI credits",
         f"${value / 100:.2f}",
-        f"{round(value):,} AI Credits".replace(",", " "),
+        f"{round(value):,} AI credits".replace(",", " "),
         f"${value / 100:.1f}",
     )
     return next((form for form in forms if not looks_repeatable(form)), "the allowed amount")

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -38,13 +39,16 @@ def budget(
         str | None, typer.Option(help="Only for this project.", metavar="NAME")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Show what the simulator has charged.")
+    ] = False,
 ) -> None:
     """Limit what requests may cost, or show what is left."""
     from copilot_proxy.budget.limits_file import NAME
 
     word, argument = _parsed(words or [])
     kind, name = _scope(key, client, project)
-    settings = load_settings()
+    settings = replace(load_settings(), simulated=simulate)
     path = settings.ledger_file.with_name(NAME)
     if word is not None and not settings.ledger:
         raise UsageError("A budget needs the ledger, which is off.")
@@ -52,7 +56,7 @@ def budget(
         case "set":
             _set(path, _limit(argument)._replace(kind=kind, name=name))
         case "raise":
-            _raise(path, argument, kind, name)
+            _raise(path, settings, argument, kind, name)
         case "off":
             _off(path, settings, kind, name)
     _show(path, settings, as_json=as_json)
@@ -86,7 +90,7 @@ def _limit(text: str) -> Limit:
     try:
         return parse_limit(text)
     except ValueError as error:
-        raise UsageError(f"{text!r} is no limit: {error}.") from None
+        raise UsageError(f"{text!r} is not a limit: {error}.") from None
 
 
 def _set(path: Path, limit: Limit) -> None:
@@ -97,25 +101,34 @@ def _set(path: Path, limit: Limit) -> None:
     limits_file.write(path, stored._replace(limits=(*others, limit)), _now())
 
 
-def _raise(path: Path, text: str, kind: str, name: str) -> None:
+def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> None:
     from copilot_proxy.budget import limits_file
 
     try:
         nano = parse_amount(text)
     except ValueError as error:
-        raise UsageError(f"{text!r} is no amount: {error}.") from None
+        raise UsageError(f"{text!r} is not an amount: {error}.") from None
     stored = limits_file.read(path)
+    limits = stored.with_defaults(settings.budget).limits
+    if (kind, name) not in {(one.kind, one.name) for one in limits}:
+        # It would otherwise be added to a limit that the user sets later.
+        scope, flag = (f" for the {kind} {name}", f" --{kind} {name}") if kind else ("", "")
+        raise UsageError(
+            f"There is no budget{scope} to raise.",
+            hint=f"Set one with: copilot-proxy budget set 500/day{flag}",
+        )
     more = limits_file.Raise(nano, *limits_file.days_of(_now()), kind, name)
     limits_file.write(path, stored._replace(raises=(*stored.raises, more)), _now())
 
 
 def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
-    """Remove the limits of a scope; without a scope, all of them."""
+    """Remove the limits of a scope and what they were raised by; without a scope, all of them."""
     from copilot_proxy.budget import limits_file
 
     stored = limits_file.read(path)
-    kept = tuple(one for one in stored.limits if kind and (one.kind, one.name) != (kind, name))
-    limits_file.write(path, stored._replace(limits=kept), _now())
+    limits = tuple(one for one in stored.limits if kind and (one.kind, one.name) != (kind, name))
+    raises = tuple(one for one in stored.raises if kind and (one.kind, one.name) != (kind, name))
+    limits_file.write(path, limits_file.Limits(limits, raises), _now())
     if settings.budget and not kind:
         print_message(f"The limits in {settings.sources['budget']} remain.")
 
@@ -142,8 +155,10 @@ def limit_line(one: "LimitState") -> str:
 
     limit = one.limit
     scope = f" for the {limit.kind} {limit.name}" if limit.kind else ""
+    more = one.allowed - limit.nano
+    raised = f" (raised by {credits(more):,g})" if more else ""
     text = (
-        f"{credits(one.allowed):,g} AI Credits per {limit.per}{scope}: "
+        f"{credits(one.allowed):,g} AI credits per {limit.per}{scope}{raised}: "
         f"{credits(one.spent):,.2f} spent"
     )
     if limit.per == "session":

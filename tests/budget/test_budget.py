@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,15 +102,40 @@ def test_raising_while_the_server_runs(simulator: Simulator, cli: Callable[..., 
     settings = settings_with(simulator)
     with Proxy(settings) as proxy, proxy.client() as client:
         assert 200 == ask(client).status_code
-        assert "0 AI Credits per day: " in cli("budget", "set", "0/day").out
+        assert "0 AI credits per day: " in cli("budget", "set", "0/day").out
         assert 402 == ask(client).status_code
-        cli("budget", "raise", "100")
+        raised = cli("budget", "raise", "100").out
+        assert raised.startswith("100 AI credits per day (raised by 100): ")
         assert 200 == ask(client).status_code
         cli("budget", "set", "0/day", "--client", "codex")
         assert 402 == ask(client, **{"user-agent": "codex_exec/1"}).status_code
         assert 200 == ask(client, **{"user-agent": "opencode/1"}).status_code
         cli("budget", "off")
         assert 200 == ask(client, **{"user-agent": "codex_exec/1"}).status_code
+
+
+def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
+    """What nothing was raised by is not added to a limit that is set later."""
+    ran = cli("budget", "raise", "100")
+    assert (2, "There is no budget to raise.") == (ran.code, ran.err[7:].splitlines()[0])
+    cli("budget", "set", "5/day")
+    ran = cli("budget", "raise", "100", "--client", "codex")
+    assert "There is no budget for the client codex to raise." in ran.err
+    assert "copilot-proxy budget set 500/day --client codex" in ran.err
+
+    cli("budget", "raise", "100")
+    cli("budget", "off")
+    assert cli("budget", "set", "5/day").out.startswith("5 AI credits per day: ")
+
+
+def test_the_simulators_charges(simulator: Simulator, cli: Callable[..., Any]) -> None:  # noqa: F811
+    """The limits are the same for a simulated server, and `budget` can show what they count."""
+    cli("budget", "set", "5/day")
+    settings = replace(settings_with(simulator), simulated=True)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        assert 200 == ask(client).status_code
+    assert "0.00 spent" in cli("budget").out
+    assert "0.00 spent" not in cli("budget", "--simulate").out
 
 
 def test_a_session(simulator: Simulator) -> None:
@@ -132,7 +158,7 @@ def test_most_of_it_is_used(simulator: Simulator, caplog: pytest.LogCaptureFixtu
 
     notes = [answer.headers.get("x-copilot-proxy-notes", "") for answer in answers]
     assert "" == notes[0]
-    assert any("of 1 AI Credits are used or reserved today" in note for note in notes)
+    assert any("of 1 AI credits are used or reserved today" in note for note in notes)
     assert 1 == caplog.text.count("are used or reserved today.")
 
 
