@@ -53,14 +53,15 @@ def run(
     settings = load_settings()
     words = arguments or []
     if client == _ANY and not words:
-        return _print_variables(settings)
+        return _print_variables(settings, simulate=simulate)
     record, command = _found(client, words)
     try:
         return _run(settings, record, command, model, simulate=simulate)
     except NotSignedIn as error:
-        error.hint = (
-            f"{error.hint}\nOr try it without an account: copilot-proxy run {client} --simulate"
-        )
+        again = f"copilot-proxy run {client} --simulate"
+        if client == _ANY:
+            again += f" -- {shlex.join(words)}"
+        error.hint = f"{error.hint}\nOr try it without an account: {again}"
         error.code = "no_sign_in_to_run"  # the hint is complete
         raise
 
@@ -95,7 +96,7 @@ def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
     return record, [program, *words]
 
 
-def _print_variables(settings: Settings) -> int:
+def _print_variables(settings: Settings, *, simulate: bool) -> int:
     """Print the variables for a shell, and say whether there is a server."""
     from copilot_proxy.cli.run_connection import NO_KEY
     from copilot_proxy.cli.shared_server import address_of, key_of
@@ -108,8 +109,10 @@ def _print_variables(settings: Settings) -> int:
             print_result(f"$env:{name} = '{value}'")
         else:
             print_result(f"export {name}={shlex.quote(value)}")
-    if find_server(url, key) is None:
-        print_message(f"No server answers at {url}. Start it with: copilot-proxy serve")
+    server = find_server(url, key)
+    if server is None or (simulate and not server.simulated):
+        kind, flag = ("simulated server", " --simulate") if simulate else ("server", "")
+        print_message(f"No {kind} answers at {url}. Start it with: copilot-proxy serve{flag}")
     return 0
 
 

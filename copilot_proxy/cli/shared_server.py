@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
-from copilot_proxy.private_files import make_folder
+from copilot_proxy.private_files import failure_reason, make_folder
 from copilot_proxy.server.leases import hold_lease, start_lock
 from copilot_proxy.server.port_owner import base_url
 from copilot_proxy.server.running import RunningServer, find_server
@@ -40,7 +40,13 @@ def server_for(settings: Settings, *, simulate: bool) -> Iterator[RunningServer]
     """
     kind = "simulated" if simulate else "real"
     folder = settings.state_dir / "run" / f"{settings.port}-{kind}"
-    make_folder(folder)
+    try:
+        make_folder(folder)
+    except OSError as error:
+        raise CopilotProxyError(
+            f"{folder} cannot be created: {failure_reason(error)}.",
+            hint="Choose another folder with COPILOT_PROXY_HOME_DIR.",
+        ) from error
     with ExitStack() as stack:
         with start_lock(folder):
             stack.enter_context(hold_lease(folder))

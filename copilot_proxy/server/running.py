@@ -75,6 +75,8 @@ def _refusal(url: str, status: int, body: Any) -> CopilotProxyError:
             f"The server at {url} is older than this program, and does not know who a client is.",
             hint="Stop it, and start it again.",
         )
-    # The message for clients includes the hint.
-    message = found.get("message") or f"The server at {url} answered with status {status}."
-    return CopilotProxyError(str(message), code=found.get("code"))
+    message = str(found.get("message") or f"The server at {url} answered with status {status}.")
+    hint = found.get("hint")
+    if hint:
+        message = message.removesuffix(f" {hint}")  # as the message for clients includes it
+    return CopilotProxyError(message, code=found.get("code"), hint=hint)

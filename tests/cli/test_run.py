@@ -154,6 +154,8 @@ def test_the_variables_for_a_shell(cli: Cli, record: object) -> None:
     assert f"export OPENAI_BASE_URL=http://127.0.0.1:{port}/v1" in ran.out.splitlines()
     assert f"export ANTHROPIC_BASE_URL=http://127.0.0.1:{port}" in ran.out.splitlines()
     assert "No server answers" in ran.err
+    simulated = cli("run", "env", "--simulate")
+    assert simulated.err.endswith("Start it with: copilot-proxy serve --simulate\n")
 
 
 def test_the_list(cli: Cli, record: object) -> None:
@@ -186,6 +188,7 @@ def test_what_the_server_refuses(
 
     assert (1, 1) == (unknown.code, refused.code)
     assert "`nonesuch` does not exist" in unknown.err
+    assert unknown.err.splitlines()[1].startswith("List the account's models with: ")
     assert 1 == unknown.err.count("copilot-proxy models")
     assert "COPILOT_PROXY_API_KEY" in refused.err
 
@@ -270,3 +273,17 @@ def test_without_a_sign_in(cli: Cli, record: object, monkeypatch: pytest.MonkeyP
     assert 3 == ran.code
     assert "Error: Not signed in to GitHub." == ran.err.splitlines()[0]
     assert "copilot-proxy run claude --simulate" in ran.err.replace("\xa0", " ")
+    ran = cli("run", "env", "--", "claude", "a b")
+    assert "copilot-proxy run env --simulate -- claude 'a b'" in ran.err.replace("\xa0", " ")
+
+
+def test_a_folder_that_cannot_be_created(cli: Cli, record: object) -> None:
+    """The server needs one for its log; the error says how to choose another."""
+    state = load_settings().state_dir
+    state.mkdir(parents=True)
+    (state / "run").touch()
+    ran = cli("run", "claude", "--simulate")
+
+    assert 1 == ran.code
+    assert "cannot be created: " in ran.err
+    assert "COPILOT_PROXY_HOME_DIR" in ran.err
