@@ -135,7 +135,10 @@ def _parsed(words: list[str]) -> tuple[str | None, str]:
         )
     wanted = _ACTIONS.get(word)
     if wanted is not None and not rest:
-        raise UsageError(f"`usage {word}` needs {wanted}.")
+        from copilot_proxy.cli.usage_request import WHERE_IDS_ARE
+
+        hint = WHERE_IDS_ARE if word == "show" else None
+        raise UsageError(f"`usage {word}` needs {wanted}.", hint=hint)
     if len(rest) > (wanted is not None):
         raise UsageError(f"Unexpected argument: {rest[-1]}")
     return word, rest[0] if rest else ""
@@ -181,7 +184,9 @@ def _report(
 
         report = with_prices_of(as_model, report, database, filters, settings)
     if form == "text":
-        for text in usage_output.lines(report, is_bare=word is None and as_model is None):
+        # The overview is about today and this month, so it does not fit another period.
+        is_bare = word is None and as_model is None and period.month is not None
+        for text in usage_output.lines(report, is_bare=is_bare):
             print_result(text)
         for text in usage_output.remarks(report):
             print_message(text)

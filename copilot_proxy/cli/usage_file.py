@@ -25,7 +25,9 @@ def forget(path: Path, before: str | None) -> int:
     try:
         day = date.fromisoformat(before)
     except ValueError:
-        raise UsageError(f"{before!r} is no date.", hint="Use a date such as 2026-11-29.") from None
+        raise UsageError(
+            f"{before!r} is not a date.", hint="Use a date such as 2026-11-29."
+        ) from None
     with closing(open_ledger(path, write=True)) as database:
         count = maintenance.forget(database, day)
     print_message(f"{count:,} row{'' if count == 1 else 's'} before {day} removed.")

@@ -20,6 +20,8 @@ _SOURCES: Final = {
     "unknown": "Copilot did not report it, and the model's price is not known",
 }
 
+WHERE_IDS_ARE: Final = "Ids are in the header x-request-id, and in the log after errors."
+
 
 def show(database: Database, request_id: str, *, as_json: bool) -> int:
     """Print everything that the ledger knows about one request; raises `CopilotProxyError`."""
@@ -27,7 +29,7 @@ def show(database: Database, request_id: str, *, as_json: bool) -> int:
     if not found:
         raise CopilotProxyError(
             f"The ledger has no request {request_id!r}.",
-            hint="Ids are in the header x-request-id, and in the log after errors.",
+            hint=WHERE_IDS_ARE,
         )
     if len(found) > 1 and found[1]["corrects"] is None:
         raise UsageError(f"Several requests begin with {request_id!r}.", hint="Use more of the id.")

@@ -17,6 +17,7 @@ from copilot_proxy.ledger.database import is_damaged, open_for_writing, set_asid
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.reservations import release
 from copilot_proxy.ledger.rows import Row
+from copilot_proxy.private_files import failure_reason
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -47,7 +48,7 @@ class Writer:
         """Write `rows` and those that wait; `is_last` tries even if it has just failed."""
         self._waiting += rows
         if (lost := len(self._waiting) - MAX_WAITING) > 0:
-            log.error("The ledger %s cannot be written: %d rows are lost.", self._path, lost)
+            log.error("The ledger %s cannot be written. Lost rows: %d", self._path, lost)
             del self._waiting[:lost]
         now = time.monotonic()
         if not self._waiting or (
@@ -86,7 +87,7 @@ class Writer:
         """Close the file; report rows that could not be written."""
         if self._waiting:
             log.error(
-                "%d rows could not be written to the ledger %s.", len(self._waiting), self._path
+                "The ledger %s could not be written. Lost rows: %d", self._path, len(self._waiting)
             )
             self._waiting.clear()
         self._drop_connection()
@@ -145,8 +146,13 @@ class Writer:
             log.error(
                 "The ledger %s cannot be written: %s. Requests are still answered.",
                 self._path,
-                str(error).rstrip("."),
+                _reason(error).rstrip("."),
             )
+
+
+def _reason(error: Exception) -> str:
+    # An OSError as text has its number and the path, which the message has already.
+    return failure_reason(error) if isinstance(error, OSError) else str(error)
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

@@ -94,6 +94,12 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
     assert (0, "1 request of unknown cost: the sums do not include them.\n") == (ran.code, ran.err)
 
 
+def test_another_period(cli: Cli, ledger: Path) -> None:
+    """What was today and this month is not part of it."""
+    shown = cli("usage", "--last", "4w").out
+    assert shown.startswith("MODEL "), shown
+
+
 def test_json(cli: Cli, ledger: Path) -> None:
     """The documented keys; an unknown cost is null, and months begin at midnight UTC."""
     found = json.loads(cli("usage", "client", "--json").out)

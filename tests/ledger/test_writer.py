@@ -143,7 +143,7 @@ def test_only_so_many_rows_wait(
     writer.close()
 
     assert ["a-1", "a-2"] == stored(path)
-    assert "1 rows are lost" in caplog.text
+    assert "Lost rows: 1" in caplog.text
 
 
 def test_a_row_that_sqlite_refuses(path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -195,8 +195,8 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptu
     ledger(record(0))
     ledger.close()
 
-    assert "cannot be written" in caplog.text
-    assert "1 rows could not be written" in caplog.text
+    assert "ledger.sqlite3 cannot be written: Not a directory. Requests" in caplog.text
+    assert "could not be written. Lost rows: 1" in caplog.text
 
 
 def test_a_record_that_makes_no_sense(path: Path, caplog: pytest.LogCaptureFixture) -> None:
