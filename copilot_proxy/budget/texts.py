@@ -4,6 +4,7 @@ Some clients repeat a request if the text of its error has one of certain number
 500, whatever the number means. So an amount is written in a form that has none of them.
 """
 
+import shlex
 from typing import Final
 
 from copilot_proxy.cost.limits import Limit
@@ -28,3 +29,8 @@ def amount(nano: int) -> str:
 def scope_text(limit: Limit) -> str:
     """Return whom the limit is for, such as `` of the client codex``; "" for all requests."""
     return f" of the {limit.kind} {limit.name}" if limit.kind else ""
+
+
+def scope_flag(kind: str, name: str) -> str:
+    """Return the flag of ``budget`` for a scope, such as `` --client codex``; "" for all."""
+    return f" --{kind} {shlex.quote(name)}" if kind else ""

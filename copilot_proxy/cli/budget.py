@@ -103,6 +103,7 @@ def _set(path: Path, limit: Limit) -> None:
 
 def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> None:
     from copilot_proxy.budget import limits_file
+    from copilot_proxy.budget.texts import scope_flag
 
     try:
         nano = parse_amount(text)
@@ -112,10 +113,10 @@ def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> N
     limits = stored.with_defaults(settings.budget).limits
     if (kind, name) not in {(one.kind, one.name) for one in limits}:
         # It would otherwise be added to a limit that the user sets later.
-        scope, flag = (f" for the {kind} {name}", f" --{kind} {name}") if kind else ("", "")
+        scope = f" for the {kind} {name}" if kind else ""
         raise UsageError(
             f"There is no budget{scope} to raise.",
-            hint=f"Set one with: copilot-proxy budget set 500/day{flag}",
+            hint=f"Set one with: copilot-proxy budget set 500/day{scope_flag(kind, name)}",
         )
     more = limits_file.Raise(nano, *limits_file.days_of(_now()), kind, name)
     limits_file.write(path, stored._replace(raises=(*stored.raises, more)), _now())

@@ -108,7 +108,9 @@ def test_raising_while_the_server_runs(simulator: Simulator, cli: Callable[..., 
         assert raised.startswith("100 AI credits per day (raised by 100): ")
         assert 200 == ask(client).status_code
         cli("budget", "set", "0/day", "--client", "codex")
-        assert 402 == ask(client, **{"user-agent": "codex_exec/1"}).status_code
+        refused = ask(client, **{"user-agent": "codex_exec/1"})
+        assert 402 == refused.status_code
+        assert "copilot-proxy budget raise 100 --client codex" in refused.text
         assert 200 == ask(client, **{"user-agent": "opencode/1"}).status_code
         cli("budget", "off")
         assert 200 == ask(client, **{"user-agent": "codex_exec/1"}).status_code
