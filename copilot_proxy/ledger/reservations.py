@@ -8,6 +8,7 @@ writes the row of its request. One whose process has ended without a row becomes
 import os
 import platform
 import sqlite3
+import time
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any, Final, NamedTuple
@@ -19,6 +20,8 @@ from copilot_proxy.ledger.schema import COLUMNS
 
 _MAX_AGE_US: Final = 24 * 3600 * 1_000_000
 """After a day, the process that made a reservation counts as ended."""
+_LOADED_US: Final = time.time_ns() // 1000
+"""When this process has loaded the module, which is before its first reservation."""
 _OWN_SUMS: Final = "(SELECT * FROM sums WHERE account = '')"
 """What the server's own account has paid."""
 _COLUMNS: Final = (
@@ -159,6 +162,8 @@ def _is_running(one: Reservation) -> bool:
     """Return whether the process that made a reservation is, or may be, still running."""
     if one.host != platform.node() or os.name != "posix":
         return True
+    if one.pid == os.getpid():  # in a container, processes get the same numbers again
+        return one.started_us >= _LOADED_US
     try:
         os.kill(one.pid, 0)
     except ProcessLookupError:

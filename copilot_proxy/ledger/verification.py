@@ -73,7 +73,10 @@ def _difference(row: Row, place: dict[str, int]) -> str | None:
     details, nano = row[place["details_json"]], row[place["nano_aiu"]]
     if details is None or row[place["cost_source"]] not in ("reported", "details"):
         return None
-    decoded = msgspec.json.decode(details)
+    try:
+        decoded = msgspec.json.decode(details, type=dict)
+    except msgspec.DecodeError:
+        return f"Request {row[place['request_id']]}: its details cannot be read."
     again = sum_of_details(decoded)
     # GitHub may round each part, so each may differ by one.
     if again is None or abs(again - nano) <= len(decoded["token_details"]):
