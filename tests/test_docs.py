@@ -11,7 +11,7 @@ import typer
 from copilot_proxy import __version__
 from copilot_proxy.cli.main import app
 from copilot_proxy.formats.pi_ai.request_from_chat import DROPPED, REFUSED
-from copilot_proxy.formats.rules.fields import REASONS
+from copilot_proxy.formats.request_fields import FIELDS, Refused
 from copilot_proxy.model_names import FAMILY_NAMES
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings, setting_names
 
@@ -74,16 +74,21 @@ def test_every_family_is_documented(family: str) -> None:
     assert f"`{family}`" in section(text("docs/api.md"), "Models and their names")
 
 
-@pytest.mark.parametrize(
-    "field",
-    [
-        *REASONS["chat_completions"].refused,
-        *("prediction", "parallel_tool_calls", "temperature", "top_p", "reasoning_effort"),
-    ],
-)
-def test_every_dropped_field_is_documented(field: str) -> None:
-    """A field that may be dropped is named in docs/api.md."""
-    assert f"`{field}`" in text("docs/api.md")
+@pytest.mark.parametrize("api", FIELDS)
+def test_every_dropped_or_refused_field_is_documented(api: str) -> None:
+    """The table in docs/api.md has exactly the fields that no model accepts, and their fates."""
+    title = {"chat_completions": "Chat Completions", "responses": "Responses"}.get(api, "Messages")
+    rows = section(text("docs/api.md"), "Fields that no model accepts").splitlines()
+    (row,) = [row for row in rows if row.startswith(f"| {title} |")]
+    _, _, refused, dropped, _ = row.split("|")
+
+    decided = {fate: set() for fate in (True, False)}
+    for name, decision in FIELDS[api].items():
+        decided[isinstance(decision, Refused)].add(name)
+    assert decided == {
+        True: set(re.findall(r"`(\w+)`", refused)),
+        False: set(re.findall(r"`(\w+)`", dropped)),
+    }
 
 
 def test_what_pi_ai_loses_is_documented() -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pickle
 import traceback
 
 import msgspec
@@ -104,6 +105,57 @@ def test_masking_is_idempotent(parts: list[str]) -> None:
 def test_tokens_are_masked_in_any_surroundings(before: str, after: str) -> None:
     """Tokens are masked whatever surrounds them."""
     assert TOKEN[4:] not in mask(before + TOKEN + after)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "aZ/09+opaque==",
+        "az/09+OPAQUE==",
+        "aZ/09%2Bopaque%3D%3D",
+        "aZ%2F09%2Bopaque%3D%3D",
+        "aZ\\/09+opaque==",
+        "aZ/09+opaque\\u003d\\u003d",
+    ],
+)
+def test_secrets_in_use_are_masked_by_value(written: str) -> None:
+    """A secret is masked in all its forms as long as it exists."""
+    secret = Secret("aZ/09+opaque==")
+
+    assert "no access with *** here" == mask(f"no access with {written} here")
+    del secret
+    assert written in mask(f"no access with {written} here")
+
+
+def test_short_secrets_are_not_masked_by_value() -> None:
+    """A key that may be an ordinary word does not hide that word everywhere."""
+    secret = Secret("proxy")
+
+    assert "copilot-proxy" == mask("copilot-proxy")
+    assert secret
+
+
+def test_a_copy_of_a_secret_is_masked() -> None:
+    """A secret that is sent to another process is known there."""
+    copied = pickle.dumps(Secret("opaque-0123456789"))
+    assert "opaque-0123456789" == mask("opaque-0123456789")
+
+    secret = pickle.loads(copied)  # noqa: S301
+
+    assert "***" == mask("opaque-0123456789")
+    assert secret
+
+
+@pytest.mark.parametrize("size", [100, 64 * 1024 + 10, 200_000])
+def test_a_secret_in_use_is_masked_wherever_a_stream_is_cut(size: int) -> None:
+    """A secret in a long text without quotes is masked, wherever the text is split."""
+    secret = Secret("opaque-0123456789")
+    text = b"x" * size + b"opaque-0123456789" + b"y" * 70_000
+    for at in range(size - 3, size + 21, 4):
+        stream = StreamMask()
+        out = stream.feed(text[:at]) + stream.feed(text[at:]) + stream.end()
+        assert text.replace(b"opaque-0123456789", b"***") == out
+    assert secret
 
 
 @dataclasses.dataclass

@@ -96,6 +96,7 @@ def test_ids(name: str, expected: str | None) -> None:
         ("gemini-flash", "gemini-3-flash-preview", "gemini-3.8-flash", "gpt-7-luna*"),
         ("grok", "claude-haiku-4.5*", "grok-4.7", "aurora-1*"),
         ("kimi", "claude-haiku-4.5*", "kimi-k3", "aurora-1*"),
+        ("mai", "claude-haiku-4.5*", "mai-code-2", "aurora-1*"),
         ("text-embedding-3-small", *["text-embedding-3-small"] * 3),
     ],
 )

@@ -76,7 +76,8 @@ def _is_usable(proxy: str) -> bool:
 def _unusable(name: str, proxy: str) -> UsageError:
     spellings = (f"{name}_proxy", f"{name.upper()}_PROXY")
     variable = next((one for one in spellings if os.environ.get(one, "").strip() == proxy), None)
-    shown = re.sub(r"[^/]*@", "***@", proxy)[:200]
+    # A password may itself contain a slash, so everything between the scheme and the last @ goes.
+    shown = re.sub(r"^([\w+.-]*://)?.*@", r"\1***@", proxy, flags=re.DOTALL)[:200]
     subject = variable or "The system's proxy setting"
     is_set = "is set to" if variable else "is"
     return UsageError(

@@ -59,9 +59,9 @@ def _prices(name: str, settings: Settings) -> tuple[str, PriceList]:
 def _listed(name: str, settings: Settings) -> tuple[str, dict[str, object]]:
     import asyncio
 
-    from copilot_proxy.composition import make_backend
+    from copilot_proxy.composition import make_backend, settings_for
 
-    async def read() -> tuple[str, dict[str, object]]:
+    async def read(settings: Settings) -> tuple[str, dict[str, object]]:
         backend = make_backend(settings, report=lambda _: None)
         try:
             model = await backend.relay.models.model(name)
@@ -69,4 +69,5 @@ def _listed(name: str, settings: Settings) -> tuple[str, dict[str, object]]:
         finally:
             await backend.aclose()
 
-    return asyncio.run(read())
+    with settings_for({}, simulate=settings.simulated) as (at, _):
+        return asyncio.run(read(at))

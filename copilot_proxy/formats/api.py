@@ -180,6 +180,10 @@ class NativeCounting(Protocol):
         """Return the body to send to `path`; raises `RequestError`."""
         ...
 
+    def answer(self, request: ClientRequest, answer: object) -> Json | None:
+        """Return the client's form of Copilot's answer; None if that has no count."""
+        ...
+
 
 class CountingApi(ClientApi, Protocol):
     """A client API with a path for counting tokens."""

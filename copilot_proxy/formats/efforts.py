@@ -20,6 +20,7 @@ BUDGETS: Final[Mapping[str, int]] = {
 def nearest_effort(effort: str, offered: Sequence[str]) -> str | None:
     """Return the offered effort nearest to `effort`.
 
+    Reasoning is not switched off for a client that wants some, unless nothing else is offered.
     Returns None if none are offered whose rank is known, and `effort` itself if its own rank is
     unknown.
     """
@@ -28,6 +29,8 @@ def nearest_effort(effort: str, offered: Sequence[str]) -> str | None:
     known = [name for name in offered if name in EFFORTS]
     if not known:
         return None
+    if effort != "none":
+        known = [name for name in known if name != "none"] or known
     rank = EFFORTS.index(effort)
     return min(known, key=lambda name: abs(EFFORTS.index(name) - rank))
 

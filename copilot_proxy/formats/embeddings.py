@@ -22,6 +22,9 @@ from copilot_proxy.formats.upstream_errors import parse_error_event
 MAX_INPUTS: Final = 2048
 """Inputs that OpenAI allows in one request."""
 
+MAX_TOKENS: Final = 300_000
+"""Tokens that OpenAI allows in all inputs of one request together."""
+
 _BATCH: Final = 512
 """Inputs per request to Copilot, for a model without a limit in the catalogue."""
 
@@ -69,7 +72,7 @@ def metrics(request: ClientRequest) -> RequestMetrics:
 
 def parse_request(body: bytes) -> ClientRequest:
     """Decode and validate a request; raises `RequestError`."""
-    request = parse_object(body)
+    request = parse_object(body, MAX_TOKENS + 2 * MAX_INPUTS)
     check_shape(request, EmbeddingsRequest)
     value = request["input"]
     if not value:
@@ -88,6 +91,13 @@ def parse_request(body: bytes) -> ClientRequest:
                 param="input",
                 code="array_above_max_length",
             )
+    tokens = sum(map(len, value)) if has_tokens(request) and isinstance(value[0], list) else 0
+    if tokens > MAX_TOKENS:
+        raise RequestError(
+            f"The inputs have {tokens} tokens; at most {MAX_TOKENS} are allowed in one request.",
+            param="input",
+            code="max_tokens_per_request",
+        )
     dimensions = request.get("dimensions")
     if dimensions is not None and dimensions < 1:
         raise RequestError("dimensions must be above 0.", param="dimensions", code="invalid_value")

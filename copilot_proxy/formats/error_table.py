@@ -172,6 +172,14 @@ _BY_TEXT: Final = (
     (re.compile(r"input item ID does not belong"), _FOREIGN_REASONING),
     (_INVALID_SIGNATURE, _FOREIGN_REASONING),
     (
+        re.compile(r"image media type not supported"),
+        ErrorMapping(
+            status=400,
+            type="invalid_request_error",
+            hint="Send images as PNG, JPEG, GIF or WebP, or use another model.",
+        ),
+    ),
+    (
         re.compile(r"missing required Copilot-Vision-Request header"),
         ErrorMapping(
             status=400,

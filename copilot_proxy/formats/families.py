@@ -35,55 +35,32 @@ _STRICT_CHAT: Final = frozenset({
     "temperature", "top_p", "stop", "tools", "tool_choice", "parallel_tool_calls",
     "response_format", "reasoning_effort", "thinking_budget",
 })  # fmt: skip
-_RESPONSES: Final = frozenset(
-    {
-        "model",
-        "input",
-        "instructions",
-        "stream",
-        "store",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "max_output_tokens",
-        "temperature",
-        "top_p",
-        "reasoning",
-        "text",
-        "include",
-        "truncation",
-        "prompt_cache_key",
-        "context_management",
-        "user",
-    }
-)
-MESSAGES_FIELDS: Final = frozenset(
-    {
-        "model",
-        "messages",
-        "max_tokens",
-        "system",
-        "stream",
-        "stop_sequences",
-        "temperature",
-        "top_p",
-        "top_k",
-        "tools",
-        "tool_choice",
-        "thinking",
-        "output_config",
-        "metadata",
-        "context_management",
-    }
-)
+_RESPONSES: Final = frozenset({
+    "model", "input", "instructions", "stream", "store", "tools", "tool_choice",
+    "parallel_tool_calls", "max_output_tokens", "temperature", "top_p", "reasoning", "text",
+    "include", "truncation", "prompt_cache_key", "context_management", "user",
+})  # fmt: skip
+MESSAGES_FIELDS: Final = frozenset({
+    "model", "messages", "max_tokens", "system", "stream", "stop_sequences", "temperature",
+    "top_p", "top_k", "tools", "tool_choice", "thinking", "output_config", "metadata",
+    "context_management",
+})  # fmt: skip
 
 FAMILIES: Final = (
     Family(
         name="Chat Completions",
-        source="OpenAI API reference: up to four stop sequences; custom tools are not known to be "
-        "accepted by Copilot",
+        # OpenAI's limit on ids also applies to vendors of which the limit is unknown.
+        source="OpenAI API reference: up to four stop sequences; its error 'string too long. "
+        "Expected a string with maximum length 40'; Copilot's error 'array too long. Expected an "
+        "array with maximum length 128'; custom tools are not known to be accepted by Copilot",
         apis=("chat_completions",),
-        traits={"max_stops": 4, "custom_tools": False},
+        traits={
+            "max_stops": 4,
+            "custom_tools": False,
+            "max_tool_id_length": 40,
+            "max_calls": 128,
+            "cache_breakpoints": False,
+        },
     ),
     Family(
         name="Responses",
@@ -93,6 +70,7 @@ FAMILIES: Final = (
             "max_tool_id_length": 64,
             "min_output": 16,
             "fields": _RESPONSES,
+            "cache_breakpoints": False,
         },
     ),
     Family(
@@ -114,11 +92,11 @@ FAMILIES: Final = (
         traits={"documents": True},
     ),
     Family(
-        name="OpenAI on Chat Completions",
-        source="OpenAI's error 'string too long. Expected a string with maximum length 40'",
-        vendors=_OPENAI,
+        name="Anthropic, Google and Moonshot on Chat Completions",
+        source="Copilot API, observed 2026-11: longer ids are accepted",
+        vendors=("Anthropic", "Google", "Moonshot AI"),
         apis=("chat_completions",),
-        traits={"max_tool_id_length": 40},
+        traits={"max_tool_id_length": None},
     ),
     Family(
         name="GPT-5, the o-series and newer",
@@ -142,6 +120,13 @@ FAMILIES: Final = (
         unless_family=_OLD_OPENAI,
         apis=("responses",),
         traits={"documents": True},
+    ),
+    Family(
+        name="GPT 5.6 and later, on Responses",
+        source="OpenAI API reference: prompt caching; Copilot API, observed 2026-11",
+        ids=re.compile(r"gpt-(5\.([6-9]|\d\d)|([6-9]|[1-3]\d)(?!\d))"),
+        apis=("responses",),
+        traits={"fields": _RESPONSES | {"prompt_cache_options"}, "cache_breakpoints": True},
     ),
     Family(
         name="GPT before 5.3, on Responses",
@@ -220,7 +205,11 @@ FAMILIES: Final = (
         source="Copilot API, observed 2026-11: 'Extra inputs are not permitted'",
         vendors=("Anthropic",),
         apis=("chat_completions",),
-        traits={"consecutive_assistants": False, "fields": _STRICT_CHAT},
+        traits={
+            "consecutive_assistants": False,
+            "fields": _STRICT_CHAT,
+            "thinks_by_default": False,
+        },
     ),
     Family(
         name="Claude 4.5 and later",

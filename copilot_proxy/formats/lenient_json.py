@@ -5,7 +5,10 @@ not be lost because of that.
 """
 
 import json
-from typing import Any
+import re
+from typing import Any, Final
+
+_SURROGATES: Final = re.compile("[\ud800-\udfff]+")
 
 
 def decode_leniently(data: bytes, *, strict: bool = False) -> Any:
@@ -30,9 +33,10 @@ def _refuse(name: str) -> None:
 
 
 def _whole_characters(value: Any) -> Any:
-    """Return `value` with surrogate pairs combined and unpaired surrogates replaced."""
+    """Return `value` with unpaired surrogates replaced."""
     if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        # `json` has combined the pairs that were written as two escapes.
+        return _SURROGATES.sub(lambda found: "\ufffd" * len(found[0]), value)
     if isinstance(value, list):
         return [_whole_characters(item) for item in value]
     if isinstance(value, dict):

@@ -54,6 +54,8 @@ class ModelProfile:
     bound_thinking: bool = False
     """Whether thinking belongs to the conversation before it, which must not change unless
     ``thinking.block_binding`` says what happens then; others do not accept that field."""
+    thinks_by_default: bool = True
+    """Whether the model thinks if the request does not mention thinking."""
     thinks_with_forced_tool: bool = True
     """Whether thinking is accepted together with a forced tool."""
     forced_tools: bool = True
@@ -100,6 +102,8 @@ class ModelProfile:
     """The form of ids that have the ``{name}`` of the tool and a ``{number}``; None for others."""
     max_tool_id_length: int | None = None
     """The most characters in the id of a call; None for any number."""
+    max_calls: int | None = None
+    """The most calls in one message; None for any number."""
     custom_tools: bool = True
     """Whether custom tools, whose input is a text, are accepted."""
     namespaces: bool = True
@@ -147,6 +151,8 @@ class ModelProfile:
     """Whether this schema may allow additional properties."""
     cache_marks: int | None = None
     """The most prompt cache marks; None if the model caches without marks."""
+    cache_breakpoints: bool = True
+    """Whether parts may have a ``prompt_cache_breakpoint``, OpenAI's cache mark."""
     one_hour_cache: bool = False
     """Whether a cache mark may ask for one hour."""
 

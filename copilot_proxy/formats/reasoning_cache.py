@@ -8,6 +8,7 @@ identifier, since two of them may use the same ids.
 """
 
 import hashlib
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
@@ -31,6 +32,7 @@ class ReasoningCache:
         self._characters = 0
         self._entries: OrderedDict[tuple[bytes, str], tuple[str, str, str]] = OrderedDict()
         self._vendors: OrderedDict[bytes, str] = OrderedDict()
+        self._lock = threading.Lock()  # large requests are translated in a thread
 
     def store(
         self, caller: bytes, model: str, call_ids: Iterable[str], reasoning: str, opaque: str
@@ -39,11 +41,12 @@ class ReasoningCache:
         first = next(iter(call_ids), None)
         if first is None or not opaque or len(opaque) + len(reasoning) > self._max_characters:
             return
-        self._remove((caller, first))
-        self._entries[caller, first] = (model, reasoning, opaque)
-        self._characters += len(reasoning) + len(opaque)
-        while len(self._entries) > self._max_calls or self._characters > self._max_characters:
-            self._remove(next(iter(self._entries)))
+        with self._lock:
+            self._remove((caller, first))
+            self._entries[caller, first] = (model, reasoning, opaque)
+            self._characters += len(reasoning) + len(opaque)
+            while len(self._entries) > self._max_calls or self._characters > self._max_characters:
+                self._remove(next(iter(self._entries)))
 
     def store_vendor(self, opaque: str, vendor: str) -> None:
         """Store which vendor encrypted some reasoning; other vendors cannot decrypt it."""
@@ -75,10 +78,11 @@ class ReasoningCache:
         if not calls or message.get("reasoning_opaque"):
             return message
         key = (caller, calls[0]["id"])
-        entry = self._entries.get(key)
-        if entry is None or entry[0] != model:
-            return message
-        self._entries.move_to_end(key)
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or entry[0] != model:
+                return message
+            self._entries.move_to_end(key)
         filled = {**message, "reasoning_opaque": entry[2]}
         if entry[1]:
             filled["reasoning_content"] = entry[1]

@@ -15,6 +15,7 @@ from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.client_fields import CLIENT_FIELDS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
+from copilot_proxy.formats.request_fields import drop_fields
 from copilot_proxy.formats.translators import ChatWriter, StreamTranslator
 from copilot_proxy.formats.types import (
     ChatRequest,
@@ -96,13 +97,14 @@ def prepare(
             hint=NO_DOCUMENTS_HINT if fixed_api is None else OTHER_UPSTREAM_HINT,
         )
     translator: StreamTranslator
+    taken = drop_fields(client.name, request, notes)
     if api.native is not None and is_same_api(client, api):
-        fitted = api.native.body(request, model, notes)
+        fitted = api.native.body(taken, model, notes)
         translator = api.native.translator(request, fitted.tool_names, request_id)
         translator.notes = notes
     else:
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
-        chat = {**client.to_chat(request, notes), CLIENT_FIELDS: client.fields(request)}
+        chat = {**client.to_chat(taken, notes), CLIENT_FIELDS: client.fields(request)}
         if restores_reasoning:
             messages = cache.restore(caller, name, chat["messages"], vendor)
             chat = {**chat, "messages": messages}

@@ -83,13 +83,21 @@ def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
     else:
         status, code, mapping = error.status, None, ErrorMapping(hint=error.hint, retry=False)
     headers = _retry_headers({**error.headers, "retry-after": str(remaining)}, mapping)
-    hint = _with_wait(mapping.hint, str(remaining))
+    note = "The request was not sent: Copilot's refusal still applies"
+    if mapping.retry is False:
+        # To wait does not help, unless the user changes something.
+        note, hint = (
+            f"{note}; it is asked again in {_span(remaining)}.",
+            _with_wait(mapping.hint, None),
+        )
+    else:
+        note, hint = f"{note}.", _with_wait(mapping.hint, str(remaining))
     return CooldownRefusal(
         message,
         upstream_status=status,
         upstream_code=code,
         # The mapping's hint comes last because it may end with a command.
-        hint=join_sentences("The request was not sent: Copilot's refusal still applies.", hint),
+        hint=join_sentences(note, hint),
         code=error.code,
         param=error.param,
         status=error.status,
@@ -103,13 +111,16 @@ def _with_wait(hint: str | None, wait: str | None) -> str | None:
     """Return `hint` with the seconds of Retry-After, for users who do not see the header."""
     if wait is None:
         return hint and hint.replace(WAIT_PLACEHOLDER, "a while")
-    seconds = int(wait)
-    hours, minutes = seconds // 3600, seconds % 3600 // 60
-    rounded = f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else ""
-    span = f"{seconds} s{f' ({rounded})' if rounded else ''}"
+    span = _span(int(wait))
     if hint and WAIT_PLACEHOLDER in hint:
         return hint.replace(WAIT_PLACEHOLDER, span)
     return join_sentences(f"Wait {span}.", hint)
+
+
+def _span(seconds: int) -> str:
+    hours, minutes = seconds // 3600, seconds % 3600 // 60
+    rounded = f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else ""
+    return f"{seconds} s{f' ({rounded})' if rounded else ''}"
 
 
 def parse_error_event(data: Mapping[str, Any]) -> UpstreamRefusal:

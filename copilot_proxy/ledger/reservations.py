@@ -24,21 +24,6 @@ _LOADED_US: Final = time.time_ns() // 1000
 """When this process has loaded the module, which is before its first reservation."""
 _OWN_SUMS: Final = "(SELECT * FROM sums WHERE account = '')"
 """What the server's own account has paid."""
-_COLUMNS: Final = (
-    "request_id",
-    "host",
-    "pid",
-    "started_us",
-    "day",
-    "month",
-    "key",
-    "client",
-    "project",
-    "session",
-    "model",
-    "api",
-    "nano_aiu",
-)
 
 
 class Reservation(NamedTuple):
@@ -58,6 +43,9 @@ class Reservation(NamedTuple):
     model: str
     api: str
     nano_aiu: int
+
+
+_COLUMNS: Final = Reservation._fields
 
 
 class State(NamedTuple):

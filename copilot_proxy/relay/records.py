@@ -65,6 +65,8 @@ class RequestRecord:
     images: int = 0
     body_bytes: int = 0
     """Size of the client's body, decompressed."""
+    conversation_bytes: int = 0
+    """Size of the whole conversation, if the body refers to earlier parts of it."""
     effort: str | None = None
     """The reasoning effort, as the client wrote it."""
     model: str | None = None
@@ -122,6 +124,11 @@ class RequestRecord:
     unknown: list[Unknown] = field(default_factory=list)
     """What Copilot sent that this program does not know, by name."""
     started: float = field(default_factory=time.perf_counter, repr=False)
+
+    @property
+    def size(self) -> int:
+        """The bytes of what has to be translated and sent."""
+        return max(self.body_bytes, self.conversation_bytes)
 
     def add_metrics(self, metrics: RequestMetrics) -> None:
         """Record the size of the request: messages, tools, images, effort."""

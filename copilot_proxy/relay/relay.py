@@ -14,13 +14,13 @@ from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.api import (
     ClientApi,
     CountingApi,
-    RequestMetrics,
     is_same_api,
 )
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoning
 from copilot_proxy.formats.types import ClientRequest, Json
+from copilot_proxy.large_work import run_if_large, run_in_turn
 from copilot_proxy.relay.admission import Admission, AdmitAll, admit
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.relay.model_resolver import ModelResolver
@@ -76,7 +76,8 @@ class Relay:
         if alias is not None:
             request = client.with_parameters(request, alias.parameters)
         record.stream = request.get("stream") is True
-        with self._recording(client, record, request, client.metrics(request), caller):
+        with self._recording(client, record, request, caller):
+            record.add_metrics(await run_if_large(record.size, client.metrics, request))
             try:
                 reply = await self._sender.send(client, request, record, caller, betas)
                 try:
@@ -96,9 +97,8 @@ class Relay:
         The inputs are sent in as many calls as the model's limit requires. Raises
         `CopilotProxyError`.
         """
-        with self._recording(
-            CHAT_COMPLETIONS, record, request, embeddings.metrics(request), caller
-        ):
+        with self._recording(CHAT_COMPLETIONS, record, request, caller):
+            record.add_metrics(embeddings.metrics(request))
             resolved = await self.models.for_request("embeddings", request["model"], caller)
             # Loading the tokenizer's tables takes a while, and must not block other requests.
             inputs = (
@@ -137,20 +137,22 @@ class Relay:
         Copilot counts the tokens if it serves the model on the client's API and that API has a path
         for it. Otherwise the count is an estimate, and a note says so. Raises `CopilotProxyError`.
         """
-        with self._recording(client, record, request, client.metrics(request), caller):
+        with self._recording(client, record, request, caller):
+            record.add_metrics(await run_if_large(record.size, client.metrics, request))
             resolved = await self.models.for_request("chat", request["model"], caller, betas)
             api = choose(client, resolved.model)
             if client.counting is not None and is_same_api(client, api):
-                body = client.counting.body(request, resolved.model)
+                counting = client.counting
+                body = await run_if_large(record.size, counting.body, request, resolved.model)
                 headers = api.headers(body, betas, [])
                 call = make_call(
-                    "count_tokens", client.counting.path, resolved, body, record, caller, headers
+                    "count_tokens", counting.path, resolved, body, record, caller, headers
                 )
                 try:
                     async with aclosing(await self._upstream.send(call)) as answer:
                         record.add_headers(answer.headers)
-                        counted = await answer.whole()
-                    if isinstance(counted, dict) and isinstance(counted.get("input_tokens"), int):
+                        counted = counting.answer(request, await answer.whole())
+                    if counted is not None:
                         record.route = "count_tokens"
                         route = {"x-copilot-proxy-route": "count_tokens"}
                         return counted, route | notes_header(resolved.notes)
@@ -164,11 +166,8 @@ class Relay:
                     )
                     if not can_estimate:
                         raise
-            tokens = await asyncio.to_thread(lambda: count(client.countable_text(request)))
-            return (
-                {"input_tokens": tokens + client.media_tokens(request)},
-                notes_header((*resolved.notes, _ESTIMATED)),
-            )
+            tokens = await run_in_turn(_estimate, client, request)
+            return {"input_tokens": tokens}, notes_header((*resolved.notes, _ESTIMATED))
 
     @contextmanager
     def _recording(
@@ -176,12 +175,10 @@ class Relay:
         client: ClientApi,
         record: RequestRecord,
         request: ClientRequest,
-        metrics: RequestMetrics,
         caller: Caller,
     ) -> Iterator[None]:
         """Fill in `record` with how the block ends, and report it."""
         record.model = record.model_asked = request["model"]
-        record.add_metrics(metrics)
         record.own_sign_in = caller.auth is not None
         try:
             with outcome_recorded(client, record, request):
@@ -208,6 +205,10 @@ class Relay:
                 f"Choose another model: {model.id} is in the account's list, but Copilot does not "
                 "serve it to this client. The plan, organisation or region may not allow it."
             )
+
+
+def _estimate(client: CountingApi, request: ClientRequest) -> int:
+    return count(client.countable_text(request)) + client.media_tokens(request)
 
 
 def _name_client_field(error: UpstreamRefusal, client: ClientApi) -> None:

@@ -4,11 +4,10 @@ Work in proportion to the length of a conversation is done in a thread, item by 
 does not block other requests.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.responses import continuation
@@ -30,12 +29,10 @@ from copilot_proxy.formats.types import (
     Response,
     ResponsesRequest,
 )
+from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.reply import ReplySource
 
-_T = TypeVar("_T")
-_INLINE_BYTES: Final = 128 * 1024
-"""Conversations up to this size are encoded and decoded at once, in less than a millisecond."""
 _REMEMBERED: Final = ("completed", "incomplete")
 """The statuses of responses that can be continued."""
 _ENDS: Final = frozenset(TERMINAL[status] for status in _REMEMBERED)
@@ -51,6 +48,8 @@ class Continuation:
     """The new input, as it will be remembered; empty if the response will not be remembered."""
     previous: Exchange | None = None
     """The conversation before it."""
+    size: int = 0
+    """About how many bytes the whole conversation has."""
 
 
 class ResponseMemory:
@@ -85,8 +84,8 @@ class ResponseMemory:
         if (previous is not None or found) and (size > self._limit or count > MAX_ITEMS):
             raise _too_large(self._limit)
         is_stored = self._stores(request, size, count, notes)
-        return await _in_thread_if_large(
-            size, lambda: _resume(request, previous, found, is_stored=is_stored)
+        return await run_if_large(
+            size, lambda: _resume(request, previous, found, size, is_stored=is_stored)
         )
 
     def remembering(
@@ -96,9 +95,11 @@ class ResponseMemory:
         if not resumed.request["store"]:
             return lambda reply: reply
 
-        def remember(response: Response) -> None:
+        async def remember(response: Response) -> None:
             if response.get("status") in _REMEMBERED:
-                stored = continuation.stored_response(response, resumed.previous, resumed.items)
+                previous, items, size = resumed.previous, resumed.items, resumed.size
+                make = continuation.stored_response
+                stored = await run_if_large(size, make, response, previous, items, size)
                 self._store.store(caller.identity, stored)
 
         return lambda reply: _RememberedReply(reply, remember)
@@ -119,12 +120,12 @@ class ResponseMemory:
         """Return a response of the caller as it got it; raises `RequestError` (404)."""
         found = self.find(response_id, caller)
         size = len(found.data) + found.exchange.size
-        return await _in_thread_if_large(size, lambda: continuation.response_of(found))
+        return await run_if_large(size, lambda: continuation.response_of(found))
 
     async def input_page(self, response_id: str, caller: Caller, query: PageQuery) -> Json:
         """Return a page of the items that a response was made from; raises `RequestError`."""
         exchange = self.find(response_id, caller).exchange
-        return await _in_thread_if_large(exchange.total, lambda: item_page(exchange, query))
+        return await run_if_large(exchange.total, lambda: item_page(exchange, query))
 
     def forget(self, response_id: str, caller: Caller) -> None:
         """Forget a response of the caller; raises `RequestError` (404)."""
@@ -166,7 +167,7 @@ class ResponseMemory:
 class _RememberedReply:
     """A `Reply` that is remembered before the client gets the end of it."""
 
-    def __init__(self, reply: ReplySource, remember: Callable[[Response], None]) -> None:
+    def __init__(self, reply: ReplySource, remember: Callable[[Response], Awaitable[None]]) -> None:
         self._reply = reply
         self._remember = remember
         self.fail = reply.fail
@@ -177,14 +178,14 @@ class _RememberedReply:
 
     async def whole(self) -> ClientResponse:
         response = await self._reply.whole()
-        self._remember(response)
+        await self._remember(response)
         return response
 
     async def events(self) -> AsyncGenerator[list[ClientEvent], None]:
         async with aclosing(self._reply.events()) as batches:
             async for events in batches:
                 if events[-1]["type"] in _ENDS:
-                    self._remember(events[-1]["response"])
+                    await self._remember(events[-1]["response"])
                 yield events
 
 
@@ -192,6 +193,7 @@ def _resume(
     request: ResponsesRequest,
     previous: Exchange | None,
     found: Mapping[int, bytes],
+    size: int,
     *,
     is_stored: bool,
 ) -> Continuation:
@@ -203,11 +205,8 @@ def _resume(
     elif found:
         resumed["input"] = items
     # Encoded now, since the rules for models may change parts of the items later.
-    return Continuation(resumed, continuation.encoded(items) if is_stored else [], previous)
-
-
-async def _in_thread_if_large(size: int, work: Callable[[], _T]) -> _T:
-    return work() if size <= _INLINE_BYTES else await asyncio.to_thread(work)
+    new = continuation.encoded(items, size) if is_stored else []
+    return Continuation(resumed, new, previous, size)
 
 
 def _why_not_found(store: ResponseStore | None, workers: int) -> str:

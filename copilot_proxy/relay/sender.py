@@ -15,6 +15,7 @@ from copilot_proxy.formats.reasoning_cache import ReasoningCache, RefusedReasoni
 from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import ClientRequest, UpstreamBody
 from copilot_proxy.formats.unexplained import explain
+from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.admission import Admission, admit
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
@@ -84,11 +85,13 @@ class Sender:
             resolved=resolved,
             fixed_api=fixed_api,
             listed=listed,
-            foreign=self._known_foreign(client, request, resolved.id),
+            foreign=await run_if_large(
+                record.size, self._known_foreign, client, request, resolved.id
+            ),
             refused=list(self._unsupported.get(listed, ())) if listed is not None else [],
         )
         notes = [*record.notes, *resolved.notes]
-        prepared = self._prepare(conversation, record)
+        prepared = await self._prepare(conversation, record)
         while True:
             prepared.notes[:0] = notes
             try:
@@ -111,12 +114,15 @@ class Sender:
     def _known_foreign(
         self, client: ClientApi, request: ClientRequest, model: str
     ) -> frozenset[str]:
+        """Return the reasoning in the request that the model has refused before."""
         if not self._refused_reasoning:
-            return frozenset()
+            return frozenset()  # the usual case, in which nothing is hashed
         return self._refused_reasoning.among(model, client.encrypted_reasoning(request))
 
-    def _prepare(self, conversation: _Conversation, record: RequestRecord) -> PreparedRequest:
-        return prepare(
+    async def _prepare(self, conversation: _Conversation, record: RequestRecord) -> PreparedRequest:
+        return await run_if_large(
+            record.size,
+            prepare,
             conversation.client,
             conversation.request,
             conversation.resolved.model,
@@ -147,7 +153,7 @@ class Sender:
             if (model := await self._models.reload(name, caller)) is not None:
                 notes = conversation.resolved.notes
                 conversation.resolved = ResolvedModel(model.id, model, notes)
-            return self._prepare(conversation, record)
+            return await self._prepare(conversation, record)
         is_foreign = is_foreign_reasoning(error.upstream_code, error.message)
         if not is_foreign or not conversation.restores_reasoning:
             return None
@@ -155,7 +161,7 @@ class Sender:
         conversation.restores_reasoning = False
         conversation.foreign = frozenset(client.encrypted_reasoning(request))
         with suppress(RequestError):  # nothing but reasoning
-            repaired = self._prepare(conversation, record)
+            repaired = await self._prepare(conversation, record)
             return repaired if repaired.body != prepared.body else None
         return None
 
@@ -203,4 +209,5 @@ def make_call(
         request_id=record.request_id,
         headers=headers or {},
         auth=caller.auth,
+        size=record.size,
     )

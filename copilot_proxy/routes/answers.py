@@ -8,7 +8,9 @@ import msgspec
 from litestar.types import ASGIApp
 
 from copilot_proxy.formats.api import ClientApi
+from copilot_proxy.formats.large_json import LARGE, encode_json, encode_strings
 from copilot_proxy.formats.types import ClientRequest
+from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.relay.reply import ReplySource
 from copilot_proxy.routes.services import LitestarRequest, get_caller, get_services, start_record
 from copilot_proxy.routes.streaming import EventStream, MakeAnswer, OpenReply, WholeAnswer
@@ -22,42 +24,49 @@ def answer(
     body: ClientRequest,
     *,
     body_bytes: int,
+    conversation_bytes: int = 0,
     betas: Collection[str] = (),
     notes: Iterable[str] = (),
     extend: Callable[[ReplySource], ReplySource] = lambda reply: reply,
 ) -> ASGIApp:
     """Return the response to `request`, whose checked JSON body of the API `client` is `body`.
 
-    `body_bytes` is the size of the body as received, `betas` are the values of the request's
+    `body_bytes` is the size of the body as received, `conversation_bytes` that of all that it
+    refers to, `betas` are the values of the request's
     ``anthropic-beta`` headers, and `notes` name the changes that were made to the body so far.
     `extend` may add something to the reply before it is sent.
     """
     services = get_services(request)
     caller = get_caller(request)
     record = start_record(request, client.name, body, body_bytes, notes)
+    record.conversation_bytes = conversation_bytes
 
     @asynccontextmanager
     async def open_reply() -> AsyncIterator[ReplySource]:
         async with services.relay.answer(client, body, record, caller=caller, betas=betas) as reply:
             yield extend(reply)
 
+    # An answer of Responses repeats large parts of its request.
+    is_large = body_bytes >= LARGE
     if body.get("stream") is not True:
-        return WholeAnswer(_answer_maker(open_reply))
+        return WholeAnswer(_answer_maker(open_reply, is_large=is_large))
 
     return EventStream(
         open_reply,
-        client.frame,
+        (lambda event: client.frame(encode_strings(event))) if is_large else client.frame,
         client.stream_end,
         lambda error: client.fail(body, error, record.request_id),
         grace=services.settings.header_grace,
         keep_alive=services.settings.keep_alive,
+        encode_in_thread=is_large,
     )
 
 
-def _answer_maker(open_reply: OpenReply) -> MakeAnswer:
+def _answer_maker(open_reply: OpenReply, *, is_large: bool) -> MakeAnswer:
     async def make_answer() -> tuple[bytes, Mapping[str, str]]:
         async with open_reply() as reply:
             body = await reply.whole()
-            return _encode(body), reply.headers
+            encoded = await run_in_turn(encode_json, body, LARGE) if is_large else _encode(body)
+            return encoded, reply.headers
 
     return make_answer

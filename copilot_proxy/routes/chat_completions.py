@@ -6,6 +6,7 @@ from litestar.types import ASGIApp
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.chat_completions.response_schema import ChatCompletion, OpenAIErrorBody
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
+from copilot_proxy.large_work import run_if_large
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import LitestarRequest, read_chat_body
@@ -29,5 +30,5 @@ from copilot_proxy.routes.services import LitestarRequest, read_chat_body
 async def chat_completions(request: LitestarRequest) -> ASGIApp:
     """Works with every chat model of the account, with tools and images; see docs/api.md."""
     data, notes = await read_chat_body(request)
-    body = CHAT_COMPLETIONS.parse(data)
+    body = await run_if_large(len(data), CHAT_COMPLETIONS.parse, data)
     return answer(request, CHAT_COMPLETIONS, body, body_bytes=len(data), notes=notes)

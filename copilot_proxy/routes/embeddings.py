@@ -6,6 +6,7 @@ from litestar.types import ASGIApp
 
 from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
 from copilot_proxy.formats.embeddings import EmbeddingList, EmbeddingsRequest, parse_request
+from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.costs import cost_headers
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
@@ -30,7 +31,7 @@ from copilot_proxy.routes.streaming import WholeAnswer
 async def embeddings(request: LitestarRequest) -> ASGIApp:
     """Takes up to 2048 texts or lists of token ids; returns floats or base64."""
     data = await read_body(request)
-    body = parse_request(data)
+    body = await run_if_large(len(data), parse_request, data)
     relay, caller = get_services(request).relay, get_caller(request)
     record = start_record(request, "embeddings", body, len(data))
 

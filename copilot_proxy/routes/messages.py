@@ -6,6 +6,7 @@ from litestar.types import ASGIApp
 
 from copilot_proxy.formats.messages import schema
 from copilot_proxy.formats.messages.api import MESSAGES
+from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.costs import COUNT_TOKENS
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
@@ -35,7 +36,7 @@ from copilot_proxy.routes.streaming import WholeAnswer
 async def messages(request: LitestarRequest) -> ASGIApp:
     """Works with every chat model of the account; see docs/api.md."""
     data, notes = await read_chat_body(request)
-    body = MESSAGES.parse(data)
+    body = await run_if_large(len(data), MESSAGES.parse, data)
     betas = request.headers.getall("anthropic-beta", [])
     return answer(request, MESSAGES, body, body_bytes=len(data), betas=betas, notes=notes)
 
@@ -55,7 +56,7 @@ async def messages(request: LitestarRequest) -> ASGIApp:
 async def count_tokens(request: LitestarRequest) -> ASGIApp:
     """Free of charge."""
     data, _ = await read_chat_body(request)
-    body = MESSAGES.parse_count(data)
+    body = await run_if_large(len(data), MESSAGES.parse_count, data)
     betas = request.headers.getall("anthropic-beta", [])
     relay, caller = get_services(request).relay, get_caller(request)
     record = start_record(request, COUNT_TOKENS, body, len(data))

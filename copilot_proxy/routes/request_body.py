@@ -13,6 +13,7 @@ from copilot_proxy.formats.decompression import (
     DecompressionError,
     Decompressor,
 )
+from copilot_proxy.large_work import run_if_large
 
 _MIN_RATE: Final = 64 * 1024
 """Bytes a second at which a large body has to arrive."""
@@ -88,10 +89,11 @@ async def _receive_all(receive: Receive, limit: int, timeout: float) -> bytes:
                     raise _too_large(limit)
                 parts.append(part)
                 if not message.get("more_body"):
-                    return b"".join(parts)
+                    break
                 deadline.reschedule(end + size / _MIN_RATE)
     except TimeoutError:
         raise _too_slow(size) from None
+    return await run_if_large(size, b"".join, parts)
 
 
 def _decompress(body: bytes, encodings: Sequence[str], limit: int) -> bytes:

@@ -17,6 +17,7 @@ from copilot_proxy.formats.responses.compaction import (
     is_compaction,
     summary_request,
 )
+from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.compacted_reply import CompactedReply
 from copilot_proxy.relay.costs import INPUT_TOKENS
 from copilot_proxy.relay.reply import ReplySource
@@ -49,7 +50,7 @@ async def responses(request: LitestarRequest) -> ASGIApp:
     """Works with every chat model of the account; see docs/api.md."""
     data, notes = await read_chat_body(request)
     memory, caller = get_services(request).responses, get_caller(request)
-    parsed = RESPONSES.parse(data)
+    parsed = await run_if_large(len(data), RESPONSES.parse, data)
     extend: Callable[[ReplySource], ReplySource]
     if is_compaction(parsed):
         resumed = await memory.resume({**parsed, "store": False}, caller, len(data), notes)
@@ -57,7 +58,15 @@ async def responses(request: LitestarRequest) -> ASGIApp:
     else:
         resumed = await memory.resume(parsed, caller, len(data), notes)
         body, extend = resumed.request, memory.remembering(resumed, caller)
-    return answer(request, RESPONSES, body, body_bytes=len(data), notes=notes, extend=extend)
+    return answer(
+        request,
+        RESPONSES,
+        body,
+        body_bytes=len(data),
+        conversation_bytes=resumed.size,
+        notes=notes,
+        extend=extend,
+    )
 
 
 @post(
@@ -75,9 +84,11 @@ async def count_input_tokens(request: LitestarRequest) -> ASGIApp:
     """Free of charge."""
     data, notes = await read_chat_body(request)
     services, caller = get_services(request), get_caller(request)
-    parsed = {**RESPONSES.parse_count(data), "store": False}
+    parsed = await run_if_large(len(data), RESPONSES.parse_count, data)
+    parsed["store"] = False
     resumed = await services.responses.resume(parsed, caller, len(data), notes)
     record = start_record(request, INPUT_TOKENS, parsed, len(data))
+    record.conversation_bytes = resumed.size
 
     async def make_answer() -> tuple[bytes, dict[str, str]]:
         count, headers = await services.relay.count_tokens(
@@ -101,9 +112,11 @@ async def compact_response(request: LitestarRequest) -> ASGIApp:
     """Asks the model for a summary, which is charged like any other request."""
     data, notes = await read_chat_body(request)
     services, caller = get_services(request), get_caller(request)
-    parsed = {**RESPONSES.parse(data), "store": False, "stream": False}
+    parsed = await run_if_large(len(data), RESPONSES.parse, data)
+    parsed |= {"store": False, "stream": False}
     resumed = await services.responses.resume(parsed, caller, len(data), notes)
     record = start_record(request, RESPONSES.name, parsed, len(data), notes)
+    record.conversation_bytes = resumed.size
 
     async def make_answer() -> tuple[bytes, dict[str, str]]:
         asked = summary_request(resumed.request)

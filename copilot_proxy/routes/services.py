@@ -10,6 +10,7 @@ from litestar import Request
 from copilot_proxy.auth.caller_tokens import CallerTokens, token_digest
 from copilot_proxy.dumps import Dumps
 from copilot_proxy.formats.chat_completions.request import parse_json
+from copilot_proxy.large_work import run_if_large
 from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.records import RequestContext, RequestRecord
@@ -113,8 +114,12 @@ async def read_chat_body(request: LitestarRequest) -> tuple[bytes, list[str]]:
     """
     data = await read_body(request)
     images = get_services(request).images
-    if images is None or not any(kind in data for kind in _FILE_TYPES):
+    if images is None or not await run_if_large(len(data), _may_have_files, data):
         return data, []
-    body = parse_json(data)
+    body = await run_if_large(len(data), parse_json, data)
     notes = await images.inline(body) if isinstance(body, dict) else []
-    return (msgspec.json.encode(body) if notes else data), notes
+    return (await run_if_large(len(data), msgspec.json.encode, body) if notes else data), notes
+
+
+def _may_have_files(body: bytes) -> bool:
+    return any(kind in body for kind in _FILE_TYPES)

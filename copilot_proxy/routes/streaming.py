@@ -15,6 +15,7 @@ from litestar.types import Receive, Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.sse import comment
+from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.middleware.error_responses import send_error, to_proxy_error
 from copilot_proxy.middleware.shutdown import send_before_exit, server_stopped
 from copilot_proxy.relay.reply import ReplySource
@@ -66,7 +67,8 @@ class EventStream:
 
     `encode` encodes each event of the reply, and the bytes `end` follow the last one. `open_reply`
     and the reply may raise `CopilotProxyError` at any time. `fail_early` returns the events that
-    report an error after the headers have been sent but before there is a reply.
+    report an error after the headers have been sent but before there is a reply. With
+    `encode_in_thread`, `encode` may take long.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class EventStream:
         *,
         grace: float,
         keep_alive: float,
+        encode_in_thread: bool = False,
     ) -> None:
         self._open_reply = open_reply
         self._encode = encode
@@ -86,6 +89,7 @@ class EventStream:
         self._reply: ReplySource | None = None
         self._grace = grace
         self._keep_alive = keep_alive
+        self._encode_in_thread = encode_in_thread
         self._started = False
         self._ended = False
         self._is_disconnected = False
@@ -123,7 +127,11 @@ class EventStream:
             # Closing the generator here makes the token counts known before the context ends.
             async with aclosing(reply.events()) as batches:
                 async for events in batches:
-                    await self._send(send, self._encode_all(events))
+                    if not self._encode_in_thread:
+                        await self._send(send, self._encode_all(events))
+                        continue
+                    for event in events:
+                        await self._send(send, await run_in_turn(self._encode, event))
             if self._end:
                 await self._send(send, self._end)
 

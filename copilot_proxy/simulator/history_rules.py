@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 
 from .refusal import Refusal, copilot, invalid
 from .types import Block, ChatMessage
@@ -13,6 +14,8 @@ MAX_CHAT_ID = 40
 """The most characters of an id on chat completions, for OpenAI's models."""
 MAX_CALL_ID = 64
 """The most characters of an id on responses."""
+MAX_CALLS = 128
+"""The most calls in one message on chat completions, for every vendor."""
 
 
 def bad_id_message(path: str) -> str:
@@ -33,12 +36,59 @@ def too_long(path: str, text: str, most: int) -> Refusal:
 
 def check_chat(messages: list[ChatMessage], kind: str) -> None:
     """Raise a 400 for tool calls that the vendor does not accept; `kind` names the vendor."""
+    if kind == "claude":
+        _claude_ids(messages)
+    elif kind == "azure":
+        _openai_ids(messages)
     for number, message in enumerate(messages):
+        count = len(message.get("tool_calls") or [])
+        if count > MAX_CALLS:
+            raise copilot(
+                400,
+                f"Invalid 'messages[{number}].tool_calls': array too long. Expected an array with "
+                f"maximum length {MAX_CALLS}, but got an array with length {count} instead.",
+                "invalid_request_body",
+            )
         if message["role"] == "tool":
             _id(message["tool_call_id"], f"messages[{number}].tool_call_id", number, kind)
         for place, call in enumerate(message.get("tool_calls") or []):
             _id(call["id"], f"messages[{number}].tool_calls[{place}].id", number, kind)
             _arguments(call["function"].get("arguments", ""), number, place, kind)
+
+
+def _claude_ids(messages: list[ChatMessage]) -> None:
+    """Check that no id is used for two calls of the conversation."""
+    earlier: set[str] = set()
+    for number, message in enumerate(messages):
+        ids = [call["id"] for call in message.get("tool_calls") or []]
+        place = repeated(ids, earlier)
+        if place is not None:
+            raise invalid(f"messages.{number}.content.{place}: `tool_use` ids must be unique")
+        earlier.update(ids)
+
+
+def _openai_ids(messages: list[ChatMessage]) -> None:
+    """Check that no two results in a row have the same id."""
+    seen: dict[str, int] = {}
+    for number, message in enumerate(messages):
+        if message["role"] != "tool":
+            seen = {}
+            continue
+        given = message["tool_call_id"]
+        if given in seen:
+            raise invalid(
+                f"Invalid parameter: Duplicate value for 'tool_call_id' of '{given}', in "
+                f"messages[{seen[given]}] and messages[{number}]."
+            )
+        seen[given] = number
+
+
+def repeated(ids: list[str], earlier: Collection[str]) -> int | None:
+    """Return the place of the first id that is used before, there or among the earlier ones."""
+    for place, one in enumerate(ids):
+        if one in earlier or one in ids[:place]:
+            return place
+    return None
 
 
 def _id(given: str, path: str, number: int, kind: str) -> None:

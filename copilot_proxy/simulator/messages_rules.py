@@ -165,6 +165,7 @@ def _images(body: MessagesRequest, model: Model, call: Call) -> None:
 def _answered(messages: list[ClaudeMessage]) -> None:
     """Check that every tool_use has a result in the next message, and vice versa."""
     calls: list[str] = []
+    earlier: set[str] = set()
     for number, message in enumerate(messages):
         results = [one["tool_use_id"] for one in blocks(message) if one["type"] == "tool_result"]
         missing = [one for one in calls if one not in results]
@@ -183,6 +184,11 @@ def _answered(messages: list[ClaudeMessage]) -> None:
         if text := history_rules.tool_result_error(number, blocks(message), calls):
             raise invalid_request(text)
         calls = [one["id"] for one in blocks(message) if one["type"] == "tool_use"]
+        place = history_rules.repeated(calls, earlier)
+        if place is not None:
+            path = f"messages.{number}.content.{place}"
+            raise invalid_request(f"{path}: `tool_use` ids must be unique")
+        earlier.update(calls)
     if calls and messages[-1]["role"] == "assistant":
         raise invalid_request(
             f"messages.{len(messages) - 1}: `tool_use` ids were found without `tool_result` "

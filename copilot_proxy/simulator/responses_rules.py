@@ -44,7 +44,6 @@ MAX_ITEM_ID = 64
 MIN_OUTPUT_TOKENS = 16
 FIRST_WITH_BREAKPOINTS = 5.6
 """The first GPT whose cache takes explicit breakpoints."""
-MAX_BREAKPOINTS = 4
 
 
 def shape(body: Any) -> ResponsesRequest:
@@ -129,14 +128,12 @@ def _caching(body: ResponsesRequest, model: Model) -> None:
         return
     if options is not None and options.get("mode", "implicit") not in ("implicit", "explicit"):
         raise invalid("prompt_cache_options.mode: has to be implicit or explicit")
-    if len(marked) > MAX_BREAKPOINTS:
-        raise invalid(f"at most {MAX_BREAKPOINTS} prompt_cache_breakpoint are allowed")
 
 
 def _marked(item: Item) -> list[Part]:
-    content = item.get("content")
-    found = content if isinstance(content, list) else []
-    return [one for one in found if isinstance(one, dict) and one.get("prompt_cache_breakpoint")]
+    lists = [one for one in (item.get("content"), item.get("output")) if isinstance(one, list)]
+    found = [part for one in lists for part in one if isinstance(part, dict)]
+    return [part for part in found if part.get("prompt_cache_breakpoint")]
 
 
 def _reasoning(body: ResponsesRequest, model: Model) -> None:

@@ -30,6 +30,8 @@ class Call:
     """Headers of the API, such as ``anthropic-version``."""
     auth: TokenSource | None = None
     """The caller's token; None to use the server's own sign-in."""
+    size: int = 0
+    """The size of the client's conversation in bytes, about that of the encoded `body`."""
 
     @property
     def stream(self) -> bool:

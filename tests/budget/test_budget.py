@@ -193,8 +193,10 @@ def test_leaving_early_releases(simulator: Simulator) -> None:
     simulator.state.faults.on("stall_mid_stream")
     with Proxy(settings) as proxy, proxy.client() as client:
         body = {"model": MODEL, "stream": True, **BODIES["/v1/messages"]}
+        body["messages"] = [{"role": "user", "content": "Tell me a story of 100 words"}]
+        body["max_tokens"] = 500
         with client.stream("POST", "/v1/messages", json=body) as answer:
-            next(answer.iter_bytes())
+            assert any(line.startswith("data:") for line in answer.iter_lines())
         proxy.wait_for_record()
 
     spent, reserved = amounts(settings)

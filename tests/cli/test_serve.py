@@ -158,7 +158,7 @@ def test_each_request_has_a_log_line_without_its_text(
     """The log has the model, status, tokens and errors of a request, but no prompt."""
 
     def use(client: httpx.Client) -> None:
-        client.post("/v1/chat/completions", json=question("my secret plan", service_tier="auto"))
+        client.post("/v1/chat/completions", json=question("my secret plan", service_tier="flex"))
         client.post("/v1/chat/completions", json=question("my secret plan", stream=True)).read()
         client.post("/v1/chat/completions", json=question("my secret plan", model="nope\nmodel"))
         client.post("/v1/chat/completions", json={})

@@ -255,3 +255,12 @@ def test_chat_is_recorded(cli: Cli) -> None:
     assert ["copilot-proxy chat"] == [one["key"] for one in found["rows"]]
     assert found["total"]["nano_aiu"] > 0
     assert 0 == json.loads(cli("usage", "--json").out)["total"]["requests"]
+
+
+def test_another_model_of_the_simulator(cli: Cli) -> None:
+    """With `--simulate`, the prices are those of the simulator's models."""
+    assert 0 == cli("chat", "--simulate", "Hello", terminal=True).code
+    ran = cli("usage", "--as", "gpt-mini", "--simulate", "--since", "2026-01-01")
+
+    assert 0 == ran.code, ran.err
+    assert "What these requests would cost with gpt-6-luna" in ran.err

@@ -6,6 +6,7 @@ from typing import Any
 from copilot_proxy.catalogue import Model, parse_models
 from copilot_proxy.formats.chat_completions.request import parse_request
 from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
+from copilot_proxy.formats.request_fields import drop_fields
 from copilot_proxy.formats.types import ChatRequest, Json
 from tests.conftest import recorded_json
 
@@ -48,4 +49,5 @@ def chat_request(*messages: Json, **fields: Any) -> ChatRequest:
 def for_chat(request: ChatRequest, model: Model | None) -> tuple[ChatRequest, list[str]]:
     """Return the body for Copilot's chat API, and the notes."""
     notes: list[str] = []
+    request = drop_fields("chat_completions", request, notes)
     return chat_for_model(request, model, notes).body, notes

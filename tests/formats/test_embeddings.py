@@ -181,3 +181,21 @@ def test_failure_over_http(proxy: Proxy, simulator: Simulator) -> None:
         answer = client.post(PATH, json={"model": SMALL, "input": "x"})
 
     assert (429, "7") == (answer.status_code, answer.headers["retry-after"])
+
+
+def test_token_ids_have_a_limit() -> None:
+    """More tokens than OpenAI allows in one request are refused."""
+    ids = [[1] * 1000] * 300
+    assert parsed(input=ids)
+
+    with pytest.raises(RequestError) as caught:
+        parsed(input=[*ids, [1]])
+
+    assert ("input", "max_tokens_per_request") == (caught.value.param, caught.value.code)
+
+
+def test_long_texts_are_counted_by_samples() -> None:
+    """The estimate for a text of many megabytes is close, and does not take minutes."""
+    text = "The quick brown fox jumps over the lazy dog. " * 200_000
+
+    assert tokenizer.count(text) == pytest.approx(10 * 200_000, rel=0.02)

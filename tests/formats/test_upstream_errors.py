@@ -165,6 +165,9 @@ def test_the_details_of_a_refusal_are_kept() -> None:
     assert {"upstream": {"status": 502, "code": None}} == parse_error_response(502, {}, b"").extra
 
 
+SIGNATURE = b'{"error": {"message": "Invalid signature in thinking block. The block is bound"}}'
+
+
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
@@ -186,6 +189,8 @@ def test_the_details_of_a_refusal_are_kept() -> None:
         (400, b"client not supported: x", "COPILOT_PROXY_API_VERSION"),
         (400, b"missing Editor-Version header for IDE auth", "COPILOT_PROXY_EDITOR_VERSION"),
         (400, b"missing required Copilot-Vision-Request header", "vision"),
+        (400, b'{"error": {"message": "image media type not supported"}}', "PNG"),
+        (400, SIGNATURE, "reasoning of another model"),
         (503, b"", "busy"),
         (421, b"", "copilot-proxy status"),
         (400, coded("model_max_prompt_tokens_exceeded"), "Shorten"),

@@ -16,10 +16,11 @@ from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
-USER = [{"role": "user", "content": "Tell me a story"}]
+STORY = "Tell me a story of 100 words"
+USER = [{"role": "user", "content": STORY}]
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": USER, "stream_options": {"include_usage": True}},
-    "/v1/responses": {"input": "Tell me a story"},
+    "/v1/responses": {"input": STORY},
     "/v1/messages": {"messages": USER, "max_tokens": 500},
 }
 MODELS = ("claude-opus-5", "gpt-5.5", "gpt-5-mini")
@@ -28,7 +29,7 @@ MODELS = ("claude-opus-5", "gpt-5.5", "gpt-5-mini")
 
 @pytest.fixture
 def settings(simulator: Simulator) -> Settings:
-    return settings_at(simulator, ledger=True, header_grace=0.1)
+    return settings_at(simulator, ledger=True)
 
 
 def rows(settings: Settings) -> list[dict[str, Any]]:

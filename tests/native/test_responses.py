@@ -76,7 +76,7 @@ def test_responses_requests_pass(wire: Wire, stream: bool) -> None:
         ({"max_output_tokens": 5}, {"max_output_tokens": 16}, "changed max_output_tokens"),
         (
             {"reasoning": {"effort": "minimal"}},
-            {"reasoning": {"effort": "none"}},
+            {"reasoning": {"effort": "low"}},
             "changed reasoning.effort",
         ),
     ],

@@ -368,7 +368,7 @@ class Spy:
     def __init__(self) -> None:
         self.message: Any = None
 
-    def exchange(self, request: Any) -> Any:
+    def exchange(self, request: Any, size: int) -> Any:
         self.message = request
         raise RequestError("That is all.")
 

@@ -51,7 +51,7 @@ def test_notes_name_what_was_changed(proxy: Proxy, simulator: Simulator) -> None
     """A response header lists the parameters that were dropped or renamed."""
     with proxy.client() as client:
         answer = client.post(
-            PATH, json=chat(model="gpt-5-mini", max_tokens=50, service_tier="auto", store=True)
+            PATH, json=chat(model="gpt-5-mini", max_tokens=50, service_tier="flex", store=True)
         )
 
     notes = answer.headers["x-copilot-proxy-notes"]

@@ -229,6 +229,19 @@ def test_eager_input_streaming(copilot):
     assert "Extra inputs" in refused(ask(copilot, "claude-haiku-4.5", tools=[tool]))
 
 
+def test_a_tool_choice_of_other_vendors_is_refused(copilot):
+    """`validated` is for Gemini only."""
+    answer = ask(copilot, "claude-sonnet-5.5", tools=[TOOL], tool_choice={"type": "validated"})
+    assert "tool_choice: Input tag" in refused(answer)
+
+
+def test_updates_are_displayed_with_their_beta(copilot):
+    """This display is refused without the beta, and accepted with it."""
+    thinking = {**ADAPTIVE, "display": "updates"}
+    beta = "thinking-display-updates-2026-08-18"
+    assert 200 == ask(copilot, "claude-sonnet-5.5", beta, thinking=thinking).status_code
+
+
 def test_unknown_output_config_is_refused(copilot):
     """Only effort and format are known."""
     answer = ask(copilot, "claude-sonnet-5.5", output_config={"task_budget": 5})

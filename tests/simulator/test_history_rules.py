@@ -36,6 +36,7 @@ def message_of(answer):
 @pytest.mark.parametrize(
     ("model", "id", "arguments", "words"),
     [
+        ("mai-code-1", "x" * 41, "{}", "maximum length 40"),
         ("gpt-4o", "x" * 41, "{}", "string too long. Expected a string with maximum length 40"),
         ("claude-sonnet-4.5", "functions.f:0", "{}", PATTERN),
         ("claude-sonnet-4.5", "", "{}", PATTERN),
@@ -63,6 +64,60 @@ def test_calls_that_chat_refuses(copilot, model, id, arguments, words):
 def test_calls_that_chat_accepts(copilot, model, id, arguments):
     """Calls that are valid for the vendor are accepted."""
     assert 200 == chat(copilot, model, id, arguments).status_code
+
+
+def conversation(*messages_ids):
+    """Chat messages: for each tuple of ids a message with calls, and the results."""
+    turns = [USER]
+    for ids in messages_ids:
+        function = {"name": "f", "arguments": "{}"}
+        calls = [{"id": id, "type": "function", "function": function} for id in ids]
+        turns.append({"role": "assistant", "content": None, "tool_calls": calls})
+        turns += [{"role": "tool", "tool_call_id": id, "content": "Sunny"} for id in ids]
+    return turns
+
+
+@pytest.mark.parametrize(
+    ("model", "ids", "words"),
+    [
+        ("claude-sonnet-4.5", ("aa",), "messages.1.content.1: `tool_use` ids must be unique"),
+        ("claude-sonnet-4.5", ("a", "a"), "messages.3.content.0: `tool_use` ids must be unique"),
+        ("gpt-4o", ("aa",), "Duplicate value for 'tool_call_id' of 'a', in messages[2] and "),
+        ("gpt-4o", ("a", "a"), ""),
+        ("gemini-2.5-pro", ("aa",), ""),
+    ],
+)
+def test_ids_that_are_used_twice_on_chat(copilot, model, ids, words):
+    """Claude refuses them in the whole conversation, and OpenAI's models in one message."""
+    answer = copilot.post("/chat/completions", {"model": model, "messages": conversation(*ids)})
+    if words:
+        assert words in message_of(answer)
+    else:
+        assert 200 == answer.status_code
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro"])
+def test_calls_in_a_message_are_limited_on_chat(copilot, model):
+    """A message has at most 128 calls, whatever the vendor."""
+
+    def send(count):
+        turns = conversation([f"call_{n}" for n in range(count)])
+        return copilot.post("/chat/completions", {"model": model, "messages": turns})
+
+    assert 200 == send(128).status_code
+    assert "maximum length 128, but got an array with length 129" in message_of(send(129))
+
+
+@pytest.mark.parametrize("ids", [("aa",), ("a", "a")])
+def test_ids_that_are_used_twice_on_messages(copilot, ids):
+    """Claude's own API refuses them, too."""
+    turns = [USER]
+    for group in ids:
+        uses = [{"type": "tool_use", "id": id, "name": "f", "input": {}} for id in group]
+        turns.append({"role": "assistant", "content": uses})
+        turns.append({"role": "user", "content": [result(id) for id in dict.fromkeys(group)]})
+    body = {"model": "claude-sonnet-4.5", "max_tokens": 500, "messages": turns}
+    assert "`tool_use` ids must be unique" in message_of(copilot.post("/v1/messages", body))
 
 
 def test_ids_that_responses_refuses(copilot):

@@ -135,6 +135,12 @@ def test_a_custom_tool_can_be_forced(copilot):
     )
 
 
+def test_a_tool_choice_of_other_vendors_is_refused(copilot):
+    """`validated` is for Gemini only."""
+    answer = copilot.responses("Hi", "gpt-6.1-sol", tools=[FUNCTION], tool_choice="validated")
+    assert "Invalid value: 'validated'" in refused(answer)
+
+
 def test_a_tool_of_a_namespace_is_called(copilot):
     """The call is a function call that names the namespace; it is taken back with it."""
     tools = [{**CRM, "tools": [{**FUNCTION, "name": "find_customer"}]}]
@@ -238,5 +244,7 @@ def test_cache_options(copilot, model, taken):
         assert [200, 200] == [answer.status_code for answer in answers]
         wrong = copilot.responses("Hi", model, prompt_cache_options={"mode": "never"})
         assert "prompt_cache_options.mode" in refused(wrong)
+        many = copilot.responses([{"role": "user", "content": [part] * 5}], model)
+        assert 200 == many.status_code, "only the last ones count"
     else:
         assert all("Unknown parameter: 'prompt_cache_" in refused(answer) for answer in answers)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from copilot_proxy.formats.chat_completions import cache_marks
+from copilot_proxy.formats.chat_completions.split_calls import split_calls
 from copilot_proxy.formats.chat_completions.tool_choice import apply_allowed_tools, tool_name
 from copilot_proxy.formats.chat_completions.unsigned_calls import replace_unsigned_calls
 from copilot_proxy.formats.client_fields import ClientFields
@@ -102,6 +103,13 @@ class ChatBody(OutgoingBody):
         if count:
             self.turns = merged
         return count
+
+    def split_calls(self, max_calls: int) -> Sequence[Piece]:
+        pieces = self.pieces()
+        long = [piece for piece in pieces if len(piece.ids) > max_calls]
+        if long:
+            self.turns = split_calls(self.turns, max_calls)
+        return long
 
     def replace_unsigned_calls(self) -> bool:
         before = self.turns

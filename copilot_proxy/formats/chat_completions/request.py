@@ -14,7 +14,14 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, ContentPart
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
+from copilot_proxy.formats.large_json import (
+    LARGE,
+    MAX_VALUES,
+    check_value_count,
+    decode_large,
+)
 from copilot_proxy.formats.lenient_json import decode_leniently
+from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ChatRequest, Json
 from copilot_proxy.headers import Initiator, Turn
@@ -26,12 +33,21 @@ _PARTS: Final = ("text", "image_url", "input_audio", "file", "refusal")
 """The types of content parts in OpenAI's schema."""
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes, max_values: int = MAX_VALUES) -> Any:
     """Decode a JSON body, which may begin with a byte order mark; raises `RequestError` if it is
-    not JSON."""
+    not JSON, or has more than `max_values` values."""
     body = body.removeprefix(BOM_UTF8)
+    if len(body) > max_values:
+        check_value_count(body, max_values)
     if not body.strip():
         raise RequestError("The request has no body; a JSON object is required.")
+    try:
+        return decode_large(body, _decoded) if len(body) >= LARGE else _decoded(body)
+    except RecursionError:
+        raise RequestError("The body is nested too deeply.") from None
+
+
+def _decoded(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -39,16 +55,14 @@ def parse_json(body: bytes) -> Any:
             return decode_leniently(body, strict=True)
         except ValueError:
             raise RequestError(f"The body is not valid JSON: {error}.") from None
-    except RecursionError:
-        raise RequestError("The body is nested too deeply.") from None
 
 
-def parse_object(body: bytes) -> Json:
-    """Decode a body that must be a JSON object.
+def parse_object(body: bytes, max_values: int = MAX_VALUES) -> Json:
+    """Decode a body that must be a JSON object with at most `max_values` values.
 
     Raises `RequestError` if it is not, or if ``model`` is longer than `MAX_NAME_LENGTH`.
     """
-    request = parse_json(body)
+    request = parse_json(body, max_values)
     if not isinstance(request, dict):
         raise RequestError("The body must be a JSON object.")
     _check_model_name(request.get("model"))
@@ -75,6 +89,7 @@ def parse_request(body: bytes) -> ChatRequest:
 
 def check_request(request: ChatRequest) -> None:
     """Raise `RequestError` if the request is invalid, or if no model could answer it."""
+    refuse_fields("chat_completions", request)
     check_shape(request, ChatCompletionRequest)
     if not request["model"]:
         raise _invalid("model", "The model name is empty.")

@@ -186,4 +186,8 @@ class ChatCompletionRequest(Struct):
     logprobs: bool | None = None
     top_logprobs: int | None = None
     seed: int | None = None
+    prediction: Json | None = None
+    verbosity: str | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_options: Json | None = None
     user: str | None = None

@@ -27,11 +27,11 @@ from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
 from copilot_proxy.formats.messages.stream_repair import MessagesRepair
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
-from copilot_proxy.formats.messages.transformations import asks_for_transformations
+from copilot_proxy.formats.messages.unrequested import unrequested_fields, without_fields
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
-from copilot_proxy.formats.types import ChatRequest, MessagesEvent, MessagesRequest
+from copilot_proxy.formats.types import ChatRequest, Json, MessagesEvent, MessagesRequest
 from copilot_proxy.headers import Initiator
 
 _VERSION: Final = "2023-06-01"
@@ -47,8 +47,7 @@ class _Native:
     def translator(
         self, request: MessagesRequest, tool_names: Mapping[str, str], request_id: str
     ) -> MessagesRepair:
-        lists = asks_for_transformations(request)
-        return MessagesRepair(request_id, tool_names, lists_transformations=lists)
+        return MessagesRepair(request_id, tool_names, unrequested=unrequested_fields(request))
 
 
 class _Counting:
@@ -58,6 +57,11 @@ class _Counting:
 
     def body(self, request: MessagesRequest, model: Model | None) -> MessagesRequest:
         return messages_for_model(request, model, [], counting=True).body
+
+    def answer(self, request: MessagesRequest, answer: object) -> Json | None:
+        if not isinstance(answer, dict) or not isinstance(answer.get("input_tokens"), int):
+            return None
+        return without_fields(answer, unrequested_fields(request))
 
 
 class MessagesApi:

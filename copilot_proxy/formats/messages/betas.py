@@ -1,6 +1,7 @@
 """Selects the ``anthropic-beta`` names to send to Copilot, which rejects unknown ones."""
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from copilot_proxy.formats.messages.cache_marks import has_long_marks
@@ -64,6 +65,38 @@ BETAS: Final = (
 )
 """The betas that Copilot accepts; all others are dropped."""
 
+_UNSUPPORTED: Final = "Copilot does not support it"
+
+_OF_OTHER_APIS: Final = (
+    "admin-user-sign-out", "agent-memory", "analytics-usage-cost",
+    "ce-claude-code-managed-settings", "ce-plugins", "ce-user-management", "dreaming", "efs",
+    "experimental-claude-tag", "files-api", "google-managed-data-controls", "managed-agents",
+    "mcp-tunnels", "message-batches", "skills", "spend-limit-reads", "telemetry-destinations",
+    "user-profiles", "user-profiles-billing", "webhooks",
+)  # fmt: skip
+_OF_FIELDS: Final = (
+    "cache-diagnosis", "code-execution", "compact", "computer-use", "fallback-credit",
+    "fast-mode", "mcp-client", "message-threads", "mid-conversation-system-clear-at",
+    "server-side-fallback", "task-budgets",
+)  # fmt: skip
+"""For fields and tools that are refused or noted themselves."""
+_OF_DETAILS: Final = (
+    "dev-full-thinking", "model-context-window-exceeded", "output-128k", "output-300k",
+    "thinking-token-count", "token-efficient-tools",
+)  # fmt: skip
+"""They change details of answers on which no client depends."""
+
+DROPPED: Final[Mapping[str, str]] = {
+    **dict.fromkeys(_OF_OTHER_APIS, "it is for another API of Anthropic"),
+    **dict.fromkeys((*_OF_FIELDS, *_OF_DETAILS), _UNSUPPORTED),
+}
+"""Betas of Anthropic that Copilot does not accept, without their dates, and the reasons."""
+
+ALWAYS_ON: Final = ("prompt-caching", "pdfs", "token-counting")
+"""Betas, without their dates, for what every request can do today: they need no note."""
+
+_DATE: Final = re.compile(r"-\d{4}-?\d\d-?\d\d$")
+
 
 def wants_long_context(header_values: Iterable[str]) -> bool:
     """Return whether the client wants the long context.
@@ -86,12 +119,22 @@ def select_betas(
     named = list(dict.fromkeys(name for name in named if name))
     selected = [beta.name for beta in BETAS if _is_selected(beta, named, request)]
     fulfilled = (LONG_CONTEXT,) if request["model"].endswith(LONG_CONTEXT_SUFFIX) else ()
-    known = {beta.name for beta in BETAS}
     return selected, {
-        name: _ALONE if name in known else "Copilot does not support it"
+        name: _drop_reason(name)
         for name in named
-        if name not in (*selected, *fulfilled)
+        if name not in (*selected, *fulfilled) and undated(name) not in ALWAYS_ON
     }
+
+
+def undated(name: str) -> str:
+    """Return the name of a beta without its date."""
+    return _DATE.sub("", name)
+
+
+def _drop_reason(name: str) -> str:
+    if any(name == beta.name for beta in BETAS):
+        return _ALONE
+    return DROPPED.get(undated(name), _UNSUPPORTED)
 
 
 def _is_selected(beta: Beta, named: list[str], request: MessagesRequest) -> bool:

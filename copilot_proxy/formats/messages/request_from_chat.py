@@ -1,9 +1,8 @@
 """Translates a Chat Completions request to a request for Copilot's Messages API.
 
-The tables at the top say which fields are translated, and why the others are dropped.
+The tables at the top say which fields are translated; the others are dropped.
 """
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.formats.chat_completions.request import output_limit
@@ -43,13 +42,6 @@ _TRANSLATED_FIELDS: Final = (
 _LOCAL_FIELDS: Final = ("stream_options", "n", REASONING_SUMMARY)
 """The fields that have no equivalent and need no note: copilot-proxy handles them itself."""
 
-_DROP_REASONS: Final[Mapping[str, str]] = {
-    "service_tier": "Copilot does not support it",
-    "store": "Copilot stores nothing",
-    "metadata": "it is for stored responses, and Copilot stores nothing",
-}
-"""Why a field is dropped, if not because Claude's API has no equivalent."""
-
 
 def from_chat(chat: ChatRequest, notes: list[str]) -> MessagesRequest:
     """Return the body for the Messages API; `notes` gets a line for each change that may matter.
@@ -80,7 +72,7 @@ def from_chat(chat: ChatRequest, notes: list[str]) -> MessagesRequest:
     known = (*_SAME_FIELDS, *_TRANSLATED_FIELDS, *_LOCAL_FIELDS)
     for name in chat:
         if name not in known and chat[name] not in (False, 0, [], {}):
-            notes.append(f"dropped {name}: {_DROP_REASONS.get(name, 'Claude has no equivalent')}")
+            notes.append(f"dropped {name}: Claude has no equivalent")
     return body
 
 

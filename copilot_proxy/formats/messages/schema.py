@@ -94,6 +94,8 @@ class CountTokensRequest(Struct):
     tool_choice: ToolChoice | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
+    cache_control: CacheControl | None = None
+    context_management: Json | None = None
 
 
 class MessagesRequest(Struct):
@@ -112,6 +114,8 @@ class MessagesRequest(Struct):
     tool_choice: ToolChoice | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
+    cache_control: CacheControl | None = None
+    context_management: Json | None = None
     metadata: Json | None = None
 
 

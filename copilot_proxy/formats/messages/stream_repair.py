@@ -1,17 +1,15 @@
 """Passes on Copilot's Messages responses without the fields that Copilot adds."""
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamError
 from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.messages.errors import error_event, without_hint
 from copilot_proxy.formats.messages.message_events import MessageAssembler, message_to_events
-from copilot_proxy.formats.messages.transformations import (
-    note_transformations,
-    without_transformations,
-)
+from copilot_proxy.formats.messages.transformations import note_transformations
+from copilot_proxy.formats.messages.unrequested import without_fields
 from copilot_proxy.formats.messages.usage import add_usage, usage_to_chat
 from copilot_proxy.formats.tool_arguments import RunawayGuard
 from copilot_proxy.formats.types import ChatUsage, CopilotUsage, Json, Message, MessagesEvent
@@ -41,8 +39,8 @@ class MessagesRepair:
     instead, and `failure` is set.
 
     `usage` has the token counts so far, in the format of Chat Completions. `tool_names` maps the
-    tool names sent to the model to the client's names. `lists_transformations` is whether the
-    client gets the list of what Copilot left out of the conversation; `notes` get it in any case.
+    tool names sent to the model to the client's names. `unrequested` are the fields to leave out,
+    as `unrequested_fields` returns them.
     """
 
     def __init__(
@@ -50,11 +48,11 @@ class MessagesRepair:
         request_id: str = "",
         tool_names: Mapping[str, str] | None = None,
         *,
-        lists_transformations: bool = True,
+        unrequested: Collection[str] = (),
     ) -> None:
         self.notes: list[str] | None = None
         self._request_id = request_id
-        self._lists_transformations = lists_transformations
+        self._unrequested = unrequested
         self._tool_names = tool_names or {}
         self._has_started = False
         self._has_finished = False
@@ -101,11 +99,11 @@ class MessagesRepair:
             return []
         if data.get("type") == "error" or data.get("error"):
             return self._fail(data)
-        if data.get("type") != "content_block_delta":  # most events, which have no list
+        if data.get("type") != "content_block_delta":  # most events, which have no such fields
             if self.notes is not None:
                 note_transformations(data, self.notes)
-            if not self._lists_transformations:
-                data = without_transformations(data)
+            if self._unrequested:
+                data = without_fields(data, self._unrequested)
         if is_message(data):
             self._message = repair_message(data, self._tool_names)
             events = message_to_events(self._message)

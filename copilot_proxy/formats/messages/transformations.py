@@ -8,8 +8,7 @@ import re
 from collections import Counter
 from typing import Any, Final
 
-from copilot_proxy.formats.rules.thinking import BINDING
-from copilot_proxy.formats.types import Json, MessagesEvent, MessagesRequest
+from copilot_proxy.formats.types import MessagesEvent
 
 FIELD: Final = "input_transformations"
 _NESTED: Final = ("message", "delta")
@@ -27,27 +26,6 @@ def note_transformations(event: MessagesEvent, notes: list[str]) -> None:
         note = f"dropped parts of earlier messages: Copilot reports {names}"
         if note not in notes:
             notes.append(note)
-
-
-def without_transformations(event: MessagesEvent) -> MessagesEvent:
-    """Return the event without the list; the same object if there is none."""
-    for name in _NESTED:
-        inner = event.get(name)
-        if isinstance(inner, dict) and FIELD in inner:
-            event = {**event, name: _without(inner)}
-    return _without(event) if FIELD in event else event
-
-
-def asks_for_transformations(request: MessagesRequest) -> bool:
-    """Return whether the client itself chose what happens to such thinking, and so knows the list.
-
-    Other clients may be too strict for a field that they do not know.
-    """
-    return BINDING in (request.get("thinking") or {})
-
-
-def _without(value: Json) -> Json:
-    return {name: one for name, one in value.items() if name != FIELD}
 
 
 def _kind(entry: Any) -> str:

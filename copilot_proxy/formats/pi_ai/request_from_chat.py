@@ -32,9 +32,9 @@ PASSED_ON: Final = (
 )
 """The fields that pi-ai's context and options support."""
 
-IGNORED: Final = ("stream", "stream_options", "n", "store", "parallel_tool_calls")
+IGNORED: Final = ("stream", "stream_options", "n", "parallel_tool_calls")
 """Fields that pi-ai does not support, but whose usual values match what it always does: it streams,
-counts tokens, stores nothing, and lets models call several tools at once."""
+counts tokens, and lets models call several tools at once."""
 
 
 class RefusedField(NamedTuple):
@@ -49,7 +49,6 @@ REFUSED: Final = (
     RefusedField("logprobs", "log probabilities"),
     RefusedField("top_logprobs", "log probabilities"),
     RefusedField("response_format", "JSON"),
-    RefusedField("audio", "speech"),
 )
 
 DROPPED: Final = (
@@ -60,15 +59,10 @@ DROPPED: Final = (
     "frequency_penalty",
     "logit_bias",
     "user",
-    "metadata",
-    "service_tier",
-    "safety_identifier",
     "prompt_cache_key",
-    "prompt_cache_retention",
+    "prompt_cache_options",
     "prediction",
     "verbosity",
-    "modalities",
-    "web_search_options",
     "thinking",
     "top_k",
 )

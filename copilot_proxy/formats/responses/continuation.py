@@ -10,12 +10,11 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.large_json import LARGE, decode_large, encode_json
 from copilot_proxy.formats.responses.memory import Exchange, StoredResponse
 from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.types import Json, Response, ResponsesRequest
 
-_encode: Final = msgspec.json.Encoder().encode
-_decode: Final[Any] = msgspec.json.Decoder().decode
 _RESEND: Final = "Send the whole conversation in `input`."
 
 
@@ -32,33 +31,41 @@ def referenced_ids(request: ResponsesRequest) -> list[tuple[int, str]]:
 def resolved_input(request: ResponsesRequest, found: Mapping[int, bytes]) -> list[Json]:
     """Return the input as items, with those in `found` at the positions of their references."""
     return [
-        _decode(found[i]) if i in found else item for i, item in enumerate(input_items(request))
+        _decoded(found[i]) if i in found else item for i, item in enumerate(input_items(request))
     ]
 
 
 def decoded(items: Iterable[bytes]) -> list[Json]:
     """Return the items as JSON objects."""
-    return [_decode(item) for item in items]
+    return [_decoded(item) for item in items]
 
 
-def encoded(items: Iterable[Json]) -> list[bytes]:
-    """Return the items as they are remembered."""
-    return [_encode(item) for item in items]
+def _decoded(data: bytes) -> Any:
+    decode = msgspec.json.decode
+    return decode_large(data, decode) if len(data) >= LARGE else decode(data)
+
+
+def encoded(items: Iterable[Json], size: int = 0) -> list[bytes]:
+    """Return the items as they are remembered; `size` is about how many bytes that are."""
+    return [encode_json(item, size) for item in items]
 
 
 def stored_response(
-    response: Response, previous: Exchange | None, items: list[bytes]
+    response: Response, previous: Exchange | None, items: list[bytes], size: int = 0
 ) -> StoredResponse:
-    """Return a response as it is remembered, with the new input that it answers."""
+    """Return a response as it is remembered, with the new input that it answers.
+
+    `size` is about how many bytes the whole conversation has.
+    """
     id, output = response["id"], response["output"]
     exchange = Exchange(id, previous, items, encoded(output))
-    rest = {name: value for name, value in response.items() if name != "output"}
-    return StoredResponse(id, _encode(rest), exchange, tuple(item.get("id") for item in output))
+    rest = encode_json({k: v for k, v in response.items() if k != "output"}, size)
+    return StoredResponse(id, rest, exchange, tuple(item.get("id") for item in output))
 
 
 def response_of(stored: StoredResponse) -> Response:
     """Return a remembered response as the client got it."""
-    return {**_decode(stored.data), "output": decoded(stored.exchange.output)}
+    return {**_decoded(stored.data), "output": decoded(stored.exchange.output)}
 
 
 def previous_not_found(reason: str) -> RequestError:

@@ -11,6 +11,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
+from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list, tools_of
 from copilot_proxy.formats.schema_check import check_shape
@@ -56,6 +57,7 @@ def parse_count_request(body: bytes) -> ResponsesRequest:
 def check_request(request: ResponsesRequest, *, may_be_empty: bool = False) -> None:
     """Raise `RequestError` for a request that no upstream could answer."""
     _check_unsupported(request)
+    refuse_fields("responses", request)
     check_shape(request, schema.ResponsesRequest)
     if not request["model"]:
         raise _invalid("model", "The model name is empty.")
@@ -200,7 +202,7 @@ def _check_image(url: object, path: str) -> None:
     if not url.startswith("data:"):
         raise _invalid(
             path,
-            "Copilot does not download images from URLs.",
+            "Copilot does not fetch images from URLs.",
             code="unsupported_value",
             hint=image_hint("Send the image itself, as a data: URL with base64", url),
         )

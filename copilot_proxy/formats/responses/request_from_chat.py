@@ -13,6 +13,7 @@ from copilot_proxy.formats.custom_tools import flat_format
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.responses import encrypted_reasoning
+from copilot_proxy.formats.rules.cache_marks import BREAKPOINT
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 ENCRYPTED: Final = "reasoning.encrypted_content"
@@ -23,6 +24,7 @@ _SAME: Final = (
     "top_p",
     "parallel_tool_calls",
     "prompt_cache_key",
+    "prompt_cache_options",
     "user",
 )
 """Fields of the same name and meaning in both APIs."""
@@ -48,16 +50,11 @@ _TRANSLATED: Final = frozenset(
 )
 
 _REASONS: Final[Mapping[str, str]] = {
-    "service_tier": "Copilot refuses it",
-    "safety_identifier": "Copilot refuses it",
-    "store": "Copilot stores nothing",
-    "metadata": "Copilot stores nothing",
     "thinking_budget": "the model uses reasoning_effort instead",
 }
 """Why a field is dropped, if not because the Responses API does not support it.
 
-That is the reason for stop, seed, logprobs, logit_bias, both penalties, prediction, modalities and
-audio.
+That is the reason for stop, seed, logprobs, logit_bias, both penalties and prediction.
 """
 
 
@@ -69,7 +66,7 @@ def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> Res
     """
     fields = {name: value for name, value in chat.items() if value is not None}
     for name in fields:
-        if name not in _TRANSLATED and not (name == "store" and fields[name] is False):
+        if name not in _TRANSLATED:
             reason = _REASONS.get(name, "the Responses API does not support it")
             notes.append(f"dropped {name}: {reason}")
     body: ResponsesRequest = {
@@ -201,6 +198,11 @@ def _parts(content: Any) -> list[Json]:
 
 
 def _part(part: Json) -> Json:
+    mark = part.get(BREAKPOINT)
+    return {**_unmarked(part), BREAKPOINT: mark} if mark else _unmarked(part)
+
+
+def _unmarked(part: Json) -> Json:
     if part["type"] == "image_url":
         image = part["image_url"]
         image = {"url": image} if isinstance(image, str) else image

@@ -31,9 +31,7 @@ _SAME: Final = (
     "top_p",
     "parallel_tool_calls",
     "prompt_cache_key",
-    "service_tier",
-    "safety_identifier",
-    "metadata",
+    "prompt_cache_options",
     "user",
 )
 """Fields of the same name and meaning in both APIs."""
@@ -49,8 +47,6 @@ _TRANSLATED: Final = frozenset(
         "tools",
         "tool_choice",
         "include",
-        # Its options only concern padding, which is never sent.
-        "stream_options",
         # Both concern what this server remembers.
         "store",
         "previous_response_id",
@@ -70,7 +66,6 @@ _DEFAULTS: Final[Mapping[str, tuple[Any, ...]]] = {
 
 _REASONS: Final[Mapping[str, str]] = {
     "truncation": "the input is never truncated",
-    "max_tool_calls": "it counts tools that Copilot does not run",
 }
 
 

@@ -89,10 +89,12 @@ class ResponsesRequest(Struct):
     text: TextConfig | None = None
     include: list[str] | None = None
     truncation: str | None = None
+    context_management: list[Json] | None = None
     store: bool | None = None
     previous_response_id: str | None = None
     metadata: Json | None = None
     prompt_cache_key: str | None = None
+    prompt_cache_options: Json | None = None
     user: str | None = None
 
 

@@ -244,7 +244,7 @@ def _search_item(item: Json, names: ToolNames) -> Json:
             "arguments": arguments if isinstance(arguments, str) else _json(arguments or {}),
         }
     found = [
-        {"name": names.flat(tool), "description": definition.get("description")}
+        {"name": names.flat(tool)} | {k: v for k, v in definition.items() if k == "description"}
         for definition, namespace in _with_namespaces(item)
         if (tool := as_tool(definition, namespace)) is not None
     ]

@@ -16,7 +16,9 @@ from copilot_proxy.formats.rules import (
     effort,
     fields,
     limits,
+    many_calls,
     numbered_ids,
+    repeated_ids,
     results,
     sampling,
     schemas,
@@ -51,6 +53,7 @@ class Rule(NamedTuple):
     """Whether the rule also applies to requests to pi-ai, which sets some fields itself."""
 
 
+_REPORTS: Final = "public bug reports"
 _OBSERVED: Final = "Copilot API, observed 2026-11"
 _CATALOGUE: Final = "Copilot's list of models"
 _CLIENTS: Final = "GitHub's Copilot clients"
@@ -82,13 +85,7 @@ RULES: Final = (
     Rule("tools.allowed", _OBSERVED, tool_kinds.allow_tools, pi_ai=True),
     Rule("tools.names", _OBSERVED, tool_names.fit_names, pi_ai=True),
     Rule("tools.schemas", _OBSERVED, schemas.fit_tool_schemas, pi_ai=True),
-    Rule(
-        "tools.unions",
-        "public bug reports",
-        unions.fit_unions,
-        lambda p: not p.schema_unions,
-        pi_ai=True,
-    ),
+    Rule("tools.unions", _REPORTS, unions.fit_unions, lambda p: not p.schema_unions, pi_ai=True),
     Rule(
         "tools.validated",
         _CLIENTS,
@@ -109,6 +106,7 @@ RULES: Final = (
         lambda p: p.tool_id_form,
         pi_ai=True,
     ),
+    Rule("tools.repeated_ids", _REPORTS, repeated_ids.fit_repeated, pi_ai=True),
     Rule(
         "tools.ids",
         _OBSERVED,
@@ -144,6 +142,7 @@ RULES: Final = (
         results.pair_results,
         pi_ai=True,
     ),
+    Rule("tools.many_calls", _REPORTS, many_calls.split, lambda p: p.max_calls, pi_ai=True),
     Rule("tools.signatures", _OBSERVED, signatures.replace_unsigned, lambda p: p.signed_calls),
     Rule(
         "turns.first",
@@ -172,7 +171,7 @@ RULES: Final = (
         lambda p: p.max_stops is not None,
     ),
     # Limits come before thinking budgets, which must stay below them.
-    Rule("limits.invalid", "public bug reports", limits.drop_invalid_limit, pi_ai=True),
+    Rule("limits.invalid", _REPORTS, limits.drop_invalid_limit, pi_ai=True),
     Rule(
         "limits.name",
         "OpenAI API reference: Chat Completions",
@@ -249,6 +248,12 @@ RULES: Final = (
         "Anthropic API reference: prompt caching",
         cache_marks.mark_stable,
         lambda p: p.cache_marks is not None,
+    ),
+    Rule(
+        "cache.breakpoints",
+        "OpenAI API reference: prompt caching",
+        cache_marks.drop_breakpoints,
+        lambda p: not p.cache_breakpoints,
     ),
     Rule("cache.reduce", _OBSERVED, cache_marks.reduce_marks, lambda p: p.cache_marks is not None),
 )

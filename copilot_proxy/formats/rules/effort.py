@@ -13,6 +13,9 @@ def fit_effort(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
     effort = outgoing.effort
     if effort is None or profile.efforts is None:
         return
+    if effort == "none" and "none" not in profile.efforts and not profile.thinks_by_default:
+        outgoing.set_effort(None)
+        return
     nearest = nearest_effort(effort, profile.efforts)
     outgoing.set_effort(nearest)
     name, value = outgoing.fields.effort, outgoing.fields.effort_value

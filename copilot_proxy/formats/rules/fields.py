@@ -1,7 +1,7 @@
-"""Drops request fields that Copilot or the model refuses, with a note of the reason."""
+"""Drops request fields that the model refuses, with a note of the reason."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from copilot_proxy.formats.profiles import Api, ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
@@ -10,62 +10,24 @@ EAGER_INPUT: Final = "eager_input_streaming"
 """The field of a tool that asks Claude to stream its input piece by piece, unchecked."""
 
 
-class FieldReasons(NamedTuple):
-    """The reasons for dropping fields on one API."""
-
-    refused: Mapping[str, str]
-    """Fields that every model refuses, with reasons."""
-    default: str
-    """The reason for all other fields that are not among a model's `fields`."""
-    specific: Mapping[str, str] = {}
-    """More specific reasons for some of these fields."""
-    silent: Mapping[str, tuple[Any, ...]] = {}
-    """Values that change nothing: dropping them is not noted."""
-
-
-REASONS: Final[Mapping[Api, FieldReasons]] = {
-    "chat_completions": FieldReasons(
-        refused={
-            "service_tier": "Copilot refuses it",
-            "store": "Copilot stores nothing",
-            "metadata": "it is for stored responses, and Copilot stores nothing",
-            "safety_identifier": "Copilot refuses it",
-        },
-        default="the model does not accept it",
-    ),
-    "responses": FieldReasons(
-        refused={},
-        default="Copilot does not accept it",
-        specific={
-            "service_tier": "Copilot refuses it",
-            "safety_identifier": "Copilot refuses it",
-            "background": "Copilot does not support it",
-            "store": "Copilot stores nothing",
-            "metadata": "Copilot stores nothing; the response repeats it",
-            "top_logprobs": "Copilot does not return logprobs",
-            "max_tool_calls": "it limits built-in tools, which Copilot does not run",
-        },
-        silent={
-            "background": (False,),
-            "metadata": ({},),
-            "service_tier": ("auto", "default"),
-            "stream_options": ({}, {"include_obfuscation": False}),
-        },
-    ),
-    "messages": FieldReasons(refused={}, default="Copilot does not accept it"),
+_REASONS: Final[Mapping[Api, str]] = {
+    "chat_completions": "the model does not accept it",
+    "responses": "Copilot does not accept it",
+    "messages": "Copilot does not accept it",
 }
 
 
 def drop_refused(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drop the fields that no model accepts, and those that this model does not accept."""
-    body, reasons = outgoing.body, REASONS[outgoing.api]
-    for name in [name for name in reasons.refused if name in body]:
-        del body[name]
-        notes.append(f"dropped {name}: {reasons.refused[name]}")
-    if profile.fields is not None:
-        for name in [name for name in body if name not in profile.fields]:
-            if body.pop(name) not in reasons.silent.get(name, ()):
-                notes.append(f"dropped {name}: {reasons.specific.get(name, reasons.default)}")
+    """Drop the fields that the model does not accept.
+
+    Those that no model accepts have been dropped before; see `formats.request_fields`.
+    """
+    if profile.fields is None:
+        return
+    body = outgoing.body
+    for name in [name for name in body if name not in profile.fields]:
+        if body.pop(name) is not False:  # False turns on nothing
+            notes.append(f"dropped {name}: {_REASONS[outgoing.api]}")
 
 
 def drop_empty_prediction(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

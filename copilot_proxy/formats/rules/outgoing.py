@@ -87,10 +87,7 @@ class OutgoingBody(ABC):
 
     @abstractmethod
     def is_paired(self) -> bool:
-        """Whether calls and results are in the order that the API requires.
-
-        This is a fast check that returns false if in doubt.
-        """
+        """Whether calls and results are in the order that the API requires; false if in doubt."""
 
     @abstractmethod
     def pieces(self) -> list[Piece]:
@@ -124,10 +121,12 @@ class OutgoingBody(ABC):
         """Merge consecutive assistant messages; return how many were removed."""
         return 0
 
-    def replace_unsigned_calls(self) -> bool:
-        """Make texts of the current turn's calls without a signature, and of their results.
+    def split_calls(self, max_calls: int) -> Sequence[Piece]:
+        """Split assistant messages with more calls, and return what they were."""
+        return ()
 
-        Returns whether there were any."""
+    def replace_unsigned_calls(self) -> bool:
+        """Make texts of the current turn's unsigned calls; return whether there were any."""
         return False
 
     @property
@@ -274,10 +273,7 @@ class OutgoingBody(ABC):
     # The prompt cache
 
     def mark_stable(self) -> None:  # noqa: B027
-        """Mark the prefix that the next request is likely to repeat.
-
-        Marks that the client has set are kept instead.
-        """
+        """Mark what the next request is likely to repeat, unless the client has set marks."""
 
     def reduce_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:  # noqa: B027
         """Remove the attributes of marks that Copilot refuses, and the marks beyond `max_marks`.

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import httpx
-import msgspec
 
 from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth.copilot_auth import AuthState, Clock, CopilotToken, TokenSource
@@ -24,8 +23,10 @@ from copilot_proxy.errors import (
 )
 from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.api import UpstreamApi
+from copilot_proxy.formats.large_json import encode_json
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.headers import Identity
+from copilot_proxy.large_work import run_if_large
 from copilot_proxy.upstreams.account_cooldowns import AccountCooldowns
 from copilot_proxy.upstreams.base import Call, UpstreamResponse
 from copilot_proxy.upstreams.catalogue_cache import CatalogueCache
@@ -114,7 +115,8 @@ class CopilotUpstream:
         """Send `call` and return the response; raises `CooldownRefusal` during a cooldown."""
         auth = call.auth or self._auth
         token = await auth.token()
-        path, content = call.path or "", _encoded(call.body)
+        path = call.path or ""
+        content = await run_if_large(call.size, _encoded, call.body, call.size)
         return await self.account_cooldowns.call(
             auth,
             token,
@@ -184,9 +186,10 @@ class CopilotUpstream:
             raise map_http_error(error, token.api_url) from error
 
 
-def _encoded(body: dict[str, Any]) -> bytes:
+def _encoded(body: dict[str, Any], size: int) -> bytes:
+    """Return the body as JSON; `size` is about how many bytes that are."""
     try:
-        return msgspec.json.encode(body)
+        return encode_json(body, size)
     except RecursionError:
         raise RequestError("The body is nested too deeply.") from None
 

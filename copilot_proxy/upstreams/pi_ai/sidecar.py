@@ -51,8 +51,10 @@ class Sidecar:
         self._closed = False
 
     @asynccontextmanager
-    async def exchange(self, request: Mapping[str, Any]) -> AsyncIterator[SidecarExchange]:
-        """Send `request`; leaving the context cancels it.
+    async def exchange(
+        self, request: Mapping[str, Any], size: int = 0
+    ) -> AsyncIterator[SidecarExchange]:
+        """Send `request`, of about `size` bytes; leaving the context cancels it.
 
         Raises `UpstreamUnreachable` if the process cannot be started.
         """
@@ -61,7 +63,7 @@ class Sidecar:
         exchange = SidecarExchange(process, self._last_id)
         process.exchanges[exchange.id] = exchange
         try:
-            await process.send({"ask": exchange.id, "window": WINDOW, **request})
+            await process.send({"ask": exchange.id, "window": WINDOW, **request}, size)
             yield exchange
         finally:
             del process.exchanges[exchange.id]

@@ -16,7 +16,9 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, RequestError
+from copilot_proxy.formats.large_json import encode_json
 from copilot_proxy.formats.types import Json
+from copilot_proxy.large_work import run_if_large
 from copilot_proxy.masking import mask
 
 log = logging.getLogger(__name__)
@@ -162,18 +164,21 @@ class SidecarProcess:
 
     def write(self, message: Mapping[str, Any]) -> None:
         """Send a short message without waiting; does nothing if the process has died."""
+        self._write(msgspec.json.encode(message))
+
+    def _write(self, line: bytes) -> None:
         stdin = self.process.stdin
         if self.is_alive and stdin is not None and not stdin.is_closing():
-            stdin.write(msgspec.json.encode(message) + b"\n")
+            stdin.writelines((line, b"\n"))
 
-    async def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message and wait until the pipe can take more.
+    async def send(self, message: Mapping[str, Any], size: int) -> None:
+        """Send a message of about `size` bytes and wait until the pipe can take more.
 
         If the process has died, the next read raises the error. Raises `RequestError` for a message
         that cannot be encoded.
         """
         try:
-            self.write(message)
+            self._write(await run_if_large(size, encode_json, message, size))
         except RecursionError:
             raise RequestError("The body is nested too deeply.") from None
         if self.process.stdin is not None:

@@ -145,7 +145,7 @@ class PiAiUpstream:
         may_reconnect = may_renew = True
         while True:
             async with AsyncExitStack() as stack:
-                context = self.sidecar.exchange(self._request(call, token))
+                context = self.sidecar.exchange(self._request(call, token), call.size)
                 exchange = await stack.enter_async_context(context)
                 outcome, *more = await exchange.read() or [SidecarMessage()]
                 if outcome.head is not None:

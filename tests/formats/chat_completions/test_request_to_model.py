@@ -88,6 +88,17 @@ def test_one_limit_under_the_name_that_the_model_accepts(
     assert expected == {k: v for k, v in body.items() if k.startswith("max_")}
 
 
+@pytest.mark.parametrize("offered", [[], ["low", "high"]])
+def test_no_effort_means_no_thinking_for_claude(offered: list[str]) -> None:
+    """Claude does not think on Chat Completions unless it is asked to, so `none` is left out."""
+    model = a_model("claude-x", "Anthropic", supports={"reasoning_effort": offered})
+
+    body, notes = for_chat(chat_request(reasoning_effort="none"), model)
+
+    assert "reasoning_effort" not in body
+    assert not [note for note in notes if "effort" in note]
+
+
 def test_a_claude_without_limits_gets_none() -> None:
     """No limit is set if the catalogue does not give one."""
     assert "max_tokens" not in adapted(a_model("claude-x", "Anthropic"))
@@ -143,7 +154,7 @@ def test_claudes_sampling(model: str, fields: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize(
     ("prediction", "expected"),
-    [({"content": "x"}, True), ({"content": ""}, False), ({}, False), ("x", False)],
+    [({"content": "x"}, True), ({"content": ""}, False), ({}, False)],
 )
 def test_an_empty_prediction_is_dropped(prediction: object, expected: bool) -> None:
     """A prediction without content, which Copilot refuses, is dropped."""

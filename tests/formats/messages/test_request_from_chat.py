@@ -115,7 +115,6 @@ def translated(
         pytest.param(
             {
                 "seed": 3,
-                "store": True,
                 "logprobs": True,
                 "frequency_penalty": 0.1,
                 "presence_penalty": 0,
@@ -125,7 +124,6 @@ def translated(
             {},
             [
                 "dropped seed: Claude has no equivalent",
-                "dropped store: Copilot stores nothing",
                 "dropped logprobs: Claude has no equivalent",
                 "dropped frequency_penalty: Claude has no equivalent",
             ],

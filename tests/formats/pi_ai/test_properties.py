@@ -45,7 +45,7 @@ def assistant_turns(draw: st.DrawFn) -> list[Json]:
     """Return an assistant message and the results of its calls."""
     count = draw(st.integers(0, 3))
     message: Json = {"role": "assistant", "content": draw(SAID if not count else st.none() | SAID)}
-    ids = [f"call_{draw(st.integers(0, 99))}_{i}" for i in range(count)]
+    ids = [f"call_{i}" for i in range(count)]
     if ids:
         message["tool_calls"] = [
             {
@@ -58,10 +58,19 @@ def assistant_turns(draw: st.DrawFn) -> list[Json]:
     return [message, *({"role": "tool", "tool_call_id": id, "content": draw(SAID)} for id in ids)]
 
 
+def conversation(turns: list[list[Json]]) -> list[Json]:
+    """Return the messages of the turns, with different ids of calls in each."""
+    for number, turn in enumerate(turns):
+        for message in turn:
+            for call in message.get("tool_calls", ()):
+                call["id"] += f"_{number}"
+            if message["role"] == "tool":
+                message["tool_call_id"] += f"_{number}"
+    return list(chain(*turns))
+
+
 @given(
-    st.lists(ASKING | assistant_turns(), min_size=1, max_size=5).map(
-        lambda turns: list(chain(*turns))
-    ),
+    st.lists(ASKING | assistant_turns(), min_size=1, max_size=5).map(conversation),
     st.sampled_from(models.ALL),
 )
 @example([{"role": "system", "content": "\x85"}], models.GPT_4)

@@ -57,6 +57,18 @@ def assistant(api: str, id: str, *content: Json, stop: str = "stop") -> Json:
     }
 
 
+def test_many_calls_are_split() -> None:
+    """Copilot's chat API accepts 128 calls in a message, and Claude's more."""
+    calls = [call(f"c{number}") for number in range(130)]
+    results = [{"role": "tool", "tool_call_id": one["id"], "content": "x"} for one in calls]
+    turns = [user("Hi"), {"role": "assistant", "content": None, "tool_calls": calls}, *results]
+
+    for to, expected in ((GPT_4, [128, 2]), (CLAUDE, [130])):
+        body, _ = translated(to, *turns)
+        said = [m["content"] for m in body["context"]["messages"] if m["role"] == "assistant"]
+        assert expected == [len(content) for content in said]
+
+
 def test_a_conversation_with_all_kinds_of_content() -> None:
     """System texts are joined, and all other content is translated in order."""
     body, notes = translated(
@@ -342,7 +354,6 @@ def test_limits_and_temperatures(
         ("top_logprobs", 3),
         ("response_format", {"type": "json_object"}),
         ("response_format", {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}),
-        ("audio", {"voice": "alloy"}),
     ],
 )
 def test_fields_that_change_the_response_are_refused(field: str, value: Any) -> None:
@@ -376,7 +387,9 @@ def test_default_values_are_not_refused(value: Any) -> None:
 @pytest.mark.parametrize("field", DROPPED)
 def test_dropped_fields_are_noted(field: str) -> None:
     """A field that pi-ai does not support is dropped, and a note names it."""
-    values: Json = {"stop": ["END"], "logit_bias": {"1": 2}, "user": "me"}
+    values: Json = {"stop": ["END"], "logit_bias": {"1": 2}, "user": "me", "verbosity": "low"}
+    values |= {"prompt_cache_key": "k", "prompt_cache_options": {"ttl": "30m"}}
+    values |= {"prediction": {"type": "content", "content": "x"}}
 
     _, notes = translated(GPT_4, **{field: values.get(field, 1)})
 

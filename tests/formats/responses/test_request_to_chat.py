@@ -6,6 +6,7 @@ import pytest
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_request
+from copilot_proxy.formats.request_fields import drop_fields
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED
 from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.types import Json
@@ -53,7 +54,7 @@ def translated(given: Any = "Hi", **fields: Any) -> tuple[Json, list[str]]:
     notes: list[str] = []
     asked = request(given, **fields)
     before = repr(asked)
-    chat = to_chat(asked, notes)
+    chat = to_chat(drop_fields("responses", asked, notes), notes)
     assert before == repr(asked), "the client's request was changed"
     check_request(chat)
     assert MODEL == chat.pop("model")
@@ -192,8 +193,8 @@ def test_unsupported_items_are_dropped(item: Json, note: str) -> None:
         ({"instructions": "Be brief."}, {}, []),
         ({"stream": True, "temperature": 0.5, "top_p": 0.1, "user": "u", "metadata": {"a": "b"},
           "prompt_cache_key": "k"},
-         {"stream": True, "temperature": 0.5, "top_p": 0.1, "user": "u", "metadata": {"a": "b"},
-          "prompt_cache_key": "k"}, []),
+         {"stream": True, "temperature": 0.5, "top_p": 0.1, "user": "u", "prompt_cache_key": "k"},
+         ["dropped metadata: Copilot stores nothing; the response repeats it"]),
         ({"max_output_tokens": 5}, {"max_completion_tokens": 5}, []),
         ({"reasoning": {"effort": "low", "summary": "auto"}},
          {"reasoning_effort": "low", "reasoning_summary": "auto"}, []),

@@ -7,6 +7,7 @@ import pytest
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.request_fields import drop_fields
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED
 from copilot_proxy.formats.responses.request_to_model import responses_for_model
 from copilot_proxy.formats.rules.tool_kinds import FLATTENED
@@ -25,7 +26,8 @@ def prepared(model: Model | None = GPT, given: Any = "Hi", **fields: Any) -> tup
     notes: list[str] = []
     asked = request(given, **fields)
     before = repr(asked)
-    body = responses_for_model(asked, model, notes).body
+    taken = drop_fields("responses", asked, notes)
+    body = responses_for_model(taken, model, notes).body
     assert before == repr(asked), "the client's request was changed"
     assert BASE == {name: body.pop(name) for name in BASE}
     assert (model.id if model else asked["model"]) == body.pop("model")

@@ -21,9 +21,9 @@ def assistant(text: str) -> Json:
     return {"said": "assistant", "text": text}
 
 
-def called(id: str = "a", arguments: Any = "{}") -> Json:
-    """A tool call; the arguments are JSON text, or for Messages any value."""
-    return {"said": "call", "id": id, "arguments": arguments}
+def called(*ids: str, arguments: Any = "{}") -> Json:
+    """A message with tool calls; the arguments are JSON text, or for Messages any value."""
+    return {"said": "call", "ids": ids or ("a",), "arguments": arguments}
 
 
 def result(id: str = "a") -> Json:
@@ -56,15 +56,15 @@ def _chat(steps: list[Json], options: Json) -> Json:
 def _chat_turn(step: Json) -> Json:
     if step["said"] == "call":
         function = {"name": "f", "arguments": step["arguments"]}
-        call = {"id": step["id"], "type": "function", "function": function}
-        return {"role": "assistant", "content": None, "tool_calls": [call]}
+        calls = [{"id": id, "type": "function", "function": function} for id in step["ids"]]
+        return {"role": "assistant", "content": None, "tool_calls": calls}
     if step["said"] == "result":
         return {"role": "tool", "tool_call_id": step["id"], "content": "done"}
     return {"role": step["said"], "content": step["text"]}
 
 
 def _responses(steps: list[Json], options: Json) -> Json:
-    body: Json = {"input": [_item(step) for step in steps]}
+    body: Json = {"input": [item for step in steps for item in _items(step)]}
     if system := options.pop("system", None):
         body["instructions"] = system
     if tool := options.pop("tool", None):
@@ -77,19 +77,16 @@ def _responses(steps: list[Json], options: Json) -> Json:
     return body | {"max_output_tokens" if n == "limit" else n: v for n, v in options.items()}
 
 
-def _item(step: Json) -> Json:
+def _items(step: Json) -> list[Json]:
     if step["said"] == "call":
         arguments = step["arguments"]
-        return {
-            "type": "function_call",
-            "call_id": step["id"],
-            "name": "f",
-            "arguments": arguments if isinstance(arguments, str) else json.dumps(arguments),
-        }
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        call = {"type": "function_call", "name": "f", "arguments": text}
+        return [{**call, "call_id": id} for id in step["ids"]]
     if step["said"] == "result":
-        return {"type": "function_call_output", "call_id": step["id"], "output": "done"}
+        return [{"type": "function_call_output", "call_id": step["id"], "output": "done"}]
     kind = "output_text" if step["said"] == "assistant" else "input_text"
-    return {"role": step["said"], "content": [{"type": kind, "text": step["text"]}]}
+    return [{"role": step["said"], "content": [{"type": kind, "text": step["text"]}]}]
 
 
 def _messages(steps: list[Json], options: Json) -> Json:
@@ -114,8 +111,8 @@ def _turn(step: Json) -> Json:
     if step["said"] == "call":
         arguments = step["arguments"]
         given = {} if arguments == "{}" else arguments
-        use = {"type": "tool_use", "id": step["id"], "name": "f", "input": given}
-        return {"role": "assistant", "content": [use]}
+        use = {"type": "tool_use", "name": "f", "input": given}
+        return {"role": "assistant", "content": [{**use, "id": id} for id in step["ids"]]}
     if step["said"] == "result":
         block = {"type": "tool_result", "tool_use_id": step["id"], "content": "done"}
         return {"role": "user", "content": [block]}
@@ -125,13 +122,19 @@ def _turn(step: Json) -> Json:
 _BODIES: Final = {"chat_completions": _chat, "responses": _responses, "messages": _messages}
 
 
+def turns(body: Json) -> list[Json]:
+    """Return the messages or items of a conversation."""
+    found: list[Json] = body.get("messages") or body.get("input") or []
+    return found
+
+
 def said(body: Json) -> list[tuple[str, Any]]:
     """Return the conversation of a body for Copilot, as pairs.
 
     A pair is ``call`` with the arguments, ``result`` with the output, or a role with the text.
     """
     found: list[tuple[str, Any]] = []
-    for turn in body.get("messages") or body.get("input") or ():
+    for turn in turns(body):
         if turn.get("type") == "function_call":
             found.append(("call", turn["arguments"]))
         elif turn.get("type") == "function_call_output" or turn.get("role") == "tool":
@@ -147,6 +150,29 @@ def said(body: Json) -> list[tuple[str, Any]]:
             found += [
                 ("call", call["function"]["arguments"]) for call in turn.get("tool_calls") or ()
             ]
+    return found
+
+
+def ids(body: Json) -> list[tuple[str, str]]:
+    """Return the calls and results of a conversation on any of Copilot's APIs, with their ids."""
+    found: list[tuple[str, str]] = []
+    for turn in turns(body):
+        content = turn.get("content")
+        parts = content if isinstance(content, list) else []
+        for part in (turn, *parts, *(turn.get("tool_calls") or ())):
+            names: dict[Any, str] = {
+                "function": "id",
+                "tool_use": "id",
+                "function_call": "call_id",
+                "function_call_output": "call_id",
+                "tool_result": "tool_use_id",
+            }
+            kind = part.get("type")
+            if turn.get("role") == "tool" and part is turn:
+                found.append(("result", part["tool_call_id"]))
+            elif kind in names:
+                is_call = kind in ("function", "tool_use", "function_call")
+                found.append(("call" if is_call else "result", part[names[kind]]))
     return found
 
 

@@ -14,6 +14,7 @@ from tests.formats.rules.asking import (
     called,
     effort,
     forced,
+    ids,
     is_json,
     is_object,
     limit,
@@ -22,6 +23,7 @@ from tests.formats.rules.asking import (
     schemas,
     stops,
     thinks,
+    turns,
     user,
 )
 
@@ -68,6 +70,8 @@ def _on(*routes: str) -> Callable[[str, str], bool]:
 
 
 LONG_ID: Final = "functions.f:0" + "x" * 70
+MANY: Final = [f"c{number}" for number in range(130)]
+BREAKPOINT: Final = {"text": "Hi", "prompt_cache_breakpoint": {"mode": "explicit"}}
 MARK: Final = {"type": "ephemeral", "scope": "global"}
 EAGER: Final = {"name": "f", "input_schema": {"type": "object"}, "eager_input_streaming": True}
 CLAUDES: Final = ("claude-opus-4.7", "claude-opus-5", "claude-sonnet-5")
@@ -96,11 +100,11 @@ OLD: Final = ("gpt-5.1",)
 
 CASES: Final[dict[str, Case]] = {
     "fields.refused": Case(
-        models=ALL,
-        options={"service_tier": "flex"},
-        broken=lambda body: "service_tier" in body,
-        note="dropped service_tier",
-        bites=lambda client, route: client == route or (client, route) == OPENAIS[::-1],
+        models=("gpt-5.4", *CLAUDE, "gemini-2.5-pro"),
+        options={"not_yet_known": 1},
+        broken=lambda body: "not_yet_known" in body,
+        note="dropped not_yet_known",
+        bites=lambda client, route: client == route,
     ),
     "fields.prediction": Case(
         models=("gpt-4o",),
@@ -216,8 +220,21 @@ CASES: Final[dict[str, Case]] = {
         broken=_dumped("eager_input_streaming"),
         note="dropped eager_input_streaming",
     ),
+    "tools.repeated_ids": Case(
+        models=ALL,
+        steps=(user(), *2 * (called(), result(), user())),
+        broken=lambda body: len(set(ids(body))) < 4,
+        note="used more than once",
+    ),
+    "tools.many_calls": Case(
+        models=("gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro"),
+        steps=(user(), called(*MANY), *(result(id) for id in MANY), user()),
+        broken=lambda body: any(len(one.get("tool_calls") or ()) > 128 for one in turns(body)),
+        note="split an assistant message with 130 tool calls",
+        bites=lambda client, route: route == "chat_completions",
+    ),
     "tools.ids": Case(
-        models=(*GPT, *CLAUDE),
+        models=(*GPT, *CLAUDE, "mai-code-1"),
         steps=(user(), called(LONG_ID), result(LONG_ID)),
         broken=_dumped(LONG_ID),
         note="changed ids of tool calls",
@@ -444,6 +461,21 @@ CASES: Final[dict[str, Case]] = {
         clients=OPENAIS,
         steps=(user(), assistant("a"), user()),
         broken=lambda body: "cache_control" not in json.dumps(body),
+    ),
+    "cache.breakpoints": Case(
+        models=("gpt-4o", "gpt-5.1", "claude-sonnet-4.5", "gemini-2.5-pro", KIMI),
+        clients=OPENAIS,
+        own={
+            "chat_completions": {
+                "messages": [{"role": "user", "content": [{"type": "text", **BREAKPOINT}]}]
+            },
+            "responses": {
+                "input": [{"role": "user", "content": [{"type": "input_text", **BREAKPOINT}]}]
+            },
+        },
+        broken=_dumped("prompt_cache_breakpoint"),
+        bites=lambda client, route: route == client or route == "responses",
+        note="dropped prompt_cache_breakpoint",
     ),
     "cache.reduce": Case(
         models=("claude-sonnet-4.5",),

@@ -1,37 +1,11 @@
 """Kimi gets only its default sampling, and ids of tool calls in the form that it expects."""
 
-from typing import Any
-
 import pytest
 
-from copilot_proxy.formats.types import Json
 from tests.formats.routes import EFFORTS, claude, every_client, model_on, sent
-from tests.formats.rules.asking import called, result, user
+from tests.formats.rules.asking import called, ids, result, user
 
 K3 = "kimi-k3"
-
-
-def ids(body: Json) -> list[tuple[str, str]]:
-    """Return the calls and results of a conversation on any of Copilot's APIs, with their ids."""
-    found: list[tuple[str, str]] = []
-    for turn in body.get("messages") or body["input"]:
-        content = turn.get("content")
-        parts = content if isinstance(content, list) else []
-        for part in (turn, *parts, *(turn.get("tool_calls") or ())):
-            names: dict[Any, str] = {
-                "function": "id",
-                "tool_use": "id",
-                "function_call": "call_id",
-                "function_call_output": "call_id",
-                "tool_result": "tool_use_id",
-            }
-            kind = part.get("type")
-            if turn.get("role") == "tool" and part is turn:
-                found.append(("result", part["tool_call_id"]))
-            elif kind in names:
-                is_call = kind in ("function", "tool_use", "function_call")
-                found.append(("call" if is_call else "result", part[names[kind]]))
-    return found
 
 
 @every_client

@@ -18,7 +18,16 @@ def test_an_unknown_model_has_no_restrictions() -> None:
     """Without a catalogue, the profile has only the restrictions of the API."""
     profile = profile_of(None, "chat_completions")
 
-    assert ModelProfile(max_stops=4, custom_tools=False) == profile
+    assert (
+        ModelProfile(
+            max_stops=4,
+            custom_tools=False,
+            max_tool_id_length=40,
+            max_calls=128,
+            cache_breakpoints=False,
+        )
+        == profile
+    )
 
 
 def test_an_unknown_vendor_is_treated_leniently() -> None:

@@ -13,7 +13,8 @@ from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import Json
-from tests.formats.rules.asking import body_of
+from tests.formats.routes import every_client, model_on, sent
+from tests.formats.rules.asking import body_of, forced, thinks
 
 CLIENTS = (CHAT_COMPLETIONS, RESPONSES, MESSAGES)
 ENDPOINTS = ("/chat/completions", "/responses", "/v1/messages")
@@ -87,3 +88,19 @@ def test_nothing_to_answer_with_a_cache_mark_for_the_end(content: object) -> Non
     }
     with pytest.raises(RequestError, match="nothing to answer"):
         prepared(MESSAGES, a_model("Anthropic", "/v1/messages"), request)
+
+
+@every_client
+@pytest.mark.parametrize("route", ["chat_completions", "messages"])
+def test_what_claude_refuses_together_with_thinking(client: str, route: str) -> None:
+    """Claude refuses a forced tool and a temperature with thinking, wherever it is served."""
+    supports = {"reasoning_effort": ["low", "high"], "adaptive_thinking": True}
+    model = model_on(route, "claude-sonnet-4.6", "Anthropic", **supports)
+
+    with_tool = sent(client, model, effort="high", tool="f", forced=True).body
+    with_temperature = sent(client, model, effort="high", temperature=0.5).body
+
+    assert forced(with_tool)
+    assert not thinks(with_tool)
+    assert thinks(with_temperature)
+    assert "temperature" not in with_temperature

@@ -1,0 +1,25 @@
+"""Splits assistant messages that have more tool calls than Copilot accepts in one."""
+
+from copilot_proxy.formats.types import Json
+
+
+def split_calls(turns: list[Json], max_calls: int) -> list[Json]:
+    """Return the messages with at most `max_calls` calls in each, and their results after them.
+
+    The results must directly follow their calls, in the same order. The text and the reasoning stay
+    in the first of the new messages.
+    """
+    split: list[Json] = []
+    waiting: list[Json] = []  # calls for which there is no message yet
+    left = 0  # results until the next message
+    for turn in turns:
+        if len(turn.get("tool_calls") or ()) > max_calls:
+            waiting, left = turn["tool_calls"][max_calls:], max_calls
+            turn = {**turn, "tool_calls": turn["tool_calls"][:max_calls]}
+        elif waiting:
+            if not left:
+                calls, waiting, left = waiting[:max_calls], waiting[max_calls:], max_calls
+                split.append({"role": "assistant", "content": None, "tool_calls": calls})
+            left -= 1
+        split.append(turn)
+    return split

@@ -1,0 +1,138 @@
+"""Decodes and encodes large JSON bodies in many short steps.
+
+A step that holds Python's lock stops all other threads, even if it runs in a thread of its own, and
+a step's time grows with its input. So the number of values is limited, and long strings are decoded
+and encoded in pieces.
+"""
+
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any, Final
+
+import msgspec
+
+from copilot_proxy.errors import RequestError
+
+MAX_VALUES: Final = 200_000
+"""The most values of a body, counted as commas and opening brackets outside of strings."""
+LARGE: Final = 4 * 1024 * 1024
+"""Bytes of a body from which it is worth to look for long strings."""
+_LONG: Final = 1024 * 1024
+"""Bytes of a string from which it is decoded and encoded in pieces."""
+_PIECE: Final = 256 * 1024
+"""Bytes of a piece; even, so that a piece of backslashes is one of whole escapes."""
+
+_SEPARATORS: Final = (b",", b"[", b"{")
+_IN_STRING: Final = re.compile(rb'(?:[^"\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*+', re.DOTALL)
+_LOW_SURROGATE: Final = re.compile(rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_ESCAPE_LENGTH: Final = 6
+
+Decode = Callable[[bytes], Any]
+
+
+def check_value_count(body: bytes, limit: int) -> None:
+    """Raise `RequestError` (413) if a body has more than `limit` values."""
+    chunks = range(0, len(body), _PIECE)
+    if sum(body.count(mark, i, i + _PIECE) for mark in _SEPARATORS for i in chunks) <= limit:
+        return  # even if all of them are outside of strings
+    if _value_count(body, limit) > limit:
+        raise RequestError(
+            f"The body has more than {limit:,} values (messages, parts, fields, numbers).",
+            status=413,
+            code="request_too_large",
+            hint="Send a shorter conversation, or several requests.",
+        )
+
+
+def _value_count(body: bytes, limit: int) -> int:
+    """Return the number of separators outside of strings; counting ends above `limit`."""
+    count = position = 0
+    is_inside = 0
+    while position < len(body) and count <= limit:
+        chunk = body[position : position + _PIECE]
+        if len(chunk) == _PIECE:
+            # The backslashes at the end belong to what they escape.
+            chunk = chunk.rstrip(b"\\") or chunk
+        position += len(chunk)
+        parts = chunk.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+        outside = b"".join(parts[is_inside::2])
+        count += sum(map(outside.count, _SEPARATORS))
+        is_inside ^= (len(parts) - 1) & 1
+    return count
+
+
+def decode_large(body: bytes, decode: Decode) -> Any:
+    """Return what ``decode(body)`` returns, with long strings decoded piece by piece.
+
+    `decode` decodes JSON. Its exceptions are raised, also for bodies that are not JSON.
+    """
+    strings = list(_long_strings(body))
+    if not strings:
+        return decode(body)
+    name = secrets.token_hex(8)
+    parts: list[bytes] = []
+    texts: dict[str, str] = {}
+    position = 0
+    for number, ends in enumerate(strings):
+        placeholder = f"{name}{number}"
+        parts += [body[position : ends[0]], placeholder.encode()]
+        pieces = pairwise(ends)
+        texts[placeholder] = "".join([decode(b'"%b"' % body[a:b]) for a, b in pieces])
+        position = ends[-1]
+    return _replaced(decode(b"".join([*parts, body[position:]])), texts)
+
+
+def _long_strings(body: bytes) -> Iterator[list[int]]:
+    """Yield for each long string where its pieces begin, and where the last one ends."""
+    position = body.find(b'"') + 1
+    while position:
+        ends = [position]
+        while (end := _piece_end(body, ends[-1])) > ends[-1]:
+            ends.append(end)
+        if body[ends[-1] : ends[-1] + 1] != b'"':
+            return  # not JSON
+        if ends[-1] - ends[0] >= _LONG:
+            yield ends
+        position = body.find(b'"', ends[-1] + 1) + 1
+
+
+def _piece_end(body: bytes, start: int) -> int:
+    """Return where a piece of a string ends that neither splits a character nor an escape."""
+    match = _IN_STRING.match(body, start, start + _PIECE)
+    end = match.end() if match else start
+    while end > start and body[end : end + 1] and body[end] & 0xC0 == 0x80:
+        end -= 1
+    if end > start and _LOW_SURROGATE.match(body, end):
+        end += _ESCAPE_LENGTH
+    return end
+
+
+def _replaced(value: Any, texts: dict[str, str]) -> Any:
+    """Return decoded JSON with the placeholders replaced, which are keys of `texts`."""
+    if isinstance(value, str):
+        return texts.get(value, value)
+    if isinstance(value, list):
+        return [_replaced(item, texts) for item in value]
+    if isinstance(value, dict):
+        return {texts.get(name, name): _replaced(item, texts) for name, item in value.items()}
+    return value
+
+
+def encode_json(value: Any, size: int) -> bytes:
+    """Return `value` as JSON, of about `size` bytes; if large, its long strings piece by piece."""
+    return msgspec.json.encode(encode_strings(value) if size >= LARGE else value)
+
+
+def encode_strings(value: Any) -> Any:
+    """Return `value` with its long strings encoded already, as `msgspec.Raw`."""
+    if isinstance(value, str) and len(value) >= _LONG // 4:  # characters of up to four bytes
+        starts = range(0, len(value), _PIECE // 4)
+        pieces = [msgspec.json.encode(value[i : i + _PIECE // 4])[1:-1] for i in starts]
+        return msgspec.Raw(b"".join([b'"', *pieces, b'"']))
+    if isinstance(value, list):
+        return [encode_strings(item) for item in value]
+    if isinstance(value, dict):
+        return {name: encode_strings(item) for name, item in value.items()}
+    return value

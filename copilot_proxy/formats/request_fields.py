@@ -1,0 +1,168 @@
+"""Decides about the request fields that Copilot does not take, in one table for all models.
+
+A field is refused if its loss would change what the client gets without being seen, and otherwise
+dropped with a note. `tests/sdk_fields.py` compares the table with the vendors' SDKs.
+
+Sources: the API references of OpenAI and Anthropic; Copilot API, observed 2026-11.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.types import ClientRequest, Json
+
+_NOT_STORED: Final = "Copilot stores nothing"
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A field that is dropped, with the reason for the note."""
+
+    reason: str
+    harmless: tuple[Any, ...] = ()
+    """Values that ask for what happens anyway, which need no note."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A field that is refused, with the error's message and hint."""
+
+    message: str
+    hint: str
+    harmless: tuple[Any, ...] = ()
+    """Values that ask for what happens anyway, which are dropped."""
+    code: str | None = "unsupported_parameter"
+    more: Mapping[str, Json] = field(default_factory=dict)
+    """Further fields of the error object."""
+
+
+_MODERATION: Final = Refused(
+    "Copilot does not moderate requests and answers on demand.",
+    "Omit `moderation`, and check the texts in the client.",
+)
+_RETENTION: Final = Dropped("Copilot decides how long a prompt stays in the cache")
+_SAFETY: Final = Dropped("Copilot refuses it")
+_TIER: Final = Dropped("Copilot refuses it", harmless=("auto", "default"))
+_ACCOUNT: Final = Dropped("it is for Anthropic's accounts")
+
+FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
+    "chat_completions": {
+        "audio": Dropped("Copilot's models answer with text only"),
+        "metadata": Dropped(f"it is for stored responses, and {_NOT_STORED}", harmless=({},)),
+        "modalities": Refused(
+            "Copilot's models answer with text only.",
+            "Omit `modalities`, and turn the text into speech with another service.",
+            harmless=(["text"], []),
+        ),
+        "moderation": _MODERATION,
+        "prompt_cache_retention": _RETENTION,
+        "safety_identifier": _SAFETY,
+        "service_tier": _TIER,
+        "store": Dropped(_NOT_STORED, harmless=(False,)),
+        "web_search_options": Refused(
+            "Copilot's models do not search the web.",
+            "Omit `web_search_options`, or offer a function that searches, which the client runs.",
+        ),
+    },
+    "responses": {
+        "access_programs": Refused(
+            "Copilot has no access programs.",
+            "Omit `access_programs`.",
+            harmless=({}, {"cyber": "standard"}),
+        ),
+        "background_options": Dropped("it is for background responses"),
+        "image": Dropped("Copilot decides how images are compressed", harmless=({},)),
+        "max_tool_calls": Dropped("it limits built-in tools, which Copilot does not run"),
+        "metadata": Dropped(f"{_NOT_STORED}; the response repeats it", harmless=({},)),
+        "moderation": _MODERATION,
+        "prompt_cache_retention": _RETENTION,
+        "safety_identifier": _SAFETY,
+        "service_tier": _TIER,
+        "stream_options": Dropped(
+            "streams have no padding", harmless=({}, {"include_obfuscation": False})
+        ),
+        "top_logprobs": Dropped("Copilot does not return logprobs", harmless=(0,)),
+    },
+    "messages": {
+        "billing_policy": Refused(
+            "Copilot bills the account that is signed in.",
+            "Omit `billing_policy`.",
+            harmless=({"type": "billing_policy", "bill_to": "self"},),
+        ),
+        "compaction": Refused(
+            "Copilot does not compact conversations.",
+            "Let the model write a summary, and send it in place of the messages.",
+        ),
+        "container": Refused(
+            "Copilot has no containers, and does not run code or skills.",
+            "Omit `container`, and offer tools that the client runs.",
+        ),
+        "diagnostics": Dropped("Copilot does not explain cache misses", harmless=({},)),
+        "fallback_credit_token": Dropped("Copilot gives no credit for a second try"),
+        "fallbacks": Dropped("Copilot does not try other models", harmless=([],)),
+        "inference_geo": Refused(
+            "Copilot does not let requests choose where the model runs.",
+            "Omit `inference_geo`; the account's GitHub plan decides.",
+            harmless=("global",),
+        ),
+        "mcp_servers": Refused(
+            "Copilot does not connect to MCP servers.",
+            "Connect the client to them, and offer their tools in `tools`.",
+            harmless=([],),
+        ),
+        "service_tier": Dropped("Copilot does not support it", harmless=("auto", "standard_only")),
+        "speed": Dropped("Copilot does not support it", harmless=("standard",)),
+        "thread": Refused(
+            "`thread` is not supported: neither Copilot nor this server stores conversations.",
+            "Send the whole conversation in `messages`, without `thread`.",
+            code=None,
+            # Anthropic's SDKs recognise this, and then send the whole conversation.
+            more={
+                "details": {
+                    "error_code": "thread_unsupported_request",
+                    "unsupported": ["thread"],
+                }
+            },
+        ),
+        "user_profile_id": _ACCOUNT,
+        "workspace_id": _ACCOUNT,
+    },
+}
+"""The decisions, by the client's API and the field."""
+
+_IGNORED_BY_COUNTS: Final = ("compaction",)
+"""Refused fields that Anthropic accepts and ignores in requests to count tokens."""
+
+
+def refuse_fields(api: str, request: Json, *, counting: bool = False) -> None:
+    """Raise `RequestError` if a request of the client API named `api` has a refused field."""
+    for name, decision in FIELDS[api].items():
+        value = request.get(name)
+        if value is None or value in decision.harmless or not isinstance(decision, Refused):
+            continue
+        if counting and name in _IGNORED_BY_COUNTS:
+            continue
+        raise RequestError(
+            decision.message,
+            param=name,
+            code=decision.code,
+            hint=decision.hint,
+            extra=decision.more,
+        )
+
+
+def drop_fields(api: str, request: ClientRequest, notes: list[str]) -> ClientRequest:
+    """Return the request without the fields of the table; the same object if it has none.
+
+    `notes` gets a line for each that was not harmless.
+    """
+    decisions = FIELDS[api]
+    if decisions.keys().isdisjoint(request):
+        return request
+    for name, decision in decisions.items():
+        value = request.get(name)
+        if isinstance(decision, Dropped) and value is not None and value not in decision.harmless:
+            notes.append(f"dropped {name}: {decision.reason}")
+    return {name: value for name, value in request.items() if name not in decisions}

@@ -1,0 +1,44 @@
+"""Runs work that grows with the size of a request in a thread, if the request is large.
+
+Meanwhile, the event loop serves other requests. Small requests, which are almost all, do not pay
+for the change of threads. There is one thread for all large requests: Python runs one thread at a
+time, and each that computes makes the event loop wait for its turn.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from typing import Final, ParamSpec, TypeVar
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+LARGE: Final = 128 * 1024
+"""Bytes of a request body from which its work is done in a thread; below, it takes less than the
+20 ms for which other requests may have to wait."""
+
+
+async def run_if_large(
+    size: int,
+    work: Callable[_Arguments, _Result],
+    *args: _Arguments.args,
+    **kwargs: _Arguments.kwargs,
+) -> _Result:
+    """Return ``work(*args, **kwargs)``, called in a thread if `size`, in bytes, is large."""
+    if size < LARGE:
+        return work(*args, **kwargs)
+    return await run_in_turn(work, *args, **kwargs)
+
+
+async def run_in_turn(
+    work: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
+) -> _Result:
+    """Return ``work(*args, **kwargs)``, called in the thread for large requests."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_thread(), partial(work, *args, **kwargs))
+
+
+@cache
+def _thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="large requests")
