@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from copilot_proxy.ledger.queries import Filters, Group
 
 _VIEWS: Final = ("day", "week", "month", "session", "client", "model", "key", "project")
-_ACTIONS: Final = {"show": "REQUEST", "path": None, "backup": "FILE", "forget": None}
+_ACTIONS: Final = {
+    "show": "REQUEST",
+    "path": None,
+    "backup": "FILE",
+    "forget": None,
+    "import": "copilot-cli",
+}
 """The other words, and the argument that follows them."""
 
 
@@ -27,7 +33,8 @@ def usage(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help=f"Sum up by {', '.join(_VIEWS)}; or: show REQUEST, path, backup FILE, forget.",
+            help=f"Sum up by {', '.join(_VIEWS)}; or: show REQUEST, path, backup FILE, forget, "
+            "import copilot-cli.",
             metavar="[VIEW]",
         ),
     ] = None,
@@ -87,9 +94,11 @@ def usage(
         case "path":
             print_result(str(settings.ledger_file))
             return 0
-        case "forget" | "backup":
+        case "forget" | "backup" | "import":
             from copilot_proxy.cli import usage_file
 
+            if word == "import":
+                return usage_file.import_from(settings.ledger_file, argument)
             if word == "forget":
                 return usage_file.forget(settings.ledger_file, before)
             return usage_file.backup(settings.ledger_file, Path(argument))

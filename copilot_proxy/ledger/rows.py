@@ -39,7 +39,7 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
     return (
         record.request_id,
         None,
-        *_day_and_month(ended_us // 60_000_000),
+        *day_and_month(ended_us // 60_000_000),
         ended_us - round(record.duration * 1e6),
         ended_us,
         None if first is None else round(first * 1000),
@@ -106,7 +106,7 @@ def outcome(record: RequestRecord) -> str:
 
 
 @lru_cache(maxsize=4)
-def _day_and_month(minute: int) -> tuple[str, str]:
+def day_and_month(minute: int) -> tuple[str, str]:
     """Return the local day and the month in UTC of a minute since 1970."""
     seconds = minute * 60
     return (
