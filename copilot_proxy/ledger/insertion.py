@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from copilot_proxy.ledger.chain import next_link
-from copilot_proxy.ledger.rows import Row
-from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS
+from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, Row
 
 _INSERT: Final = (
     f"INSERT INTO requests ({', '.join(COLUMNS)}, chain) "  # noqa: S608  # constants

@@ -15,8 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.ledger.insertion import insert
-from copilot_proxy.ledger.rows import Row
-from copilot_proxy.ledger.schema import COLUMNS
+from copilot_proxy.ledger.schema import COLUMNS, Row
 
 _MAX_AGE_US: Final = 24 * 3600 * 1_000_000
 """After a day, the process that made a reservation counts as ended."""

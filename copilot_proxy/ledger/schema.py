@@ -4,7 +4,7 @@ docs/usage.md documents them, so that other programs can read the file.
 """
 
 import sqlite3
-from typing import Final
+from typing import Any, Final
 
 from copilot_proxy.errors import CopilotProxyError
 
@@ -65,6 +65,8 @@ _REQUESTS: Final = (
 )
 COLUMNS: Final = tuple(name for name, _ in _REQUESTS)
 """The columns of a row, without `id` and `chain`."""
+Row = tuple[Any, ...]
+"""The values of `COLUMNS`, in that order, as SQLite stores them."""
 
 GROUPS: Final = ("day", "month", "account", "client", "model", "key", "project", "session")
 """The key of a row of `sums`. What is unknown is "" there, since SQLite's keys cannot be null."""

@@ -8,8 +8,7 @@ import msgspec
 from copilot_proxy.cost.nano import sum_of_details
 from copilot_proxy.ledger.chain import next_link
 from copilot_proxy.ledger.insertion import add_to
-from copilot_proxy.ledger.rows import Row
-from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS
+from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, Row
 
 _MAX_FINDINGS = 50
 

@@ -16,7 +16,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import is_damaged, open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.reservations import release, settle_abandoned
-from copilot_proxy.ledger.rows import Row
+from copilot_proxy.ledger.schema import Row
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,7 @@ from copilot_proxy.ledger import reading, schema
 from copilot_proxy.ledger import writer as writer_module
 from copilot_proxy.ledger.database import open_for_writing
 from copilot_proxy.ledger.recorder import Ledger
-from copilot_proxy.ledger.rows import Row
-from copilot_proxy.ledger.schema import COLUMNS, NewerLedger
+from copilot_proxy.ledger.schema import COLUMNS, NewerLedger, Row
 from copilot_proxy.ledger.verification import verify
 from copilot_proxy.ledger.writer import Writer
 from copilot_proxy.relay.records import RequestRecord
