@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from copilot_proxy.budget.budget import Budget
     from copilot_proxy.dumps import Dumps
     from copilot_proxy.ledger.recorder import Ledger
+    from copilot_proxy.relay.context_guard import ContextGuard
     from copilot_proxy.relay.records import RequestRecord
     from copilot_proxy.relay.relay import Relay
     from copilot_proxy.routes.services import Services
@@ -128,7 +129,8 @@ def make_backend(
         sidecar = Sidecar("pi-ai", lambda: command_for(settings))
         upstream = PiAiUpstream(native, auth, settings.identity, sidecar)
     ledger, budget = _accounts(settings)
-    reports = [one for one in (report, ledger, budget) if one is not None]
+    guard = _guard(settings, budget)
+    reports = [one for one in (report, ledger, budget, guard) if one is not None]
     return Backend(
         github=github,
         auth=auth,
@@ -139,7 +141,7 @@ def make_backend(
             aliases=settings.aliases,
             small_model=settings.small_model,
             report=_in_turn(reports),
-            admission=budget,
+            admission=guard or budget,
         ),
         dumps=dumps,
         ledger=ledger,
@@ -160,6 +162,16 @@ def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
     from copilot_proxy.ledger.recorder import Ledger
 
     return Ledger(settings.ledger_file), Budget(settings.ledger_file, settings.budget)
+
+
+def _guard(settings: Settings, budget: "Budget | None") -> "ContextGuard | None":
+    """Return the guard of the price for long prompts, if it is on."""
+    if not settings.context_guard:
+        return None
+    from copilot_proxy.relay.admission import AdmitAll
+    from copilot_proxy.relay.context_guard import ContextGuard
+
+    return ContextGuard(budget or AdmitAll())
 
 
 def _in_turn(reports: "Sequence[Report]") -> "Report":

@@ -2,6 +2,7 @@
 
     CopilotProxyError
     ├── UsageError                a flag or setting has an invalid value         500, exit 2
+    ├── ClientNotFound            a program is not installed                     500, exit 127
     ├── SignInError               a problem with the user's GitHub account
     │   ├── NotSignedIn           no token, or GitHub no longer accepts it       401, exit 3
     │   ├── NoCopilotAccess       the account has no access to Copilot           403, exit 4
@@ -84,6 +85,12 @@ class UsageError(CopilotProxyError):
         more.setdefault("code", "server_misconfigured")
         more.setdefault("headers", {"x-should-retry": "false"})
         super().__init__(message, **more)  # type: ignore[arg-type]  # the base checks the names
+
+
+class ClientNotFound(CopilotProxyError):
+    """A program that a command is to start is not installed."""
+
+    exit_code = 127  # as in shells
 
 
 class SignInError(CopilotProxyError):

@@ -121,6 +121,11 @@ class Settings:
     budget: tuple[Limit, ...] = _setting(
         (), parse_limits, "What requests may cost in AI Credits, such as 500/day."
     )
+    context_guard: bool = _setting(
+        False,
+        parse.boolean,
+        "Refuse prompts for which a model charges its higher price, so that agents compact them.",
+    )
     dump_dir: Path | None = _setting(
         None, parse.path, "A folder to write every conversation to, for debugging."
     )

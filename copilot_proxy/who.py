@@ -1,8 +1,8 @@
 """Finds out which client sent a request, in which session and for which project.
 
 Clients need no set-up for it: most name themselves in their user agent, and their session in a
-header or a field. A user can also name client and project in the base URL, which then wins. What
-cannot be told stays unknown.
+header or a field. A user can also name client, project and session in the base URL, which then
+wins. What cannot be told stays unknown.
 """
 
 import json
@@ -63,16 +63,17 @@ def identify(
     body: Mapping[str, Any],
     client: str | None = None,
     project: str | None = None,
+    session: str | None = None,
 ) -> Who:
     """Return who sent a request with these headers (names in lower case) and this JSON body.
 
-    `client` and `project` are from the base URL, if it names them.
+    `client`, `project` and `session` are from the base URL, if it names them.
     """
     agent = headers.get(b"user-agent")
     name, version, text = _from_user_agent(agent) if agent else (None, None, None)
     if client is not None and client != name:
         name, version = client, None
-    return Who(name, version, text, _session(headers, body), project)
+    return Who(name, version, text, _id(session) or _session(headers, body), project)
 
 
 def _session(headers: Mapping[bytes, bytes], body: Mapping[str, Any]) -> str | None:

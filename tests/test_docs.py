@@ -1,5 +1,6 @@
 """The documentation is complete: commands, flags, settings, aliases, fields, promises, links."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,39 @@ def test_every_dropped_or_refused_field_is_documented(api: str) -> None:
         True: set(re.findall(r"`(\w+)`", refused)),
         False: set(re.findall(r"`(\w+)`", dropped)),
     }
+
+
+def notes_about_losses() -> Iterator[str]:
+    """Yield what the notes say is dropped, before the reason, with `…` for what varies."""
+    folders = [ROOT / "copilot_proxy" / name for name in ("formats", "relay", "routes")]
+    for path in [path for folder in folders for path in folder.rglob("*.py")]:
+        if "pi_ai" in path.parts:
+            continue  # docs/pi-ai.md
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        parts = {
+            id(one)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.JoinedStr)
+            for one in node.values
+        }
+        for node in ast.walk(tree):
+            note = ""
+            if isinstance(node, ast.JoinedStr):
+                note = "".join(
+                    str(one.value) if isinstance(one, ast.Constant) else "…" for one in node.values
+                )
+            elif isinstance(node, ast.Constant) and id(node) not in parts:
+                note = str(node.value)
+            if note.startswith(("dropped ", "removed ")):
+                yield note.partition(":")[0]
+
+
+def test_every_note_about_a_loss_is_explained() -> None:
+    """The table in docs/api.md has exactly the notes that the program makes, without repetition."""
+    rows = re.findall(r"^\| (`.*?) \|", section(text("docs/api.md"), "What is dropped"), re.M)
+    documented = [note for row in rows for note in re.findall(r"`([^`]+)`", row)]
+
+    assert sorted(set(notes_about_losses())) == sorted(documented)
 
 
 def test_what_pi_ai_loses_is_documented() -> None:

@@ -20,6 +20,7 @@ from copilot_proxy.cli.login import login
 from copilot_proxy.cli.logout import logout
 from copilot_proxy.cli.models import models
 from copilot_proxy.cli.pi_ai import pi_ai
+from copilot_proxy.cli.run import run as run_client
 from copilot_proxy.cli.serve import serve
 from copilot_proxy.cli.simulate import simulate
 from copilot_proxy.cli.status import status
@@ -31,6 +32,7 @@ _COMMANDS = (
     logout,
     status,
     serve,
+    run_client,
     chat,
     models,
     usage,

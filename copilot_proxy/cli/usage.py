@@ -67,6 +67,10 @@ def usage(
     verify: Annotated[
         bool, typer.Option("--verify", help="Check every cost, and compare with GitHub's quota.")
     ] = False,
+    why: Annotated[
+        bool,
+        typer.Option("--why", help="Say why requests missed the prompt cache, and what to do."),
+    ] = False,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -113,6 +117,10 @@ def usage(
             from copilot_proxy.cli import usage_check
 
             return usage_check.check(database, as_json=as_json)
+        if why:
+            from copilot_proxy.cli import usage_why
+
+            return usage_why.show(database, period, filters, as_json=as_json)
         return _report(
             database,
             word,
@@ -166,12 +174,17 @@ def _report(
     from copilot_proxy.budget import limits_file
     from copilot_proxy.budget.report import limit_states
     from copilot_proxy.cli import usage_output, usage_report
+    from copilot_proxy.ledger.cache_queries import next_turns
 
     group: Group = word if word in _VIEWS else "model"  # type: ignore[assignment]
     report = usage_report.read(database, group, period, filters)
     limits = limits_file.read(settings.ledger_file.with_name(limits_file.NAME))
     limits = limits.with_defaults(settings.budget)
-    report = replace(report, limits=limit_states(database, limits, report.now))
+    report = replace(
+        report,
+        limits=limit_states(database, limits, report.now),
+        next_turns=next_turns(database, report.now) if group == "session" or form == "line" else (),
+    )
     if as_model is not None:
         from copilot_proxy.cli.usage_as import with_prices_of
 

@@ -14,10 +14,11 @@ from copilot_proxy.cli.console import two_columns
 from copilot_proxy.cli.usage_report import Report
 from copilot_proxy.cost.nano import credits
 from copilot_proxy.cost.quota import Quota
+from copilot_proxy.ledger.cache_queries import NextTurn
 from copilot_proxy.ledger.queries import Sums
 
 _WIDTH: Final = 80
-_HEADINGS: Final = ("REQ", "FRESH", "CACHED", "WRITTEN", "OUT", "CREDITS", "CACHE")
+_HEADINGS: Final = ("REQ", "FRESH", "CACHED", "WRITTEN", "OUT", "CREDITS", "CACHE", "LOST")
 _TIMES: Final = ("day", "week", "month")
 _BAR: Final = 10
 _BAR_ENDS: Final = " ▏▎▍▌▋▊▉"
@@ -39,6 +40,9 @@ def lines(report: Report, *, is_bare: bool) -> Iterator[str]:
         yield from _table(report)
     elif not is_bare:
         yield "No requests."
+    if report.next_turns:
+        yield ""
+        yield from map(_next_turn, report.next_turns)
 
 
 def remarks(report: Report) -> list[str]:
@@ -57,10 +61,29 @@ def remarks(report: Report) -> list[str]:
     return found
 
 
+def _next_turn(turn: NextTurn) -> str:
+    session = _cut(turn.session or "an unnamed session", 36)
+    return f"Next turn of {session} with {turn.model}: {next_cost(turn)}"
+
+
+def next_cost(turn: NextTurn) -> str:
+    """Say what the next turn of a session costs, such as ``0.42 for 3:20, then 4.10``."""
+    costs = [
+        "?" if nano is None else f"{credits(nano):,.2f}"
+        for nano in (turn.warm_nano_aiu, turn.cold_nano_aiu)
+    ]
+    if turn.seconds_left == 0 or costs[0] == costs[1]:
+        return costs[1]
+    minutes, seconds = divmod(turn.seconds_left, 60)
+    return f"{costs[0]} for {minutes}:{seconds:02}, then {costs[1]}"
+
+
 def _table(report: Report) -> Iterator[str]:
     names = [_name(row.name) for row in (*report.rows, report.total)]
     cells = [_cells(row) for row in (*report.rows, report.total)]
     columns = [list(column) for column in zip(_HEADINGS, *cells, strict=True)]
+    if not report.total.cache_lost_nano_aiu:
+        columns.pop()
     widths = [max(map(len, column)) for column in columns]
     has_bars = report.group in _TIMES and len(report.rows) > 1
     extra = sum(widths) + 2 * len(widths) + (2 + _BAR if has_bars else 0)
@@ -90,6 +113,7 @@ def _cells(row: Sums) -> tuple[str, ...]:
         short(row.output_tokens),
         "?" if known is None else f"{credits(known):,.2f}",
         f"{row.cache_read_tokens / prompt:.0%}" if prompt else "-",
+        f"{credits(row.cache_lost_nano_aiu):,.2f}",
     )
 
 
@@ -169,6 +193,8 @@ def _as_line(report: Report) -> str:
     else:
         month = report.month.known_nano_aiu
         parts.append("? this month" if month is None else f"{credits(month):,.2f} this month")
+    if report.next_turns:
+        parts.append(f"next turn {next_cost(report.next_turns[0])}")
     return " · ".join(parts)
 
 
@@ -182,6 +208,8 @@ def _as_json(report: Report) -> str:
         "quota": quota_json(report),
         "budget": [one.as_json() for one in report.limits],
     }
+    if report.group == "session":
+        found["next_turns"] = [one._asdict() for one in report.next_turns]
     return json.dumps(found, indent=2)
 
 

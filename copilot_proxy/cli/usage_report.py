@@ -6,6 +6,7 @@ from datetime import datetime
 
 from copilot_proxy.budget.report import LimitState
 from copilot_proxy.cost.quota import Quota, runs_out
+from copilot_proxy.ledger.cache_queries import NextTurn
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import Period, this_month, today
 from copilot_proxy.ledger.queries import Filters, Group, Sums, latest_quota, sums_by, total
@@ -28,6 +29,8 @@ class Report:
     now: datetime
     limits: Sequence[LimitState] = ()
     """The limits of the budget."""
+    next_turns: Sequence[NextTurn] = ()
+    """What the next turns of recent sessions cost, the latest first."""
     as_model: str | None = None
     """The model whose prices were used instead, if any."""
 

@@ -75,6 +75,7 @@ def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
         ("Finish", one["finish_reason"]),
         ("Attempts", str(one["attempts"])),
         ("Tokens", _tokens(one)),
+        ("Prompt cache", _cache(one)),
         ("Price tier", one["tier"]),
         ("Cost", f"{cost}: {source}"),
     ]
@@ -110,6 +111,18 @@ def _tokens(one: dict[str, Any]) -> str:
     if one["reasoning_tokens"]:
         text += f" ({one['reasoning_tokens']:,} of them reasoning)"
     return text or "none"
+
+
+def _cache(one: dict[str, Any]) -> str | None:
+    """Return why not more was read from the prompt cache."""
+    if one["cache_verdict"] is None:
+        return None
+    text = one["cache_verdict"].replace("_", " ")
+    if one["cache_detail"]:
+        unit = " s" if one["cache_verdict"] == "ttl_expiry" else ""
+        text += f" ({one['cache_detail']}{unit})"
+    lost = one["cache_lost_nano_aiu"]
+    return f"{text}, lost {decimal(lost)} AI credits" if lost else text
 
 
 def _detail(detail: object) -> str:

@@ -22,7 +22,7 @@ def prompt_tokens(request: Mapping[str, Any]) -> int:
     while todo:
         value = todo.pop()
         if isinstance(value, str):
-            if len(value) >= _MIN_FILE and " " not in value[:_MIN_FILE]:
+            if len(value) >= _MIN_FILE and _has_no_space(value[:_MIN_FILE]):
                 files += 1
             else:
                 chars += len(value)
@@ -33,6 +33,11 @@ def prompt_tokens(request: Mapping[str, Any]) -> int:
         elif isinstance(value, list):
             todo.extend(value)
     return chars // _CHARS_PER_TOKEN + files * _FILE_TOKENS
+
+
+def _has_no_space(text: str) -> bool:
+    """Return whether `text` is a single word: lists of numbers or names have lines."""
+    return " " not in text and "\n" not in text
 
 
 class EventSizes:

@@ -231,6 +231,11 @@ class UpstreamApi(Protocol):
         ...
 
     @property
+    def cache_key_field(self) -> str:
+        """The field of the key that leads to a conversation's cached prompt; may be empty."""
+        ...
+
+    @property
     def native(self) -> NativePassage | None:
         """The passage for clients of the same API; None for Chat Completions, which needs none."""
         ...
@@ -260,11 +265,13 @@ class UpstreamApi(Protocol):
         recorder: ReasoningRecorder | None,
         tool_names: Mapping[str, str],
         custom_tools: Collection[str] = (),
+        used_ids: Collection[str] = (),
     ) -> StreamTranslator:
         """Return a translator of Copilot's response into Chat Completions chunks.
 
         `model` is the model name that the client sent. `tool_names` are the client's names of
         renamed tools, by the names that the model gets; `custom_tools` are the names of the
-        client's custom tools, of which functions of the same name may take the place.
+        client's custom tools, of which functions of the same name may take the place; `used_ids`
+        are the ids of the conversation's tool calls.
         """
         ...

@@ -72,13 +72,18 @@ def custom_arguments(text: str) -> str:
 def custom_input(arguments: str) -> str:
     """Return the input of a custom tool, from the arguments of the function that represents it.
 
-    Arguments that do not have the function's form are returned unchanged.
+    Models know some of these tools with an argument of another name, such as ``patch``, which is
+    read as well. Arguments of any other form are returned unchanged.
     """
     try:
         decoded: Any = msgspec.json.decode(arguments)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return arguments
-    text = decoded.get("input", "" if not decoded else None) if isinstance(decoded, dict) else None
+    if not isinstance(decoded, dict):
+        return arguments
+    text = decoded.get("input", "" if not decoded else None)
+    if text is None and len(decoded) == 1:
+        (text,) = decoded.values()
     return text if isinstance(text, str) else arguments
 
 
@@ -86,7 +91,7 @@ class InputDecoder:
     """Reads the input of a custom tool from the arguments of its function while they arrive.
 
     `feed` takes a piece of the arguments and returns the text that it adds; `close` returns the
-    rest. Arguments that do not have the function's form are returned unchanged by `close`.
+    rest. Arguments that do not have the function's form are read by `close`, as in `custom_input`.
     """
 
     __slots__ = ("_has_begun", "_has_ended", "_pending", "_pieces", "_size")

@@ -115,6 +115,7 @@ def prepare(
             recorder=ReasoningRecorder(cache, caller, name, vendor),
             tool_names=fitted.tool_names,
             custom_tools=_custom_tools(chat),
+            used_ids=_used_ids(chat),
         )
         translator.notes = notes
         if (writer := client.writer(request)) is not None:
@@ -135,6 +136,12 @@ def _custom_tools(chat: ChatRequest) -> frozenset[str]:
     """Return the names of the custom tools in a chat request."""
     tools = chat.get("tools") or ()
     return frozenset(tool["custom"]["name"] for tool in tools if tool.get("type") == "custom")
+
+
+def _used_ids(chat: ChatRequest) -> frozenset[str]:
+    """Return the ids of the tool calls in a chat request."""
+    messages = chat["messages"]
+    return frozenset(call["id"] for one in messages for call in one.get("tool_calls") or ())
 
 
 class Pipeline:

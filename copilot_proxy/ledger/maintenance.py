@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from copilot_proxy.errors import CopilotProxyError
@@ -38,6 +38,9 @@ def forget(database: sqlite3.Connection, first_kept: date) -> int:
         count = database.execute("DELETE FROM requests WHERE day < ?", day).rowcount
         database.execute("DELETE FROM sums WHERE day < ?", day)
         database.execute("DELETE FROM days WHERE day < ?", day)
+        midnight = datetime(first_kept.year, first_kept.month, first_kept.day).astimezone()
+        moment = round(midnight.timestamp() * 1e6)
+        database.execute("DELETE FROM prompts WHERE started_us < ?", (moment,))
         database.execute("COMMIT")
         database.execute("VACUUM")
     except sqlite3.Error as error:

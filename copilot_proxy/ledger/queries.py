@@ -37,6 +37,7 @@ class Filters(NamedTuple):
     project: str | None = None
     account: str | None = None
     """ "" for the server's own sign-in."""
+    session: str | None = None
 
 
 class Sums(NamedTuple):
@@ -66,7 +67,7 @@ def sums_by(
     database: sqlite3.Connection, group: Group, period: Period, filters: Filters
 ) -> list[Sums]:
     """Return the sums by `group`: times in their order, everything else by cost."""
-    source, where, values = _source(period, filters)
+    source, where, values = selection(period, filters)
     column = "day" if group == "week" else group
     found = database.execute(
         f"SELECT {column}, {', '.join(f'sum({name})' for name in AMOUNTS)} "  # noqa: S608
@@ -97,8 +98,8 @@ def _by_week(days: Sequence[Sums]) -> list[Sums]:
     return [total(rows, name) for name, rows in weeks.items()]
 
 
-def _source(period: Period, filters: Filters) -> tuple[str, str, list[Any]]:
-    """Return the table to read, the condition and its values.
+def selection(period: Period, filters: Filters) -> tuple[str, str, list[Any]]:
+    """Return the table to read sums from, the condition and its values.
 
     Whole days and months are read from the sums, which is fast however many requests there are.
     """
@@ -171,7 +172,7 @@ def sums_by_tier(
 
     The second value is whether the sums are of those longer ones.
     """
-    _, where, values = _source(Period(period.since, period.until), filters)
+    _, where, values = selection(Period(period.since, period.until), filters)
     column = "day" if group == "week" else group
     prompt = "input_tokens + cache_read_tokens + cache_write_tokens"
     found = database.execute(

@@ -29,6 +29,8 @@ class Ledger:
         self.path = path
         self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._ending: threading.Thread | None = None
+        """The thread that was told to end; whoever closes the ledger waits for it."""
         self._closing = threading.Event()
 
     def __call__(self, record: RequestRecord) -> None:
@@ -41,9 +43,11 @@ class Ledger:
         """Write everything, and wait for it. Later records start a new thread."""
         thread, self._thread = self._thread, None
         if thread is not None:
+            self._ending = thread
             self._queue.put(None)
             self._closing.set()
-            thread.join(_CLOSE_SECONDS)
+        if self._ending is not None:
+            self._ending.join(_CLOSE_SECONDS)
 
     def _start(self) -> None:
         self._closing = threading.Event()
@@ -60,22 +64,25 @@ class Ledger:
     def _run(self, closing: threading.Event) -> None:
         # SQLite is imported here, so that nothing else has to wait for it.
         from copilot_proxy.cost.estimate import EventSizes
+        from copilot_proxy.ledger.prompts import CacheJudge
         from copilot_proxy.ledger.rows import row_of
         from copilot_proxy.ledger.writer import RETRY_SECONDS, Writer
 
-        writer, sizes = Writer(self.path), EventSizes()
+        writer, sizes, judge = Writer(self.path), EventSizes(), CacheJudge(self.path)
         is_open = True
         while is_open:
             entries, is_open = self._next(RETRY_SECONDS if writer.has_waiting else None)
-            rows = []
+            rows, records = [], []
             for record, ended in entries:
                 try:
                     rows.append(row_of(record, ended, sizes))
+                    records.append(record)
                 except Exception:  # whatever Copilot has sent must not end the thread
                     log.exception("Request %s is not in the ledger.", record.request_id)
                     if record.reserved is not None:
                         writer.release(record.request_id)
             entries.clear()
+            rows = judge.try_judging(writer, records, rows)
             writer.write(rows, is_last=not is_open)
             if is_open:
                 closing.wait(_INTERVAL)

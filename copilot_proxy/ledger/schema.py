@@ -63,7 +63,9 @@ _REQUESTS: Final = (
     ("cache_verdict", "TEXT"),
     ("cache_lost_nano_aiu", "INTEGER"),
 )
-COLUMNS: Final = tuple(name for name, _ in _REQUESTS)
+_ADDED: Final = (("cache_detail", "TEXT"),)
+"""The columns that later versions have added."""
+COLUMNS: Final = tuple(name for name, _ in (*_REQUESTS, *_ADDED))
 """The columns of a row, without `id` and `chain`."""
 Row = tuple[Any, ...]
 """The values of `COLUMNS`, in that order, as SQLite stores them."""
@@ -83,6 +85,8 @@ AMOUNTS: Final = (
     "cache_lost_nano_aiu",
 )
 """The sums in a row of `sums`."""
+MISSED: Final = "cache_verdict IS NOT NULL AND cache_verdict <> 'cold'"
+"""The rows of requests that could have read more from the cache."""
 
 _FIRST_VERSION: Final = f"""
 CREATE TABLE requests (
@@ -120,7 +124,31 @@ CREATE TABLE reservations (
     nano_aiu INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
-_MIGRATIONS: Final = (_FIRST_VERSION,)
+_PROMPTS: Final = f"""
+ALTER TABLE requests ADD COLUMN {" ".join(_ADDED[0])};
+CREATE TABLE prompts (
+    conversation TEXT NOT NULL,
+    head BLOB NOT NULL,
+    model TEXT NOT NULL,
+    started_us INTEGER NOT NULL,
+    ready_us INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    tier TEXT,
+    ttl INTEGER NOT NULL,
+    tools INTEGER NOT NULL,
+    first_message INTEGER NOT NULL,
+    warm_nano_aiu INTEGER,
+    cold_nano_aiu INTEGER,
+    digests BLOB NOT NULL,
+    PRIMARY KEY (conversation, head, model)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX prompts_started ON prompts (started_us);
+CREATE INDEX requests_missed ON requests (
+    month, day, ended_us, client, cache_verdict, cache_detail, cache_lost_nano_aiu
+) WHERE {MISSED};
+"""
+_MIGRATIONS: Final = (_FIRST_VERSION, _PROMPTS)
 """The script at index n brings a file from version n to n + 1. Only add to this list."""
 VERSION: Final = len(_MIGRATIONS)
 

@@ -8,9 +8,9 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import is_damaged, open_for_writing, set_aside
@@ -19,6 +19,7 @@ from copilot_proxy.ledger.reservations import release, settle_abandoned
 from copilot_proxy.ledger.schema import Row
 
 log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 MAX_WAITING: Final = 20_000
 """Rows that are kept while the file cannot be written; then the oldest are lost."""
@@ -63,6 +64,16 @@ class Writer:
             if self._failed_at is not None:
                 log.warning("The ledger %s can be written again.", self._path)
             self._failed_at = None
+
+    def attempt(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
+        """Return the result of `work` on the file; None if the file cannot be used."""
+        if self._failed_at is not None:
+            return None
+        try:
+            return work(self._open())
+        except (sqlite3.Error, OSError, CopilotProxyError) as error:
+            log.debug("The ledger %s cannot be used: %s", self._path, error)  # `write` reports it
+            return None
 
     def release(self, request_id: str) -> None:
         """End the reservation of a request that gets no row."""

@@ -97,6 +97,7 @@ class AccessMiddleware:
             self._simulated,
             base.client,
             base.project,
+            base.session,
         )
         scope["state"]["context"] = context
         request_id = context.request_id.encode()

@@ -19,17 +19,21 @@ class BasePath(NamedTuple):
     path: str
     client: str | None = None
     project: str | None = None
+    session: str | None = None
 
 
 def split_base(path: str) -> BasePath:
-    """Split ``/c/CLIENT`` or ``/c/CLIENT/p/PROJECT`` off the start of `path`."""
+    """Split ``/c/CLIENT`` off the start of `path`, with ``/p/PROJECT`` and ``/s/SESSION`` if they
+    follow."""
     parts = [part for part in path.split("/") if part]
     if len(parts) < 2 or parts[0] != "c" or not _is_name(parts[1]):
         return BasePath(path)
     client, rest = parts[1], parts[2:]
-    if len(rest) > 1 and rest[0] == "p" and _is_name(rest[1]):
-        return BasePath("/" + "/".join(rest[2:]), client, rest[1])
-    return BasePath("/" + "/".join(rest), client)
+    named: dict[str, str] = {}
+    for letter in ("p", "s"):
+        if len(rest) > 1 and rest[0] == letter and _is_name(rest[1]):
+            named[letter], rest = rest[1], rest[2:]
+    return BasePath("/" + "/".join(rest), client, named.get("p"), named.get("s"))
 
 
 def _is_name(text: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.cost.assessment import FREE, Cost, assess, estimated
 from copilot_proxy.cost.estimate import TOKENS_PER_EVENT, prompt_tokens
-from copilot_proxy.cost.nano import decimal
+from copilot_proxy.cost.nano import decimal, reported_total
 from copilot_proxy.cost.price_list import PriceList, listed_prices
 from copilot_proxy.cost.tokens import Tokens, from_usage
 from copilot_proxy.relay.records import RequestRecord
@@ -61,8 +61,9 @@ def cost_headers(record: RequestRecord) -> dict[str, str]:
     headers = {}
     if record.quota is not None and (left := record.quota.left) is not None:
         headers["x-copilot-proxy-quota-left"] = f"{left:.2f}"
-    if record.copilot_usage is not None or record.usage is not None:
-        cost = cost_of(record)
-        if cost.nano is not None:
-            headers["x-copilot-proxy-cost"] = decimal(cost.nano)
+    nano = reported_total(record.copilot_usage)
+    if nano is None and (record.copilot_usage is not None or record.usage is not None):
+        nano = cost_of(record).nano
+    if nano is not None:
+        headers["x-copilot-proxy-cost"] = decimal(nano)
     return headers

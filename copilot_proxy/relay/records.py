@@ -33,7 +33,8 @@ class RequestContext:
     """Whether the server uses the simulator, so that hints name commands with ``--simulate``."""
     named_client: str | None = None
     project: str | None = None
-    """The client and the project that the base URL names, or None."""
+    session: str | None = None
+    """The client, the project and the session that the base URL names, or None."""
     key: ApiKey | None = None
     """The API key that the client sent; None if the server has no keys."""
     status: int | None = None
@@ -111,6 +112,11 @@ class RequestRecord:
     """The events of Copilot's answer, if it was streamed."""
     unmetered: Mapping[str, Any] | None = field(default=None, repr=False)
     """The request, kept for a moment to estimate its tokens, if the answer ended without counts."""
+    prompt: Mapping[str, Any] | None = field(default=None, repr=False)
+    """The body that was sent to Copilot, kept for a moment to see which parts of it have changed
+    since the request before."""
+    estimated_prompt: int | None = None
+    """The tokens that the prompt was estimated to have, if its length had to be checked."""
     reserved: int | None = None
     """What the budget has reserved for the request, in nano-AIU."""
     quota: Quota | None = None

@@ -10,7 +10,7 @@ from copilot_proxy.catalogue import EMBEDDINGS_PATH, ENABLE_URL, Alias
 from copilot_proxy.cost.estimate import prompt_tokens
 from copilot_proxy.cost.nano import merged
 from copilot_proxy.cost.quota import Quota
-from copilot_proxy.errors import CopilotProxyError, UpstreamRefusal
+from copilot_proxy.errors import CopilotProxyError, RequestError, UpstreamRefusal
 from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.api import (
     ClientApi,
@@ -92,9 +92,10 @@ class Relay:
                     yield reply
                 finally:
                     await reply.aclose()
-            except UpstreamRefusal as error:
+            except (RequestError, UpstreamRefusal) as error:
                 _name_client_field(error, client)
-                await self._add_hint(error, request["model"], caller)
+                if isinstance(error, UpstreamRefusal):
+                    await self._add_hint(error, request["model"], caller)
                 raise
 
     async def _with_small_model(
@@ -238,7 +239,7 @@ def _estimate(client: CountingApi, request: ClientRequest) -> int:
     return count(client.countable_text(request)) + client.media_tokens(request)
 
 
-def _name_client_field(error: UpstreamRefusal, client: ClientApi) -> None:
+def _name_client_field(error: CopilotProxyError, client: ClientApi) -> None:
     """Name the field of the client's API that an error is about, instead of Copilot's."""
     if error.code == "context_length_exceeded":
         error.param = client.conversation_field

@@ -17,6 +17,7 @@ from copilot_proxy.formats.types import ClientRequest, UpstreamBody
 from copilot_proxy.formats.unexplained import explain
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.admission import Admission, admit
+from copilot_proxy.relay.cache_key import with_cache_key
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
@@ -170,11 +171,13 @@ def _call(prepared: PreparedRequest, conversation: _Conversation, record: Reques
     """Return the call for a prepared request, and record how it is sent."""
     record.route, record.notes = prepared.api.name, prepared.notes
     record.initiator = prepared.initiator
+    body = with_cache_key(prepared.api, prepared.body, record.who.session)
+    record.prompt = body
     return make_call(
         prepared.api.name,
         prepared.api.path,
         conversation.resolved,
-        prepared.body,
+        body,
         record,
         conversation.caller,
         prepared.headers,

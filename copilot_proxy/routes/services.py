@@ -89,7 +89,7 @@ def start_record(
         context.request_id,
         api,
         key=context.key.name if context.key else None,
-        who=identify(context.headers, body, context.named_client, context.project),
+        who=identify(context.headers, body, context.named_client, context.project, context.session),
         body_bytes=body_bytes,
         notes=list(notes),
     )

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from copilot_proxy.host_names import is_loopback
 
@@ -33,14 +33,21 @@ def describe_owner(host: str, port: int) -> str:
 
 def is_copilot_proxy(connection: http.client.HTTPConnection) -> bool:
     """Return whether the server at the other end is a copilot-proxy, and close the connection."""
+    return read_health(connection) is not None
+
+
+def read_health(connection: http.client.HTTPConnection) -> dict[str, Any] | None:
+    """Return the ``/health`` of a copilot-proxy, and close the connection; None if it is none."""
     try:
         connection.request("GET", "/health")
         health = json.loads(connection.getresponse().read(10_000))
     except (OSError, ValueError, RecursionError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
-    return isinstance(health, dict) and {"status", "version", "simulated"} <= health.keys()
+    if isinstance(health, dict) and {"status", "version", "simulated"} <= health.keys():
+        return health
+    return None
 
 
 def _is_copilot_proxy_on(host: str, port: int) -> bool:

@@ -32,6 +32,8 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     chat_rules.check_length(model, conversation.prompt_tokens)
     if "ignored_tool_choice" in quirks:
         conversation.forced = None
+    if call.state.prompt_cache is not None:
+        call.state.prompt_cache.use(conversation, body)
     reply = make_reply(conversation)
     if "refusal" in quirks:
         refuse(reply)

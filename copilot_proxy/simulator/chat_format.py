@@ -46,7 +46,8 @@ class ChatFacts:
         prefix = "tooluse_" if kind == "claude" else "call_"
         self.call_ids = [prefix + secrets.token_hex(10) for _ in self.reply.calls]
         if kind == "kimi":
-            numbered = enumerate(self.reply.calls, self.calls_before)
+            first = 0 if "repeated_ids" in self.quirks else self.calls_before
+            numbered = enumerate(self.reply.calls, first)
             self.call_ids = [f"{call.name}:{number}" for number, call in numbered]
 
     @property

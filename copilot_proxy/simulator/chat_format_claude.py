@@ -20,7 +20,7 @@ class Claude(ChatFormat):
             "prompt_tokens": reply.prompt_tokens,
             "prompt_tokens_details": {
                 "cached_tokens": reply.cached_tokens,
-                "cache_creation_input_tokens": 0,
+                "cache_creation_input_tokens": reply.written_tokens,
             },
             "total_tokens": reply.prompt_tokens + completion,
         }

@@ -62,6 +62,7 @@ class Conversation:
     """Whether the model writes some text before it calls a tool."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    written_tokens: int = 0
 
 
 @dataclass
@@ -97,6 +98,7 @@ class Reply:
     stop_sequence: str | None = None
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    written_tokens: int = 0
     completion_tokens: int = 0
     """Excludes the reasoning."""
     reasoning_tokens: int = 0

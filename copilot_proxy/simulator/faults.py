@@ -55,6 +55,7 @@ QUIRKS = {
     "calls_all_zero": "parallel tool calls that all have index 0, with different ids",
     "calls_from_one": "tool calls numbered from 1",
     "calls_without_index": "tool calls without an index",
+    "repeated_ids": "Kimi numbers the tool calls of every answer from 0",
     "calls_split_choices": "text and tool calls of one stream in separate choices",
     "whole_calls": "every tool call complete in one delta",
     "runaway_arguments": "tool arguments that are only whitespace; the value is how much",

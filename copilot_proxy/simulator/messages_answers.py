@@ -75,11 +75,14 @@ def stop_reason(reply: Reply, quirks: Quirks) -> str:
 def usage(reply: Reply) -> MessagesUsage:
     """Return the token counts; in this API the input excludes cached tokens."""
     return {
-        "input_tokens": reply.prompt_tokens - reply.cached_tokens,
-        "cache_creation_input_tokens": 0,
+        "input_tokens": reply.prompt_tokens - reply.cached_tokens - reply.written_tokens,
+        "cache_creation_input_tokens": reply.written_tokens,
         "cache_read_input_tokens": reply.cached_tokens,
         "output_tokens": reply.completion_tokens + reply.reasoning_tokens,
-        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": reply.written_tokens,
+            "ephemeral_1h_input_tokens": 0,
+        },
     }
 
 

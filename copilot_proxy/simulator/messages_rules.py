@@ -105,6 +105,10 @@ def _block(path: str, block: Any) -> None:
             raise invalid_request(f"{path}.tool_result.tool_use_id: Field required")
         if not history_rules.CLAUDE_ID.fullmatch(block["tool_use_id"]):
             raise invalid_request(history_rules.bad_id_message(f"{path}.tool_result.tool_use_id"))
+        if block.get("is_error") and not block.get("content"):
+            raise invalid_request(
+                f"{path}.tool_result: content cannot be empty if is_error is true"
+            )
         for place, inner in enumerate(blocks(block)):
             _block(f"{path}.tool_result.content.{place}", inner)
 

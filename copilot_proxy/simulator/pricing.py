@@ -24,7 +24,14 @@ def copilot_usage(model: Model, reply: Reply) -> CopilotUsage:
     tier = prices if "input_price" in prices else _tier(prices, reply)
     cached = tier.get("cache_read_price", tier.get("cache_price", 0))
     counts = {
-        "input": (reply.prompt_tokens - reply.cached_tokens, tier["input_price"]),
+        "input": (
+            reply.prompt_tokens - reply.cached_tokens - reply.written_tokens,
+            tier["input_price"],
+        ),
+        "cache_write": (
+            reply.written_tokens,
+            tier.get("cache_write_price", tier["input_price"]),
+        ),
         "cache_read": (reply.cached_tokens, cached),
         "output": (reply.completion_tokens + reply.reasoning_tokens, tier["output_price"]),
     }

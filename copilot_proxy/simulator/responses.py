@@ -30,6 +30,8 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     conversation = read(body, model)
     responses_rules.check_length(model, conversation.prompt_tokens)
     pricing.charge(call, model)
+    if call.state.prompt_cache is not None:
+        call.state.prompt_cache.use(conversation, body)
     reply = make_reply(conversation)
     if "refusal" in quirks:
         refuse(reply)

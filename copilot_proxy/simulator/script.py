@@ -56,7 +56,9 @@ def last_words(content: object) -> str:
 def make_reply(conversation: Conversation) -> Reply:
     """Return the reply to a conversation."""
     reply = Reply(
-        prompt_tokens=conversation.prompt_tokens, cached_tokens=conversation.cached_tokens
+        prompt_tokens=conversation.prompt_tokens,
+        cached_tokens=conversation.cached_tokens,
+        written_tokens=conversation.written_tokens,
     )
     call_tools(conversation, reply)
     calls = reply.calls

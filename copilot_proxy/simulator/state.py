@@ -12,6 +12,7 @@ from .catalogue import DEFAULT_CATALOGUE, load
 from .faults import Faults
 from .opaque_strings import OpaqueStrings
 from .plans import PLANS, Plan
+from .prompt_cache import PromptCache
 from .recorder import Concurrency, RecordedRequest, Recorder
 from .types import Model
 
@@ -110,6 +111,8 @@ class Settings:
     """Number of events that are sent before a mid-stream fault happens."""
     notification: str | None = None
     """The notification id with which the exchange refuses the account; None if it accepts it."""
+    prompt_cache: PromptCache | None = None
+    """A cache that works like the providers'; without it, token counts only look like one."""
     user_notification: dict[str, str] | None = None
     """A notice to the user in a successful exchange, such as the end of a trial."""
 

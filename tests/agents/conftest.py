@@ -1,8 +1,10 @@
-"""Runs an agent in an empty home, without network access, against a server with a simulator."""
+"""Runs agents with ``copilot-proxy run``, without network access, on a server with a simulator."""
 
 import os
+import shlex
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.simulator import Simulator
 from tests.agents.records import NODE, Agent
+from tests.cli.conftest import environment
 from tests.conftest import Proxy, settings_at
 
 # An agent takes seconds to start, so these tests only run with `make agents`.
@@ -34,37 +37,39 @@ class Runner:
 
     def __init__(self, simulator: Simulator, proxy: Proxy, folder: Path) -> None:
         self.simulator = simulator
+        self.home = folder / "user"
         self._proxy = proxy
         self._folder = folder
 
-    def run(self, agent: Agent, prompt: str, model: str = "claude-sonnet-5.5") -> Ran:
+    def run(self, agent: Agent, prompt: str, model: str = "claude-sonnet") -> Ran:
         """Run `agent` with `prompt`, and wait for it to end."""
         if not agent.program.exists():
-            pytest.skip(f"{agent.name} is not installed: make clients")
-        home, work = self._folder / "home", self._folder / "work"
-        home.mkdir()
-        work.mkdir()
+            pytest.skip(f"{agent.client.title} is not installed: make clients")
+        programs, work = self._folder / "bin", self._folder / "work"
+        for folder in (self.home, programs, work):
+            folder.mkdir()
         (work / "found.txt").write_text("x")
-        setup = agent.setup(self._proxy.url, model, home)
-        for name, content in setup.files.items():
-            (home / name).parent.mkdir(parents=True, exist_ok=True)
-            (home / name).write_text(content)
+        for name, content in agent.own_files.items():
+            (self.home / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.home / name).write_text(content)
+        program = programs / agent.client.word
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(agent.command)} "$@"\n')
+        program.chmod(0o755)
+        words = prompt.split() if agent.is_split else [prompt]
         with socket.create_server(("127.0.0.1", 0)) as outside:
             nowhere = f"http://127.0.0.1:{outside.getsockname()[1]}"
             ran = subprocess.run(
                 [
-                    *agent.command,
-                    *setup.arguments,
-                    *(prompt.split() if agent.is_split else [prompt]),
+                    *(sys.executable, "-m", "copilot_proxy", "run", agent.client.word),
+                    *("--model", model, "--", *agent.arguments, *words),
                 ],
                 env={
-                    "PATH": f"{NODE.parent}:{os.environ['PATH']}",
-                    "HOME": str(home),
+                    **environment(),
+                    "PATH": f"{programs}:{NODE.parent}:{os.environ['PATH']}",
+                    "HOME": str(self.home),
                     "HTTP_PROXY": nowhere,
                     "HTTPS_PROXY": nowhere,
-                    "NO_PROXY": "127.0.0.1",
-                    "no_proxy": "127.0.0.1",
-                    **setup.environ,
+                    "COPILOT_PROXY_PORT": self._proxy.url.rpartition(":")[2],
                 },
                 cwd=work,
                 stdin=subprocess.DEVNULL,
@@ -81,5 +86,8 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
     """A runner with a new home and a new server, signed in to a simulator."""
     for name in [name for name in os.environ if name.upper().endswith("_PROXY")]:
         monkeypatch.delenv(name)
-    with Simulator(pace=0) as simulator, Proxy(settings_at(simulator)) as proxy:
+    with (
+        Simulator(pace=0) as simulator,
+        Proxy(settings_at(simulator, ledger=True)) as proxy,
+    ):
         yield Runner(simulator, proxy, tmp_path)

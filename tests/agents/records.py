@@ -1,43 +1,43 @@
-"""How each coding agent is pointed at the server: one record for each, without any files of a user.
+"""The coding agents that the tests run, as ``copilot-proxy run`` starts them.
 
 They run without a terminal, with one prompt, and print the answer.
 """
 
-import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from copilot_proxy.clients.claude_code import CLAUDE_CODE
+from copilot_proxy.clients.codex import CODEX
+from copilot_proxy.clients.continue_cli import CONTINUE
+from copilot_proxy.clients.copilot_cli import COPILOT_CLI
+from copilot_proxy.clients.opencode import OPENCODE
+from copilot_proxy.clients.pi import PI
+from copilot_proxy.clients.qwen_code import QWEN_CODE
+from copilot_proxy.clients.record import Client
+
 TESTS = Path(__file__).parents[1]
 MACHINE = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x64"
-OPENCODE = {"x64": "x64-baseline"}.get(MACHINE, MACHINE)
 AGENTS, CLIENTS, OFFICIAL = (
     TESTS / folder / "node_modules" for folder in ("agents", "clients", "official")
 )
 NODE = AGENTS / f"node-linux-{MACHINE}" / "bin" / "node"
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What one agent needs to use a model of the server."""
-
-    arguments: Sequence[str]
-    """Before the prompt."""
-    environ: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
-    """Paths in the home, with contents."""
+NOWHERE = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True)
 class Agent:
     """A coding agent."""
 
-    name: str
+    client: Client
+    """The product's record, which says how it is pointed at the server."""
     program: Path
-    setup: Callable[[str, str, Path], Setup]
-    """Returns the setup for the server's URL, a model, and the agent's home."""
+    arguments: Sequence[str]
+    """Before the prompt."""
+    own_files: Mapping[str, str] = field(default_factory=dict)
+    """Paths in the home, with the contents: a configuration that uses another server."""
     tool: str = "bash"
     """A tool that runs a command of a shell, or that lists files."""
     is_script: bool = True
@@ -54,113 +54,93 @@ class Agent:
         return [node, str(self.program)] if self.is_script else [str(self.program)]
 
 
-def _claude_code(url: str, model: str, home: Path) -> Setup:
-    environ = {
-        "ANTHROPIC_BASE_URL": url,
-        "ANTHROPIC_AUTH_TOKEN": "x",
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-    }
-    # As root it refuses to skip its questions, so the tool is allowed by name.
-    return Setup(["--model", model, "--allowedTools", "Bash", "-p"], environ)
-
-
-def _codex(url: str, model: str, home: Path) -> Setup:
-    config = f"""
-model = "{model}"
-model_provider = "copilot"
-check_for_update_on_startup = false
-[model_providers.copilot]
-name = "copilot-proxy"
-base_url = "{url}/v1"
-wire_api = "responses"
-[analytics]
-enabled = false
-[features]
-plugins = false
-"""
-    arguments = ["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
-    return Setup(arguments, files={".codex/config.toml": config})
-
-
-def _opencode(url: str, model: str, home: Path) -> Setup:
-    provider = {
-        "npm": "@ai-sdk/openai-compatible",
-        "options": {"baseURL": f"{url}/v1", "apiKey": "x"},
-        "models": {model: {}},
-    }
-    config = {"model": f"copilot/{model}", "provider": {"copilot": provider}}
-    return Setup(["run"], {"OPENCODE_CONFIG_CONTENT": json.dumps(config)})
-
-
-def _copilot_cli(url: str, model: str, home: Path) -> Setup:
-    environ = {
-        "COPILOT_OFFLINE": "true",
-        "COPILOT_PROVIDER_BASE_URL": f"{url}/v1",
-        "COPILOT_PROVIDER_TYPE": "openai",
-        "COPILOT_PROVIDER_API_KEY": "x",
-        "COPILOT_MODEL": model,
-    }
-    return Setup(["--allow-all-tools", "-p"], environ)
-
-
-def _qwen_code(url: str, model: str, home: Path) -> Setup:
-    environ = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": "x", "OPENAI_MODEL": model}
-    return Setup(["--auth-type", "openai", "-p"], environ)
-
-
-def _continue(url: str, model: str, home: Path) -> Setup:
-    config = f"""
-name: copilot-proxy
-version: 0.0.1
-schema: v1
-models:
-  - name: copilot
-    provider: openai
-    model: {model}
-    apiBase: {url}/v1
-    apiKey: x
-    roles: [chat]
-"""
-    file = "config.yaml"
-    return Setup(["--config", str(home / file), "-p"], files={file: config})
-
-
-def _pi(url: str, model: str, home: Path) -> Setup:
-    provider = {
-        "baseUrl": f"{url}/v1",
-        "api": "openai-completions",
-        "apiKey": "x",
-        "models": [{"id": model}],
-    }
-    config = json.dumps({"providers": {"copilot": provider}})
-    arguments = ["--model", f"copilot/{model}", "-p"]
-    return Setup(arguments, files={".pi/agent/models.json": config})
-
-
 ALL = (
     Agent(
-        "Claude Code",
+        CLAUDE_CODE,
         CLIENTS / "@anthropic-ai/claude-code/cli-wrapper.cjs",
-        _claude_code,
+        # As root it refuses to skip its questions, so the tool is allowed by name.
+        ["--allowedTools", "Bash", "-p"],
+        {
+            ".claude/settings.json": f"""{{
+  "model": "opus",
+  "env": {{"ANTHROPIC_BASE_URL": "{NOWHERE}", "CLAUDE_CODE_USE_BEDROCK": "1"}}
+}}"""
+        },
         tool="Bash",
     ),
-    Agent("Codex CLI", CLIENTS / "@openai/codex/bin/codex.js", _codex, tool="exec_command"),
     Agent(
-        "opencode",
+        CODEX,
+        CLIENTS / "@openai/codex/bin/codex.js",
+        [
+            *("-c", "check_for_update_on_startup=false", "-c", "analytics.enabled=false"),
+            *("-c", "features.plugins=false"),
+            *("exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"),
+        ],
+        {
+            ".codex/config.toml": f"""# mine
+model = "gpt-oss"
+model_provider = "other"
+[model_providers.other]
+name = "other"
+base_url = "{NOWHERE}/v1"
+"""
+        },
+        tool="exec_command",
+    ),
+    Agent(
+        OPENCODE,
         OFFICIAL
         / f"opencode-linux-{MACHINE}{'-baseline' if MACHINE == 'x64' else ''}/bin/opencode",
-        _opencode,
+        ["run"],
+        {
+            ".config/opencode/opencode.jsonc": f"""{{
+  // mine
+  "$schema": "https://opencode.ai/config.json",
+  "model": "other/some",
+  "provider": {{
+    "other": {{
+      "npm": "@ai-sdk/openai-compatible",
+      "options": {{"baseURL": "{NOWHERE}/v1"}},
+      "models": {{"some": {{}}}},
+    }},
+  }},
+}}"""
+        },
         is_script=False,
         requests=2,  # one of them for the title of the session
         is_split=True,
     ),
     Agent(
-        "Copilot CLI",
+        COPILOT_CLI,
         OFFICIAL / f"@github/copilot-linux-{MACHINE}/copilot",
-        _copilot_cli,
+        ["--allow-all-tools", "-p"],
         is_script=False,
     ),
-    Agent("qwen-code", AGENTS / "@qwen-code/qwen-code/cli-entry.js", _qwen_code, tool="glob"),
-    Agent("Continue", AGENTS / "@continuedev/cli/dist/cn.js", _continue, tool="Bash"),
-    Agent("pi", AGENTS / "@earendil-works/pi-coding-agent/dist/bundle/cli.js", _pi),
+    Agent(QWEN_CODE, AGENTS / "@qwen-code/qwen-code/cli-entry.js", ["-p"], tool="glob"),
+    Agent(
+        CONTINUE,
+        AGENTS / "@continuedev/cli/dist/cn.js",
+        ["-p"],
+        {
+            ".continue/config.yaml": f"""# mine
+name: mine
+version: 0.0.1
+schema: v1
+models:
+  - {{name: other, provider: openai, model: some, apiBase: "{NOWHERE}/v1", roles: [chat]}}
+"""
+        },
+        tool="Bash",
+    ),
+    Agent(
+        PI,
+        AGENTS / "@earendil-works/pi-coding-agent/dist/bundle/cli.js",
+        ["-p"],
+        {
+            ".pi/agent/models.json": f"""{{"providers": {{"other": {{
+  "baseUrl": "{NOWHERE}/v1", "api": "openai-completions", "apiKey": "x",
+  "models": [{{"id": "some"}}]
+}}}}}}"""
+        },
+    ),
 )

@@ -5,7 +5,7 @@ import pytest
 from tests.agents.conftest import Runner
 from tests.agents.records import ALL, Agent
 
-EACH = pytest.mark.parametrize("agent", ALL, ids=lambda agent: agent.name)
+EACH = pytest.mark.parametrize("agent", ALL, ids=lambda agent: agent.client.name)
 REFUSALS = {
     "quota_exceeded": "quota is used up",
     "billing_not_configured": "No billing is set up",
@@ -17,13 +17,19 @@ pytestmark = pytest.mark.timeout(150)
 
 @EACH
 def test_a_question(runner: Runner, agent: Agent) -> None:
-    """The agent shows the model's answer, and nothing that it sends is refused."""
+    """The agent shows the model's answer, and nothing that it sends is refused. Its requests are in
+    the ledger under its name, and its own configuration stays as it was."""
     ran = runner.run(agent, "Say hello to me")
 
     assert 0 == ran.code, ran.shown
     assert "playing claude-sonnet-5.5" in ran.shown
     assert ran.records
     assert [200] * len(ran.records) == [record.status for record in ran.records]
+    assert {agent.client.name} == {record.who.client for record in ran.records}
+    assert f"This session: {len(ran.records)} request" in ran.shown
+    assert agent.own_files == {
+        name: (runner.home / name).read_text(encoding="utf-8") for name in agent.own_files
+    }
 
 
 @EACH

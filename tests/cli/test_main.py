@@ -119,7 +119,7 @@ def test_a_usage_error_is_two_lines_and_exit_2(cli: Cli, arguments: list[str], w
 @pytest.mark.parametrize("name", ["GITHUB_URL", "GITHUB_API_URL", "COPILOT_API_URL"])
 @pytest.mark.parametrize(
     "command",
-    ["login --no-browser", "logout", "status", "models", "chat hi", "serve --port 0"],
+    ["login --no-browser", "logout", "status", "models", "chat hi", "serve --port 0", "run claude"],
 )
 def test_a_malformed_url_is_a_wrong_setting(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str, name: str
@@ -361,6 +361,13 @@ def loaded_by(code: str, names: tuple[str, ...]) -> str:
 def test_the_help_imports_nothing_heavy() -> None:
     """A server, a keyring or an HTTP client would make every command slow."""
     assert "[]" == loaded_by("from copilot_proxy.cli.main import run; run(['--help'])", HEAVY)
+
+
+def test_usage_imports_no_server() -> None:
+    """Status bars run `usage --line` every few seconds."""
+    server = ("httpx", "keyring", "litestar", "copilot_proxy.relay.admission", "uvicorn")
+    code = "from copilot_proxy.cli.main import run; run(['usage'])"
+    assert "[]" == loaded_by(code, server)
 
 
 def test_a_server_imports_no_unused_modules() -> None:

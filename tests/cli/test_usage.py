@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.cost.quota import Quota
+from copilot_proxy.ledger.schema import COLUMNS
 from copilot_proxy.ledger.writer import Writer
 from copilot_proxy.settings import load_settings
 from tests.cli.conftest import Cli
@@ -24,6 +25,8 @@ ROW = [
     "cache_write_tokens", "output_tokens", "reasoning_tokens", "unknown_cost_requests",
     "cache_lost_nano_aiu",
 ]  # fmt: skip
+
+VERDICT = ("cache_verdict", "cache_lost_nano_aiu", "cache_detail")
 
 
 @pytest.fixture(autouse=True)
@@ -255,6 +258,80 @@ def test_chat_is_recorded(cli: Cli) -> None:
     assert ["copilot-proxy chat"] == [one["key"] for one in found["rows"]]
     assert found["total"]["nano_aiu"] > 0
     assert 0 == json.loads(cli("usage", "--json").out)["total"]["requests"]
+
+
+@pytest.fixture
+def missed() -> Path:
+    """A session of Claude Code with a pause, and two of opencode whose tools have changed."""
+    path = load_settings().ledger_file
+    writer = Writer(path)
+    rows = []
+    for number, (client, found) in enumerate(
+        [
+            ("claude-code", ("ttl_expiry", 12_900_000_000, "720")),
+            ("claude-code", ("ttl_expiry", 100_000_000, "400")),
+            ("opencode", ("prefix_change", 5_000_000_000, "tool 14 lsp")),
+            ("opencode", ("prefix_change", None, "tool 14 lsp")),
+            ("opencode", ("prefix_change", 100_000_000, "message 3")),
+            ("opencode", ("prefix_change", 200_000_000, "message 6")),
+            (None, ("model_switch", 50_000_000, "claude-opus-5")),
+            ("codex", ("cold", 0, None)),
+        ]
+    ):
+        made = row(record(f"r{number}", client=client), at(hours=number))
+        verdict = dict(zip(VERDICT, found, strict=True))
+        rows.append(tuple({**dict(zip(COLUMNS, made, strict=True)), **verdict}.values()))
+    writer.write(rows)
+    for session, minutes, ttl in (("s-1", 2, 300), ("#unnamed", 9, 300), ("old", 90, 300)):
+        remember(writer, session, at(hours=minutes / 60), ttl)
+    writer.close()
+    return path
+
+
+def remember(writer: Writer, session: str, used: float, ttl: int) -> None:
+    prompt = (session, b"", "claude-opus-5", round(used * 1e6), 0, 1000, 900, None, ttl, 0, 0)
+    statement = "INSERT INTO prompts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    costs = (420_000_000, 4_100_000_000)
+    writer.attempt(lambda database: database.execute(statement, (*prompt, *costs, b"")))
+
+
+def test_why(cli: Cli, missed: Path) -> None:
+    """Each client and reason is a sentence, with what to do; the dearest comes first."""
+    assert [
+        "7 requests lost 18.35 AI credits by not reading from the prompt cache:",
+        "",
+        "13.00  claude-code: 2 requests came after a pause longer than the 5 minutes for",
+        "       which prompts stay in the cache; the longest was 12 minutes. Go on",
+        "       sooner, or compact the conversation before a long pause.",
+        "",
+        " 5.00  opencode: 2 requests changed the list of tools, first at tool 14 (lsp).",
+        "       Connect all MCP servers before the first message, and leave the tools as",
+        "       they are during a session.",
+        "",
+        " 0.30  opencode: 2 requests changed or removed earlier messages. Clients do that",
+    ] == cli("usage", "--why").out.splitlines()[:11]
+    assert "unknown client: 1 request changed the model" in cli("usage", "--why").out
+    found = json.loads(cli("usage", "--why", "--json", "--client", "opencode").out)
+    assert 5_300_000_000 == found["cache_lost_nano_aiu"]
+    assert [("prefix_change", "tool 14 lsp", 2, 1), ("prefix_change", "message", 2, 0)] == [
+        (one["reason"], one["detail"], one["requests"], one["unknown_cost_requests"])
+        for one in found["losses"]
+    ]
+    nothing = cli("usage", "--why", "--last", "1h", "--client", "codex")
+    assert "No request missed the prompt cache.\n" == nothing.out
+    assert "CACHE   LOST" in cli("usage", "client").out
+    assert "ttl expiry (720 s), lost 12.9 AI credits" in cli("usage", "show", "r0").out
+
+
+def test_the_next_turn(cli: Cli, missed: Path) -> None:
+    """What it costs now, and for how long, and what it costs afterwards."""
+    assert cli("usage", "--line").out.endswith(" · next turn 0.42 for 3:00, then 4.10\n")
+    assert [
+        "Next turn of s-1 with claude-opus-5: 0.42 for 3:00, then 4.10",
+        "Next turn of an unnamed session with claude-opus-5: 4.10",
+    ] == cli("usage", "session").out.splitlines()[-2:]
+    turns = json.loads(cli("usage", "session", "--json").out)["next_turns"]
+    assert [("s-1", 180), (None, 0)] == [(one["session"], one["seconds_left"]) for one in turns]
 
 
 def test_another_model_of_the_simulator(cli: Cli) -> None:

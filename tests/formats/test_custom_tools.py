@@ -84,6 +84,8 @@ def test_the_input_is_not_held_back() -> None:
         ("", ""),
         ("{}", ""),
         ('{"x":1}', '{"x":1}'),
+        ('{"patch":"a\\nb"}', "a\nb"),
+        ('{"x":"a","y":"b"}', '{"x":"a","y":"b"}'),
         ("*** Begin", "*** Begin"),
         ('{"input":5}', '{"input":5}'),
         ('{"input":"a\nb"}', "a\nb"),

@@ -310,7 +310,8 @@ def test_names(name: str | None, expected: str) -> None:
 
 
 def test_what_a_translation_loses_is_noted() -> None:
-    """Claude's context and citations of a document are kept for Claude, and noted otherwise."""
+    """Claude's citations of a document are kept for Claude, and noted otherwise; its context
+    becomes text."""
     block = {**BLOCK, "title": "T", "context": "C", "citations": {"enabled": True}}
 
     kept = sent("messages", body("messages", block), CLAUDE)
@@ -319,8 +320,8 @@ def test_what_a_translation_loses_is_noted() -> None:
     assert ([block], []) == (parts_of(kept), kept.notes)
     assert [
         "dropped citations of documents: Chat Completions has no equivalent",
-        "dropped context of documents: Chat Completions has no equivalent",
     ] == lost.notes
+    assert "About the next document: C" in str(lost.body)
     assert "changed files to images" in "".join(
         sent("messages", body("messages", block), GEMINI).notes
     )

@@ -64,8 +64,8 @@ def test_a_prompt_that_is_too_long_in_mid_stream(client: str, path: str, flat: b
     """Clients that compact the conversation recognise the error on every route."""
     api = CLIENTS[client]
     turns = [{"role": "user", "content": "Hi"}]
-    request = {"model": "m", "stream": True, "max_tokens": 9}
-    request |= {"input": turns} if client == "responses" else {"messages": turns}
+    request = {"model": "m", "stream": True}
+    request |= {"input": turns} if client == "responses" else {"messages": turns, "max_tokens": 9}
     parsed = api.parse(json.dumps(request).encode())
     translator = prepare(api, parsed, a_model(path), ReasoningCache()).translator
     begin, end = UPSTREAMS[path]

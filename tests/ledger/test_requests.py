@@ -29,7 +29,7 @@ MODELS = ("claude-opus-5", "gpt-5.5", "gpt-5-mini")
 
 @pytest.fixture
 def settings(simulator: Simulator) -> Settings:
-    return settings_at(simulator, ledger=True)
+    return settings_at(simulator, ledger=True, header_grace=0.2, keep_alive=0.2)
 
 
 def rows(settings: Settings) -> list[dict[str, Any]]:
@@ -156,11 +156,15 @@ def test_who_asked(settings: Settings) -> None:
         client.post("/v1/messages", json=body, headers=headers)
         client.post("/c/cron/p/reports/v1/messages", json=body)
         client.post("/c/cron/messages", json=body)
+        client.post("/c/claude-code/s/run-1/v1/messages", json=body, headers=headers)
+        client.post("/c/cron/p/reports/s/run-2/messages", json=body)
 
     assert [
         ("claude-code", "2.1.332", "s-1", None),
         ("cron", None, None, "reports"),
         ("cron", None, None, None),
+        ("claude-code", "2.1.332", "run-1", None),
+        ("cron", None, "run-2", "reports"),
     ] == [
         (row["client"], row["client_version"], row["session"], row["project"])
         for row in rows(settings)

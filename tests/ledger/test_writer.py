@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +16,9 @@ import pytest
 
 from copilot_proxy.ledger import reading, schema
 from copilot_proxy.ledger import writer as writer_module
+from copilot_proxy.ledger.chain import next_link
 from copilot_proxy.ledger.database import open_for_writing
+from copilot_proxy.ledger.insertion import add_to
 from copilot_proxy.ledger.recorder import Ledger
 from copilot_proxy.ledger.schema import COLUMNS, NewerLedger, Row
 from copilot_proxy.ledger.verification import verify
@@ -50,6 +53,28 @@ def checked(path: Path) -> list[str]:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "ledger.sqlite3"
+
+
+def test_closing_twice(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one to close waits as well: after it, the process may end."""
+    may_write, write = threading.Event(), Writer.write
+
+    def slow(writer: Writer, rows: Sequence[Row], **options: bool) -> None:
+        assert may_write.wait(10)
+        write(writer, rows, **options)
+
+    monkeypatch.setattr(Writer, "write", slow)
+    ledger = Ledger(path)
+    ledger(record(1))
+    closers = [threading.Thread(target=ledger.close) for _ in range(2)]
+    for closer in closers:
+        closer.start()
+    closers[1].join(0.05)
+    assert closers[1].is_alive()
+    may_write.set()
+    closers[1].join()
+    assert ["a-1"] == stored(path)
+    closers[0].join()
 
 
 def test_what_is_recorded_is_written(path: Path) -> None:
@@ -334,4 +359,34 @@ def test_an_older_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(reading.open_ledger(path)) as database:
         assert [(None,)] == database.execute("SELECT mood FROM requests").fetchall()
 
+    assert [] == checked(path)
+
+
+def test_a_file_of_the_first_version(path: Path) -> None:
+    """It gets the new columns and tables; its rows and hashes stay as they are."""
+    path.parent.mkdir()
+    old = COLUMNS[: COLUMNS.index("cache_detail")]
+    made = row(0)
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(schema._MIGRATIONS[0])
+        database.execute("PRAGMA user_version = 1")
+        link = next_link(b"", made)
+        values = (*made[: len(old)], link)
+        database.execute(
+            f"INSERT INTO requests ({', '.join(old)}, chain) VALUES ({', '.join('?' * len(values))})",  # noqa: S608, E501
+            values,
+        )
+        database.execute("INSERT INTO days VALUES (?, 1, ?)", (made[COLUMNS.index("day")], link))
+        sums: dict[Row, list[int]] = {}
+        add_to(sums, made)
+        ((group, amounts),) = sums.items()
+        marks = ", ".join("?" * len((*group, *amounts)))
+        database.execute(f"INSERT INTO sums VALUES ({marks})", (*group, *amounts))  # noqa: S608
+        database.commit()
+
+    writer = Writer(path)
+    writer.write([row(1, cache_verdict="prefix_change", cache_detail="tool 1 a")])
+    writer.close()
+
+    assert ["a-0", "a-1"] == stored(path)
     assert [] == checked(path)

@@ -67,6 +67,17 @@ def test_choices_of_messages(http: httpx.Client, model: str, fields: Json, words
 
 
 @pytest.mark.parametrize("model", MODELS)
+def test_claude_codes_newest_display(http: httpx.Client, model: str) -> None:
+    """Claude Code asks every model for `updates`, and repeats the request if it is refused."""
+    beta = {"anthropic-beta": "thinking-display-updates-2026-08-18"}
+    client = CLIENT["messages"]
+    fields = {"thinking": {"type": "adaptive", "display": "updates"}, "max_tokens": 4000}
+    body = client.body(Ask(model, client.user("Hi"))) | fields
+
+    assert 200 == http.post(client.path, json=body, headers=beta).status_code
+
+
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     ("fields", "param"),
     [

@@ -31,7 +31,8 @@ STREAMS: dict[str, list[Any]] = {
 def test_types_with_line_breaks(simulator: Simulator, api: str) -> None:
     """An event of an unknown type reaches the client as one event. It has no name if its type could
     break the format; otherwise its name is its type."""
-    asked = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9, "input": "Hi"}
+    turns = [{"role": "user", "content": "Hi"}]
+    asked = {"input": turns} if api == "responses" else {"messages": turns, "max_tokens": 9}
     with raw_upstream() as upstream:
         upstream.answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + b"".join(
             b"data: %b\n\n" % json.dumps(event).encode() for event in STREAMS[api]

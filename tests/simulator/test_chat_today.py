@@ -50,6 +50,9 @@ def test_kimi_numbers_its_calls(copilot):
     ids = [one["id"] for d in deltas for one in d.get("tool_calls") or [] if "id" in one]
     assert ["get_weather:2", "get_weather:3"] == ids
     assert any("reasoning_text" in delta for delta in deltas)
+    copilot.simulator.state.faults.on("repeated_ids", times=1)
+    again = copilot.post("/chat/completions", body).json()["choices"][0]["message"]
+    assert ["get_weather:0", "get_weather:1"] == [one["id"] for one in again["tool_calls"]]
 
 
 @pytest.mark.parametrize("model", GEMINI)

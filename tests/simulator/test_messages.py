@@ -136,6 +136,17 @@ def mark(count):
     return [{"type": "text", "text": "x", "cache_control": MARK} for _ in range(count)]
 
 
+def failed(content):
+    """A conversation whose only tool call has failed, with this content of the result."""
+    result = {"type": "tool_result", "tool_use_id": "a", "is_error": True, "content": content}
+    call = {"type": "tool_use", "id": "a", "name": "f", "input": {}}
+    return [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result]},
+    ]
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
@@ -162,6 +173,10 @@ def mark(count):
         (
             {"messages": [USER, ASKS, {"role": "user", "content": [{"type": "tool_result"}]}]},
             "tool_use_id: Field required",
+        ),
+        (
+            {"messages": failed("")},
+            "messages.2.content.0.tool_result: content cannot be empty if is_error is true",
         ),
         ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "image.source"),
         ({"stop_sequences": [1]}, "stop_sequences"),

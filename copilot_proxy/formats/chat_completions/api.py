@@ -10,6 +10,11 @@ from copilot_proxy.formats.api import NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.content_parts import read_files
 from copilot_proxy.formats.chat_completions.deferred_tools import load_deferred
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
+from copilot_proxy.formats.chat_completions.legacy_functions import (
+    FunctionsWriter,
+    is_legacy,
+    without_mark,
+)
 from copilot_proxy.formats.chat_completions.request import (
     count_images,
     initiator,
@@ -38,6 +43,7 @@ class ChatCompletionsApi:
     client_path = "/v1/chat/completions"
     identifying_header = request_id_header = b""
     path = CHAT_COMPLETIONS_PATH
+    cache_key_field = ""
     conversation_field = "messages"
     effort_field = "reasoning_effort"
     stream_end = sse.encode(sse.DONE)
@@ -93,7 +99,7 @@ class ChatCompletionsApi:
         return {**request, "messages": messages}
 
     def to_chat(self, request: ChatRequest, notes: list[str]) -> ChatRequest:
-        request = load_deferred(request, notes)
+        request = load_deferred(without_mark(request), notes)
         return resolve_results({**request, "messages": read_files(request["messages"])})
 
     def wants_usage(self, request: ChatRequest) -> bool:
@@ -102,7 +108,7 @@ class ChatCompletionsApi:
         return include_usage or request.get("stream") is not True
 
     def writer(self, request: ChatRequest) -> ChatWriter | None:
-        return None
+        return FunctionsWriter() if is_legacy(request) else None
 
     def fail(
         self, request: ChatRequest, error: CopilotProxyError, request_id: str
@@ -128,6 +134,7 @@ class ChatCompletionsApi:
         recorder: ReasoningRecorder | None,
         tool_names: Mapping[str, str],
         custom_tools: Collection[str] = (),
+        used_ids: Collection[str] = (),
     ) -> ChatRepair:
         return ChatRepair(
             model,
@@ -135,6 +142,7 @@ class ChatCompletionsApi:
             recorder=recorder,
             tool_names=tool_names,
             custom_tools=custom_tools,
+            used_ids=used_ids,
         )
 
 

@@ -11,6 +11,7 @@ import msgspec
 from copilot_proxy import headers
 from copilot_proxy.catalogue import MAX_NAME_LENGTH
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.chat_completions.legacy_functions import read_functions
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, ContentPart
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
@@ -21,6 +22,8 @@ from copilot_proxy.formats.large_json import (
     decode_large,
 )
 from copilot_proxy.formats.lenient_json import decode_leniently
+from copilot_proxy.formats.other_apis import check_part, read_request
+from copilot_proxy.formats.packed_results import unpack_results
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ChatRequest, Json
@@ -83,6 +86,9 @@ def _check_model_name(name: object) -> None:
 def parse_request(body: bytes) -> ChatRequest:
     """Return the decoded and validated request, with all fields; raises `RequestError`."""
     request = parse_object(body)
+    read_functions(request)
+    read_request("chat_completions", request)
+    unpack_results("chat_completions", request)
     check_request(request)
     return request
 
@@ -90,7 +96,11 @@ def parse_request(body: bytes) -> ChatRequest:
 def check_request(request: ChatRequest) -> None:
     """Raise `RequestError` if the request is invalid, or if no model could answer it."""
     refuse_fields("chat_completions", request)
-    check_shape(request, ChatCompletionRequest)
+    try:
+        check_shape(request, ChatCompletionRequest)
+    except RequestError:
+        _check_foreign_parts(request)
+        raise
     if not request["model"]:
         raise _invalid("model", "The model name is empty.")
     if not request["messages"]:
@@ -103,14 +113,6 @@ def check_request(request: ChatRequest) -> None:
             code="unsupported_value",
             hint="Send the request several times.",
         )
-    for name, instead in (("functions", "tools"), ("function_call", "tool_choice")):
-        if request.get(name) is not None:
-            raise _invalid(
-                name,
-                f"`{name}` is no longer supported.",
-                code="unsupported_parameter",
-                hint=f"Use `{instead}`.",
-            )
     _check_tools(request)
     for i, message in enumerate(request["messages"]):
         if message["role"] == "tool":
@@ -118,6 +120,15 @@ def check_request(request: ChatRequest) -> None:
         _check_parts(message.get("content"), f"messages[{i}].content")
         for j, call in enumerate(message.get("tool_calls") or ()):
             _check_either(call, f"messages[{i}].tool_calls[{j}]")
+
+
+def _check_foreign_parts(request: Json) -> None:
+    """Raise a `RequestError` that explains the first content part of another API."""
+    messages = request.get("messages")
+    for i, message in enumerate(messages if isinstance(messages, list) else ()):
+        content = message.get("content") if isinstance(message, dict) else None
+        for j, part in enumerate(content if isinstance(content, list) else ()):
+            check_part("chat_completions", part, f"messages[{i}].content[{j}]")
 
 
 def output_limit(chat: ChatRequest, notes: list[str]) -> int | None:

@@ -48,6 +48,7 @@ class ChatRepair(ChunkTranslator):
         recorder: ReasoningRecorder | None = None,
         tool_names: Mapping[str, str] | None = None,
         custom_tools: Collection[str] = (),
+        used_ids: Collection[str] = (),
     ) -> None:
         self._chunks = Chunks(model, include_usage=include_usage, now=now, recorder=recorder)
         self._id = ""
@@ -56,7 +57,7 @@ class ChatRepair(ChunkTranslator):
         self._finish: str | None = None
         self._has_refusal = False
         self.is_finished = False
-        self._calls = ToolCalls(tool_names, custom_tools)
+        self._calls = ToolCalls(tool_names, custom_tools, used_ids)
         self.usage: ChatUsage | None = None
         self.copilot_usage: CopilotUsage | None = None
 

@@ -4,12 +4,16 @@ The index that Copilot's models send is unreliable: some begin at 1, send 0 for 
 none. So a new id begins a new call. A fragment without an id belongs to the call that last used its
 index, or else to the last call, unless that is complete and the fragment begins another one.
 
+Some models, such as Kimi K3, use the same ids in every turn. Clients find the result of a call by
+its id, so an id that an earlier call has gets a number.
+
 A call of a custom tool has a text instead of arguments. Models that only support functions call a
 function of the same name, whose argument is the text; the client gets a call of its custom tool.
 """
 
 import uuid
 from collections.abc import Collection, Mapping
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -40,15 +44,20 @@ class ToolCalls:
     """The tool calls of one response: turns Copilot's fragments into OpenAI's deltas."""
 
     def __init__(
-        self, tool_names: Mapping[str, str] | None = None, custom_tools: Collection[str] = ()
+        self,
+        tool_names: Mapping[str, str] | None = None,
+        custom_tools: Collection[str] = (),
+        used_ids: Collection[str] = (),
     ) -> None:
         """Prepare for a response.
 
         `tool_names` are the client's names of renamed tools, by the names that Copilot uses;
-        `custom_tools` are the client's names of its custom tools.
+        `custom_tools` are the client's names of its custom tools; `used_ids` are the ids of the
+        calls in the conversation so far.
         """
         self._tool_names = tool_names or {}
         self._custom_tools = custom_tools
+        self._used_ids = used_ids
         self._calls: list[_Call] = []
         self._by_id: dict[str, _Call] = {}
         self._by_index: dict[int, _Call] = {}
@@ -148,10 +157,19 @@ class ToolCalls:
         return self._open(f"call_{uuid.uuid4().hex[:24]}")
 
     def _open(self, id: str) -> _Call:
-        call = _Call(id)
+        call = _Call(self._unused(id))
         self._calls.append(call)
         self._by_id[id] = call
         return call
+
+    def _unused(self, id: str) -> str:
+        """Return the id, with a number if an earlier call of the conversation has it."""
+        candidates = (f"{id}_{number}" for number in count(2))
+        return (
+            id
+            if id not in self._used_ids
+            else next(n for n in candidates if n not in self._used_ids)
+        )
 
     def _announce(self, call: _Call) -> Json:
         # Calls are numbered when they are sent, so that the numbers are in order.

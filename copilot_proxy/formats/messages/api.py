@@ -72,6 +72,7 @@ class MessagesApi:
     identifying_header = b"anthropic-version"
     request_id_header = b"request-id"
     path = MESSAGES_PATH
+    cache_key_field = ""
     counting: NativeCounting | None = _Counting()
     conversation_field = "messages"
     effort_field = MESSAGES_FIELDS.effort
@@ -177,6 +178,7 @@ class MessagesApi:
         recorder: ReasoningRecorder | None,
         tool_names: Mapping[str, str],
         custom_tools: Collection[str] = (),
+        used_ids: Collection[str] = (),
     ) -> MessagesToChat:
         return MessagesToChat(
             model,
@@ -184,6 +186,7 @@ class MessagesApi:
             recorder=recorder,
             tool_names=tool_names,
             custom_tools=custom_tools,
+            used_ids=used_ids,
         )
 
 

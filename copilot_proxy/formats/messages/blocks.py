@@ -1,4 +1,4 @@
-"""Removes from a client's messages what Copilot's Messages API does not support."""
+"""Removes or changes in a client's messages what Copilot's Messages API does not support."""
 
 from collections.abc import Collection
 from typing import Any, Final
@@ -7,22 +7,8 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.documents import as_text, read_document
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.messages.encrypted_reasoning import claude_signature
+from copilot_proxy.formats.messages.server_blocks import SERVER_BLOCKS, block_text, changed_note
 from copilot_proxy.formats.types import Json, MessagesRequest
-
-_SERVER_BLOCKS: Final = (
-    "server_tool_use",
-    "web_search_tool_result",
-    "web_fetch_tool_result",
-    "code_execution_tool_result",
-    "bash_code_execution_tool_result",
-    "text_editor_code_execution_tool_result",
-    "tool_search_tool_result",
-    "mcp_tool_use",
-    "mcp_tool_result",
-    "container_upload",
-    "compaction",
-)
-"""The blocks of tools that Anthropic's servers run; Copilot runs none and rejects these blocks."""
 
 _SIGNATURES: Final = {"thinking": "signature", "redacted_thinking": "data"}
 """The field with the signature of thinking, or with all of it, by the type of the block."""
@@ -33,8 +19,8 @@ _PLACEHOLDER: Final = "Thinking..."
 
 
 def clean_messages(body: MessagesRequest, notes: list[str]) -> int:
-    """Remove from `messages` of `body` what Copilot does not support; messages and blocks are
-    copied first.
+    """Remove or change in `messages` of `body` what Copilot does not support; messages and blocks
+    are copied first.
 
     System messages at the start of the conversation become part of the system prompt; returns how
     many. Raises `RequestError` for images and documents that Copilot would have to fetch.
@@ -139,9 +125,11 @@ def _block(block: Json, path: str, unique_notes: set[str]) -> Json | None:
             _read_text(block, path)
         case "tool_result" if "content" in block:
             block["content"] = _content(block["content"], f"{path}.content", unique_notes)
-        case block_type if block_type in _SERVER_BLOCKS:
-            unique_notes.add(f"dropped {block_type} blocks: Copilot does not support them")
-            return None
+        case "container_upload":
+            raise not_uploaded(path)
+        case block_type if block_type in SERVER_BLOCKS:
+            unique_notes.add(changed_note(block_type))
+            return {"type": "text", "text": block_text(block)}
     return block
 
 
@@ -172,6 +160,16 @@ def not_fetched(block_type: str, source: object, path: str) -> RequestError:
             "Send the data itself, in a source of type base64",
             source.get("url") if isinstance(source, dict) else None,
         ),
+    )
+
+
+def not_uploaded(path: str) -> RequestError:
+    """Return the error for a file at `path` that was uploaded to a container."""
+    return RequestError(
+        "Copilot has no containers, so it cannot read files that were uploaded to one.",
+        param=path,
+        code="unsupported_value",
+        hint="Send the file's content as a document or a text.",
     )
 
 

@@ -5,10 +5,12 @@ from typing import Any, Final
 
 import msgspec
 
+from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.tool_results import reference_text
 from copilot_proxy.formats.documents import as_text, file_part
-from copilot_proxy.formats.messages.blocks import not_fetched
+from copilot_proxy.formats.messages.blocks import not_fetched, not_uploaded
 from copilot_proxy.formats.messages.encrypted_reasoning import from_thinking_blocks
+from copilot_proxy.formats.messages.server_blocks import block_text, changed_note
 from copilot_proxy.formats.messages.system import without_billing
 from copilot_proxy.formats.types import Json
 
@@ -18,6 +20,8 @@ _MEDIA: Final = {"image_url": "image", "file": "document"}
 """The types of parts that are not text."""
 _RESULT_TYPES: Final = ("text", "image", "document", "search_result")
 """The blocks of tool results that have an equivalent; the JSON of others becomes text."""
+_USER_TYPES: Final = (*_RESULT_TYPES, "tool_result")
+"""The blocks that a user's message can have."""
 FAILED: Final = "The tool failed:"
 """The beginning of a tool result's text if its ``is_error`` is true."""
 
@@ -68,7 +72,8 @@ def _assistant(blocks: list[Json], unique_notes: set[str]) -> list[Json]:
                 function = {"name": block["name"], "arguments": _arguments(block.get("input"))}
                 calls.append({"id": block["id"], "type": "function", "function": function})
             case block_type if block_type not in _THINKING_TYPES:
-                unique_notes.add(_no_equivalent(block_type))
+                unique_notes.add(changed_note(block_type))
+                texts.append(f"{block_text(block)}\n\n")
     message: Json = {"role": "assistant", "content": "".join(texts) or None}
     reasoning, opaque = from_thinking_blocks(
         block for block in blocks if block["type"] in _THINKING_TYPES
@@ -80,10 +85,6 @@ def _assistant(blocks: list[Json], unique_notes: set[str]) -> list[Json]:
     if calls:
         message["tool_calls"] = calls
     return [message] if texts or calls else []
-
-
-def _no_equivalent(block_type: str) -> str:
-    return f"dropped {block_type} blocks: {_NO_EQUIVALENT}"
 
 
 def _arguments(tool_input: Any) -> str:
@@ -163,9 +164,14 @@ def _parts(block: Json, path: str, unique_notes: set[str]) -> list[Json]:
             return list(_document(block, path, unique_notes))
         case "search_result":
             return [{"type": "text", "text": _search_result(block)}]
+        case "container_upload":
+            raise not_uploaded(path)
         case block_type:
-            unique_notes.add(_no_equivalent(block_type))
-            return []
+            raise RequestError(
+                f"{path}: Input tag {block_type!r} is not one of {', '.join(_USER_TYPES)}.",
+                param=f"{path}.type",
+                code="invalid_value",
+            )
 
 
 def _image(source: Any, path: str) -> Json:
@@ -181,8 +187,8 @@ def _image(source: Any, path: str) -> Json:
 
 def _document(block: Json, path: str, unique_notes: set[str]) -> Iterator[Json]:
     """Yield a PDF, or the text and images of a document between ``<document title="…">`` tags."""
-    if block.get("context"):
-        unique_notes.add(f"dropped context of documents: {_NO_EQUIVALENT}")
+    if isinstance(block.get("context"), str) and block["context"]:
+        yield {"type": "text", "text": f"About the next document: {block['context']}"}
     if (block.get("citations") or {}).get("enabled"):
         unique_notes.add(f"dropped citations of documents: {_NO_EQUIVALENT}")
     title = f' title="{block["title"]}"' if isinstance(block.get("title"), str) else ""

@@ -1,6 +1,7 @@
 """The view of a Messages body through which the rules in `formats.rules` read and change it."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
 from copilot_proxy.formats.messages import cache_marks
@@ -10,6 +11,9 @@ from copilot_proxy.formats.rules.blanks import without_blanks
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.rules.pieces import OfferedTool, Piece
 from copilot_proxy.formats.types import Json, MessagesRequest
+
+_FAILED: Final = "The tool failed."
+"""The content of a failed result without any, which Claude refuses."""
 
 
 class MessagesBody(OutgoingBody):
@@ -134,6 +138,8 @@ class MessagesBody(OutgoingBody):
         for result in self.results:
             if not result.get("content"):
                 result.pop("content", None)  # for example, of a command that prints a blank line
+                if result.get("is_error") is True:
+                    result["content"] = _FAILED
         kept = [message for message in self.turns if message["content"]]
         if len(kept) == len(self.turns):
             return

@@ -14,6 +14,8 @@ from copilot_proxy.formats.chat_completions.request import (
 )
 from copilot_proxy.formats.documents import check_source
 from copilot_proxy.formats.messages import schema
+from copilot_proxy.formats.other_apis import check_part, read_request
+from copilot_proxy.formats.packed_results import unpack_results
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import Json, MessagesRequest
@@ -25,7 +27,8 @@ TOOL_CHOICES: Final = ("auto", "any", "tool", "none", "validated")
 """The types of tool choices. The last one is not Anthropic's, but that of GitHub's clients for
 Gemini."""
 _THINKING_TYPES: Final = ("enabled", "disabled", "adaptive")
-_DISPLAYS: Final = ("summarized", "omitted")
+_DISPLAYS: Final = ("summarized", "omitted", "updates")
+"""The last one needs a beta. Claude Code asks for it when its output is a stream of JSON."""
 _REQUIRED_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "text": ("text",),
     "image": ("source",),
@@ -44,6 +47,8 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     ``messages[0].content[1].text``.
     """
     request = parse_object(body)
+    read_request("messages", request)
+    unpack_results("messages", request)
     refuse_fields("messages", request, counting=counting)
     check_shape(request, schema.CountTokensRequest if counting else schema.MessagesRequest)
     if not request["model"]:
@@ -116,6 +121,7 @@ def _check_blocks(content: Any, path: str) -> None:
         return
     for i, block in enumerate(content):
         block_type = block["type"]
+        check_part("messages", block, f"{path}[{i}]")
         for name in _REQUIRED_FIELDS.get(block_type, ()):
             if block.get(name) is None:
                 raise _missing(f"{path}[{i}].{name}")

@@ -12,7 +12,7 @@ from copilot_proxy.formats.efforts import effort_of
 from copilot_proxy.formats.messages.deferred_tools import offered_tools
 from copilot_proxy.formats.messages.messages_to_chat import system_message, translate_messages
 from copilot_proxy.formats.messages.request import check_values, is_client_tool
-from copilot_proxy.formats.messages.tools import check_choice, drop_reason
+from copilot_proxy.formats.messages.tools import check_choice, check_tools_run, drop_reason
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesRequest
 
 _SAME_FIELDS: Final = ("model", "max_tokens", "stream", "temperature", "top_p")
@@ -50,6 +50,7 @@ def to_chat(request: MessagesRequest, notes: list[str]) -> ChatRequest:
     """
     request = {name: value for name, value in request.items() if value is not None}
     check_values(request)
+    check_tools_run(request)
     tools = offered_tools(request, notes)
     offered = {tool["name"] for tool in tools}
     messages = translate_messages(request["messages"], notes, offered)

@@ -11,7 +11,7 @@ from copilot_proxy.formats.messages.outgoing import MessagesBody
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.request_from_chat import from_chat, shows_reasoning
 from copilot_proxy.formats.messages.system import fit_system
-from copilot_proxy.formats.messages.tools import fit_tools
+from copilot_proxy.formats.messages.tools import check_tools_run, fit_tools
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.rules import FittedBody, fit
 from copilot_proxy.formats.types import ChatRequest, MessagesRequest
@@ -52,6 +52,8 @@ def messages_for_model(
     if counting:
         profile = replace(profile, default_output=None)
         body = {name: value for name, value in body.items() if name not in _NOT_COUNTED_FIELDS}
+    else:
+        check_tools_run(body)
     end_mark = body.pop("cache_control", None)
     # Before hidden thinking, a budget was how to ask for thinking that can be shown.
     shows = (body.get("thinking") or {}).get("type") == "enabled"

@@ -39,11 +39,12 @@ class MessagesToChat(ChunkTranslator):
         recorder: ReasoningRecorder | None = None,
         tool_names: Mapping[str, str] | None = None,
         custom_tools: Collection[str] = (),
+        used_ids: Collection[str] = (),
     ) -> None:
         self._chunks = Chunks(model, include_usage=include_usage, now=now, recorder=recorder)
         self._id = ""
         self._finish: str | None = None
-        self._calls = ToolCalls(tool_names, custom_tools)
+        self._calls = ToolCalls(tool_names, custom_tools, used_ids)
         self._reasoning = ReasoningWriter()
         self._blocks: dict[int, Json] = {}  # the blocks that have started but not ended
         self._counts: Json = {}

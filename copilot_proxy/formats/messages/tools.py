@@ -1,5 +1,6 @@
 """Adapts tools and the tool choice to what Claude models on Copilot accept."""
 
+import re
 from typing import Final
 
 from copilot_proxy.errors import RequestError
@@ -19,6 +20,28 @@ _FIELDS: Final = (
     "eager_input_streaming",
 )
 """The fields of a tool that Copilot accepts; it may reject requests with any other."""
+
+_WANTED: Final = re.compile(r"code_execution_\d|mcp_toolset")
+"""The tools of Anthropic's servers that a client asks for on purpose. Others, such as searches,
+are offered by clients on their own initiative, beside their own tools."""
+_DATE: Final = re.compile(r"_\d+$")
+
+
+def check_tools_run(request: MessagesRequest) -> None:
+    """Raise `RequestError` if the client relies on tools that only Anthropic's servers run."""
+    tools: list[Json] = request.get("tools") or []
+    wanted = [(i, tool) for i, tool in enumerate(tools) if _WANTED.match(str(tool.get("type")))]
+    if not wanted and not any(map(is_client_tool, tools)):
+        wanted = list(enumerate(tools))
+    for i, tool in wanted:
+        # Some clients repeat a request if the digits of a date look like a status.
+        name = _DATE.sub("", tool["type"])
+        raise RequestError(
+            f"Copilot does not run the tool '{name}'.",
+            param=f"tools[{i}]",
+            code="unsupported_value",
+            hint="Offer a tool that the client runs instead.",
+        )
 
 
 def fit_tools(body: MessagesRequest, notes: list[str]) -> None:
@@ -64,13 +87,6 @@ def check_choice(request: MessagesRequest, offered: list[Json]) -> None:
             param="tool_choice",
             code="unsupported_value",
             hint="Choose a tool that the client runs, or omit `tool_choice`.",
-        )
-    if choice.get("type") == "any" and request.get("tools") and not offered:
-        raise RequestError(
-            "`tool_choice` forces a tool call, but Copilot runs none of the tools.",
-            param="tool_choice",
-            code="unsupported_value",
-            hint="Offer a tool that the client runs, or omit `tool_choice`.",
         )
 
 

@@ -22,6 +22,7 @@ class PiAiApi:
 
     name = "pi_ai"
     path: str | None = None
+    cache_key_field = ""
     native: NativePassage | None = None
 
     def accepts_documents(self, model: Model | None) -> bool:
@@ -45,6 +46,7 @@ class PiAiApi:
         recorder: ReasoningRecorder | None,
         tool_names: Mapping[str, str],
         custom_tools: Collection[str] = (),
+        used_ids: Collection[str] = (),
     ) -> "PiAiToChat":
         from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 
@@ -54,6 +56,7 @@ class PiAiApi:
             recorder=recorder,
             tool_names=tool_names,
             custom_tools=custom_tools,
+            used_ids=used_ids,
         )
 
 

@@ -74,6 +74,7 @@ class PiAiToChat(ChunkTranslator):
         recorder: ReasoningRecorder | None = None,
         tool_names: Mapping[str, str] | None = None,
         custom_tools: Collection[str] = (),
+        used_ids: Collection[str] = (),
     ) -> None:
         self._options: dict[str, Any] = {
             "include_usage": include_usage,
@@ -81,11 +82,12 @@ class PiAiToChat(ChunkTranslator):
             "recorder": recorder,
             "tool_names": tool_names,
             "custom_tools": custom_tools,
+            "used_ids": used_ids,
         }
         self._model = model
         self._chunks = Chunks(model, include_usage=include_usage, now=now, recorder=recorder)
         self._finish: str | None = None
-        self._calls = ToolCalls(tool_names, custom_tools)
+        self._calls = ToolCalls(tool_names, custom_tools, used_ids)
         self._arguments: dict[int, list[str]] = {}
         """The pieces of each call's arguments so far, by content index."""
         self._sealer = ReasoningWriter()

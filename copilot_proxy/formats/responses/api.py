@@ -60,6 +60,7 @@ class ResponsesApi:
     client_path = "/v1/responses"
     identifying_header = request_id_header = b""
     path = RESPONSES_PATH
+    cache_key_field = "prompt_cache_key"
     conversation_field = "input"
     effort_field = RESPONSES_FIELDS.effort
     stream_end = b""
@@ -154,6 +155,7 @@ class ResponsesApi:
         recorder: ReasoningRecorder | None,
         tool_names: Mapping[str, str],
         custom_tools: Collection[str] = (),
+        used_ids: Collection[str] = (),
     ) -> ResponsesToChat:
         return ResponsesToChat(
             model,
@@ -161,6 +163,7 @@ class ResponsesApi:
             recorder=recorder,
             tool_names=tool_names,
             custom_tools=custom_tools,
+            used_ids=used_ids,
         )
 
 

@@ -135,6 +135,8 @@ def _call_id(item: Json) -> str:
 
 def _hosted(item: Json, kind: str, notes: list[str]) -> list[Json]:
     described = _described(item)
+    if not described and item.get("result"):
+        described = {"result": "an image"}
     if not described:
         notes.append(f"dropped an input item: Copilot does not support {kind}")
         return []

@@ -11,20 +11,18 @@ from copilot_proxy.formats.types import Json, ResponsesRequest
 def prepare_tools(body: ResponsesRequest, notes: list[str]) -> None:
     """Copy the tools of `body`, without those that OpenAI runs.
 
-    Raises `RequestError` if the model must call a tool, but has none left.
+    Raises `RequestError` if none is left.
     """
     if "tools" not in body:
         return
     offered = body["tools"]
     body["tools"] = _own_tools(offered, notes)
-    choice = body.get("tool_choice")
-    is_forced = choice == "required" or isinstance(choice, dict)
-    if offered and drop_empty_tools(body) and is_forced:
+    if drop_empty_tools(body) and offered:
         raise RequestError(
-            "`tool_choice` forces a tool call, but Copilot runs none of the tools.",
-            param="tool_choice",
+            f"Copilot does not run the tool '{offered[0]['type']}'.",
+            param="tools",
             code="unsupported_value",
-            hint="Offer a function, or omit `tool_choice`.",
+            hint="Offer a function instead, which the client runs.",
         )
 
 
@@ -36,6 +34,9 @@ def prepare_items(body: ResponsesRequest, notes: list[str]) -> list[Json]:
         for one in [item] if carried is None else carried:
             # Copilot refuses an item's id on any connection but the one that it was sent on.
             copy = {name: v for name, v in one.items() if v is not None and name != "id"}
+            for field in ("content", "output"):
+                if isinstance(copy.get(field), list):
+                    copy[field] = _named_texts(copy[field], copy.get("role"))
             if has_tools(copy):
                 copy["tools"] = _own_tools(copy.get("tools"), notes)
                 if copy["type"] == ADDITIONAL and not copy["tools"]:
@@ -59,3 +60,9 @@ def _own_tools(tools: object, notes: list[str]) -> list[Json]:
     hosted = dict.fromkeys(tool["type"] for tool in copies if tool.get("type") in HOSTED)
     notes += [f"dropped tool {kind}: Copilot does not run it" for kind in hosted]
     return [tool for tool in copies if tool.get("type") not in HOSTED]
+
+
+def _named_texts(parts: list[Json], role: object) -> list[Json]:
+    """Return the content parts with texts under the names of this API, not Chat Completions'."""
+    name = "output_text" if role == "assistant" else "input_text"
+    return [{**part, "type": name} if part.get("type") == "text" else part for part in parts]

@@ -11,6 +11,8 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
+from copilot_proxy.formats.other_apis import check_part, read_request
+from copilot_proxy.formats.packed_results import unpack_results
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list, tools_of
@@ -37,6 +39,8 @@ _TOOL_LISTS: Final = (ADDITIONAL, "mcp_list_tools")
 def parse_request(body: bytes) -> ResponsesRequest:
     """Return the decoded request with all its fields; raises `RequestError` if it is invalid."""
     request = parse_object(body)
+    read_request("responses", request)
+    unpack_results("responses", request)
     if request.get("previous_response_id") is not None and request.get("input") is None:
         request["input"] = []
     check_request(request)
@@ -47,6 +51,8 @@ def parse_count_request(body: bytes) -> ResponsesRequest:
     """Return the decoded request for counting tokens, in which the model and the input may be
     missing; raises `RequestError` if it is invalid."""
     request = parse_object(body)
+    read_request("responses", request)
+    unpack_results("responses", request)
     for name, value in (("model", "default"), ("input", [])):
         if request.get(name) is None:
             request[name] = value
@@ -182,6 +188,7 @@ def _check_item(item: Json, path: str) -> None:
 
 def _check_parts(parts: object, path: str) -> None:
     for i, part in enumerate(parts if isinstance(parts, list) else ()):
+        check_part("responses", part, f"{path}[{i}]")
         match part.get("type"):
             case "input_text" | "output_text" if not isinstance(part.get("text"), str):
                 raise _missing(f"{path}[{i}].text")

@@ -240,5 +240,5 @@ class CompactedResponse(Struct):
     id: str
     object: Literal["response.compaction"]
     created_at: float
-    output: list[OutputItem]
+    output: list[ListedItem]
     usage: ResponsesUsage

@@ -57,6 +57,7 @@ class ResponsesToChat(ChunkTranslator):
         recorder: ReasoningRecorder | None = None,
         tool_names: Mapping[str, str] | None = None,
         custom_tools: Collection[str] = (),
+        used_ids: Collection[str] = (),
     ) -> None:
         self._chat = ChatRepair(
             model,
@@ -65,6 +66,7 @@ class ResponsesToChat(ChunkTranslator):
             recorder=recorder,
             tool_names=tool_names,
             custom_tools=custom_tools,
+            used_ids=used_ids,
         )
         self._sent: dict[_Key, list[str]] = {}
         """The pieces of each text so far; the whole text at its end only adds what is missing."""

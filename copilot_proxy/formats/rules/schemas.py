@@ -48,7 +48,10 @@ def object_schema(schema: Json | None, *, properties: bool = True) -> Json:
     current = schema or {}
     if current.get("type") == "object" and ("properties" in current or not properties):
         return current
-    return {"properties": {}, **current, "type": current.get("type") or "object"}
+    kind = current.get("type") or "object"
+    # Arguments are never null, so a list of both types means an object.
+    kind = "object" if isinstance(kind, list) and "object" in kind else kind
+    return {"properties": {}, **current, "type": kind}
 
 
 def close_schema(schema: Any) -> Any:

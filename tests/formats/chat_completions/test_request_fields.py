@@ -15,8 +15,7 @@ TABLE: Final[dict[str, tuple[Any, str]]] = {
     #                        a value           gpt-4o  gpt-5  claude  gemini
     "audio": ({"voice": "alloy", "format": "mp3"}, "gone gone gone gone"),
     "frequency_penalty": (0.5, "kept kept gone gone"),
-    "function_call": ("auto", "refused refused refused refused"),
-    "functions": ([{"name": "f"}], "refused refused refused refused"),
+    "function_call": ("auto", "quiet quiet quiet quiet"),
     "logit_bias": ({"50256": -100}, "kept kept gone gone"),
     "logprobs": (True, "kept kept gone gone"),
     "max_completion_tokens": (5, "max_tokens kept max_tokens max_tokens"),

@@ -201,6 +201,7 @@ def test_when_copilot_is_asked_for_a_stream(
         ({"parameters": {}}, {"type": "object", "properties": {}}),
         ({"parameters": {"type": None}}, {"type": "object", "properties": {}}),
         ({"parameters": {"type": "object"}}, {"type": "object", "properties": {}}),
+        ({"parameters": {"type": ["object", "null"]}}, {"type": "object", "properties": {}}),
         ({"parameters": {"properties": {"x": {}}}}, {"type": "object", "properties": {"x": {}}}),
         (
             {"parameters": {"type": "object", "properties": {"x": {}}, "required": ["x"]}},

@@ -138,7 +138,6 @@ def translated(sent: MessagesRequest) -> tuple[ChatRequest, list[str]]:
             },
             [SEARCHED],
         ),
-        ({"tools": [SEARCH], "tool_choice": {"type": "auto"}}, {}, [SEARCHED]),
         (
             {"tools": [TOOL], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
             {"tools": [FUNCTION], "tool_choice": "auto", "parallel_tool_calls": False},
@@ -276,14 +275,27 @@ RESULT_IMAGE = [part("From the result of a:"), PNG_PART]
         pytest.param(
             [
                 user("Hi"),
-                assistant({"type": "server_tool_use"}, text("b")),
-                user(text("c"), {"type": "container_upload"}, {"type": "brand_new"}),
+                assistant(
+                    {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"q": 1}},
+                    {"type": "compaction", "content": "They met."},
+                    {"type": "brand_new", "encrypted_content": "x"},
+                    text("b"),
+                ),
+                user("c"),
             ],
-            [HI, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}],
             [
-                "dropped brand_new blocks: Chat Completions has no equivalent",
-                "dropped container_upload blocks: Chat Completions has no equivalent",
-                "dropped server_tool_use blocks: Chat Completions has no equivalent",
+                HI,
+                {
+                    "role": "assistant",
+                    "content": '(server_tool_use: {"name":"web_search","input":{"q":1}})\n\n'
+                    "Summary of the conversation so far:\nThey met.\n\n(brand_new: {})\n\nb",
+                },
+                {"role": "user", "content": "c"},
+            ],
+            [
+                "changed brand_new blocks to text: Copilot does not support them",
+                "changed compaction blocks to text: Copilot does not support them",
+                "changed server_tool_use blocks to text: Copilot does not support them",
             ],
             id="types without an equivalent",
         ),
@@ -398,7 +410,7 @@ def test_an_empty_conversation_is_rejected() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["simple", "streaming", "thinking", "tool-use", "tool-use-followup", "server-tool"]
+    "name", ["simple", "streaming", "thinking", "tool-use", "tool-use-followup"]
 )
 def test_recorded_requests_are_translated(name: str) -> None:
     """Recorded requests of real clients become valid chats with the text of the last message."""

@@ -211,12 +211,6 @@ FINDER = {"type": "tool_search_tool_regex_20251119", "name": "find"}
             id="schemas without type object",
         ),
         pytest.param(
-            {"tools": [SEARCH], "tool_choice": {"type": "auto"}},
-            {},
-            ["dropped the tool web_search_20250305: Copilot does not run it"],
-            id="a server tool alone",
-        ),
-        pytest.param(
             {"tools": [FINDER, {**TOOL, "defer_loading": True}]},
             {"tools": [TOOL]},
             [
@@ -304,14 +298,27 @@ NOT_SIGNED = "dropped thinking blocks: they are not signed by Claude"
         pytest.param(
             [
                 user("a"),
-                assistant({"type": "server_tool_use"}, {"type": "mcp_tool_use"}, text("b"), use()),
-                user(result(content=[text(""), {"type": "container_upload"}, text("c")])),
+                assistant(
+                    {"type": "mcp_tool_use", "id": "m", "name": "f", "input": {}},
+                    {"type": "mcp_tool_result", "tool_use_id": "m", "content": [text("r")]},
+                    text("b"),
+                    use(),
+                ),
+                user(result(content=[text(""), text("c")])),
             ],
-            [user("a"), assistant(text("b"), use()), user(result(content=[text("c")]))],
             [
-                "dropped container_upload blocks: Copilot does not support them",
-                "dropped mcp_tool_use blocks: Copilot does not support them",
-                "dropped server_tool_use blocks: Copilot does not support them",
+                user("a"),
+                assistant(
+                    text('(mcp_tool_use: {"name":"f","input":{}})'),
+                    text('(mcp_tool_result: {"content":[{"type":"text","text":"r"}]})'),
+                    text("b"),
+                    use(),
+                ),
+                user(result(content=[text("c")])),
+            ],
+            [
+                "changed mcp_tool_result blocks to text: Copilot does not support them",
+                "changed mcp_tool_use blocks to text: Copilot does not support them",
             ],
             id="blocks of server tools",
         ),
@@ -327,6 +334,16 @@ NOT_SIGNED = "dropped thinking blocks: they are not signed by Claude"
             ],
             [],
             id="empty results",
+        ),
+        pytest.param(
+            [user("a"), assistant(use("b")), user(result("b", "", is_error=True))],
+            [
+                user("a"),
+                assistant(use("b")),
+                user(result("b", "The tool failed.", is_error=True)),
+            ],
+            [],
+            id="a failed result without content",
         ),
         pytest.param(
             [user("a"), SYSTEM, assistant("b"), user("c")],

@@ -178,13 +178,15 @@ def test_what_openai_ran_is_told() -> None:
         "revised_prompt": "A cat",
     }
 
-    (first, second), notes = native(search, picture)
-    (message,), _ = chat(search, picture)
+    unexplained = {name: v for name, v in picture.items() if name != "revised_prompt"}
+    items, notes = native(search, picture, unexplained)
+    (message,), _ = chat(search, picture, unexplained)
 
-    texts = [item["content"][0]["text"] for item in (first, second)]
+    texts = [item["content"][0]["text"] for item in items]
     assert [
         '(web_search_call: {"action":{"type":"search","query":"moon"}})',
         '(image_generation_call: {"revised_prompt":"A cat"})',
+        '(image_generation_call: {"result":"an image"})',
     ] == texts
     assert ("assistant", "\n\n".join(texts)) == (message["role"], message["content"])
     assert [] == notes

@@ -213,8 +213,6 @@ def test_unsupported_items_are_dropped(item: Json, note: str) -> None:
         ({"truncation": "auto", "context_management": []}, {},
          ["dropped truncation: the input is never truncated",
           "dropped context_management: the model's API does not support it"]),
-        ({"parallel_tool_calls": True, "tools": [{"type": "web_search"}], "tool_choice": "auto"},
-         {}, ["dropped tool web_search: Copilot does not run it"]),
     ],
 )  # fmt: skip
 def test_fields_are_translated_or_noted(fields: Json, chat: Json, notes: list[str]) -> None:

@@ -261,7 +261,8 @@ def test_custom_input_is_sent_once() -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ('{"patch":"x"}', '{"patch":"x"}'),
+        ('{"patch":"x"}', "x"),
+        ('{"a":"x","b":"y"}', '{"a":"x","b":"y"}'),
         ("not JSON", "not JSON"),
         ("{}", ""),
         ('{"input":5}', '{"input":5}'),

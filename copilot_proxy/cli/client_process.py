@@ -1,0 +1,91 @@
+"""Runs a client's program in the foreground, as if the shell had started it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Final
+
+from copilot_proxy.errors import ClientNotFound
+
+_ANSWER_TIMEOUT: Final = 20
+"""Seconds that a client may take to answer a question about itself."""
+_SIGNALLED: Final = 128
+"""What shells add to the number of the signal that ended a program."""
+
+
+def run_program(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run `command` until it ends, and return its exit code.
+
+    Signals are for the program: this process only passes them on. Raises `ClientNotFound`.
+    """
+    with _passed_signals() as programs:
+        try:
+            process = subprocess.Popen(command, env=environ)  # noqa: S603  # what the user asked for
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            raise ClientNotFound(f"{command[0]} cannot be started: {reason}.") from None
+        programs.append(process)
+        code = process.wait()
+    return code if code >= 0 else _SIGNALLED - code
+
+
+def ask_program(command: Sequence[str]) -> str:
+    """Run `command` without a terminal and return what it prints; nothing if it fails."""
+    try:
+        return subprocess.run(  # noqa: S603  # a program that the user has installed
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_ANSWER_TIMEOUT,
+            check=True,
+            encoding="utf-8",
+            errors="replace",
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+@contextmanager
+def _passed_signals() -> Iterator["list[subprocess.Popen[bytes]]"]:
+    """Pass signals on to the programs in the list while the block runs."""
+    programs: list[subprocess.Popen[bytes]] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        # A terminal sends Ctrl+C to the program as well, and nobody else knows that it did.
+        if number == signal.SIGINT and _is_in_foreground():
+            return
+        for process in programs:
+            process.send_signal(number)
+
+    passed = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32":
+        passed.append(signal.SIGHUP)
+    # A handler, unlike an ignored signal, is not inherited by the program.
+    before = {
+        number: signal.signal(number, handle)
+        for number in passed
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield programs
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_in_foreground() -> bool:
+    """Return whether this process belongs to the foreground of a terminal."""
+    if sys.platform == "win32":
+        return True
+    with suppress(OSError):
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+        try:
+            return os.tcgetpgrp(terminal) == os.getpgrp()
+        finally:
+            os.close(terminal)
+    return False

@@ -1,0 +1,148 @@
+"""The ``run`` command: starts a client on this server, without changing any of its files."""
+
+import os
+import secrets
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.errors import ClientNotFound, NotSignedIn, UsageError
+from copilot_proxy.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from copilot_proxy.clients.record import Client
+
+_ANY: Final = "env"
+"""What stands for a program without a record."""
+
+
+def run(
+    client: Annotated[
+        str | None,
+        typer.Argument(
+            help="The client to start, such as claude or codex; env for any other program. "
+            "Without it, all clients are listed.",
+            metavar="[CLIENT]",
+        ),
+    ] = None,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="Arguments for the client, after --.", metavar="[-- ARGS...]"),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Model or family to start with.", metavar="MODEL"),
+    ] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
+    ] = False,
+) -> int:
+    """Start a client, such as Claude Code, on this server."""
+    if client is None:
+        from copilot_proxy.cli.run_list import print_clients
+
+        print_clients()
+        return 0
+    settings = load_settings()
+    words = arguments or []
+    if client == _ANY and not words:
+        return _print_variables(settings)
+    record, command = _found(client, words)
+    try:
+        return _run(settings, record, command, model, simulate=simulate)
+    except NotSignedIn as error:
+        error.hint = (
+            f"{error.hint}\nOr try it without an account: copilot-proxy run {client} --simulate"
+        )
+        error.code = "no_sign_in_to_run"  # the hint is complete
+        raise
+
+
+def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
+    """Return the record of the client, and the path of its program with the user's arguments.
+
+    Raises `UsageError` for an unknown client, and `ClientNotFound`.
+    """
+    from copilot_proxy.cli.run_connection import program_of
+    from copilot_proxy.clients.registry import CLIENTS, any_program, find_client, similar_clients
+
+    if client == _ANY:
+        program = shutil.which(words[0])
+        if program is None:
+            raise ClientNotFound(f"There is no program {words[0]!r}.")
+        return any_program(Path(program).stem), [program, *words[1:]]
+    record = find_client(client)
+    if record is None:
+        near = similar_clients(client) or [one.word for one in CLIENTS]
+        raise UsageError(
+            f"There is no client {client!r}.",
+            hint=f"Use one of: {', '.join(near)}; for other programs: "
+            "copilot-proxy run env -- PROGRAM",
+        )
+    program = program_of(record)
+    if program is None:
+        raise ClientNotFound(
+            f"{record.title} is not installed: there is no program {record.word!r} on the PATH.",
+            hint=f"Install it with: {record.install}",
+        )
+    return record, [program, *words]
+
+
+def _print_variables(settings: Settings) -> int:
+    """Print the variables for a shell, and say whether there is a server."""
+    from copilot_proxy.cli.run_connection import NO_KEY
+    from copilot_proxy.cli.shared_server import address_of, key_of
+    from copilot_proxy.clients.environment import variables
+    from copilot_proxy.server.running import find_server
+
+    url, key = address_of(settings), key_of(settings)
+    for name, value in variables(url, key or NO_KEY).items():
+        if sys.platform == "win32":
+            print_result(f"$env:{name} = '{value}'")
+        else:
+            print_result(f"export {name}={shlex.quote(value)}")
+    if find_server(url, key) is None:
+        print_message(f"No server answers at {url}. Start it with: copilot-proxy serve")
+    return 0
+
+
+def _run(
+    settings: Settings,
+    record: "Client",
+    command: Sequence[str],
+    model: str | None,
+    *,
+    simulate: bool,
+) -> int:
+    """Start the client, wait for it, show the bill, and return the client's exit code."""
+    from copilot_proxy.cli import run_connection
+    from copilot_proxy.cli.client_process import run_program
+    from copilot_proxy.cli.run_bill import bill
+    from copilot_proxy.cli.shared_server import server_for
+
+    session = f"run-{secrets.token_hex(4)}"
+    program, *words = command
+    with server_for(settings, simulate=simulate) as server:
+        settings = replace(settings, simulated=server.simulated)
+        with run_connection.folder_for(record, settings.state_dir) as folder:
+            connection = run_connection.connect(
+                settings, server, record, program, model, session, folder
+            )
+            launch = record.launch(connection)
+            run_connection.write_files(launch, folder)
+            name = connection.model.id + ", simulated" * server.simulated
+            print_message(f"Starting {record.title} with {name}.")
+            code = run_program(
+                [program, *launch.arguments, *words],
+                run_connection.environment(record, launch, os.environ),
+            )
+    if settings.ledger:
+        print_message(bill(settings.ledger_file, session))
+    return code

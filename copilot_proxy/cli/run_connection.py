@@ -1,0 +1,109 @@
+"""Prepares the start of a client: its models, its environment, and files in a folder of our own."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from copilot_proxy.cli.client_process import ask_program
+from copilot_proxy.clients.models import ClientModel, parse_model, parse_models
+from copilot_proxy.clients.record import Client, Connection, Launch
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.private_files import make_folder
+from copilot_proxy.server.running import RunningServer
+from copilot_proxy.settings import Settings
+
+NO_KEY: Final = "unused"
+"""The key for clients if the server wants none, since most of them insist on one."""
+_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_LOCAL: Final = ("127.0.0.1", "localhost", "::1")
+
+
+def program_of(record: "Client") -> str | None:
+    """Return the path of the client's program, or None if it is not installed."""
+    places = [os.path.join(Path.home(), path) for path in record.paths]
+    names = (*record.programs, *places)
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+def connect(
+    settings: Settings,
+    server: RunningServer,
+    record: Client,
+    program: str,
+    model: str | None,
+    session: str,
+    folder: Path,
+) -> Connection:
+    """Return what the record needs to know; raises `CopilotProxyError`.
+
+    `model` is the one that the user asked for, `program` the path of the client.
+    """
+    # The same paths as the client's, so that a server that does not know them is noticed here.
+    server = replace(server, prefix=f"/c/{record.name}/s/{session}")
+    models = {one.id: one for one in parse_models(server.models())}
+    is_set = settings.sources.get("default_model", "default") != "default"
+    chosen = _meaning(server, model or ("default" if is_set else record.family), models)
+    families: dict[str, ClientModel] = {}
+    for family in record.families:
+        # An account without the family is no reason not to start.
+        with suppress(CopilotProxyError):
+            families[family] = _meaning(server, family, models)
+    return Connection(
+        url=server.url + server.prefix,
+        key=server.key or NO_KEY,
+        model=chosen,
+        models=list({chosen.id: chosen, **models}.values()),
+        families=families,
+        folder=folder,
+        answer=ask_program([program, *record.question]) if record.question else "",
+    )
+
+
+def _meaning(server: RunningServer, name: str, models: Mapping[str, ClientModel]) -> ClientModel:
+    """Return the model that `name` means; raises `CopilotProxyError`."""
+    # The user's own aliases are on the list, and may set parameters, so they stay as they are.
+    if name in models:
+        return models[name]
+    entry = server.model(name)
+    found = parse_model({**entry, "id": entry.get("resolved_id", entry.get("id"))})
+    if found is None:
+        raise CopilotProxyError(f"The server does not know what {name!r} means.")
+    return models.get(found.id, found)
+
+
+def environment(record: Client, launch: Launch, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the client's environment, made from that of this process."""
+    found = {name: value for name, value in environ.items() if name not in record.overrides}
+    if any(found.get(name) or found.get(name.lower()) for name in _PROXIES):
+        # The server is on this machine, where a proxy cannot reach it.
+        known = found.get("NO_PROXY") or found.get("no_proxy") or ""
+        direct = ",".join(dict.fromkeys([*filter(None, known.split(",")), *_LOCAL]))
+        found |= {"NO_PROXY": direct, "no_proxy": direct}
+    return found | dict(launch.environ)
+
+
+@contextmanager
+def folder_for(record: Client, state_dir: Path) -> Iterator[Path]:
+    """Yield the folder for the client's files, which is removed afterwards if it can be."""
+    if record.keeps_folder:
+        folder = state_dir / "clients" / record.name
+        make_folder(folder)
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="copilot-proxy-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def write_files(launch: Launch, folder: Path) -> None:
+    """Write the files of `launch`, which may contain a key, so that only the user can read them."""
+    for name, content in launch.files.items():
+        path = folder / name
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)

@@ -1,0 +1,35 @@
+"""The list of clients that ``run`` can start, and which of them are installed."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from copilot_proxy.cli.client_process import ask_program
+from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.run_connection import program_of
+from copilot_proxy.clients.record import Client
+from copilot_proxy.clients.registry import CLIENTS
+
+_VERSION: Final = re.compile(r"\d+\.\d+(?:[.+-]\w+)*")
+
+
+def print_clients() -> None:
+    """Print the clients: those that are installed first."""
+    with ThreadPoolExecutor(len(CLIENTS)) as pool:
+        states = list(pool.map(_state, CLIENTS))
+    rows = [(one.word, one.title, state) for one, state in zip(CLIENTS, states, strict=True)]
+    rows.sort(key=lambda row: row[2].startswith("not installed"))
+    rows.append(("env", "any other program", "gets OPENAI_BASE_URL, ANTHROPIC_BASE_URL and others"))
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for word, title, state in rows:
+        print_result(f"{word:<{widths[0]}}  {title:<{widths[1]}}  {state}")
+    print_message("Start one with: copilot-proxy run CLIENT")
+
+
+def _state(client: Client) -> str:
+    """Return the version, or how to install the client."""
+    program = program_of(client)
+    if program is None:
+        return f"not installed: {client.install}"
+    found = _VERSION.search(ask_program([program, "--version"]))
+    return found[0] if found else f"found at {program}"

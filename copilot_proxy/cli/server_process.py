@@ -1,0 +1,46 @@
+"""The program of the server that ``run`` starts: ``serve``, until nobody holds a lease on it."""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from copilot_proxy.cli.boundary import flush_stderr, open_streams
+from copilot_proxy.cli.main import run
+from copilot_proxy.cli.startup import speed_up_startup
+from copilot_proxy.server.leases import is_used, start_lock, wait_until_unused
+
+
+def main() -> None:
+    """The entry point; the arguments are the folder of the leases, and those of ``serve``."""
+    folder, *arguments = sys.argv[1:]
+    speed_up_startup()
+    open_streams()
+    threading.Thread(target=_stop_when_unused, args=[Path(folder)], daemon=True).start()
+    code = run(["serve", *arguments])
+    flush_stderr()
+    sys.exit(code)
+
+
+def _stop_when_unused(folder: Path) -> None:
+    while True:
+        wait_until_unused(folder)
+        with start_lock(folder):
+            if not is_used(folder):
+                _stop()
+                # Until this process has ended, nobody may look for a server here.
+                threading.Event().wait()
+
+
+def _stop() -> None:
+    if sys.platform == "win32":
+        signal.raise_signal(signal.SIGTERM)
+    else:
+        # The main thread waits for events, and only a signal to itself wakes it up.
+        identity = threading.main_thread().ident
+        signal.pthread_kill(identity, signal.SIGTERM) if identity else os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The server that ``run`` uses: one that answers already, else one that all of them share.
+
+The shared server is a process of its own. It belongs to no terminal, and stops when the last client
+has ended; `server_process` is its program.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
+from copilot_proxy.private_files import make_folder
+from copilot_proxy.server.leases import hold_lease, start_lock
+from copilot_proxy.server.port_owner import base_url
+from copilot_proxy.server.running import RunningServer, find_server
+from copilot_proxy.server.worker_process import python_command
+from copilot_proxy.settings import Settings
+
+_HOST: Final = "127.0.0.1"
+_START_TIMEOUT: Final = 60.0
+"""Seconds; GitHub, a keyring or a slow disk may take their time."""
+_POLL: Final = 0.05
+_ADDRESS_FILE: Final = "server.json"
+_LOG_FILE: Final = "server.log"
+_LAST_LINES: Final = 5
+
+
+@contextmanager
+def server_for(settings: Settings, *, simulate: bool) -> Iterator[RunningServer]:
+    """Yield a server, which runs at least as long as the block; raises `CopilotProxyError`.
+
+    With `simulate`, it is one that uses a simulator.
+    """
+    kind = "simulated" if simulate else "real"
+    folder = settings.state_dir / "run" / f"{settings.port}-{kind}"
+    make_folder(folder)
+    with ExitStack() as stack:
+        with start_lock(folder):
+            stack.enter_context(hold_lease(folder))
+            server = _running(settings, folder, simulate=simulate) or stack.enter_context(
+                _started(settings, folder, simulate=simulate)
+            )
+        yield server
+
+
+def address_of(settings: Settings) -> str:
+    """Return the URL of the server that the settings describe, without ``/v1``."""
+    return base_url(settings.host, settings.port)
+
+
+def key_of(settings: Settings) -> str | None:
+    """Return a key that the server accepts, or None if it wants none."""
+    # A key without a limit to some models is the better one.
+    keys = sorted(settings.keys, key=lambda one: bool(one.models))
+    return keys[0].key.reveal() if keys else None
+
+
+def _running(settings: Settings, folder: Path, *, simulate: bool) -> RunningServer | None:
+    addresses = [] if settings.uds else [address_of(settings)]
+    with suppress(OSError, ValueError, KeyError):  # there may have been no shared server yet
+        addresses.append(json.loads((folder / _ADDRESS_FILE).read_text())["url"])
+    for address in addresses:
+        server = find_server(address, key_of(settings))
+        if server is not None and (server.simulated or not simulate):
+            return server
+    return None
+
+
+@contextmanager
+def _started(settings: Settings, folder: Path, *, simulate: bool) -> Iterator[RunningServer]:
+    """Start the shared server, and yield it as soon as it answers."""
+    port = _free_port(0 if simulate or settings.uds else settings.port)
+    url = base_url(_HOST, port)
+    command = [
+        *python_command("copilot_proxy.cli.server_process"),
+        *(str(folder), "--host", _HOST, "--port", str(port)),
+        *(["--simulate"] if simulate else []),
+    ]
+    log = folder / _LOG_FILE
+    log.unlink(missing_ok=True)
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
+        process = _spawn(command, output.fileno())
+    deadline = time.monotonic() + _START_TIMEOUT
+    while (server := find_server(url, key_of(settings))) is None:
+        if process.poll() is not None:
+            raise _failed(process.returncode, log)
+        if time.monotonic() > deadline:
+            process.terminate()
+            process.wait()
+            raise CopilotProxyError("The server did not start in time.", hint=f"Its log: {log}")
+        time.sleep(_POLL)
+    (folder / _ADDRESS_FILE).write_text(json.dumps({"url": url}))
+    try:
+        yield server
+    finally:
+        # It may serve others, and ends on its own. Without a code, Python would warn about it.
+        process.returncode = process.poll() or 0
+
+
+def _spawn(command: list[str], output: int) -> "subprocess.Popen[bytes]":
+    # Ctrl+C and the end of the terminal are for the client.
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+    return subprocess.Popen(  # noqa: S603  # it runs this package
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        creationflags=flags,
+    )
+
+
+def _free_port(wanted: int) -> int:
+    """Return `wanted`, or any other port if a program listens on that one."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            if sys.platform != "win32":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_HOST, port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    raise CopilotProxyError("No port is free on this machine.")
+
+
+def _failed(code: int, log: Path) -> CopilotProxyError:
+    """Return the error of a server that has ended with `code`."""
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    written = [line for line in lines if line.strip()]
+    start = next((i for i, line in enumerate(written) if line.startswith("Error: ")), None)
+    if start is None:
+        return CopilotProxyError(
+            "The server did not start.", hint="\n".join(written[-_LAST_LINES:])
+        )
+    message = written[start].removeprefix("Error: ")
+    hint = "\n".join(written[start + 1 :]) or None
+    if code == NotSignedIn.exit_code:
+        return NotSignedIn(message)
+    kind = NoCopilotAccess if code == NoCopilotAccess.exit_code else CopilotProxyError
+    return kind(message, hint=hint)

@@ -1,0 +1,57 @@
+"""Claude Code.
+
+Its settings file can set environment variables, and those win over the ones that it was started
+with. A file that is named on the command line wins over both.
+Source: https://code.claude.com/docs/en/settings and /llm-gateway.
+"""
+
+import json
+from typing import Final
+
+from copilot_proxy.clients.record import Client, Connection, Launch
+
+_FILE: Final = "settings.json"
+_TIERS: Final = ("opus", "sonnet", "haiku", "fable")
+"""What Claude Code calls the sizes of models; they are names of families, too."""
+_OTHER_PROVIDERS: Final = (
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_VERTEX",
+    "CLAUDE_CODE_USE_FOUNDRY",
+)
+
+
+def _launch(to: Connection) -> Launch:
+    environ = {
+        "ANTHROPIC_BASE_URL": to.url,
+        "ANTHROPIC_AUTH_TOKEN": to.key,
+        "ANTHROPIC_API_KEY": "",  # Claude Code would ask whether to use it
+        "ANTHROPIC_MODEL": to.model.id,
+        # For the models that it does not know, it would assume a million tokens.
+        **({"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(to.model.input)} if to.model.input else {}),
+        # Adds the account's Claude models to the menu of /model.
+        "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
+    }
+    for tier in _TIERS:
+        if model := to.families.get(tier):
+            environ[f"ANTHROPIC_DEFAULT_{tier.upper()}_MODEL"] = model.id
+    settings = {"env": environ | dict.fromkeys(_OTHER_PROVIDERS, "")}
+    return Launch(
+        ("--settings", str(to.folder / _FILE)), environ, {_FILE: json.dumps(settings, indent=2)}
+    )
+
+
+CLAUDE_CODE: Final = Client(
+    name="claude-code",
+    title="Claude Code",
+    programs=("claude",),
+    paths=(".local/bin/claude", ".claude/local/claude"),
+    install="npm install -g @anthropic-ai/claude-code",
+    version="2.1.330",
+    apis=("messages",),
+    launch=_launch,
+    user_agent="claude-cli/",
+    overrides=(*_OTHER_PROVIDERS, "ANTHROPIC_CUSTOM_HEADERS", "CLAUDE_CODE_OAUTH_TOKEN"),
+    families=_TIERS,
+)

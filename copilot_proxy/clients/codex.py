@@ -1,0 +1,105 @@
+"""Codex CLI.
+
+Every key of its configuration can be set on the command line, so it needs no file but the list of
+models. An entry of that list has to contain the instructions for the model; they are copied from
+the list that this version of Codex has built in and prints with ``codex debug models``.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from copilot_proxy.clients.models import ClientModel
+from copilot_proxy.clients.record import Client, Connection, Launch
+
+_PROVIDER: Final = "copilot-proxy"
+_KEY: Final = "G_COPILOT_PROXY_KEY"
+"""Without the prefix of our settings, since every program that the client starts gets it too."""
+_FILE: Final = "models.json"
+_WITHOUT: Final = ("upgrade", "availability_nux", "default_service_tier", "model_specialty")
+"""Fields that advertise or choose what only OpenAI has."""
+_UNRANKED: Final = 100
+"""The position in the menu of a model that is not on Codex's own list, after those that are."""
+
+
+def _launch(to: Connection) -> Launch:
+    provider = {
+        "name": "copilot-proxy",
+        "base_url": f"{to.url}/v1",
+        "wire_api": "responses",
+        "env_key": _KEY,
+    }
+    config = {"model": to.model.id, "model_provider": _PROVIDER}
+    config |= {f"model_providers.{_PROVIDER}.{name}": value for name, value in provider.items()}
+    files: dict[str, str] = {}
+    if models := model_list(to.models, to.answer):
+        files[_FILE] = json.dumps({"models": models})
+        config["model_catalog_json"] = str(to.folder / _FILE)
+    arguments = [
+        word for name, value in config.items() for word in ("-c", f"{name}={json.dumps(value)}")
+    ]
+    return Launch(arguments, {_KEY: to.key}, files)
+
+
+def model_list(models: Sequence[ClientModel], own_list: str) -> list[dict[str, Any]]:
+    """Return the entries of `models` for Codex; none if Codex's `own_list` cannot be read.
+
+    A model that Codex knows keeps its entry, apart from the limits. Others get the entry of a model
+    that uses plain function tools, as all models on Copilot do.
+    """
+    known = _entries(own_list)
+    if not known:
+        return []
+    plain = next((one for one in known.values() if _is_plain(one)), None)
+    pattern = {**(plain or next(iter(known.values()))), "priority": _UNRANKED}
+    return [_entry(model, known.get(model.id, pattern)) for model in models]
+
+
+def _entries(own_list: str) -> dict[str, dict[str, Any]]:
+    try:
+        entries = json.loads(own_list)["models"]
+        return {one["slug"]: one for one in entries if one["base_instructions"]}
+    except (ValueError, TypeError, KeyError):
+        return {}
+
+
+def _is_plain(entry: Mapping[str, Any]) -> bool:
+    return not (
+        entry.get("use_responses_lite") or entry.get("tool_mode") or entry.get("model_specialty")
+    )
+
+
+def _entry(model: ClientModel, pattern: Mapping[str, Any]) -> dict[str, Any]:
+    entry = {name: value for name, value in pattern.items() if name not in _WITHOUT}
+    entry |= {"service_tiers": [], "additional_speed_tiers": [], "visibility": "list"}
+    if entry["slug"] != model.id:
+        entry |= {"slug": model.id, "display_name": model.name, "description": model.name}
+    if model.input:
+        entry |= {"context_window": model.input, "max_context_window": model.input}
+    entry["input_modalities"] = model.modalities
+    levels = {one["effort"]: one for one in entry.get("supported_reasoning_levels") or ()}
+    entry["supported_reasoning_levels"] = [
+        levels.get(effort, {"effort": effort, "description": f"Reasoning effort: {effort}"})
+        for effort in model.efforts
+    ]
+    if entry.get("default_reasoning_level") not in model.efforts:
+        # Most models have a medium level; without levels, Codex sends none.
+        middle = model.efforts[len(model.efforts) // 2 : len(model.efforts) // 2 + 1]
+        entry["default_reasoning_level"] = (
+            "medium" if "medium" in model.efforts else next(iter(middle), None)
+        )
+    return entry
+
+
+CODEX: Final = Client(
+    name="codex",
+    title="Codex CLI",
+    programs=("codex",),
+    install="npm install -g @openai/codex",
+    version="0.169.0",
+    apis=("responses",),
+    launch=_launch,
+    user_agent="codex_",
+    question=("debug", "models"),
+    family="gpt",
+)

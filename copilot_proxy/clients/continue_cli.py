@@ -1,0 +1,52 @@
+"""Continue's command line, ``cn``: a configuration file can be named on the command line.
+
+Source: https://docs.continue.dev/reference
+"""
+
+import json
+from typing import Any, Final
+
+from copilot_proxy.clients.models import ClientModel
+from copilot_proxy.clients.record import Client, Connection, Launch
+
+_FILE: Final = "config.yaml"
+
+
+def _launch(to: Connection) -> Launch:
+    others = [model for model in to.models if model is not to.model]
+    config = {
+        "name": "copilot-proxy",
+        "version": "0.0.1",
+        "schema": "v1",
+        # It starts with the first one.
+        "models": [_model(model, to) for model in (to.model, *others)],
+    }
+    # All JSON is YAML.
+    return Launch(("--config", str(to.folder / _FILE)), files={_FILE: json.dumps(config, indent=2)})
+
+
+def _model(model: ClientModel, to: Connection) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "name": model.name,
+        "provider": "openai",
+        "model": model.id,
+        "apiBase": f"{to.url}/v1",
+        "apiKey": to.key,
+        "roles": ["chat", "edit", "apply"],
+        "capabilities": ["tool_use", *(["image_input"] if model.vision else [])],
+    }
+    if model.input:
+        entry["defaultCompletionOptions"] = {"contextLength": model.input}
+    return entry
+
+
+CONTINUE: Final = Client(
+    name="continue",
+    title="Continue",
+    programs=("cn",),
+    install="npm install -g @continuedev/cli",
+    version="1.5.47",
+    apis=("chat", "responses"),
+    launch=_launch,
+    user_agent="ls/JS",
+)

@@ -1,0 +1,53 @@
+"""GitHub Copilot CLI with its own settings for another provider (``copilot help providers``)."""
+
+from typing import Final
+
+from copilot_proxy.clients.record import Client, Connection, Launch
+
+
+def _launch(to: Connection) -> Launch:
+    environ = {
+        # Without this, it would also talk to GitHub, and ask for a sign-in of its own.
+        "COPILOT_OFFLINE": "true",
+        "COPILOT_PROVIDER_API_KEY": to.key,
+        "COPILOT_MODEL": to.model.id,
+        **_api(to),
+    }
+    if to.model.input:
+        environ["COPILOT_PROVIDER_MAX_PROMPT_TOKENS"] = str(to.model.input)
+    if to.model.output:
+        environ["COPILOT_PROVIDER_MAX_OUTPUT_TOKENS"] = str(to.model.output)
+    return Launch(environ=environ)
+
+
+def _api(to: Connection) -> dict[str, str]:
+    """Return the variables for the API on which the model needs no translation."""
+    if "chat" not in to.model.apis and "messages" in to.model.apis:
+        return {"COPILOT_PROVIDER_TYPE": "anthropic", "COPILOT_PROVIDER_BASE_URL": to.url}
+    is_chat = "chat" in to.model.apis or "responses" not in to.model.apis
+    return {
+        "COPILOT_PROVIDER_TYPE": "openai",
+        "COPILOT_PROVIDER_WIRE_API": "completions" if is_chat else "responses",
+        "COPILOT_PROVIDER_BASE_URL": f"{to.url}/v1",
+    }
+
+
+COPILOT_CLI: Final = Client(
+    name="copilot-cli",
+    title="Copilot CLI",
+    programs=("copilot",),
+    install="npm install -g @github/copilot",
+    version="1.0.102",
+    apis=("chat", "responses", "messages"),
+    launch=_launch,
+    user_agent="OpenAI/JS",
+    overrides=(
+        "COPILOT_PROVIDER_API_KEY_COMMAND",
+        "COPILOT_PROVIDER_BEARER_TOKEN",
+        "COPILOT_PROVIDER_HEADERS",
+        "COPILOT_PROVIDER_MODEL_ID",
+        "COPILOT_PROVIDER_TRANSPORT",
+        "COPILOT_PROVIDER_WIRE_API",
+        "COPILOT_PROVIDER_WIRE_MODEL",
+    ),
+)

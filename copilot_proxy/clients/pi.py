@@ -1,0 +1,74 @@
+"""pi: an extension can add a provider, with the API of each model.
+
+Source: docs/extensions.md and docs/models-configuration.md of @earendil-works/pi-coding-agent.
+"""
+
+import json
+from typing import Any, Final
+
+from copilot_proxy.clients.models import Api, ClientModel
+from copilot_proxy.clients.record import Client, Connection, Launch
+
+_PROVIDER: Final = "copilot-proxy"
+_FILE: Final = "copilot-proxy.ts"
+_KEY: Final = "G_COPILOT_PROXY_KEY"
+"""Without the prefix of our settings, since every program that the client starts gets it too."""
+_APIS: Final[dict[Api, str]] = {
+    "chat": "openai-completions",
+    "responses": "openai-responses",
+    "messages": "anthropic-messages",
+}
+_LEVELS: Final = ("minimal", "low", "medium", "high", "xhigh", "max")
+_DEFAULT_CONTEXT: Final = 128_000
+_DEFAULT_OUTPUT: Final = 16_384
+
+
+def _launch(to: Connection) -> Launch:
+    provider = {
+        "name": "copilot-proxy",
+        # The server takes every path with and without /v1.
+        "baseUrl": to.url,
+        "apiKey": f"${_KEY}",
+        "api": _APIS["chat"],
+        "models": [_model(model) for model in to.models],
+    }
+    extension = (
+        f"export default (pi) => pi.registerProvider({json.dumps(_PROVIDER)}, "
+        f"{json.dumps(provider, indent=2)});\n"
+    )
+    arguments = ("--extension", str(to.folder / _FILE), "--model", f"{_PROVIDER}/{to.model.id}")
+    return Launch(arguments, {_KEY: to.key}, {_FILE: extension})
+
+
+def _model(model: ClientModel) -> dict[str, Any]:
+    api: Api = next((api for api in PI.apis if api in model.apis), "chat")
+    entry: dict[str, Any] = {
+        "id": model.id,
+        "name": model.name,
+        "api": _APIS[api],
+        "reasoning": bool(model.efforts),
+        "input": model.modalities,
+        # The ledger knows what it costs.
+        "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},
+        "contextWindow": model.input or _DEFAULT_CONTEXT,
+        "maxTokens": model.output or _DEFAULT_OUTPUT,
+    }
+    if model.efforts:
+        # Without an entry, pi would send its own default for a level that the model lacks.
+        levels = {level: level if level in model.efforts else None for level in _LEVELS}
+        entry["thinkingLevelMap"] = levels | ({"off": "none"} if "none" in model.efforts else {})
+    if model.adaptive:
+        entry["compat"] = {"forceAdaptiveThinking": True}
+    return entry
+
+
+PI: Final = Client(
+    name="pi",
+    title="pi",
+    programs=("pi",),
+    install="npm install -g @earendil-works/pi-coding-agent",
+    version="1.6.0",
+    apis=("chat", "responses", "messages"),
+    launch=_launch,
+    user_agent="pi/",
+)

@@ -1,0 +1,65 @@
+"""The list of all clients, and the search for one by name."""
+
+import re
+from difflib import get_close_matches
+from typing import Final
+
+from copilot_proxy.clients import environment
+from copilot_proxy.clients.aider import AIDER
+from copilot_proxy.clients.claude_code import CLAUDE_CODE
+from copilot_proxy.clients.codex import CODEX
+from copilot_proxy.clients.continue_cli import CONTINUE
+from copilot_proxy.clients.copilot_cli import COPILOT_CLI
+from copilot_proxy.clients.gptme import GPTME
+from copilot_proxy.clients.llm import LLM
+from copilot_proxy.clients.opencode import KILO, OPENCODE
+from copilot_proxy.clients.pi import PI
+from copilot_proxy.clients.qwen_code import QWEN_CODE
+from copilot_proxy.clients.record import Client
+
+_UNUSUAL: Final = re.compile(r"[^A-Za-z0-9._-]")
+"""What the name of a program may contain, but should not stand in a URL."""
+_MAX_LENGTH: Final = 64
+"""Characters of a client's name in the ledger."""
+CLIENTS: Final = (
+    CLAUDE_CODE,
+    CODEX,
+    OPENCODE,
+    KILO,
+    COPILOT_CLI,
+    PI,
+    QWEN_CODE,
+    CONTINUE,
+    AIDER,
+    LLM,
+    GPTME,
+)
+
+
+def find_client(name: str) -> Client | None:
+    """Return the client with this name, title or program, in any case; None if there is none."""
+    wanted = name.lower()
+    for client in CLIENTS:
+        if wanted in (client.name, client.title.lower(), *client.programs):
+            return client
+    return None
+
+
+def similar_clients(name: str) -> list[str]:
+    """Return the names, as on the command line, of clients whose names resemble `name`."""
+    names = {word: one.word for one in CLIENTS for word in (one.name, one.title.lower(), one.word)}
+    return list({names[near]: None for near in get_close_matches(name.lower(), names)})
+
+
+def any_program(program: str) -> Client:
+    """Return a record for a program that has none, but reads the variables of the SDKs."""
+    return Client(
+        name=_UNUSUAL.sub("-", program)[:_MAX_LENGTH],
+        title=program,
+        programs=(program,),
+        install="",
+        version="",
+        apis=("chat", "responses", "messages"),
+        launch=environment.launch,
+        user_agent="",
+    )

@@ -1,0 +1,20 @@
+"""What it costs to continue a session, now and after its prompt has left the cache."""
+
+from copilot_proxy.cost.price_list import PriceList
+from copilot_proxy.cost.tokens import Tokens
+
+
+def next_turn(tokens: Tokens, cached: int, prices: PriceList, *, writes: bool) -> tuple[int, int]:
+    """Return what the next turn costs while the prompt is cached, and after that, in nano-AIU.
+
+    It repeats the prompt and the answer, and has an answer of the same length. What the user adds
+    is not known. `writes` is whether fresh input is written to the cache, at a higher price.
+    """
+    prompt = tokens.prompt + tokens.output
+    fresh = Tokens(cache_write=prompt) if writes else Tokens(input=prompt)
+    rest = prompt - cached
+    warm = Tokens(cache_write=rest) if writes else Tokens(input=rest)
+    return (
+        prices.cost(warm._replace(cache_read=cached, output=tokens.output)),
+        prices.cost(fresh._replace(output=tokens.output)),
+    )

@@ -1,0 +1,274 @@
+"""Judges how well a request used the provider's prompt cache, and why it did not do better.
+
+Pure. A request is compared with the earlier ones of its conversation. Of their prompts only digests
+are known: whether two blocks are the same, but not what they say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from copilot_proxy.cost.nano import share
+from copilot_proxy.cost.price_list import PriceList, Tier
+from copilot_proxy.cost.tokens import Tokens
+
+Reason = Literal[
+    "cold",
+    "model_switch",
+    "ttl_expiry",
+    "prefix_change",
+    "compaction",
+    "tier_crossed",
+    "rerouted",
+]
+DIGEST_BYTES: Final = 8
+TTL: Final = 300
+"""Seconds for which a prompt stays cached after its last use; some providers keep it longer."""
+LONG_TTL: Final = 3600
+MIN_TOKENS: Final = 1024
+"""The shortest prompt that the providers cache."""
+_STEP: Final = 128
+"""OpenAI caches whole steps of so many tokens."""
+_GOOD: Final = 0.8
+"""The share of what could have been read from the cache from which nothing was missed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """What is known about the prompt of a request."""
+
+    model: str
+    started_us: int
+    ready_us: int
+    """When the prompt was in the cache: at the first token."""
+    tokens: Tokens
+    tier: str | None
+    marked: bool
+    """Whether only what the request marks is cached, as with Claude."""
+    digests: tuple[bytes, ...]
+    sizes: tuple[int, ...]
+    """A measure of the tokens of each block, relative to the others."""
+    places: tuple[tuple[str, int, str], ...]
+    """The kind of each block, its number and its name."""
+
+    @property
+    def tools(self) -> int:
+        """The number of its tools, which are the first blocks."""
+        return sum(place[0] == "tool" for place in self.places)
+
+    @property
+    def first_message(self) -> int:
+        """The index of the first block of the conversation, after tools and system prompt."""
+        kinds = (number for number, place in enumerate(self.places) if place[0] == "message")
+        return next(kinds, len(self.places))
+
+    @property
+    def ttl(self) -> int:
+        """Seconds for which it stays in the cache."""
+        return LONG_TTL if self.tokens.cache_write_1h else TTL
+
+    @property
+    def cached(self) -> int:
+        """The tokens of the prompt that are in the cache afterwards."""
+        tokens = self.tokens
+        if self.marked or tokens.cache_write or tokens.cache_write_1h:
+            return tokens.cache_read + tokens.cache_write + tokens.cache_write_1h
+        return tokens.prompt // _STEP * _STEP if tokens.prompt >= MIN_TOKENS else 0
+
+
+class Earlier(NamedTuple):
+    """What is remembered of an earlier prompt of the same conversation."""
+
+    model: str
+    started_us: int
+    ready_us: int
+    tokens: int
+    cached: int
+    tier: str | None
+    ttl: int
+    tools: int
+    first_message: int
+    digests: bytes
+    """Those of all blocks, one after the other."""
+
+
+class Verdict(NamedTuple):
+    """Why a request did not read more from the cache."""
+
+    reason: Reason
+    lost: int | None
+    """What that cost, in nano-AIU; None if the price is not known."""
+    detail: str | None = None
+    """The first block that changed, the model before, or the seconds of the pause."""
+
+
+class _Match(NamedTuple):
+    """How an earlier prompt compares with a new one."""
+
+    earlier: Earlier
+    common: int
+    """The number of equal blocks at the start."""
+    has_same_start: bool
+    """Whether tools and system prompt are the same."""
+    messages: int
+    """The tokens of the conversation, without these."""
+    earlier_messages: int
+    """Those of the earlier conversation, if it has the same start."""
+    prefix: int
+    """The tokens in the equal blocks at the start."""
+    readable: int
+    """The tokens that could have been read if nothing had changed: those of the blocks that the
+    earlier prompt had too, or had in another form."""
+    kept: float
+    """The share of the earlier conversation that is in the new one too."""
+
+
+def judge(prompt: Prompt, earlier: Sequence[Earlier], prices: PriceList | None) -> Verdict | None:
+    """Return why `prompt` did not read more from the cache; None if it read what it could.
+
+    `earlier` are prompts of the same conversation, such as the latest one with each model.
+    """
+    matches = [_compare(prompt, one) for one in earlier if one.ready_us <= prompt.started_us]
+    related = [one for one in matches if one.kept >= 0.5 and one.readable >= MIN_TOKENS]
+    if not related:
+        return _beginning(prompt, matches, prices)
+    best = max(
+        (one for one in related if one.earlier.model == prompt.model),
+        key=lambda one: (one.readable, one.earlier.started_us),
+        default=None,
+    )
+    latest = max(related, key=lambda one: one.earlier.started_us)
+    if best is None or (
+        latest.earlier.model != prompt.model and _pause(prompt, best) > best.earlier.ttl
+    ):
+        if _has_read(prompt, latest):
+            return None
+        lost = _lost(prompt, latest.readable, prices)
+        return Verdict("model_switch", lost, latest.earlier.model)
+    has_crossed = prompt.tier == "long_context" and best.earlier.tier == "default"
+    if _has_read(prompt, best):
+        return Verdict("tier_crossed", _surcharge(prompt, prices)) if has_crossed else None
+    lost = _lost(prompt, best.readable, prices)
+    if _pause(prompt, best) > best.earlier.ttl:
+        return Verdict("ttl_expiry", lost, str(round(_pause(prompt, best))))
+    if _has_changed(prompt, best):
+        return Verdict("prefix_change", lost, _changed_place(prompt, best))
+    if has_crossed:
+        return Verdict("tier_crossed", _sum(lost, _surcharge(prompt, prices)))
+    return Verdict("rerouted", lost)
+
+
+def _changed_place(prompt: Prompt, match: _Match) -> str:
+    """Return the first block that differs, such as ``tool 14 Bash`` or ``message 6``."""
+    if prompt.tools <= match.common < match.earlier.tools:
+        return f"tool {match.common + 1}"  # which was removed
+    return " ".join(str(one) for one in prompt.places[match.common] if one)
+
+
+def _compare(prompt: Prompt, earlier: Earlier) -> _Match:
+    known = [
+        earlier.digests[at : at + DIGEST_BYTES]
+        for at in range(0, len(earlier.digests), DIGEST_BYTES)
+    ]
+    common = 0
+    for one, other in zip(prompt.digests, known, strict=False):
+        if one != other:
+            break
+        common += 1
+    first, theirs = prompt.first_message, set(known)
+    has_same_start = first == earlier.first_message <= common
+    # As many tools and parts of the system prompt: one that differs has been edited, and would have
+    # been read if it had not.
+    is_alike = (prompt.tools, first) == (earlier.tools, earlier.first_message)
+    edited = first if is_alike else 0
+    sizes = prompt.sizes
+    in_start = sum(
+        size
+        for number, (digest, size) in enumerate(zip(prompt.digests[:first], sizes, strict=False))
+        if number < edited or digest in theirs
+    )
+    in_messages = sum(
+        size
+        for digest, size in zip(prompt.digests[first:], sizes[first:], strict=True)
+        if digest in theirs
+    )
+    tokens, total = prompt.tokens.prompt, sum(sizes) or 1
+    start = tokens * sum(sizes[:first]) // total
+    return _Match(
+        earlier,
+        common,
+        has_same_start,
+        tokens - start,
+        earlier.tokens - start,
+        tokens * sum(sizes[:common]) // total,
+        min(earlier.cached, tokens * (in_start + in_messages) // total),
+        tokens * in_messages // total / max(1, earlier.tokens - start)
+        if has_same_start
+        else _share_kept(prompt, known[earlier.first_message :]),
+    )
+
+
+def _share_kept(prompt: Prompt, messages: Sequence[bytes]) -> float:
+    ours = set(prompt.digests)
+    return sum(digest in ours for digest in messages) / len(messages) if messages else 0.0
+
+
+def _beginning(
+    prompt: Prompt, matches: Sequence[_Match], prices: PriceList | None
+) -> Verdict | None:
+    """Judge a request that does not continue an earlier one: a compaction, or a new conversation.
+
+    After a compaction, tools and system prompt are the same, and the conversation is much shorter.
+    """
+    for one in matches:
+        is_shorter = 2 * one.messages <= one.earlier_messages
+        if one.has_same_start and is_shorter and one.earlier.model == prompt.model:
+            return Verdict("compaction", _lost(prompt, one.readable, prices))
+    is_cold = prompt.tokens.cache_read < _GOOD * prompt.tokens.prompt
+    return Verdict("cold", 0) if is_cold else None
+
+
+def _has_read(prompt: Prompt, match: _Match) -> bool:
+    return prompt.tokens.cache_read >= _GOOD * match.readable
+
+
+def _has_changed(prompt: Prompt, match: _Match) -> bool:
+    """Return whether a change of the prompt is to blame for what was not read.
+
+    What Claude has cached ends where the earlier prompt ended, so there any change is. Elsewhere,
+    all up to the change could still have been read.
+    """
+    is_extended = match.common * DIGEST_BYTES == len(match.earlier.digests)
+    is_small = not prompt.marked and match.prefix >= _GOOD * match.readable
+    return not is_extended and not is_small and match.common < len(prompt.places)
+
+
+def _pause(prompt: Prompt, match: _Match) -> float:
+    """Return the seconds since the cached prompt was used."""
+    return (prompt.started_us - match.earlier.started_us) / 1e6
+
+
+def _lost(prompt: Prompt, readable: int, prices: PriceList | None) -> int | None:
+    """Return what it cost that not all of `readable` tokens were read from the cache."""
+    if prices is None:
+        return None
+    missed, tier = max(0, readable - prompt.tokens.cache_read), _tier(prompt, prices)
+    is_written = prompt.tokens.cache_write + prompt.tokens.cache_write_1h > 0
+    paid = tier.cache_write if is_written else tier.input
+    return max(0, share(missed, paid, prices.batch) - share(missed, tier.cache_read, prices.batch))
+
+
+def _surcharge(prompt: Prompt, prices: PriceList | None) -> int | None:
+    """Return how much more the request costs in its tier than it would in the default one."""
+    if prices is None:
+        return None
+    return prices.cost(prompt.tokens) - prices._replace(threshold=None).cost(prompt.tokens)
+
+
+def _tier(prompt: Prompt, prices: PriceList) -> Tier:
+    is_long = prices.tier(prompt.tokens.prompt) == "long_context"
+    return prices.long_context if is_long and prices.long_context else prices.default
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other

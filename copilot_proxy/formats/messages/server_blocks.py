@@ -1,0 +1,53 @@
+"""Turns blocks about what Anthropic's servers have done into text, which every model can read.
+
+Copilot runs none of these tools, and refuses the blocks. They are in conversations that began with
+another provider: searches, code, MCP calls, and summaries of what came before.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from copilot_proxy.formats.types import Json
+
+SERVER_BLOCKS: Final = (
+    "server_tool_use",
+    "web_search_tool_result",
+    "web_fetch_tool_result",
+    "code_execution_tool_result",
+    "bash_code_execution_tool_result",
+    "text_editor_code_execution_tool_result",
+    "tool_search_tool_result",
+    "advisor_tool_result",
+    "mcp_tool_use",
+    "mcp_tool_result",
+    "compaction",
+)
+_UNIMPORTANT: Final = ("type", "id", "tool_use_id", "cache_control", "caller")
+_UNREADABLE: Final = "encrypted_"
+"""The start of the names of fields that only Anthropic can read."""
+
+
+def changed_note(block_type: str) -> str:
+    """Return the note about blocks of a type that became text."""
+    return f"changed {block_type} blocks to text: Copilot does not support them"
+
+
+def block_text(block: Json) -> str:
+    """Return the text that takes the place of a block."""
+    summary = block.get("content")
+    if block["type"] == "compaction" and isinstance(summary, str):
+        return f"Summary of the conversation so far:\n{summary}"
+    fields = {name: v for name, v in block.items() if name not in _UNIMPORTANT and v is not None}
+    described = msgspec.json.encode(_readable(fields)).decode()
+    return f"({block['type']}: {described})"
+
+
+def _readable(value: Any) -> Any:
+    """Return a copy of decoded JSON without encrypted fields."""
+    if isinstance(value, list):
+        return [_readable(one) for one in value]
+    if isinstance(value, dict):
+        kept = {n: v for n, v in value.items() if not n.startswith(_UNREADABLE)}
+        return {name: _readable(v) for name, v in kept.items()}
+    return value

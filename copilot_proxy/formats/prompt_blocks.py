@@ -1,0 +1,157 @@
+"""Cuts a request to Copilot into the blocks of its prompt, in the order in which they are cached.
+
+Providers cache a prompt from its start up to some point, so the first block that differs from the
+last request's decides how much can be read. The tools come first, then the system prompt, then the
+conversation (Anthropic's documentation of prompt caching; OpenAI's cookbook, Prompt Caching 201).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from copilot_proxy.formats.types import Json
+
+_MARKS: Final = frozenset({"cache_control", "copilot_cache_control", "prompt_cache_breakpoint"})
+"""What marks the ends of cached parts. It moves with each request, and is no part of the prompt."""
+_MARK_ENDS: Final = (b'cache_control":', b'prompt_cache_breakpoint":')
+"""What the names of marks end with in JSON. In a text, the quotation mark would be escaped."""
+_UNCACHED: Final = _MARKS | {"id", "status", "timestamp"}
+"""Fields of messages and items that the model does not see."""
+_FILE_SIZE: Final = 6400
+"""The size of an image or a document, whose data says little about its tokens."""
+_FILE_START: Final = 400
+"""Bytes at the start of a block in which the data of a file would be announced."""
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Block(NamedTuple):
+    """A part of a prompt that is cached as a whole."""
+
+    kind: str
+    """``tool``, ``system``, ``settings`` or ``message``."""
+    number: int
+    """Counts the blocks of its kind from 1; all parts of a message have the same number."""
+    name: str
+    """The name of a tool, or ""."""
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """A measure of its tokens, relative to those of other blocks."""
+        size = len(self.data)
+        is_file = size > _FILE_SIZE and self.data.find(b"base64", 0, _FILE_START) >= 0
+        return _FILE_SIZE if is_file else size
+
+
+def blocks(api: str, body: Mapping[str, Any]) -> Iterator[Block]:
+    """Yield the blocks of a request body for the Copilot API named `api`."""
+    cut = _APIS.get(api)
+    return cut(body) if cut is not None else iter(())
+
+
+def _chat_completions(body: Mapping[str, Any]) -> Iterator[Block]:
+    yield from _tools(body.get("tools"))
+    yield from _conversation(body.get("messages") or [])
+
+
+def _responses(body: Mapping[str, Any]) -> Iterator[Block]:
+    yield from _tools(body.get("tools"))
+    given = body.get("input")
+    items = given if isinstance(given, list) else [{"role": "user", "content": given}]
+    if instructions := body.get("instructions"):
+        items = [{"role": "system", "content": instructions}, *items]
+    yield from _conversation(items)
+
+
+def _anthropic_messages(body: Mapping[str, Any]) -> Iterator[Block]:
+    yield from _tools(body.get("tools"))
+    for number, part in enumerate(_listed(body.get("system")), 1):
+        yield Block("system", number, "", _part(part))
+    # A change of these makes Claude read the conversation anew, but not the system prompt.
+    settings = [body[name] for name in ("tool_choice", "thinking") if body.get(name) is not None]
+    if settings:
+        yield Block("settings", 1, "", _data(settings))
+    yield from _messages(body.get("messages") or [])
+
+
+def _pi_ai(body: Mapping[str, Any]) -> Iterator[Block]:
+    context = body.get("context") or {}
+    yield from _tools(context.get("tools"))
+    if system := context.get("systemPrompt"):
+        yield Block("system", 1, "", _data(system))
+    yield from _messages(context.get("messages") or [])
+
+
+_APIS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Block]]]] = {
+    "chat_completions": _chat_completions,
+    "responses": _responses,
+    "messages": _anthropic_messages,
+    "pi_ai": _pi_ai,
+}
+
+
+def _tools(tools: Any) -> Iterator[Block]:
+    for number, tool in enumerate(tools or (), 1):
+        name = tool.get("name") or (tool.get("function") or {}).get("name") or tool.get("type")
+        yield Block("tool", number, str(name), _data(tool))
+
+
+def _conversation(messages: list[Json]) -> Iterator[Block]:
+    """Yield the blocks of messages that begin with the system prompt."""
+    first = 0
+    while first < len(messages) and messages[first].get("role") in ("system", "developer"):
+        for part in _listed(messages[first].get("content")):
+            yield Block("system", first + 1, "", _part(part))
+        first += 1
+    yield from _messages(messages[first:])
+
+
+def _messages(messages: list[Json]) -> Iterator[Block]:
+    for number, message in enumerate(messages, 1):
+        has_role = bool(message.get("role"))
+        if has_role:
+            for part in _listed(message.get("content")):
+                yield Block("message", number, "", _part(part))
+            if len(message) == 2:  # nothing but role and content, as usual
+                continue
+        rest = {
+            name: value
+            for name, value in message.items()
+            if value is not None
+            and name not in _UNCACHED
+            and not (has_role and name in ("role", "content", "type"))
+        }
+        if rest:
+            yield Block("message", number, "", _data(rest))
+
+
+def _listed(content: Any) -> list[Any]:
+    """Return the parts of a content. A text is one part, however the client writes it."""
+    return content if isinstance(content, list) else [] if content is None else [content]
+
+
+def _part(part: Any) -> bytes:
+    """Return a part of a message. Its role is left out, and what belongs to a text, such as
+    citations: no prompt differs only in that."""
+    if isinstance(part, str):
+        return part.encode("utf-8", "surrogatepass")
+    if isinstance(text := part.get("text"), str):
+        return text.encode("utf-8", "surrogatepass")
+    return _data(part)
+
+
+def _data(value: Any) -> bytes:
+    """Return `value` as JSON, without cache marks."""
+    data = _encode(value)
+    is_marked = _MARK_ENDS[0] in data or _MARK_ENDS[1] in data
+    return _encode(_unmarked(value)) if is_marked else data
+
+
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _unmarked(one) for name, one in value.items() if name not in _MARKS}
+    if isinstance(value, list | tuple):
+        return [_unmarked(one) for one in value]
+    return value

@@ -1,0 +1,89 @@
+"""Reads from the ledger why requests missed the prompt cache, and what the next turns will cost."""
+
+import sqlite3
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from copilot_proxy.ledger.periods import Period
+from copilot_proxy.ledger.queries import Filters, selection
+from copilot_proxy.ledger.schema import MISSED
+
+_NUMBERED: Final = ("message",)
+"""Blocks whose number says nothing about other requests."""
+_RECENT_SECONDS: Final = 3600
+"""Sessions that were used in this time are still open, as far as anybody knows."""
+
+
+class Loss(NamedTuple):
+    """What requests of a client lost for the same reason."""
+
+    client: str | None
+    reason: str
+    """See `cost.prompt_cache.Reason`; never ``cold``."""
+    detail: str | None
+    """The block that changed, the model before, or the longest pause in seconds."""
+    requests: int
+    nano_aiu: int
+    unknown_cost_requests: int
+
+
+class NextTurn(NamedTuple):
+    """What the next turn of a session costs, if its answer is as long as the last one."""
+
+    session: str | None
+    """None if the client does not say."""
+    model: str
+    prompt_tokens: int
+    warm_nano_aiu: int | None
+    """While the prompt is in the cache; None if the price is not known."""
+    cold_nano_aiu: int | None
+    """After that."""
+    seconds_left: int
+    """Until then, at least; 0 if it may have gone already."""
+
+
+def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> list[Loss]:
+    """Return why requests missed the cache, the dearest reason first."""
+    _, where, values = selection(period, filters)
+    found = database.execute(
+        "SELECT client, cache_verdict, cache_detail, count(*), "  # noqa: S608  # constants
+        "sum(ifnull(cache_lost_nano_aiu, 0)), sum(cache_lost_nano_aiu IS NULL) "
+        f"FROM requests {where or 'WHERE true'} AND {MISSED} GROUP BY 1, 2, 3",
+        values,
+    )
+    sums: dict[tuple[str | None, str, str | None], Loss] = {}
+    for client, reason, detail, *counts in found:
+        kind = (detail or "").partition(" ")[0]
+        name = None if reason == "ttl_expiry" else kind if kind in _NUMBERED else detail
+        key = (client, reason, name)
+        shown = detail if reason == "ttl_expiry" else name
+        before = sums.get(key, Loss(client, reason, shown, 0, 0, 0))
+        longest = max(shown, before.detail, key=_seconds) if reason == "ttl_expiry" else shown
+        sums[key] = Loss(client, reason, longest, *map(int.__add__, before[3:], counts))
+    return sorted(sums.values(), key=lambda one: (-one.nano_aiu, -one.requests, one.reason))
+
+
+def next_turns(database: sqlite3.Connection, now: datetime, *, limit: int = 5) -> list[NextTurn]:
+    """Return the next turns of the sessions that were used last, the latest first."""
+    moment = round(now.timestamp() * 1e6)
+    found = database.execute(
+        "SELECT conversation, model, prompt_tokens, warm_nano_aiu, cold_nano_aiu, ttl, "
+        "max(started_us) FROM prompts WHERE started_us > ? GROUP BY conversation "
+        "ORDER BY started_us DESC LIMIT ?",
+        (moment - _RECENT_SECONDS * 1_000_000, limit),
+    )
+    return [
+        NextTurn(
+            None if conversation.startswith("#") else conversation,
+            model,
+            tokens,
+            warm,
+            cold,
+            max(0, ttl - (moment - started) // 1_000_000),
+        )
+        for conversation, model, tokens, warm, cold, ttl, started in found
+    ]
+
+
+def _seconds(detail: str | None) -> int:
+    return int(detail) if detail and detail.isdecimal() else 0

@@ -1,0 +1,222 @@
+"""Remembers the latest prompts of each conversation, as digests, and judges requests by them.
+
+Runs in the thread of `Ledger`, after the answer. The prompts are in the ledger's file, so that all
+workers and servers share them.
+"""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from copilot_proxy.cost.next_turn import next_turn
+from copilot_proxy.cost.price_list import PriceList
+from copilot_proxy.cost.price_table import table_prices
+from copilot_proxy.cost.prompt_cache import (
+    DIGEST_BYTES,
+    MIN_TOKENS,
+    Earlier,
+    Prompt,
+    Verdict,
+    judge,
+)
+from copilot_proxy.cost.tokens import Tokens
+from copilot_proxy.formats.prompt_blocks import blocks
+from copilot_proxy.ledger.digest_key import read_key
+from copilot_proxy.ledger.schema import COLUMNS, Row
+from copilot_proxy.ledger.writer import Writer
+from copilot_proxy.relay.costs import is_complete, prices_of
+from copilot_proxy.relay.records import RequestRecord
+
+log = logging.getLogger(__name__)
+
+_MAX_PROMPTS: Final = 1000
+"""Prompts that are remembered, of all conversations."""
+_MAX_EARLIER: Final = 8
+"""Prompts of a conversation that a request is compared with."""
+_BATCH: Final = 256
+"""Blocks after which other threads get their turn."""
+_MAX_NAME: Final = 64
+_PLACE: Final = {name: place for place, name in enumerate(COLUMNS)}
+_TOKENS: Final = tuple(
+    _PLACE[name]
+    for name in ("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
+                 "output_tokens", "reasoning_tokens")
+)  # fmt: skip
+_VERDICT: Final = ("cache_verdict", "cache_lost_nano_aiu", "cache_detail")
+
+_COLUMNS: Final = (
+    *("model", "started_us", "ready_us", "prompt_tokens", "cached_tokens", "tier", "ttl", "tools"),
+    *("first_message", "digests"),
+)
+"""The columns of `Earlier`."""
+_RECALL: Final = (
+    f"SELECT {', '.join(_COLUMNS)} FROM prompts WHERE conversation = ? "  # noqa: S608  # constants
+    "ORDER BY started_us DESC LIMIT ?"
+)
+_OTHERS: Final = ("conversation", "head", "warm_nano_aiu", "cold_nano_aiu")
+_UPDATED: Final = (*_COLUMNS[1:], "warm_nano_aiu", "cold_nano_aiu")
+_REMEMBER: Final = (
+    f"INSERT INTO prompts ({', '.join((*_COLUMNS, *_OTHERS))}) "  # noqa: S608  # constants
+    f"VALUES ({', '.join('?' * len((*_COLUMNS, *_OTHERS)))}) ON CONFLICT DO UPDATE SET "
+    # What was cached for an hour stays so, even if it is only read.
+    + ", ".join(
+        f"{name} = {'max(ttl, excluded.ttl)' if name == 'ttl' else f'excluded.{name}'}"
+        for name in _UPDATED
+    )
+    + " WHERE excluded.started_us > started_us"
+)
+
+
+class _Seen(NamedTuple):
+    """A prompt, and where it belongs."""
+
+    conversation: str
+    head: bytes
+    """The digest of everything up to the first message: a session can have several prompts."""
+    prompt: Prompt
+    prices: PriceList | None
+
+
+class CacheJudge:
+    """Judges the requests of one process; the ledger's file is next to the key of the digests."""
+
+    def __init__(self, ledger: Path) -> None:
+        self._folder = ledger.parent
+        self._keyed: Any = None
+        """A hash that begins with the key."""
+
+    def try_judging(
+        self, writer: Writer, records: Sequence[RequestRecord], rows: list[Row]
+    ) -> list[Row]:
+        """Return the rows of `records` with verdicts; without them if that fails."""
+        try:
+            judged = writer.attempt(lambda database: self.judged(database, records, rows))
+        except Exception:  # whatever a client has sent must not end the thread
+            log.exception("The use of the cache could not be judged.")
+            judged = None
+        for record in records:
+            record.prompt = None
+        return rows if judged is None else judged
+
+    def judged(
+        self,
+        database: sqlite3.Connection,
+        records: Sequence[RequestRecord],
+        rows: Sequence[Row],
+    ) -> list[Row]:
+        """Return the rows of `records` with the verdicts on their use of the cache.
+
+        Raises `sqlite3.Error` or `OSError`.
+        """
+        seen = [self._seen(record, row) for record, row in zip(records, rows, strict=True)]
+        if not any(seen):
+            return list(rows)
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            judged = [
+                row if one is None else _with_verdict(row, _judge(database, one))
+                for one, row in zip(seen, rows, strict=True)
+            ]
+            database.execute(
+                "DELETE FROM prompts WHERE started_us < (SELECT started_us FROM prompts "
+                "ORDER BY started_us DESC LIMIT 1 OFFSET ?)",
+                (_MAX_PROMPTS,),
+            )
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+        return judged
+
+    def _seen(self, record: RequestRecord, row: Row) -> _Seen | None:
+        """Return the prompt of a request; None if it is too short to be cached, or its tokens are
+        not known."""
+        body, tokens = record.prompt, Tokens(*(row[place] or 0 for place in _TOKENS))
+        if (
+            body is None
+            or tokens.prompt < MIN_TOKENS
+            or record.model is None
+            or not is_complete(record)
+        ):
+            return None
+        prompt = self._digest(record, body, row, tokens)
+        first = prompt.first_message
+        number = prompt.places[first][1] if first < len(prompt.places) else 0
+        beginning = b"".join(
+            digest
+            for digest, place in zip(prompt.digests, prompt.places, strict=True)
+            if place[:2] == ("message", number)
+        )
+        head = sha256(b"".join(prompt.digests[:first]) + beginning).digest()[:DIGEST_BYTES]
+        conversation = record.who.session or f"#{sha256(beginning).hexdigest()[:16]}"
+        prices = prices_of(record.listed) if record.listed is not None else None
+        return _Seen(conversation, head, prompt, prices or table_prices(record.model))
+
+    def _digest(self, record: RequestRecord, body: Any, row: Row, tokens: Tokens) -> Prompt:
+        if self._keyed is None:
+            self._keyed = sha256(read_key(self._folder))
+        keyed, digests, sizes, places = self._keyed, [], [], []
+        for block in blocks(record.route or "", body):
+            (digest := keyed.copy()).update(block.data)
+            digests.append(digest.digest()[:DIGEST_BYTES])
+            sizes.append(block.size)
+            places.append(block[:3])
+            if len(digests) % _BATCH == 0:
+                time.sleep(0)  # lets the event loop run
+        started = row[_PLACE["started_us"]]
+        first_ms = row[_PLACE["first_token_ms"]] or 0
+        return Prompt(
+            model=record.model or "",
+            started_us=started,
+            ready_us=started + 1000 * first_ms,
+            tokens=tokens,
+            tier=row[_PLACE["tier"]],
+            marked=record.route == "messages" or tokens.cache_write > 0,
+            digests=tuple(digests),
+            sizes=tuple(sizes),
+            places=tuple(places),
+        )
+
+
+def _judge(database: sqlite3.Connection, seen: _Seen) -> Verdict | None:
+    """Judge a request, and remember its prompt for the next one."""
+    prompt = seen.prompt
+    earlier = database.execute(_RECALL, (seen.conversation, _MAX_EARLIER))
+    verdict = judge(prompt, [Earlier(*one) for one in earlier], seen.prices)
+    warm, cold = (
+        (None, None)
+        if seen.prices is None
+        else next_turn(prompt.tokens, prompt.cached, seen.prices, writes=prompt.marked)
+    )
+    remembered = Earlier(
+        prompt.model,
+        prompt.started_us,
+        prompt.ready_us,
+        prompt.tokens.prompt,
+        prompt.cached,
+        prompt.tier,
+        prompt.ttl,
+        prompt.tools,
+        prompt.first_message,
+        b"".join(prompt.digests),
+    )
+    database.execute(_REMEMBER, (*remembered, seen.conversation, seen.head, warm, cold))
+    return verdict
+
+
+def _with_verdict(row: Row, verdict: Verdict | None) -> Row:
+    if verdict is None:
+        return row
+    values = list(row)
+    detail = verdict.detail
+    if detail is not None:
+        detail = "".join(filter(str.isprintable, detail))[:_MAX_NAME]
+    found = (verdict.reason, verdict.lost, detail)
+    for name, value in zip(_VERDICT, found, strict=True):
+        values[_PLACE[name]] = value
+    return tuple(values)

@@ -1,0 +1,38 @@
+"""Sets the key by which OpenAI's models find a conversation's cached prompt.
+
+Requests with the same key go to the same machine, which has the prompt in its cache. Without one,
+each may go to another machine. Only on Responses is Copilot known to take one.
+"""
+
+import hashlib
+from typing import Any, Final
+
+from copilot_proxy.formats.api import UpstreamApi
+from copilot_proxy.formats.types import UpstreamBody
+
+_MAX_TEXT: Final = 1000
+"""Characters at the start of a conversation that identify it; hashing all could take long."""
+
+
+def with_cache_key(api: UpstreamApi, body: UpstreamBody, session: str | None) -> UpstreamBody:
+    """Return `body` with a cache key, if the API takes one and the client has set none.
+
+    It is the same for all requests of a session, or of a conversation if the session is not known.
+    """
+    field = api.cache_key_field
+    if not field or field in body:
+        return body
+    source = f"session {session}" if session else f"text {_beginning(body)}"
+    key = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return {**body, field: key}
+
+
+def _beginning(body: UpstreamBody) -> str:
+    """Return how the conversation in a Responses body begins."""
+    given: Any = body.get("input")
+    first = given[0] if isinstance(given, list) and given else given
+    text = first.get("content") if isinstance(first, dict) else first
+    while isinstance(text, list):
+        parts = [part for part in text if isinstance(part, dict) and part.get("text")]
+        text = parts[0]["text"] if parts else ""
+    return f"{str(body.get('instructions') or '')[:_MAX_TEXT]} {str(text)[:_MAX_TEXT]}"

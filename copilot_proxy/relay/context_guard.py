@@ -1,0 +1,97 @@
+"""Refuses prompts that have become so long that every token of them costs more.
+
+Some models have a second, higher price for long prompts. Agents compact a conversation when the
+model refuses it as too long, but not when it becomes dear; so the refusal here looks the same.
+What asks for a summary passes, since that is how agents compact, and so do requests without tools:
+chat clients cannot compact.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from copilot_proxy.cost.estimate import prompt_tokens
+from copilot_proxy.cost.tokens import from_usage
+from copilot_proxy.errors import RequestError
+from copilot_proxy.large_work import run_in_turn
+from copilot_proxy.relay.admission import Admission
+from copilot_proxy.relay.costs import prices_of
+from copilot_proxy.relay.records import RequestRecord
+
+_MIN_BYTES: Final = 2
+"""Bytes of a request that a token takes at least; most take four or more."""
+_MAX_KNOWN: Final = 500
+_MAX_TEXT: Final = 20_000
+"""Characters at the end of a text in which it may ask for a summary."""
+
+
+class ContextGuard:
+    """Guards the price threshold, and then asks `admission`."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self._known: dict[tuple[str | None, str | None], tuple[int, int]] = {}
+        """The tokens of the last prompt, and what they had been estimated at, by session (or
+        client) and model."""
+
+    def __call__(self, record: RequestRecord) -> None:
+        """Learn from a request that has ended how many tokens its prompt had."""
+        tokens = from_usage(record.usage)
+        if not record.estimated_prompt or tokens is None or not tokens.prompt:
+            return
+        key = _key(record)
+        self._known.pop(key, None)
+        self._known[key] = tokens.prompt, record.estimated_prompt
+        if len(self._known) > _MAX_KNOWN:
+            del self._known[next(iter(self._known))]
+
+    async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
+        """Raise `RequestError` if the prompt is longer than the model's first price is for."""
+        threshold = _threshold(record)
+        if threshold is not None and record.tools and record.body_bytes > _MIN_BYTES * threshold:
+            # Walking through a megabyte of JSON must not block other requests.
+            record.estimated_prompt = await run_in_turn(prompt_tokens, request)
+            tokens = self._tokens(record, record.estimated_prompt)
+            if tokens > threshold and not _asks_for_summary(request):
+                raise _too_long(tokens, threshold)
+        await self._admission.admit(record, request)
+
+    def _tokens(self, record: RequestRecord, estimated: int) -> int:
+        """Return the tokens of a prompt: those of the last one, and what was added since."""
+        tokens, before = self._known.get(_key(record), (0, 0))
+        added, ratio = estimated - before, tokens / before if before else 1.0
+        # Long results of tools have more tokens than the texts before them, rather than fewer.
+        return tokens + round(added * (max(1.0, ratio) if added > 0 else ratio))
+
+
+def _key(record: RequestRecord) -> tuple[str | None, str | None]:
+    return record.who.session or record.who.client, record.model
+
+
+def _asks_for_summary(request: Mapping[str, Any]) -> bool:
+    """Return whether the last turn is a user's text that asks for a summary, in any API."""
+    turns = request.get("messages") or request.get("input")
+    for turn in reversed(turns) if isinstance(turns, list) else ():
+        if turn.get("role") in ("system", "developer"):
+            continue  # Claude Code adds notes after the user's text
+        content = turn.get("content") if turn.get("role") == "user" else None
+        if isinstance(content, list):
+            content = content[-1].get("text") if content else None
+        return isinstance(content, str) and "summar" in content[-_MAX_TEXT:].lower()
+    return False
+
+
+def _threshold(record: RequestRecord) -> int | None:
+    """Return the tokens above which the model costs more; None if its price does not change."""
+    prices = prices_of(record.listed) if record.listed is not None else None
+    return prices.threshold if prices is not None and prices.long_context else None
+
+
+def _too_long(tokens: int, threshold: int) -> RequestError:
+    # The words are Copilot's own for a prompt that is too long; the clients' APIs know them.
+    return RequestError(
+        f"prompt token count of {tokens} exceeds the limit of {threshold}",
+        code="context_length_exceeded",
+        hint="Compact the conversation: above this limit, every token costs more, and the server's "
+        "setting context_guard refuses that.",
+        headers={"x-should-retry": "false"},
+    )

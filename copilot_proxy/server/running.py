@@ -1,0 +1,80 @@
+"""A server that already runs on this machine, as commands use it."""
+
+import http.client
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.server.port_owner import read_health
+
+_HEALTH_TIMEOUT: Final = 1.0
+_TIMEOUT: Final = 60.0
+"""Seconds for the models, which the server may have to ask GitHub for."""
+_MAX_BYTES: Final = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server that has answered."""
+
+    url: str
+    """Without ``/v1``."""
+    key: str | None
+    """The API key to send; None if it wants none, as far as the settings tell."""
+    simulated: bool
+    prefix: str = ""
+    """What clients add to the URL to name themselves, such as ``/c/codex``."""
+
+    def models(self) -> Any:
+        """Return the list of models; raises `CopilotProxyError`."""
+        return self._get("/v1/models")
+
+    def model(self, name: str) -> Any:
+        """Return the model that `name` means; raises `CopilotProxyError`."""
+        return self._get(f"/v1/models/{quote(name)}")
+
+    def _get(self, path: str) -> Any:
+        headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
+        connection = _connection(self.url, _TIMEOUT)
+        try:
+            connection.request("GET", self.prefix + path, headers=headers)
+            response = connection.getresponse()
+            status, body = response.status, json.loads(response.read(_MAX_BYTES))
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise CopilotProxyError(f"The server at {self.url} does not answer: {error}.") from None
+        finally:
+            connection.close()
+        if status == http.HTTPStatus.OK:
+            return body
+        raise _refusal(self.url, status, body)
+
+
+def find_server(url: str, key: str | None) -> RunningServer | None:
+    """Return the copilot-proxy at `url`, or None if there is none."""
+    health = read_health(_connection(url, _HEALTH_TIMEOUT))
+    return None if health is None else RunningServer(url, key, health["simulated"] is True)
+
+
+def _connection(url: str, timeout: float) -> http.client.HTTPConnection:
+    # Not through a proxy: the server is on this machine.
+    return http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
+
+
+def _refusal(url: str, status: int, body: Any) -> CopilotProxyError:
+    error = body.get("error") if isinstance(body, dict) else None
+    found = error if isinstance(error, dict) else {}
+    if status == http.HTTPStatus.UNAUTHORIZED and found.get("code") == "invalid_api_key":
+        return CopilotProxyError(
+            f"The server at {url} was started with another API key.",
+            hint="Set COPILOT_PROXY_API_KEY to it.",
+        )
+    if found.get("code") == "unknown_url":
+        return CopilotProxyError(
+            f"The server at {url} is older than this program, and does not know who a client is.",
+            hint="Stop it, and start it again.",
+        )
+    # The message for clients includes the hint.
+    message = found.get("message") or f"The server at {url} answered with status {status}."
+    return CopilotProxyError(str(message), code=found.get("code"))

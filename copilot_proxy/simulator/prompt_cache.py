@@ -1,0 +1,96 @@
+"""The provider's prompt cache, which tests can turn on: it keeps what prompts begin with.
+
+Claude keeps what a request marks; GPT keeps whole prompts, in steps of 128 tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .conversation import Conversation
+
+MARKS = ("cache_control", "copilot_cache_control")
+SHORTEST = 1024
+STEP = 128
+
+
+class PromptCache:
+    """The caches of all models on one machine; change `machine` to be sent to another one."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, ttl: float = 300) -> None:
+        """`clock` gives seconds; a prompt is kept for `ttl` of them after its last use."""
+        self.machine = 0
+        self._clock = clock
+        self._ttl = ttl
+        self._used: dict[tuple[int, str, str], float] = {}
+        """When each beginning was last used, by machine and model."""
+
+    def use(self, conversation: Conversation, body: Any) -> None:
+        """Set the tokens that a request reads from the cache and writes to it."""
+        parts = list(_parts(body))
+        text = "".join(part for part, _ in parts)
+        per_char = conversation.prompt_tokens / max(1, len(text))
+        known = self._known(conversation.model)
+        if conversation.model.startswith("claude"):
+            ends, end = [], 0
+            for part, is_marked in parts:
+                end += len(part)
+                if is_marked and end * per_char >= SHORTEST:
+                    ends.append(end)
+            read = max((len(one) for one in known if text.startswith(one)), default=0)
+            for end in ends:
+                self._keep(conversation.model, text[:end])
+            conversation.cached_tokens = round(read * per_char)
+            last = max(ends, default=0)
+            conversation.written_tokens = round(max(0, last - read) * per_char)
+        else:
+            read = max((_common(one, text) for one in known), default=0)
+            cached = int(read * per_char) // STEP * STEP
+            conversation.cached_tokens = cached if cached >= SHORTEST else 0
+            self._keep(conversation.model, text)
+
+    def _known(self, model: str) -> list[str]:
+        oldest = self._clock() - self._ttl
+        return [
+            text
+            for (machine, owner, text), used in self._used.items()
+            if (machine, owner) == (self.machine, model) and used >= oldest
+        ]
+
+    def _keep(self, model: str, text: str) -> None:
+        self._used[self.machine, model, text] = self._clock()
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many characters both texts begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((number for number, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _parts(body: Any) -> Iterator[tuple[str, bool]]:
+    """Yield the parts of the prompt as text, each with whether it is marked."""
+    for tool in body.get("tools") or []:
+        yield _part("tool", tool)
+    for system in _listed(body.get("system") or body.get("instructions") or []):
+        yield _part("system", system)
+    given = body.get("messages", body.get("input"))
+    for message in [{"role": "user", "content": given}] if isinstance(given, str) else given:
+        whole = {k: v for k, v in message.items() if k != "content"}
+        is_marked = any(whole.pop(name, None) for name in MARKS)
+        for block in _listed(message.get("content") or []):
+            text, block_marked = _part(message.get("role", ""), block)
+            yield text, block_marked
+        yield json.dumps(whole), is_marked
+
+
+def _part(role: str, part: Any) -> tuple[str, bool]:
+    bare = {k: v for k, v in part.items() if k not in MARKS}
+    return f"{role} {json.dumps(bare)}\n", len(bare) < len(part)
+
+
+def _listed(content: Any) -> list[Any]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content

@@ -1,0 +1,272 @@
+"""``run``: starts clients, on a server that runs already or on one that they share."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copilot_proxy.clients.registry import CLIENTS
+from copilot_proxy.settings import load_settings
+from copilot_proxy.simulator import Simulator
+from tests.cli.conftest import Cli, environment
+from tests.cli.terminals import Terminal, free_port, is_listening, sign_in, wait_until
+from tests.conftest import Proxy, settings_at
+from tests.http_server import HttpServer
+from tests.ledger.test_requests import rows
+
+KEY = "a-key-for-clients"
+PROGRAM = """#!{python} -S
+import http.client, json, os, signal, sys, time, urllib.parse
+
+if sys.argv[1:] == ["--version"]:
+    print("1.2.3 (fake)")
+    sys.exit()
+signals = []
+signal.signal(signal.SIGINT, lambda *_: signals.append("INT"))
+signal.signal(signal.SIGTERM, lambda *_: signals.append("TERM"))
+url = urllib.parse.urlsplit(os.environ["ANTHROPIC_BASE_URL"])
+connection = http.client.HTTPConnection(url.netloc)
+message = {{"role": "user", "content": "hi"}}
+body = {{"model": os.environ["ANTHROPIC_MODEL"], "max_tokens": 9, "messages": [message]}}
+key = os.environ["ANTHROPIC_AUTH_TOKEN"]
+headers = {{"authorization": f"Bearer {{key}}", "user-agent": "claude-cli/2.1.330"}}
+connection.request("POST", url.path + "/v1/messages", json.dumps(body), headers)
+response = connection.getresponse()
+settings = sys.argv[2] if sys.argv[1:2] == ["--settings"] else None
+record = {{
+    "arguments": sys.argv[1:],
+    "environ": dict(os.environ),
+    "status": response.status,
+    "settings": open(settings).read() if settings else None,
+    "mode": os.stat(settings).st_mode & 0o777 if settings else None,
+}}
+response.read()
+with open(os.environ["RECORD"], "w") as file:
+    json.dump(record, file)
+if sys.argv[-1] == "wait":
+    print("waiting", flush=True)
+    while not signals:
+        signal.pause()
+    time.sleep(0.1)  # a second one would come at once
+    print("got", *signals, flush=True)
+sys.exit(7)
+"""
+
+
+@pytest.fixture
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """A fake Claude Code, and a home; returns a function for what the client has noticed."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "claude").write_text(PROGRAM.format(python=sys.executable))
+    (programs / "claude").chmod(0o755)
+    home = tmp_path / "user"
+    (home / ".claude").mkdir(parents=True)
+    (home / ".claude" / "settings.json").write_text('{"model": "opus"} // mine')
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("RECORD", str(tmp_path / "record.json"))
+    monkeypatch.setenv("COPILOT_PROXY_PORT", str(free_port()))
+    return lambda: json.loads((tmp_path / "record.json").read_text())
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch, record: object) -> Iterator[Proxy]:
+    """A server that wants a key, at the address in the settings."""
+    monkeypatch.setenv("COPILOT_PROXY_API_KEY", KEY)
+    with Simulator(pace=0) as simulator:
+        settings = settings_at(simulator, ledger=True)
+        with Proxy(settings) as proxy:
+            monkeypatch.setenv("COPILOT_PROXY_PORT", proxy.url.rpartition(":")[2])
+            yield proxy
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_client(cli: Cli, record: Callable[[], Any], running: Proxy, tmp_path: Path) -> None:
+    """The client uses the running server with its key; its files stay as they are; then the bill
+    of this session is shown."""
+    before = snapshot(tmp_path / "user")
+    with running.client() as other:
+        other.post("/v1/responses", json={"input": "hi"}, headers={"x-api-key": KEY})
+    ran = cli("run", "claude", "--model", "haiku", "--", "-p", "--", "--model")
+
+    seen = record()
+    folder = Path(seen["arguments"][1]).parent
+    assert 7 == ran.code, ran.err
+    assert ["-p", "--", "--model"] == seen["arguments"][2:]
+    assert 200 == seen["status"]
+    assert KEY == seen["environ"]["ANTHROPIC_AUTH_TOKEN"]
+    assert KEY not in " ".join(seen["arguments"])
+    assert 0o600 == seen["mode"]
+    assert seen["environ"]["ANTHROPIC_MODEL"] in seen["settings"]
+    assert "claude-haiku-5.5" == seen["environ"]["ANTHROPIC_MODEL"]
+    assert "claude-opus-5.5" == seen["environ"]["ANTHROPIC_DEFAULT_OPUS_MODEL"]
+    assert "872000" == seen["environ"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"]
+    assert not folder.exists()
+    assert before == snapshot(tmp_path / "user")
+    last = ran.err.strip().splitlines()[-1]
+    assert last.startswith("This session: 1 request, 0."), ran.err
+    assert last.endswith(" % cached.")
+    [row] = [one for one in rows(running.settings) if one["session"]]
+    assert ("claude-code", "2.1.330") == (row["client"], row["client_version"])
+
+
+def test_the_environment_of_a_client(
+    cli: Cli, record: Callable[[], Any], running: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Variables that would lead the client elsewhere are gone, and proxies are not used."""
+    monkeypatch.setenv("CLAUDE_CODE_USE_BEDROCK", "1")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "example.com")
+    cli("run", "Claude-Code")
+
+    environ = record()["environ"]
+    assert "CLAUDE_CODE_USE_BEDROCK" not in environ
+    assert "example.com,127.0.0.1,localhost,::1" == environ["NO_PROXY"] == environ["no_proxy"]
+
+
+def test_any_other_program(cli: Cli, record: Callable[[], Any], running: Proxy) -> None:
+    """``env`` sets the variables of the SDKs, and the ledger has the program's name."""
+    ran = cli("run", "env", "--", "claude", "x")
+
+    assert 7 == ran.code, ran.err
+    environ = record()["environ"]
+    assert ["x"] == record()["arguments"]
+    assert f"{environ['ANTHROPIC_BASE_URL']}/v1" == environ["OPENAI_BASE_URL"]
+    assert "/c/claude/s/run-" in environ["OPENAI_BASE_URL"]
+
+
+def test_the_variables_for_a_shell(cli: Cli, record: object) -> None:
+    """``env`` alone prints them, and says that there is no server."""
+    ran = cli("run", "env")
+
+    port = load_settings().port
+    assert f"export OPENAI_BASE_URL=http://127.0.0.1:{port}/v1" in ran.out.splitlines()
+    assert f"export ANTHROPIC_BASE_URL=http://127.0.0.1:{port}" in ran.out.splitlines()
+    assert "No server answers" in ran.err
+
+
+def test_the_list(cli: Cli, record: object) -> None:
+    """Without a client, all are listed: with their versions, or how to install them."""
+    ran = cli("run")
+
+    lines = ran.out.splitlines()
+    assert ["claude", "Claude", "Code", "1.2.3"] == lines[0].split()
+    assert len(CLIENTS) + 1 == len(lines)
+    assert any("not installed: npm install -g @openai/codex" in line for line in lines)
+
+
+def test_a_client_that_is_not_there(cli: Cli, record: object) -> None:
+    """The error says how to install it; for a mistyped name, which one was meant."""
+    missing, mistyped = cli("run", "codex"), cli("run", "cladue")
+
+    assert 127 == missing.code
+    assert "npm install -g @openai/codex" in missing.err
+    assert 2 == mistyped.code
+    assert "claude" in mistyped.err.splitlines()[1]
+
+
+def test_what_the_server_refuses(
+    cli: Cli, record: object, running: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unknown model, and a server with another key: the client is not started."""
+    unknown = cli("run", "claude", "--model", "nonesuch")
+    monkeypatch.setenv("COPILOT_PROXY_API_KEY", "another-key")
+    refused = cli("run", "claude")
+
+    assert (1, 1) == (unknown.code, refused.code)
+    assert "`nonesuch` does not exist" in unknown.err
+    assert 1 == unknown.err.count("copilot-proxy models")
+    assert "COPILOT_PROXY_API_KEY" in refused.err
+
+
+class OldServer(HttpServer):
+    """A server of a version that knows no paths with a client."""
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        health = handler.path == "/health"
+        handler.send_response(200 if health else 404)
+        handler.end_headers()
+        error = {"error": {"message": "Unknown URL", "code": "unknown_url"}}
+        body = {"status": "ok", "version": "0.1.0", "simulated": False} if health else error
+        handler.wfile.write(json.dumps(body).encode())
+
+
+def test_an_older_server(cli: Cli, record: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client is not started, since all of its requests would fail."""
+    with OldServer() as server:
+        monkeypatch.setenv("COPILOT_PROXY_PORT", str(server.port))
+        ran = cli("run", "claude")
+
+    assert 1 == ran.code
+    assert f"The server at {server.url} is older" in ran.err
+
+
+def test_a_server_of_their_own(record: Callable[[], Any]) -> None:
+    """Without a server, the first client starts one; the next one uses it too; it survives Ctrl+C,
+    which is for the client, and stops when the last client has ended."""
+    with Terminal("run", "claude", "--simulate", "--", "wait") as terminal:
+        terminal.wait_for("waiting")
+        first = record()["environ"]["ANTHROPIC_BASE_URL"].split("/")[2]
+        port = int(first.rpartition(":")[2])
+        second = subprocess.Popen(
+            [sys.executable, "-m", "copilot_proxy", "run", "claude", "--simulate", "--", "wait"],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        with second:
+            assert second.stdout is not None
+            assert "waiting\n" == second.stdout.readline()
+            assert first == record()["environ"]["ANTHROPIC_BASE_URL"].split("/")[2]
+            terminal.press("c")
+            shown = terminal.wait_for("This session: 1 request")
+            assert 7 == terminal.end()
+            assert is_listening(port)
+            second.send_signal(signal.SIGTERM)
+            out, err = second.communicate(timeout=20)
+
+    assert "got INT\n" in f"{shown}\n"
+    assert (7, "got TERM\n") == (second.returncode, out), err
+    assert "This session: 1 request" in err
+    wait_until(lambda: not is_listening(port))
+
+
+def test_a_port_that_is_taken(
+    cli: Cli, record: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If another program listens there, the server for the clients uses another port."""
+    with Simulator(pace=0) as simulator, socket.create_server(("127.0.0.1", 0)) as other:
+        sign_in(monkeypatch, simulator)
+        taken = other.getsockname()[1]
+        monkeypatch.setenv("COPILOT_PROXY_PORT", str(taken))
+        monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+        ran = cli("run", "claude")
+        port = int(record()["environ"]["ANTHROPIC_BASE_URL"].split("/")[2].rpartition(":")[2])
+        wait_until(lambda: not is_listening(port))
+
+    assert 7 == ran.code, ran.err
+    assert taken != port
+    assert "This session: 1 request" in ran.err
+
+
+def test_without_a_sign_in(cli: Cli, record: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server cannot start; the error is the one of ``serve``, with the way around it."""
+    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+    ran = cli("run", "claude")
+
+    assert 3 == ran.code
+    assert "Error: Not signed in to GitHub." == ran.err.splitlines()[0]
+    assert "copilot-proxy run claude --simulate" in ran.err.replace("\xa0", " ")

@@ -1,0 +1,133 @@
+"""A prompt is cut into the blocks that providers cache, in their order."""
+
+from typing import Any
+
+import pytest
+
+from copilot_proxy.formats.prompt_blocks import Block, blocks
+
+MARK = {"type": "ephemeral"}
+
+
+def names(api: str, body: dict[str, Any]) -> list[str]:
+    """Return kind, number and name of each block."""
+    return [" ".join(map(str, one[:3])).strip() for one in blocks(api, body)]
+
+
+def data(api: str, body: dict[str, Any]) -> list[bytes]:
+    return [one.data for one in blocks(api, body)]
+
+
+@pytest.mark.parametrize(
+    ("api", "body", "expected"),
+    [
+        (
+            "messages",
+            {
+                "system": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
+                "tools": [{"name": "Bash"}],
+                "thinking": {"type": "adaptive"},
+                "messages": [
+                    {"role": "user", "content": [{"type": "text", "text": "c"}] * 2},
+                    {"role": "assistant", "content": "d"},
+                ],
+            },
+            "tool 1 Bash,system 1,system 2,settings 1,message 1,message 1,message 2",
+        ),
+        (
+            "chat_completions",
+            {
+                "messages": [
+                    {"role": "system", "content": "a"},
+                    {"role": "user", "content": "b"},
+                    {"role": "assistant", "content": None, "tool_calls": [{"id": "c"}]},
+                    {"role": "tool", "content": "d", "tool_call_id": "c"},
+                ],
+                "tools": [{"type": "function", "function": {"name": "bash"}}],
+            },
+            "tool 1 bash,system 1,message 1,message 2,message 3,message 3",
+        ),
+        (
+            "responses",
+            {
+                "instructions": "a",
+                "input": [
+                    {"role": "developer", "content": "b"},
+                    {"type": "message", "role": "user", "content": "c"},
+                    {"type": "function_call", "call_id": "1", "name": "x", "arguments": "{}"},
+                ],
+                "tools": [{"type": "web_search"}],
+            },
+            "tool 1 web_search,system 1,system 2,message 1,message 2",
+        ),
+        ("responses", {"input": "a"}, "message 1"),
+        (
+            "pi_ai",
+            {
+                "context": {
+                    "systemPrompt": "a",
+                    "tools": [{"name": "b"}],
+                    "messages": [{"role": "user", "content": "c", "timestamp": 1}],
+                }
+            },
+            "tool 1 b,system 1,message 1",
+        ),
+        ("embeddings", {"input": ["a"]}, ""),
+    ],
+)
+def test_the_order(api: str, body: dict[str, Any], expected: str) -> None:
+    """Tools, system prompt, conversation; in every API."""
+    assert expected == ",".join(names(api, body))
+
+
+@pytest.mark.parametrize(
+    ("api", "one", "other"),
+    [
+        (
+            "messages",
+            {"messages": [{"role": "user", "content": "a"}]},
+            {"messages": [{"role": "user", "content": [
+                {"type": "text", "text": "a", "cache_control": MARK}]}]},
+        ),
+        (
+            "messages",
+            {"tools": [{"name": "a"}], "messages": [{"role": "user", "content": [
+                {"type": "tool_result", "content": [{"type": "image", "source": {}}]}]}]},
+            {"tools": [{"name": "a", "cache_control": MARK}], "messages": [
+                {"role": "user", "content": [{"type": "tool_result", "content": [
+                    {"type": "image", "source": {}, "cache_control": MARK}]}]}]},
+        ),
+        (
+            "chat_completions",
+            {"messages": [{"role": "user", "content": "a"}]},
+            {"messages": [{"role": "user", "content": "a", "copilot_cache_control": MARK}]},
+        ),
+        (
+            "responses",
+            {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]},
+                       {"type": "reasoning", "encrypted_content": "x"}]},
+            {"input": [{"role": "user", "content": [
+                {"type": "input_image", "image_url": "x", "prompt_cache_breakpoint": {}}]},
+                {"type": "reasoning", "id": "rs_1", "encrypted_content": "x"}]},
+        ),
+    ],
+)  # fmt: skip
+def test_what_does_not_matter(api: str, one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Marks, ids, and the form of a text are no part of the prompt."""
+    assert data(api, one) == data(api, other)
+
+
+def test_a_text_about_marks() -> None:
+    """A text that mentions a mark stays as it is."""
+    result = {"type": "tool_result", "content": 'Set "cache_control": 1 here.'}
+    (block,) = blocks("messages", {"messages": [{"role": "user", "content": [result]}]})
+
+    assert b"cache_control" in block.data
+
+
+def test_sizes() -> None:
+    """The data of an image is not its size; a long text is."""
+    image = b'["user",{"type":"image","source":{"type":"base64","data":"' + b"A" * 100_000
+    assert [6400, 100_000] == [
+        Block("message", 1, "", content).size for content in (image, b"word " * 20_000)
+    ]

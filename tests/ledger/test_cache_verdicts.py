@@ -1,0 +1,410 @@
+"""Why requests miss the prompt cache, found in traffic of the shape that real clients send."""
+
+import itertools
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copilot_proxy.ledger.digest_key import NAME
+from copilot_proxy.ledger.verification import verify
+from copilot_proxy.settings import Settings
+from copilot_proxy.simulator import Simulator
+from copilot_proxy.simulator.catalogue import load
+from copilot_proxy.simulator.prompt_cache import PromptCache
+from tests.conftest import Proxy, settings_at
+
+CLAUDE, OTHER_CLAUDE, GPT = "claude-opus-5", "claude-sonnet-4.6", "gpt-5.5"
+EPHEMERAL = {"type": "ephemeral"}
+WORDS = "Follow the conventions of the code around you. "
+
+
+class Clock:
+    """The time of the ledger and of the simulated provider, which tests move on."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_795_000_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def time_ns(self) -> int:
+        return round(self.seconds * 1e9)
+
+
+class Client:
+    """Sends requests as a client would, ten seconds apart."""
+
+    def __init__(self, simulator: Simulator, settings: Settings, clock: Clock) -> None:
+        self.simulator, self.settings, self.clock = simulator, settings, clock
+        self._proxy = Proxy(settings)
+
+    def __enter__(self) -> "Client":
+        self._proxy.__enter__()
+        self._http = self._proxy.client()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+        self._proxy.__exit__()
+
+    def ask(self, path: str, body: dict[str, Any], pause: float = 10, **headers: str) -> None:
+        self.clock.seconds += pause
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = self._http.post(path, json=body, headers=sent)
+        assert 200 == answer.status_code, answer.text
+
+    def rows(self) -> list[dict[str, Any]]:
+        with closing(sqlite3.connect(self.settings.ledger_file)) as database:
+            assert [] == verify(database).changes
+            database.row_factory = sqlite3.Row
+            return [dict(row) for row in database.execute("SELECT * FROM requests ORDER BY id")]
+
+    def verdicts(self) -> list[tuple[str | None, str | None]]:
+        return [(row["cache_verdict"], row["cache_detail"]) for row in self.rows()]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr("copilot_proxy.ledger.recorder.time", made)
+    return made
+
+
+@pytest.fixture
+def make(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Client]]:
+    """Makes a client of a server whose provider has a real prompt cache."""
+    simulators = []
+
+    def made(**options: Any) -> Client:
+        simulator = Simulator(**{"catalogue": "2026-03", "pace": 0, **options})
+        simulators.append(simulator.__enter__())
+        simulator.state.prompt_cache = PromptCache(clock)
+        settings = settings_at(simulator, ledger=True, home_dir=str(tmp_path))
+        return Client(simulator, settings, clock)
+
+    yield made
+    for simulator in simulators:
+        simulator.__exit__(None, None, None)
+
+
+def tools(*names: str) -> list[dict[str, Any]]:
+    schema = {"type": "object", "properties": {"path": {"type": "string"}}}
+    return [{"name": one, "description": WORDS * 12, "input_schema": schema} for one in names]
+
+
+def claude_code(
+    *texts: str,
+    model: str = CLAUDE,
+    names: tuple[str, ...] = ("Bash", "Edit", "Read"),
+    system: str = "You are Claude Code. ",
+) -> dict[str, Any]:
+    """Return a request of Claude Code: marks on the system prompt and on the last message, which
+    becomes a plain string as soon as it is not the last one."""
+    messages: list[dict[str, Any]] = [
+        {"role": role, "content": text}
+        for role, text in zip(itertools.cycle(("user", "assistant")), texts, strict=False)
+    ]
+    last = {"type": "text", "text": texts[-1], "cache_control": EPHEMERAL}
+    messages[-1] = {"role": "user", "content": [last]}
+    return {
+        "model": model,
+        "max_tokens": 300,
+        "tools": tools(*names),
+        "system": [
+            {"type": "text", "text": system},
+            {"type": "text", "text": WORDS * 100, "cache_control": EPHEMERAL},
+        ],
+        "messages": messages,
+    }
+
+
+def responses(*texts: str, model: str = GPT, session: str = "", **more: Any) -> dict[str, Any]:
+    """Return a request of Codex."""
+    items = [
+        {
+            "type": "message",
+            "role": role,
+            "content": [{"type": f"{kind}_text", "text": text}],
+        }
+        for (role, kind), text in zip(
+            itertools.cycle((("user", "input"), ("assistant", "output"))), texts, strict=False
+        )
+    ]
+    functions = [
+        {"type": "function", "name": one["name"], "description": one["description"],
+         "parameters": one["input_schema"]}
+        for one in tools("shell", "update_plan")
+    ]  # fmt: skip
+    key = {"prompt_cache_key": session} if session else {}
+    return {
+        "model": model,
+        "instructions": "You are Codex. " + WORDS * 100,
+        "input": items,
+        "tools": functions,
+        "stream": False,
+        "store": False,
+        **key,
+        **more,
+    }
+
+
+IN_CLAUDE_CODE = {"user_agent": "claude-cli/2.1.332", "x_claude_code_session_id": "s-1"}
+IN_CODEX = {"user_agent": "codex_exec/0.171.0", "session_id": "s-2"}
+IN_OPENCODE = {"user_agent": "opencode/1.18.33", "x_session_id": "ses_3"}
+QUESTION = "Explain this. " + WORDS * 20
+ANSWER = "It follows the conventions. " * 30
+
+
+def test_a_pause(make: Callable[..., Client]) -> None:
+    """Claude Code: the first turn is cold, the second hits, one after six minutes misses."""
+    with make() as client:
+        client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
+        turns = (QUESTION, ANSWER, "Go on.")
+        client.ask("/v1/messages", claude_code(*turns), **IN_CLAUDE_CODE)
+        client.ask("/v1/messages", claude_code(*turns, ANSWER, "And?"), pause=360, **IN_CLAUDE_CODE)
+
+    first, second, third = client.rows()
+    assert [("cold", None), (None, None), ("ttl_expiry", "360")] == client.verdicts()
+    assert 0 == first["cache_lost_nano_aiu"]
+    # All of what the second request had in the cache was written again, at $6.25 instead of $0.50.
+    had = second["cache_read_tokens"] + second["cache_write_tokens"]
+    assert had > 1024
+    assert had * 575_000 == third["cache_lost_nano_aiu"]
+
+
+def test_the_tools_change(make: Callable[..., Client]) -> None:
+    """opencode on Chat Completions adds a tool after the first turn, and later removes it."""
+
+    def body(*names: str, turns: tuple[str, ...]) -> dict[str, Any]:
+        roles = zip(itertools.cycle(("user", "assistant")), turns, strict=False)
+        return {
+            "model": OTHER_CLAUDE,
+            "messages": [
+                {"role": "system", "content": "You are opencode. " + WORDS * 100},
+                *({"role": role, "content": text} for role, text in roles),
+            ],
+            "tools": [
+                {"type": "function", "function": {"name": one["name"],
+                 "description": one["description"], "parameters": one["input_schema"]}}
+                for one in tools(*names)
+            ],
+        }  # fmt: skip
+
+    with make() as client:
+        path = "/v1/chat/completions"
+        client.ask(path, body("bash", "edit", turns=(QUESTION,)), **IN_OPENCODE)
+        turns = (QUESTION, ANSWER, "Go on.")
+        client.ask(path, body("bash", "edit", "lsp", turns=turns), **IN_OPENCODE)
+        turns = (*turns, ANSWER, "And?")
+        client.ask(path, body("bash", "edit", "lsp", turns=turns), **IN_OPENCODE)
+        turns = (*turns, ANSWER, "Thanks.")
+        client.ask(path, body("bash", "edit", turns=turns), **IN_OPENCODE)
+
+    assert [
+        ("cold", None),
+        ("prefix_change", "tool 3 lsp"),
+        (None, None),
+        ("prefix_change", "tool 3"),
+    ] == client.verdicts()
+    assert client.rows()[1]["cache_lost_nano_aiu"] > 0
+
+
+@pytest.mark.parametrize("model", [CLAUDE, GPT])
+def test_the_system_prompt_changes(make: Callable[..., Client], model: str) -> None:
+    """A client that puts the time at the start of its system prompt, on either API of Copilot."""
+    with make() as client:
+        for minute, turns in enumerate([(QUESTION,), (QUESTION, ANSWER, "Go on.")]):
+            body = claude_code(*turns, model=model, system=f"It is 12:0{minute}. ", names=("A",))
+            client.ask("/v1/messages", body, **IN_CLAUDE_CODE)
+
+    assert ("prefix_change", "system 1") == client.verdicts()[1]
+    assert client.rows()[1]["cache_lost_nano_aiu"] > 0
+
+
+def test_an_old_message_changes(make: Callable[..., Client]) -> None:
+    """opencode removes the text of an old tool result from the middle of the conversation."""
+    start = [{"role": "user", "content": QUESTION}]
+    call = {"type": "function_call", "call_id": "c1", "name": "shell", "arguments": "{}"}
+    rest = [
+        {"role": "user", "content": WORDS * 60},
+        {"role": "assistant", "content": ANSWER},
+        {"role": "user", "content": WORDS * 50},
+        {"role": "assistant", "content": ANSWER},
+    ]
+
+    def body(result: str, last: str) -> dict[str, Any]:
+        output = {"type": "function_call_output", "call_id": "c1", "output": result}
+        messages = [*start, call, output, *rest, {"role": "user", "content": last}]
+        return responses(input=messages, instructions="Be brief.", tools=[])
+
+    with make() as client:
+        client.ask("/v1/responses", body(WORDS * 20, "Go on."), **IN_OPENCODE)
+        client.ask("/v1/responses", body("[Old tool result content cleared]", "?"), **IN_OPENCODE)
+
+    assert ("prefix_change", "message 3") == client.verdicts()[1]
+
+
+def test_another_model(make: Callable[..., Client]) -> None:
+    """The user changes the model in the middle of a session, and back."""
+    with make() as client:
+        turns: tuple[str, ...] = (QUESTION,)
+        for model, pause in ((CLAUDE, 10), (OTHER_CLAUDE, 10), (CLAUDE, 400)):
+            client.ask("/v1/messages", claude_code(*turns, model=model), pause, **IN_CLAUDE_CODE)
+            turns = (*turns, ANSWER, "Go on.")
+
+    assert [("model_switch", CLAUDE), ("model_switch", OTHER_CLAUDE)] == client.verdicts()[1:]
+
+
+def test_another_machine(make: Callable[..., Client]) -> None:
+    """Codex: the same beginning, shortly afterwards, but Copilot does not find it."""
+    with make() as client:
+        client.ask("/v1/responses", responses(QUESTION, session="s-2"), **IN_CODEX)
+        client.simulator.state.prompt_cache.machine = 2
+        body = responses(QUESTION, ANSWER, "Go on.", session="s-2")
+        client.ask("/v1/responses", body, **IN_CODEX)
+
+    assert [("cold", None), ("rerouted", None)] == client.verdicts()
+    row = client.rows()[1]
+    assert (0, 0) == (row["cache_read_tokens"], row["cache_write_tokens"])
+    # All that the first request had in the cache, at $1.25 instead of $0.125 a million.
+    cached = client.rows()[0]["input_tokens"] // 128 * 128
+    assert cached * 112_500 == row["cache_lost_nano_aiu"] > 0
+
+
+def test_the_dearer_tier(make: Callable[..., Client]) -> None:
+    """A conversation grows beyond the length up to which tokens have their first price."""
+    entry = next(one for one in load("2026-03") if one["id"] == GPT)
+    prices = {"input_price": 500, "output_price": 3000, "cache_read_price": 50}
+    entry["billing"]["token_prices"] = {
+        "batch_size": 1_000_000,
+        "default": {**prices, "max_prompt_tokens": 2500},
+        "long_context": {name: 2 * price for name, price in prices.items()},
+    }
+    with make(catalogue=[entry]) as client:
+        turns: tuple[str, ...] = (QUESTION,)
+        for _ in range(3):
+            client.ask("/v1/responses", responses(*turns), **IN_CODEX)
+            turns = (*turns, ANSWER * 2, "Go on.")
+
+    _, _, third = client.rows()
+    assert ["default", "long_context"] == [row["tier"] for row in client.rows()[1:]]
+    assert [(None, None), ("tier_crossed", None)] == client.verdicts()[1:]
+    assert third["nano_aiu"] / 2 == pytest.approx(third["cache_lost_nano_aiu"], 0.01)
+
+
+def test_a_compaction(make: Callable[..., Client]) -> None:
+    """Claude Code goes on with a summary instead of the conversation."""
+    long = (QUESTION, ANSWER * 8, "Go on.", ANSWER * 8, "Go on.", ANSWER * 8, "And?")
+    summary = "This session is being continued from a previous conversation. " * 3
+    # Its first message begins with reminders, which are the same afterwards.
+    reminder = {"type": "text", "text": "<system-reminder>Be kind.</system-reminder>" * 4}
+    bodies = [claude_code(*texts, names=("Bash",)) for texts in (long, (summary,))]
+    with make() as client:
+        for body in bodies:
+            first = body["messages"][0]
+            content = first["content"]
+            text = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            first["content"] = [reminder, *text]
+            client.ask("/v1/messages", body, **IN_CLAUDE_CODE)
+
+    assert [("cold", None), ("compaction", None)] == client.verdicts()
+
+
+def test_a_subagent(make: Callable[..., Client]) -> None:
+    """A subagent of the same session is a conversation of its own; the main one still hits."""
+    agent = {"system": "You are an agent. ", "names": ("Read",)}
+    with make() as client:
+        client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
+        client.ask("/v1/messages", claude_code("Find it. " * 90, **agent), **IN_CLAUDE_CODE)
+        client.ask("/v1/messages", claude_code(QUESTION, ANSWER, "Go on."), **IN_CLAUDE_CODE)
+
+    assert [("cold", None), ("cold", None), (None, None)] == client.verdicts()
+
+
+def test_at_the_same_time(make: Callable[..., Client]) -> None:
+    """A request that began before the other was answered could not read what that one wrote."""
+    with make() as client:
+        client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
+        client.simulator.state.prompt_cache.machine = 2
+        client.ask("/v1/messages", claude_code(QUESTION), pause=-60, **IN_CLAUDE_CODE)
+
+    assert [("cold", None), ("cold", None)] == client.verdicts()
+
+
+def test_without_a_session(make: Callable[..., Client]) -> None:
+    """Without a session, the first message says which conversation it is; a restart of the server
+    does not make it forget."""
+    with make() as client:
+        client.ask("/v1/responses", responses(QUESTION))
+        client.ask("/v1/responses", responses("Something else. " * 200))
+    with Client(client.simulator, client.settings, client.clock) as client:
+        client.simulator.state.prompt_cache.machine = 2
+        client.ask("/v1/responses", responses(QUESTION, ANSWER, "Go on."))
+
+    assert [("cold", None), ("cold", None), ("rerouted", None)] == client.verdicts()
+
+
+def test_the_cache_key(make: Callable[..., Client]) -> None:
+    """A conversation keeps its key, which nobody can read; a client's own is passed on."""
+    with make() as client:
+        client.ask("/v1/responses", responses(QUESTION))
+        client.ask("/v1/responses", responses(QUESTION, ANSWER, "Go on."))
+        client.ask("/v1/responses", responses("Something else."))
+        client.ask("/v1/responses", responses(QUESTION), **IN_CODEX)
+        client.ask("/v1/responses", responses("Something else."), **IN_CODEX)
+        client.ask("/v1/responses", responses(QUESTION, session="own"), **IN_CODEX)
+        client.ask("/v1/messages", claude_code(QUESTION, model=GPT))
+        client.ask("/v1/messages", claude_code(QUESTION))
+
+    sent = [one.body for one in client.simulator.state.requests if "model" in (one.body or {})]
+    one, same, other, session, same_session, own, translated, claude = (
+        body.get("prompt_cache_key") for body in sent
+    )
+    assert one == same != other
+    assert session == same_session != one
+    assert "s-2" not in session
+    assert 32 == len(one) == len(session) == len(translated)
+    assert ("own", None) == (own, claude)
+
+
+def test_no_text_is_stored(make: Callable[..., Client]) -> None:
+    """The file has digests with a key of this installation: equal texts differ elsewhere."""
+    with make() as client:
+        client.ask("/v1/responses", responses(QUESTION))
+    stored = client.settings.ledger_file
+    (before,) = digests(stored)
+    assert b"conventions" not in stored.read_bytes()
+    key = stored.with_name(NAME)
+    assert 0o600 == key.stat().st_mode & 0o777
+    key.unlink()
+    with Client(client.simulator, client.settings, client.clock) as client:
+        client.ask("/v1/responses", responses(QUESTION))
+
+    one, other = digests(stored)
+    assert len(one) == len(other)
+    assert {before} == {one, other} & {before}
+
+
+def digests(path: Path) -> list[bytes]:
+    with closing(sqlite3.connect(path)) as database:
+        return [row[0] for row in database.execute("SELECT digests FROM prompts")]
+
+
+def test_off_the_event_loop(make: Callable[..., Client], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompts are hashed in the ledger's thread; one that cannot be hashed is still recorded."""
+    threads: list[str] = []
+
+    def broken(api: str, body: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        raise ValueError(api)
+
+    monkeypatch.setattr("copilot_proxy.ledger.prompts.blocks", broken)
+    with make() as client:
+        client.ask("/v1/responses", responses(QUESTION))
+
+    assert (["ledger"], [(None, None)]) == (threads, client.verdicts())

@@ -1,0 +1,113 @@
+"""The guard of the price for long prompts: agents compact instead of paying double."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from copilot_proxy.catalogue import parse_models
+from copilot_proxy.errors import RequestError
+from copilot_proxy.relay.admission import AdmitAll
+from copilot_proxy.relay.context_guard import ContextGuard
+from copilot_proxy.relay.records import RequestRecord
+from copilot_proxy.simulator import Simulator
+from copilot_proxy.simulator.catalogue import load
+from copilot_proxy.who import Who
+from tests.conftest import Proxy, settings_at
+
+LONG = "Follow the conventions of the code around you. " * 300
+SCHEMA = {"type": "object", "properties": {}}
+MESSAGES = [{"role": "user", "content": LONG}]
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {
+        "messages": MESSAGES,
+        "tools": [{"type": "function", "function": {"name": "Bash", "parameters": SCHEMA}}],
+    },
+    "/v1/responses": {
+        "input": MESSAGES,
+        "tools": [{"type": "function", "name": "Bash", "parameters": SCHEMA}],
+    },
+    "/v1/messages": {
+        "messages": MESSAGES,
+        "max_tokens": 100,
+        "tools": [{"name": "Bash", "input_schema": SCHEMA}],
+    },
+}
+
+
+def catalogue(threshold: int) -> list[Any]:
+    """Return a model that costs twice as much for prompts of more than `threshold` tokens."""
+    entry = next(one for one in load("2026-03") if one["id"] == "gpt-5.5")
+    prices = {"input_price": 500, "output_price": 3000, "cache_read_price": 50}
+    entry["billing"]["token_prices"] = {
+        "batch_size": 1_000_000,
+        "default": {**prices, "max_prompt_tokens": threshold},
+        "long_context": {name: 2 * price for name, price in prices.items()},
+    }
+    return [entry]
+
+
+def ask(client: httpx.Client, path: str, **changes: Any) -> httpx.Response:
+    return client.post(path, json={"model": "gpt-5.5", **BODIES[path], **changes})
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", BODIES)
+def test_a_long_prompt(path: str, stream: bool) -> None:
+    """It is refused in the words with which each API says that a prompt is too long."""
+    with (
+        Simulator(catalogue=catalogue(2000), pace=0) as simulator,
+        Proxy(settings_at(simulator, context_guard=True)) as proxy,
+        proxy.client() as client,
+    ):
+        answer = ask(client, path, stream=stream)
+        field = "input" if path == "/v1/responses" else "messages"
+        request = [*MESSAGES, {"role": "user", "content": "Write a detailed summary."}]
+        summary = ask(client, path, **{field: request})
+        without_tools = ask(client, path, tools=[])
+        short = ask(client, path, **{field: [{"role": "user", "content": "Hi"}]})
+        sent = [one for one in simulator.state.requests if "model" in (one.body or {})]
+
+    error = answer.json()["error"]
+    assert 400 == answer.status_code
+    assert [200] * 3 == [one.status_code for one in (summary, without_tools, short)]
+    assert 3 == len(sent)
+    if path == "/v1/messages":
+        assert "invalid_request_error" == error["type"]
+        assert error["message"].startswith("prompt is too long: ")
+        assert error["message"].endswith(" tokens > 2000 maximum")
+    else:
+        assert "context_length_exceeded" == error["code"]
+        assert field == error["param"]
+        assert "exceeds the limit of 2000" in error["message"]
+        assert "context_guard" in error["hint"]
+
+
+def test_off() -> None:
+    """Without the setting, long prompts are sent, whatever they cost."""
+    with (
+        Simulator(catalogue=catalogue(2000), pace=0) as simulator,
+        Proxy(settings_at(simulator)) as proxy,
+        proxy.client() as client,
+    ):
+        assert 200 == ask(client, "/v1/messages").status_code
+
+
+@pytest.mark.anyio
+async def test_learning() -> None:
+    """How far the last prompt of a session was estimated wrongly corrects the next estimate."""
+    (entry,) = parse_models({"data": catalogue(2000)})
+    guard = ContextGuard(AdmitAll())
+
+    def record() -> RequestRecord:
+        made = RequestRecord("1", "messages", model="gpt-5.5", listed=entry, body_bytes=10_000)
+        made.tools, made.who = 1, Who(session="s-1")
+        return made
+
+    first = record()
+    await guard.admit(first, {"messages": "a word " * 900})  # 1,575 tokens, as estimated
+    first.usage = {"prompt_tokens": 1000}
+    guard(first)
+    await guard.admit(record(), {"messages": "a word " * 1450})  # 550 more words, 963 tokens
+    with pytest.raises(RequestError, match="2050 exceeds the limit of 2000"):
+        await guard.admit(record(), {"messages": "a word " * 1500})

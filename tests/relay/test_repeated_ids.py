@@ -1,0 +1,47 @@
+"""Kimi numbers the calls of every answer from 0; clients still get ids that they can tell apart."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from copilot_proxy.formats.types import Json
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, clear_environment, settings_at
+from tests.matrix_clients import CLIENTS, TOOL, Ask, Client
+
+
+@pytest.fixture(scope="module")
+def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    with pytest.MonkeyPatch.context() as patch:
+        clear_environment(patch, tmp_path_factory.mktemp("repeated"))
+        with (
+            Simulator(catalogue="2026-11", pace=0) as simulator,
+            Proxy(settings_at(simulator)) as proxy,
+            proxy.client() as http,
+        ):
+            simulator.state.faults.on("repeated_ids")
+            yield http
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
+def test_every_call_of_a_conversation_has_its_own_id(
+    http: httpx.Client, client: Client, stream: bool
+) -> None:
+    """Claude Code finds results by the id alone, and would call the same tool forever."""
+    turns: list[Json] = []
+    ids = []
+    for city in ("Paris", "Rome", "Oslo"):
+        turns += client.user(f'Call {TOOL} for "{city}"')
+        body = client.body(Ask("kimi-k3", turns, tools=True, stream=stream))
+        answer = http.post(client.path, json=body)
+        assert 200 == answer.status_code, answer.text
+
+        said = client.read(client.fold(answer.text) if stream else answer.json())
+
+        (call,) = said.calls
+        ids.append(call.id)
+        turns += [*said.turns, *client.results([(call.id, f"sunny in {city}")])]
+
+    assert 3 == len(set(ids)), ids

@@ -1,0 +1,195 @@
+"""The records of clients: each points its client at the server, and docs/clients.md lists it."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from copilot_proxy.clients.codex import model_list
+from copilot_proxy.clients.models import ClientModel, parse_models
+from copilot_proxy.clients.record import Client, Connection, Launch
+from copilot_proxy.clients.registry import CLIENTS, any_program, find_client
+from copilot_proxy.who import identify
+
+DOCS = Path(__file__).parents[1] / "docs" / "clients.md"
+URL = "http://127.0.0.1:8123/c/client/s/run-1"
+KEY = "a-secret-key"
+APIS = {"chat": "Chat Completions", "responses": "Responses", "messages": "Messages"}
+SONNET = ClientModel(
+    "claude-sonnet-9",
+    "Claude Sonnet 9",
+    ("messages",),
+    context=1_000_000,
+    prompt=872_000,
+    output=128_000,
+    vision=True,
+    efforts=("low", "medium", "high"),
+    adaptive=True,
+)
+MINI = ClientModel("gpt-9-mini", "GPT-9 mini", ("responses",))
+"""A model of which only the id is known."""
+EACH = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+
+
+def launched(client: Client, model: ClientModel = SONNET, answer: str = "") -> Launch:
+    return client.launch(
+        Connection(
+            url=URL,
+            key=KEY,
+            model=model,
+            models=[MINI, SONNET],
+            families=dict.fromkeys(client.families, MINI),
+            folder=PurePosixPath("/own"),
+            answer=answer,
+        )
+    )
+
+
+def config(launch: Launch, name: str) -> Any:
+    return json.loads({**launch.environ, **launch.files}[name])
+
+
+@pytest.mark.parametrize("model", [SONNET, MINI], ids=lambda model: model.id)
+@pytest.mark.parametrize("client", [*CLIENTS, any_program("x")], ids=lambda client: client.name)
+def test_a_launch(client: Client, model: ClientModel) -> None:
+    """It has the address, the model and the key; the key is where no other user can see it."""
+    launch = launched(client, model)
+
+    private = "\n".join([*launch.environ.values(), *launch.files.values()])
+    everything = "\n".join([*launch.arguments, private])
+    assert URL in everything
+    assert model.id in everything
+    assert KEY in private
+    assert KEY not in " ".join(launch.arguments)
+
+
+@EACH
+def test_traffic(client: Client) -> None:
+    """The ledger knows the client by its name, from the user agent or from the base URL."""
+    agent = {b"user-agent": f"{client.user_agent}1.0".encode()}
+    named = identify(agent, {}).client
+
+    assert named == client.name or named in ("openai-js", "openai-python")
+    assert client.name == identify(agent, {}, client.name).client
+    assert client is find_client(client.word) is find_client(client.title)
+
+
+def test_limits_and_efforts() -> None:
+    """Where a client can be told what a model can do, it is."""
+    [opencode, pi, continue_, aider] = [
+        launched(client)
+        for name in ("opencode", "pi", "continue", "aider")
+        if (client := find_client(name))
+    ]
+    provider = config(opencode, "OPENCODE_CONFIG_CONTENT")["provider"]["copilot-proxy"]
+    model = provider["models"][SONNET.id]
+    assert {"context": 1_000_000, "input": 872_000, "output": 128_000} == model["limit"]
+    assert ["low", "medium", "high"] == list(model["variants"])
+    assert "limit" not in provider["models"][MINI.id]
+    assert "copilot-proxy/gpt-9-mini" == config(opencode, "OPENCODE_CONFIG_CONTENT")["small_model"]
+
+    extension = pi.files["copilot-proxy.ts"]
+    _, first = json.loads(extension[extension.index("{") : extension.rindex("}") + 1])["models"]
+    assert ("anthropic-messages", 872_000) == (first["api"], first["contextWindow"])
+    assert (None, "high", None) == tuple(
+        first["thinkingLevelMap"][level] for level in ("minimal", "high", "max")
+    )
+
+    models = config(continue_, "config.yaml")["models"]
+    assert [SONNET.id, MINI.id] == [model["model"] for model in models]
+    assert 872_000 == models[0]["defaultCompletionOptions"]["contextLength"]
+    assert 872_000 == config(aider, "models.json")["openai/claude-sonnet-9"]["max_input_tokens"]
+
+
+@pytest.mark.parametrize(
+    ("apis", "kind", "wire", "path"),
+    [
+        (("messages",), "anthropic", None, ""),
+        (("chat", "messages"), "openai", "completions", "/v1"),
+        (("responses",), "openai", "responses", "/v1"),
+        ((), "openai", "completions", "/v1"),
+    ],
+)
+def test_copilot_cli_uses_the_api_of_the_model(
+    apis: Any, kind: str, wire: str | None, path: str
+) -> None:
+    """The model is called without translation, if Copilot CLI speaks one of its APIs."""
+    client = find_client("copilot")
+    assert client is not None
+    environ = launched(client, ClientModel("m", "M", apis)).environ
+
+    assert kind == environ["COPILOT_PROVIDER_TYPE"]
+    assert wire == environ.get("COPILOT_PROVIDER_WIRE_API")
+    assert URL + path == environ["COPILOT_PROVIDER_BASE_URL"]
+
+
+OWN: Mapping[str, Any] = {
+    "models": [
+        {
+            "slug": "gpt-9-mini",
+            "display_name": "Nine",
+            "base_instructions": "for nine",
+            "use_responses_lite": True,
+            "context_window": 1,
+            "upgrade": {"model": "gpt-10"},
+            "supported_reasoning_levels": [{"effort": "low", "description": "Quick"}],
+        },
+        {
+            "slug": "gpt-5.5",
+            "base_instructions": "for all",
+            "default_reasoning_level": "high",
+            "supported_reasoning_levels": [{"effort": "low", "description": "Fast"}],
+        },
+    ]
+}
+
+
+def test_the_models_for_codex() -> None:
+    """Models that Codex knows keep their instructions; others get those of a plain model."""
+    mini, sonnet = model_list([MINI, SONNET], json.dumps(OWN))
+
+    assert ("Nine", "for nine") == (mini["display_name"], mini["base_instructions"])
+    assert "upgrade" not in mini
+    assert ("claude-sonnet-9", "for all") == (sonnet["slug"], sonnet["base_instructions"])
+    assert ["Fast", "Reasoning effort: medium", "Reasoning effort: high"] == [
+        level["description"] for level in sonnet["supported_reasoning_levels"]
+    ]
+    assert "high" == sonnet["default_reasoning_level"]
+    assert (872_000, ["text", "image"]) == (sonnet["context_window"], sonnet["input_modalities"])
+
+
+@pytest.mark.parametrize("answer", ["", "error", "[]", '{"models": [{"slug": "x"}]}'])
+def test_a_codex_that_does_not_list_its_models(answer: str) -> None:
+    """It is started without a list."""
+    client = find_client("codex")
+    assert client is not None
+    launch = launched(client, answer=answer)
+
+    assert {} == launch.files
+    assert "model_catalog_json" not in " ".join(launch.arguments)
+
+
+def test_models_of_the_server() -> None:
+    """Only chat models that can be used; unknown sizes stay unknown."""
+    entries = [
+        {"id": "a", "type": "chat", "state": "enabled", "supported_endpoints": ["/responses"]},
+        {"id": "b", "type": "chat", "state": "needs_enabling"},
+        {"id": "c", "type": "embeddings", "state": "enabled"},
+        {"type": "chat", "state": "enabled"},
+        "d",
+    ]
+
+    assert [ClientModel("a", "a", ("responses",))] == parse_models({"data": entries})
+    assert [] == parse_models(None)
+
+
+@EACH
+def test_docs(client: Client) -> None:
+    """docs/clients.md lists the client with its version and its APIs."""
+    apis = ", ".join(APIS[api] for api in client.apis)
+    row = f"| {client.title} | `{client.word}` | {client.version} | {apis} |"
+
+    assert row in re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", DOCS.read_text(encoding="utf-8"))
