@@ -93,7 +93,7 @@ class Shape:
     """The templates of one API.
 
     `head` and `tail` begin and end a stream, `befores` and `after` surround each mark, and `answer`
-    is a whole answer of about 1 KB.
+    is a whole answer of about 1.5 KB.
     """
 
     head: bytes

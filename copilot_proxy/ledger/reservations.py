@@ -197,7 +197,16 @@ def _is_running(one: Reservation) -> bool:
         return False
     except OSError:
         return True
-    return True
+    return not _is_zombie(one.pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Return whether a process has ended, but its parent has not noticed yet (Linux)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] in ("Z", "X")
+    except (OSError, IndexError):
+        return False
 
 
 def _row(one: Reservation, now_us: int) -> Row:

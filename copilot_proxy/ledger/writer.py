@@ -9,6 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -89,6 +90,9 @@ class Writer:
                 "%d rows could not be written to the ledger %s.", len(self._waiting), self._path
             )
             self._waiting.clear()
+        if self._database is not None:  # a process may have ended since the file was opened
+            with suppress(sqlite3.Error):
+                settle_abandoned(self._database, time.time_ns() // 1000)
         self._drop_connection()
 
     def _write_waiting(self) -> None:

@@ -63,6 +63,7 @@ class Server:
     def start(self) -> None:
         """Start the server, and wait until it answers."""
         with self._log.open("ab") as log:
+            begun = log.tell()
             self._process = subprocess.Popen(
                 self._command, env=self._environment, stdout=log, stderr=log
             )
@@ -70,8 +71,10 @@ class Server:
         while time.monotonic() < until and self._process.poll() is None:
             with suppress(httpx.TransportError):
                 httpx.get(f"{self.url}/health", trust_env=False, timeout=2)
-                self.ready.set()
-                return
+                # A worker that has not reported yet is killed when the server is stopped.
+                if b"Stop with Ctrl+C" in self._log.read_bytes()[begun:]:
+                    self.ready.set()
+                    return
             time.sleep(0.02)
         raise RuntimeError(f"The server did not start:\n{self._log.read_text()[-2000:]}")
 
