@@ -90,6 +90,8 @@ def _differences(row: dict[str, Any], outcome: Outcome, charge: Charge) -> list[
         outcomes, sources = ("ok",), ("free",)
     if order.kind == "stale" and not charge.calls:  # tokens are not renewed at any rate
         outcomes, sources = _EXPECTED["refused"]
+    if order.kind == "left" and not charge.calls:  # before the request was sent
+        sources = ("free", *sources)
     if outcome.is_broken:  # the server was killed, and had written the row already
         outcomes = (*outcomes, "client_left")
     problems = []

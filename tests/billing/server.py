@@ -53,6 +53,8 @@ class Server:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # The supervisor kills workers that have not reported yet, and nothing shows when they have.
+        time.sleep(1)
         self._process.terminate()
         try:
             self._process.wait(20)
