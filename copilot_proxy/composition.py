@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.budget.budget import Budget
     from copilot_proxy.dumps import Dumps
-    from copilot_proxy.ledger.recorder import Ledger
+    from copilot_proxy.ledger.ledger import Ledger
     from copilot_proxy.relay.context_guard import ContextGuard
     from copilot_proxy.relay.records import RequestRecord
     from copilot_proxy.relay.relay import Relay
@@ -158,7 +158,7 @@ def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
             )
         return None, None
     from copilot_proxy.budget.budget import Budget
-    from copilot_proxy.ledger.recorder import Ledger
+    from copilot_proxy.ledger.ledger import Ledger
 
     return Ledger(settings.ledger_file), Budget(settings.ledger_file, settings.budget)
 

@@ -23,7 +23,7 @@ from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.records import RequestRecord
 
 if TYPE_CHECKING:
-    from copilot_proxy.ledger.reserving import Reserver
+    from copilot_proxy.ledger.reserver import Reserver
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Budget:
     @cached_property
     def _reserver(self) -> "Reserver":
         # Imported only if there are limits, so that nothing else has to wait for SQLite.
-        from copilot_proxy.ledger.reserving import Reserver
+        from copilot_proxy.ledger.reserver import Reserver
 
         return Reserver(self._ledger)
 

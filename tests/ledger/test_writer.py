@@ -18,7 +18,7 @@ from copilot_proxy.ledger import writer as writer_module
 from copilot_proxy.ledger.chain import next_link
 from copilot_proxy.ledger.database import open_for_writing
 from copilot_proxy.ledger.insertion import add_to
-from copilot_proxy.ledger.recorder import Ledger
+from copilot_proxy.ledger.ledger import Ledger
 from copilot_proxy.ledger.rows import Row
 from copilot_proxy.ledger.schema import COLUMNS, NewerLedger
 from copilot_proxy.ledger.verification import verify
@@ -231,7 +231,7 @@ def test_a_newer_file_is_left_alone(path: Path, caplog: pytest.LogCaptureFixture
 RECORDING = """
 import os, sys
 from pathlib import Path
-from copilot_proxy.ledger.recorder import Ledger
+from copilot_proxy.ledger.ledger import Ledger
 from tests.ledger.test_writer import record
 path, name, count = sys.argv[1:4]
 ledger = Ledger(Path(path))
