@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from copilot_proxy.errors import UsageError, hints_for_simulator
+from copilot_proxy.errors import hints_for_simulator
 from copilot_proxy.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -152,10 +152,7 @@ def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
     """Return the ledger and the budget, which needs the ledger; raises `UsageError`."""
     if not settings.ledger:
         if settings.budget:
-            raise UsageError(
-                "A budget needs the ledger, which is off.",
-                hint=f"Remove the setting `ledger` from {settings.sources['ledger']}.",
-            )
+            settings.require_ledger()
         return None, None
     from copilot_proxy.budget.budget import Budget
     from copilot_proxy.ledger.ledger import Ledger

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from copilot_proxy.budget.estimate import Estimator
 from copilot_proxy.budget.limits_file import NAME, Limits, LimitsFile, days_of
-from copilot_proxy.budget.texts import NAMES, amount, scope_text
+from copilot_proxy.budget.texts import NAMES, amount, scope_flag, scope_text
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
@@ -153,5 +153,5 @@ def _refused(limit: Limit, allowed: int, spent: int, reserved: int, cost: int) -
     return BudgetExceeded(
         f"The budget{scope_text(limit)} for {NAMES[limit.per]}, {amount(allowed)}, does not allow "
         f"this request: {amount(spent)} spent{running}{expected}. It resets {when}.",
-        "To raise it, run: copilot-proxy budget raise 100",
+        f"To raise it, run: copilot-proxy budget raise 100{scope_flag(limit)}",
     )

@@ -16,7 +16,7 @@ def broke_off() -> BrokenResponse:
 
 
 def not_an_object() -> BrokenResponse:
-    """Return the error for an event that is something else than a JSON object."""
+    """Return the error for an event that is not a JSON object."""
     return BrokenResponse("Copilot sent an event that is not a JSON object.")
 
 

@@ -10,6 +10,7 @@ import platformdirs
 
 from copilot_proxy.catalogue import Alias
 from copilot_proxy.cost.limits import Limit, parse_limits
+from copilot_proxy.errors import UsageError
 from copilot_proxy.headers import Identity
 from copilot_proxy.host_names import is_loopback
 from copilot_proxy.keys import ApiKey
@@ -102,7 +103,7 @@ class Settings:
     log_file_count: int = _setting(5, parse.positive, "Number of old log files to keep.")
     ledger: bool = _setting(True, parse.boolean, "Record what each request costs, for `usage`.")
     budget: tuple[Limit, ...] = _setting(
-        (), parse_limits, "What requests may cost in AI Credits, such as 500/day."
+        (), parse_limits, "What requests may cost in AI credits, such as 500/day."
     )
     context_guard: bool = _setting(
         False,
@@ -210,6 +211,14 @@ class Settings:
         """The folder of the token file and of pi-ai."""
         return self.home_dir or Path(platformdirs.user_data_dir(_APP, appauthor=False))
 
+    def require_ledger(self) -> None:
+        """Raise `UsageError` if the ledger, which a budget needs, is off."""
+        if not self.ledger:
+            raise UsageError(
+                f"A budget needs the ledger, which {self.sources['ledger']} turns off.",
+                hint="Set it to true, or remove the budget.",
+            )
+
     @property
     def state_dir(self) -> Path:
         """The folder of what the program remembers, such as the models last seen."""
@@ -217,7 +226,7 @@ class Settings:
 
     @property
     def ledger_file(self) -> Path:
-        """The ledger; the simulator has one of its own, since what it charges is no money."""
+        """The ledger; the simulator has one of its own, since it charges no real money."""
         return self.state_dir / f"ledger{'-simulated' if self.simulated else ''}.sqlite3"
 
 
