@@ -114,7 +114,7 @@ class Budget:
                 for limit, allowed in applying:
                     self._warn(record, limit, allowed, now)
         except Exception as error:
-            log.error("The budget is not applied: the ledger cannot be used: %s.", error)
+            log.error("The budget is not applied, since the ledger cannot be used: %s.", error)
             return
         if refusal is not None:
             raise _refused(*refusal, cost)

@@ -27,7 +27,8 @@ def usage(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help=f"Sum up by {', '.join(_VIEWS)}; or: show REQUEST, path, backup FILE, forget.",
+            help=f"Sum up by {', '.join(_VIEWS[:-1])} or {_VIEWS[-1]}. Or: show REQUEST, path, "
+            "backup FILE, forget --before DATE.",
             metavar="[VIEW]",
         ),
     ] = None,
