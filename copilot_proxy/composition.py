@@ -139,6 +139,7 @@ def make_backend(
             upstream,
             default_model=settings.default_model,
             aliases=settings.aliases,
+            small_model=settings.small_model,
             report=_in_turn(reports),
             admission=guard or budget,
         ),

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from copilot_proxy.ledger.queries import Filters, Group
 
 _VIEWS: Final = ("day", "week", "month", "session", "client", "model", "key", "project")
-_ACTIONS: Final = {"show": "REQUEST", "path": None, "backup": "FILE", "forget": None}
+_ACTIONS: Final = {
+    "show": "REQUEST",
+    "path": None,
+    "backup": "FILE",
+    "forget": None,
+    "import": "copilot-cli",
+}
 """The other words, and the argument that follows them."""
 
 
@@ -28,7 +34,7 @@ def usage(
         list[str] | None,
         typer.Argument(
             help=f"Sum up by {', '.join(_VIEWS[:-1])} or {_VIEWS[-1]}. Or: show REQUEST, path, "
-            "backup FILE, forget --before DATE.",
+            "backup FILE, forget --before DATE, import copilot-cli.",
             metavar="[VIEW]",
         ),
     ] = None,
@@ -92,9 +98,11 @@ def usage(
         case "path":
             print_result(str(settings.ledger_file))
             return 0
-        case "forget" | "backup":
+        case "forget" | "backup" | "import":
             from copilot_proxy.cli import usage_file
 
+            if word == "import":
+                return usage_file.import_from(settings.ledger_file, argument)
             if word == "forget":
                 return usage_file.forget(settings.ledger_file, before)
             return usage_file.backup(settings.ledger_file, Path(argument))

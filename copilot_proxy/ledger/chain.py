@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import msgspec
 
-from copilot_proxy.ledger.rows import Row
+from copilot_proxy.ledger.schema import Row
 
 
 def next_link(previous: bytes, row: Row) -> bytes:

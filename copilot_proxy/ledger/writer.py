@@ -15,8 +15,8 @@ from typing import Final, TypeVar
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import is_damaged, open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
-from copilot_proxy.ledger.reservations import release
-from copilot_proxy.ledger.rows import Row
+from copilot_proxy.ledger.reservations import release, settle_abandoned
+from copilot_proxy.ledger.schema import Row
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -122,6 +122,7 @@ class Writer:
         if self._database is None:
             self._database = open_for_writing(self._path)
             self._inode = _inode(self._path)
+            settle_abandoned(self._database, time.time_ns() // 1000)
         return self._database
 
     def _replace_damaged(self) -> None:

@@ -81,6 +81,11 @@ class Settings:
     default_model: str = _setting(
         DEFAULT_FAMILY, parse.header_text, "The model for `default` and for a bare `chat`."
     )
+    small_model: str | None = _setting(
+        None,
+        parse.header_text,
+        "The model for small jobs of clients, such as titles; by default the one they ask for.",
+    )
     aliases: Mapping[str, Alias] = field(
         default_factory=lambda: MappingProxyType({}),
         metadata={
