@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from copilot_proxy.budget.estimate import Estimator
 from copilot_proxy.budget.limits_file import NAME, Limits, LimitsFile, days_of
-from copilot_proxy.budget.texts import NAMES, amount, scope_text
+from copilot_proxy.budget.texts import NAMES, amount, scope_flag, scope_text
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.records import RequestRecord
 
 if TYPE_CHECKING:
-    from copilot_proxy.ledger.reserving import Reserver
+    from copilot_proxy.ledger.reserver import Reserver
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Budget:
     @cached_property
     def _reserver(self) -> "Reserver":
         # Imported only if there are limits, so that nothing else has to wait for SQLite.
-        from copilot_proxy.ledger.reserving import Reserver
+        from copilot_proxy.ledger.reserver import Reserver
 
         return Reserver(self._ledger)
 
@@ -114,7 +114,7 @@ class Budget:
                 for limit, allowed in applying:
                     self._warn(record, limit, allowed, now)
         except Exception as error:
-            log.error("The budget is not applied: the ledger cannot be used: %s.", error)
+            log.error("The budget is not applied, since the ledger cannot be used: %s.", error)
             return
         if refusal is not None:
             raise _refused(*refusal, cost)
@@ -153,5 +153,5 @@ def _refused(limit: Limit, allowed: int, spent: int, reserved: int, cost: int) -
     return BudgetExceeded(
         f"The budget{scope_text(limit)} for {NAMES[limit.per]}, {amount(allowed)}, does not allow "
         f"this request: {amount(spent)} spent{running}{expected}. It resets {when}.",
-        "To raise it, run: copilot-proxy budget raise 100",
+        f"To raise it, run: copilot-proxy budget raise 100{scope_flag(limit)}",
     )

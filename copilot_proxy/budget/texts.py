@@ -4,6 +4,7 @@ Some clients repeat a request if the text of its error has one of certain number
 500, whatever the number means. So an amount is written in a form that has none of them.
 """
 
+import shlex
 from typing import Final
 
 from copilot_proxy.cost.limits import Limit
@@ -14,12 +15,12 @@ NAMES: Final = {"day": "today", "month": "this month", "session": "this session"
 
 
 def amount(nano: int) -> str:
-    """Return an amount in AI Credits, or in dollars if those credits could be misread."""
+    """Return an amount in AI credits, or in dollars if those credits could be misread."""
     value = credits(nano)
     forms = (
-        f"{value:,.2f}".replace(",", " ").rstrip("0").rstrip(".") + " AI Credits",
+        f"{value:,.2f}".replace(",", " ").rstrip("0").rstrip(".") + " AI credits",
         f"${value / 100:.2f}",
-        f"{round(value):,} AI Credits".replace(",", " "),
+        f"{round(value):,} AI credits".replace(",", " "),
         f"${value / 100:.1f}",
     )
     return next((form for form in forms if not looks_repeatable(form)), "the allowed amount")
@@ -28,3 +29,8 @@ def amount(nano: int) -> str:
 def scope_text(limit: Limit) -> str:
     """Return whom the limit is for, such as `` of the client codex``; "" for all requests."""
     return f" of the {limit.kind} {limit.name}" if limit.kind else ""
+
+
+def scope_flag(limit: Limit) -> str:
+    """Return the flag with which commands name whom the limit is for; "" for all requests."""
+    return f" --{limit.kind} {shlex.quote(limit.name)}" if limit.kind else ""

@@ -46,8 +46,8 @@ def budget(
     kind, name = _scope(key, client, project)
     settings = load_settings()
     path = settings.ledger_file.with_name(NAME)
-    if word is not None and not settings.ledger:
-        raise UsageError("A budget needs the ledger, which is off.")
+    if word is not None:
+        settings.require_ledger()
     match word:
         case "set":
             _set(path, _limit(argument)._replace(kind=kind, name=name))
@@ -86,7 +86,7 @@ def _limit(text: str) -> Limit:
     try:
         return parse_limit(text)
     except ValueError as error:
-        raise UsageError(f"{text!r} is no limit: {error}.") from None
+        raise UsageError(f"{text!r} is not a limit: {error}.") from None
 
 
 def _set(path: Path, limit: Limit) -> None:
@@ -103,7 +103,7 @@ def _raise(path: Path, text: str, kind: str, name: str) -> None:
     try:
         nano = parse_amount(text)
     except ValueError as error:
-        raise UsageError(f"{text!r} is no amount: {error}.") from None
+        raise UsageError(f"{text!r} is not an amount: {error}.") from None
     stored = limits_file.read(path)
     more = limits_file.Raise(nano, *limits_file.days_of(_now()), kind, name)
     limits_file.write(path, stored._replace(raises=(*stored.raises, more)), _now())
@@ -143,11 +143,11 @@ def limit_line(one: "LimitState") -> str:
     limit = one.limit
     scope = f" for the {limit.kind} {limit.name}" if limit.kind else ""
     text = (
-        f"{credits(one.allowed):,g} AI Credits per {limit.per}{scope}: "
+        f"{credits(one.allowed):,g} AI credits per {limit.per}{scope}: "
         f"{credits(one.spent):,.2f} spent"
     )
     if limit.per == "session":
-        text += " by today's dearest session"
+        text += " by today's most expensive session"
     if one.reserved:
         text += f", {credits(one.reserved):,.2f} reserved"
     return f"{text}, {credits(one.left):,.2f} left"

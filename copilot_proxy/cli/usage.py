@@ -33,8 +33,8 @@ def usage(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help=f"Sum up by {', '.join(_VIEWS)}; or: show REQUEST, path, backup FILE, forget, "
-            "import copilot-cli.",
+            help=f"Sum up by {', '.join(_VIEWS[:-1])} or {_VIEWS[-1]}. Or: show REQUEST, path, "
+            "backup FILE, forget --before DATE, import copilot-cli.",
             metavar="[VIEW]",
         ),
     ] = None,
@@ -206,7 +206,7 @@ def _threshold_code(report: "Report", threshold: float) -> int:
     left = report.quota.left if report.quota else None
     if left is None:
         raise CopilotProxyError(
-            "It is not known what is left of the quota.",
+            "The remaining quota is not known.",
             hint="Copilot reports it with every answer, for plans with a quota.",
         )
     return 2 if left <= 0 else 1 if left < threshold else 0

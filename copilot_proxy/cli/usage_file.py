@@ -5,7 +5,7 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 
-from copilot_proxy.cli.console import print_message
+from copilot_proxy.cli.console import counted, print_message
 from copilot_proxy.errors import UsageError
 from copilot_proxy.ledger import copilot_cli, maintenance
 from copilot_proxy.ledger.reading import open_ledger
@@ -26,10 +26,12 @@ def forget(path: Path, before: str | None) -> int:
     try:
         day = date.fromisoformat(before)
     except ValueError:
-        raise UsageError(f"{before!r} is no date.", hint="Use a date such as 2026-11-29.") from None
+        raise UsageError(
+            f"{before!r} is not a date.", hint="Use a date such as 2026-11-29."
+        ) from None
     with closing(open_ledger(path, write=True)) as database:
         count = maintenance.forget(database, day)
-    print_message(f"{count:,} row{'' if count == 1 else 's'} before {day} removed.")
+    print_message(f"{counted(count, 'row')} from before {day} removed.")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A limit on what requests may cost: so many AI Credits a day, a session or a month."""
+"""A limit on what requests may cost: so many AI credits a day, a session or a month."""
 
 import re
 from typing import Final, Literal, NamedTuple, get_args
@@ -34,7 +34,7 @@ def parse_limit(text: str) -> Limit:
     found = _LIMIT.fullmatch(text.strip().lower())
     per = next((one for one in PERIODS if found is not None and one == found[2]), None)
     if found is None or per is None:
-        raise ValueError(f"expected AI Credits per {', '.join(PERIODS)}, such as 500/day")
+        raise ValueError(f"expected AI credits per {', '.join(PERIODS)}, such as 500/day")
     return Limit(parse_amount(found[1]), per)
 
 
@@ -53,8 +53,8 @@ def parse_limits(value: object) -> tuple[Limit, ...]:
 
 
 def parse_amount(text: str) -> int:
-    """Return AI Credits such as ``12.5`` in nano-AIU; raises `ValueError`."""
+    """Return AI credits such as ``12.5`` in nano-AIU; raises `ValueError`."""
     if not _AMOUNT.fullmatch(text.strip()):
-        raise ValueError("expected a number of AI Credits, such as 500")
+        raise ValueError("expected a number of AI credits, such as 500")
     whole, _, rest = text.strip().partition(".")
     return int(whole) * NANO + int(rest.ljust(9, "0") or 0)

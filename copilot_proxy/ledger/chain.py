@@ -2,7 +2,7 @@
 
 The hash of a row covers the row and the hash before it, so a change, a deletion or an insertion
 breaks the chain from there on. Each day has its own chain, so that whole days can be removed. It
-is no protection against someone who calculates all hashes again.
+does not protect against someone who calculates all hashes again.
 """
 
 from hashlib import sha256

@@ -68,7 +68,7 @@ def _last(text: str, now: datetime) -> Period:
     found = _LAST.fullmatch(text.strip().lower())
     if found is None or not int(found[1]):
         raise UsageError(
-            f"{text!r} is no period.", hint="Use a number with h, d or w: --last 12h, --last 7d."
+            f"{text!r} is not a period.", hint="Use a number with h, d or w: --last 12h, --last 7d."
         )
     count = int(found[1])
     if found[2] == "h":
@@ -89,7 +89,7 @@ def _moment(text: str, now: datetime) -> date | datetime:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise UsageError(
-            f"{text!r} is no date.", hint="Use 2026-11-29, 2026-11-29T14:00, today or yesterday."
+            f"{text!r} is not a date.", hint="Use 2026-11-29, 2026-11-29T14:00, today or yesterday."
         ) from None
     return moment if moment.tzinfo else moment.astimezone()
 

@@ -129,7 +129,7 @@ def state(
     )
 
 
-def dearest_session(database: sqlite3.Connection, limit: Limit, day: str) -> str:
+def costliest_session(database: sqlite3.Connection, limit: Limit, day: str) -> str:
     """Return the session of that day that has cost most; "" if there is none."""
     scope = f" AND {limit.kind} = ?" if limit.kind else ""
     found = database.execute(
@@ -150,7 +150,7 @@ def release(database: sqlite3.Connection, request_ids: Iterable[str]) -> None:
 def settle_abandoned(database: sqlite3.Connection, now_us: int) -> int:
     """Turn the reservations of processes that have ended into rows, and return their number.
 
-    Their requests may have been charged, and nobody knows how much.
+    Their requests may have been charged, but it is not known how much.
     """
     found = database.execute(f"SELECT {', '.join(_COLUMNS)} FROM reservations")  # noqa: S608
     abandoned = [

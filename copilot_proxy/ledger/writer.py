@@ -1,4 +1,4 @@
-"""Writes rows into the ledger, and copes with whatever happens to the file.
+"""Writes rows into the ledger, even if its file is damaged, removed or not writable for a while.
 
 Runs in the thread of `Ledger`. Rows that cannot be written at the moment are kept and tried again,
 up to a limit; nothing here raises an error.

@@ -101,12 +101,14 @@ def test_raising_while_the_server_runs(simulator: Simulator, cli: Callable[..., 
     settings = settings_with(simulator)
     with Proxy(settings) as proxy, proxy.client() as client:
         assert 200 == ask(client).status_code
-        assert "0 AI Credits per day: " in cli("budget", "set", "0/day").out
+        assert "0 AI credits per day: " in cli("budget", "set", "0/day").out
         assert 402 == ask(client).status_code
         cli("budget", "raise", "100")
         assert 200 == ask(client).status_code
         cli("budget", "set", "0/day", "--client", "codex")
-        assert 402 == ask(client, **{"user-agent": "codex_exec/1"}).status_code
+        refused = ask(client, **{"user-agent": "codex_exec/1"})
+        assert 402 == refused.status_code
+        assert "budget raise 100 --client codex" in refused.text
         assert 200 == ask(client, **{"user-agent": "opencode/1"}).status_code
         cli("budget", "off")
         assert 200 == ask(client, **{"user-agent": "codex_exec/1"}).status_code
@@ -132,7 +134,7 @@ def test_most_of_it_is_used(simulator: Simulator, caplog: pytest.LogCaptureFixtu
 
     notes = [answer.headers.get("x-copilot-proxy-notes", "") for answer in answers]
     assert "" == notes[0]
-    assert any("of 1 AI Credits are used or reserved today" in note for note in notes)
+    assert any("of 1 AI credits are used or reserved today" in note for note in notes)
     assert 1 == caplog.text.count("are used or reserved today.")
 
 

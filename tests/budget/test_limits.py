@@ -28,7 +28,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
     ],
 )
 def test_limits(text: str, expected: Limit) -> None:
-    """An amount of AI Credits, and a period."""
+    """An amount of AI credits, and a period."""
     assert expected == parse_limit(text)
     assert (expected,) == parse_limits([text]) == parse_limits(text)
 
@@ -36,7 +36,7 @@ def test_limits(text: str, expected: Limit) -> None:
 @pytest.mark.parametrize("text", ["", "500", "500/week", "-1/day", "1e3/day", "/day", "5k/day"])
 def test_what_is_no_limit(text: str) -> None:
     """Anything else is an error, as are two limits for the same period."""
-    with pytest.raises(ValueError, match="expected AI Credits per day, session, month"):
+    with pytest.raises(ValueError, match="expected AI credits per day, session, month"):
         parse_limit(text)
     with pytest.raises(ValueError, match="two limits"):
         parse_limits("1/day,2/day")
@@ -46,7 +46,7 @@ def test_no_refusal_looks_like_a_passing_failure() -> None:
     """No amount has a number that some clients take for a status, such as 500 or 429."""
     for credits in [*range(0, 60_000, 7), *range(400, 600), 42_900, 50_000, 50_250, 429_503]:
         assert not looks_repeatable(amount(credits * NANO + 20_000_000)), credits
-    assert "450 AI Credits" == amount(450 * NANO)
+    assert "450 AI credits" == amount(450 * NANO)
     assert "$5.00" == amount(500 * NANO)
     assert not any(looks_repeatable(new_request_id()) for _ in range(500))
 

@@ -19,7 +19,7 @@ from copilot_proxy.ledger import writer as writer_module
 from copilot_proxy.ledger.chain import next_link
 from copilot_proxy.ledger.database import open_for_writing
 from copilot_proxy.ledger.insertion import add_to
-from copilot_proxy.ledger.recorder import Ledger
+from copilot_proxy.ledger.ledger import Ledger
 from copilot_proxy.ledger.schema import COLUMNS, NewerLedger, Row
 from copilot_proxy.ledger.verification import verify
 from copilot_proxy.ledger.writer import Writer
@@ -253,7 +253,7 @@ def test_a_newer_file_is_left_alone(path: Path, caplog: pytest.LogCaptureFixture
 RECORDING = """
 import os, sys
 from pathlib import Path
-from copilot_proxy.ledger.recorder import Ledger
+from copilot_proxy.ledger.ledger import Ledger
 from tests.ledger.test_writer import record
 path, name, count = sys.argv[1:4]
 ledger = Ledger(Path(path))
