@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -185,7 +186,7 @@ class Settings:
     simulated: bool = False  # whether the addresses are those of a simulator
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
-    @property
+    @cached_property
     def keys(self) -> tuple[ApiKey, ...]:
         """All keys that clients may send; if empty, clients need no key."""
         unnamed = (ApiKey(self.api_key),) if self.api_key else ()
