@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lowest matrix fields faults bench soak agents check format lint types contracts wheel clients audit clean
+.PHONY: help run test lowest matrix fields faults ledger bench soak agents check format lint types contracts wheel clients audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -60,6 +60,9 @@ bench: $(VENV)/dev.stamp  ## measure speed and memory; BENCH=--quick takes three
 
 faults: $(VENV)/dev.stamp  ## try every fault between the server and Copilot and print what clients see
 	@$(BIN)/python -m tests.faults
+
+ledger: $(VENV)/dev.stamp  ## compare the ledger with 10,000 known charges, and try the budget: two minutes
+	@$(BIN)/python -m tests.billing
 
 soak: $(VENV)/dev.stamp  ## run the server under mixed traffic with faults; MINUTES=60 for longer
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)

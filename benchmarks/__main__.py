@@ -18,7 +18,7 @@ from benchmarks import candidates, measures, runs
 from benchmarks.candidates import Candidate
 from benchmarks.installed import own_build
 from benchmarks.machine_load import MachineLoad, warning
-from benchmarks.measures import Measure
+from benchmarks.measures import Measure, Result
 from benchmarks.processes import HAS_PROC, helper
 from benchmarks.report import LEGEND, Results
 from benchmarks.rivals import RIVALS
@@ -79,6 +79,11 @@ def _options() -> argparse.Namespace:
         help="a running server to compare with",
     )
     parser.add_argument(
+        "--accounts",
+        action="store_true",
+        help="also measure without the ledger, and with a budget",
+    )
+    parser.add_argument(
         "--direct", action="store_true", help="also measure the upstream without a proxy"
     )
     parser.add_argument(
@@ -119,7 +124,7 @@ class _Bench:
                         result = self._round(measure, candidate, target)
                         self.results.add(measure.rows, candidate.name, result)
 
-    def _round(self, measure: Measure, candidate: Candidate, target: Target) -> runs.Json:
+    def _round(self, measure: Measure, candidate: Candidate, target: Target) -> Result:
         """Run one round; memory is measured on a new process, since used memory is kept."""
         if not (measure.watch_memory and candidate.can_start):
             return runs.run(measure, target, self.fake, quick=self.options.quick)
@@ -153,7 +158,10 @@ class _Bench:
 
 def _candidates(options: argparse.Namespace, fake: Fake, folder: Path) -> Iterator[Candidate]:
     _progress("installing this checkout")
-    yield candidates.ours("ours", own_build(), fake, folder, options.flag)
+    build = own_build()
+    yield candidates.ours("ours", build, fake, folder, options.flag)
+    if options.accounts:
+        yield from candidates.accounts(build, fake, folder)
     for number, text in enumerate(options.build, 1):
         name, _, program = text.rpartition("=")
         yield candidates.ours(name or f"build-{number}", [program], fake, folder, options.flag)

@@ -31,6 +31,16 @@ def ours(
     return Candidate(name, start, tuple(build))
 
 
+def accounts(build: Sequence[str], fake: Fake, folder: Path) -> Iterator[Candidate]:
+    """Return this proxy without its ledger, and with a budget as well."""
+    for name, settings in (
+        ("ledger-off", {"COPILOT_PROXY_LEDGER": "false"}),
+        ("budget", {"COPILOT_PROXY_BUDGET": "999999/day,9999999/month"}),
+    ):
+        start = partial(target.ours, fake, folder, name=name, build=build, settings=settings)
+        yield Candidate(name, start, tuple(build))
+
+
 def rival(name: str, fake: Fake, folder: Path) -> Candidate:
     """Return one of `RIVALS`."""
     return Candidate(name, partial(RIVALS[name].start, fake, folder))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from benchmarks.processes import TARGET_CORE, end, pinned
@@ -69,14 +70,16 @@ def ours(
     build: Sequence[str],
     name: str = "ours",
     flags: Sequence[str] = (),
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Target]:
     """Run `copilot-proxy serve` with its default features and an API key.
 
-    `build` is the command, `flags` are added to it.
+    `build` is the command, `flags` are added to it, and `settings` to its environment.
     """
     port = free_port()
     command = [*build, "serve", "--port", str(port), *flags]
-    with started(name, command, environment(fake, folder / "home"), folder, port) as target:
+    environ = {**environment(fake, folder / f"home-{name}"), **settings}
+    with started(name, command, environ, folder, port) as target:
         yield target
 
 

@@ -25,9 +25,14 @@ from benchmarks.upstream_answers import MODELS, SHAPES, Shape
 _BATCH: Final = 1
 """Events per write of a stream without a rate."""
 _STREAMS: Final = re.compile(rb'"stream":\s*true')
+_QUOTA: Final = (
+    b"x-quota-snapshot-premium_interactions: ent=1500&ov=0.0&ovPerm=false&rem=87.3&tbb=true"
+    b"&rst=2100-01-01T00%3A00%3A00Z\r\nx-github-request-id: 0A1B:2C3D:4E5F:6071:8293\r\n"
+)
 _STREAM_HEAD: Final = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\n"
-    b"x-request-id: 8f2c1d9e-0000-4000-8000-000000000000\r\ntransfer-encoding: chunked\r\n\r\n"
+    + _QUOTA
+    + b"x-request-id: 8f2c1d9e-0000-4000-8000-000000000000\r\ntransfer-encoding: chunked\r\n\r\n"
 )
 
 
@@ -199,8 +204,8 @@ class Upstream(asyncio.Protocol):
         self._stream.begin()
 
     def _json(self, body: bytes) -> None:
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-        self.write(head % len(body) + body)
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+        self.write(head % len(body) + _QUOTA + b"\r\n" + body)
 
     def _token(self) -> bytes:
         token: dict[str, Any] = {

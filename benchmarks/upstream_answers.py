@@ -31,6 +31,18 @@ EMBEDDING_MODEL: Final = "text-embedding-3-small"
 _CREATED: Final = 1795330002
 _TEXT: Final = "@@TEXT@@"
 """The placeholder for the text of an answer in a template."""
+_CHARGED: Final = {
+    "copilot_usage": {
+        "token_details": [
+            {"batch_size": 1000000, "cost_per_batch": 250000000000, "token_count": 24,
+             "token_type": "input"},
+            {"batch_size": 1000000, "cost_per_batch": 1000000000000, "token_count": 200,
+             "token_type": "output"},
+        ],
+        "total_nano_aiu": 206000000,
+    }
+}  # fmt: skip
+"""What Copilot says that it charges."""
 _FILLER: Final = "Nine words follow the mark to make a full kilobyte. " * 11
 
 
@@ -81,7 +93,7 @@ class Shape:
     """The templates of one API.
 
     `head` and `tail` begin and end a stream, `befores` and `after` surround each mark, and `answer`
-    is a whole answer of about 1 KB.
+    is a whole answer of about 1.5 KB.
     """
 
     head: bytes
@@ -166,8 +178,8 @@ def _chat() -> Shape:
     return _shape(
         _data(leading) + event({"content": "", "role": "assistant"}, content_filter_results={}),
         [event({"content": _TEXT, "role": None})],
-        _data({**last, **ids, "usage": usage}) + "data: [DONE]\n\n",
-        {"choices": [choice], **ids, "usage": usage},
+        _data({**last, **ids, "usage": usage, **_CHARGED}) + "data: [DONE]\n\n",
+        {"choices": [choice], **ids, "usage": usage, **_CHARGED},
     )
 
 
@@ -193,7 +205,7 @@ def _responses() -> Shape:
         of = {"id": fresh(), "type": "message", "role": "assistant"}
         return {**of, "status": status, "content": content}
 
-    def response(status: str, output: list[Item], used: dict[str, int] | None = None) -> Answer:
+    def response(status: str, output: list[Item], used: dict[str, Any] | None = None) -> Answer:
         return {
             "id": fresh(),
             "object": "response",
@@ -227,9 +239,11 @@ def _responses() -> Shape:
         + event("response.content_part.done", item_id=fresh(), **at, part=said)
         + event("response.output_item.done", output_index=0, item=item("completed", [said]))
         + event(
-            "response.completed", response=response("completed", [item("completed", [said])], usage)
+            "response.completed",
+            response=response("completed", [item("completed", [said])], usage),
+            **_CHARGED,
         ),
-        response("completed", [item("completed", [filled])], usage),
+        {**response("completed", [item("completed", [filled])], usage), **_CHARGED},
     )
 
 
@@ -260,9 +274,9 @@ def _messages() -> Shape:
         + _named(block),
         [_named({"type": "content_block_delta", "index": 0, "delta": delta})],
         _named({"type": "content_block_stop", "index": 0})
-        + _named({"type": "message_delta", "delta": stop, "usage": usage})
+        + _named({"type": "message_delta", "delta": stop, "usage": usage, **_CHARGED})
         + _named({"type": "message_stop"}),
-        {**message, "content": [said], **stop, "usage": usage},
+        {**message, "content": [said], **stop, "usage": usage, **_CHARGED},
     )
 
 

@@ -84,7 +84,7 @@ class Model:
 
     @cached_property
     def price_class(self) -> PriceClass | None:
-        """How dear it is, or None if the list does not say."""
+        """How expensive it is, or None if the list does not say."""
         return price_class(self.raw)
 
     @property

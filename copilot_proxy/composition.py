@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from copilot_proxy.errors import UsageError, hints_for_simulator
+from copilot_proxy.errors import hints_for_simulator
 from copilot_proxy.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.budget.budget import Budget
     from copilot_proxy.dumps import Dumps
-    from copilot_proxy.ledger.recorder import Ledger
+    from copilot_proxy.ledger.ledger import Ledger
     from copilot_proxy.relay.context_guard import ContextGuard
     from copilot_proxy.relay.records import RequestRecord
     from copilot_proxy.relay.relay import Relay
@@ -139,6 +139,7 @@ def make_backend(
             upstream,
             default_model=settings.default_model,
             aliases=settings.aliases,
+            small_model=settings.small_model,
             report=_in_turn(reports),
             admission=guard or budget,
         ),
@@ -152,13 +153,10 @@ def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
     """Return the ledger and the budget, which needs the ledger; raises `UsageError`."""
     if not settings.ledger:
         if settings.budget:
-            raise UsageError(
-                "A budget needs the ledger, which is off.",
-                hint=f"Remove the setting `ledger` from {settings.sources['ledger']}.",
-            )
+            settings.require_ledger()
         return None, None
     from copilot_proxy.budget.budget import Budget
-    from copilot_proxy.ledger.recorder import Ledger
+    from copilot_proxy.ledger.ledger import Ledger
 
     return Ledger(settings.ledger_file), Budget(settings.ledger_file, settings.budget)
 

@@ -103,11 +103,10 @@ def mask(text: str) -> str:
 
 def _without_values(text: str) -> str:
     lower = text.lower()
-    for form in sorted(_forms(), key=len, reverse=True):  # one may be a part of another
-        if form in lower:
-            # A host name has its capitals lost, so capitals do not matter.
-            text = re.sub(re.escape(form), _MASK, text, flags=re.IGNORECASE)
-            lower = text.lower()
+    found = [form for form in _forms() if form in lower]
+    for form in sorted(found, key=len, reverse=True):  # one may be a part of another
+        # A host name has its capitals lost, so capitals do not matter.
+        text = re.sub(re.escape(form), _MASK, text, flags=re.IGNORECASE)
     return text
 
 

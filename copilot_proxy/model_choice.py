@@ -59,7 +59,7 @@ def is_ready(model: Model) -> bool:
 
 
 def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
-    """Return the newest model of a brand and a size, or the nearest one; never the dearest.
+    """Return the newest model of a brand and a size, or the nearest one; never the most expensive.
 
     A model without a word in its name, such as ``kimi-k3``, is what its brand is for, and counts as
     a middle one.
@@ -77,7 +77,7 @@ def successor_of(catalogue: Catalogue, parts: ModelName, kind: Kind) -> Model | 
     """Return the newest model that can take the place of the one with the name `parts`, or None.
 
     It is newer, and of the same family, else of `kind`'s brand and size. Without one of the size,
-    it is of the nearest size, rather a larger than a smaller one.
+    it is of the nearest size, preferably a larger one.
     """
     newer = [m for m in _usable(catalogue, kind.brand) if _is_newer(m.parts, parts)]
     if family := family_of(newer, parts) or family_of(newer, parts.plain):
@@ -126,7 +126,7 @@ def of_size(catalogue: Catalogue, kind: Kind) -> Model | None:
 
 
 def _by_nearness(wanted: Size) -> list[Size]:
-    """Return the sizes but the dearest: `wanted`, the smaller ones downwards, the larger ones."""
+    """Return all sizes but `DEAREST`: `wanted`, the smaller ones downwards, the larger ones."""
     smaller = [size for size in reversed(Size) if size < wanted]
     return [wanted, *smaller, *(size for size in Size if wanted < size < Size.DEAREST)]
 
@@ -153,7 +153,7 @@ def newest(catalogue: Catalogue, models: Iterable[Model]) -> Model | None:
 
 
 def _price(model: Model) -> float:
-    """Return a number to compare prices; a model without a price counts as dearer than others."""
+    """Return a number to compare prices; a model without a price counts as the most expensive."""
     if model.token_price is not None:
         return model.token_price.output
     return float(model.price_class or PriceClass.VERY_HIGH) * 1000

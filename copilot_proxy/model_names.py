@@ -113,7 +113,7 @@ def default(catalogue: Catalogue, wanted: str) -> Model | None:
     """Return the chat model for ``default``: what the setting says, if it can be used.
 
     Otherwise the successor of the configured model, Copilot's own default, or a middle model; never
-    the dearest, unless the setting names it.
+    the most expensive, unless the setting names it.
     """
     if wanted in ("default", AUTO):
         wanted = ""

@@ -23,7 +23,7 @@ class TokenPrice(NamedTuple):
 
 
 class PriceClass(IntEnum):
-    """How dear a model is, in GitHub's four classes (``model_picker_price_category``)."""
+    """How expensive a model is, in GitHub's four classes (``model_picker_price_category``)."""
 
     LOW = 1
     MEDIUM = 2

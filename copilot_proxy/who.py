@@ -2,7 +2,7 @@
 
 Clients need no set-up for it: most name themselves in their user agent, and their session in a
 header or a field. A user can also name client, project and session in the base URL, which then
-wins. What cannot be told stays unknown.
+wins. What cannot be found out stays unknown.
 """
 
 import json

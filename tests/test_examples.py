@@ -19,7 +19,7 @@ NAMED: Final = (
     re.compile(rf"""\bmodel["']?\s*[:=]\s*["']({NAME})["']"""),
     re.compile(rf"""\bdefault_model\s*=\s*["']({NAME})["']"""),
     # Flags and variables: --model x, -m x, ANTHROPIC_MODEL=x
-    re.compile(rf"(?:--model|--default-model|\s-m)[ =]({NAME})"),
+    re.compile(rf"(?:--model|--default-model|(?<!python)\s-m)[ =]({NAME})"),
     re.compile(rf"\b[A-Z_]*_MODEL=({NAME})"),
 )
 ALIASES: Final = re.compile(rf"""^\w[\w-]* = "({NAME})"$""", re.M)

@@ -408,3 +408,10 @@ def test_an_empty_key_is_not_taken_for_none(home: Path, name: str, place: str) -
     flags = {name: ""} if place == "flag" else {}
     with pytest.raises(UsageError, match="is invalid: it is empty"):
         load(home, environ=environ, **flags)
+
+
+def test_a_budget_needs_the_ledger() -> None:
+    """The error names what has turned the ledger off."""
+    load_settings({}, {}).require_ledger()
+    with pytest.raises(UsageError, match="COPILOT_PROXY_LEDGER turns off"):
+        load_settings({}, {"COPILOT_PROXY_LEDGER": "no"}).require_ledger()

@@ -23,7 +23,7 @@ from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.records import RequestRecord
 
 if TYPE_CHECKING:
-    from copilot_proxy.ledger.reserving import Reserver
+    from copilot_proxy.ledger.reserver import Reserver
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Budget:
     @cached_property
     def _reserver(self) -> "Reserver":
         # Imported only if there are limits, so that nothing else has to wait for SQLite.
-        from copilot_proxy.ledger.reserving import Reserver
+        from copilot_proxy.ledger.reserver import Reserver
 
         return Reserver(self._ledger)
 
@@ -114,7 +114,7 @@ class Budget:
                 for limit, allowed in applying:
                     self._warn(record, limit, allowed, now)
         except Exception as error:
-            log.error("The budget is not applied: the ledger cannot be used: %s.", error)
+            log.error("The budget is not applied, since the ledger cannot be used: %s.", error)
             return
         if refusal is not None:
             raise _refused(*refusal, cost)
@@ -153,5 +153,5 @@ def _refused(limit: Limit, allowed: int, spent: int, reserved: int, cost: int) -
     return BudgetExceeded(
         f"The budget{scope_text(limit)} for {NAMES[limit.per]}, {amount(allowed)}, does not allow "
         f"this request: {amount(spent)} spent{running}{expected}. It resets {when}.",
-        f"To raise it, run: copilot-proxy budget raise 100{scope_flag(limit.kind, limit.name)}",
+        f"To raise it, run: copilot-proxy budget raise 100{scope_flag(limit)}",
     )

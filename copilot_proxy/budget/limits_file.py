@@ -102,7 +102,7 @@ def write(path: Path, limits: Limits, now: datetime) -> None:
 def _limit(stored: Mapping[str, Any]) -> Limit:
     limit = Limit(**stored)
     if limit.per not in PERIODS or type(limit.nano) is not int:
-        raise ValueError("it is no limit")
+        raise ValueError("not a limit")
     return limit
 
 

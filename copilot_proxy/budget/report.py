@@ -8,7 +8,7 @@ from copilot_proxy.budget.limits_file import Limits, days_of
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano import credits
 from copilot_proxy.ledger.database import Database
-from copilot_proxy.ledger.reservations import dearest_session, state
+from copilot_proxy.ledger.reservations import costliest_session, state
 
 
 class LimitState(NamedTuple):
@@ -18,7 +18,7 @@ class LimitState(NamedTuple):
     allowed: int
     """With what it was raised by."""
     spent: int
-    """For a limit per session: of today's dearest session."""
+    """For a limit per session: of the session that has cost most today."""
     reserved: int
     resets_at: datetime | None
     """None for a limit per session."""
@@ -47,7 +47,7 @@ def limit_states(database: Database, limits: Limits, now: datetime) -> Sequence[
     day, month = days_of(now)
     found = []
     for limit in limits.limits:
-        session = dearest_session(database, limit, day) if limit.per == "session" else ""
+        session = costliest_session(database, limit, day) if limit.per == "session" else ""
         used = state(database, limit, day, month, session)
         allowed = limits.allowed(limit, now)
         found.append(LimitState(limit, allowed, used.spent, used.reserved, _reset(limit, now)))

@@ -31,6 +31,6 @@ def scope_text(limit: Limit) -> str:
     return f" of the {limit.kind} {limit.name}" if limit.kind else ""
 
 
-def scope_flag(kind: str, name: str) -> str:
-    """Return the flag of ``budget`` for a scope, such as `` --client codex``; "" for all."""
-    return f" --{kind} {shlex.quote(name)}" if kind else ""
+def scope_flag(limit: Limit) -> str:
+    """Return the flag with which commands name whom the limit is for; "" for all requests."""
+    return f" --{limit.kind} {shlex.quote(limit.name)}" if limit.kind else ""

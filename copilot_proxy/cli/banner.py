@@ -147,7 +147,7 @@ _ONCE: Final = '{"times":1}'
 def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
     """Return up to three models to start with: the default, a free one, and another vendor's.
 
-    Models that retire and the dearest ones come last.
+    Models that retire and the most expensive ones come last.
     """
     usable = [model for model in catalogue.chat if not model.needs_enabling]
     usable.sort(

@@ -50,8 +50,8 @@ def budget(
     kind, name = _scope(key, client, project)
     settings = replace(load_settings(), simulated=simulate)
     path = settings.ledger_file.with_name(NAME)
-    if word is not None and not settings.ledger:
-        raise UsageError("A budget needs the ledger, which is off.")
+    if word is not None:
+        settings.require_ledger()
     match word:
         case "set":
             _set(path, _limit(argument)._replace(kind=kind, name=name))
@@ -114,9 +114,10 @@ def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> N
     if (kind, name) not in {(one.kind, one.name) for one in limits}:
         # It would otherwise be added to a limit that the user sets later.
         scope = f" for the {kind} {name}" if kind else ""
+        flag = scope_flag(Limit(nano, "day", kind, name))
         raise UsageError(
             f"There is no budget{scope} to raise.",
-            hint=f"Set one with: copilot-proxy budget set 500/day{scope_flag(kind, name)}",
+            hint=f"Set one with: copilot-proxy budget set 500/day{flag}",
         )
     more = limits_file.Raise(nano, *limits_file.days_of(_now()), kind, name)
     limits_file.write(path, stored._replace(raises=(*stored.raises, more)), _now())
@@ -163,7 +164,7 @@ def limit_line(one: "LimitState") -> str:
         f"{credits(one.spent):,.2f} spent"
     )
     if limit.per == "session":
-        text += " by today's dearest session"
+        text += " by today's most expensive session"
     if one.reserved:
         text += f", {credits(one.reserved):,.2f} reserved"
     return f"{text}, {credits(one.left):,.2f} left"

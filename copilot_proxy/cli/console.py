@@ -36,6 +36,11 @@ def print_result(text: str) -> None:
     typer.echo(escape_controls(text))
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun, such as ``1,204 requests`` or ``1 row``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def print_drawn(line: str) -> None:
     """Print a line to stdout that has styles, and nothing else to escape."""
     typer.echo(line)

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from copilot_proxy.cli.console import is_interactive, print_error, print_message, stderr_is_tty
+from copilot_proxy.cli.console import (
+    counted,
+    is_interactive,
+    print_error,
+    print_message,
+    stderr_is_tty,
+)
 from copilot_proxy.errors import NoCopilotAccess, SignInError, StoreError, UpstreamError, UsageError
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings, load_settings
 
@@ -222,7 +228,7 @@ async def _with_name(error: SignInError, github: "GitHub", credential: "Credenti
 
 def _report_success(verification: "Verification") -> None:
     count = verification.models
-    models = f", {count} model{'s' * (count != 1)}" if count is not None else ""
+    models = f", {counted(count, 'model')}" if count is not None else ""
     print_message(
         f"Signed in as {verification.login or 'an unnamed account'} "
         f"({verification.plan} plan{models})."

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from copilot_proxy.cli.console import print_drawn, print_message, print_result
+from copilot_proxy.cli.console import counted, print_drawn, print_message, print_result
 from copilot_proxy.cli.upstream_option import UpstreamOption
 from copilot_proxy.composition import make_backend, settings_for
 from copilot_proxy.errors import CopilotProxyError, UsageError
@@ -100,9 +100,7 @@ def _print_changes(catalogue: "Catalogue", folder: Path, host: str, *, as_json: 
         print_result(json.dumps(found, indent=2))
     elif before is None:
         count = len(now.models)
-        print_message(
-            f"This list of {count} model{'s' * (count != 1)} is remembered for the next time."
-        )
+        print_message(f"This list of {counted(count, 'model')} is remembered for the next time.")
     else:
         for line in model_changes.lines(changes, before, catalogue):
             print_result(line)
@@ -172,5 +170,5 @@ def _explain(
     if waiting := [model.id for model in shown if model.needs_enabling]:
         print_message(f"To enable {', '.join(waiting)}: {ENABLE_URL}")
     usable = sum(model.is_chat and not model.needs_enabling for model in shown)
-    more = f"; {hidden} more model{'s' * (hidden > 1)} with --all" if hidden else ""
+    more = f"; {counted(hidden, 'more model')} with --all" if hidden else ""
     print_message(f"Ready for chat: {usable} of {len(shown)}{more}.")

@@ -17,10 +17,10 @@ from copilot_proxy.errors import ClientNotFound, NotSignedIn, UsageError
 from copilot_proxy.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from copilot_proxy.clients.record import Client
+    from copilot_proxy.clients.client import Client
 
 _ANY: Final = "env"
-"""What stands for a program without a record."""
+"""What stands for a program without a definition."""
 
 
 def run(
@@ -54,9 +54,9 @@ def run(
     words = arguments or []
     if client == _ANY and not words:
         return _print_variables(settings, simulate=simulate)
-    record, command = _found(client, words)
+    definition, command = _found(client, words)
     try:
-        return _run(settings, record, command, model, simulate=simulate)
+        return _run(settings, definition, command, model, simulate=simulate)
     except NotSignedIn as error:
         again = f"copilot-proxy run {client} --simulate"
         if client == _ANY:
@@ -67,7 +67,7 @@ def run(
 
 
 def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
-    """Return the record of the client, and the path of its program with the user's arguments.
+    """Return the definition of the client, and the path of its program with the user's arguments.
 
     Raises `UsageError` for an unknown client, and `ClientNotFound`.
     """
@@ -79,21 +79,22 @@ def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
         if program is None:
             raise ClientNotFound(f"There is no program {words[0]!r}.")
         return any_program(Path(program).stem), [program, *words[1:]]
-    record = find_client(client)
-    if record is None:
+    definition = find_client(client)
+    if definition is None:
         near = similar_clients(client) or [one.word for one in CLIENTS]
         raise UsageError(
             f"There is no client {client!r}.",
             hint=f"Use one of: {', '.join(near)}; for other programs: "
             "copilot-proxy run env -- PROGRAM",
         )
-    program = program_of(record)
+    program = program_of(definition)
     if program is None:
         raise ClientNotFound(
-            f"{record.title} is not installed: there is no program {record.word!r} on the PATH.",
-            hint=f"Install it with: {record.install}",
+            f"{definition.title} is not installed: "
+            f"there is no program {definition.word!r} on the PATH.",
+            hint=f"Install it with: {definition.install}",
         )
-    return record, [program, *words]
+    return definition, [program, *words]
 
 
 def _print_variables(settings: Settings, *, simulate: bool) -> int:
@@ -118,7 +119,7 @@ def _print_variables(settings: Settings, *, simulate: bool) -> int:
 
 def _run(
     settings: Settings,
-    record: "Client",
+    definition: "Client",
     command: Sequence[str],
     model: str | None,
     *,
@@ -134,17 +135,17 @@ def _run(
     program, *words = command
     with server_for(settings, simulate=simulate) as server:
         settings = replace(settings, simulated=server.simulated)
-        with run_connection.folder_for(record, settings.state_dir) as folder:
+        with run_connection.folder_for(definition, settings.state_dir) as folder:
             connection = run_connection.connect(
-                settings, server, record, program, model, session, folder
+                settings, server, definition, program, model, session, folder
             )
-            launch = record.launch(connection)
+            launch = definition.launch(connection)
             run_connection.write_files(launch, folder)
             name = connection.model.id + ", simulated" * server.simulated
-            print_message(f"Starting {record.title} with {name}.")
+            print_message(f"Starting {definition.title} with {name}.")
             code = run_program(
                 [program, *launch.arguments, *words],
-                run_connection.environment(record, launch, os.environ),
+                run_connection.environment(definition, launch, os.environ),
             )
     if settings.ledger:
         print_message(bill(settings.ledger_file, session))

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from copilot_proxy.cli.console import counted
 from copilot_proxy.cost.nano import credits
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.periods import Period
@@ -29,7 +30,7 @@ def line(sums: Sums) -> str:
     """Return the line for these sums."""
     if sums.requests == 0:
         return "This session: no requests."
-    parts = [f"{sums.requests:,} request{'s' * (sums.requests != 1)}"]
+    parts = [counted(sums.requests, "request")]
     if sums.known_nano_aiu is not None:
         parts.append(f"{credits(sums.nano_aiu):,.2f} AI credits")
     if unknown := sums.unknown_cost_requests:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from copilot_proxy.cli.client_process import ask_program
+from copilot_proxy.clients.client import Client, Connection, Launch
 from copilot_proxy.clients.models import ClientModel, parse_model, parse_models
-from copilot_proxy.clients.record import Client, Connection, Launch
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.private_files import make_folder
 from copilot_proxy.server.running import RunningServer
@@ -23,33 +23,33 @@ _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _LOCAL: Final = ("127.0.0.1", "localhost", "::1")
 
 
-def program_of(record: "Client") -> str | None:
+def program_of(client: "Client") -> str | None:
     """Return the path of the client's program, or None if it is not installed."""
-    places = [os.path.join(Path.home(), path) for path in record.paths]
-    names = (*record.programs, *places)
+    places = [os.path.join(Path.home(), path) for path in client.paths]
+    names = (*client.programs, *places)
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
 def connect(
     settings: Settings,
     server: RunningServer,
-    record: Client,
+    client: Client,
     program: str,
     model: str | None,
     session: str,
     folder: Path,
 ) -> Connection:
-    """Return what the record needs to know; raises `CopilotProxyError`.
+    """Return what the client needs to know; raises `CopilotProxyError`.
 
     `model` is the one that the user asked for, `program` the path of the client.
     """
     # The same paths as the client's, so that a server that does not know them is noticed here.
-    server = replace(server, prefix=f"/c/{record.name}/s/{session}")
+    server = replace(server, prefix=f"/c/{client.name}/s/{session}")
     models = {one.id: one for one in parse_models(server.models())}
     is_set = settings.sources.get("default_model", "default") != "default"
-    chosen = _meaning(server, model or ("default" if is_set else record.family), models)
+    chosen = _meaning(server, model or ("default" if is_set else client.family), models)
     families: dict[str, ClientModel] = {}
-    for family in record.families:
+    for family in client.families:
         # An account without the family is no reason not to start.
         with suppress(CopilotProxyError):
             families[family] = _meaning(server, family, models)
@@ -60,7 +60,7 @@ def connect(
         models=list({chosen.id: chosen, **models}.values()),
         families=families,
         folder=folder,
-        answer=ask_program([program, *record.question]) if record.question else "",
+        answer=ask_program([program, *client.question]) if client.question else "",
     )
 
 
@@ -76,9 +76,9 @@ def _meaning(server: RunningServer, name: str, models: Mapping[str, ClientModel]
     return models.get(found.id, found)
 
 
-def environment(record: Client, launch: Launch, environ: Mapping[str, str]) -> dict[str, str]:
+def environment(client: Client, launch: Launch, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the client's environment, made from that of this process."""
-    found = {name: value for name, value in environ.items() if name not in record.overrides}
+    found = {name: value for name, value in environ.items() if name not in client.overrides}
     if any(found.get(name) or found.get(name.lower()) for name in _PROXIES):
         # The server is on this machine, where a proxy cannot reach it.
         known = found.get("NO_PROXY") or found.get("no_proxy") or ""
@@ -88,10 +88,10 @@ def environment(record: Client, launch: Launch, environ: Mapping[str, str]) -> d
 
 
 @contextmanager
-def folder_for(record: Client, state_dir: Path) -> Iterator[Path]:
+def folder_for(client: Client, state_dir: Path) -> Iterator[Path]:
     """Yield the folder for the client's files, which is removed afterwards if it can be."""
-    if record.keeps_folder:
-        folder = state_dir / "clients" / record.name
+    if client.keeps_folder:
+        folder = state_dir / "clients" / client.name
         make_folder(folder)
         yield folder
         return

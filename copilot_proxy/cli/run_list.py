@@ -7,7 +7,7 @@ from typing import Final
 from copilot_proxy.cli.client_process import ask_program
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.run_connection import program_of
-from copilot_proxy.clients.record import Client
+from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.registry import CLIENTS
 
 _VERSION: Final = re.compile(r"\d+\.\d+(?:[.+-]\w+)*")

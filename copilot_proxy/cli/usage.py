@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from copilot_proxy.ledger.queries import Filters, Group
 
 _VIEWS: Final = ("day", "week", "month", "session", "client", "model", "key", "project")
-_ACTIONS: Final = {"show": "REQUEST", "path": None, "backup": "FILE", "forget": None}
+_ACTIONS: Final = {
+    "show": "REQUEST",
+    "path": None,
+    "backup": "FILE",
+    "forget": None,
+    "import": "copilot-cli",
+}
 """The other words, and the argument that follows them."""
 
 
@@ -27,7 +33,8 @@ def usage(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help=f"Sum up by {', '.join(_VIEWS)}; or: show REQUEST, path, backup FILE, forget.",
+            help=f"Sum up by {', '.join(_VIEWS[:-1])} or {_VIEWS[-1]}. Or: show REQUEST, path, "
+            "backup FILE, forget --before DATE, import copilot-cli.",
             metavar="[VIEW]",
         ),
     ] = None,
@@ -91,9 +98,11 @@ def usage(
         case "path":
             print_result(str(settings.ledger_file))
             return 0
-        case "forget" | "backup":
+        case "forget" | "backup" | "import":
             from copilot_proxy.cli import usage_file
 
+            if word == "import":
+                return usage_file.import_from(settings.ledger_file, argument)
             if word == "forget":
                 return usage_file.forget(settings.ledger_file, before)
             return usage_file.backup(settings.ledger_file, Path(argument))
@@ -202,7 +211,7 @@ def _threshold_code(report: "Report", threshold: float) -> int:
     left = report.quota.left if report.quota else None
     if left is None:
         raise CopilotProxyError(
-            "It is not known what is left of the quota.",
+            "The remaining quota is not known.",
             hint="Copilot reports it with every answer, for plans with a quota.",
         )
     return 2 if left <= 0 else 1 if left < threshold else 0

@@ -1,12 +1,13 @@
-"""``usage backup`` and ``usage forget``: copies the ledger, and removes old days from it."""
+"""``usage backup``, ``forget`` and ``import``: copies the ledger, removes days, adds requests."""
 
+import os
 from contextlib import closing
 from datetime import date
 from pathlib import Path
 
-from copilot_proxy.cli.console import print_message
+from copilot_proxy.cli.console import counted, print_message
 from copilot_proxy.errors import UsageError
-from copilot_proxy.ledger import maintenance
+from copilot_proxy.ledger import copilot_cli, maintenance
 from copilot_proxy.ledger.reading import open_ledger
 
 
@@ -30,5 +31,21 @@ def forget(path: Path, before: str | None) -> int:
         ) from None
     with closing(open_ledger(path, write=True)) as database:
         count = maintenance.forget(database, day)
-    print_message(f"{count:,} row{'' if count == 1 else 's'} before {day} removed.")
+    print_message(f"{counted(count, 'row')} from before {day} removed.")
+    return 0
+
+
+def import_from(path: Path, source: str) -> int:
+    """Add the requests that another program has recorded; raises `CopilotProxyError`."""
+    if source != copilot_cli.CLIENT:
+        raise UsageError(
+            f"Requests of {source!r} cannot be imported.", hint=f"Use: {copilot_cli.CLIENT}."
+        )
+    folder = os.environ.get("COPILOT_HOME") or Path.home() / ".copilot"
+    with closing(open_ledger(path, create=True)) as database:
+        found = copilot_cli.import_events(database, Path(folder) / copilot_cli.FILE_NAME)
+    print_message(
+        f"{found.added:,} new request{'' if found.added == 1 else 's'} of Copilot CLI; "
+        f"{found.known:,} were imported before, {found.own:,} went through this server."
+    )
     return 0

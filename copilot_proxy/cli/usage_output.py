@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from copilot_proxy.cli.budget import limit_line
-from copilot_proxy.cli.console import two_columns
+from copilot_proxy.cli.console import counted, two_columns
 from copilot_proxy.cli.usage_report import Report
 from copilot_proxy.cost.nano import credits
 from copilot_proxy.cost.quota import Quota
@@ -25,7 +25,7 @@ _BAR_ENDS: Final = " ▏▎▍▌▋▊▉"
 
 
 def lines(report: Report, *, is_bare: bool) -> Iterator[str]:
-    """Yield the lines of a report for a person; with `is_bare`, the overview before the table."""
+    """Yield the lines of a report to read; with `is_bare`, the overview before the table."""
     if is_bare:
         rows = [("Today", _summary(report.today)), ("This month", _summary(report.month))]
         if report.quota is not None:
@@ -49,10 +49,11 @@ def remarks(report: Report) -> list[str]:
     """Return what has to be known to read the numbers."""
     found = []
     if (count := report.total.unknown_cost_requests) > 0:
-        found.append(f"{_requests(count)} of unknown cost: the sums do not include them.")
+        found.append(f"{counted(count, 'request')} of unknown cost: the sums do not include them.")
     if (count := report.total.estimated_requests) > 0:
         found.append(
-            f"{_requests(count)} with an estimated cost: their answers did not arrive completely."
+            f"{counted(count, 'request')} with an estimated cost: their answers did not arrive "
+            "completely."
         )
     if report.as_model is not None:
         found.append(
@@ -138,11 +139,7 @@ def _terminal_width() -> int | None:
 def _summary(row: Sums) -> str:
     known = row.known_nano_aiu
     cost = "an unknown cost" if known is None else f"{credits(known):,.2f} AI credits"
-    return f"{cost}, {_requests(row.requests)}"
-
-
-def _requests(count: int) -> str:
-    return f"{count:,} request{'' if count == 1 else 's'}"
+    return f"{cost}, {counted(row.requests, 'request')}"
 
 
 def short(tokens: int) -> str:
@@ -170,7 +167,7 @@ def forecast(report: Report) -> str:
     """Say whether the quota lasts until it is reset."""
     end = report.runs_out_at
     if end is None:
-        return "lasts until the reset, as far as this month's pace tells"
+        return "lasts until the reset at this month's pace"
     if end <= report.now:
         return "used up"
     return f"runs out on {_day(end.astimezone())} at this month's pace"

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Final
 
-from copilot_proxy.cli.console import print_result
+from copilot_proxy.cli.console import counted, print_result
 from copilot_proxy.cost.nano import credits
 from copilot_proxy.cost.prompt_cache import TTL
 from copilot_proxy.ledger.cache_queries import Loss, losses
@@ -26,7 +26,7 @@ _CHANGES: Final = {
     ),
     "settings": (
         "changed tool_choice or thinking in the middle of a conversation",
-        "Choose the reasoning at the start of a session.",
+        "Choose both at the start of a session.",
     ),
     "message": (
         "changed or removed earlier messages",
@@ -39,7 +39,7 @@ _REASONS: Final = {
     "ttl_expiry": (
         f"came after a pause longer than the {TTL // 60} minutes for which prompts stay in the "
         "cache; the longest was {detail}",
-        "Go on sooner, or compact the conversation before a long pause.",
+        "Continue sooner, or compact the conversation before a long pause.",
     ),
     "model_switch": (
         "changed the model, which has a cache of its own; before it was {detail}",
@@ -77,15 +77,17 @@ def _lines(found: list[Loss]) -> Iterator[str]:
         return
     count, lost = sum(one.requests for one in found), sum(one.nano_aiu for one in found)
     yield (
-        f"{_requests(count)} lost {credits(lost):,.2f} AI credits by not reading from the prompt "
-        "cache:"
+        f"{counted(count, 'request')} lost {credits(lost):,.2f} AI credits by not reading from the "
+        "prompt cache:"
     )
     amounts = [f"{credits(one.nano_aiu):,.2f}" for one in found]
     width = max(map(len, amounts))
     for one, amount in zip(found, amounts, strict=True):
         what, advice = _words(one)
         yield ""
-        sentence = f"{one.client or 'unknown client'}: {_requests(one.requests)} {what}. {advice}"
+        sentence = (
+            f"{one.client or 'unknown client'}: {counted(one.requests, 'request')} {what}. {advice}"
+        )
         yield from textwrap.wrap(
             sentence,
             _WIDTH,
@@ -128,7 +130,3 @@ def _as_json(found: list[Loss]) -> dict[str, object]:
             for one in found
         ],
     }
-
-
-def _requests(count: int) -> str:
-    return f"{count:,} request{'' if count == 1 else 's'}"

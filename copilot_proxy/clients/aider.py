@@ -6,8 +6,8 @@ Source: https://aider.chat/docs/llms/openai-compat.html and /docs/config/adv-mod
 import json
 from typing import Any, Final
 
+from copilot_proxy.clients.client import Client, Connection, Launch
 from copilot_proxy.clients.models import ClientModel
-from copilot_proxy.clients.record import Client, Connection, Launch
 
 _FILE: Final = "models.json"
 _SMALL: Final = "gpt-mini"

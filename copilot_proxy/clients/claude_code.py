@@ -8,7 +8,7 @@ Source: https://code.claude.com/docs/en/settings and /llm-gateway.
 import json
 from typing import Final
 
-from copilot_proxy.clients.record import Client, Connection, Launch
+from copilot_proxy.clients.client import Client, Connection, Launch
 
 _FILE: Final = "settings.json"
 _TIERS: Final = ("opus", "sonnet", "haiku", "fable")

@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from copilot_proxy.clients.client import Client, Connection, Launch
 from copilot_proxy.clients.models import ClientModel
-from copilot_proxy.clients.record import Client, Connection, Launch
 
 _PROVIDER: Final = "copilot-proxy"
 _KEY: Final = "G_COPILOT_PROXY_KEY"

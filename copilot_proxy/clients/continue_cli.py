@@ -6,8 +6,8 @@ Source: https://docs.continue.dev/reference
 import json
 from typing import Any, Final
 
+from copilot_proxy.clients.client import Client, Connection, Launch
 from copilot_proxy.clients.models import ClientModel
-from copilot_proxy.clients.record import Client, Connection, Launch
 
 _FILE: Final = "config.yaml"
 

@@ -1,6 +1,6 @@
 """The variables that the SDKs of OpenAI and Anthropic read, and with them most programs."""
 
-from copilot_proxy.clients.record import Connection, Launch
+from copilot_proxy.clients.client import Connection, Launch
 
 
 def variables(url: str, key: str) -> dict[str, str]:

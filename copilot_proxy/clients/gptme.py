@@ -5,7 +5,7 @@ Source: https://gptme.org/docs/providers-custom.html
 
 from typing import Final
 
-from copilot_proxy.clients.record import Client, Connection, Launch
+from copilot_proxy.clients.client import Client, Connection, Launch
 
 
 def _launch(to: Connection) -> Launch:

@@ -7,8 +7,8 @@ was asked through this server there. Source: https://llm.datasette.io/en/stable/
 import json
 from typing import Any, Final
 
+from copilot_proxy.clients.client import Client, Connection, Launch
 from copilot_proxy.clients.models import ClientModel
-from copilot_proxy.clients.record import Client, Connection, Launch
 
 _KEY: Final = "copilot-proxy"
 

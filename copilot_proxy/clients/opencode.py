@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
+from copilot_proxy.clients.client import Client, Connection, Launch
 from copilot_proxy.clients.models import ClientModel
-from copilot_proxy.clients.record import Client, Connection, Launch
 
 _PROVIDER: Final = "copilot-proxy"
 _SMALL: Final = "gpt-mini"

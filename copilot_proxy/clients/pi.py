@@ -6,8 +6,8 @@ Source: docs/extensions.md and docs/models-configuration.md of @earendil-works/p
 import json
 from typing import Any, Final
 
+from copilot_proxy.clients.client import Client, Connection, Launch
 from copilot_proxy.clients.models import Api, ClientModel
-from copilot_proxy.clients.record import Client, Connection, Launch
 
 _PROVIDER: Final = "copilot-proxy"
 _FILE: Final = "copilot-proxy.ts"

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from copilot_proxy.clients.record import Client, Connection, Launch
+from copilot_proxy.clients.client import Client, Connection, Launch
 
 
 def _launch(to: Connection) -> Launch:

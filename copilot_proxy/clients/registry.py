@@ -7,6 +7,7 @@ from typing import Final
 from copilot_proxy.clients import environment
 from copilot_proxy.clients.aider import AIDER
 from copilot_proxy.clients.claude_code import CLAUDE_CODE
+from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.codex import CODEX
 from copilot_proxy.clients.continue_cli import CONTINUE
 from copilot_proxy.clients.copilot_cli import COPILOT_CLI
@@ -15,7 +16,6 @@ from copilot_proxy.clients.llm import LLM
 from copilot_proxy.clients.opencode import KILO, OPENCODE
 from copilot_proxy.clients.pi import PI
 from copilot_proxy.clients.qwen_code import QWEN_CODE
-from copilot_proxy.clients.record import Client
 
 _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9._-]")
 """What the name of a program may contain, but should not stand in a URL."""
@@ -52,7 +52,7 @@ def similar_clients(name: str) -> list[str]:
 
 
 def any_program(program: str) -> Client:
-    """Return a record for a program that has none, but reads the variables of the SDKs."""
+    """Return a definition for a program that has none, but reads the variables of the SDKs."""
     return Client(
         name=_UNUSUAL.sub("-", program)[:_MAX_LENGTH],
         title=program,

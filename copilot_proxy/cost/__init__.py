@@ -1,1 +1,1 @@
-"""What a request cost, in billionths of an AI Credit, and what is left of the quota. Pure."""
+"""What a request cost, in billionths of an AI credit, and what is left of the quota. Pure."""

@@ -1,4 +1,4 @@
-"""A limit on what requests may cost: so many AI Credits a day, a session or a month."""
+"""A limit on what requests may cost: so many AI credits a day, a session or a month."""
 
 import re
 from typing import Final, Literal, NamedTuple, get_args
@@ -53,7 +53,7 @@ def parse_limits(value: object) -> tuple[Limit, ...]:
 
 
 def parse_amount(text: str) -> int:
-    """Return AI Credits such as ``12.5`` in nano-AIU; raises `ValueError`."""
+    """Return AI credits such as ``12.5`` in nano-AIU; raises `ValueError`."""
     if not _AMOUNT.fullmatch(text.strip()):
         raise ValueError("expected a number of AI credits, such as 500")
     whole, _, rest = text.strip().partition(".")

@@ -1,4 +1,4 @@
-"""Integer arithmetic on nano-AIU, the billionths of an AI Credit in which GitHub bills.
+"""Integer arithmetic on nano-AIU, the billionths of an AI credit in which GitHub bills.
 
 Sums of floats would drift; sums of integers are exact, however many requests there are.
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 NANO: Final = 1_000_000_000
-"""The nano-AIU in an AI Credit."""
+"""The nano-AIU in an AI credit."""
 
 
 def share(count: int, price: int, batch: int) -> int:
@@ -16,7 +16,7 @@ def share(count: int, price: int, batch: int) -> int:
 
 
 def credits(nano: int) -> float:
-    """Return nano-AIU in AI Credits, for showing them; calculate with nano-AIU."""
+    """Return nano-AIU in AI credits, for showing them; calculate with nano-AIU."""
     return nano / NANO
 
 
@@ -53,7 +53,7 @@ def _whole(value: object) -> int | None:
 
 
 def decimal(nano: int) -> str:
-    """Return nano-AIU as an exact decimal number of AI Credits, such as ``0.1125``."""
+    """Return nano-AIU as an exact decimal number of AI credits, such as ``0.1125``."""
     whole, rest = divmod(nano, NANO)
     return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
 

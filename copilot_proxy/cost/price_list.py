@@ -2,7 +2,7 @@
 
 Lenient: without a price for input and output, the prices are unknown. A missing price of reading
 from the cache or writing to it is that of input, and a missing price of reasoning is that of
-output, as in GitHub's specification of AI Credits for agentic workflows.
+output, as in GitHub's specification of AI credits for agentic workflows.
 """
 
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ class PriceList(NamedTuple):
 def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
     """Return the prices in a model's entry in Copilot's list, or None if it has none.
 
-    Prices in tiers are in AI Credits per batch; those without tiers are in nano-AIU.
+    Prices in tiers are in AI credits per batch; those without tiers are in nano-AIU.
     """
     prices = _mapping(_mapping(entry.get("billing")).get("token_prices"))
     batch = int(number(prices.get("batch_size")) or _MILLION)

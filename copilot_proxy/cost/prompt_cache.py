@@ -89,7 +89,7 @@ class Earlier(NamedTuple):
     tools: int
     first_message: int
     digests: bytes
-    """Those of all blocks, one after the other."""
+    """Those of all blocks, one after another."""
 
 
 class Verdict(NamedTuple):

@@ -2,7 +2,7 @@
 
 Every answer has headers such as ``x-quota-snapshot-premium_interactions:
 ent=300&ov=0.0&ovPerm=false&rem=87.3&rst=2026-12-01T00%3A00%3A00Z``, where ``rem`` is a percentage.
-So nothing has to be asked for.
+So the quota needs no request of its own.
 """
 
 from collections.abc import Mapping

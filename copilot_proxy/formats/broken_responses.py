@@ -16,12 +16,12 @@ def broke_off() -> BrokenResponse:
 
 
 def not_an_object() -> BrokenResponse:
-    """Return the error for an event that is something else than a JSON object."""
+    """Return the error for an event that is not a JSON object."""
     return BrokenResponse("Copilot sent an event that is not a JSON object.")
 
 
 def fell_silent() -> BrokenResponse:
-    """Return the error for an answer that does not go on."""
+    """Return the error for an answer that does not continue."""
     return BrokenResponse(
         "Copilot fell silent in the middle of its answer.",
         hint="Try again. To wait longer, set COPILOT_PROXY_READ_TIMEOUT.",

@@ -18,7 +18,7 @@ from copilot_proxy.errors import RequestError
 MAX_VALUES: Final = 200_000
 """The most values of a body, counted as commas and opening brackets outside of strings."""
 LARGE: Final = 4 * 1024 * 1024
-"""Bytes of a body from which it is worth to look for long strings."""
+"""Bytes of a body from which it is worth looking for long strings."""
 _LONG: Final = 1024 * 1024
 """Bytes of a string from which it is decoded and encoded in pieces."""
 _PIECE: Final = 256 * 1024

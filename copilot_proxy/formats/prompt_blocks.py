@@ -13,7 +13,7 @@ import msgspec
 from copilot_proxy.formats.types import Json
 
 _MARKS: Final = frozenset({"cache_control", "copilot_cache_control", "prompt_cache_breakpoint"})
-"""What marks the ends of cached parts. It moves with each request, and is no part of the prompt."""
+"""They mark the ends of cached parts, move with each request, and are not part of the prompt."""
 _MARK_ENDS: Final = (b'cache_control":', b'prompt_cache_breakpoint":')
 """What the names of marks end with in JSON. In a text, the quotation mark would be escaped."""
 _UNCACHED: Final = _MARKS | {"id", "status", "timestamp"}
@@ -69,7 +69,7 @@ def _anthropic_messages(body: Mapping[str, Any]) -> Iterator[Block]:
     yield from _tools(body.get("tools"))
     for number, part in enumerate(_listed(body.get("system")), 1):
         yield Block("system", number, "", _part(part))
-    # A change of these makes Claude read the conversation anew, but not the system prompt.
+    # A change of these makes Claude read the conversation again, but not the system prompt.
     settings = [body[name] for name in ("tool_choice", "thinking") if body.get(name) is not None]
     if settings:
         yield Block("settings", 1, "", _data(settings))

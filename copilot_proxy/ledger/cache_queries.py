@@ -11,7 +11,7 @@ from copilot_proxy.ledger.schema import MISSED
 _NUMBERED: Final = ("message",)
 """Blocks whose number says nothing about other requests."""
 _RECENT_SECONDS: Final = 3600
-"""Sessions that were used in this time are still open, as far as anybody knows."""
+"""Sessions that were used in this time count as open."""
 
 
 class Loss(NamedTuple):
@@ -43,7 +43,7 @@ class NextTurn(NamedTuple):
 
 
 def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> list[Loss]:
-    """Return why requests missed the cache, the dearest reason first."""
+    """Return why requests missed the cache, the most expensive reason first."""
     _, where, values = selection(period, filters)
     found = database.execute(
         "SELECT client, cache_verdict, cache_detail, count(*), "  # noqa: S608  # constants

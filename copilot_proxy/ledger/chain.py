@@ -2,14 +2,14 @@
 
 The hash of a row covers the row and the hash before it, so a change, a deletion or an insertion
 breaks the chain from there on. Each day has its own chain, so that whole days can be removed. It
-is no protection against someone who calculates all hashes again.
+does not protect against someone who calculates all hashes again.
 """
 
 from hashlib import sha256
 
 import msgspec
 
-from copilot_proxy.ledger.rows import Row
+from copilot_proxy.ledger.schema import Row
 
 
 def next_link(previous: bytes, row: Row) -> bytes:

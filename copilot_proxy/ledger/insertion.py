@@ -1,17 +1,30 @@
 """Writes rows into the ledger: all rows of a batch, their chain and their sums, or nothing."""
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeVar
 
 from copilot_proxy.ledger.chain import next_link
-from copilot_proxy.ledger.rows import Row
-from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS
+from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, Row
 
-_INSERT: Final = (
-    f"INSERT INTO requests ({', '.join(COLUMNS)}, chain) "  # noqa: S608  # constants
-    f"VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) ON CONFLICT DO NOTHING"
-)
+_Value = TypeVar("_Value")
+_CHUNKS: Final = (64, 8, 1)
+"""Rows in one statement. Between statements, this thread and the event loop hand over Python's
+lock, which costs more than the statement."""
+_COUNT: Final = len(COLUMNS) + 1
+_INSERT: Final = {
+    size: f"INSERT INTO requests ({', '.join(COLUMNS)}, chain) VALUES "  # noqa: S608  # constants
+    + ", ".join([f"({', '.join('?' * _COUNT)})"] * size)
+    for size in _CHUNKS
+}
+_KNOWN: Final = {
+    size: f"SELECT request_id FROM requests WHERE request_id IN ({', '.join('?' * size)})"  # noqa: S608
+    for size in _CHUNKS
+}
+_RELEASE: Final = {
+    size: f"DELETE FROM reservations WHERE request_id IN ({', '.join('?' * size)})"  # noqa: S608
+    for size in _CHUNKS
+}
 _SUMS: Final = ", ".join(f"{name} = {name} + excluded.{name}" for name in AMOUNTS)
 _ADD: Final = (
     f"INSERT INTO sums VALUES ({', '.join('?' * (len(GROUPS) + len(AMOUNTS) + 2))}) "  # noqa: S608
@@ -49,29 +62,47 @@ def insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
 
 
 def _insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    known = {
+        request_id
+        for ids in _chunks([row[0] for row in rows])
+        for (request_id,) in database.execute(_KNOWN[len(ids)], ids)
+    }
     links: dict[str, tuple[int, bytes]] = {}
     sums: dict[Row, list[int]] = {}
+    new: list[Row] = []
     for row in rows:
+        if row[0] in known:
+            continue
+        known.add(row[0])
         day = row[_DAY]
         if day not in links:
             found = database.execute("SELECT rows, chain FROM days WHERE day = ?", (day,))
             links[day] = found.fetchone() or (0, b"")
         count, chain = links[day]
-        chain = next_link(chain, row)
-        if database.execute(_INSERT, (*row, chain)).rowcount:
-            links[day] = count + 1, chain
-            add_to(sums, row)
+        links[day] = count + 1, next_link(chain, row)
+        new.append((*row, links[day][1]))
+        add_to(sums, row)
+    for chunk in _chunks(new):
+        database.execute(_INSERT[len(chunk)], [value for row in chunk for value in row])
     if database.execute("SELECT EXISTS (SELECT 1 FROM reservations)").fetchone()[0]:
         # What is spent is no longer reserved, in the same transaction.
-        database.executemany(
-            "DELETE FROM reservations WHERE request_id = ?", ((row[0],) for row in rows)
-        )
+        for ids in _chunks([row[0] for row in rows]):
+            database.execute(_RELEASE[len(ids)], ids)
     database.executemany(_ADD, ((*group, *amounts) for group, amounts in sums.items()))
     database.executemany(
         "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = excluded.rows, "
         "chain = excluded.chain",
         ((day, *link) for day, link in links.items()),
     )
+
+
+def _chunks(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
+    """Yield all values, in parts whose sizes are in `_CHUNKS`."""
+    start = 0
+    while start < len(values):
+        size = next(one for one in _CHUNKS if one <= len(values) - start)
+        yield values[start : start + size]
+        start += size
 
 
 def add_to(sums: dict[Row, list[int]], row: Row) -> None:

@@ -26,8 +26,7 @@ from copilot_proxy.cost.prompt_cache import (
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.formats.prompt_blocks import blocks
 from copilot_proxy.ledger.digest_key import read_key
-from copilot_proxy.ledger.rows import Row
-from copilot_proxy.ledger.schema import COLUMNS
+from copilot_proxy.ledger.schema import COLUMNS, Row
 from copilot_proxy.ledger.writer import Writer
 from copilot_proxy.relay.costs import is_complete, prices_of
 from copilot_proxy.relay.records import RequestRecord

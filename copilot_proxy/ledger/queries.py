@@ -84,10 +84,10 @@ def sums_by(
 
 def total(rows: Sequence[Sums], name: str | None = None) -> Sums:
     """Return the sum of `rows`."""
-    amounts = [0] * len(AMOUNTS)
-    for row in rows:
-        amounts = [one + another for one, another in zip(amounts, row[1:], strict=True)]
-    return Sums(name, *amounts)
+    if not rows:
+        return Sums(name, *[0] * len(AMOUNTS))
+    _, *columns = zip(*rows, strict=True)
+    return Sums(name, *map(sum, columns))
 
 
 def _by_week(days: Sequence[Sums]) -> list[Sums]:

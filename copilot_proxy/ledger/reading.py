@@ -14,13 +14,13 @@ from copilot_proxy.ledger.database import (
 from copilot_proxy.ledger.schema import VERSION, version_of
 
 
-def open_ledger(path: Path, *, write: bool = False) -> Database:
-    """Open the ledger, or an empty one in memory if there is none yet.
+def open_ledger(path: Path, *, write: bool = False, create: bool = False) -> Database:
+    """Open the ledger, or an empty one in memory if there is none yet; with `create`, create it.
 
     Raises `CopilotProxyError`.
     """
     try:
-        if write and path.exists():
+        if create or (write and path.exists()):
             return open_for_writing(path)
         database = open_for_reading(path)
         if database is None:
@@ -29,7 +29,7 @@ def open_ledger(path: Path, *, write: bool = False) -> Database:
             return database
         database.close()
         return open_for_writing(path)  # which brings its tables up to date
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise CopilotProxyError(
             f"The ledger {path} cannot be read: {str(error).rstrip('.')}.",
             hint="The server sets it aside and starts a new one with its next request."

@@ -8,17 +8,19 @@ writes the row of its request. One whose process has ended without a row becomes
 import os
 import platform
 import sqlite3
+import time
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any, Final, NamedTuple
 
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.ledger.insertion import insert
-from copilot_proxy.ledger.rows import Row
-from copilot_proxy.ledger.schema import COLUMNS
+from copilot_proxy.ledger.schema import COLUMNS, Row
 
 _MAX_AGE_US: Final = 24 * 3600 * 1_000_000
 """After a day, the process that made a reservation counts as ended."""
+_LOADED_US: Final = time.time_ns() // 1000
+"""When this process has loaded the module, which is before its first reservation."""
 _OWN_SUMS: Final = "(SELECT * FROM sums WHERE account = '')"
 """What the server's own account has paid."""
 
@@ -52,8 +54,41 @@ class State(NamedTuple):
     reserved: int
 
 
+class SpentCache:
+    """What is spent of limits, as one connection has read it.
+
+    Summing up a month takes longer than a request, and the sums change only when a batch of rows is
+    written. SQLite counts the changes of all other connections; `clear` is for the connection's
+    own.
+    """
+
+    def __init__(self) -> None:
+        self._version = -1
+        self._spent: dict[tuple[str, str, str, Limit], int] = {}
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._spent.clear()
+
+    def spent(
+        self, database: sqlite3.Connection, limit: Limit, day: str, month: str, session: str
+    ) -> int:
+        """Return what is spent of `limit`, in nano-AIU."""
+        version = database.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self._spent.clear()
+            self._version = version
+        key = (day, month, session if limit.per == "session" else "", limit)
+        if key not in self._spent:
+            self._spent[key] = _sum(database, _OWN_SUMS, limit, day, month, session)
+        return self._spent[key]
+
+
 def reserve(
-    database: sqlite3.Connection, wanted: Reservation, limits: Sequence[tuple[Limit, int]]
+    database: sqlite3.Connection,
+    wanted: Reservation,
+    limits: Sequence[tuple[Limit, int]],
+    cache: SpentCache,
 ) -> tuple[Limit, int, State] | None:
     """Make a reservation if it fits all limits, else return the first that it does not fit.
 
@@ -63,7 +98,7 @@ def reserve(
     database.execute("BEGIN IMMEDIATE")
     try:
         for limit, allowed in limits:
-            used = state(database, limit, wanted.day, wanted.month, wanted.session)
+            used = state(database, limit, wanted.day, wanted.month, wanted.session, cache)
             if used.spent + used.reserved + wanted.nano_aiu > allowed:
                 database.execute("ROLLBACK")
                 return limit, allowed, used
@@ -80,22 +115,21 @@ def reserve(
 
 
 def state(
-    database: sqlite3.Connection, limit: Limit, day: str, month: str, session: str = ""
+    database: sqlite3.Connection,
+    limit: Limit,
+    day: str,
+    month: str,
+    session: str = "",
+    cache: SpentCache | None = None,
 ) -> State:
     """Return how much of `limit` is used on that day, in that month or in that session."""
-    where, values = _condition(limit, day, month, session)
     return State(
-        *(
-            database.execute(
-                f"SELECT ifnull(sum(nano_aiu), 0) FROM {table} WHERE {where}",  # noqa: S608
-                values,
-            ).fetchone()[0]
-            for table in (_OWN_SUMS, "reservations")
-        )
+        (cache or SpentCache()).spent(database, limit, day, month, session),
+        _sum(database, "reservations", limit, day, month, session),
     )
 
 
-def dearest_session(database: sqlite3.Connection, limit: Limit, day: str) -> str:
+def costliest_session(database: sqlite3.Connection, limit: Limit, day: str) -> str:
     """Return the session of that day that has cost most; "" if there is none."""
     scope = f" AND {limit.kind} = ?" if limit.kind else ""
     found = database.execute(
@@ -116,7 +150,7 @@ def release(database: sqlite3.Connection, request_ids: Iterable[str]) -> None:
 def settle_abandoned(database: sqlite3.Connection, now_us: int) -> int:
     """Turn the reservations of processes that have ended into rows, and return their number.
 
-    Their requests may have been charged, and nobody knows how much.
+    Their requests may have been charged, but it is not known how much.
     """
     found = database.execute(f"SELECT {', '.join(_COLUMNS)} FROM reservations")  # noqa: S608
     abandoned = [
@@ -127,6 +161,14 @@ def settle_abandoned(database: sqlite3.Connection, now_us: int) -> int:
     if abandoned:
         insert(database, [_row(one, now_us) for one in abandoned])
     return len(abandoned)
+
+
+def _sum(
+    database: sqlite3.Connection, table: str, limit: Limit, day: str, month: str, session: str
+) -> int:
+    where, values = _condition(limit, day, month, session)
+    query = f"SELECT ifnull(sum(nano_aiu), 0) FROM {table} WHERE {where}"  # noqa: S608  # constants
+    return int(database.execute(query, values).fetchone()[0])
 
 
 def _condition(limit: Limit, day: str, month: str, session: str) -> tuple[str, list[Any]]:
@@ -147,13 +189,24 @@ def _is_running(one: Reservation) -> bool:
     """Return whether the process that made a reservation is, or may be, still running."""
     if one.host != platform.node() or os.name != "posix":
         return True
+    if one.pid == os.getpid():  # in a container, processes get the same numbers again
+        return one.started_us >= _LOADED_US
     try:
         os.kill(one.pid, 0)
     except ProcessLookupError:
         return False
     except OSError:
         return True
-    return True
+    return not _is_zombie(one.pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Return whether a process has ended, but its parent has not noticed yet (Linux)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] in ("Z", "X")
+    except (OSError, IndexError):
+        return False
 
 
 def _row(one: Reservation, now_us: int) -> Row:

@@ -2,13 +2,14 @@
 
 import time
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from copilot_proxy.cost.estimate import EventSizes
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.cost.tokens import Tokens
+from copilot_proxy.ledger.schema import Row
 from copilot_proxy.masking import mask
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.costs import cost_of, is_complete
@@ -19,9 +20,6 @@ CALLER: Final = "caller"
 _MAX_TEXT: Final = 200
 _NO_QUOTA: Final = (None,) * len(Quota._fields)
 _NO_TOKENS: Final = (None,) * len(Tokens._fields)
-
-Row = tuple[Any, ...]
-"""The values of `schema.COLUMNS`, in that order, as SQLite stores them."""
 
 
 def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
@@ -39,7 +37,7 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
     return (
         record.request_id,
         None,
-        *_day_and_month(ended_us // 60_000_000),
+        *day_and_month(ended_us // 60_000_000),
         ended_us - round(record.duration * 1e6),
         ended_us,
         None if first is None else round(first * 1000),
@@ -105,7 +103,7 @@ def outcome(record: RequestRecord) -> str:
 
 
 @lru_cache(maxsize=4)
-def _day_and_month(minute: int) -> tuple[str, str]:
+def day_and_month(minute: int) -> tuple[str, str]:
     """Return the local day and the month in UTC of a minute since 1970."""
     seconds = minute * 60
     return (

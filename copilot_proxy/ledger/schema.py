@@ -4,7 +4,7 @@ docs/usage.md documents them, so that other programs can read the file.
 """
 
 import sqlite3
-from typing import Final
+from typing import Any, Final
 
 from copilot_proxy.errors import CopilotProxyError
 
@@ -67,6 +67,8 @@ _ADDED: Final = (("cache_detail", "TEXT"),)
 """The columns that later versions have added."""
 COLUMNS: Final = tuple(name for name, _ in (*_REQUESTS, *_ADDED))
 """The columns of a row, without `id` and `chain`."""
+Row = tuple[Any, ...]
+"""The values of `COLUMNS`, in that order, as SQLite stores them."""
 
 GROUPS: Final = ("day", "month", "account", "client", "model", "key", "project", "session")
 """The key of a row of `sums`. What is unknown is "" there, since SQLite's keys cannot be null."""

@@ -8,8 +8,7 @@ import msgspec
 from copilot_proxy.cost.nano import sum_of_details
 from copilot_proxy.ledger.chain import next_link
 from copilot_proxy.ledger.insertion import add_to
-from copilot_proxy.ledger.rows import Row
-from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS
+from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, Row
 
 _MAX_FINDINGS = 50
 
@@ -73,7 +72,10 @@ def _difference(row: Row, place: dict[str, int]) -> str | None:
     details, nano = row[place["details_json"]], row[place["nano_aiu"]]
     if details is None or row[place["cost_source"]] not in ("reported", "details"):
         return None
-    decoded = msgspec.json.decode(details)
+    try:
+        decoded = msgspec.json.decode(details, type=dict)
+    except msgspec.DecodeError:
+        return f"Request {row[place['request_id']]}: its details cannot be read."
     again = sum_of_details(decoded)
     # GitHub may round each part, so each may differ by one.
     if again is None or abs(again - nano) <= len(decoded["token_details"]):

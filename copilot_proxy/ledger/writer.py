@@ -1,4 +1,4 @@
-"""Writes rows into the ledger, and copes with whatever happens to the file.
+"""Writes rows into the ledger, even if its file is damaged, removed or not writable for a while.
 
 Runs in the thread of `Ledger`. Rows that cannot be written at the moment are kept and tried again,
 up to a limit; nothing here raises an error.
@@ -9,14 +9,15 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import is_damaged, open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
-from copilot_proxy.ledger.reservations import release
-from copilot_proxy.ledger.rows import Row
+from copilot_proxy.ledger.reservations import release, settle_abandoned
+from copilot_proxy.ledger.schema import Row
 from copilot_proxy.private_files import failure_reason
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,9 @@ class Writer:
                 "The ledger %s could not be written. Lost rows: %d", self._path, len(self._waiting)
             )
             self._waiting.clear()
+        if self._database is not None:  # a process may have ended since the file was opened
+            with suppress(sqlite3.Error):
+                settle_abandoned(self._database, time.time_ns() // 1000)
         self._drop_connection()
 
     def _write_waiting(self) -> None:
@@ -123,6 +127,7 @@ class Writer:
         if self._database is None:
             self._database = open_for_writing(self._path)
             self._inode = _inode(self._path)
+            settle_abandoned(self._database, time.time_ns() // 1000)
         return self._database
 
     def _replace_damaged(self) -> None:

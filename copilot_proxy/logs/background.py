@@ -20,7 +20,7 @@ _MAX_LINE: Final = 64 * 1024
 _STOP_TIMEOUT: Final = 1.0
 """Seconds for writing the waiting records when the server stops."""
 _PAUSE: Final = 0.01
-"""Seconds between batches of records. To wake the thread for each would slow every request down."""
+"""Seconds between batches of records. Waking the thread for each would slow every request down."""
 
 
 class BackgroundHandler(QueueHandler):

@@ -1,7 +1,7 @@
 """Refuses prompts that have become so long that every token of them costs more.
 
 Some models have a second, higher price for long prompts. Agents compact a conversation when the
-model refuses it as too long, but not when it becomes dear; so the refusal here looks the same.
+model refuses it as too long, but not when it becomes expensive; so the refusal here looks the same.
 What asks for a summary passes, since that is how agents compact, and so do requests without tools:
 chat clients cannot compact.
 """

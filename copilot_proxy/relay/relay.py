@@ -7,6 +7,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Final
 
 from copilot_proxy.catalogue import EMBEDDINGS_PATH, ENABLE_URL, Alias
+from copilot_proxy.cost.estimate import prompt_tokens
 from copilot_proxy.cost.nano import merged
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.errors import CopilotProxyError, RequestError, UpstreamRefusal
@@ -28,12 +29,15 @@ from copilot_proxy.relay.recording import outcome_recorded
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.reply import Reply, notes_header
 from copilot_proxy.relay.sender import Sender, make_call
+from copilot_proxy.relay.small_jobs import small_job
 from copilot_proxy.tokenizer import count, decode
 from copilot_proxy.upstreams.base import Upstream
 
 _EFFORT_FIELDS: Final = re.compile(
     r"\b(reasoning_effort|reasoning\.effort|output_config\.effort)\b"
 )
+_SMALL_PROMPT: Final = 32_000
+"""Tokens of a small job, for a model whose limit is not listed."""
 _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
@@ -48,8 +52,11 @@ class Relay:
         report: Callable[[RequestRecord], None],
         admission: Admission | None = None,
         aliases: Mapping[str, Alias] | None = None,
+        small_model: str | None = None,
     ) -> None:
+        """`small_model` answers the small jobs of clients; None leaves them where they are."""
         self._upstream = upstream
+        self._small_model = small_model
         self.models = ModelResolver(upstream, default_model, aliases)
         self._report = report
         self._admission = admission or AdmitAll()
@@ -78,6 +85,7 @@ class Relay:
         record.stream = request.get("stream") is True
         with self._recording(client, record, request, caller):
             record.add_metrics(await run_if_large(record.size, client.metrics, request))
+            request = await self._with_small_model(request, record, caller)
             try:
                 reply = await self._sender.send(client, request, record, caller, betas)
                 try:
@@ -89,6 +97,25 @@ class Relay:
                 if isinstance(error, UpstreamRefusal):
                     await self._add_hint(error, request["model"], caller)
                 raise
+
+    async def _with_small_model(
+        self, request: ClientRequest, record: RequestRecord, caller: Caller
+    ) -> ClientRequest:
+        """Return the request, for the small model if it is a small job that this model can do."""
+        name = self._small_model
+        job = small_job(record.who.client, request) if name is not None else None
+        if name is None or job is None:
+            return request
+        try:
+            small = await self.models.for_request("chat", name, caller)
+        except CopilotProxyError:
+            return request  # the account does not have it, or the key does not allow it
+        most = small.model.limit("max_prompt_tokens") if small.model is not None else None
+        tokens = await run_if_large(record.size, prompt_tokens, request)
+        if request["model"] == small.id or tokens > (most or _SMALL_PROMPT):
+            return request
+        record.notes.append(f"small job ({job}): changed model to {small.id}")
+        return {**request, "model": small.id}
 
     async def embeddings(
         self, request: Json, record: RequestRecord, *, caller: Caller = SERVER_USER

@@ -13,7 +13,7 @@ import pytest
 
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.simulator import Simulator
-from tests.agents.records import NODE, Agent
+from tests.agents.agents import NODE, Agent
 from tests.cli.conftest import environment
 from tests.conftest import Proxy, settings_at
 

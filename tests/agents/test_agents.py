@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.agents.agents import ALL, Agent
 from tests.agents.conftest import Runner
-from tests.agents.records import ALL, Agent
 
 EACH = pytest.mark.parametrize("agent", ALL, ids=lambda agent: agent.client.name)
 REFUSALS = {

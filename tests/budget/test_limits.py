@@ -28,7 +28,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
     ],
 )
 def test_limits(text: str, expected: Limit) -> None:
-    """An amount of AI Credits, and a period."""
+    """An amount of AI credits, and a period."""
     assert expected == parse_limit(text)
     assert (expected,) == parse_limits([text]) == parse_limits(text)
 

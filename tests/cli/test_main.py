@@ -363,6 +363,13 @@ def test_the_help_imports_nothing_heavy() -> None:
     assert "[]" == loaded_by("from copilot_proxy.cli.main import run; run(['--help'])", HEAVY)
 
 
+def test_usage_imports_no_server() -> None:
+    """Status bars run `usage --line` every few seconds."""
+    server = ("httpx", "keyring", "litestar", "copilot_proxy.relay.admission", "uvicorn")
+    code = "from copilot_proxy.cli.main import run; run(['usage'])"
+    assert "[]" == loaded_by(code, server)
+
+
 def test_a_server_imports_no_unused_modules() -> None:
     """Imports are most of the startup time, so each of these would be noticeable."""
     unused = ("faker", "httpx._main", "keyring", "pygments", "rich", "tiktoken")

@@ -84,7 +84,7 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
         "Today         1.00 AI credits, 2 requests",
         "This month    7.00 AI credits, 4 requests",
         "Left          900.0 of 1,500 AI credits (60 %), resets on 1 Dec, 00:00 UTC",
-        "Forecast      lasts until the reset, as far as this month's pace tells",
+        "Forecast      lasts until the reset at this month's pace",
         "",
         "MODEL          REQ  FRESH  CACHED  WRITTEN  OUT  CREDITS  CACHE",
         "claude-opus-5    3     30       0        0    6     7.00     0%",
@@ -214,7 +214,7 @@ def test_backup_and_forget(cli: Cli, ledger: Path, tmp_path: Path) -> None:
     assert str(ledger) == cli("usage", "path").out.strip()
 
     forgotten = cli("usage", "forget", "--before", "2026-11-19").err
-    assert "2 rows before 2026-11-19 removed." in forgotten
+    assert "2 rows from before 2026-11-19 removed." in forgotten
     assert 0 == cli("usage", "--verify").code
     assert cli("usage", "--verify").out.startswith("3 rows checked")
 
@@ -302,12 +302,12 @@ def remember(writer: Writer, session: str, used: float, ttl: int) -> None:
 
 
 def test_why(cli: Cli, missed: Path) -> None:
-    """Each client and reason is a sentence, with what to do; the dearest comes first."""
+    """Each client and reason is a sentence, with what to do; the most expensive comes first."""
     assert [
         "7 requests lost 18.35 AI credits by not reading from the prompt cache:",
         "",
         "13.00  claude-code: 2 requests came after a pause longer than the 5 minutes for",
-        "       which prompts stay in the cache; the longest was 12 minutes. Go on",
+        "       which prompts stay in the cache; the longest was 12 minutes. Continue",
         "       sooner, or compact the conversation before a long pause.",
         "",
         " 5.00  opencode: 2 requests changed the list of tools, first at tool 14 (lsp).",

@@ -4,7 +4,8 @@ from typing import Any
 
 from copilot_proxy.cost.estimate import EventSizes
 from copilot_proxy.cost.quota import Quota
-from copilot_proxy.ledger.rows import Row, row_of
+from copilot_proxy.ledger.rows import row_of
+from copilot_proxy.ledger.schema import Row
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.who import Who
 

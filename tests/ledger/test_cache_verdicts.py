@@ -71,7 +71,7 @@ class Client:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr("copilot_proxy.ledger.recorder.time", made)
+    monkeypatch.setattr("copilot_proxy.ledger.ledger.time", made)
     return made
 
 

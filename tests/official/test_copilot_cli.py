@@ -4,9 +4,14 @@ import base64
 import json
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from copilot_proxy.ledger.copilot_cli import FILE_NAME, import_events
+from copilot_proxy.ledger.database import open_for_writing
+from copilot_proxy.ledger.verification import verify
 from copilot_proxy.simulator.state import FOREIGN_TOKEN
 from tests.official.conftest import FOLDER, MODULES, PLATFORM, Copilot, Home, needed
 from tests.pictures import PNG
@@ -98,3 +103,17 @@ def test_many_tools(home: Home, copilot: Copilot, model: str) -> None:
     if model.startswith("gpt"):
         kinds = {tool["type"] for tool in requests[0]["body"]["tools"]}
         assert {"function", "custom", "namespace", "tool_search"} == kinds
+
+
+def test_import(home: Home, copilot: Copilot, tmp_path: Path) -> None:
+    """What the CLI has recorded about an answer is imported, with its exact cost."""
+    ask(home, copilot, "claude-opus-5.5", "Say hello")
+    with closing(open_for_writing(tmp_path / "ledger.sqlite3")) as ledger:
+        found = import_events(ledger, home.path / ".copilot" / FILE_NAME)
+        [last, *_] = ledger.execute(
+            "SELECT model, cost_source, nano_aiu > 0, api FROM requests ORDER BY id DESC"
+        ).fetchall()
+        assert ([], []) == verify(ledger)[1:]
+
+    assert found.added > 0
+    assert ("claude-opus-5.5", "reported", 1, "messages") == last

@@ -1,4 +1,4 @@
-"""Makes texts of tool calls that have no signature, for models that accept only their own calls.
+"""Turns tool calls without a signature into text, for models that accept only their own calls.
 
 Such a model refuses calls that another model made, but only in the current turn: after the last
 message of the user.

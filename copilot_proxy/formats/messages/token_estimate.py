@@ -1,55 +1,32 @@
-"""Collects what counts as tokens in a request, for an estimate without a call to Copilot.
+"""Collects what counts as tokens in a Messages request; see `formats.token_estimate`."""
 
-The caller counts the tokens of the text. Each image counts as `IMAGE_TOKENS`, which errs on the
-high side: Claude's own rule is width times height divided by 750, and at most 1600. Each document
-that is not text, such as a PDF, counts as `DOCUMENT_TOKENS`, enough for one or two pages, since its
-length is not known without reading it.
-"""
-
-from collections.abc import Iterator
 from typing import Any, Final
 
-import msgspec
-
+from copilot_proxy.formats.token_estimate import (
+    DOCUMENT_TOKENS,
+    IMAGE_TOKENS,
+    CountedFields,
+    texts,
+)
 from copilot_proxy.formats.types import MessagesRequest
 
-IMAGE_TOKENS: Final = 1600
-DOCUMENT_TOKENS: Final = 3000
-
-_TEXT_FIELDS: Final = ("text", "thinking", "name", "title", "context", "description")
-_JSON_FIELDS: Final = ("input", "input_schema")
-_NESTED_FIELDS: Final = ("content", "source")
+_FIELDS: Final = CountedFields(
+    text=("text", "thinking", "name", "title", "context", "description"),
+    json=("input", "input_schema"),
+    nested=("content", "source"),
+)
 
 
 def text_of(request: MessagesRequest) -> str:
     """Return all texts of the system prompt, the tools and the messages, in this order, joined by
     newlines."""
     sections = ("system", "tools", "messages")
-    return "\n".join(text for section in sections for text in _texts(request.get(section)))
+    return "\n".join(text for section in sections for text in texts(request.get(section), _FIELDS))
 
 
 def media_tokens(request: MessagesRequest) -> int:
     """Return the estimated tokens of images and documents."""
     return sum(_media(request.get(section)) for section in ("system", "messages"))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, dict):
-        for name in _TEXT_FIELDS:
-            if isinstance(value.get(name), str):
-                yield value[name]
-        if value.get("type") == "text" and isinstance(value.get("data"), str):
-            yield value["data"]  # the source of a document
-        for name in _JSON_FIELDS:
-            if name in value:
-                yield msgspec.json.encode(value[name]).decode()
-        for name in _NESTED_FIELDS:
-            yield from _texts(value.get(name))
 
 
 def _media(value: Any) -> int:

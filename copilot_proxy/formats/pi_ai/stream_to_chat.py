@@ -4,11 +4,10 @@ The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the s
 ``block``, the event's content block so far, and ``api`` to ``start``. The events that end a block
 have ``content`` only if there were no deltas for it.
 
-pi-ai treats some ends as failures, and reports only some of the finish reasons. The sidecar
-therefore adds two fields to ``done`` and ``error``: ``finished``, whether Copilot has said that the
-response is complete, and ``last``, Copilot's event with the reason. A third one, ``unread``, has
-what pi-ai does not read or not report: ``copilot_usage``, and for Chat Completions ``usage``,
-``reasoning_opaque`` and ``refusal``. Any event may have Claude's ``input_transformations``.
+pi-ai treats some ends as failures, and does not report everything, so the sidecar adds fields to
+``done`` and ``error``: ``finished``, whether Copilot has said that the response is complete;
+``last``, Copilot's event with the finish reason; and ``unread``: ``copilot_usage``, and for Chat
+Completions ``usage``, ``reasoning_opaque`` and ``refusal``. ``input_transformations`` is Claude's.
 
 Two other inputs are read: a whole `AssistantMessage`, and a response that Copilot did not stream,
 which pi-ai cannot read: ``{"type": "whole", "api", "body"}``.

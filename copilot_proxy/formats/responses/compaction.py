@@ -88,7 +88,7 @@ def compacted_conversation(request: ResponsesRequest, compaction: Response) -> J
 def summary_of(encrypted: object) -> str | None:
     """Return the message for the model if this is the content of one of our compaction items.
 
-    Raises nothing: content that only looks like ours is None.
+    Content that only looks like ours gives None, and no error.
     """
     if not isinstance(encrypted, str) or not encrypted.startswith(_LABEL):
         return None

@@ -85,7 +85,7 @@ class ReasoningItem(OpenItem):
 
 
 class MessageItem(OpenItem):
-    """A message: parts of text or refusal, one after the other."""
+    """A message: parts of text or refusal, one after another."""
 
     kind = "message"
 

@@ -8,7 +8,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
 def split(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Make several messages of one, each followed by the results of its calls.
+    """Split a message into several, each followed by the results of its calls.
 
     The results already follow their calls in order.
     """

@@ -1,7 +1,7 @@
 """Ids of tool calls for models that expect a name and a number, such as Kimi's ``read:0``.
 
 Such a model continues the numbering of the conversation, so that its own ids are left alone. If any
-other model made one, all are numbered anew, in order: the same conversation always gets the same
+other model made one, all are renumbered, in order: the same conversation always gets the same
 ids. Models that refuse the form get other ids by the rule in `tool_ids`.
 """
 

@@ -1,11 +1,11 @@
-"""Makes texts of tool calls that another model made, for models that accept only their own."""
+"""Turns tool calls that another model made into text, for models that accept only their own."""
 
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
 def replace_unsigned(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Make texts of the current turn's calls that the model has not signed.
+    """Turn the current turn's calls that the model has not signed into text.
 
     They occur if the user switches models while tools are being called, or if a client has lost
     the signatures.

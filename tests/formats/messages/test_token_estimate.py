@@ -1,11 +1,7 @@
 """What counts as tokens in an estimate."""
 
-from copilot_proxy.formats.messages.token_estimate import (
-    DOCUMENT_TOKENS,
-    IMAGE_TOKENS,
-    media_tokens,
-    text_of,
-)
+from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
+from copilot_proxy.formats.token_estimate import DOCUMENT_TOKENS, IMAGE_TOKENS
 from tests.formats.messages.samples import (
     IMAGE,
     PIXEL,

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from copilot_proxy.clients.claude_code import CLAUDE_CODE
+from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.codex import CODEX
 from copilot_proxy.clients.continue_cli import CONTINUE
 from copilot_proxy.clients.copilot_cli import COPILOT_CLI
 from copilot_proxy.clients.opencode import OPENCODE
 from copilot_proxy.clients.pi import PI
 from copilot_proxy.clients.qwen_code import QWEN_CODE
-from copilot_proxy.clients.record import Client
 
 TESTS = Path(__file__).parents[1]
 MACHINE = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x64"
@@ -32,7 +32,7 @@ class Agent:
     """A coding agent."""
 
     client: Client
-    """The product's record, which says how it is pointed at the server."""
+    """The product's definition, which says how it is pointed at the server."""
     program: Path
     arguments: Sequence[str]
     """Before the prompt."""

@@ -1,4 +1,4 @@
-"""The record of a client: how it is found, how it is pointed at the server, how it shows itself."""
+"""What defines a client: how it is found, how it is pointed at the server, how it names itself."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,11 +19,11 @@ class Connection:
     models: Sequence[ClientModel]
     """All chat models, including `model`."""
     families: Mapping[str, ClientModel] = field(default_factory=dict)
-    """What those of the record's `families` mean that the account has."""
+    """What those of the client's `families` mean that the account has."""
     folder: PurePath
     """The folder to which the files of the `Launch` will be written."""
     answer: str = ""
-    """What the client has printed for the record's `question`."""
+    """What the client has printed for its `question`."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.ledger import reservations
 from copilot_proxy.ledger.database import open_for_writing
-from copilot_proxy.ledger.reservations import Reservation
+from copilot_proxy.ledger.reservations import Reservation, SpentCache
 from copilot_proxy.relay.records import RequestRecord
 
 Refusal = tuple[Limit, int, int, int]
@@ -25,6 +25,7 @@ class Reserver:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._database: sqlite3.Connection | None = None
+        self._spent = SpentCache()
 
     def reserve(
         self,
@@ -53,9 +54,10 @@ class Reserver:
             cost,
         )
         database = self._open()
-        refusal = reservations.reserve(database, wanted, limits)
+        refusal = reservations.reserve(database, wanted, limits, self._spent)
         if refusal is not None and reservations.settle_abandoned(database, now):
-            refusal = reservations.reserve(database, wanted, limits)
+            self._spent.clear()
+            refusal = reservations.reserve(database, wanted, limits, self._spent)
         if refusal is None:
             return None
         limit, allowed, used = refusal
@@ -63,7 +65,7 @@ class Reserver:
 
     def state(self, limit: Limit, day: str, month: str, session: str) -> tuple[int, int]:
         """Return what is spent and what is reserved of `limit`."""
-        return reservations.state(self._open(), limit, day, month, session)
+        return reservations.state(self._open(), limit, day, month, session, self._spent)
 
     def release(self, request_id: str) -> None:
         """End the reservation of a request that gets no row, or has got one already."""
@@ -79,4 +81,5 @@ class Reserver:
         if self._database is None or not self._path.exists():
             self.close()
             self._database = open_for_writing(self._path)
+            self._spent = SpentCache()
         return self._database

@@ -1,37 +1,27 @@
-"""The settings, and where each value came from.
+"""All settings, with their defaults, parsers and help texts, and what follows from them."""
 
-Flags override the environment (``COPILOT_PROXY_`` plus the upper-case name), which overrides
-``config.toml``, which overrides the defaults.
-"""
-
-import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 import platformdirs
 
-from copilot_proxy import setting_values as parse
 from copilot_proxy.catalogue import Alias
-from copilot_proxy.config_file import read_config
 from copilot_proxy.cost.limits import Limit, parse_limits
-from copilot_proxy.errors import UsageError, join_sentences
+from copilot_proxy.errors import UsageError
 from copilot_proxy.headers import Identity
 from copilot_proxy.host_names import is_loopback
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.masking import Secret
 from copilot_proxy.model_names import DEFAULT_FAMILY
+from copilot_proxy.settings import values as parse
 
-_CONFIG_HINT: Final = "Correct the setting, or remove it to use its default."
-ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
 DEFAULT_GITHUB_URL: Final = "https://github.com"
 DEFAULT_GITHUB_API_URL: Final = "https://api.github.com"
 _APP: Final = "copilot-proxy"
-_FLAGS: Final = {"cors_origins": "cors_origin"}
-"""Settings whose flag has another name."""
 
 
 def _setting(default: Any, parser: Callable[[object], object], help: str) -> Any:
@@ -91,6 +81,11 @@ class Settings:
     )
     default_model: str = _setting(
         DEFAULT_FAMILY, parse.header_text, "The model for `default` and for a bare `chat`."
+    )
+    small_model: str | None = _setting(
+        None,
+        parse.header_text,
+        "The model for small jobs of clients, such as titles; by default the one they ask for.",
     )
     aliases: Mapping[str, Alias] = field(
         default_factory=lambda: MappingProxyType({}),
@@ -191,7 +186,7 @@ class Settings:
     simulated: bool = False  # whether the addresses are those of a simulator
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
-    @property
+    @cached_property
     def keys(self) -> tuple[ApiKey, ...]:
         """All keys that clients may send; if empty, clients need no key."""
         unnamed = (ApiKey(self.api_key),) if self.api_key else ()
@@ -222,6 +217,14 @@ class Settings:
         """The folder of the token file and of pi-ai."""
         return self.home_dir or Path(platformdirs.user_data_dir(_APP, appauthor=False))
 
+    def require_ledger(self) -> None:
+        """Raise `UsageError` if the ledger, which a budget needs, is off."""
+        if not self.ledger:
+            raise UsageError(
+                f"A budget needs the ledger, which {self.sources['ledger']} turns off.",
+                hint="Set it to true, or remove the budget.",
+            )
+
     @property
     def state_dir(self) -> Path:
         """The folder of what the program remembers, such as the models last seen."""
@@ -229,81 +232,10 @@ class Settings:
 
     @property
     def ledger_file(self) -> Path:
-        """The ledger; the simulator has one of its own, since what it charges is no money."""
+        """The ledger; the simulator has one of its own, since it charges no real money."""
         return self.state_dir / f"ledger{'-simulated' if self.simulated else ''}.sqlite3"
 
 
 def config_dir(home_dir: Path | None) -> Path:
     """Return the folder of ``config.toml``."""
     return home_dir or Path(platformdirs.user_config_dir(_APP, appauthor=False))
-
-
-def setting_names() -> dict[str, str]:
-    """Return the help text of each setting by its name in lower case, in documentation order."""
-    return {f.name: f.metadata["help"] for f in fields(Settings) if "parse" in f.metadata}
-
-
-def load_settings(
-    flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None
-) -> Settings:
-    """Return the settings from all four sources; a flag that is None counts as not given.
-
-    Raises `UsageError` that names the source, the setting and the problem.
-    """
-    environ = os.environ if environ is None else environ
-    parsers = {f.name: f.metadata["parse"] for f in fields(Settings) if "parse" in f.metadata}
-    given: dict[str, tuple[object, str]] = {}
-    for name in parsers:
-        variable = ENVIRONMENT_PREFIX + name.upper()
-        if variable in environ:
-            given[name] = (environ[variable], variable)
-        if flags and flags.get(name) is not None:
-            given[name] = (flags[name], "flag")
-
-    home = _parsed("home_dir", *given["home_dir"], parse.path) if "home_dir" in given else None
-    config_file = config_dir(home) / "config.toml"
-    for name, value in read_config(config_file).items():
-        if name not in parsers:
-            raise UsageError(
-                f"{config_file} has an unknown setting, {name!r}.",
-                hint=_suggestion(name, parsers) or _CONFIG_HINT,
-            )
-        given.setdefault(name, (value, str(config_file)))
-
-    values = {name: _parsed(name, *given[name], parsers[name]) for name in given}
-    sources = dict.fromkeys(parsers, "default")
-    sources.update({name: source for name, (_, source) in given.items()})
-    settings = Settings(**values, sources=MappingProxyType(sources))
-    try:
-        parse.check_distinct(settings.keys)
-    except ValueError as error:
-        raise UsageError(f"The API keys are invalid: {error}.") from None
-    return settings
-
-
-def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """Return a warning for each variable with our prefix that is not a setting."""
-    known = {ENVIRONMENT_PREFIX + name.upper(): "" for name in setting_names()}
-    return [
-        join_sentences(f"There is no setting for the variable {name}", _suggestion(name, known))
-        for name in sorted(environ)
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in known
-    ]
-
-
-def _parsed(name: str, value: object, source: str, parser: Callable[[object], Any]) -> Any:
-    try:
-        return parser(value)
-    except ValueError as error:
-        if source == "flag":
-            where = f"--{_FLAGS.get(name, name).replace('_', '-')}"
-        else:
-            where = source if source.startswith(ENVIRONMENT_PREFIX) else f"{name} in {source}"
-        otherwise = "if clients need no key" if "api_key" in name else "to use the default"
-        hint = f"Correct it, or omit it {otherwise}."
-        raise UsageError(f"{where} is invalid: {error}.", hint=hint) from None
-
-
-def _suggestion(name: str, known: Mapping[str, object]) -> str | None:
-    matches = get_close_matches(name, known, n=1)
-    return f"Did you mean {matches[0]!r}?" if matches else None

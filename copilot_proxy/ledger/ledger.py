@@ -29,6 +29,8 @@ class Ledger:
         self.path = path
         self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._ending: threading.Thread | None = None
+        """The thread that was told to end; whoever closes the ledger waits for it."""
         self._closing = threading.Event()
 
     def __call__(self, record: RequestRecord) -> None:
@@ -41,9 +43,11 @@ class Ledger:
         """Write everything, and wait for it. Later records start a new thread."""
         thread, self._thread = self._thread, None
         if thread is not None:
+            self._ending = thread
             self._queue.put(None)
             self._closing.set()
-            thread.join(_CLOSE_SECONDS)
+        if self._ending is not None:
+            self._ending.join(_CLOSE_SECONDS)
 
     def _start(self) -> None:
         self._closing = threading.Event()

@@ -1,4 +1,4 @@
-"""The records of clients: each points its client at the server, and docs/clients.md lists it."""
+"""The definitions of clients: each points its client at the server; docs/clients.md lists it."""
 
 import json
 import re
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.clients.client import Client, Connection, Launch
 from copilot_proxy.clients.codex import model_list
 from copilot_proxy.clients.models import ClientModel, parse_models
-from copilot_proxy.clients.record import Client, Connection, Launch
 from copilot_proxy.clients.registry import CLIENTS, any_program, find_client
 from copilot_proxy.who import identify
 

@@ -1,0 +1,45 @@
+"""What counts as tokens in a request, for an estimate without a call to Copilot.
+
+The caller counts the tokens of the texts. Each image counts as `IMAGE_TOKENS`, which errs on the
+high side: Claude's own rule is width times height divided by 750, and at most 1600. Each document
+that is not text, such as a PDF, counts as `DOCUMENT_TOKENS`, enough for one or two pages, since its
+length is not known without reading it.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+IMAGE_TOKENS: Final = 1600
+DOCUMENT_TOKENS: Final = 3000
+
+
+class CountedFields(NamedTuple):
+    """The names of an API's fields that count as tokens."""
+
+    text: tuple[str, ...]
+    json: tuple[str, ...]
+    """Those that count as the text of their JSON."""
+    nested: tuple[str, ...]
+    """Those with further texts and objects."""
+
+
+def texts(value: Any, fields: CountedFields) -> Iterator[str]:
+    """Yield all texts in a part of a request, in order."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts(item, fields)
+    elif isinstance(value, dict):
+        for name in fields.text:
+            if isinstance(value.get(name), str):
+                yield value[name]
+        if value.get("type") == "text" and isinstance(value.get("data"), str):
+            yield value["data"]  # the source of a document
+        for name in fields.json:
+            if value.get(name) is not None:
+                yield msgspec.json.encode(value[name]).decode()
+        for name in fields.nested:
+            yield from texts(value.get(name), fields)

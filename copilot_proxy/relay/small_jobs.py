@@ -1,0 +1,66 @@
+"""Recognises the small jobs of clients, such as finding a title, which a small model does as well.
+
+A client asks for them beside the conversation, often with the same model. They are recognised by
+the client and by a phrase of its instructions, and only if the request offers no tools, so that no
+request of the user's own is taken for one. Compacting a conversation is not a small job.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+_JOBS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "claude-code": (
+        ("name", "Generate a short kebab-case name (2-4 words)"),
+        ("label", "Write a short summary label describing what these tool calls"),
+    ),
+    "codex": (("title", "Generate a concise, single-line task title"),),
+    "continue": (("title", "title for the chat that is 3-4 words"),),
+    "kilo": (
+        ("title", "You are a title generator."),
+        ("summary", "Summarize what was done in this conversation. Write like a pull request"),
+    ),
+    "opencode": (
+        ("title", "You are a title generator."),
+        ("summary", "Summarize what was done in this conversation. Write like a pull request"),
+    ),
+    "qwen-code": (("title", "Generate a concise, sentence-case title (3-7 words)"),),
+}
+"""For each client, the kind of job and the phrase; from the clients' own programs, 2026-11."""
+_INSTRUCTIONS: Final = ("system", "instructions")
+_CONVERSATIONS: Final = ("messages", "input")
+_MAX_CHARS: Final = 20_000
+"""Longer texts are the user's or a tool's, not a client's instructions for a small job."""
+
+
+def small_job(client: str | None, request: Mapping[str, Any]) -> str | None:
+    """Return the kind of small job that a request in the format of any API asks for, or None."""
+    phrases = _JOBS.get(client or "")
+    if phrases is None or request.get("tools"):
+        return None
+    for text in _texts(request):
+        for kind, phrase in phrases:
+            if phrase in text:
+                return kind
+    return None
+
+
+def _texts(request: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts in which a client puts its instructions: the first ones, and the last."""
+    for name in _INSTRUCTIONS:
+        yield from _texts_in(request.get(name))
+    for name in _CONVERSATIONS:
+        turns = request.get(name)
+        if isinstance(turns, str):
+            yield from _texts_in(turns)
+        elif isinstance(turns, list):
+            for turn in (*turns[:2], *turns[2:][-1:]):
+                yield from _texts_in(turn.get("content") if isinstance(turn, dict) else None)
+
+
+def _texts_in(content: object) -> Iterator[str]:
+    """Yield the texts in a text or a list of parts."""
+    parts = content if isinstance(content, list) else [content]
+    for part in parts:
+        text = part.get("text") if isinstance(part, dict) else part
+        if isinstance(text, str) and len(text) <= _MAX_CHARS:
+            yield text

@@ -1,0 +1,25 @@
+"""The settings, and where each value came from; other folders import them from here."""
+
+from copilot_proxy.settings.loading import (
+    ENVIRONMENT_PREFIX,
+    load_settings,
+    setting_names,
+    unknown_variables,
+)
+from copilot_proxy.settings.settings import (
+    DEFAULT_GITHUB_API_URL,
+    DEFAULT_GITHUB_URL,
+    Settings,
+    config_dir,
+)
+
+__all__ = [
+    "DEFAULT_GITHUB_API_URL",
+    "DEFAULT_GITHUB_URL",
+    "ENVIRONMENT_PREFIX",
+    "Settings",
+    "config_dir",
+    "load_settings",
+    "setting_names",
+    "unknown_variables",
+]

@@ -1,0 +1,236 @@
+"""A fake GitHub and Copilot that charges known amounts, and remembers what it has charged.
+
+It is a small server of its own: it shares no code with the product or with its simulator.
+"""
+
+import asyncio
+import json
+import re
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+from tests.billing import answers
+from tests.billing.bills import LISTED, bill_of, bill_of_turn
+from tests.billing.orders import EMBEDDING_MODEL, MODELS, MOVED_MODEL
+from tests.servers import serving
+
+_ORDER: Final = re.compile(r"order (\d+) (\w+)")
+_STREAMED: Final = re.compile(r'"stream":\s*true')
+_REFUSAL: Final = {"error": {"message": "It is not allowed.", "code": "invalid_request_body"}}
+_WRONG_API: Final = {"error": {"message": "It is not here.", "code": "unsupported_api_for_model"}}
+_TURN_SECONDS: Final = 0.2
+"""How long an agent's answer takes, so that many run at once."""
+_REASONS: Final = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 500: "Server Error"}
+
+
+@dataclass
+class Charge:
+    """What the calls of one order were charged."""
+
+    calls: int = 0
+    """The calls that were processed; refusals are not."""
+    nano: int = 0
+    seen: set[str] = field(default_factory=set)
+    """Paths that have refused the order once."""
+
+
+def _listed(name: str, endpoints: list[str], kind: str = "chat") -> dict[str, Any]:
+    prices = {key: float(value) for key, value in LISTED.items()}
+    limits = {"max_prompt_tokens": 200_000, "max_output_tokens": 64_000, "max_inputs": 2}
+    return {
+        "id": name,
+        "name": name,
+        "object": "model",
+        "vendor": "Anthropic" if name.startswith("claude") else "OpenAI",
+        "version": name,
+        "model_picker_enabled": True,
+        "capabilities": {
+            "type": kind,
+            "family": name,
+            "limits": limits,
+            "supports": {"streaming": True, "tool_calls": True},
+        },
+        "billing": {"token_prices": {"batch_size": 1_000_000, "default": prices}},
+        "supported_endpoints": endpoints,
+    }
+
+
+_LIST: Final = {
+    "object": "list",
+    "data": [
+        *(_listed(name, [path.replace("/v1/r", "/r").replace("/v1/c", "/c")])
+          for name, path in MODELS.items()),
+        _listed(MOVED_MODEL, ["/chat/completions", "/responses"]),
+        _listed(EMBEDDING_MODEL, [], "embeddings"),
+    ],
+}  # fmt: skip
+
+
+class FakeCopilot:
+    """Serves in a thread of its own, inside a `with` block."""
+
+    def __init__(self) -> None:
+        self.charges: dict[int, Charge] = {}
+        """What each order was charged, by its number."""
+        self.url = ""
+        self._prompts: dict[int, int] = {}
+        """The tokens of each agent's last prompt."""
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._leave.set)
+        self._thread.join(10)
+
+    async def _run(self) -> None:
+        self._loop, self._leave = asyncio.get_running_loop(), asyncio.Event()
+        async with serving(self._serve, backlog=500) as port:
+            self.url = f"http://127.0.0.1:{port}"
+            self._ready.set()
+            await self._leave.wait()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = re.search(r"(?i)content-length: *(\d+)", head)
+            body = await reader.readexactly(int(length[1])) if length else b""
+            path = head.split(" ", 2)[1]
+            order = _ORDER.search(body.decode())
+            if path.endswith("/count_tokens"):
+                _send(writer, {"input_tokens": 7})
+            elif order:
+                if not await self._order(reader, writer, path, body.decode(), order):
+                    return
+            else:
+                _send(writer, self._about(path))
+            await writer.drain()
+
+    def _about(self, path: str) -> dict[str, Any]:
+        if path.endswith("/models"):
+            return _LIST
+        if path.startswith("/copilot_internal/v2/token"):
+            return {
+                "token": "tid=1;exp=4102444800",
+                "expires_at": 4_102_444_800,
+                "refresh_in": 86_400,
+                "endpoints": {"api": self.url},
+            }
+        return {"login": "fake", "id": 1}
+
+    async def _order(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        path: str,
+        body: str,
+        order: re.Match[str],
+    ) -> bool:
+        """Answer an order; return whether the connection can be used again."""
+        number, kind = int(order[1]), order[2]
+        charge = self.charges.setdefault(number, Charge())
+        if kind == "refused":
+            _send(writer, _REFUSAL, 400)
+            return True
+        if kind == "stale" and path not in charge.seen:
+            charge.seen.add(path)
+            _send(writer, {"message": "token expired"}, 401)
+            return True
+        if f'"{MOVED_MODEL}"' in body and path == "/chat/completions":
+            _send(writer, _WRONG_API, 400)
+            return True
+        if kind == "turn":
+            agent = number // 1000
+            bill, self._prompts[agent] = bill_of_turn(
+                number, len(body), self._prompts.get(agent, 0)
+            )
+        else:
+            bill = bill_of(number, at_list_price=kind == "silent")
+        charge.calls += 1
+        charge.nano += bill.nano
+        if kind == "unwell":
+            _send(writer, {"error": {"message": "It broke."}}, 500)
+            return True
+        charged = answers.usage_of(
+            bill, total=kind not in ("parts", "silent"), parts=kind != "silent"
+        )
+        if path == "/embeddings":
+            vectors = [
+                {"object": "embedding", "index": place, "embedding": [0.5]}
+                for place in range(len(_ORDER.findall(body)))
+            ]
+            tokens = {"prompt_tokens": bill.fresh, "total_tokens": bill.fresh}
+            _send(writer, {"object": "list", "data": vectors, "usage": tokens, **charged})
+            return True
+        if not _STREAMED.search(body):
+            return await _whole(reader, writer, kind, answers.whole(path, bill, charged))
+        return await _stream(reader, writer, kind, answers.stream(path, bill, charged))
+
+
+async def _whole(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    kind: str,
+    answer: dict[str, Any],
+) -> bool:
+    if kind == "left":
+        await _wait_for_end(reader)
+        return False
+    if kind == "cut":
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n{")
+        return False
+    _send(writer, answer)
+    return True
+
+
+async def _stream(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    kind: str,
+    parts: answers.Stream,
+) -> bool:
+    writer.write(
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+    _write_chunk(writer, parts.begin)
+    await writer.drain()
+    if kind == "left":
+        await _wait_for_end(reader)
+        return False
+    if kind == "cut":
+        return False
+    if kind == "turn":
+        await asyncio.sleep(_TURN_SECONDS)
+    if kind == "erring":
+        _write_chunk(writer, parts.early)
+    else:
+        _write_chunk(writer, parts.cost + (parts.failure if kind == "failing" else parts.end))
+    writer.write(b"0\r\n\r\n")
+    return True
+
+
+async def _wait_for_end(reader: asyncio.StreamReader) -> None:
+    with suppress(ConnectionError):
+        await reader.read()
+
+
+def _write_chunk(writer: asyncio.StreamWriter, data: bytes) -> None:
+    writer.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+
+def _send(writer: asyncio.StreamWriter, answer: dict[str, Any], status: int = 200) -> None:
+    body = json.dumps(answer).encode()
+    head = f"HTTP/1.1 {status} {_REASONS[status]}\r\ncontent-type: application/json\r\n"
+    writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)

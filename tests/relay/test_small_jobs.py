@@ -1,0 +1,84 @@
+"""Small jobs of clients, such as titles, go to the small model that the user has named."""
+
+from typing import Any
+
+import pytest
+
+from copilot_proxy.settings import Settings
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, settings_at
+from tests.ledger.test_requests import rows
+
+TITLE = "You are a title generator. You output ONLY a thread title. Nothing else."
+QWEN = "Generate a concise, sentence-case title (3-7 words) that captures what it is about."
+CODEX = "Generate a concise, single-line task title of at most 60 characters."
+USER = {"role": "user", "content": "Generate a title for this conversation:\n"}
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+OPENCODE = "opencode/1.18.33 ai-sdk/provider-utils/4.0.1"
+BIG = "claude-opus-4.5"
+
+
+def settings_with(simulator: Simulator, **flags: Any) -> Settings:
+    return settings_at(simulator, ledger=True, small_model="gpt-mini", **flags)
+
+
+JOBS = [
+    ("chat/completions", OPENCODE, {"messages": [{"role": "system", "content": TITLE}, USER]}),
+    ("messages", OPENCODE, {"system": [{"type": "text", "text": TITLE}], "messages": [USER]}),
+    ("messages", "Kilo-Code/7.7.9", {"system": TITLE, "messages": [USER]}),
+    ("responses", "codex_exec/0.171.0", {"input": [{**USER, "content": CODEX}]}),
+    ("responses", "codex_exec/0.171.0", {"instructions": CODEX, "input": "hi"}),
+    ("chat/completions", "QwenCode/0.24.4", {"messages": [USER, {**USER, "content": QWEN}]}),
+]
+OTHERS = [
+    ("chat/completions", "curl/8", JOBS[0][2]),
+    ("chat/completions", OPENCODE, {**JOBS[0][2], "tools": [TOOL]}),
+    ("chat/completions", OPENCODE, {"messages": [USER]}),
+    ("chat/completions", OPENCODE,
+     {"messages": [{"role": "system", "content": TITLE}, {**USER, "content": "word " * 300_000}]}),
+]  # fmt: skip
+
+
+def ask(proxy: Proxy, path: str, agent: str, body: dict[str, Any]) -> Any:
+    more = {"max_tokens": 50} if path == "messages" else {}
+    with proxy.client() as client:
+        return client.post(
+            f"/v1/{path}", json={"model": BIG, **more, **body}, headers={"user-agent": agent}
+        )
+
+
+@pytest.mark.parametrize(("path", "agent", "body"), JOBS)
+def test_a_small_job(simulator: Simulator, path: str, agent: str, body: dict[str, Any]) -> None:
+    """It is answered by the newest small model, which the note and the ledger say."""
+    settings = settings_with(simulator)
+    with Proxy(settings) as proxy:
+        answer = ask(proxy, path, agent, body)
+
+    assert 200 == answer.status_code, answer.text
+    [row] = rows(settings)
+    assert (BIG, True) == (row["model_asked"], row["model"].endswith("mini"))
+    note = f"small job (title): changed model to {row['model']}"
+    assert note in answer.headers["x-copilot-proxy-notes"]
+    assert note in row["notes_json"]
+
+
+@pytest.mark.parametrize(("path", "agent", "body"), OTHERS)
+def test_what_is_none(simulator: Simulator, path: str, agent: str, body: dict[str, Any]) -> None:
+    """Other clients, requests with tools, other texts, and what the small model cannot read."""
+    settings = settings_with(simulator)
+    with Proxy(settings) as proxy:
+        answer = ask(proxy, path, agent, body)
+
+    [row] = rows(settings)
+    assert BIG == row["model"]
+    assert "small job" not in answer.headers.get("x-copilot-proxy-notes", "")
+
+
+@pytest.mark.parametrize("flags", [{"small_model": None}, {"small_model": "kimi-99"}])
+def test_no_small_model(simulator: Simulator, flags: dict[str, Any]) -> None:
+    """Without the setting, or without the model, nothing changes."""
+    settings = settings_at(simulator, ledger=True, **{k: v for k, v in flags.items() if v})
+    with Proxy(settings) as proxy:
+        assert 200 == ask(proxy, *JOBS[0]).status_code
+
+    assert BIG == rows(settings)[0]["model"]
