@@ -65,12 +65,15 @@ class TextFormatter(logging.Formatter):
 
 
 def _request_columns(record: "RequestRecord") -> str:
+    from copilot_proxy.relay.costs import COUNT_TOKENS, INPUT_TOKENS
+
     name = printable(record.model or "-", _NAME_WIDTH)
     first = "" if record.first_token is None else f"first {record.first_token:.2f}s"
     # The route is shown only if it differs from the client's API.
     route = record.route if record.route != record.api else None
     key = f"key {record.key}" if record.key else None
-    remarks = [key, _request_size(record), route, _failure(record)]
+    counted = "tokens counted" if record.api in (COUNT_TOKENS, INPUT_TOKENS) else None
+    remarks = [key, _request_size(record), route, counted, _failure(record)]
     if record.local:
         remarks.append("not sent")
     if record.client_gone:

@@ -68,6 +68,15 @@ def test_the_route_is_shown_if_it_differs(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err.endswith(" messages\n")
 
 
+def test_a_count_of_tokens(capsys: pytest.CaptureFixture[str]) -> None:
+    """It does not look like a question to the model."""
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        reporter(record(api="count_tokens", route="count_tokens"))
+        reporter(record(api="input_tokens", route=None))
+    assert 2 == capsys.readouterr().err.count(" tokens counted\n")
+
+
 def test_a_refusal_from_memory(capsys: pytest.CaptureFixture[str]) -> None:
     """A refusal that is repeated without calling Copilot is marked as such."""
     reporter = Reporter()
