@@ -25,7 +25,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     os.close(open_private(path, APPEND))
     database = _connect(f"{path.resolve().as_uri()}?mode=rw")
     try:
-        database.execute("PRAGMA journal_mode = WAL")
+        _use_write_ahead_log(database)
         # With a write-ahead log, nothing is lost if the process is killed. If the power fails, the
         # last rows may be missing, but the file is not damaged.
         database.execute("PRAGMA synchronous = NORMAL")
@@ -78,6 +78,20 @@ def set_aside(path: Path) -> Path:
         if beside.exists():
             os.replace(beside, aside.with_name(aside.name + ending))
     return aside
+
+
+def _use_write_ahead_log(database: sqlite3.Connection) -> None:
+    # SQLite does not wait by itself if another process is creating the file.
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _connect(uri: str) -> sqlite3.Connection:

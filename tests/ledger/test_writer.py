@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -391,3 +392,18 @@ def test_a_file_of_the_first_version(path: Path) -> None:
 
     assert ["a-0", "a-1"] == stored(path)
     assert [] == checked(path)
+
+
+def test_many_create_the_file_at_once(tmp_path: Path) -> None:
+    """Workers that start together all get the file, whoever creates it."""
+    for number in range(20):
+        path = tmp_path / f"{number}.sqlite3"
+        together = threading.Barrier(8)
+
+        def create(path: Path = path, together: threading.Barrier = together) -> None:
+            together.wait(10)
+            open_for_writing(path).close()
+
+        with ThreadPoolExecutor(8) as workers:
+            for made in [workers.submit(create) for _ in range(8)]:
+                made.result()
