@@ -49,12 +49,16 @@ TESTS: Final = {
 """For each dependency, the tests in this folder that would notice if it did not work."""
 
 
-def lowest() -> list[str]:
-    """Return the lowest version of each dependency that this system needs, as ``name==version``."""
+def lowest(python: str | None = None) -> list[str]:
+    """Return the lowest version of each dependency that this system needs, as ``name==version``.
+
+    `python` is a version such as ``3.11``, by default the one that runs.
+    """
+    marked = {"python_version": python} if python else None
     return [
         f"{one.name}=={bound.version}"
         for one in map(Requirement, PROJECT["dependencies"])
-        if one.marker is None or one.marker.evaluate()
+        if one.marker is None or one.marker.evaluate(marked)
         for bound in one.specifier
         if bound.operator == ">="
     ]
@@ -83,12 +87,13 @@ def main() -> None:
     run(*pip, "--upgrade", "pip>=25.1")
     with tempfile.TemporaryDirectory() as folder:
         pins = Path(folder) / "lowest.txt"
-        pins.write_text("\n".join(lowest()), encoding="utf-8")
         for version in pythons():
             print(f"Looking for wheels of the lowest versions for Python {version} ...", flush=True)
+            pins.write_text("\n".join(lowest(version)), encoding="utf-8")
             wheels = ("--only-binary=:all:", "--python-version", version, "--target", folder)
             run(*pip, "--dry-run", "--no-deps", *wheels, "--requirement", pins)
         print("Installing", *lowest(), flush=True)
+        pins.write_text("\n".join(lowest()), encoding="utf-8")
         # As a constraint they also hold for what the tests need.
         run(*pip, "--constraint", pins, "--editable", ".", "--group", "test")
     files = sorted({f"tests/{name}" for names in TESTS.values() for name in names})
