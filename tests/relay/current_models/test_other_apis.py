@@ -1,6 +1,5 @@
 """Requests that are partly written for another API: rewritten, or refused with the right name."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -8,7 +7,6 @@ import pytest
 
 from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import Simulator
-from tests.conftest import Proxy, clear_environment, settings_at
 from tests.matrix_clients import CLIENTS, SCHEMA, TOOL, Ask, Client
 from tests.pictures import PNG
 
@@ -29,20 +27,6 @@ TOOLS = {
     "Anthropic's": {"name": TOOL, "input_schema": SCHEMA},
 }
 EACH = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    with Simulator(catalogue="2026-11", pace=0) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def http(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with pytest.MonkeyPatch.context() as patch:
-        clear_environment(patch, tmp_path_factory.mktemp("other"))
-        with Proxy(settings_at(simulator)) as proxy, proxy.client() as http:
-            yield http
 
 
 def body_of(client: Client, model: str, text: str = "Hi") -> Json:

@@ -1,13 +1,10 @@
 """Tools that only the vendors' servers run: never lost behind an answer that looks complete."""
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 
 from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import Simulator
-from tests.conftest import Proxy, clear_environment, settings_at
 from tests.matrix_clients import SCHEMA, TOOL
 
 MODELS = ("gpt-6.2-sol", "claude-sonnet-4.6", "claude-opus-5.5", "gemini-4-argon", "kimi-k3")
@@ -20,20 +17,6 @@ SEARCH = {
     "responses": {"type": "web_search"},
     "messages": {"type": "web_search_20250305", "name": "web_search"},
 }
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    with Simulator(catalogue="2026-11", pace=0) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def http(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with pytest.MonkeyPatch.context() as patch:
-        clear_environment(patch, tmp_path_factory.mktemp("hosted"))
-        with Proxy(settings_at(simulator)) as proxy, proxy.client() as http:
-            yield http
 
 
 def body_of(api: str, model: str, tools: list[Json]) -> Json:

@@ -1,7 +1,6 @@
 """Clients that use `functions` and `function_call`, the form of tools before `tools`."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -9,26 +8,11 @@ import pytest
 
 from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import Simulator
-from tests.conftest import Proxy, clear_environment, settings_at
 from tests.matrix_clients import ABOUT, SCHEMA, TOOL
 
 MODELS = ("gpt-6.2-sol", "claude-sonnet-4.6", "claude-opus-5.5", "gemini-4-argon", "kimi-k3")
 FUNCTION = {"name": TOOL, "description": ABOUT, "parameters": SCHEMA}
 QUESTION = {"role": "user", "content": f'Call {TOOL} for "Paris"'}
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    with Simulator(catalogue="2026-11", pace=0) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def http(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with pytest.MonkeyPatch.context() as patch:
-        clear_environment(patch, tmp_path_factory.mktemp("functions"))
-        with Proxy(settings_at(simulator)) as proxy, proxy.client() as http:
-            yield http
 
 
 def ask(http: httpx.Client, model: str, *messages: Json, stream: bool, **fields: Any) -> Json:

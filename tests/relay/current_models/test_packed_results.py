@@ -1,7 +1,6 @@
 """Images in tool results that an agent has turned into one JSON text."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -10,7 +9,6 @@ import pytest
 from copilot_proxy.formats.packed_results import unpacked
 from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import Simulator
-from tests.conftest import Proxy, clear_environment, settings_at
 from tests.pictures import PNG
 
 MODELS = ("gpt-6.2-sol", "claude-sonnet-4.6", "claude-opus-5.5", "gemini-4-argon")
@@ -24,20 +22,6 @@ IMAGES = {
     },
     "MCP": {"type": "image", "mimeType": "image/png", "data": PNG},
 }
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    with Simulator(catalogue="2026-11", pace=0) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def http(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with pytest.MonkeyPatch.context() as patch:
-        clear_environment(patch, tmp_path_factory.mktemp("packed"))
-        with Proxy(settings_at(simulator)) as proxy, proxy.client() as http:
-            yield http
 
 
 def chat(result: str) -> Json:

@@ -1,31 +1,16 @@
 """Invalid values are a 400 that names the field, whatever API the model is called on."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from copilot_proxy.formats.types import Json
-from copilot_proxy.simulator import Simulator
-from tests.conftest import Proxy, clear_environment, settings_at
 from tests.matrix_clients import CLIENTS, Ask
 
 MODELS = ("gpt-6.2-sol", "claude-sonnet-4.6", "claude-opus-5.5", "gemini-4-argon", "kimi-k3")
 """Served on Responses, on Chat Completions and Messages, on Messages, and on Chat Completions."""
 CLIENT = {client.api: client for client in CLIENTS}
-
-
-@pytest.fixture(scope="module")
-def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with pytest.MonkeyPatch.context() as patch:
-        clear_environment(patch, tmp_path_factory.mktemp("invalid"))
-        with (
-            Simulator(catalogue="2026-11", pace=0) as simulator,
-            Proxy(settings_at(simulator)) as proxy,
-            proxy.client() as http,
-        ):
-            yield http
 
 
 def refused(http: httpx.Client, api: str, model: str, fields: Json) -> Json:

@@ -1,27 +1,10 @@
 """Kimi numbers the calls of every answer from 0; clients still get ids that they can tell apart."""
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 
 from copilot_proxy.formats.types import Json
-from copilot_proxy.simulator import Simulator
-from tests.conftest import Proxy, clear_environment, settings_at
 from tests.matrix_clients import CLIENTS, TOOL, Ask, Client
-
-
-@pytest.fixture(scope="module")
-def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with pytest.MonkeyPatch.context() as patch:
-        clear_environment(patch, tmp_path_factory.mktemp("repeated"))
-        with (
-            Simulator(catalogue="2026-11", pace=0) as simulator,
-            Proxy(settings_at(simulator)) as proxy,
-            proxy.client() as http,
-        ):
-            simulator.state.faults.on("repeated_ids")
-            yield http
 
 
 @pytest.mark.parametrize("stream", [False, True])
