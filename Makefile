@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?=
 MINUTES ?= 2
+RESTARTS ?= 100
 # No install scripts are run, and no lock file is written: it would record a registry's address.
 NPM_FLAGS := --ignore-scripts --no-package-lock --no-audit --no-fund
 
@@ -14,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lowest matrix fields faults ledger bench soak agents check format lint types contracts wheel clients audit clean
+.PHONY: help run test lowest matrix fields faults ledger bench soak attack agents check format lint types contracts wheel clients audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -66,6 +67,9 @@ ledger: $(VENV)/dev.stamp  ## compare the ledger with 10,000 known charges, and 
 
 soak: $(VENV)/dev.stamp  ## run the server under mixed traffic with faults; MINUTES=60 for longer
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
+
+attack: $(VENV)/dev.stamp  ## kill and stop processes, fill disks, shift clocks, crowd ports; RESTARTS=20 is quicker
+	@RESTARTS=$(RESTARTS) $(BIN)/python -m tests.attack $(ATTACKS)
 
 clients:  ## install the clients that some tests need, with npm: see CONTRIBUTING.md
 	cd tests/node && npm install $(NPM_FLAGS)
