@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lowest matrix fields faults ledger bench soak attack agents check format lint types contracts wheel clients audit clean
+.PHONY: help run test lowest matrix fields faults ledger bench soak attack agents check format lint types contracts wheel clients audit sbom clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -109,5 +109,17 @@ contracts: $(VENV)/dev.stamp  ## check the imports between modules
 wheel: $(VENV)/dev.stamp  ## build the wheel, install it in a new environment and try it
 	$(BIN)/python tests/check_wheel.py
 
+sbom:  ## write dist/sbom.json: every package that an installation brings, as CycloneDX
+	@test -x .venv-sbom/bin/cyclonedx-py || { $(PYTHON) -m venv .venv-sbom \
+	  && .venv-sbom/bin/python -m pip install --quiet 'cyclonedx-bom>=7,<8'; }
+	@rm -rf .venv-installed && $(PYTHON) -m venv .venv-installed
+	@.venv-installed/bin/python -m pip install --quiet .
+	@.venv-installed/bin/python -m pip uninstall --quiet --yes pip setuptools
+	@mkdir -p dist
+	@.venv-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --validate \
+	  --output-file dist/sbom.json .venv-installed/bin/python
+	@rm -rf .venv-installed
+	@echo "Written to dist/sbom.json."
+
 clean:  ## remove what the other targets have created
-	rm -rf $(VENV) .venv-wheel .venv-audit .venv-lowest build dist .coverage .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-wheel .venv-audit .venv-sbom .venv-lowest build dist .coverage .mypy_cache .ruff_cache .pytest_cache
