@@ -100,6 +100,7 @@ CODEX: Final = Client(
     apis=("responses",),
     launch=_launch,
     user_agent="codex_",
+    config_files=(".codex/config.toml", ".codex/copilot-proxy.config.toml"),
     question=("debug", "models"),
     family="gpt",
 )

@@ -49,4 +49,5 @@ CONTINUE: Final = Client(
     apis=("chat", "responses"),
     launch=_launch,
     user_agent="ls/JS",
+    config_files=(".continue/config.yaml",),
 )

@@ -71,4 +71,5 @@ PI: Final = Client(
     apis=("chat", "responses", "messages"),
     launch=_launch,
     user_agent="pi/",
+    config_files=(".pi/agent/models.json",),
 )
