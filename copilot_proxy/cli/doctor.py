@@ -2,16 +2,18 @@
 
 import json
 import os
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from copilot_proxy.cli.console import format_message, print_drawn, print_result
 from copilot_proxy.errors import UsageError
-from copilot_proxy.terminal import can_style, escape_controls
+from copilot_proxy.terminal import can_draw, can_style, escape_controls
 
 if TYPE_CHECKING:
     from copilot_proxy.clients.client import Client
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from copilot_proxy.doctor.running import Finding
 
 _WIDTH: Final = 80
+"""Columns, unless the terminal has fewer."""
 _ORDER: Final = ("broken", "warning", "fixed")
 _SHOWN_FILES: Final = 12
 
@@ -58,7 +61,8 @@ def doctor(
     settings, errors = load_settings_with_errors()
     examination = Examination(settings, errors, os.environ)
     checks = checks_for(Programs(program_of, ask_program), client=wanted, network_only=network_only)
-    findings = running.examine(examination, checks)
+    with _spinner():
+        findings = running.examine(examination, checks)
     if fix:
         findings = running.fix(findings)
     code = running.exit_code(findings)
@@ -71,6 +75,21 @@ def doctor(
     else:
         _print(examination, findings, code)
     return code
+
+
+@contextmanager
+def _spinner() -> Iterator[None]:
+    """Show a spinner on a terminal while the block runs."""
+    if not can_draw():
+        yield
+        return
+    from copilot_proxy.cli.spinner import Spinner
+
+    spinner = Spinner("Looking around")
+    try:
+        yield
+    finally:
+        spinner.stop()
 
 
 def _found(name: str) -> "Client":
@@ -151,7 +170,7 @@ def _wrapped(text: str, start: str) -> list[str]:
     text = format_message(escape_controls(text))
     return textwrap.wrap(
         text,
-        _WIDTH,
+        _width(),
         initial_indent=start,
         subsequent_indent=" " * len(start),
         break_long_words=False,
@@ -161,7 +180,11 @@ def _wrapped(text: str, start: str) -> list[str]:
 
 def _passed(one: "Finding") -> str:
     text = f"ok  {one.check.title:<14} {escape_controls(one.result.what)}"
-    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
+    return text if len(text) <= _width() else f"{text[: _width() - 1]}…"
+
+
+def _width() -> int:
+    return min(_WIDTH, shutil.get_terminal_size().columns)
 
 
 def _summary(findings: "Sequence[Finding]") -> str:

@@ -44,7 +44,6 @@ AIDER: Final = Client(
     apis=("chat",),
     launch=_launch,
     user_agent="OpenAI/Python",
-    config_files=(".aider.conf.yml",),
     overrides=("OPENAI_BASE_URL",),
     families=(_SMALL,),
 )

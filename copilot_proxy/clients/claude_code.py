@@ -52,7 +52,6 @@ CLAUDE_CODE: Final = Client(
     apis=("messages",),
     launch=_launch,
     user_agent="claude-cli/",
-    config_files=(".claude/settings.json",),
     overrides=(*_OTHER_PROVIDERS, "ANTHROPIC_CUSTOM_HEADERS", "CLAUDE_CODE_OAUTH_TOKEN"),
     families=_TIERS,
 )

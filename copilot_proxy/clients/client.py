@@ -57,8 +57,6 @@ class Client:
     """What its header ``user-agent`` begins with."""
     paths: tuple[str, ...] = ()
     """Where else its program may be, relative to the home folder."""
-    config_files: tuple[str, ...] = ()
-    """Its own configuration files, relative to the home folder."""
     overrides: tuple[str, ...] = ()
     """Variables that would make it use something else, so it is started without them."""
     question: tuple[str, ...] = ()

@@ -100,7 +100,6 @@ CODEX: Final = Client(
     apis=("responses",),
     launch=_launch,
     user_agent="codex_",
-    config_files=(".codex/config.toml", ".codex/copilot-proxy.config.toml"),
     question=("debug", "models"),
     family="gpt",
 )

@@ -49,5 +49,4 @@ CONTINUE: Final = Client(
     apis=("chat", "responses"),
     launch=_launch,
     user_agent="ls/JS",
-    config_files=(".continue/config.yaml",),
 )

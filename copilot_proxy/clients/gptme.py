@@ -22,5 +22,4 @@ GPTME: Final = Client(
     apis=("chat",),
     launch=_launch,
     user_agent="OpenAI/Python",
-    config_files=(".config/gptme/config.toml",),
 )

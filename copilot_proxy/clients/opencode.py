@@ -64,7 +64,6 @@ OPENCODE: Final = Client(
     apis=("chat", "messages", "responses"),
     launch=_launch_with("OPENCODE_CONFIG_CONTENT"),
     user_agent="opencode/",
-    config_files=(".config/opencode/opencode.json", ".config/opencode/opencode.jsonc"),
     families=(_SMALL,),
 )
 KILO: Final = Client(
@@ -76,6 +75,5 @@ KILO: Final = Client(
     apis=("chat", "messages"),
     launch=_launch_with("KILO_CONFIG_CONTENT"),
     user_agent="Kilo-Code/",
-    config_files=(".config/kilo/kilo.jsonc", ".config/kilo/kilo.json"),
     families=(_SMALL,),
 )

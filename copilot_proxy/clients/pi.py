@@ -71,5 +71,4 @@ PI: Final = Client(
     apis=("chat", "responses", "messages"),
     launch=_launch,
     user_agent="pi/",
-    config_files=(".pi/agent/models.json",),
 )

@@ -23,6 +23,5 @@ QWEN_CODE: Final = Client(
     apis=("chat", "messages"),
     launch=_launch,
     user_agent="QwenCode/",
-    config_files=(".qwen/settings.json",),
     overrides=("QWEN_MODEL",),
 )

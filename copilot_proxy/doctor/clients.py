@@ -7,13 +7,14 @@ that the user starts without it.
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Final
 from urllib.parse import urlsplit
 
 from copilot_proxy.clients.client import Client, Connection
 from copilot_proxy.clients.environment import variables
 from copilot_proxy.clients.models import ClientModel
+from copilot_proxy.doctor.client_files import client_files
 from copilot_proxy.doctor.examination import Examination
 from copilot_proxy.doctor.models import model_problem
 from copilot_proxy.doctor.results import Check, Result, broken, ok, warning
@@ -23,16 +24,6 @@ from copilot_proxy.server.port_owner import base_url
 from copilot_proxy.settings import Settings
 
 _VERSION: Final = re.compile(r"\d+\.\d+(?:\.\d+)*")
-_URL_KEY: Final = re.compile(
-    r"""["']?(?P<key>[\w-]*(?:base_?url|api_?base|endpoint))["']?\s*[:=]\s*["']?"""
-    r"""(?P<url>https?://[^\s"',]+)""",
-    re.IGNORECASE,
-)
-"""A key with the URL of an API, in JSON, TOML, YAML or a list of variables."""
-_MODEL_KEY: Final = re.compile(
-    r"""["']?(?P<key>[\w-]*model)["']?\s*[:=]\s*["'](?P<name>[^"'\s]+)["']""", re.IGNORECASE
-)
-_MAX_BYTES: Final = 1024 * 1024
 _MUCH_OLDER: Final = 10
 """By how many minor versions, in version 0 of a client, it is much older than the one tried."""
 
@@ -154,47 +145,32 @@ def _connection(settings: Settings) -> Connection:
 def _files(examination: Examination, client: Client) -> Iterator[Result]:
     """Find what the client's own configuration says about the server and its models."""
     settings = examination.settings
-    for path, text in _configuration(client):
-        urls = [(found["key"], found["url"]) for found in _URL_KEY.finditer(text)]
-        ours = [url for _, url in urls if is_ours(url, settings)]
-        for key, url in urls:
+    for file in client_files(client):
+        is_connected = any(is_ours(url, settings) for _, url in file.urls)
+        for key, url in file.urls:
             # A variable has one value; a list of providers may have others beside this server.
-            if key.isupper() and not ours:
+            if key.isupper() and not is_connected:
                 yield warning(
-                    f"{path} sets {key} to {_without_secrets(url)}, so {client.title} does not "
-                    "use this server.",
+                    f"{file.path} sets {key} to {_without_secrets(url)}, so {client.title} does "
+                    "not use this server.",
                     f"Start it with: copilot-proxy run {client.word}",
                 )
-        if not ours:
-            continue
-        catalogue = examination.catalogue()
+        catalogue = examination.catalogue() if is_connected else None
         if catalogue is None:
             continue
-        for name in dict.fromkeys(found["name"] for found in _MODEL_KEY.finditer(text)):
-            problem = model_problem(catalogue, name.rpartition("/")[2], str(path))
+        for name in file.models:
+            problem = model_problem(catalogue, name, str(file.path))
             if problem is not None:
                 yield problem
-
-
-def _configuration(client: Client) -> Iterator[tuple[Path, str]]:
-    """Yield the configuration files of the client that can be read, with their texts."""
-    for name in client.config_files:
-        path = Path.home() / name
-        try:
-            with path.open(encoding="utf-8", errors="replace") as file:
-                yield path, file.read(_MAX_BYTES)
-        except OSError:
-            continue
 
 
 def _notes(examination: Examination, client: Client, version: str | None) -> Iterator[str]:
     yield version or "version unknown"
     if version is not None and _numbers(version) > _numbers(client.version):
         yield f"newer than {client.version}, which was tried"
-    for _, text in _configuration(client):
-        if any(is_ours(found["url"], examination.settings) for found in _URL_KEY.finditer(text)):
-            yield "configured for this server"
-            break
+    urls = [url for file in client_files(client) for _, url in file.urls]
+    if any(is_ours(url, examination.settings) for url in urls):
+        yield "configured for this server"
     try:
         ledger = examination.ledger()
     except CopilotProxyError:
