@@ -85,7 +85,7 @@ def _spinner() -> Iterator[None]:
         return
     from copilot_proxy.cli.spinner import Spinner
 
-    spinner = Spinner("Looking around")
+    spinner = Spinner("Checking")
     try:
         yield
     finally:

@@ -6,7 +6,15 @@ from copilot_proxy.catalogue import ENABLE_URL, Catalogue
 from copilot_proxy.doctor.examination import Examination
 from copilot_proxy.doctor.results import Result, ok, skipped, warning
 from copilot_proxy.formats.drift import unknown_in_models
-from copilot_proxy.model_names import DEFAULT_FAMILY, Meaning, resolve, successor, suggestion
+from copilot_proxy.model_names import (
+    AUTO,
+    DEFAULT_FAMILY,
+    FAMILY_NAMES,
+    Meaning,
+    resolve,
+    successor,
+    suggestion,
+)
 from copilot_proxy.settings import Settings
 
 
@@ -19,7 +27,7 @@ def check_models(examination: Examination) -> Iterator[Result]:
     problems = [
         problem
         for where, name in _named(examination.settings)
-        if (problem := model_problem(catalogue, name, where)) is not None
+        if name != DEFAULT_FAMILY and (problem := model_problem(catalogue, name, where))
     ]
     yield from problems
     if not catalogue.chat:
@@ -30,13 +38,12 @@ def check_models(examination: Examination) -> Iterator[Result]:
 
 def _named(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield where a model is named, and its name."""
-    if settings.default_model != DEFAULT_FAMILY:
-        yield f"default_model in {settings.sources['default_model']}", settings.default_model
-    if settings.small_model:
-        yield f"small_model in {settings.sources['small_model']}", settings.small_model
-    for name, alias in settings.aliases.items():
-        if alias.model not in settings.aliases:
-            yield f"The alias {name!r} in {settings.sources['aliases']}", alias.model
+    for setting in ("default_model", "small_model"):
+        name = getattr(settings, setting)
+        if name and name not in settings.aliases:
+            yield f"{setting} in {settings.sources.get(setting, 'default')}", name
+    for name, alias in settings.aliases.items():  # one may not name another
+        yield f"The alias {name!r} in {settings.sources['aliases']}", alias.model
 
 
 def model_problem(catalogue: Catalogue, name: str, where: str) -> Result | None:
@@ -46,7 +53,7 @@ def model_problem(catalogue: Catalogue, name: str, where: str) -> Result | None:
         hint = suggestion(catalogue, name) or "See: copilot-proxy models"
         return warning(f"{where} names {name}, which the account does not have.", hint)
     model = meaning.model
-    if meaning.is_substitute and name not in ("default", "auto"):
+    if meaning.is_substitute and name not in (*FAMILY_NAMES, "default", AUTO):
         return warning(
             f"{where} names {name}, which the account does not have; {model.id} answers instead.",
             f"Use {model.id} or the name of a family, such as sonnet.",

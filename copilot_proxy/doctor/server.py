@@ -15,7 +15,7 @@ def check_server(examination: Examination) -> Iterator[Result]:
     """Whether the server answers, is of this version, and can work."""
     facts = examination.server()
     if not facts.is_running:
-        yield ok(f"none at {facts.address}; `run` starts one, and so does: copilot-proxy serve")
+        yield ok(f"not running at {facts.address}")
     elif facts.health is None:
         owner = facts.owner or "another program"
         yield broken(

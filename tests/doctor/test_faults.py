@@ -37,6 +37,19 @@ def test_all_is_well(machine: Machine, cli: Cli) -> None:
     assert "warning" not in ran.out
 
 
+def test_what_is_no_fault(machine: Machine, cli: Cli) -> None:
+    """Names of families, aliases and other servers' settings are in order."""
+    machine.config('default_model = "mine"\nsmall_model = "gpt-mini"\n[aliases]\nmine = "opus"\n')
+    machine.set(budget="500/day", host="::1")
+    machine.client("opencode", "1.99.0")
+    machine.file(
+        ".config/opencode/opencode.json",
+        {"model": "ollama/wizard-7", "provider": {"ollama": {"baseURL": "http://box:11434/v1"}}},
+    )
+    ran = cli("doctor")
+    assert 0 == ran.code, ran.out
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda one: one.name)
 def test_it_finds_a_fault(fault: Fault, machine: Machine, cli: Cli) -> None:
     fault.plant(machine)
