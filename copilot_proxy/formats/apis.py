@@ -27,7 +27,7 @@ def client_api(path: str, headers: Mapping[bytes, bytes]) -> ClientApi:
     for api in CLIENT_APIS:
         if api.identifying_header in headers:
             return api
-    return next((api for api in CLIENT_APIS if path.startswith(api.client_path)), CHAT_COMPLETIONS)
+    return next((api for api in CLIENT_APIS if api.has_path(path)), CHAT_COMPLETIONS)
 
 
 _DOCUMENT_APIS: Final[Sequence[UpstreamApi]] = (MESSAGES, RESPONSES, CHAT_COMPLETIONS)
