@@ -27,7 +27,7 @@ class LifecycleMessages:
         *,
         address: Callable[[], str],
         simulator: str | None,
-        ollama: "OllamaPort",
+        ollama: "OllamaPort | None" = None,
     ) -> None:
         """`address` returns the server's URL, without ``/v1``; `simulator` is the URL of the
         simulator, if one is used; `ollama` is the second port."""
@@ -48,7 +48,7 @@ class LifecycleMessages:
             catalogue=catalogue,
             account=f"{credential.login} ({credential.host})" if credential.login else None,
             simulator=self._simulator,
-            ollama=self._ollama.url,
+            ollama=self._ollama.url if self._ollama is not None else None,
         )
         notice = None if self._simulator else first_time_notice(self._settings.data_dir)
         if notice:
@@ -60,7 +60,7 @@ class LifecycleMessages:
                 event="upstream",
                 upstream=self._settings.upstream,
             )
-        if self._ollama.problem:
+        if self._ollama is not None and self._ollama.problem:
             self._emit(
                 f"{self._ollama.problem} Ollama's clients have to use {self._address()} instead.\n",
                 event="ollama_port",

@@ -38,14 +38,14 @@ class ServerRunner:
         settings: Settings,
         socket: "socket.socket",
         simulator: str | None,
-        ollama: "OllamaPort",
+        ollama: "OllamaPort | None" = None,
     ) -> None:
         """`simulator` is the URL of the simulator, if one is used; `ollama` is the second port."""
         from copilot_proxy.server.listen_socket import server_url
 
         self._settings = settings
         self._socket = socket
-        self._sockets = [socket, *ollama.listeners]
+        self._sockets = [socket, *(ollama.listeners if ollama else ())]
         self._simulator = simulator
         self._reporter = Reporter()
         self._messages = LifecycleMessages(
