@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from copilot_proxy.cli.completion import complete_client
 from copilot_proxy.cli.console import format_message, print_drawn, print_result
-from copilot_proxy.errors import UsageError
 from copilot_proxy.terminal import can_draw, can_style, escape_controls
 
 if TYPE_CHECKING:
-    from copilot_proxy.clients.client import Client
     from copilot_proxy.doctor.examination import Examination
     from copilot_proxy.doctor.running import Finding
 
@@ -29,7 +28,11 @@ _SHOWN_FILES: Final = 12
 def doctor(
     client: Annotated[
         str | None,
-        typer.Argument(help="Check this client, which has to be installed.", metavar="[CLIENT]"),
+        typer.Argument(
+            help="Check this client, which has to be installed.",
+            metavar="[CLIENT]",
+            autocompletion=complete_client,
+        ),
     ] = None,
     fix: Annotated[
         bool, typer.Option("--fix", help="Fix what can be fixed without any risk.")
@@ -49,18 +52,20 @@ def doctor(
 
     The exit code is 0 if all is well, 1 if there are warnings, 2 if something is broken.
     """
-    from copilot_proxy.cli.client_process import ask_program
-    from copilot_proxy.cli.run_connection import program_of
+    from copilot_proxy.cli.client_choice import named_client
+    from copilot_proxy.cli.run_connection import is_found, program_of
+    from copilot_proxy.cli.run_list import version_of
     from copilot_proxy.doctor import running
     from copilot_proxy.doctor.checks import checks_for
     from copilot_proxy.doctor.clients import Programs
     from copilot_proxy.doctor.examination import Examination
     from copilot_proxy.settings import load_settings_with_errors
 
-    wanted = None if client is None else _found(client)
+    wanted = None if client is None else named_client(client)
     settings, errors = load_settings_with_errors()
     examination = Examination(settings, errors, os.environ)
-    checks = checks_for(Programs(program_of, ask_program), client=wanted, network_only=network_only)
+    programs = Programs(program_of, is_found, version_of)
+    checks = checks_for(programs, client=wanted, network_only=network_only)
     with _spinner():
         findings = running.examine(examination, checks)
     if fix:
@@ -90,16 +95,6 @@ def _spinner() -> Iterator[None]:
         yield
     finally:
         spinner.stop()
-
-
-def _found(name: str) -> "Client":
-    from copilot_proxy.clients.registry import CLIENTS, find_client, similar_clients
-
-    client = find_client(name)
-    if client is None:
-        near = similar_clients(name) or [one.word for one in CLIENTS]
-        raise UsageError(f"There is no client {name!r}.", hint=f"Use one of: {', '.join(near)}.")
-    return client
 
 
 def _json(examination: "Examination", findings: "Sequence[Finding]", code: int) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def test_a_client_that_is_not_installed(machine: Machine, cli: Cli) -> None:
 def test_an_unknown_client(machine: Machine, cli: Cli) -> None:
     ran = cli("doctor", "codexx")
     assert 2 == ran.code
-    assert "Use one of: codex." in ran.err
+    assert "Use one of: codex" in ran.err
 
 
 def test_the_report_has_nothing_private(machine: Machine, cli: Cli) -> None:
@@ -236,3 +236,20 @@ def test_what_cannot_be_fixed_stays_a_problem(tmp_path: Path) -> None:
 def _missing(folder: Path) -> str:
     (folder / "nothing").chmod(0o600)
     return "done"
+
+
+def test_a_connected_client(machine: Machine, cli: Cli) -> None:
+    """It is known what `connect` has changed, and whether that still names this server."""
+    machine.client("claude", "2.1.330")
+    with Proxy(settings_at(machine.simulator)) as server:
+        machine.set(port=server.url.rpartition(":")[2])
+        assert 0 == cli("connect", "claude", "--yes").code
+        output = found(cli, "claude")
+        assert "ok" == output["status"]
+        assert "configured for this server" in output["checks"][-1]["what"]
+        undo = "~/.claude/settings.json (copilot-proxy connect claude --undo)"
+        assert undo in output["left_by_uninstall"]
+    machine.set(port=str(machine.port))
+    ran = cli("doctor", "claude")
+    assert 1 == ran.code
+    assert ran.out.startswith("warning  Run: copilot-proxy connect claude\n")
