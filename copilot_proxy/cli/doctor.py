@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from copilot_proxy.cli.completion import complete_client
-from copilot_proxy.cli.console import format_message, print_drawn, print_result
+from copilot_proxy.cli.console import print_drawn, print_result, with_commands
+from copilot_proxy.errors import UsageError
 from copilot_proxy.terminal import can_draw, can_style, escape_controls
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def doctor(
     from copilot_proxy.doctor.examination import Examination
     from copilot_proxy.settings import load_settings_with_errors
 
+    if as_json and report:
+        raise UsageError("--json cannot be combined with --report.")
     wanted = None if client is None else named_client(client)
     settings, errors = load_settings_with_errors()
     examination = Examination(settings, errors, os.environ)
@@ -78,7 +81,9 @@ def doctor(
     elif as_json:
         print_result(json.dumps(_json(examination, findings, code), indent=2))
     else:
-        _print(examination, findings, code)
+        _print(findings)
+        if not network_only:
+            _print_leftovers(examination)
     return code
 
 
@@ -118,9 +123,7 @@ def _json(examination: "Examination", findings: "Sequence[Finding]", code: int) 
     }
 
 
-def _print(examination: "Examination", findings: "Sequence[Finding]", code: int) -> None:
-    from copilot_proxy.doctor.leftovers import leftovers
-
+def _print(findings: "Sequence[Finding]") -> None:
     problems = sorted(
         (one for one in findings if one.result.status in _ORDER),
         key=lambda one: _ORDER.index(one.result.status),
@@ -138,6 +141,11 @@ def _print(examination: "Examination", findings: "Sequence[Finding]", code: int)
             print_drawn(line)
     print_drawn("")
     print_drawn(_summary(findings))
+
+
+def _print_leftovers(examination: "Examination") -> None:
+    from copilot_proxy.doctor.leftovers import leftovers
+
     files = leftovers(examination)
     if files:
         print_drawn("An uninstall leaves these files behind:")
@@ -162,15 +170,15 @@ def _problem(one: "Finding") -> Iterator[str]:
 
 
 def _wrapped(text: str, start: str) -> list[str]:
-    text = format_message(escape_controls(text))
-    return textwrap.wrap(
-        text,
+    lines = textwrap.wrap(
+        with_commands(escape_controls(text)),
         _width(),
         initial_indent=start,
         subsequent_indent=" " * len(start),
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace("\xa0", " ") for line in lines]
 
 
 def _passed(one: "Finding") -> str:

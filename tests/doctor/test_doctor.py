@@ -196,8 +196,8 @@ def test_a_full_disk(machine: Machine) -> None:
     assert ran.stdout.startswith("broken   Free some space on that disk.\n")
 
 
-def examination() -> Examination:
-    return Examination(load_settings())
+def examination(seconds: float = 20) -> Examination:
+    return Examination(load_settings(), seconds=seconds)
 
 
 def test_a_check_that_fails_itself_is_a_finding() -> None:
@@ -220,7 +220,7 @@ def test_a_check_that_hangs_is_a_finding_and_others_are_shown() -> None:
         yield ok("at last")
 
     checks = [Check("x", "X", hang), Check("y", "Y", lambda _: [ok("fine")])]
-    findings = running.examine(examination(), checks, seconds=0.05)
+    findings = running.examine(examination(0.05), checks)
     released.set()
     assert [Status.BROKEN, Status.OK] == [one.result.status for one in findings]
     assert "did not end within" in findings[0].result.what
