@@ -1,13 +1,14 @@
 """``doctor``: its forms of output, ``--fix``, and checks that fail themselves."""
 
 import json
-import resource
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from copilot_proxy.doctor import running
 from copilot_proxy.doctor.examination import Examination
@@ -181,8 +182,11 @@ def test_an_uninstall_leaves_files(machine: Machine, cli: Cli) -> None:
     assert ["~/copilot-proxy/credentials.json"] == found(cli)["left_by_uninstall"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
 def test_a_full_disk(machine: Machine) -> None:
     """A limit on the size of files stands for the disk: the errors come from the same calls."""
+    import resource
+
     ran = subprocess.run(
         [sys.executable, "-m", "copilot_proxy", "doctor"],
         env=environment(),
