@@ -33,7 +33,7 @@ def another_program_with_the_name(machine: Machine) -> None:
 def second_installation(machine: Machine) -> None:
     other = machine.bin.parent / "other"
     other.mkdir()
-    machine.program("copilot-proxy", SCRIPT, other)
+    machine.program("copilot-proxy", f"{SCRIPT}# of another Python\n", other)
     machine.export(PATH=f"{other}{os.pathsep}{machine.bin}")
 
 
