@@ -24,6 +24,14 @@ from copilot_proxy import __version__
 from copilot_proxy.formats.chat_completions.response_schema import ChatCompletionChunk
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
 from copilot_proxy.formats.embeddings import EmbeddingsRequest
+from copilot_proxy.formats.gemini.schema import (
+    GeminiBatchEmbedContentsRequest,
+    GeminiCountTokensRequest,
+    GeminiEmbedContentRequest,
+    GeminiEmbedContentResponse,
+    GeminiTokenCount,
+    GenerateContentRequest,
+)
 from copilot_proxy.formats.messages.schema import CountTokensRequest, MessagesRequest
 from copilot_proxy.formats.responses.schema import (
     CompactRequest,
@@ -43,6 +51,12 @@ _REQUEST_SCHEMAS: Final = (
     MessagesRequest,
     CountTokensRequest,
     EmbeddingsRequest,
+    GenerateContentRequest,
+    GeminiCountTokensRequest,
+    GeminiTokenCount,
+    GeminiEmbedContentRequest,
+    GeminiEmbedContentResponse,
+    GeminiBatchEmbedContentsRequest,
 )
 
 
@@ -125,8 +139,8 @@ def openapi_config() -> OpenAPIConfig:
     return _Config(
         title="copilot-proxy",
         version=__version__,
-        description="Use your own GitHub Copilot subscription through the OpenAI and Anthropic "
-        "APIs, from a local server.",
+        description="Use your own GitHub Copilot subscription through the OpenAI, Anthropic and "
+        "Gemini APIs, from a local server.",
         path=PATH,
         render_plugins=[PlainPage(path="/"), JsonRenderPlugin(), YamlRenderPlugin()],
     )

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from copilot_proxy.formats.types import ErrorBody
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
@@ -37,6 +38,14 @@ def server(simulator: Simulator) -> Iterator[OpenProxy]:
         yield running
 
 
+def code_of(body: ErrorBody) -> str:
+    """Return the code in an error of any API."""
+    error = body["error"]
+    if isinstance(error, dict) and "details" in error:
+        return str(error["details"][0]["reason"]).lower()  # Google's
+    return str(body["code"] if isinstance(error, str) else error["code"])
+
+
 def refusals(server: OpenProxy, headers: dict[str, str], methods: str = "") -> set[str]:
     """Return the error codes with which the routes refuse a request with these headers."""
     codes = set()
@@ -49,7 +58,7 @@ def refusals(server: OpenProxy, headers: dict[str, str], methods: str = "") -> s
             assert not [name for name in answer.headers if name.startswith("access-control")]
             assert "set-cookie" not in answer.headers
             if method != "HEAD":
-                codes.add(answer.json()["error"]["code"])
+                codes.add(code_of(answer.json()))
     return codes
 
 
