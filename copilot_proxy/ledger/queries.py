@@ -130,6 +130,14 @@ def selection(period: Period, filters: Filters) -> tuple[str, str, list[Any]]:
     return source, f"WHERE {' AND '.join(conditions)}" if conditions else "", values
 
 
+def last_seen(database: sqlite3.Connection) -> dict[str, datetime]:
+    """Return when each client sent its last request, by name."""
+    found = database.execute(
+        "SELECT client, max(last_us) FROM sums WHERE client <> '' GROUP BY client"
+    )
+    return {name: datetime.fromtimestamp(last / 1e6).astimezone() for name, last in found}
+
+
 def latest_quota(database: sqlite3.Connection) -> tuple[Quota, datetime] | None:
     """Return the server's own quota as the latest answer reported it, and when that was."""
     found = database.execute(
