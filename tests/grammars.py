@@ -188,3 +188,24 @@ def fold_contents(events: list[ClientEvent]) -> ClientResponse:
     last = events[-1]
     content = {"role": "model", "parts": parts}
     return {**last, "candidates": [{**last["candidates"][0], "content": content}]}
+
+
+def ollama_lines(text: str) -> list[ClientEvent]:
+    """Return the lines of an Ollama stream; a line of an error is only the last one."""
+    assert text.endswith("\n")
+    lines: list[ClientEvent] = [json.loads(line) for line in text.splitlines()]
+    for line in lines[:-1]:
+        assert line["done"] is False, line
+        assert {"model", "created_at"} < line.keys()
+        assert ("message" in line) != ("response" in line)
+    assert lines[-1].get("done") is True or isinstance(lines[-1]["error"], str), lines[-1]
+    return lines
+
+
+def fold_lines(lines: list[ClientEvent]) -> ClientResponse:
+    """Return the whole answer that the lines of ``/api/chat`` add up to."""
+    messages = [line["message"] for line in lines]
+    whole: Json = {"role": "assistant", "content": "".join(one["content"] for one in messages)}
+    if calls := [call for one in messages for call in one.get("tool_calls", ())]:
+        whole["tool_calls"] = calls
+    return {**lines[-1], "message": whole}

@@ -40,6 +40,9 @@ GEMINI_FIELDS: Final = ClientFields(
     "contents",
     is_chat=False,
 )
+OLLAMA_FIELDS: Final = ClientFields(
+    "think", None, "options.num_predict", "format", "messages", is_chat=False
+)
 
 
 def take_fields(chat: dict[str, Any]) -> ClientFields:

@@ -37,8 +37,9 @@ class WholeAnswer:
     `make_answer` may raise `CopilotProxyError`.
     """
 
-    def __init__(self, make_answer: MakeAnswer) -> None:
+    def __init__(self, make_answer: MakeAnswer, content_type: bytes = b"application/json") -> None:
         self._make_answer = make_answer
+        self._content_type = content_type
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await run_until_disconnect(self._respond(scope, send), receive)
@@ -50,7 +51,7 @@ class WholeAnswer:
             await send_error(scope, send, to_proxy_error(error))
             return
         headers = [
-            (b"content-type", b"application/json"),
+            (b"content-type", self._content_type),
             (b"content-length", str(len(body)).encode()),
             *((name.encode(), value.encode("latin-1")) for name, value in extra.items()),
         ]

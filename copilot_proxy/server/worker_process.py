@@ -70,7 +70,7 @@ class WorkerProcess:
         with theirs:
             try:
                 process = _spawn(
-                    [*program, str(theirs.fileno())], (theirs.fileno(), config.listener)
+                    [*program, str(theirs.fileno())], (theirs.fileno(), *config.listeners)
                 )
             except OSError:
                 ours.close()

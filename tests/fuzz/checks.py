@@ -20,7 +20,7 @@ def check_answer(client: Client, answer: httpx.Response, *, passed_on: bool = Fa
     if answer.status_code != 200:
         assert 400 <= answer.status_code
         check_refusal(client, answer)
-    elif answer.headers["content-type"].startswith("text/event-stream"):
+    elif answer.headers["content-type"].startswith(("text/event-stream", "application/x-ndjson")):
         (check_passed_on if passed_on else check_stream)(client, answer.text)
     else:
         check_whole(client, answer.json())
@@ -49,6 +49,9 @@ def check_whole(client: Client, body: ClientResponse) -> None:
         case "gemini":
             assert body["candidates"][0]["finishReason"]
             assert body["candidates"][0]["content"]["parts"]
+        case "ollama":
+            assert body["done"] is True
+            assert isinstance(body["message"]["content"], str)
 
 
 def check_array(client: Client, events: list[ClientEvent]) -> None:
@@ -74,6 +77,8 @@ def check_stream(client: Client, text: str) -> None:
         case "gemini":
             last = grammars.gemini_events(text)[-1]
             assert "error" in last or last["candidates"][0]["finishReason"]
+        case "ollama":
+            grammars.ollama_lines(text)
 
 
 def check_passed_on(client: Client, text: str) -> None:

@@ -10,13 +10,15 @@ import pytest
 from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, clear_environment, settings_at
-from tests.matrix_clients import CLIENTS, EVERY_CLIENT, TOOL, Ask, Client
+from tests.matrix_clients import GEMINI as GEMINI_API
+from tests.matrix_clients import NATIVE as CLIENTS
+from tests.matrix_clients import TOOL, Ask, Client
 
 GPT, OTHER_GPT = "gpt-5.6-luna", "gpt-6.2-sol"
 CLAUDE, BOUND = "claude-sonnet-4.6", "claude-opus-5.5"
 GEMINI, OTHER_GEMINI = "gemini-3.8-flash", "gemini-4-argon"
 MODELS = (GPT, OTHER_GPT, CLAUDE, BOUND, GEMINI, OTHER_GEMINI, "kimi-k3")
-EACH = pytest.mark.parametrize("client", EVERY_CLIENT, ids=lambda client: client.api)
+EACH = pytest.mark.parametrize("client", [*CLIENTS, GEMINI_API], ids=lambda client: client.api)
 REFUSED = "Copilot refused it, since it is of another model"
 
 

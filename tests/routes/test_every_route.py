@@ -34,7 +34,7 @@ class OpenProxy(Proxy):
 @pytest.fixture
 def server(simulator: Simulator) -> Iterator[OpenProxy]:
     """A server without a key that allows one origin."""
-    with OpenProxy(settings_at(simulator, cors_origins=(ALLOWED,))) as running:
+    with OpenProxy(settings_at(simulator, cors_origins=(ALLOWED,), ollama=True)) as running:
         yield running
 
 
@@ -182,7 +182,7 @@ def test_no_page_in_a_frame_and_no_cookie(server: OpenProxy) -> None:
     with server.client() as client:
         for method, path in server.routes():
             answer = client.request(method, path, content="{" if method == "POST" else None)
-            assert answer.status_code < 500, f"{method} {path}"
+            assert answer.status_code < 500 or answer.status_code == 501, f"{method} {path}"
             assert "set-cookie" not in answer.headers
             assert "access-control-allow-origin" not in answer.headers
             policy = answer.headers["content-security-policy"]
@@ -200,7 +200,7 @@ def test_the_preflight_of_an_allowed_page(simulator: Simulator) -> None:
         "access-control-request-headers": "authorization,content-type,x-stainless-os",
         "access-control-request-private-network": "true",
     }
-    settings = settings_at(simulator, cors_origins=(ALLOWED,), api_key="secret-key")
+    settings = settings_at(simulator, cors_origins=(ALLOWED,), api_key="secret-key", ollama=True)
     with OpenProxy(settings) as server, server.client() as client:
         for path in {path for _, path in server.routes()}:
             response = client.options(path, headers=preflight)

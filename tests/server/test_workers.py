@@ -256,7 +256,7 @@ def supervisor(code: str, **more: Any) -> tuple[Supervisor, socket.socket]:
     listener = socket.create_server(("127.0.0.1", 0))
     nothing: dict[str, Any] = dict.fromkeys(("on_ready", "on_finishing", "on_cut"), lambda *_: None)
     start = WorkerConfig(
-        number=0, settings=load_settings(), credential=None, simulated=False, listener=0
+        number=0, settings=load_settings(), credential=None, simulated=False, listeners=()
     )
     options = {"count": 2, "shutdown_timeout": 0.05, **nothing, **more}
     return Supervisor(start, program=[sys.executable, "-c", code], **options), listener
@@ -335,9 +335,9 @@ def test_what_a_worker_does(simulator: Simulator, by: str) -> None:
         settings=replace(settings_at(simulator), log_format="json"),
         credential=None,
         simulated=False,
-        listener=listener.detach(),
+        listeners=(listener.detach(),),
     )
-    with socket.socket(fileno=os.dup(start.listener)) as copy:
+    with socket.socket(fileno=os.dup(start.listeners[0])) as copy:
         port = copy.getsockname()[1]
     worker = threading.Thread(target=run_worker, args=(theirs,))
     with ours:
@@ -375,7 +375,7 @@ def test_a_worker_without_its_configuration(simulator: Simulator, sent: int) -> 
     """A worker that gets no configuration, or part of it, ends."""
     ours, theirs = socket.socketpair()
     start = WorkerConfig(
-        number=1, settings=settings_at(simulator), credential=None, simulated=False, listener=0
+        number=1, settings=settings_at(simulator), credential=None, simulated=False, listeners=()
     )
     ours.sendall(encode_config(start)[:sent])
     ours.close()
