@@ -391,6 +391,11 @@ class GeminiClient(Client):
         assert error["message"], error
         assert error["details"][0]["reason"], error
 
+    def error(self, body: ErrorBody) -> Json:
+        info = body["error"]["details"][0]
+        code = info["reason"].lower()
+        return {"code": code, "message": body["error"]["message"], **info.get("metadata", {})}
+
     def check_broken(self, text: str) -> None:
         *events, last = grammars.gemini_events(text)
         self.check_error(last)
