@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Final
 from urllib.parse import urlsplit
 
-from copilot_proxy.clients.client import Client, Connection
+from copilot_proxy.clients.client import Client, Connection, Launch
 from copilot_proxy.clients.environment import variables
 from copilot_proxy.clients.models import ClientModel
 from copilot_proxy.doctor.client_files import client_files
@@ -105,7 +105,7 @@ def _variables(examination: Examination, client: Client) -> Iterator[Result]:
     """Find variables that send the client elsewhere, if it is not started by `run`."""
     environ, settings = examination.environ, examination.settings
     shared = variables("http://127.0.0.1", "")
-    launch = client.launch(_connection(settings))
+    launch = client.launch(_connection(settings)) if client.launch is not None else Launch()
     for name, value in launch.environ.items():
         found = environ.get(name)
         if not found:
