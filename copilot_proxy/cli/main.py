@@ -16,6 +16,7 @@ from copilot_proxy.cli.boundary import flush_stderr, open_streams, run_command
 from copilot_proxy.cli.budget import budget
 from copilot_proxy.cli.chat import chat
 from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.dashboard import dashboard
 from copilot_proxy.cli.login import login
 from copilot_proxy.cli.logout import logout
 from copilot_proxy.cli.models import models
@@ -37,6 +38,7 @@ _COMMANDS = (
     models,
     usage,
     budget,
+    dashboard,
     simulate,
 )
 

@@ -5,20 +5,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from copilot_proxy.cli.console import print_result, two_columns
+from copilot_proxy.cost.assessment import SOURCE_TEXTS
 from copilot_proxy.cost.nano import decimal, sum_of_details
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.queries import requests_named
-
-_SOURCES: Final = {
-    "reported": "as reported by Copilot",
-    "details": "the sum of the details that Copilot reported",
-    "models": "calculated with the prices in Copilot's list of models",
-    "table": "calculated with the bundled price table",
-    "estimated": "estimated: the answer did not arrive completely",
-    "free": "nothing was charged",
-    "unknown": "Copilot did not report it, and the model's price is not known",
-}
 
 WHERE_IDS_ARE: Final = "Ids are in the header x-request-id, and in the log after errors."
 
@@ -55,7 +46,7 @@ def _decoded(row: dict[str, Any]) -> dict[str, Any]:
 
 def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
     nano = one["nano_aiu"]
-    source = _SOURCES.get(one["cost_source"], one["cost_source"])
+    source = SOURCE_TEXTS.get(one["cost_source"], one["cost_source"])
     if one["price_date"]:
         source += f" of {one['price_date']}"
     cost = "unknown" if nano is None else f"{decimal(nano)} AI credits"

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from litestar import MediaType, get, post
+from litestar import MediaType, Response, get, post
 
 from copilot_proxy import __version__
 from copilot_proxy.cost.quota import Quota
+from copilot_proxy.routes.dashboard import file_response, wants_page
 from copilot_proxy.routes.services import LitestarRequest, get_services
 
 
@@ -99,8 +100,10 @@ def _quota(quota: Quota | None) -> HealthQuota | None:
 
 
 @get("/", media_type=MediaType.TEXT, include_in_schema=False)
-async def root(request: LitestarRequest) -> str:
-    """Return a short text for users who open the address in a browser."""
+async def root(request: LitestarRequest) -> Response[bytes] | str:
+    """Return the dashboard to a browser, and to others a short text."""
+    if wants_page(request):
+        return await file_response(request, "index.html")
     kind = " Its answers are simulated." if get_services(request).simulated else ""
     return (
         f"copilot-proxy {__version__} is running.{kind}\n"

@@ -20,7 +20,7 @@ from copilot_proxy.middleware.error_responses import send_error, to_proxy_error
 from copilot_proxy.middleware.shutdown import send_before_exit, server_stopped
 from copilot_proxy.relay.reply import ReplySource
 
-_STREAM_HEADERS: Final = (
+STREAM_HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
@@ -168,7 +168,7 @@ class EventStream:
             {
                 "type": "http.response.start",
                 "status": 200,
-                "headers": [*_STREAM_HEADERS, *headers],
+                "headers": [*STREAM_HEADERS, *headers],
             }
         )
 
