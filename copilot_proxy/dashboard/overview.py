@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from copilot_proxy.budget.limits_file import Limits
 from copilot_proxy.budget.report import limit_states
+from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.registry import CLIENTS
 from copilot_proxy.cost.cache_advice import explain
 from copilot_proxy.cost.quota import Quota, runs_out
@@ -144,7 +145,7 @@ def _clients(
         {
             "name": name,
             "title": known[name].title if name in known else name,
-            "word": known[name].word if name in known else None,
+            "command": _command(known[name]) if name in known else None,
             "installed": name in installed,
             "last_seen": seen[name].last_us / 1e6 if name in seen else None,
             "requests": seen[name].requests if name in seen else 0,
@@ -154,6 +155,11 @@ def _clients(
             [*seen, *sorted(known, key=lambda name: (name not in installed, name))]
         )
     ]
+
+
+def _command(client: Client) -> str:
+    """Return the command that starts the client on this server, or configures it for that."""
+    return f"copilot-proxy {'connect' if client.launch is None else 'run'} {client.word}"
 
 
 def _iso(moment: datetime | None) -> str | None:

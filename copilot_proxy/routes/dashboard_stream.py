@@ -6,12 +6,12 @@ from typing import Final
 from litestar.types import Receive, Scope, Send
 
 from copilot_proxy.dashboard.feed import Feed
-from copilot_proxy.formats.sse import comment
+from copilot_proxy.formats.sse import CONTENT_TYPE, KEEP_ALIVE
 from copilot_proxy.routes.streaming import STREAM_HEADERS, run_until_disconnect
 
-_KEEP_ALIVE: Final = 20.0
+_SILENCE: Final = 20.0
 """Seconds of silence after which a comment is sent, which shows that the page is still there."""
-_COMMENT: Final = comment("keep-alive")
+_HEADERS: Final = ((b"content-type", CONTENT_TYPE), *STREAM_HEADERS)
 
 
 class DashboardStream:
@@ -23,7 +23,7 @@ class DashboardStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["state"]["context"].method == "HEAD":
-            await send({"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS]})
+            await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
         await run_until_disconnect(self._respond(send), receive)
@@ -31,7 +31,7 @@ class DashboardStream:
     async def _respond(self, send: Send) -> None:
         page = await self._feed.subscribe(self._key)
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS]})
+            await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
             while message := await _next(page):
                 await send({"type": "http.response.body", "body": message, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -41,7 +41,7 @@ class DashboardStream:
 
 async def _next(page: "asyncio.Queue[bytes]") -> bytes:
     try:
-        async with asyncio.timeout(_KEEP_ALIVE):
+        async with asyncio.timeout(_SILENCE):
             return await page.get()
     except TimeoutError:
-        return _COMMENT
+        return KEEP_ALIVE

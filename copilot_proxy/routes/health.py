@@ -101,10 +101,14 @@ def _quota(quota: Quota | None) -> HealthQuota | None:
 
 @get("/", media_type=MediaType.TEXT, include_in_schema=False)
 async def root(request: LitestarRequest) -> Response[bytes] | str:
-    """Return the dashboard to a browser, and to others a short text."""
+    """Return the dashboard to a browser, Ollama's own text to its clients, which look for it, and a
+    short text to others."""
     if wants_page(request):
         return await file_response(request, "index.html")
-    kind = " Its answers are simulated." if get_services(request).simulated else ""
+    services = get_services(request)
+    if services.settings.ollama:
+        return "Ollama is running"
+    kind = " Its answers are simulated." if services.simulated else ""
     return (
         f"copilot-proxy {__version__} is running.{kind}\n"
         "Point an OpenAI client at /v1. The API is described at /schema.\n"

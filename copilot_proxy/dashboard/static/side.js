@@ -119,7 +119,7 @@ function client(one) {
   const seen = one.last_seen ? `seen ${ago(one.last_seen)}, ${counted(one.requests, "request")}, ${credits(one.nano_aiu)} credits in 30 days` : one.installed ? "installed, not seen yet" : "not installed";
   return el("div", { className: "item" },
     el("p", { className: "split" }, el("strong", {}, one.title),
-      one.word ? el("span", { className: "copy-line" }, el("code", {}, `copilot-proxy run ${one.word}`), copyButton(`copilot-proxy run ${one.word}`, `the command for ${one.title}`)) : null),
+      one.command ? el("span", { className: "copy-line" }, el("code", {}, one.command), copyButton(one.command, `the command for ${one.title}`)) : null),
     el("p", { className: "muted small-text" }, seen));
 }
 
