@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from copilot_proxy.ledger.activity import data_version
 from copilot_proxy.ledger.database import Database
-from copilot_proxy.ledger.reading import open_ledger
+from copilot_proxy.ledger.reading import is_stored, open_ledger
 
 _Result = TypeVar("_Result")
 
@@ -59,7 +59,8 @@ class LedgerReader:
                 self._disconnect()
             if self._database is None:
                 self._database = open_ledger(self.path)
-                self._file = file
+                # The server may have created the file, but not its tables yet.
+                self._file = file if is_stored(self._database) else None
                 self._opened += 1
             try:
                 return query(self._database)

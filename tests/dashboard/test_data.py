@@ -194,3 +194,17 @@ def test_folders_of_dumps(simulator: Simulator, tmp_path: Path) -> None:
     settings = settings_at(simulator, dump_dir=str(tmp_path / "dumps"))
     with Proxy(settings) as server, server.client() as page, events(page) as stream:
         assert str(tmp_path / "dumps") == stream.next("server")["dump_dir"]
+
+
+def test_a_ledger_that_is_being_created(server: Proxy) -> None:
+    """A page that is opened while the file has no tables yet shows what is written later."""
+    path = server.settings.ledger_file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    with server.client() as page:
+        before = page.get("/dashboard/requests").json()["requests"]
+        fill(path, days=1)
+        after = page.get("/dashboard/requests").json()["requests"]
+
+    assert [] == before
+    assert after
