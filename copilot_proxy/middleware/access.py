@@ -81,10 +81,12 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        take_key_parameter(scope, headers)
         base = split_base(scope["path"])
         path = scope["path"] = normalize_path(base.path)
         scope["raw_path"] = path.encode("utf-8", "surrogateescape")
+        is_dashboard = path.startswith(_DASHBOARD)
+        if not is_dashboard:  # there, `key` is the name of a key
+            take_key_parameter(scope, headers)
         client = client_api(path, headers)
         context = RequestContext(
             new_request_id(),
@@ -99,7 +101,6 @@ class AccessMiddleware:
         )
         scope["state"]["context"] = context
         request_id = context.request_id.encode()
-        is_dashboard = path.startswith(_DASHBOARD)
         is_page = is_dashboard or path == "/"
         extra = [
             (b"x-request-id", request_id),
