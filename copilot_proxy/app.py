@@ -16,6 +16,11 @@ from copilot_proxy.middleware.error_responses import error_parts, to_proxy_error
 from copilot_proxy.middleware.shutdown import ShutdownMiddleware
 from copilot_proxy.routes.chat_completions import chat_completions
 from copilot_proxy.routes.embeddings import embeddings
+from copilot_proxy.routes.gemini import (
+    call_gemini_model,
+    get_gemini_model,
+    list_gemini_models,
+)
 from copilot_proxy.routes.health import client_telemetry, health, hello, root
 from copilot_proxy.routes.messages import count_tokens, messages
 from copilot_proxy.routes.models import get_model, list_models
@@ -47,6 +52,9 @@ _ROUTES: Final = (
     cancel_response,
     messages,
     count_tokens,
+    call_gemini_model,
+    list_gemini_models,
+    get_gemini_model,
     embeddings,
     list_models,
     get_model,
@@ -57,8 +65,8 @@ _ROUTES: Final = (
     *OLLAMA_ROUTES,
 )
 _PATHS_HINT: Final = (
-    "Use /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings or /v1/models; GET "
-    "/schema describes them."
+    "Use /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings, /v1/models or "
+    "/v1beta/models/MODEL:generateContent; GET /schema describes them."
 )
 
 

@@ -16,9 +16,10 @@ from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.apis import client_api
 from copilot_proxy.headers import FORWARDED_PREFIXES
 from copilot_proxy.host_names import is_loopback
-from copilot_proxy.keys import ApiKey, Keys
+from copilot_proxy.keys import KEY_HEADERS, ApiKey, Keys
 from copilot_proxy.middleware.error_responses import send_error
 from copilot_proxy.middleware.host_header import host_name, plain_address
+from copilot_proxy.middleware.key_parameter import take_key_parameter
 from copilot_proxy.middleware.log_filter import LogFilter
 from copilot_proxy.middleware.paths import normalize_path, split_base
 from copilot_proxy.relay.records import RequestContext, new_request_id
@@ -84,6 +85,7 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        take_key_parameter(scope, headers)
         base = split_base(scope["path"])
         path = scope["path"] = normalize_path(base.path)
         scope["raw_path"] = path.encode("utf-8", "surrogateescape")
@@ -195,7 +197,7 @@ class AccessMiddleware:
         """Return the API key of the request; None if the server has no keys."""
         if not self._keys:
             return None
-        sent = (headers.get(b"x-api-key"), _bearer(headers.get(b"authorization", b"")))
+        sent = (*map(headers.get, KEY_HEADERS), _bearer(headers.get(b"authorization", b"")))
         candidates = [text for text in sent if text]
         if (key := self._keys.find(candidates)) is not None:
             return key
@@ -204,7 +206,7 @@ class AccessMiddleware:
             status=401,
             code="invalid_api_key",
             hint="Send a key that `copilot-proxy serve` was started with, as "
-            "`Authorization: Bearer KEY` or `x-api-key: KEY`.",
+            "`Authorization: Bearer KEY`, `x-api-key: KEY` or `x-goog-api-key: KEY`.",
         )
 
 
