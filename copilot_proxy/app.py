@@ -15,6 +15,7 @@ from copilot_proxy.middleware.dumping import DumpMiddleware
 from copilot_proxy.middleware.error_responses import error_parts, to_proxy_error
 from copilot_proxy.middleware.shutdown import ShutdownMiddleware
 from copilot_proxy.routes.chat_completions import chat_completions
+from copilot_proxy.routes.dashboard import change_dashboard, dashboard_events, dashboard_part
 from copilot_proxy.routes.embeddings import embeddings
 from copilot_proxy.routes.gemini import (
     call_gemini_model,
@@ -60,6 +61,9 @@ _ROUTES: Final = (
     get_model,
     health,
     root,
+    dashboard_part,
+    dashboard_events,
+    change_dashboard,
     hello,
     client_telemetry,
     *OLLAMA_ROUTES,
@@ -87,6 +91,7 @@ def create_app(services: Services, router: Litestar | None = None) -> ASGIApp:
         allowed_hosts=settings.allowed_hosts,
         cors_origins=settings.cors_origins,
         simulated=services.simulated,
+        find_session=services.dashboard.find_key,
     )
 
 
@@ -112,6 +117,7 @@ async def _lifespan(router: Litestar) -> AsyncIterator[None]:
         async with services.dumps.expire_periodically() if services.dumps else nullcontext():
             yield
     finally:
+        services.dashboard.close()
         await services.callers.close()
         await services.aclose()
 

@@ -63,6 +63,8 @@ class Relay:
         self._sender = Sender(upstream, self.models, self._admission)
         self.quota: Quota | None = None
         """What was left of the server's own quota at the last answer."""
+        self.running: dict[str, RequestRecord] = {}
+        """The requests that are being answered, by their id, the oldest first."""
 
     @asynccontextmanager
     async def answer(
@@ -213,10 +215,12 @@ class Relay:
         """Fill in `record` with how the block ends, and report it."""
         record.model = record.model_asked = request["model"]
         record.own_sign_in = caller.auth is not None
+        self.running[record.request_id] = record
         try:
             with outcome_recorded(client, record, request):
                 yield
         finally:
+            self.running.pop(record.request_id, None)
             record.unknown += self.models.unknown
             self.models.unknown = []
             if record.quota is not None and not record.own_sign_in:

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request
 
 from copilot_proxy.auth.caller_tokens import CallerTokens, token_digest
+from copilot_proxy.dashboard.lazy import LazyDashboard
 from copilot_proxy.dumps import Dumps
 from copilot_proxy.formats.chat_completions.request import parse_json
 from copilot_proxy.keys import KEY_HEADERS
@@ -38,6 +39,7 @@ class Services:
     callers: CallerTokens
     limiter: ConcurrencyLimiter
     responses: ResponseMemory
+    dashboard: LazyDashboard
     aclose: Callable[[], Awaitable[None]]
     """Close all connections and stop all background tasks."""
     images: ImageFetcher | None = None
