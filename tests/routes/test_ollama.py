@@ -23,6 +23,7 @@ PATHS = (
     ("POST", "/api/pull"),
     ("DELETE", "/api/delete"),
     ("HEAD", "/api/blobs/sha256-0"),
+    ("GET", "/api/chat"),
 )
 
 
