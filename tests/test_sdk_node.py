@@ -1,4 +1,4 @@
-"""OpenAI's SDK and Ollama's library for Node against the running server."""
+"""The SDKs of OpenAI, Google and Ollama for Node against the running server."""
 
 import os
 import shutil
@@ -13,36 +13,28 @@ from tests.conftest import Proxy, settings_at
 FOLDER = Path(__file__).parent / "node"
 
 
-def check(script: str, proxy: Proxy) -> str:
-    """Run a script, and return what it prints."""
-    ran = subprocess.run(
-        ["node", str(FOLDER / script), proxy.url],
-        env={"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert 0 == ran.returncode, ran.stdout + ran.stderr
-    return ran.stdout
-
-
-def needs(package: str) -> pytest.MarkDecorator:
-    """Return a mark that skips a test without Node or without the package."""
-    is_there = shutil.which("node") and (FOLDER / "node_modules" / package).exists()
-    return pytest.mark.skipif(not is_there, reason=f"no {package} in tests/node: make clients")
-
-
 @pytest.mark.timeout(120)
-@needs("openai")
-def test_openai_for_node(proxy: Proxy) -> None:
-    """Chat, responses, embeddings, streams and tools work with models of every kind."""
-    assert 18 == check("check.mjs", proxy).count("ok ")
-
-
-@pytest.mark.timeout(120)
-@needs("ollama")
-def test_ollama_for_node(simulator: Simulator) -> None:
-    """Chat, streams, tools, thinking, lists and embeddings work, and a stream can be aborted."""
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
+@pytest.mark.parametrize(
+    ("package", "script", "checks"),
+    [
+        ("openai", "check.mjs", 18),
+        ("@google/genai", "check_google.mjs", 9),
+        ("ollama", "check_ollama.mjs", 11),
+    ],
+)
+def test_an_sdk_for_node(simulator: Simulator, package: str, script: str, checks: int) -> None:
+    """Texts, streams, tools and embeddings work with models of every kind."""
+    if not (FOLDER / "node_modules" / package).exists():
+        pytest.skip(f"no {package} in tests/node: make clients")
     with Proxy(settings_at(simulator, ollama=True)) as proxy:
-        assert 11 == check("check_ollama.mjs", proxy).count("ok ")
+        ran = subprocess.run(
+            ["node", str(FOLDER / script), proxy.url],
+            env={"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+    assert 0 == ran.returncode, ran.stdout + ran.stderr
+    assert checks == ran.stdout.count("ok ")

@@ -22,7 +22,7 @@ _TOKEN: Final = f"{ENVIRONMENT_PREFIX}GITHUB_TOKEN"
 _REFUSED: Final = ("github_token_refused", "wrong_app_token")
 _COMMAND: Final = re.compile(
     r"(?<![\w/.-])copilot-proxy "
-    r"(?=(?:login|logout|status|serve|run|chat|models|usage|budget|simulate|pi-ai)\b)"
+    r"(?=(?:login|logout|status|serve|run|connect|chat|models|usage|budget|doctor|simulate|pi-ai)\b)"
     r"(?P<rest>[\w-]+(?: install)?(?: --?[\w-]+| keyring| file| < FILE)*)"
 )
 _NAMED: Final = re.compile(r"  [A-Z]\w*(?: \w+)* {2,}")
@@ -51,6 +51,11 @@ def print_message(text: str = "") -> None:
     typer.echo(format_message(escape_controls(text)), err=True)
 
 
+def with_commands(text: str) -> str:
+    """Return `text` with commands that work here, each held together by non-breaking spaces."""
+    return _COMMAND.sub(_runnable, text)
+
+
 def format_message(text: str) -> str:
     """Return `text` as stderr shows it.
 
@@ -58,7 +63,7 @@ def format_message(text: str) -> str:
     ``copilot-proxy`` is not on the PATH,
     commands in the text are replaced by ones that work.
     """
-    text = _COMMAND.sub(_runnable, text)
+    text = with_commands(text)
     width = _width()
     if width:
         text = "\n".join(_wrapped(line, width) for line in text.split("\n"))

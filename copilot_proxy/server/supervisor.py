@@ -171,6 +171,10 @@ class Supervisor:
             lambda: self._is_cutting or all(one.finishing is not None for one in self._alive()),
             _REPORT_TIMEOUT,
         )
+        for worker in self._alive():
+            # It hangs at its start. Before, it may have served requests, and not have said so yet.
+            if not worker.is_ready:
+                worker.kill()
         if count := sum(worker.finishing or 0 for worker in self._workers.values()):
             self._on_finishing(count)
         await self._wait_until(

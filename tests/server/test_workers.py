@@ -262,6 +262,25 @@ def supervisor(code: str, **more: Any) -> tuple[Supervisor, socket.socket]:
     return Supervisor(start, program=[sys.executable, "-c", code], **options), listener
 
 
+async def test_a_worker_that_has_not_said_that_it_is_ready_can_finish(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It may have served requests already, and has to write what they cost."""
+    monkeypatch.setattr(supervisor_module, "_REPORT_TIMEOUT", 20.0)
+    code = (
+        "import pathlib, socket, sys\n"
+        "channel = socket.socket(fileno=int(sys.argv[1]))\n"
+        "read = channel.recv(100_000)\n"
+        "is_second = b'number\\x94K\\x02' in read\n"
+        "if not is_second: channel.sendall(b'ready 0\\n')\n"
+        "while not read.endswith(b'finish\\n'): read = channel.recv(100)\n"
+        f"if is_second: pathlib.Path({str(tmp_path / 'rows')!r}).touch()\n"
+    )
+    server, listener = supervisor(code, on_ready=lambda: server.finish())
+    await server.serve([listener])
+    assert (tmp_path / "rows").exists()
+
+
 async def test_a_worker_that_hangs_is_killed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -37,9 +37,7 @@ def set_format(output_format: Any, chat: ChatRequest, notes: list[str]) -> None:
         # OpenAI's models refuse this format unless the conversation mentions it.
         if not any("json" in _text(message).lower() for message in chat["messages"]):
             chat["messages"] = [{"role": "system", "content": _JSON_ONLY}, *chat["messages"]]
-            notes.append(
-                "added an instruction to answer in JSON: some models refuse format without it"
-            )
+            notes.append("added an instruction to answer in JSON, which some models require")
     elif isinstance(output_format, dict) and output_format:
         is_strict = _can_be_strict(output_format)
         schema = close_schema(output_format) if is_strict else output_format

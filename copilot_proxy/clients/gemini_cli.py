@@ -1,0 +1,101 @@
+"""Gemini CLI: variables, and a settings file that chooses the kind of sign-in.
+
+A variable cannot choose it. Gemini CLI skips a settings file that a variable names if any folder
+above it, such as ``/tmp``, is writable for others. So it gets a home of its own, where it also
+keeps its sessions. Source: https://geminicli.com/docs/reference/configuration
+"""
+
+import json
+from typing import Any, Final
+
+from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
+from copilot_proxy.edits.changes import JsonValues, WholeFile
+
+_FILE: Final = "settings.json"
+_KIND: Final = "gemini-api-key"
+_SMALL: Final = "gpt-mini"
+"""The family of the model for its small jobs."""
+_SMALL_JOBS: Final = (
+    "classifier",
+    "prompt-completion",
+    "fast-ack-helper",
+    "next-speaker-checker",
+    "summarizer-default",
+    "summarizer-shell",
+)
+_OTHER_JOBS: Final = (
+    "agent-history-provider-summarizer",
+    "chat-compression-default",
+    "context-snapshotter",
+    "edit-corrector",
+    "llm-edit-fixer",
+    "loop-detection",
+    "loop-detection-double-check",
+    "web-fetch",
+    "web-fetch-fallback",
+)
+"""What it calls its jobs beside the conversation, for which it names models of Google's; from its
+own program, 0.61."""
+
+
+def _launch(to: Connection) -> Launch:
+    settings = {
+        "security": {"auth": {"selectedType": _KIND}},
+        "privacy": {"usageStatisticsEnabled": False},
+        "modelConfigs": {"customOverrides": _models_of_jobs(to)},
+    }
+    environ = {
+        **_variables(to),
+        "GEMINI_MODEL": to.model.id,
+        "GEMINI_CLI_HOME": str(to.folder),
+    }
+    return Launch(environ=environ, files={f".gemini/{_FILE}": json.dumps(settings, indent=2)})
+
+
+def _models_of_jobs(to: Connection) -> list[dict[str, Any]]:
+    """Return which model does which job: the account may have none of those built in."""
+    small = to.families.get(_SMALL, to.model)
+    models = dict.fromkeys(_SMALL_JOBS, small) | dict.fromkeys(_OTHER_JOBS, to.model)
+    return [
+        {"match": {"model": job}, "modelConfig": {"model": model.id}}
+        for job, model in models.items()
+    ]
+
+
+def _setup(to: Connection, machine: Machine) -> Setup:
+    folder = machine.folder("GEMINI_CLI_HOME", "") / ".gemini"
+    lines = [f"{name}={value}\n" for name, value in _variables(to).items()]
+    values = [
+        (("security", "auth", "selectedType"), _KIND),
+        (("model", "name"), to.model.id),
+    ]
+    return Setup(
+        [
+            JsonValues(folder / _FILE, values),
+            WholeFile(folder / ".env", "".join(lines), only_new=True),
+        ],
+        start="gemini",
+        notes=(
+            "In a project with a file .env of its own, Gemini CLI reads that one instead: copy "
+            "the two variables there.",
+        ),
+    )
+
+
+def _variables(to: Connection) -> dict[str, str]:
+    return {"GEMINI_API_KEY": to.key, "GOOGLE_GEMINI_BASE_URL": to.url}
+
+
+GEMINI_CLI: Final = Client(
+    name="gemini-cli",
+    title="Gemini CLI",
+    programs=("gemini",),
+    install="npm install -g @google/gemini-cli",
+    version="0.61.0",
+    apis=("gemini",),
+    launch=_launch,
+    setup=_setup,
+    overrides=("GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA"),
+    families=(_SMALL,),
+    keeps_folder=True,
+)
