@@ -25,7 +25,7 @@ from copilot_proxy.routes.gemini import (
 from copilot_proxy.routes.health import client_telemetry, health, hello, root
 from copilot_proxy.routes.messages import count_tokens, messages
 from copilot_proxy.routes.models import get_model, list_models
-from copilot_proxy.routes.ollama import OLLAMA_ROUTES
+from copilot_proxy.routes.ollama import OLLAMA_ROUTES, is_off, off_error
 from copilot_proxy.routes.openapi import openapi_config
 from copilot_proxy.routes.responses import (
     compact_response,
@@ -130,7 +130,9 @@ def _error_response(request: LitestarRequest, error: CopilotProxyError) -> Respo
 def _handle_http_exception(request: LitestarRequest, error: HTTPException) -> Response[bytes]:
     """Respond to Litestar's own errors, such as unknown paths and methods."""
     target = f"{request.method} {request.url.path[:200]}"
-    if error.status_code == 404:
+    if is_off(request):
+        ours = off_error(target)
+    elif error.status_code == 404:
         ours = RequestError(
             f"Unknown URL ({target}).", status=404, code="unknown_url", hint=_PATHS_HINT
         )
