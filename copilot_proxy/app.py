@@ -77,6 +77,7 @@ def create_app(services: Services, router: Litestar | None = None) -> ASGIApp:
         allowed_hosts=settings.allowed_hosts,
         cors_origins=settings.cors_origins,
         simulated=services.simulated,
+        profile=settings.profile,
     )
 
 

@@ -71,7 +71,8 @@ class Credentials:
 
         The keyring comes last: where the token is in a file, it often does not respond.
         """
-        return cls((EnvironmentStore(settings), FileStore(settings.data_dir), KeyringStore()))
+        file, keyring = FileStore(settings.data_dir), KeyringStore(profile=settings.profile)
+        return cls((EnvironmentStore(settings), file, keyring))
 
     def store(self, name: str) -> CredentialStore:
         """Return the store of that name."""
@@ -117,7 +118,7 @@ class Credentials:
         for store in self.stores:
             if store.name in (name, "environment"):
                 continue
-            other = KeyringStore(_CLEANUP_TIMEOUT) if isinstance(store, KeyringStore) else store
+            other = store.at(_CLEANUP_TIMEOUT) if isinstance(store, KeyringStore) else store
             try:
                 other.delete()
             except StoreError as error:

@@ -11,7 +11,7 @@ from typing import Final
 
 import typer
 
-from copilot_proxy.errors import CopilotProxyError, NotSignedIn, join_sentences
+from copilot_proxy.errors import CopilotProxyError, NotSignedIn, join_sentences, with_profile
 from copilot_proxy.masking import mask
 from copilot_proxy.settings import ENVIRONMENT_PREFIX
 from copilot_proxy.terminal import escape_controls
@@ -22,8 +22,10 @@ _TOKEN: Final = f"{ENVIRONMENT_PREFIX}GITHUB_TOKEN"
 _REFUSED: Final = ("github_token_refused", "wrong_app_token")
 _COMMAND: Final = re.compile(
     r"(?<![\w/.-])copilot-proxy "
-    r"(?=(?:login|logout|status|serve|run|chat|models|usage|budget|simulate|pi-ai)\b)"
-    r"(?P<rest>[\w-]+(?: install)?(?: --?[\w-]+| keyring| file| < FILE)*)"
+    r"(?=(?:--profile \S+ )?"
+    r"(?:login|logout|status|serve|run|chat|models|usage|budget|service|simulate|pi-ai)\b)"
+    r"(?P<rest>(?:--profile \S+ )?[\w-]+(?: install| restart| logs)?"
+    r"(?: --?[\w-]+| keyring| file| < FILE)*)"
 )
 _NAMED: Final = re.compile(r"  [A-Z]\w*(?: \w+)* {2,}")
 """A line with a name and a value in two columns."""
@@ -58,6 +60,7 @@ def format_message(text: str) -> str:
     ``copilot-proxy`` is not on the PATH,
     commands in the text are replaced by ones that work.
     """
+    text = with_profile(text, os.environ.get(f"{ENVIRONMENT_PREFIX}PROFILE")) or ""
     text = _COMMAND.sub(_runnable, text)
     width = _width()
     if width:

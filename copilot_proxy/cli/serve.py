@@ -128,6 +128,7 @@ def serve(
 
 
 def _serve(settings: Settings, simulator: str | None) -> int:
+    from copilot_proxy.server.activation import activated
     from copilot_proxy.server.file_limits import raise_limit
     from copilot_proxy.server.listen_socket import bound
 
@@ -135,7 +136,8 @@ def _serve(settings: Settings, simulator: str | None) -> int:
         raise UsageError("More than one worker needs Linux or macOS.")
     check_upstream(settings)
     raise_limit()
-    with bound(settings) as socket:
+    settings, inherited = activated(settings)
+    with inherited or bound(settings) as socket:
         server = ServerRunner(settings, socket, simulator)
         with restored_signals(), asyncio.Runner(loop_factory=new_event_loop) as runner:
             return runner.run(server.run())

@@ -2,10 +2,12 @@
 
 from copilot_proxy.settings.loading import (
     ENVIRONMENT_PREFIX,
+    INSTANCE_VARIABLE,
     load_settings,
     setting_names,
     unknown_variables,
 )
+from copilot_proxy.settings.profiles import DEFAULT as DEFAULT_PROFILE
 from copilot_proxy.settings.settings import (
     DEFAULT_GITHUB_API_URL,
     DEFAULT_GITHUB_URL,
@@ -16,7 +18,9 @@ from copilot_proxy.settings.settings import (
 __all__ = [
     "DEFAULT_GITHUB_API_URL",
     "DEFAULT_GITHUB_URL",
+    "DEFAULT_PROFILE",
     "ENVIRONMENT_PREFIX",
+    "INSTANCE_VARIABLE",
     "Settings",
     "config_dir",
     "load_settings",

@@ -1,22 +1,27 @@
 """Loads the settings.
 
 Flags override the environment (``COPILOT_PROXY_`` plus the upper-case name), which overrides
-``config.toml``, which overrides the defaults.
+``config.toml``, which overrides the defaults. In ``config.toml``, the table of the profile in use
+overrides the settings above it.
 """
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from difflib import get_close_matches
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from copilot_proxy.errors import UsageError, join_sentences
+from copilot_proxy.settings import profiles
 from copilot_proxy.settings import values as parse
 from copilot_proxy.settings.config_file import read_config
-from copilot_proxy.settings.settings import Settings, config_dir
+from copilot_proxy.settings.settings import Settings, config_dir, state_dir
 
 ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
+INSTANCE_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}INSTANCE"
+"""Where a service gets its id from; it is no setting."""
 _CONFIG_HINT: Final = "Correct the setting, or remove it to use its default."
 _FLAGS: Final = {"cors_origins": "cors_origin"}
 """Settings whose flag has another name."""
@@ -45,24 +50,67 @@ def load_settings(
             given[name] = (flags[name], "flag")
 
     home = _parsed("home_dir", *given["home_dir"], parse.path) if "home_dir" in given else None
+    profile = (
+        _parsed("profile", *given["profile"], profiles.profile) if "profile" in given else None
+    )
     config_file = config_dir(home) / "config.toml"
-    for name, value in read_config(config_file).items():
-        if name not in parsers:
-            raise UsageError(
-                f"{config_file} has an unknown setting, {name!r}.",
-                hint=_suggestion(name, parsers) or _CONFIG_HINT,
-            )
-        given.setdefault(name, (value, str(config_file)))
+    config = read_config(config_file)
+    tables = profiles.tables(config, config_file)
+    for name, (value, source) in _from_config(config, tables, profile, config_file).items():
+        given.setdefault(name, (value, source))
+    if profile is not None:
+        given.setdefault("port", (profiles.default_port(profile), f"profile {profile}"))
 
     values = {name: _parsed(name, *given[name], parsers[name]) for name in given}
     sources = dict.fromkeys(parsers, "default")
     sources.update({name: source for name, (_, source) in given.items()})
     settings = Settings(**values, sources=MappingProxyType(sources))
+    used = profiles.names_in(settings.shared_data_dir, state_dir(home))
+    settings = replace(
+        settings,
+        known_profiles=tuple(sorted({*tables, *used})),
+        instance=environ.get(INSTANCE_VARIABLE),
+    )
     try:
         parse.check_distinct(settings.keys)
     except ValueError as error:
         raise UsageError(f"The API keys are invalid: {error}.") from None
     return settings
+
+
+def _from_config(
+    config: Mapping[str, object],
+    tables: Mapping[str, Mapping[str, object]],
+    profile: str | None,
+    file: Path,
+) -> dict[str, tuple[object, str]]:
+    """Return the settings in ``config.toml`` that apply, with their sources.
+
+    Raises `UsageError` for an unknown setting, also in the table of another profile.
+    """
+    known = {f.name: f.metadata for f in fields(Settings) if "parse" in f.metadata}
+    top = {name: value for name, value in config.items() if name != profiles.TABLE}
+    for where, table in {"": top, **tables}.items():
+        for name in table:
+            place = f"[{profiles.TABLE}.{where}] in {file}" if where else str(file)
+            if name == "profile":
+                raise UsageError(
+                    f"{place} cannot set the profile.",
+                    hint=f"Use --profile or {ENVIRONMENT_PREFIX}PROFILE.",
+                )
+            if name not in known:
+                raise UsageError(
+                    f"{place} has an unknown setting, {name!r}.",
+                    hint=_suggestion(name, known) or _CONFIG_HINT,
+                )
+    if profile is None:
+        return {name: (value, str(file)) for name, value in top.items()}
+    shared = {name: value for name, value in top.items() if not known[name].get("own")}
+    own = f"[{profiles.TABLE}.{profile}] in {file}"
+    return {
+        **{name: (value, str(file)) for name, value in shared.items()},
+        **{name: (value, own) for name, value in tables.get(profile, {}).items()},
+    }
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
@@ -71,7 +119,7 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     return [
         join_sentences(f"There is no setting for the variable {name}", _suggestion(name, known))
         for name in sorted(environ)
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in known
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in {*known, INSTANCE_VARIABLE}
     ]
 
 
