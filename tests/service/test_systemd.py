@@ -38,9 +38,7 @@ def systemd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 
 @pytest.fixture(autouse=True)
-def port(
-    systemd: dict[str, str], simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> int:
+def port(systemd: dict[str, str], simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> int:
     """The port of the service; the user is not signed in yet."""
     for name, value in systemd.items():
         monkeypatch.setenv(name, value)
