@@ -10,7 +10,7 @@ from copilot_proxy.auth.credential import Credential, CredentialStore
 from copilot_proxy.auth.file_store import FileStore
 from copilot_proxy.auth.keyring_store import KeyringStore
 from copilot_proxy.auth.threads import run_in_thread
-from copilot_proxy.auth.token_kinds import reject_personal_token
+from copilot_proxy.auth.token_kinds import reject_classic_token
 from copilot_proxy.errors import StoreError
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings
 
@@ -95,12 +95,12 @@ class Credentials:
             if credential is not None:
                 log.debug("the GitHub token comes from %s", store.describe())
                 if store.name == "environment":
-                    reject_personal_token(
+                    reject_classic_token(
                         credential.token,
                         where=f"in {store.describe()}",
                         first="Unset it there, because it overrides every sign-in. ",
                     )
-                reject_personal_token(credential.token, where=_LOCATIONS.get(store.name, "stored"))
+                reject_classic_token(credential.token, where=_LOCATIONS.get(store.name, "stored"))
                 return credential
         if failure is not None:
             raise failure
