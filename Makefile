@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lowest matrix fields faults ledger bench soak agents check format lint types contracts wheel clients audit clean
+.PHONY: help run test lowest matrix fields faults ledger bench soak agents man check format lint types contracts wheel clients audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -104,6 +104,9 @@ contracts: $(VENV)/dev.stamp  ## check the imports between modules
 
 wheel: $(VENV)/dev.stamp  ## build the wheel, install it in a new environment and try it
 	$(BIN)/python tests/check_wheel.py
+
+man: $(VENV)/dev.stamp  ## write the man page from the help texts
+	@$(BIN)/python -m tests.man_page
 
 clean:  ## remove what the other targets have created
 	rm -rf $(VENV) .venv-wheel .venv-audit .venv-lowest build dist .coverage .mypy_cache .ruff_cache .pytest_cache

@@ -12,6 +12,7 @@ from typing import Final
 import typer
 
 from copilot_proxy.errors import CopilotProxyError, NotSignedIn, join_sentences, with_profile
+from copilot_proxy.launchers import launcher
 from copilot_proxy.masking import mask
 from copilot_proxy.settings import ENVIRONMENT_PREFIX
 from copilot_proxy.terminal import escape_controls
@@ -85,7 +86,9 @@ def print_error(error: CopilotProxyError) -> None:
 
 
 def program_name() -> str:
-    """Return the name of this program if it is on the PATH, else the path that started it."""
+    """Return the name of this program if it is on the PATH, else what has started it."""
+    if (command := launcher()) is not None:
+        return command
     path = sys.argv[0] if sys.argv else ""
     if PurePath(path).stem not in _NAMES:
         return NAME

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from copilot_proxy.errors import CopilotProxyError, UsageError
+from copilot_proxy.launchers import launcher
 from copilot_proxy.service.definition import Service, ServiceError, ServiceManager
 from copilot_proxy.service.launchd import Launchd
 from copilot_proxy.service.readiness import address_of, health_of, wait_until_ready
@@ -25,8 +26,6 @@ from copilot_proxy.settings import Settings
 _PROGRAM: Final = "copilot_proxy.cli.service_process"
 _STOP_MARGIN: Final = 15
 """Seconds for stopping, after the open requests have ended."""
-_TEMPORARY: Final = (("pipx", ".cache"), ("uv", "archive-v0"))
-"""Folders in which programs are kept only for some days, as parts of their paths."""
 
 
 def manager_for(settings: Settings, platform: str = sys.platform) -> ServiceManager:
@@ -65,8 +64,7 @@ def check(settings: Settings, *, on_demand: bool) -> None:
         raise UsageError("A service needs a fixed port.", hint="Set port to 8000, for example.")
     if on_demand and sys.platform != "linux":
         raise UsageError("--on-demand needs systemd.")
-    parts = Path(sys.executable).parts
-    if any(all(name in parts for name in names) for names in _TEMPORARY):
+    if launcher() is not None:
         raise ServiceError(
             "This copy of copilot-proxy is temporary, so a service would stop working in some "
             "days.",

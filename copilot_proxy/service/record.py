@@ -30,7 +30,8 @@ _VARIABLES: Final = frozenset(
 _PREFIXES: Final = (ENVIRONMENT_PREFIX, "PYTHON_KEYRING_", "KEYRING_PROPERTY_")
 _TOKEN: Final = f"{ENVIRONMENT_PREFIX}GITHUB_TOKEN"
 _PATHS: Final = tuple(
-    f"{ENVIRONMENT_PREFIX}{name}" for name in ("HOME_DIR", "LOG_FILE", "DUMP_DIR", "UDS")
+    f"{ENVIRONMENT_PREFIX}{name}"
+    for name in ("HOME_DIR", "LOG_FILE", "DUMP_DIR", "UDS", "GITHUB_TOKEN_FILE", "API_KEY_FILE")
 )
 
 

@@ -16,12 +16,15 @@ from typing import Any, Final
 from copilot_proxy.errors import UsageError, join_sentences
 from copilot_proxy.settings import profiles
 from copilot_proxy.settings import values as parse
-from copilot_proxy.settings.config_file import read_config
+from copilot_proxy.settings.config_file import read_config, read_secret
 from copilot_proxy.settings.settings import Settings, config_dir, state_dir
 
 ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
 INSTANCE_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}INSTANCE"
 """Where a service gets its id from; it is no setting."""
+_SECRETS: Final = ("github_token", "api_key")
+"""Settings whose value may be in a file that ``…_FILE`` names, as containers pass secrets."""
+_FILE: Final = "_FILE"
 _CONFIG_HINT: Final = "Correct the setting, or remove it to use its default."
 _FLAGS: Final = {"cors_origins": "cors_origin"}
 """Settings whose flag has another name."""
@@ -46,6 +49,9 @@ def load_settings(
         variable = ENVIRONMENT_PREFIX + name.upper()
         if variable in environ:
             given[name] = (environ[variable], variable)
+        elif name in _SECRETS and environ.get(f"{variable}{_FILE}"):
+            variable += _FILE
+            given[name] = (read_secret(Path(environ[variable]), variable), variable)
         if flags and flags.get(name) is not None:
             given[name] = (flags[name], "flag")
 
@@ -116,6 +122,7 @@ def _from_config(
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return a warning for each variable with our prefix that is not a setting."""
     known = {ENVIRONMENT_PREFIX + name.upper(): "" for name in setting_names()}
+    known |= {f"{ENVIRONMENT_PREFIX}{name.upper()}{_FILE}": "" for name in _SECRETS}
     return [
         join_sentences(f"There is no setting for the variable {name}", _suggestion(name, known))
         for name in sorted(environ)
