@@ -24,7 +24,7 @@ _REFUSED: Final = ("github_token_refused", "wrong_app_token")
 _COMMAND: Final = re.compile(
     r"(?<![\w/.-])copilot-proxy "
     r"(?=(?:--profile \S+ )?"
-    r"(?:login|logout|status|serve|run|chat|models|usage|budget|service|simulate|pi-ai)\b)"
+    r"(?:login|logout|status|serve|run|connect|chat|models|usage|budget|doctor|service|simulate|pi-ai)\b)"
     r"(?P<rest>(?:--profile \S+ )?[\w-]+(?: install| restart| logs)?"
     r"(?: --?[\w-]+| keyring| file| < FILE)*)"
 )

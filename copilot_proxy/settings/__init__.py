@@ -4,6 +4,7 @@ from copilot_proxy.settings.loading import (
     ENVIRONMENT_PREFIX,
     INSTANCE_VARIABLE,
     load_settings,
+    load_settings_with_errors,
     setting_names,
     unknown_variables,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "Settings",
     "config_dir",
     "load_settings",
+    "load_settings_with_errors",
     "setting_names",
     "unknown_variables",
 ]

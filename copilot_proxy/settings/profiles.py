@@ -1,7 +1,8 @@
 """Profiles: accounts that a user keeps apart, each with its own port, token and ledger."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -42,9 +43,45 @@ def names_in(*tops: Path) -> list[str]:
     return sorted(name for name in found if _NAME.fullmatch(name))
 
 
-def tables(config: Mapping[str, object], file: Path) -> dict[str, dict[str, object]]:
-    """Return the settings of each profile in ``config.toml``; raises `UsageError`."""
-    found = config.get(TABLE, {})
+@dataclass(frozen=True)
+class Config:
+    """The settings in ``config.toml``: those at its top, and the table of each profile."""
+
+    top: Mapping[str, object]
+    tables: Mapping[str, Mapping[str, object]]
+
+    def names(self, file: Path) -> Iterator[tuple[str, str]]:
+        """Yield the name of each setting, after the place where it is."""
+        yield from ((str(file), name) for name in self.top)
+        for profile, table in self.tables.items():
+            yield from ((_place(profile, file), name) for name in table)
+
+    def settings(
+        self, profile: str | None, own: Container[str], file: Path
+    ) -> dict[str, tuple[object, str]]:
+        """Return the settings of a profile, None for the default one, with the place of each.
+
+        The settings in `own` are not taken from the top by other profiles.
+        """
+        shared = {
+            name: (value, str(file))
+            for name, value in self.top.items()
+            if profile is None or name not in own
+        }
+        if profile is None:
+            return shared
+        place = _place(profile, file)
+        table = self.tables.get(profile, {})
+        return {**shared, **{name: (value, place) for name, value in table.items()}}
+
+
+def _place(name: str, file: Path) -> str:
+    return f"[{TABLE}.{name}] in {file}"
+
+
+def split(content: Mapping[str, object], file: Path) -> Config:
+    """Return the settings in the content of ``config.toml``; raises `UsageError`."""
+    found = content.get(TABLE, {})
     if not isinstance(found, dict):
         raise UsageError(
             f"{TABLE} in {file} is not a table.", hint="Write [profiles.work], with settings below."
@@ -60,4 +97,5 @@ def tables(config: Mapping[str, object], file: Path) -> dict[str, dict[str, obje
                 hint="Write [profiles.work], with settings below. Those of the default profile "
                 "are at the top of the file.",
             )
-    return found
+    top = {name: value for name, value in content.items() if name != TABLE}
+    return Config(top, found)

@@ -43,6 +43,8 @@ def port(systemd: dict[str, str], simulator: Simulator, monkeypatch: pytest.Monk
     for name, value in systemd.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    # D-Bus would start the keyring of this machine, if it has one.
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     port = free_port()
     monkeypatch.setenv("COPILOT_PROXY_PORT", str(port))
     return port
