@@ -28,6 +28,7 @@ from copilot_proxy.cli.serve import serve
 from copilot_proxy.cli.service import service
 from copilot_proxy.cli.simulate import simulate
 from copilot_proxy.cli.status import status
+from copilot_proxy.cli.updates import show_update
 from copilot_proxy.cli.usage import usage
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, unknown_variables
 
@@ -47,6 +48,8 @@ _COMMANDS = (
 )
 
 _PROFILE = f"{ENVIRONMENT_PREFIX}PROFILE"
+
+_COMMAND_NAMES = [one.__name__ for one in _COMMANDS]
 
 app = typer.Typer(
     name="copilot-proxy",
@@ -98,14 +101,15 @@ def run(arguments: Sequence[str]) -> int:
     args[:end] = [argument for argument in args[:end] if argument != "--debug"]
     profile = _take_profile(args)
     command = typer.main.get_command(app)
-    names = [one.__name__ for one in _COMMANDS]
     with _environ(_PROFILE, profile):
         return run_command(
             lambda: command.main(
                 args or ["--help"], prog_name="copilot-proxy", standalone_mode=False
             ),
             debug=debug,
-            command_path=" ".join(["copilot-proxy", *(name for name in args[:1] if name in names)]),
+            command_path=" ".join(
+                ["copilot-proxy", *(name for name in args[:1] if name in _COMMAND_NAMES)]
+            ),
         )
 
 
@@ -155,6 +159,8 @@ def _as_utf8(argument: str) -> str:
 def main() -> None:
     """The entry point."""
     open_streams()
-    code = run([_as_utf8(argument) for argument in sys.argv[1:]])
+    arguments = [_as_utf8(argument) for argument in sys.argv[1:]]
+    code = run(arguments)
+    show_update(next((one for one in arguments if one in _COMMAND_NAMES), ""))
     flush_stderr()
     sys.exit(code)

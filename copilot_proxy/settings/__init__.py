@@ -14,6 +14,7 @@ from copilot_proxy.settings.settings import (
     DEFAULT_GITHUB_URL,
     Settings,
     config_dir,
+    state_dir,
 )
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "load_settings",
     "load_settings_with_errors",
     "setting_names",
+    "state_dir",
     "unknown_variables",
 ]

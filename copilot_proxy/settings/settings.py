@@ -141,6 +141,9 @@ class Settings:
         "With `ollama`, a second port for clients that only try Ollama's own; 0 for none.",
         own=True,
     )
+    update_check: bool = _setting(
+        True, parse.boolean, "Say on a terminal, once a day, that there is a newer version."
+    )
     ledger: bool = _setting(True, parse.boolean, "Record what each request costs, for `usage`.")
     budget: tuple[Limit, ...] = _setting(
         (), parse_limits, "What requests may cost in AI credits, such as 500/day.", own=True
