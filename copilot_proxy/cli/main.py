@@ -17,7 +17,7 @@ from copilot_proxy.cli.boundary import flush_stderr, open_streams, run_command
 from copilot_proxy.cli.budget import budget
 from copilot_proxy.cli.chat import chat
 from copilot_proxy.cli.connect import connect
-from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.console import is_interactive, print_message, print_result
 from copilot_proxy.cli.doctor import doctor
 from copilot_proxy.cli.login import login
 from copilot_proxy.cli.logout import logout
@@ -28,7 +28,6 @@ from copilot_proxy.cli.serve import serve
 from copilot_proxy.cli.service import service
 from copilot_proxy.cli.simulate import simulate
 from copilot_proxy.cli.status import status
-from copilot_proxy.cli.updates import show_update
 from copilot_proxy.cli.usage import usage
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, unknown_variables
 
@@ -101,15 +100,14 @@ def run(arguments: Sequence[str]) -> int:
     args[:end] = [argument for argument in args[:end] if argument != "--debug"]
     profile = _take_profile(args)
     command = typer.main.get_command(app)
+    named = [name for name in args[:1] if name in _COMMAND_NAMES]
     with _environ(_PROFILE, profile):
         return run_command(
             lambda: command.main(
                 args or ["--help"], prog_name="copilot-proxy", standalone_mode=False
             ),
             debug=debug,
-            command_path=" ".join(
-                ["copilot-proxy", *(name for name in args[:1] if name in _COMMAND_NAMES)]
-            ),
+            command_path=" ".join(["copilot-proxy", *named]),
         )
 
 
@@ -161,6 +159,9 @@ def main() -> None:
     open_streams()
     arguments = [_as_utf8(argument) for argument in sys.argv[1:]]
     code = run(arguments)
-    show_update(next((one for one in arguments if one in _COMMAND_NAMES), ""))
+    if is_interactive():
+        from copilot_proxy.cli.updates import show_update
+
+        show_update(next((one for one in arguments if one in _COMMAND_NAMES), ""))
     flush_stderr()
     sys.exit(code)

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePath
 from typing import Any, Final
 
@@ -84,12 +83,13 @@ def latest_version() -> str | None:
 
 def _is_released() -> bool:
     """Return whether this copy comes from a package index: no checkout, and nothing temporary."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
     try:
-        return (
-            launcher() is None and distribution(DISTRIBUTION).read_text("direct_url.json") is None
-        )
+        source = distribution(DISTRIBUTION).read_text("direct_url.json")
     except PackageNotFoundError:
         return False
+    return source is None and launcher() is None
 
 
 def _is_newer(version: object) -> bool:
