@@ -15,7 +15,13 @@ from copilot_proxy.middleware.dumping import DumpMiddleware
 from copilot_proxy.middleware.error_responses import error_parts, to_proxy_error
 from copilot_proxy.middleware.shutdown import ShutdownMiddleware
 from copilot_proxy.routes.chat_completions import chat_completions
+from copilot_proxy.routes.dashboard import change_dashboard, dashboard_events, dashboard_part
 from copilot_proxy.routes.embeddings import embeddings
+from copilot_proxy.routes.gemini import (
+    call_gemini_model,
+    get_gemini_model,
+    list_gemini_models,
+)
 from copilot_proxy.routes.health import client_telemetry, health, hello, root
 from copilot_proxy.routes.messages import count_tokens, messages
 from copilot_proxy.routes.models import get_model, list_models
@@ -47,18 +53,24 @@ _ROUTES: Final = (
     cancel_response,
     messages,
     count_tokens,
+    call_gemini_model,
+    list_gemini_models,
+    get_gemini_model,
     embeddings,
     list_models,
     get_model,
     health,
     root,
+    dashboard_part,
+    dashboard_events,
+    change_dashboard,
     hello,
     client_telemetry,
     *OLLAMA_ROUTES,
 )
 _PATHS_HINT: Final = (
-    "Use /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings or /v1/models; GET "
-    "/schema describes them."
+    "Use /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings, /v1/models or "
+    "/v1beta/models/MODEL:generateContent; GET /schema describes them."
 )
 
 
@@ -80,6 +92,7 @@ def create_app(services: Services, router: Litestar | None = None) -> ASGIApp:
         cors_origins=settings.cors_origins,
         simulated=services.simulated,
         profile=settings.profile,
+        find_session=services.dashboard.find_key,
     )
 
 
@@ -105,6 +118,7 @@ async def _lifespan(router: Litestar) -> AsyncIterator[None]:
         async with services.dumps.expire_periodically() if services.dumps else nullcontext():
             yield
     finally:
+        services.dashboard.close()
         await services.callers.close()
         await services.aclose()
 

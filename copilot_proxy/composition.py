@@ -199,6 +199,7 @@ def make_services(
 ) -> "Services":
     """Create the services of the server's routes, on `backend` or a new backend."""
     from copilot_proxy.auth.caller_tokens import CallerTokens
+    from copilot_proxy.dashboard.lazy import LazyDashboard
     from copilot_proxy.dumps import dumps_for
     from copilot_proxy.formats.responses.memory import ResponseStore
     from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
@@ -218,6 +219,7 @@ def make_services(
             limit=settings.max_body_bytes,
             workers=settings.workers,
         ),
+        dashboard=LazyDashboard(settings, backend.relay, backend.upstream, simulated=simulated),
         aclose=backend.aclose,
         callers=CallerTokens(backend.github, settings, backend.auth.host),
         limiter=ConcurrencyLimiter(
@@ -249,6 +251,7 @@ def make_server(
         create_app(services),
         settings,
         on_ready=on_ready,
+        on_stopping=services.dashboard.close,
         on_finishing=on_finishing,
         on_cut=on_cut,
         supervised=supervised,

@@ -1,4 +1,4 @@
-"""OpenAI's SDK for Node against the running server."""
+"""The SDKs of OpenAI and Google for Node against the running server."""
 
 import os
 import shutil
@@ -14,14 +14,16 @@ FOLDER = Path(__file__).parent / "node"
 
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
-@pytest.mark.skipif(
-    not (FOLDER / "node_modules" / "openai").exists(),
-    reason="no openai in tests/node: make clients",
+@pytest.mark.parametrize(
+    ("package", "script", "checks"),
+    [("openai", "check.mjs", 18), ("@google/genai", "check_google.mjs", 9)],
 )
-def test_openai_for_node(proxy: Proxy) -> None:
-    """Chat, responses, embeddings, streams and tools work with models of every kind."""
+def test_an_sdk_for_node(proxy: Proxy, package: str, script: str, checks: int) -> None:
+    """Texts, streams, tools and embeddings work with models of every kind."""
+    if not (FOLDER / "node_modules" / package).exists():
+        pytest.skip(f"no {package} in tests/node: make clients")
     ran = subprocess.run(
-        ["node", str(FOLDER / "check.mjs"), proxy.url],
+        ["node", str(FOLDER / script), proxy.url],
         env={"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"},
         capture_output=True,
         text=True,
@@ -30,4 +32,4 @@ def test_openai_for_node(proxy: Proxy) -> None:
     )
 
     assert 0 == ran.returncode, ran.stdout + ran.stderr
-    assert 18 == ran.stdout.count("ok ")
+    assert checks == ran.stdout.count("ok ")

@@ -24,7 +24,7 @@ _REFUSED: Final = ("github_token_refused", "wrong_app_token")
 _COMMAND: Final = re.compile(
     r"(?<![\w/.-])copilot-proxy "
     r"(?=(?:--profile \S+ )?"
-    r"(?:login|logout|status|serve|run|connect|chat|models|usage|budget|doctor|service|simulate|pi-ai)\b)"
+    r"(?:login|logout|status|serve|run|connect|chat|models|usage|budget|dashboard|doctor|service|simulate|pi-ai)\b)"
     r"(?P<rest>(?:--profile \S+ )?[\w-]+(?: install| restart| logs)?"
     r"(?: --?[\w-]+| keyring| file| < FILE)*)"
 )
@@ -54,6 +54,12 @@ def print_message(text: str = "") -> None:
     typer.echo(format_message(escape_controls(text)), err=True)
 
 
+def with_commands(text: str) -> str:
+    """Return `text` with commands that work here, each held together by non-breaking spaces."""
+    text = with_profile(text, os.environ.get(f"{ENVIRONMENT_PREFIX}PROFILE")) or ""
+    return _COMMAND.sub(_runnable, text)
+
+
 def format_message(text: str) -> str:
     """Return `text` as stderr shows it.
 
@@ -61,8 +67,7 @@ def format_message(text: str) -> str:
     ``copilot-proxy`` is not on the PATH,
     commands in the text are replaced by ones that work.
     """
-    text = with_profile(text, os.environ.get(f"{ENVIRONMENT_PREFIX}PROFILE")) or ""
-    text = _COMMAND.sub(_runnable, text)
+    text = with_commands(text)
     width = _width()
     if width:
         text = "\n".join(_wrapped(line, width) for line in text.split("\n"))

@@ -18,6 +18,7 @@ from copilot_proxy.cli.budget import budget
 from copilot_proxy.cli.chat import chat
 from copilot_proxy.cli.connect import connect
 from copilot_proxy.cli.console import is_interactive, print_message, print_result
+from copilot_proxy.cli.dashboard import dashboard
 from copilot_proxy.cli.doctor import doctor
 from copilot_proxy.cli.login import login
 from copilot_proxy.cli.logout import logout
@@ -42,6 +43,7 @@ _COMMANDS = (
     models,
     usage,
     budget,
+    dashboard,
     doctor,
     simulate,
 )

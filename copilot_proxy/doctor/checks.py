@@ -57,5 +57,5 @@ def checks_for(
     if network_only:
         return
     for one in CLIENTS if client is None else (client,):
-        if client is not None or programs.find(one) is not None:
+        if client is not None or programs.is_found(one):
             yield client_check(one, programs, is_wanted=client is not None)

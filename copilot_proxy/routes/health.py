@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from litestar import MediaType, get, post
+from litestar import MediaType, Response, get, post
 
 from copilot_proxy import __version__
 from copilot_proxy.cost.quota import Quota
+from copilot_proxy.routes.dashboard import file_response, wants_page
 from copilot_proxy.routes.services import LitestarRequest, get_services
 
 
@@ -105,11 +106,13 @@ def _quota(quota: Quota | None) -> HealthQuota | None:
 
 
 @get("/", media_type=MediaType.TEXT, include_in_schema=False)
-async def root(request: LitestarRequest) -> str:
-    """Return a short text for users who open the address in a browser, and Ollama's own for its
-    clients, which look for it."""
+async def root(request: LitestarRequest) -> Response[bytes] | str:
+    """Return the dashboard to a browser, Ollama's own text to its clients, which look for it, and a
+    short text to others."""
+    if wants_page(request):
+        return await file_response(request, "index.html")
     services = get_services(request)
-    if services.settings.ollama and "text/html" not in request.headers.get("accept", ""):
+    if services.settings.ollama:
         return "Ollama is running"
     kind = " Its answers are simulated." if services.simulated else ""
     return (
