@@ -91,6 +91,7 @@ def create_app(services: Services, router: Litestar | None = None) -> ASGIApp:
         allowed_hosts=settings.allowed_hosts,
         cors_origins=settings.cors_origins,
         simulated=services.simulated,
+        profile=settings.profile,
         find_session=services.dashboard.find_key,
     )
 

@@ -61,12 +61,14 @@ class AccessMiddleware:
         allowed_hosts: Iterable[str],
         cors_origins: Iterable[str],
         simulated: bool = False,
+        profile: str | None = None,
         find_session: Callable[[bytes], ApiKey | None] = lambda cookies: None,
     ) -> None:
         """`find_session` returns the key that the cookies of the dashboard stand for."""
         self._app = app
         self._find_session = find_session
         self._simulated = simulated
+        self._profile = profile
         self._keys = Keys(keys)
         names = {name.lower() for name in allowed_hosts}
         # A server on an address other than loopback has an API key, which a page that uses DNS
@@ -95,6 +97,7 @@ class AccessMiddleware:
             headers,
             client,
             self._simulated,
+            self._profile,
             base.client,
             base.project,
             base.session,
