@@ -104,6 +104,8 @@ def make_backend(
     from copilot_proxy.auth.copilot_auth import CopilotAuth
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.auth.stores import Credentials
+    from copilot_proxy.relay.admission import AdmitAll
+    from copilot_proxy.relay.context_notice import ContextNotice
     from copilot_proxy.relay.relay import Relay
     from copilot_proxy.upstreams.http.client_transport import make_transport
     from copilot_proxy.upstreams.http.copilot import CopilotUpstream
@@ -130,7 +132,8 @@ def make_backend(
         upstream = PiAiUpstream(native, auth, settings.identity, sidecar)
     ledger, budget = _accounts(settings)
     guard = _guard(settings, budget)
-    reports = [one for one in (report, ledger, budget, guard) if one is not None]
+    notice = ContextNotice(guard or budget or AdmitAll())
+    reports = [one for one in (report, ledger, budget, guard, notice) if one is not None]
     return Backend(
         github=github,
         auth=auth,
@@ -141,7 +144,7 @@ def make_backend(
             aliases=settings.aliases,
             small_model=settings.small_model,
             report=_in_turn(reports),
-            admission=guard or budget,
+            admission=notice,
         ),
         dumps=dumps,
         ledger=ledger,
@@ -196,6 +199,7 @@ def make_services(
 ) -> "Services":
     """Create the services of the server's routes, on `backend` or a new backend."""
     from copilot_proxy.auth.caller_tokens import CallerTokens
+    from copilot_proxy.dashboard.lazy import LazyDashboard
     from copilot_proxy.dumps import dumps_for
     from copilot_proxy.formats.responses.memory import ResponseStore
     from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
@@ -215,6 +219,7 @@ def make_services(
             limit=settings.max_body_bytes,
             workers=settings.workers,
         ),
+        dashboard=LazyDashboard(settings, backend.relay, backend.upstream, simulated=simulated),
         aclose=backend.aclose,
         callers=CallerTokens(backend.github, settings, backend.auth.host),
         limiter=ConcurrencyLimiter(
@@ -246,6 +251,7 @@ def make_server(
         create_app(services),
         settings,
         on_ready=on_ready,
+        on_stopping=services.dashboard.close,
         on_finishing=on_finishing,
         on_cut=on_cut,
         supervised=supervised,

@@ -1,4 +1,4 @@
-"""Three plain clients, one for each API: they write its requests and read its answers.
+"""Plain clients, one for each API: they write its requests and read its answers.
 
 A conversation is a list of the API's own turns; an answer is sent back exactly as it came.
 """
@@ -44,7 +44,8 @@ class Said:
     finish: str
     prompt: int
     """Tokens of the prompt, including those from the cache."""
-    cached: int
+    cached: int | None
+    """None if the API does not say."""
     answered: int
     turns: list[Turn]
     """The answer in the form in which it is sent back with the next request."""
@@ -63,16 +64,22 @@ class Ask:
 
 
 class Client:
-    """The common part of the three clients."""
+    """The common part of the clients."""
 
     api: str
     path: str
-    endpoint: str
-    """The path of the same API at Copilot."""
+    endpoint: str | None
+    """The path of the same API at Copilot, if there is one."""
     stopped: str
     called: str
     cut: str
     """The finishes of an answer that is complete, has calls, or reached the limit."""
+    starts_late = False
+    """Whether a stream begins with the first text, so that an error before it has a status."""
+
+    def path_of(self, ask: Ask) -> str:
+        """Return the path to send a request to."""
+        return self.path
 
     def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Turn]:
         """Return a user turn; `mark` requests caching where the API supports that."""
@@ -103,6 +110,11 @@ class Client:
         error = body["error"]
         assert {"message", "type", "param", "code"} <= set(error), error
         assert error["message"], error
+
+    def error(self, body: ErrorBody) -> Json:
+        """Return the object of an error, with its code, message and hint."""
+        error: Json = body["error"]
+        return error
 
     def check_broken(self, text: str) -> None:
         """Fail unless a stream ends with an error, and not like a complete one."""
@@ -310,4 +322,154 @@ class MessagesClient(Client):
         assert not any(event["type"] in grammars.MESSAGES_ENDS for event in events)
 
 
-CLIENTS: Final[tuple[Client, ...]] = (ChatClient(), ResponsesClient(), MessagesClient())
+class GeminiClient(Client):
+    """Google's Gemini API, with a client that drops the ids of calls, as older SDKs do."""
+
+    api = "gemini"
+    path = "/v1beta/models/{call}"
+    endpoint = None
+    stopped, called, cut = "STOP", "STOP", "MAX_TOKENS"
+    starts_late = True
+
+    def path_of(self, ask: Ask) -> str:
+        method = "streamGenerateContent?alt=sse" if ask.stream else "generateContent"
+        return f"/v1beta/models/{ask.model}:{method}"
+
+    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Turn]:
+        picture = {"inlineData": {"mimeType": "image/png", "data": PNG}}
+        return [{"role": "user", "parts": [{"text": text}, *([picture] if image else [])]}]
+
+    def assistant(self, text: str) -> list[Turn]:
+        return [{"role": "model", "parts": [{"text": text}]}]
+
+    def results(self, outputs: list[tuple[str, str]]) -> list[Turn]:
+        parts = [
+            {"functionResponse": {"name": TOOL, "response": {"output": text}}}
+            for _, text in outputs
+        ]
+        return [{"role": "user", "parts": parts}]
+
+    def body(self, ask: Ask) -> ClientRequest:
+        body: ClientRequest = {"contents": ask.turns}
+        if ask.system:
+            body["systemInstruction"] = {"parts": [{"text": ask.system}]}
+        if ask.tools:
+            function = {"name": TOOL, "description": ABOUT, "parametersJsonSchema": SCHEMA}
+            body["tools"] = [{"functionDeclarations": [function]}]
+        if ask.limit:
+            body["generationConfig"] = {"maxOutputTokens": ask.limit}
+        return body
+
+    def read(self, body: ClientResponse) -> Said:
+        (candidate,) = body["candidates"]
+        usage = body["usageMetadata"]
+        assert (0, "model") == (candidate["index"], candidate["content"]["role"])
+        parts = candidate["content"]["parts"]
+        calls = [part["functionCall"] for part in parts if "functionCall" in part]
+        kept = [
+            {**part, "functionCall": {"name": call["name"], "args": call["args"]}}
+            if (call := part.get("functionCall"))
+            else part
+            for part in parts
+        ]
+        return Said(
+            "".join(p["text"] for p in parts if "text" in p and not p.get("thought")),
+            [Call(call["id"], call["name"], call["args"]) for call in calls],
+            candidate["finishReason"],
+            usage["promptTokenCount"],
+            usage.get("cachedContentTokenCount", 0),
+            usage["candidatesTokenCount"],
+            [{"role": "model", "parts": kept}],
+        )
+
+    def fold(self, text: str) -> ClientResponse:
+        return grammars.fold_contents(grammars.gemini_events(text))
+
+    def check_error(self, body: ErrorBody) -> None:
+        error = body["error"]
+        assert {"code", "message", "status", "details"} == set(error), error
+        assert error["message"], error
+        assert error["details"][0]["reason"], error
+
+    def error(self, body: ErrorBody) -> Json:
+        info = body["error"]["details"][0]
+        code = info["reason"].lower()
+        return {"code": code, "message": body["error"]["message"], **info.get("metadata", {})}
+
+    def check_broken(self, text: str) -> None:
+        *events, last = grammars.gemini_events(text)
+        self.check_error(last)
+        assert not any("finishReason" in event["candidates"][0] for event in events)
+
+
+class OllamaClient(Client):
+    """Ollama's chat, with a client that drops the ids of calls, as Ollama's own in Python does."""
+
+    api = "ollama"
+    path = "/api/chat"
+    endpoint = None
+    stopped = called = "stop"
+    cut = "length"
+
+    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Turn]:
+        return [{"role": "user", "content": text, **({"images": [PNG]} if image else {})}]
+
+    def results(self, outputs: list[tuple[str, str]]) -> list[Turn]:
+        return [{"role": "tool", "tool_name": TOOL, "content": text} for _, text in outputs]
+
+    def body(self, ask: Ask) -> ClientRequest:
+        head = [{"role": "system", "content": ask.system}] if ask.system else []
+        body: ClientRequest = {"model": f"{ask.model}:latest", "messages": [*head, *ask.turns]}
+        if ask.tools:
+            function = {"name": TOOL, "description": ABOUT, "parameters": SCHEMA}
+            body["tools"] = [{"type": "function", "function": function}]
+        if ask.limit:
+            body["options"] = {"num_predict": ask.limit}
+        return body if ask.stream else body | {"stream": False}
+
+    def read(self, body: ClientResponse) -> Said:
+        assert body["done"] is True
+        assert body["total_duration"] >= body["eval_duration"] > 0
+        message = dict(body["message"])
+        assert "assistant" == message["role"]
+        calls = message.pop("tool_calls", [])
+        if calls:
+            message["tool_calls"] = [{"function": call["function"]} for call in calls]
+        return Said(
+            message["content"],
+            [Call(c["id"], c["function"]["name"], c["function"]["arguments"]) for c in calls],
+            body["done_reason"],
+            body["prompt_eval_count"],
+            None,
+            body["eval_count"],
+            [message],
+        )
+
+    def fold(self, text: str) -> ClientResponse:
+        return grammars.fold_lines(grammars.ollama_lines(text))
+
+    def check_error(self, body: ErrorBody) -> None:
+        assert isinstance(body["error"], str), body
+        assert body["error"]
+
+    def error(self, body: ErrorBody) -> Json:
+        # The text includes the hint.
+        return {"code": body.get("code"), "message": body["error"], "hint": body["error"]}
+
+    def check_broken(self, text: str) -> None:
+        *lines, last = grammars.ollama_lines(text)
+        self.check_error(last)
+        assert not any(line["done"] for line in lines)
+
+
+CLIENTS: Final[tuple[Client, ...]] = (
+    ChatClient(),
+    ResponsesClient(),
+    MessagesClient(),
+    OllamaClient(),
+)
+NATIVE: Final = CLIENTS[:3]
+"""Those whose API Copilot has as well."""
+GEMINI: Final = GeminiClient()
+EVERY_CLIENT: Final[tuple[Client, ...]] = (*CLIENTS, GEMINI)
+"""Also those of APIs that Copilot does not have."""

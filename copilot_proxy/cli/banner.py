@@ -51,6 +51,8 @@ class Banner:
     account: str | None = None
     simulator: str | None = None
     """The URL of the simulator, if one is used."""
+    ollama: str | None = None
+    """The URL of the second port for Ollama's clients, if there is one."""
 
     def text(self) -> str:
         """Return the banner as text."""
@@ -60,6 +62,8 @@ class Banner:
         ]
         if socket := self._socket():
             rows.insert(0, ("Socket", _bold(socket)))
+        if self.settings.ollama:
+            rows.append(("Ollama", self.ollama or self.address))
         if self.settings.reaches_network:
             rows.append(("Network", self._network()))
         if self.account:
@@ -83,6 +87,7 @@ class Banner:
             "version": __version__,
             "base_url": f"{self.address}/v1",
             "uds": self._socket(),
+            "ollama_url": (self.ollama or self.address) if self.settings.ollama else None,
             "key_required": bool(self.settings.keys),
             "models": [model.id for model in self._models()],
             "simulated": self.simulator is not None,

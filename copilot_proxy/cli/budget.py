@@ -97,30 +97,17 @@ def _set(path: Path, limit: Limit) -> None:
     from copilot_proxy.budget import limits_file
 
     stored = limits_file.read(path)
-    others = tuple(one for one in stored.limits if one.target != limit.target)
-    limits_file.write(path, stored._replace(limits=(*others, limit)), _now())
+    limits_file.write(path, stored.with_limit(limit), _now())
 
 
 def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> None:
-    from copilot_proxy.budget import limits_file
-    from copilot_proxy.budget.texts import scope_flag
+    from copilot_proxy.budget.raising import raise_limits
 
     try:
         nano = parse_amount(text)
     except ValueError as error:
         raise UsageError(f"{text!r} is not an amount: {error}.") from None
-    stored = limits_file.read(path)
-    limits = stored.with_defaults(settings.budget).limits
-    if (kind, name) not in {(one.kind, one.name) for one in limits}:
-        # It would otherwise be added to a limit that the user sets later.
-        scope = f" for the {kind} {name}" if kind else ""
-        flag = scope_flag(Limit(nano, "day", kind, name))
-        raise UsageError(
-            f"There is no budget{scope} to raise.",
-            hint=f"Set one with: copilot-proxy budget set 500/day{flag}",
-        )
-    more = limits_file.Raise(nano, *limits_file.days_of(_now()), kind, name)
-    limits_file.write(path, stored._replace(raises=(*stored.raises, more)), _now())
+    raise_limits(path, settings.budget, nano, kind, name, _now())
 
 
 def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
@@ -153,7 +140,7 @@ def _show(path: Path, settings: Settings, *, as_json: bool) -> None:
 
 def limit_line(one: "LimitState") -> str:
     """Describe a limit and how much of it is used, in one line."""
-    from copilot_proxy.cost.nano import credits
+    from copilot_proxy.cost.nano import credits, rounded
 
     limit = one.limit
     scope = f" for the {limit.kind} {limit.name}" if limit.kind else ""
@@ -161,13 +148,13 @@ def limit_line(one: "LimitState") -> str:
     raised = f" (raised by {credits(more):,g})" if more else ""
     text = (
         f"{credits(one.allowed):,g} AI credits per {limit.per}{scope}{raised}: "
-        f"{credits(one.spent):,.2f} spent"
+        f"{rounded(one.spent)} spent"
     )
     if limit.per == "session":
         text += " by today's most expensive session"
     if one.reserved:
-        text += f", {credits(one.reserved):,.2f} reserved"
-    return f"{text}, {credits(one.left):,.2f} left"
+        text += f", {rounded(one.reserved)} reserved"
+    return f"{text}, {rounded(one.left)} left"
 
 
 def _now() -> datetime:

@@ -1,25 +1,21 @@
-"""``usage show``: one request, with its tokens, its cost and where the cost comes from."""
+"""``usage show``: the latest requests, or all about one and where its cost comes from."""
 
 import json
 from datetime import datetime
 from typing import Any, Final
 
 from copilot_proxy.cli.console import print_result, two_columns
-from copilot_proxy.cost.nano import decimal, sum_of_details
+from copilot_proxy.cost.assessment import SOURCE_TEXTS
+from copilot_proxy.cost.nano import credits, decimal, rounded, sum_of_details
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.ledger.database import Database
-from copilot_proxy.ledger.queries import requests_named
+from copilot_proxy.ledger.periods import Period
+from copilot_proxy.ledger.queries import Filters, Recent, recent_requests, requests_named
 
-_SOURCES: Final = {
-    "reported": "as reported by Copilot",
-    "details": "the sum of the details that Copilot reported",
-    "models": "calculated with the prices in Copilot's list of models",
-    "table": "calculated with the bundled price table",
-    "estimated": "estimated: the answer did not arrive completely",
-    "free": "nothing was charged",
-    "unknown": "Copilot did not report it, and the model's price is not known",
-}
-
+_RECENT: Final = 20
+"""How many requests the list has."""
+_ID: Final = 8
+"""Characters of a request's id that are shown; they are enough to name it."""
 WHERE_IDS_ARE: Final = "Ids are in the header x-request-id, and in the log after errors."
 
 
@@ -44,6 +40,43 @@ def show(database: Database, request_id: str, *, as_json: bool) -> int:
     return 0
 
 
+def show_recent(database: Database, period: Period, filters: Filters, *, as_json: bool) -> int:
+    """Print the latest requests, the last one at the end."""
+    found = recent_requests(database, period, filters, _RECENT)[::-1]
+    if as_json:
+        print_result(json.dumps([_recent_json(one) for one in found], indent=2))
+        return 0
+    if not found:
+        print_result("No requests.")
+        return 0
+    rows = [("REQUEST", "ENDED", "CLIENT", "MODEL", "CREDITS", "OUTCOME")]
+    rows += [
+        (
+            one.request_id[:_ID],
+            _local(one.ended_us),
+            one.client or "unknown",
+            one.model or "unknown",
+            "?" if one.nano_aiu is None else rounded(one.nano_aiu),
+            _joined(one.outcome, one.error_code),
+        )
+        for one in found
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        cells[4] = row[4].rjust(widths[4])
+        print_result("  ".join(cells).rstrip())
+    return 0
+
+
+def _recent_json(one: Recent) -> dict[str, Any]:
+    return {
+        **one._asdict(),
+        "ended_at": datetime.fromtimestamp(one.ended_us / 1e6).astimezone().isoformat(),
+        "credits": None if one.nano_aiu is None else credits(one.nano_aiu),
+    }
+
+
 def _decoded(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with its JSON decoded, and without the word in the columns' names."""
     return {
@@ -55,7 +88,7 @@ def _decoded(row: dict[str, Any]) -> dict[str, Any]:
 
 def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
     nano = one["nano_aiu"]
-    source = _SOURCES.get(one["cost_source"], one["cost_source"])
+    source = SOURCE_TEXTS.get(one["cost_source"], one["cost_source"])
     if one["price_date"]:
         source += f" of {one['price_date']}"
     cost = "unknown" if nano is None else f"{decimal(nano)} AI credits"

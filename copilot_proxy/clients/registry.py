@@ -40,6 +40,8 @@ _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9._-]")
 """What the name of a program may contain, but should not stand in a URL."""
 _MAX_LENGTH: Final = 64
 """Characters of a client's name in the ledger."""
+_SIMILAR: Final = 0.7
+"""How similar, from 0 to 1, a name is to the one that it was probably meant to be."""
 CLIENTS: Final = (
     CLAUDE_CODE,
     CODEX,
@@ -89,7 +91,9 @@ def find_client(name: str) -> Client | None:
 def similar_clients(name: str) -> list[str]:
     """Return the names, as on the command line, of clients whose names resemble `name`."""
     names = {word: one.word for one in CLIENTS for word in (one.name, one.title.lower(), one.word)}
-    return list({names[near]: None for near in get_close_matches(name.lower(), names)})
+    return list(
+        {names[near]: None for near in get_close_matches(name.lower(), names, cutoff=_SIMILAR)}
+    )
 
 
 def any_program(program: str) -> Client:

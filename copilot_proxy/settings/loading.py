@@ -1,23 +1,33 @@
 """Loads the settings.
 
 Flags override the environment (``COPILOT_PROXY_`` plus the upper-case name), which overrides
-``config.toml``, which overrides the defaults.
+``config.toml``, which overrides the defaults. In ``config.toml``, the table of the profile in use
+overrides the settings above it.
 """
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from difflib import get_close_matches
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from copilot_proxy.errors import UsageError, join_sentences
+from copilot_proxy.settings import profiles
 from copilot_proxy.settings import values as parse
-from copilot_proxy.settings.config_file import read_config
-from copilot_proxy.settings.settings import Settings, config_dir
+from copilot_proxy.settings.config_file import read_config, read_secret
+from copilot_proxy.settings.settings import Settings, config_dir, state_dir
 
 ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
+INSTANCE_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}INSTANCE"
+"""Where a service gets its id from; it is no setting."""
+_SECRETS: Final = ("github_token", "api_key")
+"""Settings whose value may be in a file that ``…_FILE`` names, as containers pass secrets."""
+_FILE: Final = "_FILE"
 _CONFIG_HINT: Final = "Correct the setting, or remove it to use its default."
+_SIMILAR: Final = 0.75
+"""How similar, from 0 to 1, a name is to the one that it was probably meant to be."""
 _FLAGS: Final = {"cors_origins": "cors_origin"}
 """Settings whose flag has another name."""
 
@@ -34,44 +44,111 @@ def load_settings(
 
     Raises `UsageError` that names the source, the setting and the problem.
     """
-    environ = os.environ if environ is None else environ
+
+    def fail(error: UsageError) -> None:
+        raise error
+
+    return _load(flags or {}, os.environ if environ is None else environ, fail)
+
+
+def load_settings_with_errors(
+    environ: Mapping[str, str] | None = None,
+) -> tuple[Settings, list[UsageError]]:
+    """Return the settings without those that are invalid, and an error for each of these."""
+    errors: list[UsageError] = []
+    settings = _load({}, os.environ if environ is None else environ, errors.append)
+    return settings, errors
+
+
+def _load(
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    on_error: Callable[[UsageError], None],
+) -> Settings:
+    """Return the settings; one that is invalid is left out if `on_error` does not raise."""
     parsers = {f.name: f.metadata["parse"] for f in fields(Settings) if "parse" in f.metadata}
     given: dict[str, tuple[object, str]] = {}
     for name in parsers:
         variable = ENVIRONMENT_PREFIX + name.upper()
         if variable in environ:
             given[name] = (environ[variable], variable)
-        if flags and flags.get(name) is not None:
+        elif name in _SECRETS and environ.get(f"{variable}{_FILE}"):
+            variable += _FILE
+            try:
+                given[name] = (read_secret(Path(environ[variable]), variable), variable)
+            except UsageError as error:
+                on_error(error)
+        if flags.get(name) is not None:
             given[name] = (flags[name], "flag")
 
-    home = _parsed("home_dir", *given["home_dir"], parse.path) if "home_dir" in given else None
-    config_file = config_dir(home) / "config.toml"
-    for name, value in read_config(config_file).items():
-        if name not in parsers:
-            raise UsageError(
-                f"{config_file} has an unknown setting, {name!r}.",
-                hint=_suggestion(name, parsers) or _CONFIG_HINT,
-            )
-        given.setdefault(name, (value, str(config_file)))
+    values: dict[str, Any] = {}
 
-    values = {name: _parsed(name, *given[name], parsers[name]) for name in given}
+    def read(name: str) -> None:
+        try:
+            values[name] = _parsed(name, *given[name], parsers[name])
+        except UsageError as error:
+            on_error(error)
+            del given[name]
+
+    for name in ("home_dir", "profile"):
+        if name in given:
+            read(name)
+    home, profile = values.get("home_dir"), values.get("profile")
+    config_file = config_dir(home) / "config.toml"
+    config: profiles.Config
+    try:
+        config = profiles.split(read_config(config_file), config_file)
+    except UsageError as error:
+        on_error(error)
+        config = profiles.Config({}, {})
+    for place, name in config.names(config_file):
+        if name == "profile":
+            hint = f"Use --profile or {ENVIRONMENT_PREFIX}PROFILE."
+            on_error(UsageError(f"{place} cannot set the profile.", hint=hint))
+        elif name not in parsers:
+            hint = _suggestion(name, parsers) or _CONFIG_HINT
+            on_error(UsageError(f"{place} has an unknown setting, {name!r}.", hint=hint))
+    own = {f.name for f in fields(Settings) if f.metadata.get("own")}
+    for name, entry in config.settings(profile, own, config_file).items():
+        if name in parsers and name != "profile":
+            given.setdefault(name, entry)
+    if profile is not None:
+        given.setdefault("port", (profiles.default_port(profile), f"profile {profile}"))
+    for name in [name for name in given if name not in values]:
+        read(name)
     sources = dict.fromkeys(parsers, "default")
     sources.update({name: source for name, (_, source) in given.items()})
     settings = Settings(**values, sources=MappingProxyType(sources))
+    used = profiles.names_in(settings.shared_data_dir, state_dir(home))
+    settings = replace(
+        settings,
+        known_profiles=tuple(sorted({*config.tables, *used})),
+        instance=environ.get(INSTANCE_VARIABLE),
+    )
     try:
         parse.check_distinct(settings.keys)
     except ValueError as error:
-        raise UsageError(f"The API keys are invalid: {error}.") from None
+        on_error(UsageError(f"The API keys are invalid: {error}."))
     return settings
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return a warning for each variable with our prefix that is not a setting."""
-    known = {ENVIRONMENT_PREFIX + name.upper(): "" for name in setting_names()}
-    return [
-        join_sentences(f"There is no setting for the variable {name}", _suggestion(name, known))
+    # Compared without the prefix, which would make all of them alike.
+    known = {name.upper(): "" for name in setting_names()}
+    known |= {f"{name.upper()}{_FILE}": "" for name in _SECRETS}
+    names = [
+        name.removeprefix(ENVIRONMENT_PREFIX)
         for name in sorted(environ)
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in known
+        if name.startswith(ENVIRONMENT_PREFIX) and name != INSTANCE_VARIABLE
+    ]
+    return [
+        join_sentences(
+            f"There is no setting for the variable {ENVIRONMENT_PREFIX}{name}",
+            _suggestion(name, known, ENVIRONMENT_PREFIX),
+        )
+        for name in names
+        if name not in known
     ]
 
 
@@ -88,6 +165,6 @@ def _parsed(name: str, value: object, source: str, parser: Callable[[object], An
         raise UsageError(f"{where} is invalid: {error}.", hint=hint) from None
 
 
-def _suggestion(name: str, known: Mapping[str, object]) -> str | None:
-    matches = get_close_matches(name, known, n=1)
-    return f"Did you mean {matches[0]!r}?" if matches else None
+def _suggestion(name: str, known: Mapping[str, object], prefix: str = "") -> str | None:
+    matches = get_close_matches(name, known, n=1, cutoff=_SIMILAR)
+    return f"Did you mean {prefix + matches[0]!r}?" if matches else None

@@ -16,6 +16,7 @@ from copilot_proxy.clients.codex import CODEX
 from copilot_proxy.clients.continue_cli import CONTINUE
 from copilot_proxy.clients.copilot_cli import COPILOT_CLI
 from copilot_proxy.clients.droid import DROID
+from copilot_proxy.clients.gemini_cli import GEMINI_CLI
 from copilot_proxy.clients.llm import LLM
 from copilot_proxy.clients.opencode import OPENCODE
 from copilot_proxy.clients.pi import PI
@@ -169,6 +170,20 @@ models:
         },
         ["--config", "~/.continue/copilot-proxy.yaml", "-p"],
         tool="Bash",
+    ),
+    Agent(
+        GEMINI_CLI,
+        AGENTS / "@google/gemini-cli/bundle/gemini.js",
+        ["--skip-trust", "--yolo", "-p"],
+        {
+            ".gemini/settings.json": """{
+  // mine
+  "security": {"auth": {"selectedType": "oauth-personal"}},
+  "model": {"name": "gemini-pro"}
+}"""
+        },
+        tool="glob",
+        argument="*.txt",
     ),
     Agent(
         PI,

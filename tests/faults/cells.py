@@ -7,7 +7,7 @@ from typing import Final
 from copilot_proxy.formats.types import ClientRequest
 from tests.faults.refused import ACCOUNT, LIMITS, REQUEST, SERVER
 from tests.faults.table import CONNECTION, CUT, ODD, WRONG, Error, Row
-from tests.matrix_clients import CLIENTS, Ask, Client, Turn
+from tests.matrix_clients import CLIENTS, GEMINI, Ask, Client, Turn
 
 EMBEDDINGS: Final = "/v1/embeddings"
 BY_POOL: Final = (*CONNECTION, *CUT, *WRONG)
@@ -29,7 +29,7 @@ class Embeddings(Client):
         return {"model": ask.model, "input": ["Ahoy", "there"], "dimensions": 8}
 
 
-CHAT, RESPONSES, MESSAGES = CLIENTS
+CHAT, RESPONSES, MESSAGES, OLLAMA = CLIENTS
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,11 @@ TRANSLATED: Final = (
     Route("responses via messages", RESPONSES, "claude-opus-5"),
     Route("messages via chat_completions", MESSAGES, "gpt-4.1"),
     Route("messages via responses", MESSAGES, "gpt-5.5"),
+    Route("ollama via chat_completions", OLLAMA, "gpt-4.1"),
+    Route("ollama via responses", OLLAMA, "gpt-5.5"),
+    Route("ollama via messages", OLLAMA, "claude-opus-5"),
+    Route("gemini via chat_completions", GEMINI, "gpt-4.1"),
+    Route("gemini via responses", GEMINI, "gpt-5.5"),
 )
 ROUTES: Final = (*NATIVE, *TRANSLATED)
 

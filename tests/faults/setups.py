@@ -88,12 +88,14 @@ class Setup:
         Copilot token."""
         client = route.client
         turns = client.user("Write 30 words" + " please" * (size // 7))
-        body = client.body(Ask(route.model, turns, stream=stream))
+        asked = Ask(route.model, turns, stream=stream)
+        body = client.body(asked)
         headers = {}
         if own:
             headers["authorization"] = f"Bearer {self.simulator.state.issue_copilot_token()[0]}"
         calls, connects = len(self.gateway.posts), self.gateway.connects
-        seen = read(client, self.http.post(client.path, json=body, headers=headers), stream)
+        answer = self.http.post(client.path_of(asked), json=body, headers=headers)
+        seen = read(client, answer, stream)
         seen.calls = len(self.gateway.posts) - calls
         seen.connects = self.gateway.connects - connects
         return seen
@@ -187,7 +189,7 @@ class Setups:
         return self._behind(gateway, **flags)
 
     def _behind(self, gateway: Gateway, *, pool: bool = False, **flags: Any) -> Setup:
-        settings = settings_at(self._simulator, copilot_api_url=gateway.url, **flags)
+        settings = settings_at(self._simulator, copilot_api_url=gateway.url, ollama=True, **flags)
         with pytest.MonkeyPatch.context() as patch:
             if pool:
                 # With a proxy the server uses httpx; loopback is reached without the proxy.

@@ -7,26 +7,39 @@ from typing import Any
 import httpx
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
+from tests import grammars
 from tests.fuzz.bodies import Sent, sent
 from tests.fuzz.checks import OUR_FAULT, check_answer, check_refusal
 from tests.fuzz.conftest import TIMEOUT, Target, many
-from tests.fuzz.requests import EMBEDDINGS, counted_requests, requests_of
-from tests.matrix_clients import CLIENTS
+from tests.fuzz.requests import (
+    EMBEDDED,
+    EMBEDDINGS,
+    GEMINI_EMBEDDINGS,
+    GENERATED,
+    MODELS,
+    SHOWN,
+    counted_requests,
+    paths_of,
+    requests_of,
+)
+from tests.matrix_clients import CLIENTS, EVERY_CLIENT, GEMINI
 
-CHAT, _, MESSAGES = CLIENTS
+CHAT, _, MESSAGES, OLLAMA = CLIENTS
 pytestmark = pytest.mark.timeout(TIMEOUT)
 Check = Callable[[httpx.Response], None]
 
 
-@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
+@pytest.mark.parametrize("client", EVERY_CLIENT, ids=lambda client: client.api)
 def test_conversations(target: Target, client: Any) -> None:
     """Invalid conversations are refused in the API's format; unusual ones are answered."""
-    valid = requests_of(client)
-    for body in valid:
-        answer = target.post(client.path, json.dumps(body).encode(), {})
+    valid, paths = requests_of(client), paths_of(client)
+    for number, body in enumerate(valid):
+        answer = target.post(paths[number % len(paths)], json.dumps(body).encode(), {})
         assert 200 == answer.status_code, answer.text
-    fuzz(target, client.path, valid, lambda answer: check_answer(client, answer))
+        check_answer(client, answer)
+    fuzz(target, paths, valid, lambda answer: check_answer(client, answer))
 
 
 def test_counting(target: Target) -> None:
@@ -38,7 +51,7 @@ def test_counting(target: Target) -> None:
         else:
             check_refusal(MESSAGES, answer)
 
-    fuzz(target, "/v1/messages/count_tokens", counted_requests(), check)
+    fuzz(target, ["/v1/messages/count_tokens"], counted_requests(), check)
 
 
 def test_embeddings(target: Target) -> None:
@@ -50,15 +63,55 @@ def test_embeddings(target: Target) -> None:
         else:
             check_refusal(CHAT, answer)
 
-    fuzz(target, "/v1/embeddings", EMBEDDINGS, check)
+    fuzz(target, ["/v1/embeddings"], EMBEDDINGS, check)
 
 
-def fuzz(target: Target, path: str, valid: list[Any], check: Check) -> None:
-    """Send many bodies, more or less like the `valid` ones."""
+def test_other_methods_of_gemini(target: Target) -> None:
+    """Invalid requests to count tokens and to embed contents are refused in Google's format."""
+    counted = [*requests_of(GEMINI), {"generateContentRequest": requests_of(GEMINI)[0]}]
+    embedded = [*GEMINI_EMBEDDINGS, {"requests": GEMINI_EMBEDDINGS[:1]}]
+    paths = [
+        f"/v1beta/models/{MODELS[1]}:countTokens",
+        "/v1beta/models/text-embedding-3-small:embedContent",
+        "/v1beta/models/text-embedding-3-small:batchEmbedContents",
+    ]
+
+    def check(answer: httpx.Response) -> None:
+        if answer.status_code == 200:
+            assert {"totalTokens", "embedding", "embeddings"} & answer.json().keys()
+        else:
+            check_refusal(GEMINI, answer)
+
+    fuzz(target, paths, [*counted, *embedded], check)
+
+
+@pytest.mark.parametrize(
+    ("path", "valid"),
+    [("/api/generate", GENERATED), ("/api/show", SHOWN), *EMBEDDED.items()],
+)
+def test_ollama(target: Target, path: str, valid: list[Any]) -> None:
+    """Invalid requests to Ollama's other paths are refused in its format."""
+
+    def check(answer: httpx.Response) -> None:
+        if answer.status_code != 200:
+            check_refusal(OLLAMA, answer)
+        elif answer.headers["content-type"] == "application/x-ndjson":
+            assert grammars.ollama_lines(answer.text)
+        else:
+            assert answer.json()
+
+    for body in valid:
+        answer = target.post(path, json.dumps(body).encode(), {})
+        assert 200 == answer.status_code, answer.text
+    fuzz(target, [path], valid, check)
+
+
+def fuzz(target: Target, paths: list[str], valid: list[Any], check: Check) -> None:
+    """Send many bodies, more or less like the `valid` ones, to the paths."""
 
     @many(500)
-    @given(sent(valid))
-    def one(case: Sent) -> None:
+    @given(sent(valid), st.sampled_from(paths))
+    def one(case: Sent, path: str) -> None:
         answer = target.post(path, *case)
         assert answer.status_code < 500, answer.text
         assert OUR_FAULT not in answer.text, answer.text

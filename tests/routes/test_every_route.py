@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from copilot_proxy.formats.types import ErrorBody
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
@@ -33,8 +34,16 @@ class OpenProxy(Proxy):
 @pytest.fixture
 def server(simulator: Simulator) -> Iterator[OpenProxy]:
     """A server without a key that allows one origin."""
-    with OpenProxy(settings_at(simulator, cors_origins=(ALLOWED,))) as running:
+    with OpenProxy(settings_at(simulator, cors_origins=(ALLOWED,), ollama=True)) as running:
         yield running
+
+
+def code_of(body: ErrorBody) -> str:
+    """Return the code in an error of any API."""
+    error = body["error"]
+    if isinstance(error, dict) and "details" in error:
+        return str(error["details"][0]["reason"]).lower()  # Google's
+    return str(body["code"] if isinstance(error, str) else error["code"])
 
 
 def refusals(server: OpenProxy, headers: dict[str, str], methods: str = "") -> set[str]:
@@ -49,7 +58,7 @@ def refusals(server: OpenProxy, headers: dict[str, str], methods: str = "") -> s
             assert not [name for name in answer.headers if name.startswith("access-control")]
             assert "set-cookie" not in answer.headers
             if method != "HEAD":
-                codes.add(answer.json()["error"]["code"])
+                codes.add(code_of(answer.json()))
     return codes
 
 
@@ -172,8 +181,10 @@ def test_no_page_in_a_frame_and_no_cookie(server: OpenProxy) -> None:
     """No response sets a cookie, runs scripts, or can be put into a frame."""
     with server.client() as client:
         for method, path in server.routes():
-            answer = client.request(method, path, content="{" if method == "POST" else None)
-            assert answer.status_code < 500, f"{method} {path}"
+            # Only the headers are read: one of the routes is a stream without an end.
+            with client.stream(method, path, content="{" if method == "POST" else None) as answer:
+                pass
+            assert answer.status_code < 500 or answer.status_code == 501, f"{method} {path}"
             assert "set-cookie" not in answer.headers
             assert "access-control-allow-origin" not in answer.headers
             policy = answer.headers["content-security-policy"]
@@ -184,16 +195,16 @@ def test_no_page_in_a_frame_and_no_cookie(server: OpenProxy) -> None:
 
 
 def test_the_preflight_of_an_allowed_page(simulator: Simulator) -> None:
-    """An allowed page's preflight succeeds on every route, without a key."""
+    """An allowed page's preflight succeeds on every API route, without a key."""
     preflight = {
         "origin": ALLOWED,
         "access-control-request-method": "POST",
         "access-control-request-headers": "authorization,content-type,x-stainless-os",
         "access-control-request-private-network": "true",
     }
-    settings = settings_at(simulator, cors_origins=(ALLOWED,), api_key="secret-key")
+    settings = settings_at(simulator, cors_origins=(ALLOWED,), api_key="secret-key", ollama=True)
     with OpenProxy(settings) as server, server.client() as client:
-        for path in {path for _, path in server.routes()}:
+        for path in {path for _, path in server.routes() if not path.startswith("/dashboard/")}:
             response = client.options(path, headers=preflight)
             assert (204, b"") == (response.status_code, response.content)
             assert {

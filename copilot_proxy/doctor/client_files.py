@@ -1,0 +1,79 @@
+"""Reads what the configuration files of clients say about servers and models.
+
+The files have many forms, and are the user's own, so nothing is parsed: keys whose names end like
+those of URLs and models are found in any of them.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import Final, NamedTuple
+
+from copilot_proxy.clients.client import Client, Connection, Machine
+from copilot_proxy.clients.models import ClientModel
+from copilot_proxy.edits.journal import Journal
+from copilot_proxy.server.port_owner import base_url
+from copilot_proxy.settings import Settings
+
+_URL_KEY: Final = re.compile(
+    r"""["']?(?P<key>[\w-]*(?:base_?url|api_?base|endpoint))["']?\s*[:=]\s*["']?"""
+    r"""(?P<url>https?://[^\s"',]+)""",
+    re.IGNORECASE,
+)
+"""A key with the URL of an API, in JSON, TOML, YAML or a list of variables."""
+_MODEL_KEY: Final = re.compile(
+    r"""["']?(?P<key>[\w-]*model)["']?\s*[:=]\s*["'](?P<name>[^"'\s]+)["']""", re.IGNORECASE
+)
+_MAX_CHARACTERS: Final = 1024 * 1024
+
+
+class ClientFile(NamedTuple):
+    """A configuration file of a client, as far as it is understood."""
+
+    path: Path
+    urls: tuple[tuple[str, str], ...]
+    """The URLs of APIs, each with its key."""
+    models: tuple[str, ...]
+    """The names of models, without that of a provider before a slash."""
+
+
+def client_files(client: Client, settings: Settings) -> Iterator[ClientFile]:
+    """Yield the configuration files of the client that can be read: those that ``connect`` changes
+    or has changed."""
+    machine = Machine(Path.home(), os.environ, sys.platform, os.path.exists)
+    changes = client.setup(any_connection(settings), machine).changes
+    changed = [entry.path for entry in journal_of(client, settings).entries]
+    for path in dict.fromkeys([Path(change.path) for change in changes] + changed):
+        try:
+            with path.open(encoding="utf-8", errors="replace") as file:
+                text = file.read(_MAX_CHARACTERS)
+        except OSError:
+            continue
+        yield ClientFile(
+            path,
+            tuple((found["key"], found["url"]) for found in _URL_KEY.finditer(text)),
+            tuple(
+                dict.fromkeys(
+                    found["name"].rpartition("/")[2] for found in _MODEL_KEY.finditer(text)
+                )
+            ),
+        )
+
+
+def journal_of(client: Client, settings: Settings) -> Journal:
+    """Return what ``connect`` has changed in the files of the client."""
+    return Journal.load(settings.state_dir / "backups" / client.name)
+
+
+def any_connection(settings: Settings) -> Connection:
+    """Return a connection that shows which files and variables a client has, not their values."""
+    model = ClientModel("model", "model")
+    return Connection(
+        url=base_url(settings.host, settings.port),
+        key="key",
+        model=model,
+        models=(model,),
+        folder=PurePath("."),
+    )
