@@ -64,6 +64,8 @@ class Runner:
         model = ("--model", "claude-sonnet", "--yes", "--no-probe")
         connected = self.connect(agent, *model)
         assert 0 == connected.code, connected.shown
+        # Only until the agent writes them itself: Cline puts a file in the place of a link.
+        assert all((self.home / name).is_symlink() for name in agent.own_files)
         # Copilot CLI reads only variables; they are printed for the shell.
         exports = re.findall(r"^export (\w+)=(.*)$", connected.shown, re.M)
         variables = {name: shlex.split(value)[0] for name, value in exports}
