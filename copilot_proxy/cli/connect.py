@@ -99,6 +99,11 @@ def _base_url(settings: Settings, url: str | None) -> str:
     """Return the address for the client, without ``/v1``; raises `UsageError`."""
     from copilot_proxy.cli.shared_server import address_of
 
+    if url is None and settings.uds:
+        raise UsageError(
+            "The settings have the server listen on a Unix socket, which clients cannot use.",
+            hint="Remove uds from the settings, or name another address with --url.",
+        )
     if url is None:
         return address_of(settings)
     address = url.rstrip("/").removesuffix("/v1")
