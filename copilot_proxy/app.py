@@ -23,7 +23,7 @@ from copilot_proxy.routes.openapi import openapi_config
 from copilot_proxy.routes.responses import (
     compact_response,
     count_input_tokens,
-    refuse_web_socket,
+    open_web_socket,
     responses,
 )
 from copilot_proxy.routes.services import LitestarRequest, Services
@@ -33,13 +33,14 @@ from copilot_proxy.routes.stored_responses import (
     get_response,
     list_input_items,
 )
+from copilot_proxy.routes.web_socket import WebSockets
 
 _ROUTES: Final = (
     chat_completions,
     responses,
     count_input_tokens,
     compact_response,
-    refuse_web_socket,
+    open_web_socket,
     get_response,
     delete_response,
     list_input_items,
@@ -69,7 +70,7 @@ def create_app(services: Services, router: Litestar | None = None) -> ASGIApp:
     router.state["services"] = services
     inside: ASGIApp = router if services.dumps is None else DumpMiddleware(router, services.dumps)
     settings = services.settings
-    return AccessMiddleware(
+    app = AccessMiddleware(
         ShutdownMiddleware(ConcurrencyMiddleware(inside, services.limiter)),
         # For a Unix socket, the host setting does not apply.
         host="localhost" if settings.uds else settings.host,
@@ -78,6 +79,7 @@ def create_app(services: Services, router: Litestar | None = None) -> ASGIApp:
         cors_origins=settings.cors_origins,
         simulated=services.simulated,
     )
+    return WebSockets(app, services.responses)
 
 
 def make_router() -> Litestar:
