@@ -15,6 +15,7 @@ from copilot_proxy.middleware.dumping import DumpMiddleware
 from copilot_proxy.middleware.error_responses import error_parts, to_proxy_error
 from copilot_proxy.middleware.shutdown import ShutdownMiddleware
 from copilot_proxy.routes.chat_completions import chat_completions
+from copilot_proxy.routes.completions import completions
 from copilot_proxy.routes.embeddings import embeddings
 from copilot_proxy.routes.health import client_telemetry, health, hello, root
 from copilot_proxy.routes.messages import count_tokens, messages
@@ -33,10 +34,12 @@ from copilot_proxy.routes.stored_responses import (
     get_response,
     list_input_items,
 )
+from copilot_proxy.routes.unsupported import not_supported
 from copilot_proxy.routes.web_socket import WebSockets
 
 _ROUTES: Final = (
     chat_completions,
+    completions,
     responses,
     count_input_tokens,
     compact_response,
@@ -117,7 +120,7 @@ def _handle_http_exception(request: LitestarRequest, error: HTTPException) -> Re
     """Respond to Litestar's own errors, such as unknown paths and methods."""
     target = f"{request.method} {request.url.path[:200]}"
     if error.status_code == 404:
-        ours = RequestError(
+        ours = not_supported(request.url.path) or RequestError(
             f"Unknown URL ({target}).", status=404, code="unknown_url", hint=_PATHS_HINT
         )
     elif error.status_code == 405:

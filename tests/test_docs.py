@@ -78,7 +78,7 @@ def test_every_family_is_documented(family: str) -> None:
 @pytest.mark.parametrize("api", FIELDS)
 def test_every_dropped_or_refused_field_is_documented(api: str) -> None:
     """The table in docs/api.md has exactly the fields that no model accepts, and their fates."""
-    title = {"chat_completions": "Chat Completions", "responses": "Responses"}.get(api, "Messages")
+    title = api.replace("_", " ").title()
     rows = section(text("docs/api.md"), "Fields that no model accepts").splitlines()
     (row,) = [row for row in rows if row.startswith(f"| {title} |")]
     _, _, refused, dropped, _ = row.split("|")

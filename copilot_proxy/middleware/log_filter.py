@@ -36,11 +36,13 @@ class LogFilter:
         """Return true for failures, and for GET requests except to quiet paths.
 
         Requests that call Copilot have a record, which is logged when they end. Of several probes
-        for other servers, only the first is logged.
+        for other servers, or for what there cannot be here, only the first is logged.
         """
         if context.has_record:
             return False
-        if context.status == 404 and context.path in _PROBED_PATHS:
+        if context.status == 404 and (
+            context.path in _PROBED_PATHS or (context.error or "").endswith("_not_supported")
+        ):
             is_first = self._clock() >= self._next_probe
             self._next_probe = self._clock() + _PROBE_INTERVAL
             return is_first

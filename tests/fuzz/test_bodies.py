@@ -11,7 +11,7 @@ from hypothesis import given
 from tests.fuzz.bodies import Sent, sent
 from tests.fuzz.checks import OUR_FAULT, check_answer, check_refusal
 from tests.fuzz.conftest import TIMEOUT, Target, many
-from tests.fuzz.requests import EMBEDDINGS, counted_requests, requests_of
+from tests.fuzz.requests import COMPLETIONS, EMBEDDINGS, counted_requests, requests_of
 from tests.matrix_clients import CLIENTS
 
 CHAT, _, MESSAGES = CLIENTS
@@ -53,10 +53,24 @@ def test_embeddings(target: Target) -> None:
     fuzz(target, "/v1/embeddings", EMBEDDINGS, check)
 
 
-def fuzz(target: Target, path: str, valid: list[Any], check: Check) -> None:
+def test_completions(target: Target) -> None:
+    """Invalid requests for completions are refused in the API's format."""
+
+    def check(answer: httpx.Response) -> None:
+        if answer.status_code != 200:
+            check_refusal(CHAT, answer)
+        elif "json" in answer.headers["content-type"]:
+            assert "text_completion" == answer.json()["object"]
+        else:
+            assert answer.text.endswith("data: [DONE]\n\n")
+
+    fuzz(target, "/v1/completions", COMPLETIONS, check, 150)
+
+
+def fuzz(target: Target, path: str, valid: list[Any], check: Check, examples: int = 500) -> None:
     """Send many bodies, more or less like the `valid` ones."""
 
-    @many(500)
+    @many(examples)
     @given(sent(valid))
     def one(case: Sent) -> None:
         answer = target.post(path, *case)
