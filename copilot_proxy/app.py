@@ -19,6 +19,7 @@ from copilot_proxy.routes.completions import completions
 from copilot_proxy.routes.embeddings import embeddings
 from copilot_proxy.routes.health import client_telemetry, health, hello, root
 from copilot_proxy.routes.messages import count_tokens, messages
+from copilot_proxy.routes.metrics import metrics
 from copilot_proxy.routes.models import get_model, list_models
 from copilot_proxy.routes.openapi import openapi_config
 from copilot_proxy.routes.responses import (
@@ -54,6 +55,7 @@ _ROUTES: Final = (
     list_models,
     get_model,
     health,
+    metrics,
     root,
     hello,
     client_telemetry,

@@ -2,6 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.cli.boundary import INTERRUPTED
@@ -102,12 +105,15 @@ class ServerRunner:
             nonlocal announcement
             announcement = asyncio.create_task(announce())
 
-        with logging_to_stderr(self._settings.log_format, self._reporter, log_file):
+        with (
+            logging_to_stderr(self._settings.log_format, self._reporter, log_file),
+            nullcontext() if single else TemporaryDirectory(prefix="copilot-proxy-", ignore_cleanup_errors=True) as shared,
+        ):
             server: Server | Supervisor
             server = (
                 self._server(backend, on_ready)
-                if single
-                else self._supervisor(credential, on_ready)
+                if shared is None
+                else self._supervisor(credential, on_ready, Path(shared))
             )
             with server.capture_signals():
                 # An earlier Ctrl+C takes effect here instead of in the middle of the startup.
@@ -138,7 +144,9 @@ class ServerRunner:
             on_cut=self._cut,
         )
 
-    def _supervisor(self, credential: "Credential", on_ready: Callable[[], None]) -> "Supervisor":
+    def _supervisor(
+        self, credential: "Credential", on_ready: Callable[[], None], metrics_folder: Path
+    ) -> "Supervisor":
         from copilot_proxy.server.supervisor import Supervisor
         from copilot_proxy.server.worker_channel import WorkerConfig
         from copilot_proxy.server.worker_process import worker_command
@@ -148,6 +156,7 @@ class ServerRunner:
             settings=self._settings,
             credential=credential,
             simulated=self._simulator is not None,
+            metrics_folder=metrics_folder,
             listener=self._socket.fileno(),
         )
         return Supervisor(

@@ -11,6 +11,7 @@ from copilot_proxy.auth.caller_tokens import CallerTokens, token_digest
 from copilot_proxy.dumps import Dumps
 from copilot_proxy.formats.chat_completions.request import parse_json
 from copilot_proxy.large_work import run_if_large
+from copilot_proxy.metrics.workers import SharedMetrics
 from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.records import RequestContext, RequestRecord
@@ -49,6 +50,7 @@ class Services:
     callers: CallerTokens
     limiter: ConcurrencyLimiter
     responses: ResponseMemory
+    metrics: SharedMetrics
     aclose: Callable[[], Awaitable[None]]
     """Close all connections and stop all background tasks."""
     images: ImageFetcher | None = None
