@@ -21,6 +21,7 @@ from copilot_proxy.routes.health import client_telemetry, health, hello, root
 from copilot_proxy.routes.messages import count_tokens, messages
 from copilot_proxy.routes.metrics import metrics
 from copilot_proxy.routes.models import get_model, list_models
+from copilot_proxy.routes.ollama import OLLAMA_ROUTES
 from copilot_proxy.routes.openapi import openapi_config
 from copilot_proxy.routes.responses import (
     compact_response,
@@ -59,6 +60,7 @@ _ROUTES: Final = (
     root,
     hello,
     client_telemetry,
+    *OLLAMA_ROUTES,
 )
 _PATHS_HINT: Final = (
     "Use /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings or /v1/models; GET "

@@ -144,6 +144,8 @@ def make_backend(
     from copilot_proxy.auth.copilot_auth import CopilotAuth
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.auth.stores import Credentials
+    from copilot_proxy.relay.admission import AdmitAll
+    from copilot_proxy.relay.context_notice import ContextNotice
     from copilot_proxy.relay.relay import Relay
     from copilot_proxy.upstreams.http.client_transport import make_transport
     from copilot_proxy.upstreams.http.copilot import CopilotUpstream
@@ -176,7 +178,8 @@ def make_backend(
         metrics = SharedMetrics()
     telemetry = Telemetry.for_settings(settings, metrics) if metrics is not None else None
     exporter = telemetry.exporter if telemetry is not None else None
-    all_reports = (report, ledger, budget, guard, metrics, exporter)
+    notice = ContextNotice(guard or budget or AdmitAll())
+    all_reports = (report, ledger, budget, guard, notice, metrics, exporter)
     reports = [one for one in all_reports if one is not None]
     return Backend(
         github=github,
@@ -188,7 +191,7 @@ def make_backend(
             aliases=settings.aliases,
             small_model=settings.small_model,
             report=_in_turn(reports),
-            admission=guard or budget,
+            admission=notice,
         ),
         metrics=metrics,
         telemetry=telemetry,

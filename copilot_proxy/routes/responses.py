@@ -89,8 +89,7 @@ async def _warm_up(request: LitestarRequest, data: bytes, notes: list[str]) -> A
     reply = WarmUpReply(resumed.request, request_id)
     return EventStream(
         lambda: nullcontext(services.responses.remembering(resumed, caller)(reply)),
-        RESPONSES.frame,
-        RESPONSES.stream_end,
+        RESPONSES.stream_format(parsed),
         lambda error: RESPONSES.fail(parsed, error, request_id),
         grace=services.settings.header_grace,
         keep_alive=services.settings.keep_alive,

@@ -34,8 +34,8 @@ class WorkerConfig:
     credential: Credential | None
     """The credential that the supervisor has loaded; if None, the worker loads it."""
     simulated: bool
-    listener: int
-    """The file descriptor of the socket that all workers listen on."""
+    listeners: tuple[int, ...]
+    """The file descriptors of the sockets that all workers listen on."""
     metrics_folder: Path | None = None
     """Where the workers share their counters."""
 

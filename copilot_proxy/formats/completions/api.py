@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import RequestMetrics
+from copilot_proxy.formats.api import RequestMetrics, StreamFormat
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.chat_completions.request import initiator
 from copilot_proxy.formats.client_fields import ClientFields
@@ -14,6 +14,10 @@ from copilot_proxy.formats.completions.stream_from_chat import ChatToCompletion
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.types import ChatRequest, ClientRequest, ErrorBody
 from copilot_proxy.headers import Initiator
+
+_STREAM: Final = StreamFormat(
+    sse.CONTENT_TYPE, sse.unnamed_json, sse.encode(sse.DONE), sse.KEEP_ALIVE
+)
 
 
 class CompletionsApi:
@@ -27,13 +31,14 @@ class CompletionsApi:
     identifying_header = request_id_header = b""
     conversation_field = "prompt"
     effort_field = "reasoning_effort"
-    stream_end = sse.encode(sse.DONE)
 
-    frame = staticmethod(sse.unnamed_json)
     error_body = staticmethod(error_body)
     error_status = staticmethod(error_status)
     model_object = staticmethod(model_object)
     model_list = staticmethod(model_list)
+
+    def has_path(self, path: str) -> bool:
+        return path.startswith(self.client_path)
 
     def parse(self, body: bytes) -> ClientRequest:
         return parse_request(body)
@@ -70,6 +75,9 @@ class CompletionsApi:
         options = request.get("stream_options")
         include_usage = bool(options and options.get("include_usage"))
         return include_usage or request.get("stream") is not True
+
+    def stream_format(self, request: ClientRequest) -> StreamFormat:
+        return _STREAM
 
     def writer(self, request: ClientRequest) -> ChatToCompletion:
         return ChatToCompletion(request)
