@@ -15,6 +15,7 @@ from copilot_proxy.middleware.dumping import DumpMiddleware
 from copilot_proxy.middleware.error_responses import error_parts, to_proxy_error
 from copilot_proxy.middleware.shutdown import ShutdownMiddleware
 from copilot_proxy.routes.chat_completions import chat_completions
+from copilot_proxy.routes.direct import DirectRoutes
 from copilot_proxy.routes.embeddings import embeddings
 from copilot_proxy.routes.health import client_telemetry, health, hello, root
 from copilot_proxy.routes.messages import count_tokens, messages
@@ -54,6 +55,7 @@ _ROUTES: Final = (
     hello,
     client_telemetry,
 )
+_BUSIEST: Final = (chat_completions, responses, messages)
 _PATHS_HINT: Final = (
     "Use /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings or /v1/models; GET "
     "/schema describes them."
@@ -67,7 +69,9 @@ def create_app(services: Services, router: Litestar | None = None) -> ASGIApp:
     """
     router = router or make_router()
     router.state["services"] = services
-    inside: ASGIApp = router if services.dumps is None else DumpMiddleware(router, services.dumps)
+    inside: ASGIApp = DirectRoutes(router, _BUSIEST, services)
+    if services.dumps is not None:
+        inside = DumpMiddleware(inside, services.dumps)
     settings = services.settings
     return AccessMiddleware(
         ShutdownMiddleware(ConcurrencyMiddleware(inside, services.limiter)),
