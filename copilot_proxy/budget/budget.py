@@ -55,7 +55,8 @@ class Budget:
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a request that has ended, to estimate the next ones."""
-        self._estimator(record)
+        if self._file.known.limits:
+            self._estimator(record)
 
     @cached_property
     def _reserver(self) -> "Reserver":

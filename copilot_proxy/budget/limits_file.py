@@ -113,7 +113,8 @@ class LimitsFile:
         self._path = path
         self._defaults = tuple(defaults)
         self._seen: tuple[int, int] | None = None
-        self._limits = Limits().with_defaults(self._defaults)
+        self.known = Limits().with_defaults(self._defaults)
+        """The limits as they were last read."""
 
     def current(self) -> Limits:
         """Return the limits in force; raises `CopilotProxyError` if the file is unusable."""
@@ -123,6 +124,6 @@ class LimitsFile:
         except OSError:
             seen = None
         if seen != self._seen:
-            self._limits = read(self._path).with_defaults(self._defaults)
+            self.known = read(self._path).with_defaults(self._defaults)
             self._seen = seen
-        return self._limits
+        return self.known

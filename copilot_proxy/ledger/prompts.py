@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from hashlib import sha256
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -41,10 +42,12 @@ _BATCH: Final = 256
 """Blocks after which other threads get their turn."""
 _MAX_NAME: Final = 64
 _PLACE: Final = {name: place for place, name in enumerate(COLUMNS)}
-_TOKENS: Final = tuple(
-    _PLACE[name]
-    for name in ("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
-                 "output_tokens", "reasoning_tokens")
+_tokens_of: Final = itemgetter(
+    *(
+        _PLACE[name]
+        for name in ("input_tokens", "cache_read_tokens", "cache_write_tokens",
+                     "cache_write_1h_tokens", "output_tokens", "reasoning_tokens")
+    )
 )  # fmt: skip
 _VERDICT: Final = ("cache_verdict", "cache_lost_nano_aiu", "cache_detail")
 
@@ -136,13 +139,11 @@ class CacheJudge:
     def _seen(self, record: RequestRecord, row: Row) -> _Seen | None:
         """Return the prompt of a request; None if it is too short to be cached, or its tokens are
         not known."""
-        body, tokens = record.prompt, Tokens(*(row[place] or 0 for place in _TOKENS))
-        if (
-            body is None
-            or tokens.prompt < MIN_TOKENS
-            or record.model is None
-            or not is_complete(record)
-        ):
+        body = record.prompt
+        if body is None or record.model is None or not is_complete(record):
+            return None
+        tokens = Tokens(*[value or 0 for value in _tokens_of(row)])
+        if tokens.prompt < MIN_TOKENS:
             return None
         prompt = self._digest(record, body, row, tokens)
         first = prompt.first_message
