@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?=
 MINUTES ?= 2
+RESTARTS ?= 100
 # No install scripts are run, and no lock file is written: it would record a registry's address.
 NPM_FLAGS := --ignore-scripts --no-package-lock --no-audit --no-fund
 
@@ -14,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lowest matrix fields faults ledger bench soak agents check format lint types contracts wheel clients audit clean
+.PHONY: help run test lowest matrix fields faults ledger bench soak attack agents check format lint types contracts wheel clients audit sbom clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -67,6 +68,9 @@ ledger: $(VENV)/dev.stamp  ## compare the ledger with 10,000 known charges, and 
 soak: $(VENV)/dev.stamp  ## run the server under mixed traffic with faults; MINUTES=60 for longer
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
+attack: $(VENV)/dev.stamp  ## kill and stop processes, fill disks, shift clocks, crowd ports; RESTARTS=20 is quicker
+	@RESTARTS=$(RESTARTS) $(BIN)/python -m tests.attack $(ATTACKS)
+
 clients:  ## install the clients that some tests need, with npm: see CONTRIBUTING.md
 	cd tests/node && npm install $(NPM_FLAGS)
 	cd tests/clients && npm install $(NPM_FLAGS)
@@ -105,5 +109,17 @@ contracts: $(VENV)/dev.stamp  ## check the imports between modules
 wheel: $(VENV)/dev.stamp  ## build the wheel, install it in a new environment and try it
 	$(BIN)/python tests/check_wheel.py
 
+sbom:  ## write dist/sbom.json: every package that an installation brings, as CycloneDX
+	@test -x .venv-sbom/bin/cyclonedx-py || { $(PYTHON) -m venv .venv-sbom \
+	  && .venv-sbom/bin/python -m pip install --quiet 'cyclonedx-bom>=7,<8'; }
+	@rm -rf .venv-installed && $(PYTHON) -m venv .venv-installed
+	@.venv-installed/bin/python -m pip install --quiet .
+	@.venv-installed/bin/python -m pip uninstall --quiet --yes pip setuptools
+	@mkdir -p dist
+	@.venv-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --validate \
+	  --output-file dist/sbom.json .venv-installed/bin/python
+	@rm -rf .venv-installed
+	@echo "Written to dist/sbom.json."
+
 clean:  ## remove what the other targets have created
-	rm -rf $(VENV) .venv-wheel .venv-audit .venv-lowest build dist .coverage .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-wheel .venv-audit .venv-sbom .venv-lowest build dist .coverage .mypy_cache .ruff_cache .pytest_cache

@@ -20,6 +20,7 @@ from copilot_proxy.routes.embeddings import embeddings
 from copilot_proxy.routes.health import client_telemetry, health, hello, root
 from copilot_proxy.routes.messages import count_tokens, messages
 from copilot_proxy.routes.models import get_model, list_models
+from copilot_proxy.routes.ollama import OLLAMA_ROUTES
 from copilot_proxy.routes.openapi import openapi_config
 from copilot_proxy.routes.responses import (
     compact_response,
@@ -54,6 +55,7 @@ _ROUTES: Final = (
     root,
     hello,
     client_telemetry,
+    *OLLAMA_ROUTES,
 )
 _BUSIEST: Final = (chat_completions, responses, messages)
 _PATHS_HINT: Final = (

@@ -104,6 +104,8 @@ def make_backend(
     from copilot_proxy.auth.copilot_auth import CopilotAuth
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.auth.stores import Credentials
+    from copilot_proxy.relay.admission import AdmitAll
+    from copilot_proxy.relay.context_notice import ContextNotice
     from copilot_proxy.relay.relay import Relay
     from copilot_proxy.upstreams.http.client_transport import make_transport
     from copilot_proxy.upstreams.http.copilot import CopilotUpstream
@@ -130,7 +132,8 @@ def make_backend(
         upstream = PiAiUpstream(native, auth, settings.identity, sidecar)
     ledger, budget = _accounts(settings)
     guard = _guard(settings, budget)
-    reports = [one for one in (report, ledger, budget, guard) if one is not None]
+    notice = ContextNotice(guard or budget or AdmitAll())
+    reports = [one for one in (report, ledger, budget, guard, notice) if one is not None]
     return Backend(
         github=github,
         auth=auth,
@@ -141,7 +144,7 @@ def make_backend(
             aliases=settings.aliases,
             small_model=settings.small_model,
             report=_in_turn(reports),
-            admission=guard or budget,
+            admission=notice,
         ),
         dumps=dumps,
         ledger=ledger,

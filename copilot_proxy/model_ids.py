@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 
 LONG_CONTEXT_SUFFIX: Final = "-1m"
 """The suffix of the id of a model's long-context variant."""
+LATEST_TAG: Final = ":latest"
+"""The tag that Ollama's clients add to a name without a tag."""
 _LONG_CONTEXT: Final = "[1m]"
 """Claude Code's suffix for a long context, which Copilot offers as a separate model."""
 _DATE: Final = re.compile(r"-(?:20\d{6}|latest)$")

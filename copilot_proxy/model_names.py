@@ -188,7 +188,7 @@ def similar_ids(catalogue: Catalogue, name: str) -> list[str]:
     for spelling in (wanted, wanted.rpartition("/")[2]):
         if spelling in ids:
             return [ids[spelling]]
-    return [ids[near] for near in get_close_matches(wanted, ids, n=3, cutoff=0.5)]
+    return [ids[near] for near in get_close_matches(wanted, ids, n=3, cutoff=0.7)]
 
 
 def _by_family(catalogue: Catalogue, parts: ModelName) -> Meaning | None:

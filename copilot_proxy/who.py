@@ -11,14 +11,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-_CLIENTS: Final = (
-    ("claude-cli", "claude-code"),
-    ("codex", "codex"),
-    ("kilo-code", "kilo"),
-    ("qwencode", "qwen-code"),
-    ("ls/js", "continue"),
-    ("factory-cli", "droid"),
-    ("geminicli", "gemini-cli"),
+from copilot_proxy.clients.traffic import SESSION_HEADERS, USER_AGENTS
+
+_SDKS: Final = (
     ("openai/python", "openai-python"),
     ("asyncopenai/python", "openai-python"),
     ("openai/js", "openai-js"),
@@ -28,14 +23,14 @@ _CLIENTS: Final = (
     ("ai-sdk/", "ai-sdk"),
     ("mozilla/", None),  # all browsers
 )
+_CLIENTS: Final = (
+    *((start.lower(), name) for name, start in USER_AGENTS.items()),
+    *_SDKS,
+)
 """The start of a user agent in lower case, and the name of the client; others are called what the
 user agent calls them."""
-_SESSION_HEADERS: Final = (
-    b"x-claude-code-session-id",
-    b"session-id",  # Codex
-    b"thread-id",  # Codex
-    b"x-session-id",  # opencode, Kilo
-    b"x-session-affinity",
+_SESSION_HEADERS: Final = tuple(
+    dict.fromkeys(name.encode() for names in SESSION_HEADERS.values() for name in names)
 )
 _PRODUCT: Final = re.compile(r"([A-Za-z][\w.-]{0,39})(?:/[A-Za-z]*)?[/ ]*v?(\d[\w.+-]{0,31})?")
 _ID: Final = re.compile(r"[\w.:@+-]{1,128}", re.ASCII)

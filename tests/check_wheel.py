@@ -38,6 +38,12 @@ def build(folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
+def check_reproducible(wheel: Path, folder: Path) -> None:
+    """Check that a second build gives the same bytes."""
+    if wheel.read_bytes() != build(folder / "again").read_bytes():
+        sys.exit("a second build of the wheel differs from the first")
+
+
 def check_files(wheel: Path) -> None:
     """Check that the wheel contains the package with its data, and nothing else."""
     names = zipfile.ZipFile(wheel).namelist()
@@ -57,6 +63,7 @@ def main() -> None:
     try:
         wheel = build(folder)
         check_files(wheel)
+        check_reproducible(wheel, folder)
         venv.create(folder / "env", with_pip=True)
         scripts = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
         run(scripts / "python", "-m", "pip", "install", "--quiet", wheel)

@@ -9,6 +9,7 @@ from copilot_proxy.formats.types import (
     ChatChunk,
     ChatCompletion,
     ClientEvent,
+    ClientResponse,
     Json,
     Message,
     MessagesEvent,
@@ -155,3 +156,24 @@ def _add(block: Json, delta: Json) -> None:
     key = delta["type"].removesuffix("_delta")
     name, key = ("input", "partial_json") if key == "input_json" else (key, key)
     block[name] = (block.get(name) or "") + delta[key]
+
+
+def ollama_lines(text: str) -> list[ClientEvent]:
+    """Return the lines of an Ollama stream; a line of an error is only the last one."""
+    assert text.endswith("\n")
+    lines: list[ClientEvent] = [json.loads(line) for line in text.splitlines()]
+    for line in lines[:-1]:
+        assert line["done"] is False, line
+        assert {"model", "created_at"} < line.keys()
+        assert ("message" in line) != ("response" in line)
+    assert lines[-1].get("done") is True or isinstance(lines[-1]["error"], str), lines[-1]
+    return lines
+
+
+def fold_lines(lines: list[ClientEvent]) -> ClientResponse:
+    """Return the whole answer that the lines of ``/api/chat`` add up to."""
+    messages = [line["message"] for line in lines]
+    whole: Json = {"role": "assistant", "content": "".join(one["content"] for one in messages)}
+    if calls := [call for one in messages for call in one.get("tool_calls", ())]:
+        whole["tool_calls"] = calls
+    return {**lines[-1], "message": whole}

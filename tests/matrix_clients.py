@@ -1,4 +1,4 @@
-"""Three plain clients, one for each API: they write its requests and read its answers.
+"""Plain clients, one for each API: they write its requests and read its answers.
 
 A conversation is a list of the API's own turns; an answer is sent back exactly as it came.
 """
@@ -44,7 +44,8 @@ class Said:
     finish: str
     prompt: int
     """Tokens of the prompt, including those from the cache."""
-    cached: int
+    cached: int | None
+    """None if the API does not say."""
     answered: int
     turns: list[Turn]
     """The answer in the form in which it is sent back with the next request."""
@@ -63,12 +64,12 @@ class Ask:
 
 
 class Client:
-    """The common part of the three clients."""
+    """The common part of the clients."""
 
     api: str
     path: str
-    endpoint: str
-    """The path of the same API at Copilot."""
+    endpoint: str | None
+    """The path of the same API at Copilot, if there is one."""
     stopped: str
     called: str
     cut: str
@@ -103,6 +104,11 @@ class Client:
         error = body["error"]
         assert {"message", "type", "param", "code"} <= set(error), error
         assert error["message"], error
+
+    def error(self, body: ErrorBody) -> Json:
+        """Return the object of an error, with its code, message and hint."""
+        error: Json = body["error"]
+        return error
 
     def check_broken(self, text: str) -> None:
         """Fail unless a stream ends with an error, and not like a complete one."""
@@ -310,4 +316,71 @@ class MessagesClient(Client):
         assert not any(event["type"] in grammars.MESSAGES_ENDS for event in events)
 
 
-CLIENTS: Final[tuple[Client, ...]] = (ChatClient(), ResponsesClient(), MessagesClient())
+class OllamaClient(Client):
+    """Ollama's chat, with a client that drops the ids of calls, as Ollama's own in Python does."""
+
+    api = "ollama"
+    path = "/api/chat"
+    endpoint = None
+    stopped = called = "stop"
+    cut = "length"
+
+    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Turn]:
+        return [{"role": "user", "content": text, **({"images": [PNG]} if image else {})}]
+
+    def results(self, outputs: list[tuple[str, str]]) -> list[Turn]:
+        return [{"role": "tool", "tool_name": TOOL, "content": text} for _, text in outputs]
+
+    def body(self, ask: Ask) -> ClientRequest:
+        head = [{"role": "system", "content": ask.system}] if ask.system else []
+        body: ClientRequest = {"model": f"{ask.model}:latest", "messages": [*head, *ask.turns]}
+        if ask.tools:
+            function = {"name": TOOL, "description": ABOUT, "parameters": SCHEMA}
+            body["tools"] = [{"type": "function", "function": function}]
+        if ask.limit:
+            body["options"] = {"num_predict": ask.limit}
+        return body if ask.stream else body | {"stream": False}
+
+    def read(self, body: ClientResponse) -> Said:
+        assert body["done"] is True
+        assert body["total_duration"] >= body["eval_duration"] > 0
+        message = dict(body["message"])
+        assert "assistant" == message["role"]
+        calls = message.pop("tool_calls", [])
+        if calls:
+            message["tool_calls"] = [{"function": call["function"]} for call in calls]
+        return Said(
+            message["content"],
+            [Call(c["id"], c["function"]["name"], c["function"]["arguments"]) for c in calls],
+            body["done_reason"],
+            body["prompt_eval_count"],
+            None,
+            body["eval_count"],
+            [message],
+        )
+
+    def fold(self, text: str) -> ClientResponse:
+        return grammars.fold_lines(grammars.ollama_lines(text))
+
+    def check_error(self, body: ErrorBody) -> None:
+        assert isinstance(body["error"], str), body
+        assert body["error"]
+
+    def error(self, body: ErrorBody) -> Json:
+        # The text includes the hint.
+        return {"code": body.get("code"), "message": body["error"], "hint": body["error"]}
+
+    def check_broken(self, text: str) -> None:
+        *lines, last = grammars.ollama_lines(text)
+        self.check_error(last)
+        assert not any(line["done"] for line in lines)
+
+
+CLIENTS: Final[tuple[Client, ...]] = (
+    ChatClient(),
+    ResponsesClient(),
+    MessagesClient(),
+    OllamaClient(),
+)
+NATIVE: Final = CLIENTS[:3]
+"""Those whose API Copilot has as well."""

@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.clients.client import Client, Connection, Launch
+from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.codex import model_list
 from copilot_proxy.clients.models import ClientModel, parse_models
-from copilot_proxy.clients.registry import CLIENTS, any_program, find_client
+from copilot_proxy.clients.registry import CLIENTS, RUNNABLE, any_program, find_client
+from copilot_proxy.clients.traffic import SESSION_HEADERS, USER_AGENTS
 from copilot_proxy.who import identify
+from tests import client_table
 
 DOCS = Path(__file__).parents[1] / "docs" / "clients.md"
 URL = "http://127.0.0.1:8123/c/client/s/run-1"
 KEY = "a-secret-key"
-APIS = {"chat": "Chat Completions", "responses": "Responses", "messages": "Messages"}
 SONNET = ClientModel(
     "claude-sonnet-9",
     "Claude Sonnet 9",
@@ -32,20 +33,33 @@ SONNET = ClientModel(
 MINI = ClientModel("gpt-9-mini", "GPT-9 mini", ("responses",))
 """A model of which only the id is known."""
 EACH = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+PLATFORMS = ("linux", "darwin", "win32")
+
+
+def connection(client: Client, model: ClientModel = SONNET, answer: str = "") -> Connection:
+    return Connection(
+        url=URL,
+        key=KEY,
+        model=model,
+        models=[MINI, SONNET],
+        families=dict.fromkeys(client.families, MINI),
+        folder=PurePosixPath("/own"),
+        answer=answer,
+    )
 
 
 def launched(client: Client, model: ClientModel = SONNET, answer: str = "") -> Launch:
-    return client.launch(
-        Connection(
-            url=URL,
-            key=KEY,
-            model=model,
-            models=[MINI, SONNET],
-            families=dict.fromkeys(client.families, MINI),
-            folder=PurePosixPath("/own"),
-            answer=answer,
-        )
-    )
+    assert client.launch is not None
+    return client.launch(connection(client, model, answer))
+
+
+def set_up(client: Client, platform: str = "linux", **environ: str) -> Setup:
+    machine = Machine(PurePosixPath("/home/me"), environ, platform)
+    return client.setup(connection(client), machine)
+
+
+def written(setup: Setup) -> str:
+    return "\n".join([change.shown() for change in setup.changes] or [setup.text])
 
 
 def config(launch: Launch, name: str) -> Any:
@@ -53,7 +67,7 @@ def config(launch: Launch, name: str) -> Any:
 
 
 @pytest.mark.parametrize("model", [SONNET, MINI], ids=lambda model: model.id)
-@pytest.mark.parametrize("client", [*CLIENTS, any_program("x")], ids=lambda client: client.name)
+@pytest.mark.parametrize("client", [*RUNNABLE, any_program("x")], ids=lambda client: client.name)
 def test_a_launch(client: Client, model: ClientModel) -> None:
     """It has the address, the model and the key; the key is where no other user can see it."""
     launch = launched(client, model)
@@ -72,7 +86,7 @@ def test_traffic(client: Client) -> None:
     agent = {b"user-agent": f"{client.user_agent}1.0".encode()}
     named = identify(agent, {}).client
 
-    assert named == client.name or named in ("openai-js", "openai-python")
+    assert named == client.name or not client.user_agent
     assert client.name == identify(agent, {}, client.name).client
     assert client is find_client(client.word) is find_client(client.title)
 
@@ -186,10 +200,70 @@ def test_models_of_the_server() -> None:
     assert [] == parse_models(None)
 
 
+@pytest.mark.parametrize("platform", PLATFORMS)
 @EACH
-def test_docs(client: Client) -> None:
-    """docs/clients.md lists the client with its version and its APIs."""
-    apis = ", ".join(APIS[api] for api in client.apis)
-    row = f"| {client.title} | `{client.word}` | {client.version} | {apis} |"
+def test_a_setup(client: Client, platform: str) -> None:
+    """What is written, or printed, has the address and the key; it changes only files of the user,
+    and starting it shows no key."""
+    setup = set_up(client, platform)
 
-    assert row in re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", DOCS.read_text(encoding="utf-8"))
+    text = written(setup)
+    assert URL in text or client.name in ("cursor", "gptel")
+    assert KEY in text or client.name in ("cursor", "goose", "zed")
+    assert all("/home/me" in str(change.path) for change in setup.changes)
+    assert bool(setup.changes) != bool(setup.text)
+    assert bool(setup.start) == bool(setup.changes) or client.name == "copilot-cli"
+    assert KEY not in " ".join([setup.start, *setup.notes])
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "path"),
+    [
+        ("claude", "CLAUDE_CONFIG_DIR", "/else/settings.json"),
+        ("codex", "CODEX_HOME", "/else/copilot-proxy.config.toml"),
+        ("opencode", "XDG_CONFIG_HOME", "/else/opencode/opencode.json"),
+        ("pi", "PI_CODING_AGENT_DIR", "/else/extensions/copilot-proxy.ts"),
+        ("llm", "LLM_USER_PATH", "/else/extra-openai-models.yaml"),
+        ("gemini", "GEMINI_CLI_HOME", "/else/.gemini/settings.json"),
+    ],
+)
+def test_a_folder_of_the_user(name: str, variable: str, path: str) -> None:
+    """A client that looks for its files elsewhere is configured there."""
+    client = find_client(name)
+    assert client is not None
+
+    assert path == str(set_up(client, **{variable: "/else"}).changes[0].path)
+
+
+def test_the_file_that_exists() -> None:
+    """opencode has several names for its file; the one that is there is changed."""
+    client = find_client("opencode")
+    assert client is not None
+    machine = Machine(PurePosixPath("/"), exists=lambda path: path.name == "opencode.jsonc")
+
+    assert "opencode.jsonc" == client.setup(connection(client), machine).changes[0].path.name
+
+
+def test_shells() -> None:
+    """Variables are quoted for the shell of the system."""
+    client = find_client("copilot")
+    assert client is not None
+
+    assert f"export COPILOT_PROVIDER_API_KEY={KEY}\n" in set_up(client).text
+    assert f"$env:COPILOT_PROVIDER_API_KEY = '{KEY}'\n" in set_up(client, "win32").text
+
+
+def test_names() -> None:
+    """Each name, title and program leads to one client; traffic is only described of these."""
+    names = [name for one in CLIENTS for name in {one.name, one.title.lower(), *one.programs}]
+
+    assert len(names) == len(set(names))
+    assert len(CLIENTS) >= 25
+    assert {*USER_AGENTS, *SESSION_HEADERS} <= {one.name for one in CLIENTS}
+
+
+def test_docs() -> None:
+    """The table in docs/clients.md is the one that the definitions make."""
+    text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", DOCS.read_text(encoding="utf-8"))
+
+    assert client_table.table() in text, "Print it with: python -m tests.client_table"

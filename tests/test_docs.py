@@ -15,6 +15,7 @@ from copilot_proxy.formats.pi_ai.request_from_chat import DROPPED, REFUSED
 from copilot_proxy.formats.request_fields import FIELDS, Refused
 from copilot_proxy.model_names import FAMILY_NAMES
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings, setting_names
+from tests.attack.__main__ import ATTACKS
 
 ROOT = Path(__file__).parent.parent
 COMMAND: Any = typer.main.get_command(app)
@@ -78,7 +79,7 @@ def test_every_family_is_documented(family: str) -> None:
 @pytest.mark.parametrize("api", FIELDS)
 def test_every_dropped_or_refused_field_is_documented(api: str) -> None:
     """The table in docs/api.md has exactly the fields that no model accepts, and their fates."""
-    title = {"chat_completions": "Chat Completions", "responses": "Responses"}.get(api, "Messages")
+    title = api.replace("_", " ").title()
     rows = section(text("docs/api.md"), "Fields that no model accepts").splitlines()
     (row,) = [row for row in rows if row.startswith(f"| {title} |")]
     _, _, refused, dropped, _ = row.split("|")
@@ -151,6 +152,12 @@ def test_every_promise_has_its_test(document: str) -> None:
         for path, _, name in re.findall(r"`(tests/[\w/]+\.py)(::(\w+))?`", proof):
             assert (ROOT / path).is_file(), promise
             assert not name or re.search(rf"^(async )?def {name}\(", text(path), re.M), promise
+
+
+def test_every_attack_is_in_the_table() -> None:
+    """The attacks are listed with the promise that each tries."""
+    rows = re.findall(r"^\| ([^|]+) \| `(\w+)` \|$", text("docs/reliability.md"), re.M)
+    assert [(attack.__doc__, attack.__name__) for attack in ATTACKS] == rows
 
 
 def test_version_is_in_the_changelog() -> None:

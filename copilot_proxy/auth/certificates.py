@@ -36,6 +36,20 @@ def check_paths() -> None:
     _check_paths(*_certificate_paths())
 
 
+def count_authorities() -> int | None:
+    """Return how many certificate authorities there are; None if the system does not tell.
+
+    Raises `UsageError` if SSL_CERT_FILE or SSL_CERT_DIR is invalid.
+    """
+    context = _ssl_context(*_certificate_paths())
+    if not isinstance(context, _Context):
+        return None
+    context.load()
+    # Those in a folder are loaded when they are needed.
+    in_folder = bool(os.environ.get("SSL_CERT_DIR") or ssl.get_default_verify_paths().capath)
+    return context.cert_store_stats()["x509"] or (None if in_folder else 0)
+
+
 def _certificate_paths() -> tuple[str | None, str | None]:
     return os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None
 
@@ -69,6 +83,13 @@ class _Context(ssl.SSLContext):
         # A company's certificate file often contains only an intermediate authority.
         self.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
+    def load(self) -> None:
+        """Load the certificates, unless that was done before; raises `UsageError`."""
+        with self._lock:
+            if not self._ready:
+                self._read_certificates()
+                self._ready = True
+
     def wrap_bio(
         self,
         incoming: ssl.MemoryBIO,
@@ -77,10 +98,7 @@ class _Context(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        with self._lock:
-            if not self._ready:
-                self._read_certificates()
-                self._ready = True
+        self.load()
         return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
     def _read_certificates(self) -> None:

@@ -8,7 +8,7 @@ import ipaddress
 import os
 import re
 import urllib.request
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
@@ -19,6 +19,17 @@ from copilot_proxy.host_names import is_loopback
 
 _SCHEMES: Final = ("http", "https")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+class ProxyInUse(NamedTuple):
+    """A proxy that requests to some URL go through."""
+
+    setting: str
+    """The variable that names it, or words for the system's setting."""
+    shown: str
+    """Its URL without user and password."""
+    host: str
+    port: int
 
 
 def is_direct() -> bool:
@@ -42,6 +53,42 @@ def proxy_for(url: str) -> str | None:
                 raise _unusable(name, proxy)
             return full
     return None
+
+
+def proxy_in_use(url: str) -> ProxyInUse | None:
+    """Return the proxy for requests to `url`, or None; raises `UsageError` as `proxy_for` does."""
+    proxy = proxy_for(url)
+    if proxy is None:
+        return None
+    proxies = urllib.request.getproxies()
+    scheme = urlsplit(url).scheme
+    name = scheme if proxies.get(scheme, "").strip() else "all"
+    address = httpx.URL(proxy)
+    return ProxyInUse(
+        setting=_variable(name, proxies[name].strip()) or "the system's proxy setting",
+        shown=_without_password(proxy),
+        host=address.host,
+        port=address.port or _DEFAULT_PORTS[address.scheme],
+    )
+
+
+def local_proxy_variable(url: str) -> str | None:
+    """Return the variable through which other programs reach `url`, on this machine, by a proxy.
+
+    Many HTTP libraries, unlike this program, do so unless NO_PROXY lists the host.
+    """
+    target = urlsplit(url)
+    proxies = urllib.request.getproxies_environment()
+    if _is_excluded(target):
+        return None
+    return next(
+        (
+            _variable(name, proxies[name].strip())
+            for name in (target.scheme, "all")
+            if proxies.get(name, "").strip()
+        ),
+        None,
+    )
 
 
 class ProxyTransport(httpx.AsyncBaseTransport):
@@ -74,10 +121,7 @@ def _is_usable(proxy: str) -> bool:
 
 
 def _unusable(name: str, proxy: str) -> UsageError:
-    spellings = (f"{name}_proxy", f"{name.upper()}_PROXY")
-    variable = next((one for one in spellings if os.environ.get(one, "").strip() == proxy), None)
-    # A password may itself contain a slash, so everything between the scheme and the last @ goes.
-    shown = re.sub(r"^([\w+.-]*://)?.*@", r"\1***@", proxy, flags=re.DOTALL)[:200]
+    variable, shown = _variable(name, proxy), _without_password(proxy)
     subject = variable or "The system's proxy setting"
     is_set = "is set to" if variable else "is"
     return UsageError(
@@ -85,6 +129,17 @@ def _unusable(name: str, proxy: str) -> UsageError:
         hint=f"Set {variable or 'HTTPS_PROXY'} to a URL such as http://proxy.example:8080 (SOCKS "
         "is not supported)" + (", or unset it." if variable else "."),
     )
+
+
+def _variable(name: str, proxy: str) -> str | None:
+    """Return the variable that is set to `proxy`, such as ``HTTPS_PROXY`` for the name https."""
+    spellings = (f"{name}_proxy", f"{name.upper()}_PROXY")
+    return next((one for one in spellings if os.environ.get(one, "").strip() == proxy), None)
+
+
+def _without_password(proxy: str) -> str:
+    # A password may itself contain a slash, so everything between the scheme and the last @ goes.
+    return re.sub(r"^([\w+.-]*://)?.*@", r"\1***@", proxy, flags=re.DOTALL)[:200]
 
 
 def _is_excluded(target: SplitResult) -> bool:

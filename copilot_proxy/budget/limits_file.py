@@ -28,6 +28,8 @@ class Raise(NamedTuple):
     """The month in UTC, ``YYYY-MM``."""
     kind: str = ""
     name: str = ""
+    per: str = ""
+    """The period of the limits that it is for; "" for all of them."""
 
 
 class Limits(NamedTuple):
@@ -42,6 +44,19 @@ class Limits(NamedTuple):
         more = tuple(limit for limit in defaults if limit.target not in own)
         return self._replace(limits=(*self.limits, *more))
 
+    def with_limit(self, limit: Limit) -> "Limits":
+        """Return these limits with `limit`, which nothing has raised yet."""
+        others = tuple(one for one in self.limits if one.target != limit.target)
+        raises: list[Raise] = []
+        for one in self.raises:
+            if (one.kind, one.name) != (limit.kind, limit.name):
+                raises.append(one)
+                continue
+            # It stays for the limits of other periods.
+            periods = (one.per,) if one.per else PERIODS
+            raises += [one._replace(per=per) for per in periods if per != limit.per]
+        return Limits((*others, limit), tuple(raises))
+
     def allowed(self, limit: Limit, now: datetime) -> int:
         """Return what `limit` allows in the current day or month, in nano-AIU."""
         if not self.raises:
@@ -51,6 +66,7 @@ class Limits(NamedTuple):
             one.nano
             for one in self.raises
             if (one.kind, one.name) == (limit.kind, limit.name)
+            and one.per in ("", limit.per)
             and (one.month == month if limit.per == "month" else one.day == day)
         )
         return limit.nano + raised

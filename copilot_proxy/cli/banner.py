@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from copilot_proxy import __version__
+from copilot_proxy.cli.console import stderr_is_tty
 from copilot_proxy.cli.default_model import default_model
 from copilot_proxy.cli.prices import is_included, price_text
 from copilot_proxy.model_choice import Size, size_of
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from copilot_proxy.settings import Settings
 
 _MAX_SUGGESTIONS: Final = 3
+_MAX_CLIENTS: Final = 4
 _NOTICE_FILE: Final = "notice-shown"
 _KEY_VARIABLE: Final = "COPILOT_PROXY_API_KEY"
 _EXAMPLE_FAULT: Final = "server_error_500"
@@ -48,6 +51,8 @@ class Banner:
     account: str | None = None
     simulator: str | None = None
     """The URL of the simulator, if one is used."""
+    ollama: str | None = None
+    """The URL of the second port for Ollama's clients, if there is one."""
 
     def text(self) -> str:
         """Return the banner as text."""
@@ -57,6 +62,8 @@ class Banner:
         ]
         if socket := self._socket():
             rows.insert(0, ("Socket", _bold(socket)))
+        if self.settings.ollama:
+            rows.append(("Ollama", self.ollama or self.address))
         if self.settings.reaches_network:
             rows.append(("Network", self._network()))
         if self.account:
@@ -64,6 +71,8 @@ class Banner:
         if models := self._models():
             shown = escape_controls(", ".join(map(_with_price, models)))
             rows.append(("Models", f"{shown}; list all: {self._list_command()}"))
+        if clients := self._clients():
+            rows.append(("Clients", clients))
         lines = [f"copilot-proxy {__version__} is ready.", ""]
         lines += [f"  {name:<10} {value}" for name, value in rows]
         lines += ["", "  Try it:", f"  {self.curl()}", ""]
@@ -78,6 +87,7 @@ class Banner:
             "version": __version__,
             "base_url": f"{self.address}/v1",
             "uds": self._socket(),
+            "ollama_url": (self.ollama or self.address) if self.settings.ollama else None,
             "key_required": bool(self.settings.keys),
             "models": [model.id for model in self._models()],
             "simulated": self.simulator is not None,
@@ -122,6 +132,24 @@ class Banner:
         return (
             "listening on all addresses of this machine; other machines use "
             f"http://<this machine>:{port}/v1, and need the key"
+        )
+
+    def _clients(self) -> str | None:
+        """Say how to start the clients on this machine; None if there are none."""
+        # Loading their definitions takes a moment, so it is for people only. With a flag for the
+        # address, the commands would not find the server.
+        is_flag = "flag" in (self.settings.sources.get(name) for name in ("host", "port", "uds"))
+        if not stderr_is_tty() or is_flag or self.settings.uds:
+            return None
+        from copilot_proxy.clients.registry import RUNNABLE
+
+        found = [one.word for one in RUNNABLE if any(map(shutil.which, one.programs))]
+        if not found:
+            return None
+        more = f" and {len(found) - _MAX_CLIENTS} more" if len(found) > _MAX_CLIENTS else ""
+        return (
+            f"{', '.join(found[:_MAX_CLIENTS])}{more}: start one with copilot-proxy run "
+            f"{found[0]}, or configure it for good with copilot-proxy connect {found[0]}"
         )
 
     def _list_command(self) -> str:

@@ -132,7 +132,10 @@ def _report_unexpected(error: Exception, debug: bool, command_path: str) -> int:
     name = type(error).__name__
     print_message(f"Error: An unexpected error occurred in copilot-proxy ({name}).")
     if not debug:
-        print_message("Run the command again with --debug to see the traceback, and report it.")
+        print_message(
+            "Run the command again with --debug to see the traceback, and report it, with the "
+            "output of: copilot-proxy doctor --report"
+        )
     return 1
 
 

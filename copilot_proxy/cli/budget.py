@@ -97,8 +97,7 @@ def _set(path: Path, limit: Limit) -> None:
     from copilot_proxy.budget import limits_file
 
     stored = limits_file.read(path)
-    others = tuple(one for one in stored.limits if one.target != limit.target)
-    limits_file.write(path, stored._replace(limits=(*others, limit)), _now())
+    limits_file.write(path, stored.with_limit(limit), _now())
 
 
 def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> None:
@@ -153,7 +152,7 @@ def _show(path: Path, settings: Settings, *, as_json: bool) -> None:
 
 def limit_line(one: "LimitState") -> str:
     """Describe a limit and how much of it is used, in one line."""
-    from copilot_proxy.cost.nano import credits
+    from copilot_proxy.cost.nano import credits, rounded
 
     limit = one.limit
     scope = f" for the {limit.kind} {limit.name}" if limit.kind else ""
@@ -161,13 +160,13 @@ def limit_line(one: "LimitState") -> str:
     raised = f" (raised by {credits(more):,g})" if more else ""
     text = (
         f"{credits(one.allowed):,g} AI credits per {limit.per}{scope}{raised}: "
-        f"{credits(one.spent):,.2f} spent"
+        f"{rounded(one.spent)} spent"
     )
     if limit.per == "session":
         text += " by today's most expensive session"
     if one.reserved:
-        text += f", {credits(one.reserved):,.2f} reserved"
-    return f"{text}, {credits(one.left):,.2f} left"
+        text += f", {rounded(one.reserved)} reserved"
+    return f"{text}, {rounded(one.left)} left"
 
 
 def _now() -> datetime:

@@ -11,6 +11,7 @@ import typer
 from copilot_proxy.cli.attachments import check_images, content, is_piped, piped_text, read_image
 from copilot_proxy.cli.chat_answer import ask, ask_whole, new_answer, print_notices, usage_summary
 from copilot_proxy.cli.chat_options import ChatOptions
+from copilot_proxy.cli.completion import complete_model
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.default_model import default_model_warning, is_configured
 from copilot_proxy.cli.upstream_option import UpstreamOption
@@ -41,6 +42,7 @@ def chat(
             "-m",
             help="The model to ask: an id, an alias, or a family such as sonnet or gpt-mini.",
             metavar="MODEL",
+            autocompletion=complete_model,
         ),
     ] = None,
     system: Annotated[

@@ -22,7 +22,7 @@ _TOKEN: Final = f"{ENVIRONMENT_PREFIX}GITHUB_TOKEN"
 _REFUSED: Final = ("github_token_refused", "wrong_app_token")
 _COMMAND: Final = re.compile(
     r"(?<![\w/.-])copilot-proxy "
-    r"(?=(?:login|logout|status|serve|run|chat|models|usage|budget|simulate|pi-ai)\b)"
+    r"(?=(?:login|logout|status|serve|run|connect|chat|models|usage|budget|doctor|simulate|pi-ai)\b)"
     r"(?P<rest>[\w-]+(?: install)?(?: --?[\w-]+| keyring| file| < FILE)*)"
 )
 _NAMED: Final = re.compile(r"  [A-Z]\w*(?: \w+)* {2,}")

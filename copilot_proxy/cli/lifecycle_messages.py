@@ -13,6 +13,7 @@ from copilot_proxy.terminal import escape_controls
 if TYPE_CHECKING:
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.catalogue import Catalogue
+    from copilot_proxy.server.ollama_port import OllamaPort
 
 log = logging.getLogger(__name__)
 
@@ -21,13 +22,19 @@ class LifecycleMessages:
     """Prints or logs what happens to the server; a closed terminal is no error."""
 
     def __init__(
-        self, settings: Settings, *, address: Callable[[], str], simulator: str | None
+        self,
+        settings: Settings,
+        *,
+        address: Callable[[], str],
+        simulator: str | None,
+        ollama: "OllamaPort | None" = None,
     ) -> None:
         """`address` returns the server's URL, without ``/v1``; `simulator` is the URL of the
-        simulator, if one is used."""
+        simulator, if one is used; `ollama` is the second port."""
         self._settings = settings
         self._address = address
         self._simulator = simulator
+        self._ollama = ollama
 
     def ready(
         self, catalogue: "Catalogue | None", error: UpstreamError | None, credential: "Credential"
@@ -41,6 +48,7 @@ class LifecycleMessages:
             catalogue=catalogue,
             account=f"{credential.login} ({credential.host})" if credential.login else None,
             simulator=self._simulator,
+            ollama=self._ollama.url if self._ollama is not None else None,
         )
         notice = None if self._simulator else first_time_notice(self._settings.data_dir)
         if notice:
@@ -51,6 +59,11 @@ class LifecycleMessages:
                 f"Requests go to Copilot through {self._settings.upstream}.\n",
                 event="upstream",
                 upstream=self._settings.upstream,
+            )
+        if self._ollama is not None and self._ollama.problem:
+            self._emit(
+                f"{self._ollama.problem} Ollama's clients have to use {self._address()} instead.\n",
+                event="ollama_port",
             )
         if self._settings.dump_dir:
             folder = self._settings.dump_dir.absolute()

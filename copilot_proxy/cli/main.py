@@ -15,7 +15,9 @@ from copilot_proxy import __version__
 from copilot_proxy.cli.boundary import flush_stderr, open_streams, run_command
 from copilot_proxy.cli.budget import budget
 from copilot_proxy.cli.chat import chat
+from copilot_proxy.cli.connect import connect
 from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.doctor import doctor
 from copilot_proxy.cli.login import login
 from copilot_proxy.cli.logout import logout
 from copilot_proxy.cli.models import models
@@ -33,10 +35,12 @@ _COMMANDS = (
     status,
     serve,
     run_client,
+    connect,
     chat,
     models,
     usage,
     budget,
+    doctor,
     simulate,
 )
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from copilot_proxy.cli.completion import remember_models
 from copilot_proxy.cli.console import counted, print_drawn, print_message, print_result
 from copilot_proxy.cli.upstream_option import UpstreamOption
 from copilot_proxy.composition import make_backend, settings_for
@@ -61,6 +62,8 @@ def models(
             _print_changes(catalogue, settings.state_dir, host, as_json=as_json)
             return
         _remember_first(catalogue, settings.state_dir, host)
+        if not settings.simulated:
+            remember_models(settings.state_dir, (model.id for model in catalogue.usable))
         if as_json:
             _print_json(catalogue, filter, settings)
         else:

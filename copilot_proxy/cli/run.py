@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from copilot_proxy.cli.completion import complete_model, complete_runnable
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.errors import ClientNotFound, NotSignedIn, UsageError
 from copilot_proxy.settings import Settings, load_settings
@@ -30,6 +31,7 @@ def run(
             help="The client to start, such as claude or codex; env for any other program. "
             "Without it, all clients are listed.",
             metavar="[CLIENT]",
+            autocompletion=complete_runnable,
         ),
     ] = None,
     arguments: Annotated[
@@ -38,7 +40,13 @@ def run(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="Model or family to start with.", metavar="MODEL"),
+        typer.Option(
+            "--model",
+            "-m",
+            help="Model or family to start with.",
+            metavar="MODEL",
+            autocompletion=complete_model,
+        ),
     ] = None,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
@@ -71,22 +79,18 @@ def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
 
     Raises `UsageError` for an unknown client, and `ClientNotFound`.
     """
+    from copilot_proxy.cli.client_choice import named_client
     from copilot_proxy.cli.run_connection import program_of
-    from copilot_proxy.clients.registry import CLIENTS, any_program, find_client, similar_clients
+    from copilot_proxy.clients.registry import any_program
 
     if client == _ANY:
         program = shutil.which(words[0])
         if program is None:
             raise ClientNotFound(f"There is no program {words[0]!r}.")
         return any_program(Path(program).stem), [program, *words[1:]]
-    definition = find_client(client)
-    if definition is None:
-        near = similar_clients(client) or [one.word for one in CLIENTS]
-        raise UsageError(
-            f"There is no client {client!r}.",
-            hint=f"Use one of: {', '.join(near)}; for other programs: "
-            "copilot-proxy run env -- PROGRAM",
-        )
+    definition = named_client(client)
+    if definition.launch is None:
+        raise _unstartable(definition)
     program = program_of(definition)
     if program is None:
         raise ClientNotFound(
@@ -97,19 +101,23 @@ def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
     return definition, [program, *words]
 
 
+def _unstartable(definition: "Client") -> UsageError:
+    return UsageError(
+        f"{definition.title} cannot be configured for one session only.",
+        hint=f"Configure it with: copilot-proxy connect {definition.word}",
+    )
+
+
 def _print_variables(settings: Settings, *, simulate: bool) -> int:
     """Print the variables for a shell, and say whether there is a server."""
     from copilot_proxy.cli.run_connection import NO_KEY
     from copilot_proxy.cli.shared_server import address_of, key_of
     from copilot_proxy.clients.environment import variables
+    from copilot_proxy.clients.shell import exports
     from copilot_proxy.server.running import find_server
 
     url, key = address_of(settings), key_of(settings)
-    for name, value in variables(url, key or NO_KEY).items():
-        if sys.platform == "win32":
-            print_result(f"$env:{name} = '{value}'")
-        else:
-            print_result(f"export {name}={shlex.quote(value)}")
+    print_result(exports(variables(url, key or NO_KEY), sys.platform))
     server = find_server(url, key)
     if server is None or (simulate and not server.simulated):
         kind, flag = ("simulated server", " --simulate") if simulate else ("server", "")
@@ -131,15 +139,19 @@ def _run(
     from copilot_proxy.cli.run_bill import bill
     from copilot_proxy.cli.shared_server import server_for
 
+    start = definition.launch
+    if start is None:
+        raise _unstartable(definition)
     session = f"run-{secrets.token_hex(4)}"
     program, *words = command
     with server_for(settings, simulate=simulate) as server:
         settings = replace(settings, simulated=server.simulated)
         with run_connection.folder_for(definition, settings.state_dir) as folder:
+            prefix = f"/c/{definition.name}/s/{session}"
             connection = run_connection.connect(
-                settings, server, definition, program, model, session, folder
+                settings, replace(server, prefix=prefix), definition, program, model, folder
             )
-            launch = definition.launch(connection)
+            launch = start(connection)
             run_connection.write_files(launch, folder)
             name = connection.model.id + ", simulated" * server.simulated
             print_message(f"Starting {definition.title} with {name}.")

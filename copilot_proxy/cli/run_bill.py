@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from copilot_proxy.cli.console import counted
-from copilot_proxy.cost.nano import credits
+from copilot_proxy.cost.nano import rounded
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.queries import Filters, Sums, sums_by, total
@@ -32,7 +32,7 @@ def line(sums: Sums) -> str:
         return "This session: no requests."
     parts = [counted(sums.requests, "request")]
     if sums.known_nano_aiu is not None:
-        parts.append(f"{credits(sums.nano_aiu):,.2f} AI credits")
+        parts.append(f"{rounded(sums.nano_aiu)} AI credits")
     if unknown := sums.unknown_cost_requests:
         parts.append(f"{unknown:,} of unknown cost")
     cached = sums.cache_read_tokens

@@ -1,15 +1,15 @@
-"""Prepares the start of a client: its models, its environment, and files in a folder of our own."""
+"""Prepares a client: its models, its environment, and files in a folder of our own."""
 
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from copilot_proxy.cli.client_process import ask_program
+from copilot_proxy.cli.completion import remember_models
 from copilot_proxy.clients.client import Client, Connection, Launch
 from copilot_proxy.clients.models import ClientModel, parse_model, parse_models
 from copilot_proxy.errors import CopilotProxyError
@@ -30,22 +30,28 @@ def program_of(client: "Client") -> str | None:
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
+def is_found(client: "Client") -> bool:
+    """Return whether the client is on this machine, as a program or as an app."""
+    apps = (Path.home() / path for path in client.paths)
+    return program_of(client) is not None or any(path.exists() for path in apps)
+
+
 def connect(
     settings: Settings,
     server: RunningServer,
     client: Client,
-    program: str,
+    program: str | None,
     model: str | None,
-    session: str,
     folder: Path,
 ) -> Connection:
     """Return what the client needs to know; raises `CopilotProxyError`.
 
-    `model` is the one that the user asked for, `program` the path of the client.
+    `server` has the prefix that the client will use, so that a server that does not know such paths
+    is noticed here. `model` is the one that the user asked for, `program` the path of the client.
     """
-    # The same paths as the client's, so that a server that does not know them is noticed here.
-    server = replace(server, prefix=f"/c/{client.name}/s/{session}")
     models = {one.id: one for one in parse_models(server.models())}
+    if not server.simulated:
+        remember_models(settings.state_dir, models)
     is_set = settings.sources.get("default_model", "default") != "default"
     chosen = _meaning(server, model or ("default" if is_set else client.family), models)
     families: dict[str, ClientModel] = {}
@@ -60,7 +66,7 @@ def connect(
         models=list({chosen.id: chosen, **models}.values()),
         families=families,
         folder=folder,
-        answer=ask_program([program, *client.question]) if client.question else "",
+        answer=ask_program([program, *client.question]) if client.question and program else "",
     )
 
 
@@ -84,7 +90,7 @@ def environment(client: Client, launch: Launch, environ: Mapping[str, str]) -> d
         known = found.get("NO_PROXY") or found.get("no_proxy") or ""
         direct = ",".join(dict.fromkeys([*filter(None, known.split(",")), *_LOCAL]))
         found |= {"NO_PROXY": direct, "no_proxy": direct}
-    return found | dict(launch.environ)
+    return {**launch.defaults, **found, **launch.environ}
 
 
 @contextmanager
@@ -103,6 +109,7 @@ def write_files(launch: Launch, folder: Path) -> None:
     """Write the files of `launch`, which may contain a key, so that only the user can read them."""
     for name, content in launch.files.items():
         path = folder / name
+        make_folder(path.parent)
         path.unlink(missing_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

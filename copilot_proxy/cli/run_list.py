@@ -8,16 +8,16 @@ from copilot_proxy.cli.client_process import ask_program
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.run_connection import program_of
 from copilot_proxy.clients.client import Client
-from copilot_proxy.clients.registry import CLIENTS
+from copilot_proxy.clients.registry import RUNNABLE
 
 _VERSION: Final = re.compile(r"\d+\.\d+(?:[.+-]\w+)*")
 
 
 def print_clients() -> None:
     """Print the clients: those that are installed first."""
-    with ThreadPoolExecutor(len(CLIENTS)) as pool:
-        states = list(pool.map(_state, CLIENTS))
-    rows = [(one.word, one.title, state) for one, state in zip(CLIENTS, states, strict=True)]
+    with ThreadPoolExecutor(len(RUNNABLE)) as pool:
+        states = list(pool.map(_state, RUNNABLE))
+    rows = [(one.word, one.title, state) for one, state in zip(RUNNABLE, states, strict=True)]
     rows.sort(key=lambda row: row[2].startswith("not installed"))
     rows.append(("env", "any other program", "gets OPENAI_BASE_URL, ANTHROPIC_BASE_URL and others"))
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -31,5 +31,10 @@ def _state(client: Client) -> str:
     program = program_of(client)
     if program is None:
         return f"not installed: {client.install}"
+    return version_of(program) or f"found at {program}"
+
+
+def version_of(program: str) -> str | None:
+    """Return the version that the program prints, or None if it prints none."""
     found = _VERSION.search(ask_program([program, "--version"]))
-    return found[0] if found else f"found at {program}"
+    return found[0] if found else None

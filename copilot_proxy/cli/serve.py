@@ -68,6 +68,18 @@ def serve(
         str | None, typer.Option(help="Model or family that `default` stands for.", metavar="MODEL")
     ] = None,
     upstream: UpstreamOption = None,
+    ollama: Annotated[
+        bool,
+        typer.Option("--ollama", help="Serve Ollama's API as well, also on Ollama's own port."),
+    ] = False,
+    ollama_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Second port for Ollama's clients, which turns on --ollama; 11434 by default, 0 "
+            "for none.",
+            metavar="NUMBER",
+        ),
+    ] = None,
     keep_alive: Annotated[
         float | None,
         typer.Option(
@@ -103,7 +115,7 @@ def serve(
         bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
     ] = False,
 ) -> int:
-    """Serve the OpenAI and Anthropic APIs on this machine."""
+    """Serve the OpenAI and Anthropic APIs on this machine, and Ollama's with --ollama."""
     has_port = host is not None or port is not None
     if uds and has_port:
         raise UsageError("--uds cannot be combined with --host or --port.")
@@ -117,6 +129,8 @@ def serve(
         "cors_origins": cors_origin or None,
         "default_model": default_model,
         "upstream": upstream.value if upstream else None,
+        "ollama": ollama or ollama_port is not None or None,
+        "ollama_port": ollama_port,
         "keep_alive": keep_alive,
         "fetch_images": fetch_images or None,
         "log_format": log_format.value if log_format else None,
@@ -128,6 +142,7 @@ def serve(
 
 
 def _serve(settings: Settings, simulator: str | None) -> int:
+    from copilot_proxy.server import ollama_port
     from copilot_proxy.server.file_limits import raise_limit
     from copilot_proxy.server.listen_socket import bound
 
@@ -135,7 +150,7 @@ def _serve(settings: Settings, simulator: str | None) -> int:
         raise UsageError("More than one worker needs Linux or macOS.")
     check_upstream(settings)
     raise_limit()
-    with bound(settings) as socket:
-        server = ServerRunner(settings, socket, simulator)
+    with bound(settings) as socket, ollama_port.bound(settings) as second:
+        server = ServerRunner(settings, socket, simulator, second)
         with restored_signals(), asyncio.Runner(loop_factory=new_event_loop) as runner:
             return runner.run(server.run())

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.catalogue import Catalogue
     from copilot_proxy.composition import Backend
+    from copilot_proxy.server.ollama_port import OllamaPort
     from copilot_proxy.server.supervisor import Supervisor
     from copilot_proxy.server.uvicorn_server import Server
 
@@ -32,16 +33,26 @@ _MODELS_TIMEOUT: Final = 5.0
 class ServerRunner:
     """Serves on a bound socket until the user stops it."""
 
-    def __init__(self, settings: Settings, socket: "socket.socket", simulator: str | None) -> None:
-        """`simulator` is the URL of the simulator, if one is used."""
+    def __init__(
+        self,
+        settings: Settings,
+        socket: "socket.socket",
+        simulator: str | None,
+        ollama: "OllamaPort | None" = None,
+    ) -> None:
+        """`simulator` is the URL of the simulator, if one is used; `ollama` is the second port."""
         from copilot_proxy.server.listen_socket import server_url
 
         self._settings = settings
         self._socket = socket
+        self._sockets = [socket, *(ollama.listeners if ollama else ())]
         self._simulator = simulator
         self._reporter = Reporter()
         self._messages = LifecycleMessages(
-            settings, address=lambda: server_url(socket, settings), simulator=simulator
+            settings,
+            address=lambda: server_url(socket, settings),
+            simulator=simulator,
+            ollama=ollama,
         )
         self._startup_error: Exception | None = None
         """An error because of which the server can never answer requests."""
@@ -112,9 +123,10 @@ class ServerRunner:
             with server.capture_signals():
                 # An earlier Ctrl+C takes effect here instead of in the middle of the startup.
                 await asyncio.sleep(0)
-                listen(self._socket, self._settings)
+                for one in self._sockets:
+                    listen(one, self._settings)
                 with tune_gc_for_serving():
-                    await server.serve(sockets=[self._socket])
+                    await server.serve(sockets=self._sockets)
             if announcement is not None:
                 announcement.cancel()
             self._finish()
@@ -148,7 +160,7 @@ class ServerRunner:
             settings=self._settings,
             credential=credential,
             simulated=self._simulator is not None,
-            listener=self._socket.fileno(),
+            listeners=tuple(one.fileno() for one in self._sockets),
         )
         return Supervisor(
             config,

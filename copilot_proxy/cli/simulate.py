@@ -95,7 +95,7 @@ def _check(plan: str, catalogue: str | None, faults: list[str]) -> None:
     for fault in faults:
         name = fault.partition("=")[0]
         if name not in FAULTS:
-            matches = get_close_matches(name, FAULTS, n=1)
+            matches = get_close_matches(name, FAULTS, n=1, cutoff=0.7)
             suggestion = f"Did you mean {matches[0]}? " if matches else ""
             raise UsageError(
                 f"Unknown fault: {name!r}.",

@@ -12,10 +12,10 @@ _MARGIN: Final = 4
 class Spinner:
     """A spinner on stderr, which is erased when it stops."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str = "Waiting") -> None:
         self._console = Console(stderr=True)
         self._reasoning = ""
-        self._status = self._console.status("Waiting", spinner="dots")
+        self._status = self._console.status(text, spinner="dots")
         self._status.start()
 
     def show_reasoning(self, reasoning: str) -> None:

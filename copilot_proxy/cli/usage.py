@@ -33,7 +33,7 @@ def usage(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help=f"Sum up by {', '.join(_VIEWS[:-1])} or {_VIEWS[-1]}. Or: show REQUEST, path, "
+            help=f"Sum up by {', '.join(_VIEWS[:-1])} or {_VIEWS[-1]}. Or: show [REQUEST], path, "
             "backup FILE, forget --before DATE, import copilot-cli.",
             metavar="[VIEW]",
         ),
@@ -112,6 +112,8 @@ def usage(
         if word == "show":
             from copilot_proxy.cli import usage_request
 
+            if not argument:
+                return usage_request.show_recent(database, period, filters, as_json=as_json)
             return usage_request.show(database, argument, as_json=as_json)
         if verify:
             from copilot_proxy.cli import usage_check
@@ -143,11 +145,8 @@ def _parsed(words: list[str]) -> tuple[str | None, str]:
             f"There is no view {word!r}.", hint=f"Use one of: {', '.join((*_VIEWS, *_ACTIONS))}."
         )
     wanted = _ACTIONS.get(word)
-    if wanted is not None and not rest:
-        from copilot_proxy.cli.usage_request import WHERE_IDS_ARE
-
-        hint = WHERE_IDS_ARE if word == "show" else None
-        raise UsageError(f"`usage {word}` needs {wanted}.", hint=hint)
+    if wanted is not None and not rest and word != "show":
+        raise UsageError(f"`usage {word}` needs {wanted}.")
     if len(rest) > (wanted is not None):
         raise UsageError(f"Unexpected argument: {rest[-1]}")
     return word, rest[0] if rest else ""
@@ -159,7 +158,7 @@ def _period(word: str | None, since: str | None, until: str | None, last: str | 
 
     now = datetime.now().astimezone()
     if since is None and until is None and last is None:
-        return Period() if word in ("week", "month") else this_month(now)
+        return Period() if word in ("week", "month", "show") else this_month(now)
     return parse_period(since, until, last, now)
 
 

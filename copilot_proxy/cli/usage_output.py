@@ -12,7 +12,7 @@ from typing import Any, Final
 from copilot_proxy.cli.budget import limit_line
 from copilot_proxy.cli.console import counted, two_columns
 from copilot_proxy.cli.usage_report import Report
-from copilot_proxy.cost.nano import credits
+from copilot_proxy.cost.nano import credits, rounded
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.ledger.cache_queries import NextTurn
 from copilot_proxy.ledger.queries import Sums
@@ -70,8 +70,7 @@ def _next_turn(turn: NextTurn) -> str:
 def next_cost(turn: NextTurn) -> str:
     """Say what the next turn of a session costs, such as ``0.42 for 3:20, then 4.10``."""
     costs = [
-        "?" if nano is None else f"{credits(nano):,.2f}"
-        for nano in (turn.warm_nano_aiu, turn.cold_nano_aiu)
+        "?" if nano is None else rounded(nano) for nano in (turn.warm_nano_aiu, turn.cold_nano_aiu)
     ]
     if turn.seconds_left == 0 or costs[0] == costs[1]:
         return costs[1]
@@ -112,9 +111,9 @@ def _cells(row: Sums) -> tuple[str, ...]:
         short(row.cache_read_tokens),
         short(row.cache_write_tokens),
         short(row.output_tokens),
-        "?" if known is None else f"{credits(known):,.2f}",
+        "?" if known is None else rounded(known),
         f"{row.cache_read_tokens / prompt:.0%}" if prompt else "-",
-        f"{credits(row.cache_lost_nano_aiu):,.2f}",
+        rounded(row.cache_lost_nano_aiu),
     )
 
 
@@ -138,7 +137,7 @@ def _terminal_width() -> int | None:
 
 def _summary(row: Sums) -> str:
     known = row.known_nano_aiu
-    cost = "an unknown cost" if known is None else f"{credits(known):,.2f} AI credits"
+    cost = "an unknown cost" if known is None else f"{rounded(known)} AI credits"
     return f"{cost}, {counted(row.requests, 'request')}"
 
 
@@ -179,7 +178,7 @@ def _day(moment: datetime) -> str:
 
 def _as_line(report: Report) -> str:
     known = report.today.known_nano_aiu
-    parts = ["? today" if known is None else f"{credits(known):,.2f} today"]
+    parts = ["? today" if known is None else f"{rounded(known)} today"]
     if report.quota is not None and report.quota.left is not None:
         quota = report.quota
         parts.append(
@@ -189,7 +188,7 @@ def _as_line(report: Report) -> str:
             parts.append("used up" if end <= report.now else f"until {_day(end.astimezone())}")
     else:
         month = report.month.known_nano_aiu
-        parts.append("? this month" if month is None else f"{credits(month):,.2f} this month")
+        parts.append("? this month" if month is None else f"{rounded(month)} this month")
     if report.next_turns:
         parts.append(f"next turn {next_cost(report.next_turns[0])}")
     return " · ".join(parts)

@@ -1,14 +1,15 @@
-"""``usage show``: one request, with its tokens, its cost and where the cost comes from."""
+"""``usage show``: the latest requests, or all about one and where its cost comes from."""
 
 import json
 from datetime import datetime
 from typing import Any, Final
 
 from copilot_proxy.cli.console import print_result, two_columns
-from copilot_proxy.cost.nano import decimal, sum_of_details
+from copilot_proxy.cost.nano import credits, decimal, rounded, sum_of_details
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.ledger.database import Database
-from copilot_proxy.ledger.queries import requests_named
+from copilot_proxy.ledger.periods import Period
+from copilot_proxy.ledger.queries import Filters, Recent, recent_requests, requests_named
 
 _SOURCES: Final = {
     "reported": "as reported by Copilot",
@@ -20,6 +21,10 @@ _SOURCES: Final = {
     "unknown": "Copilot did not report it, and the model's price is not known",
 }
 
+_RECENT: Final = 20
+"""How many requests the list has."""
+_ID: Final = 8
+"""Characters of a request's id that are shown; they are enough to name it."""
 WHERE_IDS_ARE: Final = "Ids are in the header x-request-id, and in the log after errors."
 
 
@@ -42,6 +47,43 @@ def show(database: Database, request_id: str, *, as_json: bool) -> int:
         for note in json.loads(request["notes_json"] or "[]"):
             print_result(f"{'Note':<14}{''.join(filter(str.isprintable, note))}")
     return 0
+
+
+def show_recent(database: Database, period: Period, filters: Filters, *, as_json: bool) -> int:
+    """Print the latest requests, the last one at the end."""
+    found = recent_requests(database, period, filters, _RECENT)[::-1]
+    if as_json:
+        print_result(json.dumps([_recent_json(one) for one in found], indent=2))
+        return 0
+    if not found:
+        print_result("No requests.")
+        return 0
+    rows = [("REQUEST", "ENDED", "CLIENT", "MODEL", "CREDITS", "OUTCOME")]
+    rows += [
+        (
+            one.request_id[:_ID],
+            _local(one.ended_us),
+            one.client or "unknown",
+            one.model or "unknown",
+            "?" if one.nano_aiu is None else rounded(one.nano_aiu),
+            _joined(one.outcome, one.error_code),
+        )
+        for one in found
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        cells[4] = row[4].rjust(widths[4])
+        print_result("  ".join(cells).rstrip())
+    return 0
+
+
+def _recent_json(one: Recent) -> dict[str, Any]:
+    return {
+        **one._asdict(),
+        "ended_at": datetime.fromtimestamp(one.ended_us / 1e6).astimezone().isoformat(),
+        "credits": None if one.nano_aiu is None else credits(one.nano_aiu),
+    }
 
 
 def _decoded(row: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from copilot_proxy.cli.console import counted, print_result
-from copilot_proxy.cost.nano import credits
+from copilot_proxy.cost.nano import rounded
 from copilot_proxy.cost.prompt_cache import TTL
 from copilot_proxy.ledger.cache_queries import Loss, losses
 from copilot_proxy.ledger.database import Database
@@ -77,10 +77,10 @@ def _lines(found: list[Loss]) -> Iterator[str]:
         return
     count, lost = sum(one.requests for one in found), sum(one.nano_aiu for one in found)
     yield (
-        f"{counted(count, 'request')} lost {credits(lost):,.2f} AI credits by not reading from the "
+        f"{counted(count, 'request')} lost {rounded(lost)} AI credits by not reading from the "
         "prompt cache:"
     )
-    amounts = [f"{credits(one.nano_aiu):,.2f}" for one in found]
+    amounts = [rounded(one.nano_aiu) for one in found]
     width = max(map(len, amounts))
     for one, amount in zip(found, amounts, strict=True):
         what, advice = _words(one)

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
 
@@ -102,8 +103,11 @@ class _Worker:
         )
         commands = asyncio.create_task(_handle_commands(reader, server))
         try:
-            with socket.socket(fileno=config.listener) as listener, tune_gc_for_serving():
-                await server.serve(sockets=[listener])
+            with ExitStack() as stack, tune_gc_for_serving():
+                sockets = [
+                    stack.enter_context(socket.socket(fileno=one)) for one in config.listeners
+                ]
+                await server.serve(sockets=sockets)
         finally:
             commands.cancel()
             await backend.aclose()

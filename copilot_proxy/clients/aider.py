@@ -6,23 +6,51 @@ Source: https://aider.chat/docs/llms/openai-compat.html and /docs/config/adv-mod
 import json
 from typing import Any, Final
 
-from copilot_proxy.clients.client import Client, Connection, Launch
+from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.models import ClientModel
+from copilot_proxy.edits.changes import JsonValues, WholeFile
 
 _FILE: Final = "models.json"
 _SMALL: Final = "gpt-mini"
 
 
 def _launch(to: Connection) -> Launch:
-    small = to.families.get(_SMALL, to.model)
+    small = _small(to)
     arguments = [
         # "openai" means the API; the rest is the id of the model.
         *("--model", f"openai/{to.model.id}", "--weak-model", f"openai/{small.id}"),
         *("--model-metadata-file", str(to.folder / _FILE), "--no-show-model-warnings"),
     ]
     environ = {"OPENAI_API_BASE": f"{to.url}/v1", "OPENAI_API_KEY": to.key}
-    metadata = {f"openai/{model.id}": _model(model) for model in to.models}
-    return Launch(arguments, environ, {_FILE: json.dumps(metadata, indent=2)})
+    return Launch(arguments, environ, {_FILE: json.dumps(_metadata(to), indent=2)})
+
+
+def _setup(to: Connection, machine: Machine) -> Setup:
+    settings = {
+        "openai-api-base": f"{to.url}/v1",
+        "openai-api-key": to.key,
+        "model": f"openai/{to.model.id}",
+        "weak-model": f"openai/{_small(to).id}",
+        "show-model-warnings": False,
+    }
+    lines = [f"{name}: {json.dumps(value)}\n" for name, value in settings.items()]
+    metadata = [((name,), model) for name, model in _metadata(to).items()]
+    return Setup(
+        [
+            WholeFile(machine.home / ".aider.conf.yml", "".join(lines), only_new=True),
+            JsonValues(machine.home / ".aider.model.metadata.json", metadata),
+        ],
+        start="aider",
+        notes=("OPENAI_API_BASE and OPENAI_API_KEY in the environment would win over the file.",),
+    )
+
+
+def _small(to: Connection) -> ClientModel:
+    return to.families.get(_SMALL, to.model)
+
+
+def _metadata(to: Connection) -> dict[str, dict[str, Any]]:
+    return {f"openai/{model.id}": _model(model) for model in to.models}
 
 
 def _model(model: ClientModel) -> dict[str, Any]:
@@ -43,7 +71,7 @@ AIDER: Final = Client(
     version="0.86.2",
     apis=("chat",),
     launch=_launch,
-    user_agent="OpenAI/Python",
+    setup=_setup,
     overrides=("OPENAI_BASE_URL",),
     families=(_SMALL,),
 )

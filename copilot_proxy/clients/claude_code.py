@@ -8,7 +8,8 @@ Source: https://code.claude.com/docs/en/settings and /llm-gateway.
 import json
 from typing import Final
 
-from copilot_proxy.clients.client import Client, Connection, Launch
+from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
+from copilot_proxy.edits.changes import JsonValues
 
 _FILE: Final = "settings.json"
 _TIERS: Final = ("opus", "sonnet", "haiku", "fable")
@@ -21,6 +22,21 @@ _OTHER_PROVIDERS: Final = (
 
 
 def _launch(to: Connection) -> Launch:
+    environ = _variables(to)
+    settings = {"env": environ | dict.fromkeys(_OTHER_PROVIDERS, "")}
+    return Launch(
+        ("--settings", str(to.folder / _FILE)), environ, {_FILE: json.dumps(settings, indent=2)}
+    )
+
+
+def _setup(to: Connection, machine: Machine) -> Setup:
+    path = machine.folder("CLAUDE_CONFIG_DIR", ".claude") / _FILE
+    values = [(("env", name), value) for name, value in _variables(to).items()]
+    others = [(("env", name), "") for name in _OTHER_PROVIDERS]
+    return Setup([JsonValues(path, values, where_set=others)], start="claude")
+
+
+def _variables(to: Connection) -> dict[str, str]:
     environ = {
         "ANTHROPIC_BASE_URL": to.url,
         "ANTHROPIC_AUTH_TOKEN": to.key,
@@ -32,14 +48,13 @@ def _launch(to: Connection) -> Launch:
         "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
+        # With another URL it would send the definitions of all tools of MCP servers each time.
+        "ENABLE_TOOL_SEARCH": "true",
     }
     for tier in _TIERS:
         if model := to.families.get(tier):
             environ[f"ANTHROPIC_DEFAULT_{tier.upper()}_MODEL"] = model.id
-    settings = {"env": environ | dict.fromkeys(_OTHER_PROVIDERS, "")}
-    return Launch(
-        ("--settings", str(to.folder / _FILE)), environ, {_FILE: json.dumps(settings, indent=2)}
-    )
+    return environ
 
 
 CLAUDE_CODE: Final = Client(
@@ -51,7 +66,8 @@ CLAUDE_CODE: Final = Client(
     version="2.1.330",
     apis=("messages",),
     launch=_launch,
-    user_agent="claude-cli/",
+    setup=_setup,
+    lists_models=True,
     overrides=(*_OTHER_PROVIDERS, "ANTHROPIC_CUSTOM_HEADERS", "CLAUDE_CODE_OAUTH_TOKEN"),
     families=_TIERS,
 )

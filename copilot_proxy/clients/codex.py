@@ -9,13 +9,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from copilot_proxy.clients.client import Client, Connection, Launch
+from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.models import ClientModel
+from copilot_proxy.edits.changes import Change, WholeFile
 
 _PROVIDER: Final = "copilot-proxy"
 _KEY: Final = "G_COPILOT_PROXY_KEY"
 """Without the prefix of our settings, since every program that the client starts gets it too."""
 _FILE: Final = "models.json"
+_MODELS_FILE: Final = "copilot-proxy.models.json"
 _WITHOUT: Final = ("upgrade", "availability_nux", "default_service_tier", "model_specialty")
 """Fields that advertise or choose what only OpenAI has."""
 _UNRANKED: Final = 100
@@ -39,6 +41,37 @@ def _launch(to: Connection) -> Launch:
         word for name, value in config.items() for word in ("-c", f"{name}={json.dumps(value)}")
     ]
     return Launch(arguments, {_KEY: to.key}, files)
+
+
+def _setup(to: Connection, machine: Machine) -> Setup:
+    """Return a profile of its own: ``config.toml`` stays as it is."""
+    folder = machine.folder("CODEX_HOME", ".codex")
+    top = {"model": to.model.id, "model_provider": _PROVIDER}
+    provider = {
+        "name": "copilot-proxy",
+        "base_url": f"{to.url}/v1",
+        "wire_api": "responses",
+        "experimental_bearer_token": to.key,
+    }
+    changes: list[Change] = []
+    if models := model_list(to.models, to.answer):
+        catalogue = folder / _MODELS_FILE
+        top["model_catalog_json"] = str(catalogue)
+        changes.append(WholeFile(catalogue, json.dumps({"models": models}, indent=1) + "\n"))
+    lines = [_line(name, value) for name, value in top.items()]
+    lines += ["", f"[model_providers.{_PROVIDER}]"]
+    lines += [_line(name, value) for name, value in provider.items()]
+    profile = WholeFile(folder / f"{_PROVIDER}.config.toml", "\n".join(lines) + "\n")
+    return Setup(
+        [profile, *changes],
+        start=f"codex --profile {_PROVIDER}",
+        notes=("Codex's extension for editors does not read profiles.",),
+    )
+
+
+def _line(name: str, value: str) -> str:
+    # All strings of JSON are strings of TOML, apart from escaped surrogates.
+    return f"{name} = {json.dumps(value, ensure_ascii=False)}"
 
 
 def model_list(models: Sequence[ClientModel], own_list: str) -> list[dict[str, Any]]:
@@ -99,7 +132,7 @@ CODEX: Final = Client(
     version="0.169.0",
     apis=("responses",),
     launch=_launch,
-    user_agent="codex_",
+    setup=_setup,
     question=("debug", "models"),
     family="gpt",
 )

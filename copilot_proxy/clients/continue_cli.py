@@ -6,13 +6,23 @@ Source: https://docs.continue.dev/reference
 import json
 from typing import Any, Final
 
-from copilot_proxy.clients.client import Client, Connection, Launch
+from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.models import ClientModel
+from copilot_proxy.edits.changes import WholeFile
 
 _FILE: Final = "config.yaml"
 
 
 def _launch(to: Connection) -> Launch:
+    return Launch(("--config", str(to.folder / _FILE)), files={_FILE: _config(to)})
+
+
+def _setup(to: Connection, machine: Machine) -> Setup:
+    path = machine.folder("CONTINUE_GLOBAL_DIR", ".continue") / "copilot-proxy.yaml"
+    return Setup([WholeFile(path, _config(to))], start=f"cn --config {path}")
+
+
+def _config(to: Connection) -> str:
     others = [model for model in to.models if model is not to.model]
     config = {
         "name": "copilot-proxy",
@@ -22,7 +32,7 @@ def _launch(to: Connection) -> Launch:
         "models": [_model(model, to) for model in (to.model, *others)],
     }
     # All JSON is YAML.
-    return Launch(("--config", str(to.folder / _FILE)), files={_FILE: json.dumps(config, indent=2)})
+    return json.dumps(config, indent=2) + "\n"
 
 
 def _model(model: ClientModel, to: Connection) -> dict[str, Any]:
@@ -48,5 +58,5 @@ CONTINUE: Final = Client(
     version="1.5.47",
     apis=("chat", "responses"),
     launch=_launch,
-    user_agent="ls/JS",
+    setup=_setup,
 )

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from copilot_proxy.clients.client import Client, Connection, Launch
+from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
+from copilot_proxy.clients.shell import exports
 
 
 def _launch(to: Connection) -> Launch:
@@ -18,6 +19,15 @@ def _launch(to: Connection) -> Launch:
     if to.model.output:
         environ["COPILOT_PROVIDER_MAX_OUTPUT_TOKENS"] = str(to.model.output)
     return Launch(environ=environ)
+
+
+def _setup(to: Connection, machine: Machine) -> Setup:
+    variables = exports(_launch(to).environ, machine.platform)
+    return Setup(
+        text=f"# In the profile of your shell, such as ~/.bashrc or ~/.zshrc:\n{variables}\n",
+        start="copilot",
+        notes=("It reads these settings from variables only, and has no list of models.",),
+    )
 
 
 def _api(to: Connection) -> dict[str, str]:
@@ -40,7 +50,7 @@ COPILOT_CLI: Final = Client(
     version="1.0.102",
     apis=("chat", "responses", "messages"),
     launch=_launch,
-    user_agent="OpenAI/JS",
+    setup=_setup,
     overrides=(
         "COPILOT_PROVIDER_API_KEY_COMMAND",
         "COPILOT_PROVIDER_BEARER_TOKEN",

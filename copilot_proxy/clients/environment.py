@@ -1,6 +1,9 @@
 """The variables that the SDKs of OpenAI and Anthropic read, and with them most programs."""
 
-from copilot_proxy.clients.client import Connection, Launch
+from typing import Final
+
+from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
+from copilot_proxy.clients.shell import exports
 
 
 def variables(url: str, key: str) -> dict[str, str]:
@@ -10,12 +13,40 @@ def variables(url: str, key: str) -> dict[str, str]:
         "OPENAI_API_BASE": f"{url}/v1",  # what older programs read
         "OPENAI_API_KEY": key,
         "ANTHROPIC_BASE_URL": url,
+        # Anthropic's SDK warns if there is also ANTHROPIC_AUTH_TOKEN.
         "ANTHROPIC_API_KEY": key,
-        "ANTHROPIC_AUTH_TOKEN": key,
     }
+
+
+OVERRIDES: Final = ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_URL")
+"""Variables that would change what the SDKs do with the ones above."""
 
 
 def launch(to: Connection) -> Launch:
     """Return how to start any program."""
     models = {"OPENAI_MODEL": to.model.id, "ANTHROPIC_MODEL": to.model.id}
     return Launch(environ=variables(to.url, to.key) | models)
+
+
+def _setup(to: Connection, machine: Machine) -> Setup:
+    text = (
+        '# In a shell, or in the .env file of a project (there, without "export"):\n'
+        f"{exports(variables(to.url, to.key), machine.platform)}\n"
+        "# Models are named as `copilot-proxy models` lists them, or by family:\n"
+        f"# {to.model.id}\n"
+    )
+    notes = (
+        "With OPENAI_BASE_URL, langchain-openai does not ask for the usage of streams: pass "
+        "stream_usage=True if you need it.",
+    )
+    return Setup(text=text, notes=notes)
+
+
+SDKS: Final = Client(
+    name="sdk",
+    title="SDKs and LangChain",
+    programs=("sdk",),
+    install="pip install openai anthropic langchain-openai langchain-anthropic",
+    apis=("chat", "responses", "messages"),
+    setup=_setup,
+)

@@ -7,21 +7,39 @@ was asked through this server there. Source: https://llm.datasette.io/en/stable/
 import json
 from typing import Any, Final
 
-from copilot_proxy.clients.client import Client, Connection, Launch
+from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.models import ClientModel
+from copilot_proxy.edits.changes import JsonValues, WholeFile
 
 _KEY: Final = "copilot-proxy"
+_FILE: Final = "extra-openai-models.yaml"
 
 
 def _launch(to: Connection) -> Launch:
-    models = [_model(model, to.url) for model in to.models]
     files = {
-        # All JSON is YAML.
-        "extra-openai-models.yaml": json.dumps(models, indent=2),
+        _FILE: _models(to),
         "keys.json": json.dumps({_KEY: to.key}),
         "default_model.txt": _name(to.model),
     }
     return Launch(environ={"LLM_USER_PATH": str(to.folder)}, files=files)
+
+
+def _setup(to: Connection, machine: Machine) -> Setup:
+    folder = machine.application_data / "io.datasette.llm"
+    if own := machine.environ.get("LLM_USER_PATH"):
+        folder = machine.home / own
+    return Setup(
+        [
+            WholeFile(folder / _FILE, _models(to), only_new=True),
+            JsonValues(folder / "keys.json", [((_KEY,), to.key)]),
+        ],
+        start=f"llm -m {_name(to.model)}",
+    )
+
+
+def _models(to: Connection) -> str:
+    # All JSON is YAML.
+    return json.dumps([_model(model, to.url) for model in to.models], indent=2) + "\n"
 
 
 def _model(model: ClientModel, url: str) -> dict[str, Any]:
@@ -50,7 +68,7 @@ LLM: Final = Client(
     version="0.36",
     apis=("chat",),
     launch=_launch,
-    user_agent="OpenAI/Python",
+    setup=_setup,
     overrides=("LLM_MODEL",),
     keeps_folder=True,
 )

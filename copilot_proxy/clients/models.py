@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-Api = Literal["chat", "responses", "messages"]
+Api = Literal["chat", "responses", "messages", "gemini"]
 _PATHS: Final[Mapping[str, Api]] = {
     "/chat/completions": "chat",
     "/responses": "responses",

@@ -4,11 +4,13 @@ Source: https://opencode.ai/docs/config and /docs/providers.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from copilot_proxy.clients.client import Client, Connection, Launch
+from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.models import ClientModel
+from copilot_proxy.edits.changes import JsonValues
+from copilot_proxy.edits.json_text import Path
 
 _PROVIDER: Final = "copilot-proxy"
 _SMALL: Final = "gpt-mini"
@@ -16,22 +18,41 @@ _SMALL: Final = "gpt-mini"
 
 def _launch_with(variable: str) -> Callable[[Connection], Launch]:
     def launch(to: Connection) -> Launch:
-        provider = {
-            "npm": "@ai-sdk/openai-compatible",
-            "name": "copilot-proxy",
-            "options": {"baseURL": f"{to.url}/v1", "apiKey": to.key},
-            "models": {model.id: _model(model) for model in to.models},
-        }
-        config: dict[str, Any] = {
-            "model": f"{_PROVIDER}/{to.model.id}",
-            "provider": {_PROVIDER: provider},
-        }
-        if small := to.families.get(_SMALL):
-            # Titles of sessions would go to the large model.
-            config["small_model"] = f"{_PROVIDER}/{small.id}"
-        return Launch(environ={variable: json.dumps(config)})
+        return Launch(
+            environ={variable: json.dumps({**_choice(to), "provider": {_PROVIDER: _provider(to)}})}
+        )
 
     return launch
+
+
+def _setup_in(folder: str, names: Sequence[str]) -> Callable[[Connection, Machine], Setup]:
+    """Return a function that changes the first file of `names` that exists."""
+
+    def setup(to: Connection, machine: Machine) -> Setup:
+        files = [machine.config / folder / name for name in names]
+        path = next(filter(machine.exists, files), files[0])
+        values: list[tuple[Path, Any]] = [(("provider", _PROVIDER), _provider(to))]
+        values += [((name,), value) for name, value in _choice(to).items()]
+        return Setup([JsonValues(path, values)], start=folder)
+
+    return setup
+
+
+def _provider(to: Connection) -> dict[str, Any]:
+    return {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "copilot-proxy",
+        "options": {"baseURL": f"{to.url}/v1", "apiKey": to.key},
+        "models": {model.id: _model(model) for model in to.models},
+    }
+
+
+def _choice(to: Connection) -> dict[str, str]:
+    choice = {"model": f"{_PROVIDER}/{to.model.id}"}
+    if small := to.families.get(_SMALL):
+        # Titles of sessions would go to the large model.
+        choice["small_model"] = f"{_PROVIDER}/{small.id}"
+    return choice
 
 
 def _model(model: ClientModel) -> dict[str, Any]:
@@ -63,7 +84,7 @@ OPENCODE: Final = Client(
     version="1.18.33",
     apis=("chat", "messages", "responses"),
     launch=_launch_with("OPENCODE_CONFIG_CONTENT"),
-    user_agent="opencode/",
+    setup=_setup_in("opencode", ("opencode.json", "opencode.jsonc", "config.json")),
     families=(_SMALL,),
 )
 KILO: Final = Client(
@@ -74,6 +95,6 @@ KILO: Final = Client(
     version="7.7.9",
     apis=("chat", "messages"),
     launch=_launch_with("KILO_CONFIG_CONTENT"),
-    user_agent="Kilo-Code/",
+    setup=_setup_in("kilo", ("kilo.jsonc", "kilo.json", "config.json")),
     families=(_SMALL,),
 )

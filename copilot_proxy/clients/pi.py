@@ -6,8 +6,9 @@ Source: docs/extensions.md and docs/models-configuration.md of @earendil-works/p
 import json
 from typing import Any, Final
 
-from copilot_proxy.clients.client import Client, Connection, Launch
+from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.models import Api, ClientModel
+from copilot_proxy.edits.changes import WholeFile
 
 _PROVIDER: Final = "copilot-proxy"
 _FILE: Final = "copilot-proxy.ts"
@@ -24,20 +25,31 @@ _DEFAULT_OUTPUT: Final = 16_384
 
 
 def _launch(to: Connection) -> Launch:
+    arguments = ("--extension", str(to.folder / _FILE), "--model", f"{_PROVIDER}/{to.model.id}")
+    return Launch(arguments, {_KEY: to.key}, {_FILE: _extension(to, f"${_KEY}")})
+
+
+def _setup(to: Connection, machine: Machine) -> Setup:
+    folder = machine.folder("PI_CODING_AGENT_DIR", ".pi/agent")
+    return Setup(
+        [WholeFile(folder / "extensions" / _FILE, _extension(to, to.key))],
+        start=f"pi --model {_PROVIDER}/{to.model.id}",
+    )
+
+
+def _extension(to: Connection, key: str) -> str:
     provider = {
         "name": "copilot-proxy",
         # The server takes every path with and without /v1.
         "baseUrl": to.url,
-        "apiKey": f"${_KEY}",
+        "apiKey": key,
         "api": _APIS["chat"],
         "models": [_model(model) for model in to.models],
     }
-    extension = (
+    return (
         f"export default (pi) => pi.registerProvider({json.dumps(_PROVIDER)}, "
         f"{json.dumps(provider, indent=2)});\n"
     )
-    arguments = ("--extension", str(to.folder / _FILE), "--model", f"{_PROVIDER}/{to.model.id}")
-    return Launch(arguments, {_KEY: to.key}, {_FILE: extension})
 
 
 def _model(model: ClientModel) -> dict[str, Any]:
@@ -70,5 +82,5 @@ PI: Final = Client(
     version="1.6.0",
     apis=("chat", "responses", "messages"),
     launch=_launch,
-    user_agent="pi/",
+    setup=_setup,
 )

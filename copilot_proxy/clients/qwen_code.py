@@ -1,8 +1,14 @@
 """qwen-code: variables, and a flag for the kind of provider."""
 
-from typing import Final
+from typing import Any, Final
 
-from copilot_proxy.clients.client import Client, Connection, Launch
+from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
+from copilot_proxy.clients.models import ClientModel
+from copilot_proxy.edits.changes import JsonValues
+from copilot_proxy.edits.json_text import Item, Path
+
+_KEY: Final = "G_COPILOT_PROXY_KEY"
+"""The variable with the key, which the settings set."""
 
 
 def _launch(to: Connection) -> Launch:
@@ -14,6 +20,32 @@ def _launch(to: Connection) -> Launch:
     return Launch(("--auth-type", "openai"), environ)
 
 
+def _setup(to: Connection, machine: Machine) -> Setup:
+    values: list[tuple[Path, Any]] = [
+        (("modelProviders", "openai", Item("id", model.id)), _model(model, to))
+        for model in reversed(to.models)
+    ]
+    values += [
+        (("env", _KEY), to.key),
+        (("security", "auth", "selectedType"), "openai"),
+        (("model", "name"), to.model.id),
+    ]
+    path = machine.home / ".qwen" / "settings.json"
+    return Setup([JsonValues(path, values)], start="qwen")
+
+
+def _model(model: ClientModel, to: Connection) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "id": model.id,
+        "name": f"{model.name} (Copilot)",
+        "envKey": _KEY,
+        "baseUrl": f"{to.url}/v1",
+    }
+    if model.input:
+        entry["generationConfig"] = {"contextWindowSize": model.input}
+    return entry
+
+
 QWEN_CODE: Final = Client(
     name="qwen-code",
     title="qwen-code",
@@ -22,6 +54,6 @@ QWEN_CODE: Final = Client(
     version="0.24.4",
     apis=("chat", "messages"),
     launch=_launch,
-    user_agent="QwenCode/",
+    setup=_setup,
     overrides=("QWEN_MODEL",),
 )

@@ -59,6 +59,14 @@ def decimal(nano: int) -> str:
     return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
 
 
+def rounded(nano: int) -> str:
+    """Return nano-AIU in AI credits with two decimals; what would be 0.00, but is not, is
+    ``<0.01``."""
+    if 0 < nano < NANO // 200:
+        return "<0.01"
+    return f"{nano / NANO:,.2f}"
+
+
 def merged(parts: Sequence[object]) -> dict[str, Any] | None:
     """Return the ``copilot_usage`` of a request that took several calls, from the answers.
 

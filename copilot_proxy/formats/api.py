@@ -10,7 +10,7 @@ If the client's API is also the one that the model is called on, its `NativePass
 translations, and the response passes a single `StreamTranslator` that only repairs it.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from copilot_proxy.catalogue import Model
@@ -43,6 +43,18 @@ class RequestMetrics(NamedTuple):
     """The requested reasoning effort, as the client spells it."""
 
 
+class StreamFormat(NamedTuple):
+    """How the events of one stream are written."""
+
+    content_type: bytes
+    frame: Callable[[ClientEvent], bytes]
+    """Encodes an event."""
+    end: bytes
+    """The bytes that follow the last event."""
+    keep_alive: bytes
+    """Bytes between two events that clients ignore, for times without events."""
+
+
 class ClientApi(Protocol):
     """An API that clients speak."""
 
@@ -54,6 +66,10 @@ class ClientApi(Protocol):
     @property
     def client_path(self) -> str:
         """The path that clients call, such as ``/v1/messages``; other paths may begin with it."""
+        ...
+
+    def has_path(self, path: str) -> bool:
+        """Whether `path`, in its normal form, is one of the API's."""
         ...
 
     @property
@@ -74,11 +90,6 @@ class ClientApi(Protocol):
     @property
     def effort_field(self) -> str:
         """The request field of the reasoning effort."""
-        ...
-
-    @property
-    def stream_end(self) -> bytes:
-        """The bytes that follow the last event of a stream."""
         ...
 
     def parse(self, body: bytes) -> ClientRequest:
@@ -133,9 +144,7 @@ class ClientApi(Protocol):
         """Return the writer of the response, or None if the client reads chunks as they are."""
         ...
 
-    def frame(self, event: ClientEvent) -> bytes:
-        """Encode an event for the stream."""
-        ...
+    def stream_format(self, request: ClientRequest) -> StreamFormat: ...
 
     def fail(
         self, request: ClientRequest, error: CopilotProxyError, request_id: str

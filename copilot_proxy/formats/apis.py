@@ -12,9 +12,10 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.api import ClientApi, UpstreamApi, is_same_api
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.messages.api import MESSAGES
+from copilot_proxy.formats.ollama.api import OLLAMA
 from copilot_proxy.formats.responses.api import RESPONSES
 
-CLIENT_APIS: Final[Sequence[ClientApi]] = (CHAT_COMPLETIONS, RESPONSES, MESSAGES)
+CLIENT_APIS: Final[Sequence[ClientApi]] = (CHAT_COMPLETIONS, RESPONSES, MESSAGES, OLLAMA)
 UPSTREAM_APIS: Final[Sequence[UpstreamApi]] = (CHAT_COMPLETIONS, RESPONSES, MESSAGES)
 """In order of preference for clients whose own API the model does not list."""
 
@@ -27,7 +28,7 @@ def client_api(path: str, headers: Mapping[bytes, bytes]) -> ClientApi:
     for api in CLIENT_APIS:
         if api.identifying_header in headers:
             return api
-    return next((api for api in CLIENT_APIS if path.startswith(api.client_path)), CHAT_COMPLETIONS)
+    return next((api for api in CLIENT_APIS if api.has_path(path)), CHAT_COMPLETIONS)
 
 
 _DOCUMENT_APIS: Final[Sequence[UpstreamApi]] = (MESSAGES, RESPONSES, CHAT_COMPLETIONS)

@@ -73,6 +73,12 @@ def metrics(request: ClientRequest) -> RequestMetrics:
 def parse_request(body: bytes) -> ClientRequest:
     """Decode and validate a request; raises `RequestError`."""
     request = parse_object(body, MAX_TOKENS + 2 * MAX_INPUTS)
+    check_request(request)
+    return request
+
+
+def check_request(request: ClientRequest) -> None:
+    """Raise `RequestError` if the request is invalid."""
     check_shape(request, EmbeddingsRequest)
     value = request["input"]
     if not value:
@@ -101,7 +107,6 @@ def parse_request(body: bytes) -> ClientRequest:
     dimensions = request.get("dimensions")
     if dimensions is not None and dimensions < 1:
         raise RequestError("dimensions must be above 0.", param="dimensions", code="invalid_value")
-    return request
 
 
 def has_tokens(request: ClientRequest) -> bool:

@@ -11,7 +11,11 @@ from typing import Final, NamedTuple
 from copilot_proxy.catalogue import ENABLE_URL
 
 _INVALID_REASONING: Final = "invalid_encrypted_content"
-_INVALID_SIGNATURE: Final = re.compile(r"[Ii]nvalid .?signature.? in")
+_NOT_VERIFIED: Final = re.compile(
+    r"[Ii]nvalid .?signature.? in"
+    # With codes that say nothing, such as bad_request and invalid_request_body.
+    r"|[Ee]ncrypted (function output )?content .*could not be (verified|decrypted)"
+)
 WRONG_API_CODE: Final = "unsupported_api_for_model"
 WAIT_PLACEHOLDER: Final = "as long as Retry-After says"
 """Part of a hint that is replaced with the waiting time, if that is known."""
@@ -170,7 +174,7 @@ _BY_TEXT: Final = (
     (re.compile(r"maximum context length|token count \(\d+\) exceeds"), _TOO_LONG),
     (re.compile(r"^quota exceeded\W*$", re.IGNORECASE), _QUOTA),
     (re.compile(r"input item ID does not belong"), _FOREIGN_REASONING),
-    (_INVALID_SIGNATURE, _FOREIGN_REASONING),
+    (_NOT_VERIFIED, _FOREIGN_REASONING),
     (
         re.compile(r"image media type not supported"),
         ErrorMapping(
@@ -261,11 +265,12 @@ def find_mapping(status: int, code: str | None, message: str) -> ErrorMapping:
 
 
 def is_foreign_reasoning(code: str | None, message: str) -> bool:
-    """Return whether an error is about reasoning that the model cannot decrypt or verify.
+    """Return whether an error is about reasoning, or other encrypted parts of the conversation,
+    that the model cannot decrypt or verify.
 
     Another model made it, or the same model for another account.
     """
-    return code == _INVALID_REASONING or _INVALID_SIGNATURE.search(message) is not None
+    return code == _INVALID_REASONING or _NOT_VERIFIED.search(message) is not None
 
 
 def default_hint(status: int) -> str:

@@ -5,6 +5,9 @@ Claude and GPT lose it. Few clients send back fields that OpenAI's API does not 
 reasoning is cached by the id of the tool call: in memory, for the most recent calls, and only for
 the model that produced it and the caller that got it. Callers are told apart by an opaque
 identifier, since two of them may use the same ids.
+
+Some clients drop even the ids (Ollama's). Their calls get ids by position, which begin with
+`PLACE_ID`, and are recognised by their names and arguments: of equal calls, the latest counts.
 """
 
 import hashlib
@@ -13,8 +16,12 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 from copilot_proxy.formats.types import Json
 
+PLACE_ID: Final = "call_at_"
+"""The beginning of an id that a call has got by its position."""
 _MAX_CALLS: Final = 2000
 _MAX_CHARACTERS: Final = 20_000_000
 _MAX_REFUSED: Final = 10_000
@@ -32,6 +39,7 @@ class ReasoningCache:
         self._characters = 0
         self._entries: OrderedDict[tuple[bytes, str], tuple[str, str, str]] = OrderedDict()
         self._vendors: OrderedDict[bytes, str] = OrderedDict()
+        self._ids: OrderedDict[tuple[bytes, bytes], str] = OrderedDict()
         self._lock = threading.Lock()  # large requests are translated in a thread
 
     def store(
@@ -47,6 +55,14 @@ class ReasoningCache:
             self._characters += len(reasoning) + len(opaque)
             while len(self._entries) > self._max_calls or self._characters > self._max_characters:
                 self._remove(next(iter(self._entries)))
+
+    def store_calls(self, caller: bytes, calls: list[Json]) -> None:
+        """Store the id of the first of these tool calls of a response, under all that they say."""
+        if (digest := _digest_of(calls)) is not None:
+            self._ids.pop((caller, digest), None)
+            self._ids[caller, digest] = calls[0]["id"]
+            while len(self._ids) > self._max_calls:
+                self._ids.popitem(last=False)
 
     def store_vendor(self, opaque: str, vendor: str) -> None:
         """Store which vendor encrypted some reasoning; other vendors cannot decrypt it."""
@@ -77,7 +93,10 @@ class ReasoningCache:
         calls = message.get("tool_calls") if message.get("role") == "assistant" else None
         if not calls or message.get("reasoning_opaque"):
             return message
-        key = (caller, calls[0]["id"])
+        id: str = calls[0]["id"]
+        if id.startswith(PLACE_ID) and (digest := _digest_of(calls)) is not None:
+            id = self._ids.get((caller, digest), id)
+        key = (caller, id)
         with self._lock:
             entry = self._entries.get(key)
             if entry is None or entry[0] != model:
@@ -96,6 +115,22 @@ class ReasoningCache:
 
 def _digest(opaque: str) -> bytes:
     return hashlib.sha256(opaque.encode("utf-8", "surrogatepass")).digest()
+
+
+def _digest_of(calls: list[Json]) -> bytes | None:
+    """Return a digest of the names and arguments of calls; None if one is not of a function."""
+    parts: list[object] = []
+    for call in calls:
+        function = call.get("function")
+        if function is None:
+            return None
+        text = function.get("arguments") or "{}"
+        try:
+            arguments = msgspec.json.decode(text)
+        except (msgspec.DecodeError, RecursionError):
+            arguments = text
+        parts.append((function["name"], arguments))
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).digest()
 
 
 class RefusedReasoning:
@@ -130,7 +165,10 @@ class ReasoningRecorder:
         self._caller = caller
         self._model = model
         self._vendor = vendor
-        self._calls: list[str] = []
+        self._calls: list[Json] = []
+        self._pieces: dict[int, list[str]] = {}
+        """The arguments of each call, by its place in `_calls`."""
+        self._places: dict[int, int] = {}
         self._reasoning: list[str] = []
         self._opaque: list[str] = []
 
@@ -140,9 +178,8 @@ class ReasoningRecorder:
             self._reasoning.append(delta["reasoning_content"])
         if "reasoning_opaque" in delta:
             self._opaque.append(delta["reasoning_opaque"])
-        for call in delta.get("tool_calls", ()):
-            if call.get("id"):
-                self._calls.append(call["id"])
+        for part in delta.get("tool_calls", ()):
+            self._record_call(part)
         if finish_reason is None:
             return
         opaque = "".join(self._opaque)
@@ -150,4 +187,21 @@ class ReasoningRecorder:
             self._cache.store_vendor(opaque, self._vendor)
         if self._calls:
             reasoning = "".join(self._reasoning)
-            self._cache.store(self._caller, self._model, self._calls, reasoning, opaque)
+            ids = [call["id"] for call in self._calls]
+            self._cache.store(self._caller, self._model, ids, reasoning, opaque)
+            if opaque:
+                for place, pieces in self._pieces.items():
+                    self._calls[place]["function"]["arguments"] = "".join(pieces)
+                self._cache.store_calls(self._caller, self._calls)
+
+    def _record_call(self, part: Json) -> None:
+        function, index = part.get("function"), part.get("index", 0)
+        if part.get("id"):
+            self._places[index] = len(self._calls)
+            self._calls.append({"id": part["id"]})
+            if function is not None:
+                self._calls[-1]["function"] = {"name": function["name"]}
+                self._pieces[self._places[index]] = []
+        pieces = self._pieces.get(self._places.get(index, -1))
+        if pieces is not None and function is not None:
+            pieces.append(function.get("arguments") or "")

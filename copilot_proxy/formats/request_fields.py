@@ -44,6 +44,11 @@ _MODERATION: Final = Refused(
 )
 _RETENTION: Final = Dropped("Copilot decides how long a prompt stays in the cache")
 _SAFETY: Final = Dropped("Copilot refuses it")
+_NO_PICTURES: Final = Refused(
+    "Copilot's models answer with text only.",
+    "Omit the fields for the generation of images.",
+    harmless=(0,),
+)
 _TIER: Final = Dropped("Copilot refuses it", harmless=("auto", "default"))
 _ACCOUNT: Final = Dropped("it is for Anthropic's accounts")
 
@@ -128,6 +133,33 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         ),
         "user_profile_id": _ACCOUNT,
         "workspace_id": _ACCOUNT,
+    },
+    "ollama": {
+        "context": Refused(
+            "This server stores no conversations.",
+            "Send the whole conversation to `/api/chat`, without `context`.",
+            harmless=([],),
+        ),
+        "height": _NO_PICTURES,
+        "logprobs": Refused(
+            "Copilot's answers have no log probabilities in this API.",
+            "Omit `logprobs`.",
+            harmless=(False,),
+        ),
+        "raw": Refused(
+            "Copilot's models take conversations, not raw prompts.",
+            "Omit `raw`, and send the text without the marks of a prompt template.",
+            harmless=(False,),
+        ),
+        "steps": _NO_PICTURES,
+        "suffix": Refused(
+            "Copilot's chat models do not complete text before a `suffix`.",
+            "Ask for the missing text in the prompt.",
+            harmless=("",),
+        ),
+        "template": Dropped("Copilot's models have no prompt template", harmless=("",)),
+        "top_logprobs": Dropped("it needs logprobs", harmless=(0,)),
+        "width": _NO_PICTURES,
     },
 }
 """The decisions, by the client's API and the field."""

@@ -20,6 +20,11 @@ DEFAULT_LIMIT: Final = 16 * 1024 * 1024
 DONE: Final = b"[DONE]"
 """The data of the event that ends a chat completions stream."""
 
+CONTENT_TYPE: Final = b"text/event-stream; charset=utf-8"
+
+KEEP_ALIVE: Final = b": keep-alive\n\n"
+"""A comment, which clients ignore."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_.]{1,100}")
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -114,8 +119,3 @@ def unnamed_json(event: ClientEvent) -> bytes:
 def named_json(event: ClientEvent) -> bytes:
     """Encode an event of Responses or Messages; its type is its name as well."""
     return encode(_encode_json(event), str(event["type"]))
-
-
-def comment(text: str) -> bytes:
-    """Encode a comment, which keeps an idle connection open and is ignored by clients."""
-    return b": %b\n\n" % text.encode()

@@ -130,6 +130,14 @@ def selection(period: Period, filters: Filters) -> tuple[str, str, list[Any]]:
     return source, f"WHERE {' AND '.join(conditions)}" if conditions else "", values
 
 
+def last_seen(database: sqlite3.Connection) -> dict[str, datetime]:
+    """Return when each client sent its last request, by name."""
+    found = database.execute(
+        "SELECT client, max(last_us) FROM sums WHERE client <> '' GROUP BY client"
+    )
+    return {name: datetime.fromtimestamp(last / 1e6).astimezone() for name, last in found}
+
+
 def latest_quota(database: sqlite3.Connection) -> tuple[Quota, datetime] | None:
     """Return the server's own quota as the latest answer reported it, and when that was."""
     found = database.execute(
@@ -159,6 +167,32 @@ def requests_named(database: sqlite3.Connection, start: str) -> list[dict[str, A
     if len(found) == 1:
         found += database.execute(f"{query} WHERE corrects = ?", (found[0][1],)).fetchall()
     return [dict(zip(columns, row, strict=True)) for row in found]
+
+
+class Recent(NamedTuple):
+    """A request in the list of the latest ones."""
+
+    request_id: str
+    ended_us: int
+    client: str | None
+    model: str | None
+    nano_aiu: int | None
+    outcome: str
+    error_code: str | None
+
+
+def recent_requests(
+    database: sqlite3.Connection, period: Period, filters: Filters, count: int
+) -> list[Recent]:
+    """Return the latest requests, the last one first."""
+    _, where, values = selection(Period(period.since, period.until), filters)
+    columns = ", ".join(Recent._fields)
+    found = database.execute(
+        f"SELECT {columns} FROM requests {where or 'WHERE 1'} "  # noqa: S608  # constants
+        "AND corrects IS NULL ORDER BY ended_us DESC, id DESC LIMIT ?",
+        (*values, count),
+    )
+    return [Recent(*row) for row in found]
 
 
 def sums_by_tier(

@@ -1,7 +1,6 @@
 """Formats and writes log lines in a thread, so that no request waits for a reader or a disk."""
 
 import logging
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
@@ -129,13 +128,15 @@ class _Listener(QueueListener):
     ) -> None:
         super().__init__(queue, target)
         self._drop_notice = drop_notice
+        # Never set: unlike `time.sleep`, waiting for it cannot fail when the clock is changed.
+        self._pause = Event()
 
     def dequeue(self, block: bool) -> logging.LogRecord:
         """Return the next record; once there is none, wait for a batch before waking up again."""
         try:
             return self.queue.get_nowait()
         except Empty:
-            time.sleep(_PAUSE)
+            self._pause.wait(_PAUSE)
             return self.queue.get(block)
 
     def handle(self, record: logging.LogRecord) -> None:

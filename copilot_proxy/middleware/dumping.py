@@ -14,11 +14,7 @@ class DumpMiddleware:
         self._dumps = dumps
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (
-            scope["type"] == ScopeType.HTTP
-            and scope["method"] == "POST"
-            and scope["path"].startswith("/v1/")
-        ):
+        if scope["type"] == ScopeType.HTTP and scope["method"] == "POST" and _is_dumped(scope):
             with self._dumps.request(scope["state"]["context"].request_id) as dump:
                 await self._call_and_dump(dump, scope, receive, send)
         else:
@@ -49,3 +45,9 @@ class DumpMiddleware:
             await send(message)
 
         await self._app(scope, receive_and_dump, send_and_dump)
+
+
+def _is_dumped(scope: Scope) -> bool:
+    """Whether the path is one of an API, rather than a client's telemetry."""
+    path: str = scope["path"]
+    return path.startswith("/v1/") or scope["state"]["context"].client_api.has_path(path)

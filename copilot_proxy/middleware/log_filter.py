@@ -6,7 +6,7 @@ from typing import Final
 
 from copilot_proxy.relay.records import RequestContext
 
-_QUIET_PATHS: Final = ("/", "/health", "/favicon.ico", "/api/hello")
+_QUIET_PATHS: Final = ("/", "/health", "/favicon.ico", "/api/hello", "/api/version", "/api/ps")
 _PROBED_PATHS: Final = (
     "/api/tags",
     "/api/version",

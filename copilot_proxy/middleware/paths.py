@@ -3,12 +3,13 @@
 from typing import Final, NamedTuple
 
 from copilot_proxy.formats.apis import CLIENT_APIS
+from copilot_proxy.formats.ollama.api import OLLAMA
 from copilot_proxy.who import MAX_NAME_LENGTH
 
 _FIRST_PARTS: Final = {
     "models",
     "embeddings",
-    *(api.client_path.split("/")[2] for api in CLIENT_APIS),
+    *(path.split("/")[2] for api in CLIENT_APIS if (path := api.client_path).startswith("/v1/")),
 }
 """The first parts of all paths that follow ``/v1``."""
 
@@ -41,10 +42,17 @@ def _is_name(text: str) -> bool:
 
 
 def normalize_path(path: str) -> str:
-    """Return `path` without ``//`` or a trailing slash, and with ``/v1`` exactly once."""
+    """Return `path` without ``//`` or a trailing slash, and with ``/v1`` exactly once.
+
+    Paths of Ollama have no ``/v1``, and ``/api`` once.
+    """
     parts = [part for part in path.split("/") if part]
     first = next((i for i, part in enumerate(parts) if part != "v1"), len(parts))
     rest = parts[first:]
+    if rest[:1] == ["api"]:
+        own = "/api/" + "/".join(part for part in rest if part != "api")
+        if OLLAMA.has_path(own):
+            return own
     if rest and rest[0] in _FIRST_PARTS:
         return "/v1/" + "/".join(rest)
     return "/" + "/".join(parts)

@@ -17,7 +17,7 @@ from copilot_proxy.relay.admission import Admission
 from copilot_proxy.relay.costs import prices_of
 from copilot_proxy.relay.records import RequestRecord
 
-_MIN_BYTES: Final = 2
+MIN_BYTES: Final = 2
 """Bytes of a request that a token takes at least; most take four or more."""
 _MAX_KNOWN: Final = 500
 _MAX_TEXT: Final = 20_000
@@ -38,7 +38,7 @@ class ContextGuard:
         tokens = from_usage(record.usage)
         if not record.estimated_prompt or tokens is None or not tokens.prompt:
             return
-        key = _key(record)
+        key = key_of(record)
         self._known.pop(key, None)
         self._known[key] = tokens.prompt, record.estimated_prompt
         if len(self._known) > _MAX_KNOWN:
@@ -46,8 +46,8 @@ class ContextGuard:
 
     async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
         """Raise `RequestError` if the prompt is longer than the model's first price is for."""
-        threshold = _threshold(record)
-        if threshold is not None and record.tools and record.body_bytes > _MIN_BYTES * threshold:
+        threshold = price_threshold(record)
+        if threshold is not None and record.tools and record.body_bytes > MIN_BYTES * threshold:
             # Walking through a megabyte of JSON must not block other requests.
             record.estimated_prompt = await run_in_turn(prompt_tokens, request)
             tokens = self._tokens(record, record.estimated_prompt)
@@ -57,13 +57,14 @@ class ContextGuard:
 
     def _tokens(self, record: RequestRecord, estimated: int) -> int:
         """Return the tokens of a prompt: those of the last one, and what was added since."""
-        tokens, before = self._known.get(_key(record), (0, 0))
+        tokens, before = self._known.get(key_of(record), (0, 0))
         added, ratio = estimated - before, tokens / before if before else 1.0
         # Long results of tools have more tokens than the texts before them, rather than fewer.
         return tokens + round(added * (max(1.0, ratio) if added > 0 else ratio))
 
 
-def _key(record: RequestRecord) -> tuple[str | None, str | None]:
+def key_of(record: RequestRecord) -> tuple[str | None, str | None]:
+    """Return what identifies the conversation of a request, as far as it is known."""
     return record.who.session or record.who.client, record.model
 
 
@@ -80,7 +81,7 @@ def _asks_for_summary(request: Mapping[str, Any]) -> bool:
     return False
 
 
-def _threshold(record: RequestRecord) -> int | None:
+def price_threshold(record: RequestRecord) -> int | None:
     """Return the tokens above which the model costs more; None if its price does not change."""
     prices = prices_of(record.listed) if record.listed is not None else None
     return prices.threshold if prices is not None and prices.long_context else None

@@ -14,6 +14,7 @@ from copilot_proxy.errors import (
 from copilot_proxy.formats.drift import Unknown, unknown_in_models
 from copilot_proxy.formats.messages.betas import wants_long_context
 from copilot_proxy.keys import ApiKey
+from copilot_proxy.model_ids import LATEST_TAG
 from copilot_proxy.model_names import AUTO, Meaning, needs_catalogue, resolve, suggestion
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.upstreams.base import Upstream
@@ -56,7 +57,7 @@ class ModelResolver:
 
     def alias(self, name: str) -> Alias | None:
         """Return the user's alias of this name, if there is one."""
-        return self._aliases.get(name)
+        return self._aliases.get(name) or self._aliases.get(name.removesuffix(LATEST_TAG))
 
     async def models(self, caller: Caller = SERVER_USER) -> Catalogue:
         """Return the models that the caller's account has and the caller's key allows.
@@ -126,9 +127,9 @@ class ModelResolver:
         return meaning
 
     def _without_alias(self, name: str) -> str:
-        """Return the target of the user's alias `name`, or `name` itself."""
-        alias = self._aliases.get(name)
-        return alias.model if alias is not None else name
+        """Return the target of the user's alias `name`, or `name` without Ollama's tag."""
+        alias = self.alias(name)
+        return alias.model if alias is not None else name.removesuffix(LATEST_TAG)
 
     def _resolve_without_catalogue(self, name: str) -> str:
         """Return the model name to send to Copilot when the catalogue cannot be read."""

@@ -1,4 +1,4 @@
-"""Responses of the three chat APIs: server-sent events, or one JSON body."""
+"""Responses of the chat APIs: a stream of events, or one JSON body."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -51,10 +51,13 @@ def answer(
     if body.get("stream") is not True:
         return WholeAnswer(_answer_maker(open_reply, is_large=is_large))
 
+    stream_format = client.stream_format(body)
+    if is_large:
+        frame = stream_format.frame
+        stream_format = stream_format._replace(frame=lambda event: frame(encode_strings(event)))
     return EventStream(
         open_reply,
-        (lambda event: client.frame(encode_strings(event))) if is_large else client.frame,
-        client.stream_end,
+        stream_format,
         lambda error: client.fail(body, error, record.request_id),
         grace=services.settings.header_grace,
         keep_alive=services.settings.keep_alive,

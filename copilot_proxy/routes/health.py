@@ -100,8 +100,12 @@ def _quota(quota: Quota | None) -> HealthQuota | None:
 
 @get("/", media_type=MediaType.TEXT, include_in_schema=False)
 async def root(request: LitestarRequest) -> str:
-    """Return a short text for users who open the address in a browser."""
-    kind = " Its answers are simulated." if get_services(request).simulated else ""
+    """Return a short text for users who open the address in a browser, and Ollama's own for its
+    clients, which look for it."""
+    services = get_services(request)
+    if services.settings.ollama and "text/html" not in request.headers.get("accept", ""):
+        return "Ollama is running"
+    kind = " Its answers are simulated." if services.simulated else ""
     return (
         f"copilot-proxy {__version__} is running.{kind}\n"
         "Point an OpenAI client at /v1. The API is described at /schema.\n"

@@ -25,6 +25,7 @@ from copilot_proxy.formats.chat_completions.response_schema import ChatCompletio
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
 from copilot_proxy.formats.embeddings import EmbeddingsRequest
 from copilot_proxy.formats.messages.schema import CountTokensRequest, MessagesRequest
+from copilot_proxy.formats.ollama import schema as ollama
 from copilot_proxy.formats.responses.schema import (
     CompactRequest,
     InputTokensRequest,
@@ -43,16 +44,24 @@ _REQUEST_SCHEMAS: Final = (
     MessagesRequest,
     CountTokensRequest,
     EmbeddingsRequest,
+    ollama.OllamaChatRequest,
+    ollama.OllamaGenerateRequest,
+    ollama.OllamaShowRequest,
+    ollama.OllamaEmbedRequest,
+    ollama.OllamaEmbeddingsRequest,
 )
 
 
 def documented(
-    request: type[msgspec.Struct] | None = None, *, events: str | None = None
+    request: type[msgspec.Struct] | None = None,
+    *,
+    events: str | None = None,
+    stream_type: str = "text/event-stream",
 ) -> type[Operation]:
     """Return an operation class whose request body is a `request`, one of `_REQUEST_SCHEMAS`.
 
-    `events` describes the events of its stream, for routes that can stream. The route's responses
-    have to come from `answers_with`.
+    `events` describes the events of its stream, for routes that can stream, and `stream_type` is
+    the stream's media type. The route's responses have to come from `answers_with`.
     """
 
     @dataclass
@@ -68,7 +77,7 @@ def documented(
                 )
             if events is not None:
                 stream = OpenAPIMediaType(schema=Schema(description=events))
-                content = {**(responses["200"].content or {}), "text/event-stream": stream}
+                content = {**(responses["200"].content or {}), stream_type: stream}
                 responses["200"] = replace(responses["200"], content=content)
 
     return Documented
@@ -125,8 +134,8 @@ def openapi_config() -> OpenAPIConfig:
     return _Config(
         title="copilot-proxy",
         version=__version__,
-        description="Use your own GitHub Copilot subscription through the OpenAI and Anthropic "
-        "APIs, from a local server.",
+        description="Use your own GitHub Copilot subscription through the OpenAI, Anthropic and "
+        "Ollama APIs, from a local server.",
         path=PATH,
         render_plugins=[PlainPage(path="/"), JsonRenderPlugin(), YamlRenderPlugin()],
     )

@@ -2,7 +2,7 @@
 
 The response headers wait until Copilot's first event or error arrives, or a grace period is over:
 an early error keeps its own status, and clients with a short timeout still receive something.
-After that, a silent stream gets comment lines, and an error becomes an event of the stream.
+After that, a silent stream gets bytes that clients ignore, and an error becomes an event.
 """
 
 import asyncio
@@ -14,23 +14,19 @@ from typing import Any, Final, cast
 from litestar.types import Receive, Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.formats.sse import comment
+from copilot_proxy.formats.api import StreamFormat
 from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.middleware.error_responses import send_error, to_proxy_error
 from copilot_proxy.middleware.shutdown import send_before_exit, server_stopped
 from copilot_proxy.relay.reply import ReplySource
 
 _STREAM_HEADERS: Final = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
-_KEEP_ALIVE: Final = comment("keep-alive")
 
 OpenReply = Callable[[], AbstractAsyncContextManager[ReplySource]]
 """Sends the request to Copilot; leaving the context ends the call."""
-EncodeEvent = Callable[[dict[str, Any]], bytes]
-"""Encodes an event as server-sent event bytes."""
 MakeAnswer = Callable[[], Coroutine[Any, Any, tuple[bytes, Mapping[str, str]]]]
 """Returns the JSON body of an answer, and extra response headers."""
 
@@ -41,8 +37,9 @@ class WholeAnswer:
     `make_answer` may raise `CopilotProxyError`.
     """
 
-    def __init__(self, make_answer: MakeAnswer) -> None:
+    def __init__(self, make_answer: MakeAnswer, content_type: bytes = b"application/json") -> None:
         self._make_answer = make_answer
+        self._content_type = content_type
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await run_until_disconnect(self._respond(scope, send), receive)
@@ -54,7 +51,7 @@ class WholeAnswer:
             await send_error(scope, send, to_proxy_error(error))
             return
         headers = [
-            (b"content-type", b"application/json"),
+            (b"content-type", self._content_type),
             (b"content-length", str(len(body)).encode()),
             *((name.encode(), value.encode("latin-1")) for name, value in extra.items()),
         ]
@@ -63,19 +60,17 @@ class WholeAnswer:
 
 
 class EventStream:
-    """An ASGI application that responds with server-sent events.
+    """An ASGI application that responds with the events of a reply, written in `stream_format`.
 
-    `encode` encodes each event of the reply, and the bytes `end` follow the last one. `open_reply`
-    and the reply may raise `CopilotProxyError` at any time. `fail_early` returns the events that
-    report an error after the headers have been sent but before there is a reply. With
-    `encode_in_thread`, `encode` may take long.
+    `open_reply` and the reply may raise `CopilotProxyError` at any time. `fail_early` returns the
+    events that report an error after the headers have been sent but before there is a reply. With
+    `encode_in_thread`, encoding an event may take long.
     """
 
     def __init__(
         self,
         open_reply: OpenReply,
-        encode: EncodeEvent,
-        end: bytes,
+        stream_format: StreamFormat,
         fail_early: Callable[[CopilotProxyError], list[dict[str, Any]]],
         *,
         grace: float,
@@ -83,8 +78,9 @@ class EventStream:
         encode_in_thread: bool = False,
     ) -> None:
         self._open_reply = open_reply
-        self._encode = encode
-        self._end = end
+        self._format = stream_format
+        self._encode = stream_format.frame
+        self._end = stream_format.end
         self._fail_early = fail_early
         self._reply: ReplySource | None = None
         self._grace = grace
@@ -95,8 +91,8 @@ class EventStream:
         self._is_disconnected = False
         self._is_sending = False
         self._last_sent = 0.0
-        self._comment: asyncio.Task[None] | None = None
-        """A comment that is being sent. Events wait for it, so that every write is complete."""
+        self._keep_alive_write: asyncio.Task[None] | None = None
+        """A keep-alive that is being sent. Events wait for it, so that every write is complete."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await run_until_disconnect(self._respond(scope, send), receive, self._on_disconnect)
@@ -117,9 +113,9 @@ class EventStream:
             raise
         finally:
             self._timer.cancel()
-            if self._comment is not None:
-                self._comment.cancel()
-                await asyncio.gather(self._comment, return_exceptions=True)
+            if self._keep_alive_write is not None:
+                self._keep_alive_write.cancel()
+                await asyncio.gather(self._keep_alive_write, return_exceptions=True)
 
     async def _send_reply(self, send: Send) -> None:
         async with self._open_reply() as reply:
@@ -137,7 +133,7 @@ class EventStream:
 
     async def _send_failure(self, scope: Scope, send: Send, error: CopilotProxyError) -> None:
         self._timer.cancel()
-        await self._finish_comment()
+        await self._finish_keep_alive()
         if self._started:
             events = self._fail_early(error) if self._reply is None else self._reply.fail(error)
             await self._send(send, self._encode_all(events) + self._end, last=True)
@@ -148,8 +144,8 @@ class EventStream:
         return b"".join(map(self._encode, events))
 
     async def _send(self, send: Send, data: bytes, *, last: bool = False) -> None:
-        if self._comment is not None:
-            await self._finish_comment()
+        if self._keep_alive_write is not None:
+            await self._finish_keep_alive()
         if self._ended:
             return
         self._ended = last
@@ -168,18 +164,24 @@ class EventStream:
             {
                 "type": "http.response.start",
                 "status": 200,
-                "headers": [*_STREAM_HEADERS, *headers],
+                "headers": [
+                    (b"content-type", self._format.content_type),
+                    *_STREAM_HEADERS,
+                    *headers,
+                ],
             }
         )
 
-    async def _send_comment(self, send: Send) -> None:
+    async def _send_keep_alive(self, send: Send) -> None:
         if not self._started:
             await self._start(send)
-        await send({"type": "http.response.body", "body": _KEEP_ALIVE, "more_body": True})
+        await send(
+            {"type": "http.response.body", "body": self._format.keep_alive, "more_body": True}
+        )
         self._last_sent = time.monotonic()
 
     def _schedule_keep_alive(self, seconds: float, send: Send) -> None:
-        """Check after `seconds` whether the stream needs a comment."""
+        """Check after `seconds` whether the stream needs a keep-alive."""
         self._timer = asyncio.get_running_loop().call_later(seconds, self._keep_stream_alive, send)
 
     def _keep_stream_alive(self, send: Send) -> None:
@@ -187,16 +189,18 @@ class EventStream:
         if self._started and silent < self._keep_alive:
             self._schedule_keep_alive(self._keep_alive - silent, send)
             return
-        # While a write is pending, the client is not reading, and a comment would not help.
-        if not self._is_sending and (self._comment is None or self._comment.done()):
-            self._comment = asyncio.ensure_future(self._send_comment(send))
+        # While a write is pending, the client is not reading, and a keep-alive would not help.
+        if not self._is_sending and (
+            self._keep_alive_write is None or self._keep_alive_write.done()
+        ):
+            self._keep_alive_write = asyncio.ensure_future(self._send_keep_alive(send))
         self._schedule_keep_alive(self._keep_alive, send)
 
-    async def _finish_comment(self) -> None:
-        """Wait until the comment that is being sent, if any, has been sent."""
-        if self._comment is not None:
-            await self._comment
-            self._comment = None
+    async def _finish_keep_alive(self) -> None:
+        """Wait until the keep-alive that is being sent, if any, has been sent."""
+        if self._keep_alive_write is not None:
+            await self._keep_alive_write
+            self._keep_alive_write = None
 
 
 async def run_until_disconnect(

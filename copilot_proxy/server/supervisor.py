@@ -50,7 +50,7 @@ class Supervisor:
         on_finishing: Callable[[int], None],
         on_cut: Callable[[int], None],
     ) -> None:
-        """`config` is for all workers; its number and listener are replaced for each."""
+        """`config` is for all workers; its number and listeners are replaced for each."""
         self.was_cut = False
         self._config = config
         self._count = count
@@ -84,19 +84,19 @@ class Supervisor:
             yield
 
     async def serve(self, sockets: list[socket.socket]) -> None:
-        """Serve on the only socket in `sockets`, which must listen already, and close it.
+        """Serve on `sockets`, which must listen already, and close them.
 
         Raises `CopilotProxyError` if no worker can be started.
         """
-        (listener,) = sockets
-        self._config = replace(self._config, listener=listener.fileno())
+        self._config = replace(self._config, listeners=tuple(one.fileno() for one in sockets))
         tasks = [asyncio.create_task(self._keep_running(number)) for number in self._failures]
         for task in tasks:
             # A task that ends before the shutdown has failed unexpectedly.
             task.add_done_callback(lambda _: self.finish())
         try:
             await self._wait_until(self._should_stop)
-            listener.close()
+            for one in sockets:
+                one.close()
             await self._shut_down()
         finally:
             for worker in self._alive():
@@ -171,6 +171,10 @@ class Supervisor:
             lambda: self._is_cutting or all(one.finishing is not None for one in self._alive()),
             _REPORT_TIMEOUT,
         )
+        for worker in self._alive():
+            # It hangs at its start. Before, it may have served requests, and not have said so yet.
+            if not worker.is_ready:
+                worker.kill()
         if count := sum(worker.finishing or 0 for worker in self._workers.values()):
             self._on_finishing(count)
         await self._wait_until(

@@ -33,8 +33,8 @@ class WorkerConfig:
     credential: Credential | None
     """The credential that the supervisor has loaded; if None, the worker loads it."""
     simulated: bool
-    listener: int
-    """The file descriptor of the socket that all workers listen on."""
+    listeners: tuple[int, ...]
+    """The file descriptors of the sockets that all workers listen on."""
 
 
 class _Pickler(pickle.Pickler):

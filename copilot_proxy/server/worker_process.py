@@ -70,7 +70,7 @@ class WorkerProcess:
         with theirs:
             try:
                 process = _spawn(
-                    [*program, str(theirs.fileno())], (theirs.fileno(), config.listener)
+                    [*program, str(theirs.fileno())], (theirs.fileno(), *config.listeners)
                 )
             except OSError:
                 ours.close()
@@ -100,11 +100,8 @@ class WorkerProcess:
         return code
 
     def finish(self) -> None:
-        """Tell the worker to finish open requests; one that is not ready yet is killed."""
-        if self.is_ready:
-            self._send_command(b"finish\n")
-        else:
-            self.kill()
+        """Tell the worker to finish open requests; one that still starts does so afterwards."""
+        self._send_command(b"finish\n")
 
     def cut_requests(self) -> None:
         """Tell the worker to stop waiting for open requests."""

@@ -3,6 +3,7 @@
 from copilot_proxy.settings.loading import (
     ENVIRONMENT_PREFIX,
     load_settings,
+    load_settings_with_errors,
     setting_names,
     unknown_variables,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "Settings",
     "config_dir",
     "load_settings",
+    "load_settings_with_errors",
     "setting_names",
     "unknown_variables",
 ]

@@ -18,6 +18,8 @@ from copilot_proxy.settings.settings import Settings, config_dir
 
 ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
 _CONFIG_HINT: Final = "Correct the setting, or remove it to use its default."
+_SIMILAR: Final = 0.75
+"""How similar, from 0 to 1, a name is to the one that it was probably meant to be."""
 _FLAGS: Final = {"cors_origins": "cors_origin"}
 """Settings whose flag has another name."""
 
@@ -34,44 +36,92 @@ def load_settings(
 
     Raises `UsageError` that names the source, the setting and the problem.
     """
-    environ = os.environ if environ is None else environ
+
+    def fail(error: UsageError) -> None:
+        raise error
+
+    return _load(flags or {}, os.environ if environ is None else environ, fail)
+
+
+def load_settings_with_errors(
+    environ: Mapping[str, str] | None = None,
+) -> tuple[Settings, list[UsageError]]:
+    """Return the settings without those that are invalid, and an error for each of these."""
+    errors: list[UsageError] = []
+    settings = _load({}, os.environ if environ is None else environ, errors.append)
+    return settings, errors
+
+
+def _load(
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    on_error: Callable[[UsageError], None],
+) -> Settings:
+    """Return the settings; one that is invalid is left out if `on_error` does not raise."""
     parsers = {f.name: f.metadata["parse"] for f in fields(Settings) if "parse" in f.metadata}
     given: dict[str, tuple[object, str]] = {}
     for name in parsers:
         variable = ENVIRONMENT_PREFIX + name.upper()
         if variable in environ:
             given[name] = (environ[variable], variable)
-        if flags and flags.get(name) is not None:
+        if flags.get(name) is not None:
             given[name] = (flags[name], "flag")
 
-    home = _parsed("home_dir", *given["home_dir"], parse.path) if "home_dir" in given else None
-    config_file = config_dir(home) / "config.toml"
-    for name, value in read_config(config_file).items():
-        if name not in parsers:
-            raise UsageError(
-                f"{config_file} has an unknown setting, {name!r}.",
-                hint=_suggestion(name, parsers) or _CONFIG_HINT,
-            )
-        given.setdefault(name, (value, str(config_file)))
+    values: dict[str, Any] = {}
 
-    values = {name: _parsed(name, *given[name], parsers[name]) for name in given}
+    def read(name: str) -> None:
+        try:
+            values[name] = _parsed(name, *given[name], parsers[name])
+        except UsageError as error:
+            on_error(error)
+            del given[name]
+
+    if "home_dir" in given:
+        read("home_dir")
+    config_file = config_dir(values.get("home_dir")) / "config.toml"
+    try:
+        config = read_config(config_file)
+    except UsageError as error:
+        on_error(error)
+        config = {}
+    for name, value in config.items():
+        if name in parsers:
+            given.setdefault(name, (value, str(config_file)))
+        else:
+            on_error(
+                UsageError(
+                    f"{config_file} has an unknown setting, {name!r}.",
+                    hint=_suggestion(name, parsers) or _CONFIG_HINT,
+                )
+            )
+    for name in [name for name in given if name not in values]:
+        read(name)
     sources = dict.fromkeys(parsers, "default")
     sources.update({name: source for name, (_, source) in given.items()})
     settings = Settings(**values, sources=MappingProxyType(sources))
     try:
         parse.check_distinct(settings.keys)
     except ValueError as error:
-        raise UsageError(f"The API keys are invalid: {error}.") from None
+        on_error(UsageError(f"The API keys are invalid: {error}."))
     return settings
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return a warning for each variable with our prefix that is not a setting."""
-    known = {ENVIRONMENT_PREFIX + name.upper(): "" for name in setting_names()}
-    return [
-        join_sentences(f"There is no setting for the variable {name}", _suggestion(name, known))
+    # Compared without the prefix, which would make all of them alike.
+    known = {name.upper(): "" for name in setting_names()}
+    names = [
+        name.removeprefix(ENVIRONMENT_PREFIX)
         for name in sorted(environ)
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in known
+        if name.startswith(ENVIRONMENT_PREFIX)
+    ]
+    return [
+        join_sentences(
+            f"There is no setting for the variable {ENVIRONMENT_PREFIX}{name}",
+            _suggestion(name, known, ENVIRONMENT_PREFIX),
+        )
+        for name in names
+        if name not in known
     ]
 
 
@@ -88,6 +138,6 @@ def _parsed(name: str, value: object, source: str, parser: Callable[[object], An
         raise UsageError(f"{where} is invalid: {error}.", hint=hint) from None
 
 
-def _suggestion(name: str, known: Mapping[str, object]) -> str | None:
-    matches = get_close_matches(name, known, n=1)
-    return f"Did you mean {matches[0]!r}?" if matches else None
+def _suggestion(name: str, known: Mapping[str, object], prefix: str = "") -> str | None:
+    matches = get_close_matches(name, known, n=1, cutoff=_SIMILAR)
+    return f"Did you mean {prefix + matches[0]!r}?" if matches else None

@@ -107,6 +107,14 @@ class Settings:
         10 * 1024 * 1024, parse.positive, "Size in bytes at which the log file is rotated."
     )
     log_file_count: int = _setting(5, parse.positive, "Number of old log files to keep.")
+    ollama: bool = _setting(
+        False, parse.boolean, "Serve Ollama's API as well, for clients that know no other."
+    )
+    ollama_port: int = _setting(
+        11434,
+        parse.port,
+        "With `ollama`, a second port for clients that only try Ollama's own; 0 for none.",
+    )
     ledger: bool = _setting(True, parse.boolean, "Record what each request costs, for `usage`.")
     budget: tuple[Limit, ...] = _setting(
         (), parse_limits, "What requests may cost in AI credits, such as 500/day."
@@ -121,7 +129,9 @@ class Settings:
     )
     dump_hours: float = _setting(24.0, parse.hours, "Hours after which a dump is removed.")
     keep_alive: float = _setting(
-        10.0, parse.seconds, "Seconds of silence after which a stream gets a comment line."
+        10.0,
+        parse.seconds,
+        "Seconds of silence after which a stream gets a comment line or a blank.",
     )
     header_grace: float = _setting(
         5.0,

@@ -44,6 +44,8 @@ class Agent:
     """Whether Node runs the program."""
     requests: int = 1
     """How many requests it makes of a model that refuses each."""
+    unknown_model: str = ""
+    """Its own words for a model that the server refuses, if it does not show the server's."""
     is_split: bool = False
     """Whether it quotes a prompt of several words, unless each is an argument."""
 
@@ -67,6 +69,7 @@ ALL = (
 }}"""
         },
         tool="Bash",
+        unknown_model="issue with the selected model",
     ),
     Agent(
         CODEX,
@@ -115,6 +118,7 @@ base_url = "{NOWHERE}/v1"
         OFFICIAL / f"@github/copilot-linux-{MACHINE}/copilot",
         ["--allow-all-tools", "-p"],
         is_script=False,
+        unknown_model="not found on provider",
     ),
     Agent(QWEN_CODE, AGENTS / "@qwen-code/qwen-code/cli-entry.js", ["-p"], tool="glob"),
     Agent(

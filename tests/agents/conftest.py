@@ -41,6 +41,11 @@ class Runner:
         self._proxy = proxy
         self._folder = folder
 
+    def set_budget(self, limit: str) -> None:
+        """Limit what requests may cost, as the user would."""
+        command = [sys.executable, "-m", "copilot_proxy", "budget", "set", limit]
+        subprocess.run(command, env=environment(), capture_output=True, timeout=60, check=True)
+
     def run(self, agent: Agent, prompt: str, model: str = "claude-sonnet") -> Ran:
         """Run `agent` with `prompt`, and wait for it to end."""
         if not agent.program.exists():

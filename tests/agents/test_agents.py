@@ -5,12 +5,15 @@ import pytest
 from tests.agents.agents import ALL, Agent
 from tests.agents.conftest import Runner
 
+BUDGET = "0.01/day"
 EACH = pytest.mark.parametrize("agent", ALL, ids=lambda agent: agent.client.name)
 REFUSALS = {
     "quota_exceeded": "quota is used up",
     "billing_not_configured": "No billing is set up",
+    "model_not_supported": "model is not supported",
+    BUDGET: "budget for today, 0.01 AI credits",
 }
-"""Faults with which Copilot refuses every request, and what the agent shows."""
+"""Faults with which Copilot refuses every request, or our own limit; and what the agent shows."""
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -47,11 +50,18 @@ def test_a_tool(runner: Runner, agent: Agent) -> None:
 @EACH
 def test_a_refusal(runner: Runner, agent: Agent, fault: str) -> None:
     """A refusal that stays ends the agent at once, and it shows the sentence."""
-    runner.simulator.state.faults.on(fault)
+    if fault == BUDGET:
+        runner.set_budget(BUDGET)
+    else:
+        runner.simulator.state.faults.on(fault)
     ran = runner.run(agent, "Say hello to me")
 
     shown = " ".join(ran.shown.split())
-    assert agent.requests == len(ran.records), [
+    requests = 2 if fault == "model_not_supported" else agent.requests
+    assert 1 <= len(ran.records) <= requests, [
         (record.status, record.error) for record in ran.records
     ]
-    assert REFUSALS[fault] in shown, shown[-1000:]
+    sentences = [REFUSALS[fault]]
+    if fault == "model_not_supported" and agent.unknown_model:
+        sentences.append(agent.unknown_model)
+    assert any(sentence in shown for sentence in sentences), shown[-1000:]

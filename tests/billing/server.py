@@ -53,8 +53,6 @@ class Server:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # The supervisor kills workers that have not reported yet, and nothing shows when they have.
-        time.sleep(1)
         self._process.terminate()
         try:
             self._process.wait(20)
@@ -73,7 +71,6 @@ class Server:
         while time.monotonic() < until and self._process.poll() is None:
             with suppress(httpx.TransportError):
                 httpx.get(f"{self.url}/health", trust_env=False, timeout=2)
-                # A worker that has not reported yet is killed when the server is stopped.
                 if b"Stop with Ctrl+C" in self._log.read_bytes()[begun:]:
                     self.ready.set()
                     return

@@ -130,6 +130,20 @@ def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
     assert cli("budget", "set", "5/day").out.startswith("5 AI credits per day: ")
 
 
+def test_a_new_limit_has_not_been_raised(cli: Callable[..., Any]) -> None:  # noqa: F811
+    """A limit that is set again is what it says; those of other periods stay raised."""
+    cli("budget", "set", "5/day")
+    cli("budget", "set", "50/month")
+    cli("budget", "set", "1/day", "--client", "codex")
+    cli("budget", "raise", "100")
+    cli("budget", "raise", "10", "--client", "codex")
+    shown = cli("budget", "set", "7/day").out.splitlines()
+    assert shown[0].startswith("150 AI credits per month (raised by 100): ")
+    assert shown[1].startswith("11 AI credits per day for the client codex (raised by 10): ")
+    assert shown[2].startswith("7 AI credits per day: ")
+    assert "107 AI credits per day (raised by 100): " in cli("budget", "raise", "100").out
+
+
 def test_the_simulators_charges(simulator: Simulator, cli: Callable[..., Any]) -> None:  # noqa: F811
     """The limits are the same for a simulated server, and `budget` can show what they count."""
     cli("budget", "set", "5/day")

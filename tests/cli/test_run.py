@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.clients.registry import CLIENTS
+from copilot_proxy.clients.registry import RUNNABLE
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import Cli, environment
@@ -35,7 +35,7 @@ url = urllib.parse.urlsplit(os.environ["ANTHROPIC_BASE_URL"])
 connection = http.client.HTTPConnection(url.netloc)
 message = {{"role": "user", "content": "hi"}}
 body = {{"model": os.environ["ANTHROPIC_MODEL"], "max_tokens": 9, "messages": [message]}}
-key = os.environ["ANTHROPIC_AUTH_TOKEN"]
+key = os.environ.get("ANTHROPIC_AUTH_TOKEN") or os.environ["ANTHROPIC_API_KEY"]
 headers = {{"authorization": f"Bearer {{key}}", "user-agent": "claude-cli/2.1.330"}}
 connection.request("POST", url.path + "/v1/messages", json.dumps(body), headers)
 response = connection.getresponse()
@@ -135,14 +135,19 @@ def test_the_environment_of_a_client(
     assert "example.com,127.0.0.1,localhost,::1" == environ["NO_PROXY"] == environ["no_proxy"]
 
 
-def test_any_other_program(cli: Cli, record: Callable[[], Any], running: Proxy) -> None:
+def test_any_other_program(
+    cli: Cli, record: Callable[[], Any], running: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """``env`` sets the variables of the SDKs, and the ledger has the program's name."""
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "of-somebody-else")
     ran = cli("run", "env", "--", "claude", "x")
 
     assert 7 == ran.code, ran.err
     environ = record()["environ"]
     assert ["x"] == record()["arguments"]
     assert f"{environ['ANTHROPIC_BASE_URL']}/v1" == environ["OPENAI_BASE_URL"]
+    # Anthropic's SDK warns if there are two of them.
+    assert {"ANTHROPIC_API_KEY"} == {"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"} & set(environ)
     assert "/c/claude/s/run-" in environ["OPENAI_BASE_URL"]
 
 
@@ -164,7 +169,7 @@ def test_the_list(cli: Cli, record: object) -> None:
 
     lines = ran.out.splitlines()
     assert ["claude", "Claude", "Code", "1.2.3"] == lines[0].split()
-    assert len(CLIENTS) + 1 == len(lines)
+    assert len(RUNNABLE) + 1 == len(lines)
     assert any("not installed: npm install -g @openai/codex" in line for line in lines)
 
 
@@ -176,6 +181,14 @@ def test_a_client_that_is_not_there(cli: Cli, record: object) -> None:
     assert "npm install -g @openai/codex" in missing.err
     assert 2 == mistyped.code
     assert "claude" in mistyped.err.splitlines()[1]
+
+
+def test_a_client_that_cannot_be_started(cli: Cli, record: object) -> None:
+    """An editor is configured instead."""
+    ran = cli("run", "zed")
+
+    assert 2 == ran.code
+    assert "Configure it with: copilot-proxy connect zed" in ran.err.replace("\xa0", " ")
 
 
 def test_what_the_server_refuses(

@@ -189,6 +189,31 @@ def test_one_request(cli: Cli, ledger: Path) -> None:
     assert (1, True) == (missing.code, "has no request 'zzz'" in missing.err)
 
 
+def test_recent_requests(cli: Cli, ledger: Path) -> None:
+    """`show` without an id lists the latest requests, the last one at the end."""
+    lines = cli("usage", "show").out.splitlines()
+    assert ["REQUEST", "ENDED", "CLIENT", "MODEL", "CREDITS", "OUTCOME"] == lines[0].split()
+    assert ["old", "monday", "late", "early", "now"] == [line.split()[0] for line in lines[1:]]
+    last = lines[-1].split()
+    assert ["claude-code", "mystery-1", "?", "ok"] == last[-4:]
+    assert ["early"] == [
+        one["request_id"]
+        for one in json.loads(cli("usage", "show", "--client", "codex", "--json").out)
+    ]
+    assert "No requests.\n" == cli("usage", "show", "--client", "nobody").out
+
+
+def test_tiny_amounts(cli: Cli, own_home: Path) -> None:
+    """An amount that is not zero is never shown as zero."""
+    writer = Writer(own_home / "ledger.sqlite3")
+    writer.write([row(record("tiny", credits=0.004), time.time())])
+    writer.close()
+    assert "<0.01 AI credits, 1 request" in cli("usage").out
+    assert "<0.01 this month" in cli("usage", "--line").out
+    assert " <0.01 " in cli("usage", "show").out
+    assert "<0.01 spent" in cli("budget", "set", "5/day").out
+
+
 def test_another_model(cli: Cli, ledger: Path) -> None:
     """`--as` uses the other model's prices for the same tokens, without a sign-in too."""
     ran = cli("usage", "--as", "claude-opus-5", "--json")
@@ -241,7 +266,7 @@ def test_a_damaged_ledger(cli: Cli, ledger: Path) -> None:
     "arguments",
     [
         ("nothing",),
-        ("show",),
+        ("backup",),
         ("path", "x"),
         ("forget",),
         ("forget", "--before", "soon"),

@@ -31,7 +31,7 @@ def read(client: Client, answer: httpx.Response, stream: bool) -> Seen:
     if answer.status_code != 200:
         assert answer.headers["content-type"] == "application/json"
         client.check_error(answer.json())
-        seen.error = answer.json()["error"]
+        seen.error = client.error(answer.json())
     elif stream:
         _read_stream(client, answer.text, seen)
     else:
@@ -44,11 +44,14 @@ def _read_stream(client: Client, body: str, seen: Seen) -> None:
     events = list(events_of(body))
     seen.text = "".join(map(delta, events))
     last = events[-1]
-    seen.error = last.get("error") or (last.get("response") or {}).get("error")
+    if isinstance(last.get("error"), str):
+        seen.error = client.error(last)
+    else:
+        seen.error = last.get("error") or (last.get("response") or {}).get("error")
     if last.get("type") == "error" and seen.error is None:
         seen.error = last
     seen.midway = seen.error is not None
-    if seen.error is None and '"usage":{' in body:
+    if seen.error is None and ('"usage":{' in body or '"eval_count":' in body):
         assert client.read(client.fold(body)).text == seen.text
     elif seen.error is None:
         # The usage comes last, and was lost with the end of the stream.
@@ -63,6 +66,8 @@ def events_of(body: str) -> Iterator[ClientEvent]:
     for line in body.splitlines():
         if line.startswith("data: {"):
             yield json.loads(line.removeprefix("data: "))
+        elif line.lstrip().startswith("{"):  # Ollama's
+            yield json.loads(line)
 
 
 def delta(event: ClientEvent) -> str:
@@ -70,5 +75,7 @@ def delta(event: ClientEvent) -> str:
         return str(event["delta"])
     if event.get("type") == "content_block_delta":
         return str(event["delta"].get("text", ""))
+    if "message" in event and "done" in event:
+        return str(event["message"]["content"])
     choices = event.get("choices") or [{}]
     return str(choices[0].get("delta", {}).get("content") or "")

@@ -29,7 +29,7 @@ class Embeddings(Client):
         return {"model": ask.model, "input": ["Ahoy", "there"], "dimensions": 8}
 
 
-CHAT, RESPONSES, MESSAGES = CLIENTS
+CHAT, RESPONSES, MESSAGES, OLLAMA = CLIENTS
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,9 @@ TRANSLATED: Final = (
     Route("responses via messages", RESPONSES, "claude-opus-5"),
     Route("messages via chat_completions", MESSAGES, "gpt-4.1"),
     Route("messages via responses", MESSAGES, "gpt-5.5"),
+    Route("ollama via chat_completions", OLLAMA, "gpt-4.1"),
+    Route("ollama via responses", OLLAMA, "gpt-5.5"),
+    Route("ollama via messages", OLLAMA, "claude-opus-5"),
 )
 ROUTES: Final = (*NATIVE, *TRANSLATED)
 

@@ -187,7 +187,7 @@ class Setups:
         return self._behind(gateway, **flags)
 
     def _behind(self, gateway: Gateway, *, pool: bool = False, **flags: Any) -> Setup:
-        settings = settings_at(self._simulator, copilot_api_url=gateway.url, **flags)
+        settings = settings_at(self._simulator, copilot_api_url=gateway.url, ollama=True, **flags)
         with pytest.MonkeyPatch.context() as patch:
             if pool:
                 # With a proxy the server uses httpx; loopback is reached without the proxy.

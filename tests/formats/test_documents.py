@@ -16,7 +16,8 @@ from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import Json
 from tests.pdfs import PDF, PDF_BYTES, PDF_URL
 
-CLIENTS: Final = {api.name: api for api in CLIENT_APIS}
+CLIENTS: Final = {api.name: api for api in CLIENT_APIS if api.name != "ollama"}
+"""All APIs but Ollama's, which has no documents."""
 EACH_CLIENT = pytest.mark.parametrize("client", list(CLIENTS))
 NAME: Final = "paper.pdf"
 

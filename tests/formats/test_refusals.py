@@ -85,6 +85,8 @@ def test_a_prompt_that_is_too_long_in_mid_stream(client: str, path: str, flat: b
 
 
 def _error_of(event: Json) -> Json:
+    if isinstance(event.get("error"), str):
+        return event  # Ollama's
     error: Json = event.get("error") or (event.get("response") or event).get("error") or event
     return error
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copilot_proxy.formats.sse import EventDecoder, EventTooLarge, comment, encode
+from copilot_proxy.formats.sse import KEEP_ALIVE, EventDecoder, EventTooLarge, encode
 from tests.conftest import RECORDINGS, examples
 
 STREAMS = sorted(path.name for path in RECORDINGS.glob("*.sse"))
@@ -201,8 +201,8 @@ def test_encoding() -> None:
     """An event is encoded as an optional name, a data line and a blank line."""
     assert b"data: {}\n\n" == encode(b"{}")
     assert b"event: error\ndata: {}\n\n" == encode(b"{}", "error")
-    assert b": keep-alive\n\n" == comment("keep-alive")
-    assert [] == decode(comment("keep-alive"))
+    assert b": keep-alive\n\n" == KEEP_ALIVE
+    assert [] == decode(KEEP_ALIVE)
 
 
 @pytest.mark.parametrize(

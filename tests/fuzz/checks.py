@@ -19,7 +19,7 @@ def check_answer(client: Client, answer: httpx.Response, *, passed_on: bool = Fa
     if answer.status_code != 200:
         assert 400 <= answer.status_code
         check_refusal(client, answer)
-    elif answer.headers["content-type"].startswith("text/event-stream"):
+    elif answer.headers["content-type"].startswith(("text/event-stream", "application/x-ndjson")):
         (check_passed_on if passed_on else check_stream)(client, answer.text)
     else:
         check_whole(client, answer.json())
@@ -42,6 +42,9 @@ def check_whole(client: Client, body: ClientResponse) -> None:
         case "messages":
             assert ("message", "assistant") == (body["type"], body["role"])
             assert body["stop_reason"]
+        case "ollama":
+            assert body["done"] is True
+            assert isinstance(body["message"]["content"], str)
 
 
 def check_stream(client: Client, text: str) -> None:
@@ -59,6 +62,8 @@ def check_stream(client: Client, text: str) -> None:
         case "messages":
             last = grammars.messages_events(text)[-1]
             assert last["type"] in ("message_stop", "error")
+        case "ollama":
+            grammars.ollama_lines(text)
 
 
 def check_passed_on(client: Client, text: str) -> None:

@@ -22,7 +22,7 @@ _SILENCE: Final = 15
 
 def server_for(simulator: Simulator, **more: object) -> Proxy:
     """A server that is signed in to the simulator."""
-    return Proxy(settings_at(simulator, keep_alive=4 * _SILENCE, **more))
+    return Proxy(settings_at(simulator, keep_alive=4 * _SILENCE, ollama=True, **more))
 
 
 def many(cases: int) -> settings:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from copilot_proxy.formats.types import ClientRequest, Json
-from tests.matrix_clients import CLIENTS, TOOL, Ask, Client
+from tests.matrix_clients import CLIENTS, PNG, TOOL, Ask, Client
 
 MODELS: Final = ("gpt-4o", "gpt-5.5", "claude-opus-5", "gemini-3.1-pro-preview", "gpt-5-mini")
 """A model of each of Copilot's APIs, and one of several."""
@@ -36,6 +36,12 @@ MORE: Final[dict[str, Json]] = {
         "stop_sequences": ["x"],
         "temperature": 1,
     },
+    "ollama": {
+        "format": {"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}]}}},
+        "think": "low",
+        "keep_alive": "5m",
+        "options": {"temperature": 0.5, "stop": ["x"], "num_ctx": 4096, "top_k": 3},
+    },
 }
 CALLED: Final[dict[str, list[ClientRequest]]] = {
     "chat_completions": [
@@ -54,12 +60,44 @@ CALLED: Final[dict[str, list[ClientRequest]]] = {
             "content": [{"type": "tool_use", "id": "c1", "name": TOOL, "input": {}}],
         }
     ],
+    "ollama": [
+        {
+            "role": "assistant",
+            "thinking": "Hm.",
+            "tool_calls": [{"id": "c1", "function": {"name": TOOL, "arguments": {"city": "x"}}}],
+        }
+    ],
 }
 EMBEDDINGS: Final[list[ClientRequest]] = [
     {"model": "text-embedding-3-small", "input": "x", "dimensions": 3},
     {"model": "text-embedding-3-small", "input": ["x", "y"], "encoding_format": "base64"},
     {"model": "text-embedding-3-small", "input": [[15339], [1917]], "user": "me"},
 ]
+
+GENERATED: Final[list[ClientRequest]] = [
+    {
+        "model": model,
+        "prompt": "Hi",
+        "system": "Be brief.",
+        "images": [PNG],
+        "format": "json",
+        "stream": stream,
+        "think": stream,
+        "options": {"num_predict": 2000, "seed": 1},
+    }
+    for model in MODELS
+    for stream in (True, False)
+]
+"""Requests of Ollama's ``/api/generate``."""
+EMBEDDED: Final[dict[str, list[ClientRequest]]] = {
+    "/api/embed": [
+        {"model": "text-embedding-3-small", "input": ["x", "y"], "dimensions": 8},
+        {"model": "text-embedding-3-small", "input": "x", "truncate": True},
+    ],
+    "/api/embeddings": [{"model": "text-embedding-3-small", "prompt": "x"}],
+}
+"""Requests for embeddings in Ollama's two forms."""
+SHOWN: Final[list[ClientRequest]] = [{"model": "gpt-4o:latest", "verbose": True}]
 
 
 def requests_of(client: Client) -> list[ClientRequest]:

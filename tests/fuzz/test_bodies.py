@@ -8,13 +8,21 @@ import httpx
 import pytest
 from hypothesis import given
 
+from tests import grammars
 from tests.fuzz.bodies import Sent, sent
 from tests.fuzz.checks import OUR_FAULT, check_answer, check_refusal
 from tests.fuzz.conftest import TIMEOUT, Target, many
-from tests.fuzz.requests import EMBEDDINGS, counted_requests, requests_of
+from tests.fuzz.requests import (
+    EMBEDDED,
+    EMBEDDINGS,
+    GENERATED,
+    SHOWN,
+    counted_requests,
+    requests_of,
+)
 from tests.matrix_clients import CLIENTS
 
-CHAT, _, MESSAGES = CLIENTS
+CHAT, _, MESSAGES, OLLAMA = CLIENTS
 pytestmark = pytest.mark.timeout(TIMEOUT)
 Check = Callable[[httpx.Response], None]
 
@@ -51,6 +59,27 @@ def test_embeddings(target: Target) -> None:
             check_refusal(CHAT, answer)
 
     fuzz(target, "/v1/embeddings", EMBEDDINGS, check)
+
+
+@pytest.mark.parametrize(
+    ("path", "valid"),
+    [("/api/generate", GENERATED), ("/api/show", SHOWN), *EMBEDDED.items()],
+)
+def test_ollama(target: Target, path: str, valid: list[Any]) -> None:
+    """Invalid requests to Ollama's other paths are refused in its format."""
+
+    def check(answer: httpx.Response) -> None:
+        if answer.status_code != 200:
+            check_refusal(OLLAMA, answer)
+        elif answer.headers["content-type"] == "application/x-ndjson":
+            assert grammars.ollama_lines(answer.text)
+        else:
+            assert answer.json()
+
+    for body in valid:
+        answer = target.post(path, json.dumps(body).encode(), {})
+        assert 200 == answer.status_code, answer.text
+    fuzz(target, path, valid, check)
 
 
 def fuzz(target: Target, path: str, valid: list[Any], check: Check) -> None:

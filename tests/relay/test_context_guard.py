@@ -111,3 +111,26 @@ async def test_learning() -> None:
     await guard.admit(record(), {"messages": "a word " * 1450})  # 550 more words, 963 tokens
     with pytest.raises(RequestError, match="2050 exceeds the limit of 2000"):
         await guard.admit(record(), {"messages": "a word " * 1500})
+
+
+def test_a_note_before_the_price_rises(caplog: pytest.LogCaptureFixture) -> None:
+    """A request of a conversation that is almost too long has a note; the log says it once."""
+    with (
+        Simulator(catalogue=catalogue(2000), pace=0) as simulator,
+        Proxy(settings_at(simulator)) as proxy,
+        proxy.client() as client,
+    ):
+        path = "/v1/chat/completions"
+        first = ask(client, path)
+        proxy.wait_for_record()
+        second = ask(client, path)
+        proxy.wait_for_record(2)
+        short = ask(client, path, messages=[{"role": "user", "content": "hi"}])
+        third = ask(client, path)
+    said = "every token of gpt-5.5 costs more"
+    assert said not in first.headers.get("x-copilot-proxy-notes", "")
+    assert f"above 2,000, {said}" in second.headers["x-copilot-proxy-notes"]
+    assert said not in short.headers.get("x-copilot-proxy-notes", "")
+    # The conversation has been compacted, as far as is known without a session.
+    assert said not in third.headers.get("x-copilot-proxy-notes", "")
+    assert 1 == caplog.text.count(said)

@@ -9,7 +9,8 @@ import pytest
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy
-from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Turn
+from tests.matrix_clients import NATIVE as CLIENTS
+from tests.matrix_clients import TOOL, Ask, Client, Turn
 
 CHAT, RESPONSES, MESSAGES = CLIENTS
 EACH = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)

@@ -9,7 +9,8 @@ import pytest
 from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, clear_environment, settings_at
-from tests.matrix_clients import CLIENTS, TOOL, Ask, Client
+from tests.matrix_clients import NATIVE as CLIENTS
+from tests.matrix_clients import TOOL, Ask, Client
 
 GPT, OTHER_GPT = "gpt-5.6-luna", "gpt-6.2-sol"
 CLAUDE, BOUND = "claude-sonnet-4.6", "claude-opus-5.5"

@@ -32,6 +32,11 @@ ASKED: list[tuple[str, str, dict[str, Any] | None]] = [
     ),
     ("POST", "/v1/messages/count_tokens", {"model": "claude-sonnet-4.5", "messages": TURNS}),
     ("POST", "/v1/embeddings", {"model": "text-embedding-3-small", "input": "Hi"}),
+    ("POST", "/api/chat", {"model": "gpt-4o", "messages": TURNS}),
+    ("POST", "/api/generate", {"model": "gpt-5-mini", "prompt": "Hi", "stream": False}),
+    ("POST", "/api/embed", {"model": "text-embedding-3-small", "input": "Hi"}),
+    ("POST", "/api/show", {"model": "gpt-4o"}),
+    ("GET", "/api/tags", None),
     ("GET", "/v1/models", None),
     ("GET", "/v1/models/gpt-4o", None),
     ("GET", "/health", None),
@@ -110,7 +115,7 @@ def test_copilot_echoes_its_token(
     key = marks.new("the API key", "key-")
     with Mirror(status, kind) as mirror:
         settings = settings_at(
-            simulator, copilot_api_url=mirror.url, api_key=key, dump_dir=dumped(folder)
+            simulator, ollama=True, copilot_api_url=mirror.url, api_key=key, dump_dir=dumped(folder)
         )
         with running(settings, folder, form) as server:
             places = ask_everything(server, authorization=f"Bearer {key}")

@@ -256,10 +256,29 @@ def supervisor(code: str, **more: Any) -> tuple[Supervisor, socket.socket]:
     listener = socket.create_server(("127.0.0.1", 0))
     nothing: dict[str, Any] = dict.fromkeys(("on_ready", "on_finishing", "on_cut"), lambda *_: None)
     start = WorkerConfig(
-        number=0, settings=load_settings(), credential=None, simulated=False, listener=0
+        number=0, settings=load_settings(), credential=None, simulated=False, listeners=()
     )
     options = {"count": 2, "shutdown_timeout": 0.05, **nothing, **more}
     return Supervisor(start, program=[sys.executable, "-c", code], **options), listener
+
+
+async def test_a_worker_that_has_not_said_that_it_is_ready_can_finish(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It may have served requests already, and has to write what they cost."""
+    monkeypatch.setattr(supervisor_module, "_REPORT_TIMEOUT", 20.0)
+    code = (
+        "import pathlib, socket, sys\n"
+        "channel = socket.socket(fileno=int(sys.argv[1]))\n"
+        "read = channel.recv(100_000)\n"
+        "is_second = b'number\\x94K\\x02' in read\n"
+        "if not is_second: channel.sendall(b'ready 0\\n')\n"
+        "while not read.endswith(b'finish\\n'): read = channel.recv(100)\n"
+        f"if is_second: pathlib.Path({str(tmp_path / 'rows')!r}).touch()\n"
+    )
+    server, listener = supervisor(code, on_ready=lambda: server.finish())
+    await server.serve([listener])
+    assert (tmp_path / "rows").exists()
 
 
 async def test_a_worker_that_hangs_is_killed(
@@ -335,9 +354,9 @@ def test_what_a_worker_does(simulator: Simulator, by: str) -> None:
         settings=replace(settings_at(simulator), log_format="json"),
         credential=None,
         simulated=False,
-        listener=listener.detach(),
+        listeners=(listener.detach(),),
     )
-    with socket.socket(fileno=os.dup(start.listener)) as copy:
+    with socket.socket(fileno=os.dup(start.listeners[0])) as copy:
         port = copy.getsockname()[1]
     worker = threading.Thread(target=run_worker, args=(theirs,))
     with ours:
@@ -375,7 +394,7 @@ def test_a_worker_without_its_configuration(simulator: Simulator, sent: int) -> 
     """A worker that gets no configuration, or part of it, ends."""
     ours, theirs = socket.socketpair()
     start = WorkerConfig(
-        number=1, settings=settings_at(simulator), credential=None, simulated=False, listener=0
+        number=1, settings=settings_at(simulator), credential=None, simulated=False, listeners=()
     )
     ours.sendall(encode_config(start)[:sent])
     ours.close()

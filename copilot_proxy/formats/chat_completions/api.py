@@ -6,7 +6,7 @@ from typing import Any, Final
 from copilot_proxy.catalogue import CHAT_COMPLETIONS_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import NativePassage, RequestMetrics
+from copilot_proxy.formats.api import NativePassage, RequestMetrics, StreamFormat
 from copilot_proxy.formats.chat_completions.content_parts import read_files
 from copilot_proxy.formats.chat_completions.deferred_tools import load_deferred
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
@@ -36,6 +36,11 @@ _REASONING: Final = ("reasoning_content", "reasoning_text", "reasoning_opaque")
 """The fields of a message with the model's reasoning, plain and encrypted."""
 
 
+_STREAM: Final = StreamFormat(
+    sse.CONTENT_TYPE, sse.unnamed_json, sse.encode(sse.DONE), sse.KEEP_ALIVE
+)
+
+
 class ChatCompletionsApi:
     """Implements `ClientApi` and `UpstreamApi`; see `formats.api`."""
 
@@ -46,14 +51,15 @@ class ChatCompletionsApi:
     cache_key_field = ""
     conversation_field = "messages"
     effort_field = "reasoning_effort"
-    stream_end = sse.encode(sse.DONE)
     native: NativePassage | None = None
 
-    frame = staticmethod(sse.unnamed_json)
     error_body = staticmethod(error_body)
     error_status = staticmethod(error_status)
     model_object = staticmethod(model_object)
     model_list = staticmethod(model_list)
+
+    def has_path(self, path: str) -> bool:
+        return path.startswith(self.client_path)
 
     def parse(self, body: bytes) -> ChatRequest:
         return parse_request(body)
@@ -106,6 +112,9 @@ class ChatCompletionsApi:
         options = request.get("stream_options")
         include_usage = bool(options and options.get("include_usage"))
         return include_usage or request.get("stream") is not True
+
+    def stream_format(self, request: ChatRequest) -> StreamFormat:
+        return _STREAM
 
     def writer(self, request: ChatRequest) -> ChatWriter | None:
         return FunctionsWriter() if is_legacy(request) else None

@@ -6,7 +6,7 @@ from typing import Any, Final
 from copilot_proxy.catalogue import MESSAGES_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics
+from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
 from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.messages.blocks import thinking_signatures, without_thinking
@@ -36,6 +36,9 @@ from copilot_proxy.headers import Initiator
 
 _VERSION: Final = "2023-06-01"
 """The only version of the API so far."""
+
+
+_STREAM: Final = StreamFormat(sse.CONTENT_TYPE, sse.named_json, b"", sse.KEEP_ALIVE)
 
 
 class _Native:
@@ -76,16 +79,17 @@ class MessagesApi:
     counting: NativeCounting | None = _Counting()
     conversation_field = "messages"
     effort_field = MESSAGES_FIELDS.effort
-    stream_end = b""
     native: NativePassage | None = _Native()
 
-    frame = staticmethod(sse.named_json)
     error_body = staticmethod(error_body)
     error_status = staticmethod(error_status)
     model_object = staticmethod(model_info)
     model_list = staticmethod(model_list)
     countable_text = staticmethod(text_of)
     media_tokens = staticmethod(media_tokens)
+
+    def has_path(self, path: str) -> bool:
+        return path.startswith(self.client_path)
 
     def parse(self, body: bytes) -> MessagesRequest:
         return parse_request(body)
@@ -145,6 +149,9 @@ class MessagesApi:
 
     def wants_usage(self, request: MessagesRequest) -> bool:
         return True
+
+    def stream_format(self, request: MessagesRequest) -> StreamFormat:
+        return _STREAM
 
     def writer(self, request: MessagesRequest) -> ChatToMessages:
         return ChatToMessages(request, request["model"])

@@ -6,7 +6,7 @@ from typing import Any, Final
 from copilot_proxy.catalogue import RESPONSES_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics
+from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics, StreamFormat
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
 from copilot_proxy.formats.models import model_list, model_object
@@ -40,6 +40,8 @@ from copilot_proxy.formats.types import (
 )
 from copilot_proxy.headers import Initiator
 
+_STREAM: Final = StreamFormat(sse.CONTENT_TYPE, sse.named_json, b"", sse.KEEP_ALIVE)
+
 
 class _Native:
     """Passes Responses requests on to models that support the Responses API."""
@@ -63,17 +65,18 @@ class ResponsesApi:
     cache_key_field = "prompt_cache_key"
     conversation_field = "input"
     effort_field = RESPONSES_FIELDS.effort
-    stream_end = b""
     native: NativePassage | None = _Native()
     counting: NativeCounting | None = None
 
-    frame = staticmethod(sse.named_json)
     error_body = staticmethod(error_body)
     error_status = staticmethod(error_status)
     model_object = staticmethod(model_object)
     model_list = staticmethod(model_list)
     countable_text = staticmethod(text_of)
     media_tokens = staticmethod(media_tokens)
+
+    def has_path(self, path: str) -> bool:
+        return path.startswith(self.client_path)
 
     def parse(self, body: bytes) -> ResponsesRequest:
         return parse_request(body)
@@ -127,6 +130,9 @@ class ResponsesApi:
 
     def wants_usage(self, request: ResponsesRequest) -> bool:
         return True
+
+    def stream_format(self, request: ResponsesRequest) -> StreamFormat:
+        return _STREAM
 
     def writer(self, request: ResponsesRequest) -> ChatToResponses:
         return ChatToResponses(request, request["model"])

@@ -40,6 +40,12 @@ _UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
 """Fields of these items that say nothing, or are a whole image."""
 _COMPACTIONS: Final = ("compaction", "context_compaction", "compaction_summary")
 """Items that hold a summary of the conversation, encrypted."""
+_RESULTS: Final = ("function_call_output", "custom_tool_call_output")
+UNREADABLE: Final = {
+    "type": "input_text",
+    "text": "(This part of the result is encrypted, and this model cannot read it.)",
+}
+"""Takes the place of the encrypted part of a tool's result."""
 
 
 def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
@@ -73,8 +79,11 @@ def compacted_message() -> Json:
 
 
 def item_contents(request: ResponsesRequest) -> list[str]:
-    """Return the encrypted contents of the reasoning and the compactions in a client's request."""
-    found = [_encrypted(item) for item in item_list(request)]
+    """Return the encrypted contents of the reasoning, the compactions and the tool results in a
+    client's request."""
+    found: list[Any] = []
+    for item in item_list(request):
+        found += [_encrypted(item), *(part["encrypted_content"] for part in _encrypted_parts(item))]
     return [encrypted for encrypted in found if isinstance(encrypted, str)]
 
 
@@ -83,14 +92,15 @@ def without_encrypted_items(
 ) -> ResponsesRequest:
     """Return a client's request without the items that have one of the encrypted `contents`.
 
-    A compaction is replaced by a text that says that there was one.
+    A compaction, and the encrypted part of a tool's result, are replaced by a text that says that
+    there was one.
     """
     if isinstance(request["input"], str):
         return request
     items: list[Json] = []
     for item in request["input"]:
         if _encrypted(item) not in contents:
-            items.append(item)
+            items.append(with_readable_output(item, contents))
         elif item["type"] in _COMPACTIONS:
             items.append(compacted_message())
     return {**request, "input": items}
@@ -102,6 +112,34 @@ def _encrypted(item: Json) -> Any:
     encrypted = item.get("encrypted_content")
     # Copilot never gets to see our own, so it cannot have refused them.
     return None if summary_of(encrypted) else encrypted
+
+
+def with_readable_output(item: Json, contents: Collection[str] | None = None) -> Json:
+    """Return an item with a text for each encrypted part of its output, or of those in `contents`.
+
+    Codex has such parts in the results of agents that it has started.
+    """
+    parts = [
+        part
+        for part in _encrypted_parts(item)
+        if contents is None or part["encrypted_content"] in contents
+    ]
+    if not parts:
+        return item
+    output = [UNREADABLE if part in parts else part for part in item["output"]]
+    return {**item, "output": output}
+
+
+def _encrypted_parts(item: Json) -> list[Json]:
+    if item.get("type") not in _RESULTS or not isinstance(output := item.get("output"), list):
+        return []
+    return [
+        part
+        for part in output
+        if isinstance(part, dict)
+        and part.get("type") == "encrypted_content"
+        and "encrypted_content" in part
+    ]
 
 
 def as_user_message(item: Json) -> Json:

@@ -4,14 +4,20 @@ Consecutive items of the assistant (reasoning, text and calls) become one messag
 of its calls directly follow it, wherever they were in the input: models reject any other order.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import reasoning_labels
 from copilot_proxy.formats.documents import file_part
 from copilot_proxy.formats.responses import encrypted_reasoning
-from copilot_proxy.formats.responses.history_items import as_user_message, compacted_message
+from copilot_proxy.formats.responses.history_items import (
+    as_user_message,
+    compacted_message,
+    with_readable_output,
+)
 from copilot_proxy.formats.types import Json
+
+_ENCRYPTED_RESULT: Final = "dropped the encrypted part of a result: the model cannot read it"
 
 
 class _Turn:
@@ -85,7 +91,11 @@ class MessagesBuilder:
             case "function_call" | "custom_tool_call":
                 self._add_call(item)
             case "function_call_output" | "custom_tool_call_output":
-                self._add_result(item["call_id"], _content(item["output"], f"{path}.output"))
+                if (readable := with_readable_output(item)) is not item:
+                    self._notes.append(
+                        "dropped the encrypted part of a result: the model cannot read it"
+                    )
+                self._add_result(item["call_id"], _content(readable["output"], f"{path}.output"))
             case "compaction":
                 self._notes.append("changed a compaction item to text: the model cannot read it")
                 self.add_item(compacted_message(), path)

@@ -7,7 +7,8 @@ import pytest
 
 from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import Simulator
-from tests.matrix_clients import CLIENTS, SCHEMA, TOOL, Ask, Client
+from tests.matrix_clients import NATIVE as CLIENTS
+from tests.matrix_clients import SCHEMA, TOOL, Ask, Client
 from tests.pictures import PNG
 
 MODELS = ("gpt-6.2-sol", "claude-sonnet-4.6", "claude-opus-5.5", "gemini-4-argon")

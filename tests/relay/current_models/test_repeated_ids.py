@@ -4,7 +4,8 @@ import httpx
 import pytest
 
 from copilot_proxy.formats.types import Json
-from tests.matrix_clients import CLIENTS, TOOL, Ask, Client
+from tests.matrix_clients import NATIVE as CLIENTS
+from tests.matrix_clients import TOOL, Ask, Client
 
 
 @pytest.mark.parametrize("stream", [False, True])

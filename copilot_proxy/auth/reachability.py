@@ -1,0 +1,17 @@
+"""Asks whether GitHub can be reached, without a token."""
+
+import httpx
+
+from copilot_proxy.auth.github import GitHub
+from copilot_proxy.auth.network_errors import map_http_error
+
+
+async def check_reachable(github: GitHub) -> None:
+    """Send one request to GitHub's API; raises `UpstreamUnreachable` if there is no answer.
+
+    Any answer will do, also an error.
+    """
+    try:
+        await github.client.head(github.addresses.api, timeout=github.timeout)
+    except httpx.HTTPError as error:
+        raise map_http_error(error) from None

@@ -1,0 +1,188 @@
+"""The ``connect`` command: configures a client durably, and takes it back."""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from copilot_proxy.cli.completion import complete_client, complete_model
+from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.errors import NotSignedIn, UsageError
+from copilot_proxy.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from copilot_proxy.clients.client import Client, Machine, Setup
+
+
+def connect(
+    client: Annotated[
+        str | None,
+        typer.Argument(
+            help="The client to configure, such as claude or zed. Without it, all are listed.",
+            metavar="[CLIENT]",
+            autocompletion=complete_client,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Model or family to use.",
+            metavar="MODEL",
+            autocompletion=complete_model,
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
+    ] = False,
+    print_: Annotated[
+        bool,
+        typer.Option("--print", help="Print the configuration, such as for another machine."),
+    ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            help="The server's address, as the client reaches it: "
+            "http://host.docker.internal:8000 from a container.",
+            metavar="URL",
+        ),
+    ] = None,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take back what connect has changed.")
+    ] = False,
+    no_probe: Annotated[
+        bool, typer.Option("--no-probe", help="Do not try it with a small request.")
+    ] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
+    ] = False,
+) -> int:
+    """Configure a client so that it always uses this server."""
+    if client is None:
+        from copilot_proxy.cli.connect_list import print_connections
+
+        print_connections(load_settings())
+        return 0
+    from copilot_proxy.cli.client_choice import named_client
+    from copilot_proxy.cli.connect_files import undo_changes
+
+    settings, definition = load_settings(), named_client(client)
+    if undo:
+        return undo_changes(settings, definition, yes=yes, dry_run=dry_run)
+    try:
+        return _connect(
+            settings,
+            definition,
+            model,
+            _base_url(settings, url),
+            is_printed=print_,
+            dry_run=dry_run,
+            yes=yes,
+            is_probed=not no_probe,
+            simulate=simulate,
+        )
+    except NotSignedIn as error:
+        error.hint = (
+            f"{error.hint}\nOr try it without an account: copilot-proxy connect {client} --simulate"
+        )
+        error.code = "no_sign_in_to_run"  # the hint is complete
+        raise
+
+
+def _base_url(settings: Settings, url: str | None) -> str:
+    """Return the address for the client, without ``/v1``; raises `UsageError`."""
+    from copilot_proxy.cli.shared_server import address_of
+
+    if url is None:
+        return address_of(settings)
+    address = url.rstrip("/").removesuffix("/v1")
+    if not address.startswith(("http://", "https://")) or address.endswith(":/"):
+        raise UsageError(
+            f"{url!r} is not the address of a server.",
+            hint="Such as --url http://host.docker.internal:8000",
+        )
+    return address
+
+
+def _connect(
+    settings: Settings,
+    definition: "Client",
+    model: str | None,
+    base: str,
+    *,
+    is_printed: bool,
+    dry_run: bool,
+    yes: bool,
+    is_probed: bool,
+    simulate: bool,
+) -> int:
+    from copilot_proxy.cli import run_connection
+    from copilot_proxy.cli.connect_files import write_changes
+    from copilot_proxy.cli.connect_probe import print_probe
+    from copilot_proxy.cli.shared_server import address_of, key_of, server_for
+    from copilot_proxy.server.running import find_server
+
+    was_running = find_server(address_of(settings), key_of(settings)) is not None
+    program = run_connection.program_of(definition)
+    prefix = f"/c/{definition.name}"
+    with server_for(settings, simulate=simulate) as server:
+        server = replace(server, prefix=prefix)
+        settings = replace(settings, simulated=server.simulated)
+        # Files of a client that is started by `run` would be in this folder; here, there are none.
+        folder = settings.state_dir / "clients" / definition.name
+        found = run_connection.connect(settings, server, definition, program, model, folder)
+        to = replace(found, url=base + prefix)
+        machine = this_machine()
+        setup = definition.setup(to, machine)
+        if is_printed or not setup.changes:
+            _print_setup(setup, machine)
+            return 0
+        if program is None and not run_connection.is_found(definition):
+            print_message(f"{definition.title} was not found on this machine.")
+        code = write_changes(settings, definition, to, setup, yes=yes, dry_run=dry_run)
+        if code or dry_run:
+            return code
+        _report_variables(definition)
+        failed = is_probed and not print_probe(server, definition, to)
+    if not was_running:
+        print_message("The server has to run when you use it. Start it with: copilot-proxy serve")
+    print_message(f"Start {definition.title} with: {setup.start}")
+    for note in setup.notes:
+        print_message(note)
+    return 1 if failed else 0
+
+
+def this_machine() -> "Machine":
+    """Return where clients look for their configuration here."""
+    from copilot_proxy.clients.client import Machine
+
+    return Machine(Path.home(), os.environ, sys.platform, lambda path: os.path.lexists(path))
+
+
+def _print_setup(setup: "Setup", machine: "Machine") -> None:
+    """Print what the user has to do, with the key: it is for copying."""
+    from copilot_proxy.cli.connect_files import short
+
+    if setup.changes:
+        for change in setup.changes:
+            print_result(f"# In {short(change.path)}:")
+            print_result(change.shown().rstrip("\n"))
+    else:
+        print_result(setup.text.rstrip("\n"))
+    if setup.changes and setup.start:
+        print_message(f"Then start it with: {setup.start}")
+    for note in setup.notes:
+        print_message(note)
+
+
+def _report_variables(definition: "Client") -> None:
+    """Say which variables would make the client use something else."""
+    for name in definition.overrides:
+        if os.environ.get(name):
+            print_message(f"{name} is set in your environment, and may win over this: unset it.")

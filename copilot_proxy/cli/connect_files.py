@@ -1,0 +1,131 @@
+"""Changes the files of a client for ``connect``: shows a diff, asks, writes, and undoes it."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from typing import Final
+
+import typer
+
+from copilot_proxy.cli.console import is_interactive, print_message, print_result
+from copilot_proxy.cli.run_connection import NO_KEY
+from copilot_proxy.clients.client import Client, Connection, Setup
+from copilot_proxy.edits.diff import diff
+from copilot_proxy.edits.journal import FilePlan, FileProblem, Journal
+from copilot_proxy.errors import CopilotProxyError, UsageError
+from copilot_proxy.settings import Settings
+from copilot_proxy.terminal import escape_controls
+
+_MAX_LINES: Final = 40
+"""Lines of a file's diff that are shown before the question."""
+_MAX_WIDTH: Final = 160
+"""Characters of such a line; instructions for a model are thousands in one."""
+
+
+def journal_of(settings: Settings, client: Client) -> Journal:
+    """Return what was changed in the files of the client."""
+    return Journal.load(settings.state_dir / "backups" / client.name)
+
+
+def short(path: PurePath) -> str:
+    """Return the path as users write it."""
+    try:
+        return str(PurePath("~") / path.relative_to(Path.home()))
+    except ValueError:
+        return str(path)
+
+
+def write_changes(
+    settings: Settings, client: Client, to: Connection, setup: Setup, *, yes: bool, dry_run: bool
+) -> int:
+    """Change the files as `setup` says, if the user agrees; return the exit code.
+
+    Raises `CopilotProxyError`.
+    """
+    journal = journal_of(settings, client)
+    try:
+        plans = journal.plan(setup.changes)
+    except FileProblem as problem:
+        print_message(f"Error: {short(problem.path)} {problem.reason}. Nothing was changed.")
+        print_message("This is what has to be in the files:")
+        for change in setup.changes:
+            print_result(f"# In {short(change.path)}:\n{change.shown().rstrip()}")
+        return 1
+    needed = [plan for plan in plans if plan.is_needed]
+    if not needed:
+        print_message(f"{client.title} is configured already. Nothing was changed.")
+        return 0
+    _show(needed, to.key, all_lines=dry_run)
+    if dry_run:
+        return 0
+    names = ", ".join(short(plan.path) for plan in needed)
+    if not _agreed(f"Change {names}?", yes=yes):
+        print_message("Nothing was changed.")
+        return 1
+    about = {"url": to.url, "model": to.model.id}
+    try:
+        journal.apply(plans, about)
+    except FileProblem as problem:
+        raise _failure(problem) from None
+    print_message(f"Changed {names}.")
+    print_message(f"Undo it with: copilot-proxy connect {client.word} --undo")
+    return 0
+
+
+def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool) -> int:
+    """Make the files what they were, if the user agrees; return the exit code.
+
+    Raises `CopilotProxyError`.
+    """
+    journal = journal_of(settings, client)
+    if not journal.entries:
+        print_message(f"Nothing of {client.title} was changed by connect.")
+        return 0
+    try:
+        plans = journal.undo_plan()
+    except FileProblem as problem:
+        raise _failure(problem, f"Its backups are in {journal.folder}.") from None
+    needed = [plan for plan in plans if plan.is_needed]
+    _show(needed, "", all_lines=dry_run)
+    if dry_run:
+        return 0
+    if needed and not _agreed("Change it back?", yes=yes):
+        print_message("Nothing was changed.")
+        return 1
+    try:
+        journal.apply(plans, {})
+    except FileProblem as problem:
+        raise _failure(problem) from None
+    names = ", ".join(short(plan.path) for plan in needed) or "the files are what they were"
+    print_message(f"Undone: {names}.")
+    return 0
+
+
+def _show(plans: Sequence[FilePlan], key: str, *, all_lines: bool) -> None:
+    """Print the differences: to stdout if that is all that was asked for."""
+    for plan in plans:
+        secret = "" if key == NO_KEY else key
+        lines = diff(short(plan.path), plan.before, plan.after, secret).split("\n")
+        if all_lines:
+            print_result("\n".join(lines))
+            continue
+        for line in lines[:_MAX_LINES]:
+            cut = line if len(line) <= _MAX_WIDTH else f"{line[:_MAX_WIDTH]}…"
+            typer.echo(escape_controls(cut), err=True)
+        if len(lines) > _MAX_LINES:
+            more = len(lines) - _MAX_LINES
+            print_message(f"... and {more:,} more lines, which --dry-run shows.")
+
+
+def _agreed(question: str, *, yes: bool) -> bool:
+    if yes:
+        return True
+    if not is_interactive():
+        raise UsageError(
+            "Nothing was changed: there is no terminal to ask for your consent.",
+            hint="To give it, add --yes.",
+        )
+    return typer.confirm(question, err=True)
+
+
+def _failure(problem: FileProblem, hint: str | None = None) -> CopilotProxyError:
+    return CopilotProxyError(f"{short(problem.path)} {problem.reason}.", hint=hint)

@@ -1,0 +1,203 @@
+"""The ``doctor`` command: finds what does not work, and says first what to do about it."""
+
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from copilot_proxy.cli.console import format_message, print_drawn, print_result
+from copilot_proxy.errors import UsageError
+from copilot_proxy.terminal import can_draw, can_style, escape_controls
+
+if TYPE_CHECKING:
+    from copilot_proxy.clients.client import Client
+    from copilot_proxy.doctor.examination import Examination
+    from copilot_proxy.doctor.running import Finding
+
+_WIDTH: Final = 80
+"""Columns, unless the terminal has fewer."""
+_ORDER: Final = ("broken", "warning", "fixed")
+_SHOWN_FILES: Final = 12
+
+
+def doctor(
+    client: Annotated[
+        str | None,
+        typer.Argument(help="Check this client, which has to be installed.", metavar="[CLIENT]"),
+    ] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Fix what can be fixed without any risk.")
+    ] = False,
+    network_only: Annotated[
+        bool, typer.Option("--network-only", help="Check only the way to GitHub.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report", help="Print a report for an issue, without secrets, names or texts."
+        ),
+    ] = False,
+) -> int:
+    """Find out what does not work, and what to do about it.
+
+    The exit code is 0 if all is well, 1 if there are warnings, 2 if something is broken.
+    """
+    from copilot_proxy.cli.client_process import ask_program
+    from copilot_proxy.cli.run_connection import program_of
+    from copilot_proxy.doctor import running
+    from copilot_proxy.doctor.checks import checks_for
+    from copilot_proxy.doctor.clients import Programs
+    from copilot_proxy.doctor.examination import Examination
+    from copilot_proxy.settings import load_settings_with_errors
+
+    wanted = None if client is None else _found(client)
+    settings, errors = load_settings_with_errors()
+    examination = Examination(settings, errors, os.environ)
+    checks = checks_for(Programs(program_of, ask_program), client=wanted, network_only=network_only)
+    with _spinner():
+        findings = running.examine(examination, checks)
+    if fix:
+        findings = running.fix(findings)
+    code = running.exit_code(findings)
+    if report:
+        from copilot_proxy.doctor.report import report as report_of
+
+        print_result(report_of(examination, findings))
+    elif as_json:
+        print_result(json.dumps(_json(examination, findings, code), indent=2))
+    else:
+        _print(examination, findings, code)
+    return code
+
+
+@contextmanager
+def _spinner() -> Iterator[None]:
+    """Show a spinner on a terminal while the block runs."""
+    if not can_draw():
+        yield
+        return
+    from copilot_proxy.cli.spinner import Spinner
+
+    spinner = Spinner("Checking")
+    try:
+        yield
+    finally:
+        spinner.stop()
+
+
+def _found(name: str) -> "Client":
+    from copilot_proxy.clients.registry import CLIENTS, find_client, similar_clients
+
+    client = find_client(name)
+    if client is None:
+        near = similar_clients(name) or [one.word for one in CLIENTS]
+        raise UsageError(f"There is no client {name!r}.", hint=f"Use one of: {', '.join(near)}.")
+    return client
+
+
+def _json(examination: "Examination", findings: "Sequence[Finding]", code: int) -> dict[str, Any]:
+    from copilot_proxy import __version__
+    from copilot_proxy.doctor.leftovers import leftovers
+
+    return {
+        "status": ("ok", "warnings", "broken")[code],
+        "version": __version__,
+        "checks": [
+            {
+                "name": one.check.name,
+                "title": one.check.title,
+                "status": one.result.status.value,
+                "what": one.result.what,
+                "remedy": one.result.remedy,
+            }
+            for one in findings
+        ],
+        "left_by_uninstall": leftovers(examination),
+    }
+
+
+def _print(examination: "Examination", findings: "Sequence[Finding]", code: int) -> None:
+    from copilot_proxy.doctor.leftovers import leftovers
+
+    problems = sorted(
+        (one for one in findings if one.result.status in _ORDER),
+        key=lambda one: _ORDER.index(one.result.status),
+    )
+    for one in problems:
+        for line in _problem(one):
+            print_drawn(line)
+        print_drawn("")
+    for one in findings:
+        if one.result.status == "ok":
+            print_drawn(_passed(one))
+    skipped = [one.check.title for one in findings if one.result.status == "skipped"]
+    if skipped:
+        for line in _wrapped(", ".join(skipped), "not checked: "):
+            print_drawn(line)
+    print_drawn("")
+    print_drawn(_summary(findings))
+    files = leftovers(examination)
+    if files:
+        print_drawn("An uninstall leaves these files behind:")
+        for path in files[:_SHOWN_FILES]:
+            print_drawn(f"  {escape_controls(path)}")
+        if len(files) > _SHOWN_FILES:
+            print_drawn(f"  and {len(files) - _SHOWN_FILES} more; see --json")
+
+
+def _problem(one: "Finding") -> Iterator[str]:
+    """Yield the lines of a problem: what to do, and then why."""
+    result = one.result
+    text = f"{one.check.title}: {result.what}"
+    if result.status == "fixed":
+        yield from _wrapped(text, "fixed    ")
+        return
+    name = str(result.status)
+    first, *rest = _wrapped(result.remedy or "", f"{name:<9}")
+    yield _bold(first)
+    yield from map(_bold, rest)
+    yield from _wrapped(text, " " * 9)
+
+
+def _wrapped(text: str, start: str) -> list[str]:
+    text = format_message(escape_controls(text))
+    return textwrap.wrap(
+        text,
+        _width(),
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _passed(one: "Finding") -> str:
+    text = f"ok  {one.check.title:<14} {escape_controls(one.result.what)}"
+    return text if len(text) <= _width() else f"{text[: _width() - 1]}…"
+
+
+def _width() -> int:
+    return min(_WIDTH, shutil.get_terminal_size().columns)
+
+
+def _summary(findings: "Sequence[Finding]") -> str:
+    counts = {name: sum(one.result.status == name for one in findings) for name in _ORDER}
+    parts = [
+        f"{counts['broken']} broken" if counts["broken"] else "",
+        f"{counts['warning']} warning{'s' if counts['warning'] > 1 else ''}"
+        if counts["warning"]
+        else "",
+        f"{counts['fixed']} fixed" if counts["fixed"] else "",
+    ]
+    return ", ".join(filter(None, parts)) or "All is well."
+
+
+def _bold(text: str) -> str:
+    return f"\033[1m{text}\033[0m" if can_style(sys.stdout) else text

@@ -1,0 +1,79 @@
+"""droid, from Factory: a file with settings can be named on the command line.
+
+Source: https://docs.factory.ai/cli/byok/overview and ``droid --help``.
+"""
+
+import json
+from typing import Any, Final
+
+from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
+from copilot_proxy.clients.models import Api, ClientModel
+from copilot_proxy.edits.changes import JsonValues
+from copilot_proxy.edits.json_text import Item
+
+_FILE: Final = "settings.json"
+_PROVIDERS: Final[dict[Api, str]] = {
+    "chat": "generic-chat-completion-api",
+    "responses": "openai",
+    "messages": "anthropic",
+}
+
+
+def _launch(to: Connection) -> Launch:
+    others = [model for model in to.models if model is not to.model]
+    models = [to.model, *others]
+    settings = {
+        "sessionDefaultSettings": {"model": _id(to.model)},
+        "customModels": [_model(model, index, to) for index, model in enumerate(models)],
+    }
+    return Launch(
+        ("--settings", str(to.folder / _FILE)),
+        files={_FILE: json.dumps(settings, indent=2)},
+        # Without a sign-in, it insists on a key, but does not use it for models of the user.
+        defaults={"FACTORY_API_KEY": "unused"},
+    )
+
+
+def _setup(to: Connection, machine: Machine) -> Setup:
+    entries = [_model(model, index, to) for index, model in enumerate(to.models)]
+    values = [(("customModels", Item("id", entry["id"])), entry) for entry in reversed(entries)]
+    return Setup(
+        [JsonValues(machine.home / ".factory" / _FILE, values)],
+        start=f"droid exec -m {_id(to.model)}, or droid and its menu /model",
+        notes=("Without a sign-in to Factory, droid exec needs FACTORY_API_KEY, with any text.",),
+    )
+
+
+def _id(model: ClientModel) -> str:
+    return f"custom:copilot-{model.id}"
+
+
+def _model(model: ClientModel, index: int, to: Connection) -> dict[str, Any]:
+    api: Api = next((api for api in DROID.apis if api in model.apis), "chat")
+    entry: dict[str, Any] = {
+        "id": _id(model),
+        "index": index,
+        "model": model.id,
+        "displayName": f"{model.name} (Copilot)",
+        # The server takes every path with and without /v1.
+        "baseUrl": to.url if api == "messages" else f"{to.url}/v1",
+        "apiKey": to.key,
+        "provider": _PROVIDERS[api],
+        "noImageSupport": not model.vision,
+    }
+    if model.output:
+        entry["maxOutputTokens"] = model.output
+    return entry
+
+
+DROID: Final = Client(
+    name="droid",
+    title="droid",
+    programs=("droid",),
+    paths=(".local/bin/droid",),
+    install="npm install -g droid",
+    version="0.215.0",
+    apis=("chat", "messages", "responses"),
+    launch=_launch,
+    setup=_setup,
+)

@@ -1,0 +1,27 @@
+"""How clients name themselves in their requests. The server needs nothing else of a client.
+
+A module of its own, so that the server does not load the definitions of all clients.
+"""
+
+from typing import Final
+
+USER_AGENTS: Final = {
+    "claude-code": "claude-cli/",
+    "codex": "codex",
+    "opencode": "opencode/",
+    "kilo": "Kilo-Code/",
+    "pi": "pi/",
+    "qwen-code": "QwenCode/",
+    "continue": "ls/JS",
+    "droid": "factory-cli/",
+    "gemini-cli": "GeminiCLI",
+}
+"""What the header ``user-agent`` begins with; clients that are not here have the one of an SDK, or
+one that is not known."""
+SESSION_HEADERS: Final = {
+    "claude-code": ("x-claude-code-session-id",),
+    "codex": ("session-id", "thread-id"),
+    "opencode": ("x-session-id", "x-session-affinity"),
+    "kilo": ("x-session-id", "x-session-affinity"),
+}
+"""The headers with the id of the session, in lower case."""

@@ -1,0 +1,59 @@
+"""VS Code's chat: a group of models of the user's own, from version 1.122.
+
+Source: https://code.visualstudio.com/docs/agent-customization/language-models
+"""
+
+from typing import Any, Final
+
+from copilot_proxy.clients.client import Client, Connection, Machine, Setup
+from copilot_proxy.clients.models import ClientModel
+from copilot_proxy.edits.changes import JsonValues
+from copilot_proxy.edits.json_text import Item
+
+_NAME: Final = "copilot-proxy"
+_DEFAULT_PROMPT: Final = 128_000
+_DEFAULT_OUTPUT: Final = 16_384
+
+
+def _setup(to: Connection, machine: Machine) -> Setup:
+    group = {
+        "name": _NAME,
+        "vendor": "customendpoint",
+        "apiType": "chat-completions",
+        "apiKey": to.key,
+        "models": [_model(model, f"{to.url}/v1") for model in to.models],
+    }
+    path = machine.application_data / "Code" / "User" / "chatLanguageModels.json"
+    return Setup(
+        [JsonValues(path, [((Item("name", _NAME),), group)])],
+        start="the model menu of the chat",
+        notes=(
+            "VS Code does not fetch the list of models: connect it again when it changes.",
+            "A key that is entered in VS Code (Chat: Manage Language Models) is stored more safely "
+            "than in this file.",
+        ),
+    )
+
+
+def _model(model: ClientModel, url: str) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "name": model.name,
+        "url": url,
+        "toolCalling": True,
+        "vision": model.vision,
+        "thinking": bool(model.efforts),
+        "maxInputTokens": model.input or _DEFAULT_PROMPT,
+        "maxOutputTokens": model.output or _DEFAULT_OUTPUT,
+    }
+
+
+VS_CODE: Final = Client(
+    name="vscode",
+    title="VS Code",
+    programs=("code",),
+    paths=("/Applications/Visual Studio Code.app", "Applications/Visual Studio Code.app"),
+    install="https://code.visualstudio.com",
+    apis=("chat", "responses", "messages"),
+    setup=_setup,
+)

@@ -1,0 +1,108 @@
+"""Web applications, which often run in a container: variables, or a file of their own.
+
+Sources: https://docs.openwebui.com/reference/env-configuration,
+https://www.librechat.ai/docs/quick_start/custom_endpoints, https://docs.n8n.io
+"""
+
+import json
+from typing import Final
+from urllib.parse import urlsplit
+
+from copilot_proxy.clients.client import Client, Connection, Machine, Setup
+from copilot_proxy.clients.models import ClientModel
+from copilot_proxy.clients.shell import exports
+
+_SMALL: Final = "gpt-mini"
+_DOCKER: Final = "host.docker.internal"
+_CONTAINER_NOTE: Final = (
+    f"From a container, this machine is {_DOCKER}, and loopback is not reachable: start the server "
+    "with a key and --host, and use connect with --url."
+)
+
+
+def _open_webui(to: Connection, machine: Machine) -> Setup:
+    variables = exports(
+        {
+            "OPENAI_API_BASE_URL": f"{to.url}/v1",
+            "OPENAI_API_KEY": to.key,
+            # Otherwise what was once saved in its window wins over variables.
+            "ENABLE_PERSISTENT_CONFIG": "false",
+        },
+        machine.platform,
+    )
+    text = f"""\
+{variables}
+open-webui serve
+Or in its window, under Admin Panel | Settings | Connections, add an OpenAI connection:
+  URL  {to.url}/v1
+  Key  {to.key}
+"""
+    return Setup(text=text, notes=(_CONTAINER_NOTE,) if _is_local(to) else ())
+
+
+def _librechat(to: Connection, machine: Machine) -> Setup:
+    small = to.families.get(_SMALL, to.model)
+    models = json.dumps([model.id for model in (to.model, *_others(to))])
+    text = f"""\
+# In librechat.yaml:
+endpoints:
+  custom:
+    - name: "copilot-proxy"
+      apiKey: {json.dumps(to.key)}
+      baseURL: {json.dumps(to.url + "/v1")}
+      models:
+        default: {models}
+        fetch: true
+      titleConvo: true
+      titleModel: {json.dumps(small.id)}
+      modelDisplayLabel: "Copilot"
+"""
+    return Setup(text=text, notes=(_CONTAINER_NOTE,) if _is_local(to) else ())
+
+
+def _n8n(to: Connection, machine: Machine) -> Setup:
+    text = f"""\
+Create a credential of the type OpenAI:
+  API Key   {to.key}
+  Base URL  {to.url}/v1
+Then choose a model in the node OpenAI Chat Model, such as {to.model.id}.
+"""
+    return Setup(text=text, notes=(_CONTAINER_NOTE,) if _is_local(to) else ())
+
+
+def _others(to: Connection) -> list[ClientModel]:
+    return [model for model in to.models if model is not to.model]
+
+
+def _is_local(to: Connection) -> bool:
+    return urlsplit(to.url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+OPEN_WEBUI: Final = Client(
+    name="open-webui",
+    title="Open WebUI",
+    programs=("open-webui",),
+    install="pipx install open-webui",
+    apis=("chat",),
+    setup=_open_webui,
+    lists_models=True,
+)
+LIBRECHAT: Final = Client(
+    name="librechat",
+    title="LibreChat",
+    programs=("librechat",),
+    install="https://www.librechat.ai",
+    apis=("chat",),
+    setup=_librechat,
+    families=(_SMALL,),
+    lists_models=True,
+)
+N8N: Final = Client(
+    name="n8n",
+    title="n8n",
+    programs=("n8n",),
+    install="npm install -g n8n",
+    apis=("chat", "responses"),
+    setup=_n8n,
+    lists_models=True,
+)

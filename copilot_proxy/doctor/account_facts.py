@@ -1,0 +1,140 @@
+"""Asks GitHub about the account and its models, as few times as ``status`` and ``models`` do."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from copilot_proxy.auth.account import Account
+from copilot_proxy.auth.credential import Credential
+from copilot_proxy.auth.reachability import check_reachable
+from copilot_proxy.auth.stores import (
+    Credentials,
+    CredentialStore,
+    EnvironmentStore,
+    FileStore,
+    KeyringStore,
+)
+from copilot_proxy.catalogue import Catalogue
+from copilot_proxy.composition import make_backend
+from copilot_proxy.errors import CopilotProxyError, StoreError
+from copilot_proxy.settings import Settings
+
+if TYPE_CHECKING:
+    from copilot_proxy.composition import Backend
+
+T = TypeVar("T")
+
+KEYRING_SECONDS: Final = 5.0
+_CONNECT_SECONDS: Final = 5.0
+_READ_SECONDS: Final = 15.0
+
+
+@dataclass
+class AccountFacts:
+    """What is known about the account; each part is None until it is known, or an error."""
+
+    credential: Credential | CopilotProxyError | None = None
+    store: str = ""
+    """Where the credential is, to complete "in ..."."""
+    account: Account | CopilotProxyError | None = None
+    catalogue: Catalogue | CopilotProxyError | None = None
+    is_keyring_broken: bool = False
+    """Whether the credential could not be read because of the keyring."""
+    reachable: CopilotProxyError | None = None
+    """Why GitHub cannot be reached; only asked without a sign-in."""
+    clock_offsets: list[float] = field(default_factory=list)
+    """Seconds by which this machine's clock was ahead of GitHub's, at each answer."""
+
+    @property
+    def errors(self) -> list[CopilotProxyError]:
+        """What has failed, with the cause before its consequences."""
+        parts = (self.credential, self.reachable, self.catalogue, self.account)
+        return [part for part in parts if isinstance(part, CopilotProxyError)]
+
+
+def read_account(settings: Settings) -> AccountFacts:
+    """Return the facts; raises `CopilotProxyError` if no connection can be made at all."""
+    facts = AccountFacts()
+    stores = Credentials(
+        (
+            EnvironmentStore(settings),
+            FileStore(settings.data_dir),
+            KeyringStore(KEYRING_SECONDS),
+        )
+    )
+    try:
+        facts.credential = stores.load()
+    except StoreError as error:
+        facts.credential = error
+        facts.is_keyring_broken = _can_load(stores.store(FileStore.name))
+    except CopilotProxyError as error:
+        facts.credential = error
+    if isinstance(facts.credential, Credential):
+        facts.store = stores.store(facts.credential.source).describe()
+    asyncio.run(_ask(_impatient(settings), facts))
+    return facts
+
+
+def _can_load(store: CredentialStore) -> bool:
+    try:
+        store.load()
+    except StoreError:
+        return False
+    return True
+
+
+def _impatient(settings: Settings) -> Settings:
+    """Return the settings for a few requests of our own, which are not recorded."""
+    return replace(
+        settings,
+        connect_timeout=min(settings.connect_timeout, _CONNECT_SECONDS),
+        read_timeout=min(settings.read_timeout, _READ_SECONDS),
+        ledger=False,
+        budget=(),
+        upstream="copilot",
+    )
+
+
+async def _ask(settings: Settings, facts: AccountFacts) -> None:
+    async def load() -> Credential | None:
+        return facts.credential if isinstance(facts.credential, Credential) else None
+
+    backend = make_backend(settings, report=lambda _: None, load=load)
+    backend.github.client.event_hooks = {"response": [_clock_reader(facts)]}
+    try:
+        await _ask_with(backend, facts)
+    finally:
+        await backend.aclose()
+
+
+async def _ask_with(backend: "Backend", facts: AccountFacts) -> None:
+    credential = facts.credential
+    if not isinstance(credential, Credential):
+        facts.reachable = await _outcome(check_reachable(backend.github))
+        return
+    github = backend.github.at(credential.host)
+    facts.account, facts.catalogue = await asyncio.gather(
+        _outcome(github.copilot_user(credential.token)),
+        _outcome(backend.upstream.models()),
+    )
+
+
+async def _outcome(call: Awaitable[T]) -> T | CopilotProxyError:
+    try:
+        return await call
+    except CopilotProxyError as error:
+        return error
+
+
+def _clock_reader(facts: AccountFacts) -> Callable[[Any], Awaitable[None]]:
+    async def read(response: Any) -> None:
+        try:
+            sent = parsedate_to_datetime(response.headers.get("date") or "").timestamp()
+        except ValueError:
+            return
+        facts.clock_offsets.append(time.time() - sent)
+
+    return read

@@ -1,0 +1,208 @@
+"""Checks the clients on this machine: their versions, and whether something sends them elsewhere.
+
+`run` starts a client with everything it needs, whatever is found here. The checks are for clients
+that the user starts without it.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePath
+from typing import Final
+from urllib.parse import urlsplit
+
+from copilot_proxy.clients.client import Client, Connection
+from copilot_proxy.clients.environment import variables
+from copilot_proxy.clients.models import ClientModel
+from copilot_proxy.doctor.client_files import client_files
+from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.models import model_problem
+from copilot_proxy.doctor.results import Check, Result, broken, ok, warning
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.host_names import is_loopback
+from copilot_proxy.server.port_owner import base_url
+from copilot_proxy.settings import Settings
+
+_VERSION: Final = re.compile(r"\d+\.\d+(?:\.\d+)*")
+_MUCH_OLDER: Final = 10
+"""By how many minor versions, in version 0 of a client, it is much older than the one tried."""
+
+
+class Programs:
+    """The programs of clients on this machine."""
+
+    def __init__(
+        self, find: Callable[[Client], str | None], ask: Callable[[list[str]], str]
+    ) -> None:
+        """`find` returns the path of a client's program, `ask` what a command line prints."""
+        self.find = find
+        self._ask = ask
+
+    def version(self, program: str) -> str | None:
+        """Return the version of the program, or None if it does not say."""
+        found = _VERSION.search(self._ask([program, "--version"]))
+        return found[0] if found else None
+
+
+def client_check(client: Client, programs: Programs, *, is_wanted: bool = False) -> Check:
+    """Return the check of one client; one that `is_wanted` has to be installed."""
+
+    def run(examination: Examination) -> Iterator[Result]:
+        program = programs.find(client)
+        if program is None:
+            if is_wanted:
+                yield broken(f"{client.title} is not installed.", f"Run: {client.install}")
+            return
+        version = programs.version(program)
+        if _is_much_older(version, client.version):
+            yield warning(
+                f"{client.title} {version} is much older than {client.version}, with which this "
+                "version was tried.",
+                f"Run: {client.install}",
+            )
+        yield from _variables(examination, client)
+        yield from _files(examination, client)
+        yield ok(", ".join(_notes(examination, client, version)))
+
+    return Check(f"client-{client.name}", client.title, run)
+
+
+def check_variables(examination: Examination) -> Iterator[Result]:
+    """Whether the variables that most programs read point elsewhere."""
+    settings, environ = examination.settings, examination.environ
+    pointing: list[str] = []
+    for name in _urls(variables("http://127.0.0.1", "")):
+        url = environ.get(name)
+        if not url:
+            continue
+        if not is_ours(url, settings):
+            yield warning(
+                f"{name} is set to {_without_secrets(url)}, so programs that read it do not use "
+                "this server.",
+                f"Unset {name}, or start them with: copilot-proxy run env -- PROGRAM",
+            )
+        else:
+            pointing.append(name)
+    if pointing and not examination.server().is_running:
+        yield warning(
+            f"{pointing[0]} points at this server, which is not running.",
+            "Start it: copilot-proxy serve",
+        )
+    yield ok(f"{', '.join(pointing)} point here" if pointing else "none of them is set")
+
+
+def is_ours(url: str, settings: Settings) -> bool:
+    """Return whether a URL is that of the server."""
+    try:
+        parts, own = urlsplit(url), urlsplit(base_url(settings.host, settings.port))
+        is_host = is_loopback(parts.hostname or "") or parts.hostname == own.hostname
+        return is_host and (parts.port or 80) == own.port
+    except ValueError:
+        return False
+
+
+def _variables(examination: Examination, client: Client) -> Iterator[Result]:
+    """Find variables that send the client elsewhere, if it is not started by `run`."""
+    environ, settings = examination.environ, examination.settings
+    shared = variables("http://127.0.0.1", "")
+    launch = client.launch(_connection(settings))
+    for name, value in launch.environ.items():
+        found = environ.get(name)
+        if not found:
+            continue
+        if value == "":
+            yield _overridden(client, name, "it would be used instead of this server")
+        elif name in _urls(launch.environ) and name not in shared and not is_ours(found, settings):
+            yield _overridden(client, name, f"it is set to {_without_secrets(found)}")
+    for name in client.overrides:
+        if environ.get(name) and name not in launch.environ and name not in shared:
+            yield _overridden(client, name, "it makes the client use something else")
+
+
+def _overridden(client: Client, name: str, why: str) -> Result:
+    return warning(
+        f"{name} is set: {why}, unless `run` starts {client.title}.",
+        f"Unset {name}, or start it with: copilot-proxy run {client.word}",
+    )
+
+
+def _urls(environ: Mapping[str, str]) -> list[str]:
+    return [name for name, value in environ.items() if value.startswith("http")]
+
+
+def _connection(settings: Settings) -> Connection:
+    """Return a connection that shows which variables a client gets, and nothing else."""
+    model = ClientModel("model", "model")
+    return Connection(
+        url=base_url(settings.host, settings.port),
+        key="key",
+        model=model,
+        models=(model,),
+        folder=PurePath("."),
+    )
+
+
+def _files(examination: Examination, client: Client) -> Iterator[Result]:
+    """Find what the client's own configuration says about the server and its models."""
+    settings = examination.settings
+    for file in client_files(client):
+        is_connected = any(is_ours(url, settings) for _, url in file.urls)
+        for key, url in file.urls:
+            # A variable has one value; a list of providers may have others beside this server.
+            if key.isupper() and not is_connected:
+                yield warning(
+                    f"{file.path} sets {key} to {_without_secrets(url)}, so {client.title} does "
+                    "not use this server.",
+                    f"Start it with: copilot-proxy run {client.word}",
+                )
+        catalogue = examination.catalogue() if is_connected else None
+        if catalogue is None:
+            continue
+        for name in file.models:
+            problem = model_problem(catalogue, name, str(file.path))
+            if problem is not None:
+                yield problem
+
+
+def _notes(examination: Examination, client: Client, version: str | None) -> Iterator[str]:
+    yield version or "version unknown"
+    if version is not None and _numbers(version) > _numbers(client.version):
+        yield f"newer than {client.version}, which was tried"
+    urls = [url for file in client_files(client) for _, url in file.urls]
+    if any(is_ours(url, examination.settings) for url in urls):
+        yield "configured for this server"
+    try:
+        ledger = examination.ledger()
+    except CopilotProxyError:
+        ledger = None
+    seen = ledger.last_seen.get(client.name) if ledger else None
+    yield f"last seen {_ago(time.time() - seen)}" if seen else "not seen yet"
+
+
+def _ago(seconds: float) -> str:
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit} ago"
+    return "just now"
+
+
+def _is_much_older(version: str | None, tried: str) -> bool:
+    if version is None:
+        return False
+    found, known = _numbers(version), _numbers(tried)
+    if found[0] != known[0]:
+        return found[0] < known[0]
+    return found[0] == 0 and known[1] - found[1] > _MUCH_OLDER
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+def _without_secrets(url: str) -> str:
+    """Return the scheme and host of a URL; anything else may hold a password or a key."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+    except ValueError:
+        return "an invalid URL"

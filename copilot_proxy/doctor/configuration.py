@@ -1,0 +1,64 @@
+"""Checks the settings: the file, the variables, and what they open or write."""
+
+from collections.abc import Iterator
+
+from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.results import Result, broken, from_error, ok, warning
+from copilot_proxy.private_files import is_open_to_others, privacy_hint
+from copilot_proxy.settings import ENVIRONMENT_PREFIX, unknown_variables
+
+
+def check_settings(examination: Examination) -> Iterator[Result]:
+    """Whether all settings are valid, and known."""
+    for error in examination.errors:
+        yield from_error(error)
+    for sentence in unknown_variables(examination.environ):
+        what, _, near = sentence.partition(" Did you mean ")
+        what = what.rstrip(".")
+        name, meant = what.rpartition(" ")[2], near.strip("'?")
+        yield warning(
+            f"{what}, so it has no effect.", f"Rename it to {meant}." if meant else f"Unset {name}."
+        )
+    settings = examination.settings
+    count = sum(source != "default" for source in settings.sources.values())
+    if not examination.errors:
+        file = settings.config_file
+        where = file if file.exists() else f"no {file}"
+        yield ok(f"{where}; {count or 'none'} changed")
+
+
+def check_exposure(examination: Examination) -> Iterator[Result]:
+    """Whether others can reach the server, and then need a key."""
+    settings = examination.settings
+    source = settings.sources.get("host", "default")
+    if not settings.reaches_network:
+        yield ok("only programs on this machine can connect")
+    elif settings.keys:
+        yield ok(f"other machines can connect to {settings.host}, with an API key")
+    else:
+        yield broken(
+            f"The host {settings.host}, as set in {source}, lets other machines connect, but there "
+            "is no API key. The server does not start like this.",
+            f"Set {ENVIRONMENT_PREFIX}API_KEY, or remove the host.",
+        )
+
+
+def check_dumps(examination: Examination) -> Iterator[Result]:
+    """Whether conversations are written to files."""
+    folder = examination.settings.dump_dir
+    if folder is None:
+        yield ok("off")
+        return
+    source = examination.settings.sources.get("dump_dir", "default")
+    if folder.exists() and not folder.is_dir():
+        yield broken(f"The dump folder {folder} is a file.", f"Change dump_dir in {source}.")
+    elif folder.is_dir() and is_open_to_others(folder):
+        yield broken(
+            f"Other users can read the dump folder {folder}, so the server does not start.",
+            privacy_hint(folder),
+        )
+    else:
+        yield warning(
+            f"Every conversation is written to {folder}.",
+            f"When you have what you need, remove dump_dir from {source}, and the folder.",
+        )

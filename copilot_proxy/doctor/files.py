@@ -1,0 +1,135 @@
+"""Checks the files and folders: whether they can be written, and only the user can read them."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.results import Result, broken, ok, warning
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.private_files import APPEND, failure_reason, is_open_to_others, open_private
+
+_PROBE: Final = b"copilot-proxy" * 400
+"""As much as a row of the ledger, with SQLite's log, needs at least."""
+_LOW_SPACE: Final = 100 * 1024 * 1024
+_OWN_NAMES: Final = ("copilot-proxy",)
+"""Names of folders that belong to this program alone."""
+
+
+def check_folders(examination: Examination) -> Iterator[Result]:
+    """Whether the folders can be written, and have space."""
+    settings = examination.settings
+    uses = {
+        settings.state_dir: "the ledger and the budget",
+        settings.data_dir: "the token",
+    }
+    is_writable = True
+    for folder, use in uses.items():
+        existing = _existing(folder)
+        reason = _unwritable(existing)
+        if reason is not None:
+            is_writable = False
+            yield broken(
+                f"{folder}, for {use}, cannot be written: {reason}.",
+                _remedy(existing, reason),
+            )
+        elif folder.is_dir() and is_open_to_others(folder) and folder.name in _OWN_NAMES:
+            what, remedy = f"Other users can look into {folder}.", f"Run: chmod 700 {folder}"
+            yield warning(what, remedy, _make_private(folder))
+    free = _free(_existing(settings.state_dir))
+    if is_writable and free is not None and free < _LOW_SPACE:
+        yield warning(
+            f"Only {free // 1024 // 1024} MB are free where {settings.state_dir} is. If the disk "
+            "is full, requests are answered, but not recorded.",
+            "Free some space on that disk.",
+        )
+    yield ok(" and ".join(dict.fromkeys(map(str, uses))))
+
+
+def check_privacy(examination: Examination) -> Iterator[Result]:
+    """Whether other users can read what they should not."""
+    for path, mode in examination.open_files.items():
+        what = f"Other users could read {path} (mode {mode:04o})."
+        if path != examination.token_file:
+            yield warning(what, f"Run: chmod 600 {path}", _make_private(path))
+            continue
+        with suppress(CopilotProxyError):
+            examination.account()  # which reads the file, and so makes it private
+        yield warning(
+            f"{what} It holds your GitHub token, and is private again now.",
+            "If others use this machine, replace the token: copilot-proxy login",
+        )
+    yield ok("only you can read them")
+
+
+def check_log_file(examination: Examination) -> Iterator[Result]:
+    """Whether the log file can be written."""
+    path = examination.settings.log_file
+    if path is None:
+        yield ok("stderr only")
+        return
+    try:
+        if os.path.lexists(path):
+            os.close(open_private(path, APPEND))
+            reason = None
+        else:
+            reason = _unwritable(_existing(path.parent))
+    except OSError as error:
+        reason = failure_reason(error)
+    if reason is None:
+        yield ok(str(path))
+        return
+    source = examination.settings.sources.get("log_file", "default")
+    yield broken(
+        f"The log file {path} cannot be written: {reason}. The server does not start like this.",
+        f"Change log_file in {source}, or remove it.",
+    )
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or its nearest parent that exists."""
+    while not os.path.lexists(folder) and folder.parent != folder:
+        folder = folder.parent
+    return folder
+
+
+def _unwritable(folder: Path) -> str | None:
+    """Return why no file can be written in `folder`, or None. Only writing shows it for sure."""
+    if not folder.is_dir():
+        return f"{folder} is not a folder"
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".copilot-proxy-") as file:
+            file.write(_PROBE)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return failure_reason(error)
+    return None
+
+
+def _remedy(folder: Path, reason: str) -> str:
+    if "space" in reason or "quota" in reason.lower() or "too large" in reason:
+        return "Free some space on that disk."
+    return (
+        f"Make {folder} a folder that you can write, or choose another one with "
+        "COPILOT_PROXY_HOME_DIR."
+    )
+
+
+def _free(folder: Path) -> int | None:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
+
+
+def _make_private(path: Path) -> Callable[[], str]:
+    def fix() -> str:
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        return f"Now only you can read {path}."
+
+    return fix

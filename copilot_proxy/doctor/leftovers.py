@@ -1,0 +1,40 @@
+"""Which files of this program an uninstall would leave behind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from copilot_proxy.auth.credential import Credential
+from copilot_proxy.auth.keyring_store import SERVICE, KeyringStore
+from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.errors import CopilotProxyError
+
+
+def leftovers(examination: Examination) -> list[str]:
+    """Return the files and folders, and the keyring's entry."""
+    settings = examination.settings
+    folders = {settings.config_file.parent, settings.data_dir, settings.state_dir}
+    found = sorted(str(path) for folder in folders for path in _own_files(folder))
+    found += [
+        str(path)
+        for path in (settings.log_file, settings.dump_dir, settings.uds)
+        if path is not None and path.exists()
+    ]
+    if _is_in_keyring(examination):
+        found.append(f"the entry {SERVICE!r} in the system keyring (copilot-proxy logout)")
+    home = str(Path.home())
+    return [path.replace(home, "~") for path in dict.fromkeys(found)]
+
+
+def _own_files(folder: Path) -> Iterator[Path]:
+    try:
+        yield from folder.iterdir()
+    except OSError:
+        return
+
+
+def _is_in_keyring(examination: Examination) -> bool:
+    try:
+        credential = examination.account().credential
+    except CopilotProxyError:
+        return False
+    return isinstance(credential, Credential) and credential.source == KeyringStore.name

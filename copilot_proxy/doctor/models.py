@@ -1,0 +1,84 @@
+"""Checks the models that the settings name, and what Copilot's list has that is unknown here."""
+
+from collections.abc import Iterator
+
+from copilot_proxy.catalogue import ENABLE_URL, Catalogue
+from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.results import Result, ok, skipped, warning
+from copilot_proxy.formats.drift import unknown_in_models
+from copilot_proxy.model_names import (
+    AUTO,
+    DEFAULT_FAMILY,
+    FAMILY_NAMES,
+    Meaning,
+    resolve,
+    successor,
+    suggestion,
+)
+from copilot_proxy.settings import Settings
+
+
+def check_models(examination: Examination) -> Iterator[Result]:
+    """Whether the models in the settings exist, and will."""
+    catalogue = examination.catalogue()
+    if catalogue is None:
+        yield skipped("Copilot's list of models could not be read.")
+        return
+    problems = [
+        problem
+        for where, name in _named(examination.settings)
+        if name != DEFAULT_FAMILY and (problem := model_problem(catalogue, name, where))
+    ]
+    yield from problems
+    if not catalogue.chat:
+        yield warning("The account has no chat model.", f"Enable models at {ENABLE_URL}")
+    elif not problems:
+        yield ok(f"{len(catalogue.chat)} chat models")
+
+
+def _named(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield where a model is named, and its name."""
+    for setting in ("default_model", "small_model"):
+        name = getattr(settings, setting)
+        if name and name not in settings.aliases:
+            yield f"{setting} in {settings.sources.get(setting, 'default')}", name
+    for name, alias in settings.aliases.items():  # one may not name another
+        yield f"The alias {name!r} in {settings.sources['aliases']}", alias.model
+
+
+def model_problem(catalogue: Catalogue, name: str, where: str) -> Result | None:
+    """Return what is wrong with a model name; `where` begins a sentence about it."""
+    meaning: Meaning | None = resolve(catalogue, name, DEFAULT_FAMILY)
+    if meaning is None:
+        hint = suggestion(catalogue, name) or "See: copilot-proxy models"
+        return warning(f"{where} names {name}, which the account does not have.", hint)
+    model = meaning.model
+    if meaning.is_substitute and name not in (*FAMILY_NAMES, "default", AUTO):
+        return warning(
+            f"{where} names {name}, which the account does not have; {model.id} answers instead.",
+            f"Use {model.id} or the name of a family, such as sonnet.",
+        )
+    if model.needs_enabling:
+        return warning(
+            f"{where} names {model.id}, which is not enabled.", f"Enable it: {ENABLE_URL}"
+        )
+    if model.retirement is not None:
+        newer = successor(catalogue, model.id)
+        when = f" on {model.retirement.on.isoformat()}" if model.retirement.on else " soon"
+        remedy = f"Use its successor {newer.id}." if newer else "See: copilot-proxy models"
+        return warning(f"{where} names {model.id}, which GitHub retires{when}.", remedy)
+    return None
+
+
+def check_drift(examination: Examination) -> Iterator[Result]:
+    """What Copilot's list has that this version does not know; that is no problem by itself."""
+    catalogue = examination.catalogue()
+    if catalogue is None:
+        yield skipped("Copilot's list of models could not be read.")
+        return
+    unknown = sorted({f"{one.kind} {one.name}" for one in unknown_in_models(catalogue)})
+    if not unknown:
+        yield ok("nothing unknown in the list of models")
+    else:
+        shown = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
+        yield ok(f"{len(unknown)} unknown in the list of models: {shown}")

@@ -1,0 +1,156 @@
+"""Checks the way to GitHub and to this machine: proxies, certificates, GitHub itself, the clock."""
+
+import socket
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from copilot_proxy.auth import hosts, proxies
+from copilot_proxy.auth.certificates import count_authorities
+from copilot_proxy.doctor.examination import Examination, SettingsInvalid
+from copilot_proxy.doctor.results import Result, broken, from_error, ok, skipped, warning
+from copilot_proxy.errors import (
+    CopilotProxyError,
+    UpstreamError,
+    UpstreamRefusal,
+    UsageError,
+)
+from copilot_proxy.server.port_owner import base_url
+from copilot_proxy.settings import Settings
+
+_CONNECT_SECONDS: Final = 4.0
+_CLOCK_SECONDS: Final = 120
+"""By how much the clock may be wrong."""
+_NO_PROXY: Final = "127.0.0.1,localhost,::1"
+
+
+def check_proxy(examination: Examination) -> Iterator[Result]:
+    """Whether the proxy for GitHub can be used, and answers."""
+    found: dict[str, str] = {}
+    for url in _urls(examination.settings):
+        try:
+            proxy = proxies.proxy_in_use(url)
+        except UsageError as error:
+            yield from_error(error)
+            return
+        if proxy is None or proxy.shown in found:
+            continue
+        found[proxy.shown] = proxy.setting
+        reason = _unconnectable(proxy.host, proxy.port)
+        if reason is not None:
+            yield broken(
+                f"{proxy.setting} is set to {proxy.shown}, where no proxy answers: {reason}.",
+                f"Correct {proxy.setting}, or unset it if there is no proxy.",
+            )
+            return
+    yield ok(", ".join(f"{shown} ({name})" for shown, name in found.items()) or "none")
+
+
+def has_proxy_problem(examination: Examination) -> bool:
+    """Return whether the proxy or the certificates explain that GitHub cannot be reached."""
+    results = (*check_proxy(examination), *check_certificates(examination))
+    return any(result.status == "broken" for result in results)
+
+
+def _unconnectable(host: str, port: int) -> str | None:
+    try:
+        socket.create_connection((host, port), _CONNECT_SECONDS).close()
+    except socket.gaierror:
+        return "the name could not be resolved"
+    except TimeoutError:
+        return "no answer"
+    except OSError as error:
+        return (error.strerror or type(error).__name__).lower()
+    return None
+
+
+def _urls(settings: Settings) -> list[str]:
+    """Return the URLs that the program asks, as far as they are known before."""
+    host = hosts.host_of(settings)
+    addresses = hosts.addresses(host, settings)
+    return [addresses.web, addresses.api, addresses.copilot]
+
+
+def check_loopback(examination: Examination) -> Iterator[Result]:
+    """Whether clients would try to reach the server through a proxy."""
+    settings = examination.settings
+    if settings.uds is not None:
+        yield ok("a Unix socket, which needs no proxy")
+        return
+    variable = proxies.local_proxy_variable(base_url(settings.host, settings.port))
+    if variable is None:
+        yield ok("clients reach the server without a proxy")
+        return
+    yield warning(
+        f"{variable} is set, and NO_PROXY does not list this machine: many clients would ask that "
+        "proxy for the server.",
+        f"Add this to NO_PROXY: {_NO_PROXY}",
+    )
+
+
+def check_certificates(examination: Examination) -> Iterator[Result]:
+    """Whether there are certificate authorities."""
+    try:
+        count = count_authorities()
+    except UsageError as error:
+        yield from_error(error)
+        return
+    if count == 0:
+        yield broken(
+            "This system has no certificate authorities, so no host can be trusted.",
+            "Install the package ca-certificates, or set SSL_CERT_FILE to a file with them.",
+        )
+    else:
+        yield ok("the system's" if count is None else f"{count} authorities")
+
+
+def check_github(examination: Examination) -> Iterator[Result]:
+    """Whether GitHub and Copilot answer."""
+    try:
+        facts = examination.account()
+    except SettingsInvalid as error:
+        yield skipped(error.message)
+        return
+    except UsageError:
+        yield skipped("Not asked, because of the proxy or the certificates.")
+        return
+    for problem in facts.errors:
+        if not isinstance(problem, UpstreamError):
+            continue
+        if isinstance(problem, UpstreamRefusal):
+            yield warning(problem.message, problem.hint or "Wait, and run this again.")
+        elif has_proxy_problem(examination):
+            yield skipped("Not reached, because of the proxy or the certificates.")
+        else:
+            yield from_error(problem)
+        return
+    hosts_asked = {urlsplit(url).netloc for url in _urls(examination.settings)[1:2]}
+    yield ok(f"{', '.join(hosts_asked)} answers")
+
+
+def check_clock(examination: Examination) -> Iterator[Result]:
+    """Whether the clock is right, by GitHub's answers."""
+    try:
+        offsets = examination.account().clock_offsets
+    except CopilotProxyError:
+        offsets = []
+    if not offsets:
+        yield skipped("GitHub's time is not known.")
+        return
+    offset = offsets[0]  # of GitHub itself; others may be behind a cache
+    if abs(offset) <= _CLOCK_SECONDS:
+        yield ok("right")
+        return
+    direction = "ahead of" if offset > 0 else "behind"
+    yield warning(
+        f"The clock of this machine is {_span(abs(offset))} {direction} GitHub's, so budgets end, "
+        "and usage is counted, at the wrong time.",
+        "Set the clock, for example with: timedatectl set-ntp true",
+    )
+
+
+def _span(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} minutes"
+    return f"{round(minutes / 60)} hours"

@@ -1,0 +1,96 @@
+"""Checks the installation: what the command is, and what a Node process needs."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from copilot_proxy import __version__
+from copilot_proxy.composition import check_upstream
+from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.results import Result, from_error, ok, warning
+from copilot_proxy.errors import CopilotProxyError
+
+_COMMAND: Final = "copilot-proxy"
+_ALIAS: Final = "g-copilot-proxy"
+_ENTRY: Final = b"copilot_proxy.__main__"
+"""What the script of this program contains, whoever has installed it."""
+_TEMPORARY: Final = ("/pipx/.cache/", "/.cache/pipx/", "/uv/archive-v", "/uv/builds-v")
+"""Parts of the paths in which programs are installed for one run."""
+_SCRIPT_BYTES: Final = 64 * 1024
+
+
+def check_program(examination: Examination) -> Iterator[Result]:
+    """Whether the command on the PATH is this program."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    found = shutil.which(_COMMAND, path=examination.environ.get("PATH"))
+    own = _own_script()
+    if _is_temporary():
+        yield ok(f"version {__version__}, Python {version}, not installed")
+    elif found is None:
+        folder = own.parent if own else Path(sys.executable).parent
+        yield warning(
+            f"The command {_COMMAND} is not on the PATH.",
+            f"Add {folder} to the PATH; after an installation with pipx, run: pipx ensurepath",
+        )
+    elif own is not None and not _is_same(Path(found), own):
+        if _is_ours(Path(found)):
+            yield warning(
+                f"{found} comes first on the PATH, but {own} is running: there are two "
+                "installations.",
+                f"Remove one of them, or call {own} by its path.",
+            )
+        else:
+            yield warning(
+                f"{found} comes first on the PATH, and is another program with the same name.",
+                f"Use the command {_ALIAS} instead, or put {own.parent} first on the PATH.",
+            )
+    else:
+        yield ok(f"version {__version__}, Python {version}")
+
+
+def _is_temporary() -> bool:
+    """Return whether it runs without an installation, as with ``pipx run``."""
+    prefix = Path(sys.prefix).as_posix()
+    return any(part in prefix for part in _TEMPORARY)
+
+
+def _own_script() -> Path | None:
+    """Return the script that belongs to this Python, or None if there is none."""
+    names = (_COMMAND, f"{_COMMAND}.exe")
+    started = Path(sys.argv[0]) if sys.argv else Path()
+    if started.name in (*names, _ALIAS, f"{_ALIAS}.exe") and started.is_file():
+        return started.with_name(started.name.removeprefix("g-"))
+    folder = Path(sys.executable).parent
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether it is a script of this program, without running it."""
+    try:
+        with path.open("rb") as file:
+            return _ENTRY in file.read(_SCRIPT_BYTES) or os.name == "nt"
+    except OSError:
+        return False
+
+
+def check_upstream_program(examination: Examination) -> Iterator[Result]:
+    """Whether Node and pi-ai are there, if they are used."""
+    if examination.settings.upstream != "pi-ai":
+        yield ok("not used; Copilot is called directly")
+        return
+    try:
+        check_upstream(examination.settings)
+    except CopilotProxyError as error:
+        yield from_error(error)
+    else:
+        yield ok("installed")

@@ -1,0 +1,157 @@
+"""A report to paste into an issue: versions, settings and findings, without anything private."""
+
+import platform
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from copilot_proxy import __version__
+from copilot_proxy.auth.account import Account
+from copilot_proxy.auth.credential import Credential
+from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.running import Finding
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats.drift import unknown_in_models
+from copilot_proxy.host_names import is_loopback
+from copilot_proxy.settings import setting_names
+
+_LIBRARIES: Final = ("httpx", "litestar", "uvicorn", "keyring", "msgspec", "typer")
+_PUBLIC: Final = frozenset(
+    {
+        "port",
+        "workers",
+        "upstream",
+        "default_model",
+        "small_model",
+        "editor_version",
+        "editor_plugin_version",
+        "integration_id",
+        "api_version",
+        "log_format",
+    }
+)
+"""Settings whose values name nothing of the user's, besides numbers and switches."""
+_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_MAX_UNKNOWN: Final = 20
+_PUBLIC_HOSTS: Final = ("github.com", "api.github.com", "api.githubcopilot.com", "nodejs.org")
+_URL: Final = re.compile(r"https?://[^\s,;]+")
+_PATH: Final = re.compile(r"(?<![\w~:/.])/[^\s,;:]+")
+"""A path outside the home folder."""
+_PRIVATE_CHECKS: Final = ("budget",)
+"""Checks whose results name clients, keys and projects."""
+
+
+def report(examination: Examination, findings: Iterable[Finding]) -> str:
+    """Return the report as Markdown."""
+    lines = [
+        *_versions(),
+        *_settings(examination),
+        *_environment(examination),
+        *_account(examination),
+        "",
+        *(_line(one) for one in findings),
+    ]
+    private = list(_private_names(examination))
+    return "\n".join(("```text", *(_without(line, private) for line in lines), "```"))
+
+
+def _versions() -> Iterator[str]:
+    libraries = []
+    for name in _LIBRARIES:
+        try:
+            libraries.append(f"{name} {version_of(name)}")
+        except PackageNotFoundError:
+            libraries.append(f"{name} unknown")
+    yield f"g-copilot-proxy {__version__}, Python {platform.python_version()}"
+    yield f"{platform.system()} {platform.release()} {platform.machine()}, {_installation()}"
+    yield ", ".join(libraries)
+
+
+def _installation() -> str:
+    prefix = sys.prefix.replace("\\", "/")
+    for name in ("pipx", "uv/tools"):
+        if f"/{name}/" in prefix:
+            return f"installed with {name.partition('/')[0]}"
+    return "virtual environment" if sys.prefix != sys.base_prefix else "system Python"
+
+
+def _settings(examination: Examination) -> Iterator[str]:
+    settings = examination.settings
+    for name in setting_names():
+        source = settings.sources.get(name, "default")
+        if source == "default":
+            continue
+        where = "config.toml" if source == str(settings.config_file) else source
+        yield f"{name} = {_value(name, getattr(settings, name))} ({where})"
+
+
+def _value(name: str, value: Any) -> str:
+    if name in _PUBLIC or isinstance(value, bool | int | float):
+        return str(value)
+    return f"({len(value)} entries)" if isinstance(value, tuple | dict) else "(set)"
+
+
+def _environment(examination: Examination) -> Iterator[str]:
+    environ = examination.environ
+    names = [name for name in _PROXIES if environ.get(name) or environ.get(name.lower())]
+    names += [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environ.get(name)]
+    if names:
+        yield f"set in the environment: {', '.join(names)}"
+
+
+def _account(examination: Examination) -> Iterator[str]:
+    try:
+        facts = examination.account()
+    except CopilotProxyError:
+        return
+    if isinstance(facts.account, Account):
+        yield f"plan {facts.account.plan} ({facts.account.sku})"
+    for error in facts.errors:
+        yield f"error {error.code or type(error).__name__}"
+    catalogue = examination.catalogue()
+    if catalogue is not None:
+        yield f"{len(catalogue.chat)} chat models"
+        unknown = sorted({f"{one.kind} {one.name}" for one in unknown_in_models(catalogue)})
+        yield from unknown[:_MAX_UNKNOWN]
+
+
+def _private_names(examination: Examination) -> Iterator[str]:
+    """Yield names of hosts, keys and other things that are the user's own affair."""
+    settings = examination.settings
+    urls = [settings.github_url, settings.github_api_url, settings.copilot_api_url or ""]
+    urls += [
+        examination.environ.get(name, "") for name in (*_PROXIES[:3], *map(str.lower, _PROXIES[:3]))
+    ]
+    for host in (settings.host, *settings.allowed_hosts, *(urlsplit(url).hostname for url in urls)):
+        if host and not is_loopback(host) and host not in _PUBLIC_HOSTS:
+            yield host
+    yield from settings.aliases
+    yield from (one.name for one in settings.keys if one.name)
+    with suppress(CopilotProxyError):
+        credential = examination.account().credential
+        if isinstance(credential, Credential):
+            yield from filter(None, (credential.login, credential.host))
+
+
+def _without(line: str, names: Iterable[str]) -> str:
+    """Return the line without names, addresses and paths of the user's own."""
+    for name in sorted(names, key=len, reverse=True):
+        if name not in _PUBLIC_HOSTS:
+            line = re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", "***", line)
+    line = _URL.sub(lambda found: found[0] if _is_public(found[0]) else "(URL)", line)
+    return _PATH.sub("(path)", line)
+
+
+def _is_public(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in _PUBLIC_HOSTS or is_loopback(host)
+
+
+def _line(finding: Finding) -> str:
+    what = "" if finding.check.name in _PRIVATE_CHECKS else finding.result.what
+    return f"{finding.result.status:<8} {finding.check.name:<16} {what}".rstrip()

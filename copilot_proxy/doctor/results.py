@@ -1,0 +1,74 @@
+"""What a check finds: a status, what is so, and what to do about it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from copilot_proxy.errors import CopilotProxyError
+
+if TYPE_CHECKING:
+    from copilot_proxy.doctor.examination import Examination
+
+
+class Status(StrEnum):
+    """How well it is."""
+
+    OK = "ok"
+    SKIPPED = "skipped"
+    """Another check has found what keeps this one from being made."""
+    WARNING = "warning"
+    """It works, but not as the user probably wants it."""
+    BROKEN = "broken"
+    FIXED = "fixed"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a check has found."""
+
+    status: Status
+    what: str
+    """One or two sentences."""
+    remedy: str | None = None
+    """What to do, as a sentence that begins with a verb, or a command."""
+    fix: Callable[[], str] | None = None
+    """Does what the remedy says, if that is safe, and returns a sentence about it. Raises
+    `OSError`."""
+
+
+def ok(what: str) -> Result:
+    """It is as it should be."""
+    return Result(Status.OK, what)
+
+
+def skipped(why: str) -> Result:
+    """It cannot be checked."""
+    return Result(Status.SKIPPED, why)
+
+
+def warning(what: str, remedy: str, fix: Callable[[], str] | None = None) -> Result:
+    """It works, but not as it should."""
+    return Result(Status.WARNING, what, remedy, fix)
+
+
+def broken(what: str, remedy: str, fix: Callable[[], str] | None = None) -> Result:
+    """It does not work."""
+    return Result(Status.BROKEN, what, remedy, fix)
+
+
+def from_error(error: CopilotProxyError) -> Result:
+    """Return an error as a result; its hint is the remedy."""
+    return broken(error.message, error.hint or "Run the command again with --debug.")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check."""
+
+    name: str
+    """For programs, such as ``sign-in``."""
+    title: str
+    run: "Callable[[Examination], Iterable[Result]]"
+    is_network: bool = False
+    """Whether it is about the way to GitHub, for ``--network-only``."""

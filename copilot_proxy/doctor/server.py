@@ -1,0 +1,66 @@
+"""Checks the server that runs, if one does, and the service that starts it."""
+
+import socket
+from collections.abc import Iterator
+
+from copilot_proxy import __version__
+from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.results import Result, broken, ok, warning
+from copilot_proxy.doctor.server_facts import ServerFacts
+
+_RESTART = "Stop it, and start it again: copilot-proxy serve"
+
+
+def check_server(examination: Examination) -> Iterator[Result]:
+    """Whether the server answers, is of this version, and can work."""
+    facts = examination.server()
+    if not facts.is_running:
+        yield ok(f"not running at {facts.address}")
+    elif facts.health is None:
+        owner = facts.owner or "another program"
+        yield broken(
+            f"{facts.address} is taken by {owner}, so the server cannot start there.",
+            f"Stop that program, or use another port: copilot-proxy serve --port {_free_port()}",
+        )
+    else:
+        problems = list(_problems(facts, facts.health))
+        yield from problems
+        if not problems:
+            simulated = ", with simulated answers" if facts.health.get("simulated") else ""
+            yield ok(f"answers at {facts.address}{simulated}")
+
+
+def _problems(facts: ServerFacts, health: dict[str, object]) -> Iterator[Result]:
+    version = str(health.get("version", ""))[:40]
+    if version != __version__:
+        yield warning(
+            f"The server at {facts.address} is version {version}, and this is {__version__}.",
+            _RESTART,
+        )
+    if facts.refuses_key:
+        yield warning(
+            f"The server at {facts.address} was started with another API key than the settings "
+            "have.",
+            f"Set COPILOT_PROXY_API_KEY to its key. Or: {_RESTART[0].lower()}{_RESTART[1:]}",
+        )
+    if health.get("signed_in") == "no":
+        yield broken(
+            f"The server at {facts.address} has no valid sign-in: {health.get('last_error')}",
+            "Sign in with: copilot-proxy login",
+        )
+    cooldowns = health.get("cooldowns")
+    for one in cooldowns if isinstance(cooldowns, list) else ():
+        if isinstance(one, dict):
+            subject = one.get("model") or "the account"
+            yield warning(
+                f"Copilot has refused requests for {subject} ({one.get('code')}), so the server "
+                "sends none.",
+                f"Wait {one.get('retry_in')} s.",
+            )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,82 @@
+"""Finds out what answers at the address of the settings, without a request to Copilot."""
+
+import http.client
+import socket
+import sys
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from copilot_proxy.server.port_owner import base_url, describe_owner, read_health
+from copilot_proxy.settings import Settings
+
+_TIMEOUT: Final = 1.0
+_UNKNOWN_PATH: Final = "/v1/doctor"
+"""A path that no API has: the server first looks at the key, and then refuses it."""
+
+
+@dataclass
+class ServerFacts:
+    """What was found."""
+
+    address: str
+    """The URL without ``/v1``, or the path of the Unix socket."""
+    is_running: bool = False
+    """Whether anything listens there."""
+    health: dict[str, Any] | None = None
+    """The ``/health`` of a copilot-proxy, or None if it is another program."""
+    owner: str = ""
+    """Which program it is, if it is another one."""
+    refuses_key: bool = False
+    """Whether it wants another API key than the settings have."""
+
+
+def read_server(settings: Settings) -> ServerFacts:
+    """Return what answers at the address of the settings."""
+    if settings.uds is not None:
+        facts = ServerFacts(str(settings.uds))
+    else:
+        facts = ServerFacts(base_url(settings.host, settings.port))
+    connection = _connect(settings, facts)
+    if connection is None:
+        return facts
+    facts.is_running = True
+    facts.health = read_health(connection)
+    if facts.health is None:
+        if settings.uds is None:
+            facts.owner = describe_owner(settings.host, settings.port)
+        return facts
+    facts.refuses_key = _refuses_key(settings, facts)
+    return facts
+
+
+def _connect(settings: Settings, facts: ServerFacts) -> http.client.HTTPConnection | None:
+    """Return an open connection, or None if nothing listens."""
+    name = "localhost" if settings.uds is not None else urlsplit(facts.address).netloc
+    connection = http.client.HTTPConnection(name, timeout=_TIMEOUT)
+    try:
+        if settings.uds is None:
+            connection.connect()
+        elif sys.platform != "win32":
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.settimeout(_TIMEOUT)
+            connection.sock.connect(str(settings.uds))
+    except OSError:
+        connection.close()
+        return None
+    return connection
+
+
+def _refuses_key(settings: Settings, facts: ServerFacts) -> bool:
+    connection = _connect(settings, facts)
+    if connection is None:
+        return False
+    keys = settings.keys
+    headers = {"authorization": f"Bearer {keys[0].key.reveal()}"} if keys else {}
+    try:
+        connection.request("GET", _UNKNOWN_PATH, headers=headers)
+        return connection.getresponse().status == http.HTTPStatus.UNAUTHORIZED
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,279 @@
+"""Applies changes to files, and keeps what is needed to undo them: backups, and a journal.
+
+One folder for each program that is configured. The journal says which files were changed and how;
+it is written before the files, so that also an interrupted change can be undone.
+"""
+
+import glob
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any, Final
+
+from copilot_proxy.edits.changes import Change, JsonValues, TomlTables, WholeFile
+from copilot_proxy.edits.document import CannotEdit
+from copilot_proxy.edits.files import read_file, remove_folders, write_file
+from copilot_proxy.edits.json_text import Item
+from copilot_proxy.private_files import NEW, make_folder, open_private
+
+_JOURNAL: Final = "journal.json"
+_KEPT: Final = 5
+"""Backups of each file; the one from before the first change is kept in any case."""
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """What will happen to one file."""
+
+    path: Path
+    before: bytes | None
+    """None if there is no file."""
+    after: bytes | None
+    base: bytes | None = None
+    """What the file is without the change."""
+    change: Change | None = None
+    """The change, unless it is undone."""
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the file differs from what it should be."""
+        return self.before != self.after
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file in the journal."""
+
+    path: Path
+    change: Change
+    written: str
+    """The digest of what was written."""
+    backup: str | None
+    """The name of the backup from before the change; None if there was no file."""
+    folders: tuple[Path, ...] = ()
+    """Those that were created for it, the innermost first."""
+
+
+class FileProblem(Exception):
+    """A file cannot be changed; `reason` completes a sentence that starts with `path`."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} {reason}")
+        self.path = path
+        self.reason = reason
+
+
+@dataclass
+class Journal:
+    """The changes that were made to the files of one program."""
+
+    folder: Path
+    entries: list[Entry] = field(default_factory=list)
+    about: dict[str, str] = field(default_factory=dict)
+    """What else the caller wants to know later, such as the address."""
+
+    @classmethod
+    def load(cls, folder: Path) -> "Journal":
+        """Return the journal in `folder`, which is empty if nothing was changed."""
+        journal = cls(folder)
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            found = json.loads((folder / _JOURNAL).read_text(encoding="utf-8"))
+            journal.entries = [_entry(one) for one in found["files"]]
+            journal.about = dict(found["about"])
+        return journal
+
+    def plan(self, changes: Sequence[Change]) -> list[FilePlan]:
+        """Return what `changes` do to the files; raises `FileProblem`.
+
+        What an earlier plan has done to them is undone by it.
+        """
+        plans = []
+        known = {entry.path: entry for entry in self.entries}
+        for change in changes:
+            path = Path(change.path)
+            try:
+                before = read_file(path)
+                entry = known.pop(path, None)
+                base = before if entry is None else self._base(entry, before)
+                plans.append(FilePlan(path, before, change.applied(base), base, change))
+            except CannotEdit as error:
+                raise FileProblem(path, error.reason) from None
+        return plans + [self._undone(entry) for entry in known.values()]
+
+    def undo_plan(self) -> list[FilePlan]:
+        """Return what has to happen to undo everything; raises `FileProblem`."""
+        return [self._undone(entry) for entry in self.entries]
+
+    def is_changed(self, entry: Entry) -> bool:
+        """Return whether the file is no longer what was written."""
+        try:
+            current = read_file(entry.path)
+        except CannotEdit:
+            return True
+        return current is None or _digest(current) != entry.written
+
+    def apply(self, plans: Sequence[FilePlan], about: Mapping[str, str]) -> None:
+        """Change the files; raises `FileProblem` and leaves all as they were if one cannot be."""
+        _check_unchanged(plans)
+        make_folder(self.folder)
+        old = {entry.path: entry for entry in self.entries}
+        entries = [
+            Entry(
+                plan.path,
+                plan.change,
+                _digest(plan.after or b""),
+                None if plan.base is None else self._save(plan.path, plan.base),
+                old[plan.path].folders if plan.path in old else (),
+            )
+            for plan in plans
+            if plan.change is not None
+        ]
+        before, self.entries, self.about = (self.entries, self.about), entries, dict(about)
+        self._write()
+        done: list[tuple[FilePlan, list[Path]]] = []
+        try:
+            for plan in plans:
+                if plan.is_needed:
+                    done.append((plan, write_file(plan.path, plan.after)))
+        except CannotEdit as error:
+            failed = plans[len(done)].path
+            for plan, folders in reversed(done):
+                write_file(plan.path, plan.before)
+                remove_folders(folders)
+            self.entries, self.about = before
+            self._write()
+            raise FileProblem(failed, error.reason) from None
+        made = {plan.path: tuple(folders) for plan, folders in done}
+        self.entries = [
+            entry
+            if not made.get(entry.path)
+            else Entry(entry.path, entry.change, entry.written, entry.backup, made[entry.path])
+            for entry in entries
+        ]
+        self._write()
+        self._forget_old_backups()
+        for plan in plans:
+            if plan.after is None and plan.path in old:
+                remove_folders(list(old[plan.path].folders))
+
+    def _base(self, entry: Entry, current: bytes | None) -> bytes | None:
+        """Return what the file would be without the change; raises `CannotEdit`."""
+        if entry.backup is None:
+            original = None
+        else:
+            try:
+                original = (self.folder / entry.backup).read_bytes()
+            except OSError:
+                raise CannotEdit(
+                    f"was changed, but its backup {self.folder / entry.backup} is gone"
+                ) from None
+        if current is None or current == original:
+            return current
+        if _digest(current) == entry.written:
+            return original
+        return entry.change.removed(current, original)
+
+    def _undone(self, entry: Entry) -> FilePlan:
+        try:
+            current = read_file(entry.path)
+            return FilePlan(entry.path, current, self._base(entry, current))
+        except CannotEdit as error:
+            raise FileProblem(entry.path, error.reason) from None
+
+    def _save(self, path: Path, content: bytes) -> str:
+        """Write a backup, unless the last one has this content; return its name."""
+        backups = self._backups(path)
+        if backups and backups[-1].read_bytes() == content:
+            return backups[-1].name
+        # The names stay in their order, also within a second and if the clock is set back.
+        last, _, number = backups[-1].suffix[1:].partition("-") if backups else ("", "", "")
+        now = max(time.strftime("%Y%m%dT%H%M%S", time.gmtime()), last)
+        name = f"{_safe(path)}.{now}-{int(number) + 1 if now == last else 0:03}"
+        with os.fdopen(open_private(self.folder / name, NEW), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        return name
+
+    def _backups(self, path: Path) -> list[Path]:
+        return sorted(self.folder.glob(f"{glob.escape(_safe(path))}.*T*-???"))
+
+    def _forget_old_backups(self) -> None:
+        used = {entry.backup for entry in self.entries}
+        for path in {entry.path for entry in self.entries}:
+            for backup in self._backups(path)[:-_KEPT]:
+                if backup.name not in used:
+                    backup.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        path = self.folder / _JOURNAL
+        if not self.entries:
+            path.unlink(missing_ok=True)
+            return
+        files = [_as_json(entry) for entry in self.entries]
+        content = json.dumps({"about": self.about, "files": files}, indent=2)
+        write_file(path, content.encode("utf-8"))
+
+
+def _check_unchanged(plans: Sequence[FilePlan]) -> None:
+    for plan in plans:
+        try:
+            current = read_file(plan.path)
+        except CannotEdit as error:
+            raise FileProblem(plan.path, error.reason) from None
+        if current != plan.before:
+            raise FileProblem(plan.path, "has changed in the meantime")
+
+
+def _safe(path: PurePath) -> str:
+    """Return a name for backups of `path`, distinct for files of the same name."""
+    digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:6]
+    return f"{path.name}.{digest}"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _as_json(entry: Entry) -> dict[str, Any]:
+    change: dict[str, Any]
+    match entry.change:
+        case JsonValues(values=values, where_set=where_set):
+            paths = [
+                [list(step) if isinstance(step, Item) else step for step in path]
+                for path, _ in [*values, *where_set]
+            ]
+            change = {"json": paths}
+        case TomlTables(text=text):
+            change = {"toml": text}
+        case WholeFile():
+            change = {"file": True}
+    return {
+        "path": str(entry.path),
+        "change": change,
+        "written": entry.written,
+        "backup": entry.backup,
+        "folders": [str(folder) for folder in entry.folders],
+    }
+
+
+def _entry(found: Mapping[str, Any]) -> Entry:
+    path, change = Path(found["path"]), found["change"]
+    made: Change = WholeFile(path, "")
+    if "json" in change:
+        steps = [[Item(*s) if isinstance(s, list) else s for s in one] for one in change["json"]]
+        made = JsonValues(path, [(one, None) for one in steps])
+    elif "toml" in change:
+        made = TomlTables(path, change["toml"])
+    return Entry(
+        path,
+        made,
+        found["written"],
+        found["backup"],
+        tuple(Path(folder) for folder in found["folders"]),
+    )

@@ -1,0 +1,155 @@
+"""Translates repaired chat chunks to the lines of an Ollama stream, or to one answer.
+
+Ollama sends a tool call in one piece, with its arguments as an object, so a call waits until it is
+complete; the text after it does not.
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats import broken_responses
+from copilot_proxy.formats.ollama.errors import error_body
+from copilot_proxy.formats.tool_arguments import Arguments, parsed_input
+from copilot_proxy.formats.types import (
+    ChatChunk,
+    ChatUsage,
+    ClientEvent,
+    ClientResponse,
+    CopilotUsage,
+    Json,
+)
+
+_DONE_REASONS: Final = {"length": "length", "content_filter": "content_filter"}
+"""Ollama's reasons for the finish reasons other than ``stop``; it also stops for tool calls."""
+_AT_ONCE: Final = 1_000_000
+"""Nanoseconds between the first and the last part of an answer that was not streamed."""
+
+
+class ChatToOllama:
+    """Translates one response for an Ollama client; implements `ChatWriter`.
+
+    `model` is the name that the client used. With `generates`, the answer has the form of
+    ``/api/generate``. Thinking is left out if the client does not want any.
+    """
+
+    def __init__(self, model: str, *, generates: bool, shows_thinking: bool) -> None:
+        self._model = model
+        self._generates = generates
+        self._shows_thinking = shows_thinking
+        self._calls: dict[int, _Call] = {}
+        self._finish: str | None = None
+        self._usage: ChatUsage = {}
+        self._copilot_usage: CopilotUsage | None = None
+        self._started = time.perf_counter_ns()
+        self._first: int | None = None
+
+    def feed(self, chunk: ChatChunk) -> list[ClientEvent]:
+        """Return the lines for one chunk."""
+        events: list[ClientEvent] = []
+        for choice in chunk["choices"]:
+            self._add(choice["delta"], events)
+            self._finish = choice["finish_reason"] or self._finish
+        if usage := chunk.get("usage"):
+            self._usage = usage
+            self._copilot_usage = chunk.get("copilot_usage")
+        if events and self._first is None:
+            self._first = time.perf_counter_ns()
+        return events
+
+    def close(self) -> list[ClientEvent]:
+        """Return the last lines; raises `BrokenResponse` if the answer is incomplete."""
+        if self._finish is None:
+            raise broken_responses.broke_off()
+        events: list[ClientEvent] = []
+        # The last call of an answer that was cut must not look complete.
+        if calls := [call.line() for call in self._calls.values() if call.is_whole(self._finish)]:
+            events.append(self._line("", tool_calls=calls))
+        last = self._line("", done=True)
+        last["done_reason"] = _DONE_REASONS.get(self._finish, "stop")
+        last.update(self._counts())
+        if self._copilot_usage is not None:
+            last["copilot_usage"] = self._copilot_usage
+        return [*events, last]
+
+    def whole(self, events: list[ClientEvent]) -> ClientResponse:
+        """Return the answer that the lines add up to."""
+        answer = dict(events[-1])
+        holders = events if self._generates else [event["message"] for event in events]
+        text = "response" if self._generates else "content"
+        whole: Json = {text: "".join(holder[text] for holder in holders)}
+        if thinking := "".join(holder.get("thinking", "") for holder in holders):
+            whole["thinking"] = thinking
+        if calls := [call for holder in holders for call in holder.get("tool_calls", ())]:
+            whole["tool_calls"] = calls
+        if self._generates:
+            return {**answer, **whole}
+        return {**answer, "message": {"role": "assistant", **whole}}
+
+    def loaded(self, *, unload: bool) -> ClientEvent:
+        """Return the answer to a request without a prompt; it loads a model, or unloads it."""
+        return self._line("", done=True) | {"done_reason": "unload" if unload else "load"}
+
+    def fail(self, error: CopilotProxyError, request_id: str) -> list[ClientEvent]:
+        """Return the line that reports an error and ends the stream."""
+        return [error_body(error, request_id)]
+
+    def _add(self, delta: Json, events: list[ClientEvent]) -> None:
+        if (text := delta.get("reasoning_content")) and self._shows_thinking:
+            events.append(self._line("", thinking=text))
+        for name in ("content", "refusal"):
+            if text := delta.get(name):
+                events.append(self._line(text))
+        for part in delta.get("tool_calls") or ():
+            call = self._calls.get(part["index"])
+            if call is None:
+                name = part["function"]["name"]
+                call = self._calls[part["index"]] = _Call(len(self._calls), part["id"], name)
+            if text := part["function"].get("arguments"):
+                call.arguments.add(text)
+
+    def _line(self, text: str, *, done: bool = False, **more: Any) -> ClientEvent:
+        line: ClientEvent = {"model": self._model, "created_at": now()}
+        if self._generates:
+            line |= {"response": text, **more, "done": done}
+        else:
+            line |= {"message": {"role": "assistant", "content": text, **more}, "done": done}
+        return line
+
+    def _counts(self) -> Json:
+        end = time.perf_counter_ns()
+        first = self._first or end
+        if end - first < _AT_ONCE:
+            first = self._started  # nothing is known about when the model began to write
+        return {
+            "total_duration": end - self._started,
+            "load_duration": 0,
+            "prompt_eval_count": self._usage.get("prompt_tokens") or 0,
+            "prompt_eval_duration": first - self._started,
+            "eval_count": self._usage.get("completion_tokens") or 0,
+            "eval_duration": max(end - first, 1),
+        }
+
+
+class _Call:
+    """A tool call whose arguments may still be incomplete."""
+
+    def __init__(self, index: int, id: str, name: str) -> None:
+        self._index = index
+        self._id = id
+        self._name = name
+        self.arguments = Arguments()
+
+    def is_whole(self, finish: str) -> bool:
+        return finish not in _DONE_REASONS or self.arguments.is_json
+
+    def line(self) -> Json:
+        arguments = parsed_input(self.arguments.text)
+        function = {"index": self._index, "name": self._name, "arguments": arguments}
+        return {"id": self._id, "function": function}
+
+
+def now() -> str:
+    """Return the current time in the form of Ollama's answers."""
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")

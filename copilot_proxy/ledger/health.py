@@ -1,0 +1,70 @@
+"""Finds out whether the ledger's file can be used, without changing it."""
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.ledger.database import is_damaged, open_for_reading
+
+_SECONDS: Final = 5.0
+"""How long the search for damage may take; a file of a gigabyte takes longer."""
+_STEPS: Final = 10_000
+"""Steps of SQLite's virtual machine between two looks at the clock."""
+
+
+class DamagedLedger(CopilotProxyError):
+    """The file is damaged, or is not a ledger."""
+
+
+class LedgerHealth(NamedTuple):
+    """What a healthy ledger holds."""
+
+    requests: int
+    last_seen: dict[str, float]
+    """When each client's last request ended, in seconds since 1970."""
+
+
+def examine(path: Path) -> LedgerHealth | None:
+    """Return what the ledger holds; None if there is none yet.
+
+    Raises `DamagedLedger`, `NewerLedger`, or another `CopilotProxyError`.
+    """
+    try:
+        database = open_for_reading(path)
+        if database is None:
+            return None
+        with closing(database):
+            _search_damage(database, path)
+            (requests,) = database.execute("SELECT count(*) FROM requests").fetchone()
+            seen = database.execute(
+                "SELECT client, max(last_us) FROM sums WHERE client <> '' GROUP BY client"
+            )
+            return LedgerHealth(requests, {client: last / 1e6 for client, last in seen})
+    except (sqlite3.Error, OSError) as error:
+        message = f"The ledger {path} cannot be read: {str(error).rstrip('.')}."
+        if is_damaged(error):
+            raise _damaged(message) from error
+        raise CopilotProxyError(
+            message, hint="Make the file and its folder readable and writable for you."
+        ) from error
+
+
+def _search_damage(database: sqlite3.Connection, path: Path) -> None:
+    deadline = time.monotonic() + _SECONDS
+    database.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+    try:
+        (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError:
+        return  # it took too long
+    finally:
+        database.set_progress_handler(None, 0)
+    if found != "ok":
+        first = str(found).splitlines()[0]
+        raise _damaged(f"The ledger {path} is damaged: {first}.")
+
+
+def _damaged(message: str) -> DamagedLedger:
+    return DamagedLedger(message, hint="Set it aside with: copilot-proxy doctor --fix")

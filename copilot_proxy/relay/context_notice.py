@@ -1,0 +1,58 @@
+"""Says when a conversation has become so long that every token will soon cost more.
+
+It is known from the last answer of the conversation, so nothing has to be estimated.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from copilot_proxy.cost.tokens import from_usage
+from copilot_proxy.relay.admission import Admission
+from copilot_proxy.relay.context_guard import MIN_BYTES, key_of, price_threshold
+from copilot_proxy.relay.records import RequestRecord
+
+log = logging.getLogger(__name__)
+
+_SHARE: Final = 0.8
+"""The share of the threshold from which it is said."""
+_MAX_KNOWN: Final = 500
+
+
+class ContextNotice:
+    """Adds a note to the requests of long conversations, and then asks `admission`."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self._long: dict[tuple[str | None, str | None], int] = {}
+        """The tokens of the last prompt of conversations that are or were long, by session (or
+        client) and model; 0 if it was short again."""
+
+    def __call__(self, record: RequestRecord) -> None:
+        """Learn from a request that has ended how many tokens its prompt had."""
+        threshold, tokens = price_threshold(record), from_usage(record.usage)
+        if threshold is None or tokens is None:
+            return
+        key = key_of(record)
+        is_long, is_known = tokens.prompt >= _SHARE * threshold, key in self._long
+        if not (is_long or is_known):
+            return
+        self._long.pop(key, None)
+        self._long[key] = tokens.prompt if is_long else 0
+        if len(self._long) > _MAX_KNOWN:
+            del self._long[next(iter(self._long))]
+        if not is_known:
+            client = record.who.client or "A client"
+            log.warning("%s has sent a %s.", client, _text(tokens.prompt, threshold, record.model))
+
+    async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
+        """Add a note if the last prompt of the conversation was long."""
+        threshold, tokens = price_threshold(record), self._long.get(key_of(record))
+        # Without a session, a short request may belong to another conversation of the client.
+        if threshold and tokens and record.body_bytes > MIN_BYTES * _SHARE * threshold:
+            record.notes.append(f"last {_text(tokens, threshold, record.model)}")
+        await self._admission.admit(record, request)
+
+
+def _text(tokens: int, threshold: int, model: str | None) -> str:
+    return f"prompt of {tokens:,} tokens: above {threshold:,}, every token of {model} costs more"

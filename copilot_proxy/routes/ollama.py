@@ -1,0 +1,253 @@
+"""``/api/chat`` and the other paths of Ollama's API, if the setting `ollama` turns them on."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from litestar import Response, delete, get, post, route
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.types import ASGIApp
+
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.ollama import schema
+from copilot_proxy.formats.ollama.api import BLOBS_PATH, OLLAMA
+from copilot_proxy.formats.ollama.embeddings import (
+    embed_answer,
+    embeddings_answer,
+    parse_embed,
+    parse_embeddings,
+)
+from copilot_proxy.formats.ollama.models import API_VERSION
+from copilot_proxy.formats.ollama.request import parse_show
+from copilot_proxy.formats.types import ClientRequest, ClientResponse
+from copilot_proxy.large_work import run_if_large
+from copilot_proxy.relay.costs import cost_headers
+from copilot_proxy.routes.answers import answer
+from copilot_proxy.routes.openapi import answers_with, documented
+from copilot_proxy.routes.services import (
+    LitestarRequest,
+    Services,
+    get_caller,
+    get_services,
+    read_body,
+    start_record,
+)
+from copilot_proxy.routes.streaming import WholeAnswer
+
+_NDJSON: Final = "application/x-ndjson"
+_LINES: Final = "Each line is an object of the same form; the last one has `done` and the counts."
+
+
+def _require_on(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Answer as if the path did not exist, unless the setting `ollama` is on."""
+    services: Services = connection.app.state.services
+    if not services.settings.ollama:
+        raise RequestError(
+            f"Unknown URL ({connection.scope.get('method')} {connection.url.path[:200]}).",
+            status=404,
+            code="unknown_url",
+            hint="For Ollama's API, start the server with --ollama or COPILOT_PROXY_OLLAMA=true.",
+        )
+
+
+def _described(answer: type[msgspec.Struct], description: str) -> dict[int, Any]:
+    return answers_with(answer, schema.OllamaErrorBody, description)
+
+
+@post(
+    "/api/chat",
+    status_code=200,
+    guards=[_require_on],
+    operation_class=documented(schema.OllamaChatRequest, events=_LINES, stream_type=_NDJSON),
+    responses=_described(schema.OllamaChatAnswer, "The answer, or its lines."),
+    summary="Create a message (Ollama)",
+)
+async def ollama_chat(request: LitestarRequest) -> ASGIApp:
+    """Works with every chat model of the account; see docs/ollama.md."""
+    return await _answer(request, OLLAMA.parse)
+
+
+@post(
+    "/api/generate",
+    status_code=200,
+    guards=[_require_on],
+    operation_class=documented(schema.OllamaGenerateRequest, events=_LINES, stream_type=_NDJSON),
+    responses=_described(schema.OllamaGenerateAnswer, "The answer, or its lines."),
+    summary="Answer a prompt (Ollama)",
+)
+async def ollama_generate(request: LitestarRequest) -> ASGIApp:
+    """Works with every chat model of the account; see docs/ollama.md."""
+    return await _answer(request, OLLAMA.parse_generate)
+
+
+async def _answer(request: LitestarRequest, parse: Callable[[bytes], ClientRequest]) -> ASGIApp:
+    data = await read_body(request)
+    body = await run_if_large(len(data), parse, data)
+    if body["messages"]:
+        return answer(request, OLLAMA, body, body_bytes=len(data))
+    models, caller = get_services(request).relay.models, get_caller(request)
+
+    async def make_answer() -> tuple[bytes, dict[str, str]]:
+        await models.for_request("chat", body["model"], caller)
+        return OLLAMA.loaded(body), {}
+
+    content_type = _NDJSON if body["stream"] else "application/json"
+    return WholeAnswer(make_answer, content_type.encode())
+
+
+@post(
+    "/api/embed",
+    status_code=200,
+    guards=[_require_on],
+    operation_class=documented(schema.OllamaEmbedRequest),
+    responses=_described(schema.OllamaEmbedAnswer, "The vectors, in the order of the inputs."),
+    summary="Create embeddings (Ollama)",
+)
+async def ollama_embed(request: LitestarRequest) -> ASGIApp:
+    """Takes one text or a list of texts."""
+    started = time.perf_counter_ns()
+    return await _embed(
+        request,
+        parse_embed,
+        lambda response: embed_answer(response, time.perf_counter_ns() - started),
+    )
+
+
+@post(
+    "/api/embeddings",
+    status_code=200,
+    guards=[_require_on],
+    operation_class=documented(schema.OllamaEmbeddingsRequest),
+    responses=_described(schema.OllamaEmbeddingsAnswer, "The vector."),
+    summary="Create one embedding (Ollama)",
+)
+async def ollama_embeddings(request: LitestarRequest) -> ASGIApp:
+    """The older form of ``/api/embed``."""
+    return await _embed(request, parse_embeddings, embeddings_answer)
+
+
+async def _embed(
+    request: LitestarRequest,
+    parse: Callable[[bytes], ClientRequest],
+    to_answer: Callable[[ClientResponse], ClientResponse],
+) -> ASGIApp:
+    data = await read_body(request)
+    body = await run_if_large(len(data), parse, data)
+    relay, caller = get_services(request).relay, get_caller(request)
+
+    async def load() -> tuple[bytes, dict[str, str]]:
+        await relay.models.for_request("embeddings", body["model"], caller)
+        nothing = {"model": body["model"], "data": [], "usage": {"prompt_tokens": 0}}
+        return msgspec.json.encode(to_answer(nothing)), {}
+
+    if not body["input"]:
+        return WholeAnswer(load)
+    record = start_record(request, "embeddings", body, len(data))
+
+    async def make_answer() -> tuple[bytes, dict[str, str]]:
+        vectors = await relay.embeddings(body, record, caller=caller)
+        headers = {"x-copilot-proxy-route": "embeddings", **cost_headers(record)}
+        return msgspec.json.encode(to_answer(vectors)), headers
+
+    return WholeAnswer(make_answer)
+
+
+@get(
+    "/api/tags",
+    guards=[_require_on],
+    operation_class=documented(),
+    responses=_described(schema.OllamaModelList, "Chat and embeddings models."),
+    summary="List the models (Ollama)",
+)
+async def ollama_tags(request: LitestarRequest) -> Response[bytes]:
+    """Leaves out models that need enabling, which Ollama's list cannot say."""
+    models, caller = get_services(request).relay.models, get_caller(request)
+    catalogue, aliases = await models.models(caller), await models.aliases(caller)
+    return _json(OLLAMA.model_list(catalogue.usable, aliases, None))
+
+
+@post(
+    "/api/show",
+    status_code=200,
+    guards=[_require_on],
+    operation_class=documented(schema.OllamaShowRequest),
+    responses=_described(schema.OllamaModelInfo, "The model."),
+    summary="Show a model (Ollama)",
+)
+async def ollama_show(request: LitestarRequest) -> Response[bytes]:
+    """Finds a model by its id or an alias, with or without the tag ``latest``."""
+    name = parse_show(await read_body(request))
+    model = await get_services(request).relay.models.model(name, get_caller(request))
+    return _json(OLLAMA.model_object(model, name=name))
+
+
+@get("/api/ps", guards=[_require_on], include_in_schema=False)
+async def ollama_ps() -> Response[bytes]:
+    """Return an empty list, since no model is in the memory of this machine."""
+    return _json({"models": []})
+
+
+@get("/api/version", guards=[_require_on], include_in_schema=False)
+async def ollama_version() -> Response[bytes]:
+    """Return the version of Ollama whose API this is; clients require one for some features."""
+    return _json({"version": API_VERSION})
+
+
+@post(
+    ["/api/pull", "/api/push", "/api/create", "/api/copy"],
+    guards=[_require_on],
+    include_in_schema=False,
+)
+async def ollama_change(request: LitestarRequest) -> None:
+    """Refuse to change what the account has."""
+    raise _not_here(request)
+
+
+@delete("/api/delete", guards=[_require_on], include_in_schema=False)
+async def ollama_delete(request: LitestarRequest) -> None:
+    """Refuse to change what the account has."""
+    raise _not_here(request)
+
+
+@route(
+    BLOBS_PATH + "{digest:str}",
+    http_method=["GET", "POST"],
+    status_code=200,
+    guards=[_require_on],
+    include_in_schema=False,
+)
+async def ollama_blob(request: LitestarRequest) -> None:
+    """Refuse to store files."""
+    raise _not_here(request)
+
+
+OLLAMA_ROUTES: Final = (
+    ollama_chat,
+    ollama_generate,
+    ollama_embed,
+    ollama_embeddings,
+    ollama_tags,
+    ollama_show,
+    ollama_ps,
+    ollama_version,
+    ollama_change,
+    ollama_delete,
+    ollama_blob,
+)
+
+
+def _not_here(request: LitestarRequest) -> RequestError:
+    return RequestError(
+        f"{request.url.path[:200]} is not possible here: the models are GitHub's, and none of them "
+        "is a file on this machine.",
+        status=501,
+        code="not_implemented",
+        hint="GET /api/tags lists the models, which can be used right away.",
+        headers={"x-should-retry": "false"},
+    )
+
+
+def _json(body: object) -> Response[bytes]:
+    return Response(msgspec.json.encode(body), media_type="application/json")

@@ -1,0 +1,240 @@
+"""``connect``: configures clients in a home of its own, tries them, and changes everything back."""
+
+import json
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from copilot_proxy.cli import connect_files
+from copilot_proxy.cli.completion import complete_client, complete_model, complete_runnable
+from copilot_proxy.clients.registry import CLIENTS
+from copilot_proxy.settings import load_settings
+from copilot_proxy.simulator import Simulator
+from tests.cli.conftest import Cli
+from tests.cli.terminals import Terminal, free_port, sign_in
+from tests.conftest import Proxy, settings_at
+
+KEY = "a-key-for-clients"
+SETTINGS = '{\n  // mine\n  "model": "opus",\n  "env": {"CLAUDE_CODE_USE_BEDROCK": "1"},\n}'
+CHANGED = [one for one in CLIENTS if one.name not in ("gemini-cli", "raycast")]
+"""Raycast and Gemini CLI have the same kind of file as others."""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with settings of Claude Code, and nothing else; no client is installed."""
+    home = tmp_path / "user"
+    (home / ".claude").mkdir(parents=True)
+    (home / ".claude" / "settings.json").write_text(SETTINGS)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("COPILOT_PROXY_PORT", str(free_port()))
+    return home
+
+
+@pytest.fixture
+def copilot() -> Iterator[Simulator]:
+    """A simulator."""
+    with Simulator(pace=0) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def running(home: Path, copilot: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A server that wants a key, at the address in the settings."""
+    monkeypatch.setenv("COPILOT_PROXY_API_KEY", KEY)
+    with Proxy(settings_at(copilot, ledger=True)) as proxy:
+        monkeypatch.setenv("COPILOT_PROXY_PORT", proxy.url.rpartition(":")[2])
+        yield proxy
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_client(cli: Cli, home: Path, running: Proxy) -> None:
+    """Its settings get what they need, and keep the rest; a request shows that it works, and what
+    it has cost; undoing restores the file."""
+    before = snapshot(home)
+    ran = cli("connect", "claude", "--yes", "--model", "haiku")
+
+    assert 0 == ran.code, ran.err
+    text = (home / ".claude" / "settings.json").read_text()
+    assert text.startswith('{\n  // mine\n  "model": "opus",')
+    assert f'"ANTHROPIC_BASE_URL": "{running.url}/c/claude-code"' in text
+    assert f'"ANTHROPIC_AUTH_TOKEN": "{KEY}"' in text
+    assert '"ANTHROPIC_MODEL": "claude-haiku-5.5"' in text
+    assert '"CLAUDE_CODE_USE_BEDROCK": ""' in text
+    assert KEY not in ran.err + ran.out
+    assert '"ANTHROPIC_AUTH_TOKEN": "********"' in ran.err
+    assert "Tried GET /v1/models: " in ran.err
+    tried = next(one for one in ran.err.splitlines() if "Tried POST /v1/messages: answered" in one)
+    assert " tokens, 0." in tried
+    assert tried.endswith(" AI credits.")
+    assert {"claude-code"} == {record.who.client for record in running.records}
+    assert "was not found on this machine" in ran.err
+
+    again = cli("connect", "claude", "--yes", "--model", "haiku", "--no-probe")
+    assert "Nothing was changed" in again.err
+    assert 0 == cli("connect", "claude", "--undo", "--yes").code
+    assert before == snapshot(home)
+    assert "Nothing of Claude Code was changed" in cli("connect", "claude", "--undo").err
+
+
+@pytest.mark.parametrize("client", CHANGED, ids=lambda one: one.name)
+def test_all_clients(cli: Cli, home: Path, running: Proxy, client: object) -> None:
+    """Each is configured and changed back, or the instructions are printed, and nothing else."""
+    word = client.word  # type: ignore[attr-defined]
+    before = snapshot(home)
+    printed = cli("connect", word, "--print")
+    assert before == snapshot(home)
+    assert 0 == printed.code, printed.err
+    if word not in ("cursor", "zed", "goose"):
+        assert KEY in printed.out
+    ran = cli("connect", word, "--yes", "--no-probe")
+
+    assert 0 == ran.code, ran.err
+    if before == snapshot(home):
+        assert printed.out == ran.out
+        return
+    assert KEY not in ran.out + ran.err
+    assert "" == ran.out
+    for path in {*snapshot(home)} - {*before}:
+        assert 0o600 == Path(path).stat().st_mode & 0o777
+        if path.endswith(".json"):
+            json.loads(Path(path).read_text())
+        if path.endswith(".toml"):
+            tomllib.loads(Path(path).read_text())
+    assert 0 == cli("connect", word, "--undo", "--yes").code
+    assert before == snapshot(home)
+
+
+def test_it_asks(home: Path, running: Proxy) -> None:
+    """On a terminal, the diff is shown and a question asked; without a yes, nothing happens."""
+    before = snapshot(home)
+    with Terminal("connect", "claude") as terminal:
+        shown = terminal.wait_for("[y/N]")
+        terminal.type("n")
+        assert 1 == terminal.end()
+    assert '+    "ANTHROPIC_AUTH_TOKEN": "********"' in shown
+    assert before == snapshot(home)
+
+
+def test_without_a_terminal(cli: Cli, home: Path, running: Proxy) -> None:
+    """Consent has to be given; with --dry-run, the diff is the result."""
+    before = snapshot(home)
+    asked, dry = cli("connect", "claude"), cli("connect", "claude", "--dry-run")
+
+    assert 2 == asked.code
+    assert "add --yes" in asked.err
+    assert 0 == dry.code
+    assert dry.out.startswith("--- ~/.claude/settings.json\n")
+    assert before == snapshot(home)
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "reason"),
+    [("{ broken", 0o600, "is not valid JSON (line 1)"), (SETTINGS, 0o400, "is read-only")],
+)
+def test_a_file_that_cannot_be_changed(
+    cli: Cli, home: Path, running: Proxy, content: str, mode: int, reason: str
+) -> None:
+    """The reason is named, and what to write into it is printed."""
+    path = home / ".claude" / "settings.json"
+    path.write_text(content)
+    path.chmod(mode)
+    ran = cli("connect", "claude", "--yes")
+
+    assert 1 == ran.code
+    assert f"Error: ~/.claude/settings.json {reason}. Nothing was changed." in ran.err
+    assert f'"ANTHROPIC_BASE_URL": "{running.url}/c/claude-code"' in ran.out
+    assert content == path.read_text()
+
+
+def test_another_address(cli: Cli, running: Proxy) -> None:
+    """Instructions for a container have the address that it uses."""
+    ran = cli("connect", "open-webui", "--url", "http://host.docker.internal:8000/v1/")
+    assert "http://host.docker.internal:8000/c/open-webui/v1" in ran.out
+
+    assert 2 == cli("connect", "open-webui", "--url", "host:8000").code
+
+
+def test_a_variable_that_wins(cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that would send the client elsewhere is named."""
+    monkeypatch.setenv("CLAUDE_CODE_OAUTH_TOKEN", "x")
+
+    ran = cli("connect", "claude", "--yes", "--no-probe")
+    assert "CLAUDE_CODE_OAUTH_TOKEN is set in your environment" in ran.err
+
+
+def test_a_request_that_fails(cli: Cli, running: Proxy, copilot: Simulator) -> None:
+    """What the client would see is shown; the change stays, since it is not the reason."""
+    copilot.state.faults.on("quota_exceeded")
+    ran = cli("connect", "pi", "--yes")
+
+    assert 1 == ran.code
+    assert "Tried POST /v1/chat/completions: 400, " in ran.err
+    assert "quota is used up" in ran.err
+    assert "connect pi --undo" in ran.err.replace("\xa0", " ")
+
+
+def test_the_list(cli: Cli, home: Path, running: Proxy, tmp_path: Path) -> None:
+    """It says which clients are here, which are connected, and when the last request was."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "claude"
+    program.write_text("#!/bin/sh\necho 7.8.9\n")
+    program.chmod(0o755)
+    os.environ["PATH"] = f"{program.parent}:{os.environ['PATH']}"
+    cli("connect", "claude", "--yes")
+    cli("connect", "pi", "--yes", "--no-probe")
+    (home / ".pi" / "agent" / "extensions" / "copilot-proxy.ts").write_text("// mine now")
+    rows = {line.split()[0]: line.split() for line in cli("connect").out.splitlines()}
+
+    assert ["claude", "Claude", "Code", "7.8.9", "yes"] == rows["claude"][:5]
+    assert ["pi", "pi", "-", "changed", "since", "-"] == rows["pi"]
+    assert ["zed", "Zed", "-", "-", "-"] == rows["zed"]
+    assert len(CLIENTS) + 1 == len(rows)
+
+
+def test_without_a_server(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is started for the models; the message says that the client needs one, too."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(connect_files.__file__).parents[2]))
+    with Simulator(pace=0) as simulator:
+        sign_in(monkeypatch, simulator)
+        ran = cli("connect", "llm", "--yes", "--no-probe")
+
+    assert 0 == ran.code, ran.err
+    assert "The server has to run when you use it." in ran.err
+    port = load_settings().port
+    assert f"http://127.0.0.1:{port}/c/llm/v1" in next(home.rglob("extra-openai*")).read_text()
+
+
+def test_mistakes(cli: Cli, home: Path) -> None:
+    """A mistyped name gets a suggestion; without a sign-in, the simulator is one."""
+    mistyped, nobody = cli("connect", "zedd"), cli("connect", "zed")
+
+    assert 2 == mistyped.code
+    assert "Use one of: zed" in mistyped.err
+    assert 3 == nobody.code
+    assert "copilot-proxy connect zed --simulate" in nobody.err.replace("\xa0", " ")
+
+
+def test_completion(cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients, families, aliases and the models of the last list, also with a broken file."""
+    assert [("codex", "Codex CLI"), ("codecompanion", "codecompanion.nvim")] == sorted(
+        complete_client("cod"), reverse=True
+    )
+    assert [("env", "any other program")] == complete_runnable("en")
+    assert [] == complete_runnable("zed")
+    cli("connect", "zed", "--dry-run")
+    known = complete_model("claude-")
+    assert {"claude-sonnet", "claude-haiku-5.5"} <= {*known}
+    assert len(known) == len(set(known))
+    (load_settings().state_dir / "models-for-completion.json").write_text("{")
+    assert "claude-sonnet" in complete_model("claude-")
+    monkeypatch.setenv("COPILOT_PROXY_PORT", "none")
+    assert "claude-sonnet" in complete_model("claude-")

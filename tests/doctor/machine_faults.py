@@ -1,0 +1,216 @@
+"""Faults of the installation, the settings, the files, the ledger and the server."""
+
+import os
+import socket
+import sqlite3
+import time
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+from copilot_proxy.cost import price_table
+from copilot_proxy.ledger.database import open_for_writing
+from copilot_proxy.ledger.insertion import insert
+from copilot_proxy.simulator.catalogue import load
+from tests.conftest import Proxy, settings_at
+from tests.doctor.faults import fault
+from tests.doctor.machine import SCRIPT, Machine
+from tests.http_server import HttpServer
+from tests.ledger.rows import record, row
+
+
+@fault("program", "warning", "Use the command g-copilot-proxy instead")
+def another_program_with_the_name(machine: Machine) -> None:
+    other = machine.bin.parent / "other"
+    other.mkdir()
+    machine.program("copilot-proxy", "#!/bin/sh\necho someone else\n", other)
+    machine.export(PATH=f"{other}{os.pathsep}{machine.bin}")
+
+
+@fault("program", "warning", "Remove one of them")
+def second_installation(machine: Machine) -> None:
+    other = machine.bin.parent / "other"
+    other.mkdir()
+    machine.program("copilot-proxy", SCRIPT, other)
+    machine.export(PATH=f"{other}{os.pathsep}{machine.bin}")
+
+
+@fault("program", "warning", "to the PATH")
+def not_on_the_path(machine: Machine) -> None:
+    machine.export(PATH="/nowhere")
+
+
+@fault("settings", "broken", "Correct the syntax at that position")
+def config_is_not_toml(machine: Machine) -> None:
+    machine.config("port = = 1\n")
+
+
+@fault("settings", "broken", "Make it a file that you can read")
+def config_is_unreadable(machine: Machine) -> None:
+    (machine.home / "config.toml").mkdir()
+
+
+@fault("settings", "broken", "Did you mean 'default_model'?")
+def unknown_setting(machine: Machine) -> None:
+    machine.config('default_modle = "sonnet"\n')
+
+
+@fault("settings", "broken", "Correct it, or omit it to use the default")
+def invalid_value(machine: Machine) -> None:
+    machine.config("workers = 0\n")
+
+
+@fault("settings", "warning", "Rename it to COPILOT_PROXY_DEFAULT_MODEL.")
+def mistyped_variable(machine: Machine) -> None:
+    machine.set(default_modell="sonnet")
+
+
+@fault("settings", "warning", "Unset COPILOT_PROXY_TELEPORT.")
+def unknown_variable(machine: Machine) -> None:
+    machine.set(teleport="yes")
+
+
+@fault("folders", "broken", "Make")
+def read_only_folder(machine: Machine) -> None:
+    machine.set(github_token="ghu_Simu1ated0000000000000000000000000")
+    if os.geteuid() == 0:
+        # No mode keeps root from writing.
+        machine.set(home_dir="/sys/kernel")
+    else:
+        machine.home.chmod(0o500)
+        machine.stack.callback(machine.home.chmod, 0o700)
+    machine.expected.append("cannot be written")
+
+
+@fault("privacy", "warning", "replace the token: copilot-proxy login")
+def token_file_open_to_others(machine: Machine) -> None:
+    (machine.home / "credentials.json").chmod(0o644)
+
+
+@fault("privacy", "warning", "chmod 600")
+def config_with_a_key_open_to_others(machine: Machine) -> None:
+    machine.config('api_key = "a-key-for-clients"\n', 0o644)
+
+
+@fault("log", "broken", "Change log_file in COPILOT_PROXY_LOG_FILE")
+def unwritable_log(machine: Machine) -> None:
+    machine.home.joinpath("log").mkdir()
+    machine.set(log_file=str(machine.home / "log"))
+
+
+@fault("dumps", "warning", "remove dump_dir from COPILOT_PROXY_DUMP_DIR")
+def dumps_left_on(machine: Machine) -> None:
+    machine.set(dump_dir=str(machine.home / "dumps"))
+
+
+@fault("dumps", "broken", "chmod 700")
+def dumps_open_to_others(machine: Machine) -> None:
+    folder = machine.home / "dumps"
+    folder.mkdir()
+    folder.chmod(0o755)
+    machine.set(dump_dir=str(folder))
+
+
+@fault("exposure", "broken", "Set COPILOT_PROXY_API_KEY")
+def open_to_the_network_without_a_key(machine: Machine) -> None:
+    machine.set(host="0.0.0.0")
+
+
+def ledger_of(machine: Machine) -> Path:
+    return machine.home / "ledger.sqlite3"
+
+
+@fault("ledger", "broken", "copilot-proxy doctor --fix")
+def ledger_is_no_database(machine: Machine) -> None:
+    ledger_of(machine).write_bytes(b"this is no database " * 100)
+    ledger_of(machine).chmod(0o600)
+
+
+@fault("ledger", "broken", "copilot-proxy doctor --fix")
+def ledger_with_a_damaged_page(machine: Machine) -> None:
+    with closing(open_for_writing(ledger_of(machine))) as database:
+        insert(database, [row(record(f"r{number}"), time.time()) for number in range(200)])
+    content = bytearray(ledger_of(machine).read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 4096] = b"\xff" * 4096
+    ledger_of(machine).write_bytes(content)
+
+
+@fault("ledger", "broken", "Update this one")
+def ledger_of_a_newer_version(machine: Machine) -> None:
+    open_for_writing(ledger_of(machine)).close()
+    with closing(sqlite3.connect(ledger_of(machine))) as database:
+        database.execute("PRAGMA user_version = 99")
+
+
+@fault("budget", "broken", "Remove it, and set the budget again")
+def damaged_budget(machine: Machine) -> None:
+    machine.home.joinpath("budget.json").write_text("{")
+    machine.home.joinpath("budget.json").chmod(0o600)
+
+
+@fault("budget", "warning", "copilot-proxy budget raise 100")
+def spent_budget(machine: Machine) -> None:
+    machine.set(budget="1/day")
+    with closing(open_for_writing(ledger_of(machine))) as database:
+        insert(database, [row(record("r1", credits=2.0), time.time())])
+
+
+@fault("budget", "broken", "Set ledger to true")
+def budget_without_a_ledger(machine: Machine) -> None:
+    machine.set(budget="1/day", ledger="false")
+
+
+@fault("prices", "warning", "pipx upgrade")
+def old_prices(machine: Machine) -> None:
+    table = machine.user / "price_table.json"
+    table.write_text('{"date": "2026-03-01", "models": {}}')
+    machine.patch.setattr(price_table, "_FILE", table)
+    machine.simulator.state.catalogue = load("2026-03")
+    for one in machine.simulator.state.catalogue:
+        one.pop("billing", None)
+    price_table._table.cache_clear()
+    machine.stack.callback(price_table._table.cache_clear)
+
+
+@fault("pi-ai", "broken", "Install Node")
+def pi_ai_without_node(machine: Machine) -> None:
+    machine.set(upstream="pi-ai")
+
+
+@fault("server", "broken", "Stop that program, or use another port")
+def port_taken(machine: Machine) -> None:
+    listener = machine.stack.enter_context(socket.socket())
+    listener.bind(("127.0.0.1", machine.port))
+    listener.listen()
+
+
+class OldServer(HttpServer):
+    """A copilot-proxy of an older version."""
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(b'{"status": "ok", "version": "0.0.1", "simulated": false}')
+
+
+@fault("server", "warning", "Stop it, and start it again")
+def server_of_another_version(machine: Machine) -> None:
+    server = machine.stack.enter_context(OldServer())
+    machine.set(port=str(server.port))
+
+
+@fault("server", "warning", "Set COPILOT_PROXY_API_KEY to its key")
+def server_with_another_key(machine: Machine) -> None:
+    settings = settings_at(machine.simulator, api_key="a-key-for-clients")
+    server = machine.stack.enter_context(Proxy(settings))
+    machine.set(port=server.url.rpartition(":")[2])
+
+
+@fault("server", "broken", "Sign in with: copilot-proxy login")
+def server_without_a_sign_in(machine: Machine) -> None:
+    settings = settings_at(machine.simulator, github_token="ghu_Revoked000000000000000000000000000")
+    server = machine.stack.enter_context(Proxy(settings))
+    with server.client() as client:
+        client.get("/v1/models")
+    machine.set(port=server.url.rpartition(":")[2])

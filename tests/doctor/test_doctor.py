@@ -1,0 +1,238 @@
+"""``doctor``: its forms of output, ``--fix``, and checks that fail themselves."""
+
+import json
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from copilot_proxy.doctor import running
+from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.results import Check, Result, Status, ok, warning
+from copilot_proxy.settings import load_settings
+from tests.cli.conftest import Cli, cli
+from tests.conftest import Proxy, settings_at
+from tests.doctor import account_faults as account
+from tests.doctor import machine_faults as faults
+from tests.doctor.machine import Machine, environment
+from tests.doctor.test_faults import machine
+
+__all__ = ["cli", "machine"]
+
+
+def found(cli: Cli, *arguments: str) -> dict[str, Any]:
+    """Return the output of ``--json``."""
+    output: dict[str, Any] = json.loads(cli("doctor", "--json", *arguments).out)
+    return output
+
+
+def test_several_problems_begin_with_the_worst(machine: Machine, cli: Cli) -> None:
+    faults.dumps_left_on(machine)
+    account.revoked_token(machine)
+    ran = cli("doctor")
+    assert 2 == ran.code
+    blocks = ran.out.split("\n\n")
+    assert blocks[0].startswith("broken ")
+    assert blocks[1].startswith("warning ")
+    assert "\n1 broken, 1 warning\n" in ran.out
+    # What depends on the sign-in is no problem of its own.
+    assert "not checked: Copilot, Quota, Models, Drift" in ran.out
+
+
+def test_all_invalid_settings_are_named_at_once(machine: Machine, cli: Cli) -> None:
+    machine.config('workers = 0\ncolour = "red"\n')
+    machine.set(keep_alive="soon")
+    output = found(cli)
+    said = [one["what"] for one in output["checks"] if one["name"] == "settings"]
+    assert 3 == len(said)
+    for name in ("workers", "colour", "COPILOT_PROXY_KEEP_ALIVE"):
+        assert any(name in text for text in said)
+    # The addresses may be among what is invalid, so no token is sent anywhere.
+    assert not machine.simulator.state.requests
+
+
+def test_json_has_all_keys(machine: Machine, cli: Cli) -> None:
+    output = found(cli)
+    assert {"status", "version", "checks", "left_by_uninstall"} == output.keys()
+    assert "ok" == output["status"]
+    assert all(
+        {"name", "title", "status", "what", "remedy"} == one.keys() for one in output["checks"]
+    )
+    assert {"ok"} == {one["status"] for one in output["checks"]}
+
+
+def test_it_asks_github_no_more_than_status_and_models(machine: Machine, cli: Cli) -> None:
+    cli("doctor")
+    asked = sorted(one.path for one in machine.simulator.state.requests)
+    assert ["/copilot_internal/user", "/copilot_internal/v2/token", "/models"] == asked
+
+
+def test_fix_makes_files_private(machine: Machine, cli: Cli) -> None:
+    path = machine.config('api_key = "a-key-for-clients"\n', 0o644)
+    ran = cli("doctor", "--fix")
+    assert 0 == ran.code
+    assert ran.out.startswith("fixed ")
+    assert 0o600 == path.stat().st_mode & 0o777
+    assert "1 fixed" in ran.out
+    assert "All is well." in cli("doctor").out
+
+
+def test_fix_sets_a_damaged_ledger_aside(machine: Machine, cli: Cli) -> None:
+    faults.ledger_is_no_database(machine)
+    content = faults.ledger_of(machine).read_bytes()
+    assert 0 == cli("doctor", "--fix").code
+    (aside,) = machine.home.glob("ledger-damaged-*")
+    assert content == aside.read_bytes()
+    assert not faults.ledger_of(machine).exists()
+
+
+def test_fix_leaves_the_ledger_to_a_server_that_runs(machine: Machine, cli: Cli) -> None:
+    faults.ledger_is_no_database(machine)
+    with Proxy(settings_at(machine.simulator)) as server:
+        machine.set(port=server.url.rpartition(":")[2])
+        ran = cli("doctor", "--fix")
+    assert 2 == ran.code
+    assert "Stop the server" in ran.out
+    assert faults.ledger_of(machine).exists()
+
+
+def test_without_fix_nothing_is_changed(machine: Machine, cli: Cli) -> None:
+    path = machine.config('api_key = "a-key-for-clients"\n', 0o644)
+    faults.ledger_is_no_database(machine)
+    before = sorted(machine.home.rglob("*"))
+    assert 2 == cli("doctor").code
+    assert before == sorted(machine.home.rglob("*"))
+    assert 0o644 == path.stat().st_mode & 0o777
+
+
+def test_network_only(machine: Machine, cli: Cli) -> None:
+    faults.dumps_left_on(machine)
+    output = found(cli, "--network-only")
+    assert "ok" == output["status"]
+    assert ["proxy", "loopback", "certificates", "github", "clock"] == [
+        one["name"] for one in output["checks"]
+    ]
+
+
+def test_network_only_needs_no_sign_in(machine: Machine, cli: Cli) -> None:
+    machine.sign_out()
+    output = found(cli, "--network-only")
+    assert {"ok"} == {one["status"] for one in output["checks"]}
+
+
+def test_one_client(machine: Machine, cli: Cli) -> None:
+    machine.client("claude", "2.1.340")
+    machine.client("codex", "0.1.0")
+    url = f"http://127.0.0.1:{machine.port}/c/claude-code"
+    machine.file(".claude/settings.json", {"env": {"ANTHROPIC_BASE_URL": url}})
+    output = found(cli, "claude")
+    (one,) = [one for one in output["checks"] if one["name"].startswith("client-")]
+    assert "ok" == output["status"]
+    assert one["what"].startswith("2.1.340, newer than ")
+    assert "configured for this server" in one["what"]
+    assert "not seen yet" in one["what"]
+
+
+def test_a_client_that_is_not_installed(machine: Machine, cli: Cli) -> None:
+    ran = cli("doctor", "codex")
+    assert 2 == ran.code
+    assert ran.out.startswith("broken   Run: npm install -g @openai/codex\n")
+
+
+def test_an_unknown_client(machine: Machine, cli: Cli) -> None:
+    ran = cli("doctor", "codexx")
+    assert 2 == ran.code
+    assert "Use one of: codex." in ran.err
+
+
+def test_the_report_has_nothing_private(machine: Machine, cli: Cli) -> None:
+    machine.config(
+        'api_key = "a-key-for-clients"\nlog_file = "/srv/acme-log"\n[aliases]\n'
+        'acme-model = "no-such-model"\n[api_keys.acme-laptop]\nkey = "another-key-for-clients"\n'
+    )
+    machine.set(allowed_hosts="build.acme", budget="500/day")
+    account.base_url_of_another_host(machine)
+    account.proxy_that_does_not_answer(machine)
+    machine.file(".claude/settings.json", {"env": {"ANTHROPIC_BASE_URL": "https://llm.acme/x"}})
+    machine.client("claude", "2.1.330")
+    ran = cli("doctor", "--report")
+    assert ran.out.startswith("```text\ng-copilot-proxy ")
+    assert ran.out.endswith("```\n")
+    assert "plan Pro (monthly_subscriber_quota)" in ran.out
+    assert "budget = (1 entries) (COPILOT_PROXY_BUDGET)" in ran.out
+    private = (
+        "acme",
+        "mona",
+        "192.0.2.7",
+        "secret-word",
+        "-for-clients",
+        "ghu_",
+        str(machine.user),
+    )
+    assert not [word for word in private if word in ran.out], ran.out
+
+
+def test_an_uninstall_leaves_files(machine: Machine, cli: Cli) -> None:
+    ran = cli("doctor")
+    assert "An uninstall leaves these files behind:\n  ~/copilot-proxy/credentials.json" in ran.out
+    assert ["~/copilot-proxy/credentials.json"] == found(cli)["left_by_uninstall"]
+
+
+def test_a_full_disk(machine: Machine) -> None:
+    """A limit on the size of files stands for the disk: the errors come from the same calls."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "copilot_proxy", "doctor"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+    )
+    assert 2 == ran.returncode, ran.stderr
+    assert ran.stdout.startswith("broken   Free some space on that disk.\n")
+
+
+def examination() -> Examination:
+    return Examination(load_settings())
+
+
+def test_a_check_that_fails_itself_is_a_finding() -> None:
+    def crash(_: Examination) -> Iterator[Result]:
+        yield ok("so far")
+        raise KeyError("ghu_0123456789abcdefghij0123456789abcdef")
+
+    (one,) = running.examine(examination(), [Check("x", "X", crash)])
+    assert Status.BROKEN == one.result.status
+    assert "The check itself failed (KeyError" in one.result.what
+    assert "ghu_" not in one.result.what
+    assert "doctor --report" in str(one.result.remedy)
+
+
+def test_a_check_that_hangs_is_a_finding_and_others_are_shown() -> None:
+    released = threading.Event()
+
+    def hang(_: Examination) -> Iterator[Result]:
+        released.wait()
+        yield ok("at last")
+
+    checks = [Check("x", "X", hang), Check("y", "Y", lambda _: [ok("fine")])]
+    findings = running.examine(examination(), checks, seconds=0.05)
+    released.set()
+    assert [Status.BROKEN, Status.OK] == [one.result.status for one in findings]
+    assert "did not end within" in findings[0].result.what
+
+
+def test_what_cannot_be_fixed_stays_a_problem(tmp_path: Path) -> None:
+    check = Check("x", "X", lambda _: [warning("Open.", "Close it.", lambda: _missing(tmp_path))])
+    (one,) = running.fix(running.examine(examination(), [check]))
+    assert Status.WARNING == one.result.status
+    assert "could not be fixed: No such file or directory" in one.result.what
+
+
+def _missing(folder: Path) -> str:
+    (folder / "nothing").chmod(0o600)
+    return "done"

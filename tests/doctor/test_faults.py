@@ -1,0 +1,66 @@
+"""``doctor``: each planted fault is found, and the remedy is what it says first."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from copilot_proxy.clients.registry import CLIENTS
+from copilot_proxy.doctor.checks import CHECKS
+from copilot_proxy.simulator import Simulator
+from tests.cli.conftest import Cli, cli
+from tests.doctor import account_faults, machine_faults
+from tests.doctor.faults import FAULTS, Fault
+from tests.doctor.machine import Machine
+
+__all__ = ["account_faults", "cli", "machine_faults"]
+
+TITLES = {one.name: one.title for one in CHECKS} | {
+    f"client-{one.name}": one.title for one in CLIENTS
+}
+CODES = {"warning": 1, "broken": 2}
+SECRETS = ("secret-word", "ghu_", "ghp_", "a-key-for-clients")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """A machine on which all is well."""
+    with Simulator(pace=0) as simulator, Machine(tmp_path, monkeypatch, simulator) as made:
+        yield made
+
+
+def test_all_is_well(machine: Machine, cli: Cli) -> None:
+    """Otherwise, a test below could find another fault than it has planted."""
+    ran = cli("doctor")
+    assert (0, "") == (ran.code, ran.err)
+    assert "All is well.\n" in ran.out
+    assert "warning" not in ran.out
+
+
+def test_what_is_no_fault(machine: Machine, cli: Cli) -> None:
+    """Names of families, aliases and other servers' settings are in order."""
+    machine.config('default_model = "mine"\nsmall_model = "gpt-mini"\n[aliases]\nmine = "opus"\n')
+    machine.set(budget="500/day", host="::1")
+    machine.client("opencode", "1.99.0")
+    machine.file(
+        ".config/opencode/opencode.json",
+        {"model": "ollama/wizard-7", "provider": {"ollama": {"baseURL": "http://box:11434/v1"}}},
+    )
+    ran = cli("doctor")
+    assert 0 == ran.code, ran.out
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda one: one.name)
+def test_it_finds_a_fault(fault: Fault, machine: Machine, cli: Cli) -> None:
+    fault.plant(machine)
+    ran = cli("doctor")
+    remedy, _, what = ran.out.split("\n\n")[0].partition(f"\n         {TITLES[fault.check]}:")
+    assert remedy.startswith(f"{fault.status} "), ran.out
+    assert fault.remedy in " ".join(remedy.split())
+    assert what
+    assert all(text in " ".join(ran.out.split()) for text in machine.expected)
+    # Nothing else is wrong.
+    assert f"\n1 {fault.status}\n" in ran.out
+    assert CODES[fault.status] == ran.code
+    assert not any(secret in ran.out + ran.err for secret in SECRETS)
+    assert all(len(line) <= 80 for line in ran.out.splitlines() if not line.startswith("  "))
