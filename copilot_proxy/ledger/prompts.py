@@ -25,7 +25,7 @@ from copilot_proxy.cost.prompt_cache import (
     judge,
 )
 from copilot_proxy.cost.tokens import Tokens
-from copilot_proxy.formats.prompt_blocks import blocks
+from copilot_proxy.formats.prompt_blocks import blocks, size_of
 from copilot_proxy.ledger.digest_key import read_key
 from copilot_proxy.ledger.schema import COLUMNS, Row
 from copilot_proxy.ledger.writer import Writer
@@ -162,11 +162,11 @@ class CacheJudge:
         if self._keyed is None:
             self._keyed = sha256(read_key(self._folder))
         keyed, digests, sizes, places = self._keyed, [], [], []
-        for block in blocks(record.route or "", body):
-            (digest := keyed.copy()).update(block.data)
+        for kind, number, name, data in blocks(record.route or "", body):
+            (digest := keyed.copy()).update(data)
             digests.append(digest.digest()[:DIGEST_BYTES])
-            sizes.append(block.size)
-            places.append(block[:3])
+            sizes.append(size_of(data))
+            places.append((kind, number, name))
             if len(digests) % _BATCH == 0:
                 time.sleep(0)  # lets the event loop run
         started = row[_PLACE["started_us"]]
