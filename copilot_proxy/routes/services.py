@@ -65,7 +65,7 @@ class Services:
 
 def get_services(request: LitestarRequest) -> Services:
     """Return the services of the application that received `request`."""
-    services: Services = request.app.state.services
+    services: Services = request.scope["state"]["services"]
     return services
 
 
