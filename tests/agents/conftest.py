@@ -6,7 +6,7 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,7 @@ class Runner:
     def __init__(self, simulator: Simulator, proxy: Proxy, folder: Path) -> None:
         self.simulator = simulator
         self.home = folder / "user"
+        self.url = proxy.url
         self._proxy = proxy
         self._programs, self._work = folder / "bin", folder / "work"
         self._is_refused = False
@@ -74,8 +75,17 @@ class Runner:
         ]
         words = prompt.split() if agent.is_split else [prompt]
         return self._call(
-            *(agent.client.programs[0], *arguments, *words), **agent.environ, **variables
+            *(agent.client.programs[0], *arguments, *words),
+            # `run` sees to it itself; users with a proxy have it.
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
+            **agent.environ,
+            **variables,
         )
+
+    def start(self, agent: Agent, command: Sequence[str], environ: Mapping[str, str]) -> Ran:
+        """Run a command that starts `agent`, with `environ`, and wait for it to end."""
+        self._prepare(agent)
+        return self._call(*command, **environ)
 
     def connect(self, agent: Agent, *arguments: str) -> Ran:
         """Call ``connect`` for the agent."""
@@ -115,10 +125,7 @@ class Runner:
                     "HOME": str(self.home),
                     "HTTP_PROXY": nowhere,
                     "HTTPS_PROXY": nowhere,
-                    # `run` sees to it itself; users with a proxy have it.
-                    "NO_PROXY": "127.0.0.1,localhost",
-                    "no_proxy": "127.0.0.1,localhost",
-                    "COPILOT_PROXY_PORT": self._proxy.url.rpartition(":")[2],
+                    "COPILOT_PROXY_PORT": self.url.rpartition(":")[2],
                     **variables,
                 },
                 cwd=self._work,
