@@ -8,6 +8,7 @@ from copilot_proxy.auth.keyring_store import SERVICE, KeyringStore
 from copilot_proxy.clients.registry import CLIENTS
 from copilot_proxy.doctor.client_files import journal_of
 from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.service import files_of
 from copilot_proxy.errors import CopilotProxyError
 
 
@@ -21,6 +22,7 @@ def leftovers(examination: Examination) -> list[str]:
         for path in (settings.log_file, settings.dump_dir, settings.uds)
         if path is not None and path.exists()
     ]
+    found += map(str, files_of(settings))
     for client in CLIENTS:
         for entry in journal_of(client, settings).entries:
             found.append(f"{entry.path} (copilot-proxy connect {client.word} --undo)")

@@ -86,7 +86,7 @@ def _settings(examination: Examination) -> Iterator[str]:
         source = settings.sources.get(name, "default")
         if source == "default":
             continue
-        where = "config.toml" if source == str(settings.config_file) else source
+        where = source.replace(str(settings.config_file), "config.toml")
         yield f"{name} = {_value(name, getattr(settings, name))} ({where})"
 
 

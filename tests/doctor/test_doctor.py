@@ -19,6 +19,7 @@ from tests.conftest import Proxy, settings_at
 from tests.doctor import account_faults as account
 from tests.doctor import machine_faults as faults
 from tests.doctor.machine import Machine, environment
+from tests.doctor.service_faults import install
 from tests.doctor.test_faults import machine
 
 __all__ = ["cli", "machine"]
@@ -257,3 +258,8 @@ def test_a_connected_client(machine: Machine, cli: Cli) -> None:
     ran = cli("doctor", "claude")
     assert 1 == ran.code
     assert ran.out.startswith("warning  Run: copilot-proxy connect claude\n")
+
+
+def test_an_uninstall_leaves_the_service(machine: Machine, cli: Cli) -> None:
+    install(machine, "active")
+    assert "~/.config/systemd/user/copilot-proxy.service" in found(cli)["left_by_uninstall"]
