@@ -14,6 +14,7 @@ from copilot_proxy.doctor import running
 from copilot_proxy.doctor.examination import Examination
 from copilot_proxy.doctor.results import Check, Result, Status, ok, warning
 from copilot_proxy.settings import load_settings
+from copilot_proxy.simulator import SIMULATED_TOKEN
 from tests.cli.conftest import Cli, cli
 from tests.conftest import Proxy, settings_at
 from tests.doctor import account_faults as account
@@ -155,7 +156,8 @@ def test_the_report_has_nothing_private(machine: Machine, cli: Cli) -> None:
         'api_key = "a-key-for-clients"\nlog_file = "/srv/acme-log"\n[aliases]\n'
         'acme-model = "no-such-model"\n[api_keys.acme-laptop]\nkey = "another-key-for-clients"\n'
     )
-    machine.set(allowed_hosts="build.acme", budget="500/day")
+    machine.set(allowed_hosts="build.acme", budget="500/day", profile="acme", port="8123")
+    machine.set(github_token=SIMULATED_TOKEN)
     account.base_url_of_another_host(machine)
     account.proxy_that_does_not_answer(machine)
     machine.file(".claude/settings.json", {"env": {"ANTHROPIC_BASE_URL": "https://llm.acme/x"}})
