@@ -153,6 +153,11 @@ class Settings:
         parse.boolean,
         "Refuse prompts for which a model charges its higher price, so that agents compact them.",
     )
+    otlp_endpoint: str | None = _setting(
+        None,
+        parse.collector,
+        "A collector to send metrics and traces to, as OTLP over HTTP; `env` for OTEL_EXPORTER_*.",
+    )
     dump_dir: Path | None = _setting(
         None, parse.path, "A folder to write every conversation to, for debugging.", own=True
     )
