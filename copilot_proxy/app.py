@@ -16,12 +16,18 @@ from copilot_proxy.middleware.error_responses import error_parts, to_proxy_error
 from copilot_proxy.middleware.shutdown import ShutdownMiddleware
 from copilot_proxy.routes.chat_completions import chat_completions
 from copilot_proxy.routes.completions import completions
+from copilot_proxy.routes.dashboard import change_dashboard, dashboard_events, dashboard_part
 from copilot_proxy.routes.embeddings import embeddings
+from copilot_proxy.routes.gemini import (
+    call_gemini_model,
+    get_gemini_model,
+    list_gemini_models,
+)
 from copilot_proxy.routes.health import client_telemetry, health, hello, root
 from copilot_proxy.routes.messages import count_tokens, messages
 from copilot_proxy.routes.metrics import metrics
 from copilot_proxy.routes.models import get_model, list_models
-from copilot_proxy.routes.ollama import OLLAMA_ROUTES
+from copilot_proxy.routes.ollama import OLLAMA_ROUTES, is_off, off_error
 from copilot_proxy.routes.openapi import openapi_config
 from copilot_proxy.routes.responses import (
     compact_response,
@@ -52,19 +58,25 @@ _ROUTES: Final = (
     cancel_response,
     messages,
     count_tokens,
+    call_gemini_model,
+    list_gemini_models,
+    get_gemini_model,
     embeddings,
     list_models,
     get_model,
     health,
     metrics,
     root,
+    dashboard_part,
+    dashboard_events,
+    change_dashboard,
     hello,
     client_telemetry,
     *OLLAMA_ROUTES,
 )
 _PATHS_HINT: Final = (
-    "Use /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings or /v1/models; GET "
-    "/schema describes them."
+    "Use /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings, /v1/models or "
+    "/v1beta/models/MODEL:generateContent; GET /schema describes them."
 )
 
 
@@ -85,6 +97,8 @@ def create_app(services: Services, router: Litestar | None = None) -> ASGIApp:
         allowed_hosts=settings.allowed_hosts,
         cors_origins=settings.cors_origins,
         simulated=services.simulated,
+        profile=settings.profile,
+        find_session=services.dashboard.find_key,
     )
     return WebSockets(app, services.responses)
 
@@ -111,6 +125,7 @@ async def _lifespan(router: Litestar) -> AsyncIterator[None]:
         async with services.dumps.expire_periodically() if services.dumps else nullcontext():
             yield
     finally:
+        services.dashboard.close()
         await services.callers.close()
         await services.aclose()
 
@@ -123,7 +138,9 @@ def _error_response(request: LitestarRequest, error: CopilotProxyError) -> Respo
 def _handle_http_exception(request: LitestarRequest, error: HTTPException) -> Response[bytes]:
     """Respond to Litestar's own errors, such as unknown paths and methods."""
     target = f"{request.method} {request.url.path[:200]}"
-    if error.status_code == 404:
+    if is_off(request):
+        ours = off_error(target)
+    elif error.status_code == 404:
         ours = not_supported(request.url.path) or RequestError(
             f"Unknown URL ({target}).", status=404, code="unknown_url", hint=_PATHS_HINT
         )

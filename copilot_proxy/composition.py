@@ -248,6 +248,7 @@ def make_services(
 ) -> "Services":
     """Create the services of the server's routes, on `backend` or a new backend."""
     from copilot_proxy.auth.caller_tokens import CallerTokens
+    from copilot_proxy.dashboard.lazy import LazyDashboard
     from copilot_proxy.dumps import dumps_for
     from copilot_proxy.formats.responses.memory import ResponseStore
     from copilot_proxy.metrics.workers import SharedMetrics
@@ -269,6 +270,7 @@ def make_services(
             workers=settings.workers,
         ),
         metrics=backend.metrics or SharedMetrics(),
+        dashboard=LazyDashboard(settings, backend.relay, backend.upstream, simulated=simulated),
         aclose=backend.aclose,
         callers=CallerTokens(backend.github, settings, backend.auth.host),
         limiter=ConcurrencyLimiter(
@@ -300,6 +302,7 @@ def make_server(
         create_app(services),
         settings,
         on_ready=on_ready,
+        on_stopping=services.dashboard.close,
         on_finishing=on_finishing,
         on_cut=on_cut,
         supervised=supervised,

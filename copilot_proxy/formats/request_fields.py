@@ -105,6 +105,16 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         ),
         "top_logprobs": Dropped("Copilot does not return logprobs", harmless=(0,)),
     },
+    "gemini": {
+        "cachedContent": Refused(
+            "Copilot does not store prompts for later requests.",
+            "Omit `cachedContent`, and send the whole prompt; the models cache it by themselves.",
+        ),
+        "labels": Dropped("they are for Google's bills", harmless=({},)),
+        "safetySettings": Dropped("GitHub's own filters apply", harmless=([],)),
+        "serviceTier": Dropped("Copilot does not support it"),
+        "store": Dropped(_NOT_STORED, harmless=(False,)),
+    },
     "messages": {
         "billing_policy": Refused(
             "Copilot bills the account that is signed in.",

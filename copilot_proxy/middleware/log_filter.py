@@ -41,7 +41,8 @@ class LogFilter:
         self._next_probe = float("-inf")
 
     def __call__(self, context: RequestContext) -> bool:
-        """Return true for failures, and for GET requests except to quiet paths.
+        """Return true for failures, and for GET requests except to quiet paths, such as
+        those of the dashboard.
 
         Requests that call Copilot have a record, which is logged when they end. Of several probes
         for other servers, or for what there cannot be here, only the first is logged.
@@ -55,4 +56,5 @@ class LogFilter:
             self._next_probe = self._clock() + _PROBE_INTERVAL
             return is_first
         is_failure = context.status is not None and context.status >= 400
-        return is_failure or (context.method == "GET" and context.path not in _QUIET_PATHS)
+        is_quiet = context.path in _QUIET_PATHS or context.path.startswith("/dashboard/")
+        return is_failure or (context.method == "GET" and not is_quiet)

@@ -25,6 +25,14 @@ from copilot_proxy.formats.chat_completions.response_schema import ChatCompletio
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
 from copilot_proxy.formats.completions.schema import CompletionsRequest
 from copilot_proxy.formats.embeddings import EmbeddingsRequest
+from copilot_proxy.formats.gemini.schema import (
+    GeminiBatchEmbedContentsRequest,
+    GeminiCountTokensRequest,
+    GeminiEmbedContentRequest,
+    GeminiEmbedContentResponse,
+    GeminiTokenCount,
+    GenerateContentRequest,
+)
 from copilot_proxy.formats.messages.schema import CountTokensRequest, MessagesRequest
 from copilot_proxy.formats.ollama import schema as ollama
 from copilot_proxy.formats.responses.schema import (
@@ -46,6 +54,12 @@ _REQUEST_SCHEMAS: Final = (
     MessagesRequest,
     CountTokensRequest,
     EmbeddingsRequest,
+    GenerateContentRequest,
+    GeminiCountTokensRequest,
+    GeminiTokenCount,
+    GeminiEmbedContentRequest,
+    GeminiEmbedContentResponse,
+    GeminiBatchEmbedContentsRequest,
     ollama.OllamaChatRequest,
     ollama.OllamaGenerateRequest,
     ollama.OllamaShowRequest,
@@ -137,7 +151,7 @@ def openapi_config() -> OpenAPIConfig:
         title="copilot-proxy",
         version=__version__,
         description="Use your own GitHub Copilot subscription through the OpenAI, Anthropic and "
-        "Ollama APIs, from a local server.",
+        "Gemini APIs, and Ollama's, from a local server.",
         path=PATH,
         render_plugins=[PlainPage(path="/"), JsonRenderPlugin(), YamlRenderPlugin()],
     )

@@ -8,8 +8,10 @@ import msgspec
 from litestar import Request
 
 from copilot_proxy.auth.caller_tokens import CallerTokens, token_digest
+from copilot_proxy.dashboard.lazy import LazyDashboard
 from copilot_proxy.dumps import Dumps
 from copilot_proxy.formats.chat_completions.request import parse_json
+from copilot_proxy.keys import KEY_HEADERS
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.metrics.workers import SharedMetrics
 from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
@@ -51,6 +53,7 @@ class Services:
     limiter: ConcurrencyLimiter
     responses: ResponseMemory
     metrics: SharedMetrics
+    dashboard: LazyDashboard
     aclose: Callable[[], Awaitable[None]]
     """Close all connections and stop all background tasks."""
     images: ImageFetcher | None = None
@@ -91,8 +94,8 @@ def get_caller(request: LitestarRequest) -> Caller:
     services, context = get_services(request), get_context(request)
     if services.settings.keys:
         return Caller(key=context.key)
-    sent = context.headers.get(b"authorization") or context.headers.get(b"x-api-key", b"")
-    value = sent.decode("latin-1")
+    sent = (context.headers.get(name) for name in (b"authorization", *KEY_HEADERS))
+    value = next(filter(None, sent), b"").decode("latin-1")
     auth = services.callers.for_header(value)
     return Caller(auth, context.key, b"" if auth is None else token_digest(value))
 
