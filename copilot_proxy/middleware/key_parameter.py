@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from litestar.types import Scope
 
+KEY_PATHS: Final = ("/v1beta/", "/v1/models")
+"""The starts of the paths on which ``key`` is a key."""
 _HEADER: Final = b"x-goog-api-key"
 
 
