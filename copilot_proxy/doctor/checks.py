@@ -35,6 +35,7 @@ CHECKS: Final = (
     Check("models", "Models", models.check_models),
     Check("drift", "Drift", models.check_drift),
     Check("server", "Server", server.check_server),
+    Check("ollama", "Ollama", server.check_ollama),
     Check("exposure", "Exposure", configuration.check_exposure),
     Check("ledger", "Ledger", records.check_ledger),
     Check("budget", "Budget", records.check_budget),

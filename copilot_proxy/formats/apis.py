@@ -11,6 +11,7 @@ from typing import Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.api import ClientApi, UpstreamApi, is_same_api
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.completions.api import COMPLETIONS
 from copilot_proxy.formats.gemini.api import GEMINI
 from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.formats.ollama.api import OLLAMA
@@ -18,6 +19,7 @@ from copilot_proxy.formats.responses.api import RESPONSES
 
 CLIENT_APIS: Final[Sequence[ClientApi]] = (
     CHAT_COMPLETIONS,
+    COMPLETIONS,
     RESPONSES,
     MESSAGES,
     OLLAMA,

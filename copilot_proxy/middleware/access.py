@@ -61,12 +61,14 @@ class AccessMiddleware:
         allowed_hosts: Iterable[str],
         cors_origins: Iterable[str],
         simulated: bool = False,
+        profile: str | None = None,
         find_session: Callable[[bytes], ApiKey | None] = lambda cookies: None,
     ) -> None:
         """`find_session` returns the key that the cookies of the dashboard stand for."""
         self._app = app
         self._find_session = find_session
         self._simulated = simulated
+        self._profile = profile
         self._keys = Keys(keys)
         names = {name.lower() for name in allowed_hosts}
         # A server on an address other than loopback has an API key, which a page that uses DNS
@@ -84,6 +86,7 @@ class AccessMiddleware:
         base = split_base(scope["path"])
         path = scope["path"] = normalize_path(base.path)
         scope["raw_path"] = path.encode("utf-8", "surrogateescape")
+        is_dashboard = path.startswith(_DASHBOARD)
         if path.startswith(KEY_PATHS):
             take_key_parameter(scope, headers)
         client = client_api(path, headers)
@@ -94,13 +97,13 @@ class AccessMiddleware:
             headers,
             client,
             self._simulated,
+            self._profile,
             base.client,
             base.project,
             base.session,
         )
         scope["state"]["context"] = context
         request_id = context.request_id.encode()
-        is_dashboard = path.startswith(_DASHBOARD)
         is_page = is_dashboard or path == "/"
         extra = [
             (b"x-request-id", request_id),

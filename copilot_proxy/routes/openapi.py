@@ -23,6 +23,7 @@ from litestar.openapi.spec import (
 from copilot_proxy import __version__
 from copilot_proxy.formats.chat_completions.response_schema import ChatCompletionChunk
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
+from copilot_proxy.formats.completions.schema import CompletionsRequest
 from copilot_proxy.formats.embeddings import EmbeddingsRequest
 from copilot_proxy.formats.gemini.schema import (
     GeminiBatchEmbedContentsRequest,
@@ -46,6 +47,7 @@ _REF: Final = "#/components/schemas/{name}"
 _REQUEST_SCHEMAS: Final = (
     ChatCompletionRequest,
     ChatCompletionChunk,
+    CompletionsRequest,
     ResponsesRequest,
     InputTokensRequest,
     CompactRequest,

@@ -192,6 +192,12 @@ def port_taken(machine: Machine) -> None:
     listener.listen()
 
 
+@fault("ollama", "broken", "Set ollama_port to another port")
+def ollama_port_taken(machine: Machine) -> None:
+    listener = machine.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    machine.set(ollama="true", ollama_port=str(listener.getsockname()[1]))
+
+
 class OtherServer(HttpServer):
     """A copilot-proxy in a state that takes long to bring about."""
 

@@ -91,6 +91,12 @@ EMBEDDINGS: Final[list[ClientRequest]] = [
     {"model": "text-embedding-3-small", "input": ["x", "y"], "encoding_format": "base64"},
     {"model": "text-embedding-3-small", "input": [[15339], [1917]], "user": "me"},
 ]
+COMPLETIONS: Final[list[ClientRequest]] = [
+    {"model": "gpt-4o", "prompt": "x", "max_tokens": 9, "stop": ["x"], "user": "me"},
+    {"model": "gpt-5.5", "prompt": ["x", "y"], "n": 2, "echo": True, "logprobs": None},
+    {"model": "claude-opus-5", "prompt": [[15339], [1917]], "suffix": "", "best_of": 1},
+    {"model": "gpt-4o", "prompt": [15339], "stream": True, "stream_options": {}},
+]
 
 GENERATED: Final[list[ClientRequest]] = [
     {

@@ -14,6 +14,7 @@ from tests.fuzz.bodies import Sent, sent
 from tests.fuzz.checks import OUR_FAULT, check_answer, check_refusal
 from tests.fuzz.conftest import TIMEOUT, Target, many
 from tests.fuzz.requests import (
+    COMPLETIONS,
     EMBEDDED,
     EMBEDDINGS,
     GEMINI_EMBEDDINGS,
@@ -85,6 +86,20 @@ def test_other_methods_of_gemini(target: Target) -> None:
     fuzz(target, paths, [*counted, *embedded], check)
 
 
+def test_completions(target: Target) -> None:
+    """Invalid requests for completions are refused in the API's format."""
+
+    def check(answer: httpx.Response) -> None:
+        if answer.status_code != 200:
+            check_refusal(CHAT, answer)
+        elif "json" in answer.headers["content-type"]:
+            assert "text_completion" == answer.json()["object"]
+        else:
+            assert answer.text.endswith("data: [DONE]\n\n")
+
+    fuzz(target, ["/v1/completions"], COMPLETIONS, check, 150)
+
+
 @pytest.mark.parametrize(
     ("path", "valid"),
     [("/api/generate", GENERATED), ("/api/show", SHOWN), *EMBEDDED.items()],
@@ -106,10 +121,12 @@ def test_ollama(target: Target, path: str, valid: list[Any]) -> None:
     fuzz(target, [path], valid, check)
 
 
-def fuzz(target: Target, paths: list[str], valid: list[Any], check: Check) -> None:
+def fuzz(
+    target: Target, paths: list[str], valid: list[Any], check: Check, examples: int = 500
+) -> None:
     """Send many bodies, more or less like the `valid` ones, to the paths."""
 
-    @many(500)
+    @many(examples)
     @given(sent(valid), st.sampled_from(paths))
     def one(case: Sent, path: str) -> None:
         answer = target.post(path, *case)

@@ -27,6 +27,7 @@ CHECKS: Final = [
 ]
 OPERATIONS: Final = [
     ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/completions"),
     ("POST", "/v1/responses"),
     ("POST", "/v1/responses/input_tokens"),
     ("POST", "/v1/responses/compact"),
