@@ -10,6 +10,8 @@ from typing import Final
 
 from copilot_proxy.masking import Secret
 
+KEY_HEADERS: Final = (b"x-api-key", b"x-goog-api-key")
+"""The headers in which clients send a key, besides ``authorization``."""
 MIN_KEY_LENGTH: Final = 8
 """Minimum length of a named key in characters; a shorter one could be guessed."""
 

@@ -101,25 +101,13 @@ def _set(path: Path, limit: Limit) -> None:
 
 
 def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> None:
-    from copilot_proxy.budget import limits_file
-    from copilot_proxy.budget.texts import scope_flag
+    from copilot_proxy.budget.raising import raise_limits
 
     try:
         nano = parse_amount(text)
     except ValueError as error:
         raise UsageError(f"{text!r} is not an amount: {error}.") from None
-    stored = limits_file.read(path)
-    limits = stored.with_defaults(settings.budget).limits
-    if (kind, name) not in {(one.kind, one.name) for one in limits}:
-        # It would otherwise be added to a limit that the user sets later.
-        scope = f" for the {kind} {name}" if kind else ""
-        flag = scope_flag(Limit(nano, "day", kind, name))
-        raise UsageError(
-            f"There is no budget{scope} to raise.",
-            hint=f"Set one with: copilot-proxy budget set 500/day{flag}",
-        )
-    more = limits_file.Raise(nano, *limits_file.days_of(_now()), kind, name)
-    limits_file.write(path, stored._replace(raises=(*stored.raises, more)), _now())
+    raise_limits(path, settings.budget, nano, kind, name, _now())
 
 
 def _off(path: Path, settings: Settings, kind: str, name: str) -> None:

@@ -92,28 +92,30 @@ def _plain_progress() -> Progress:
 
 
 def open_browser(url: str) -> None:
-    """Open `url` in a browser, if there is one; failures go unnoticed.
+    """Open `url` in a browser, if there is one; failures go unnoticed."""
+    from copilot_proxy.auth.threads import submit
+
+    submit(lambda: start_browser(url).wait())
+
+
+def start_browser(url: str) -> "subprocess.Popen[bytes]":
+    """Start a browser with `url`; raises `OSError`.
 
     It runs in a separate process, detached from the terminal, because browsers print messages, and
     text browsers would run in the terminal.
     """
     command = [sys.executable, "-I", "-m", "webbrowser", url]
-    from copilot_proxy.auth.threads import submit
-
-    submit(
-        lambda: subprocess.run(  # noqa: S603  # the URL is checked to be http(s)
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            cwd=os.path.expanduser("~"),
-            # The browser does not need our settings, some of which are secrets.
-            env={
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith(ENVIRONMENT_PREFIX)
-            },
-            check=False,
-        )
+    return subprocess.Popen(  # noqa: S603  # the URL is checked to be http(s)
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=os.path.expanduser("~"),
+        # The browser does not need our settings, some of which are secrets.
+        env={
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(ENVIRONMENT_PREFIX)
+        },
     )

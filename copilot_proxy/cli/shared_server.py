@@ -38,8 +38,7 @@ def server_for(settings: Settings, *, simulate: bool) -> Iterator[RunningServer]
 
     With `simulate`, it is one that uses a simulator.
     """
-    kind = "simulated" if simulate else "real"
-    folder = settings.state_dir / "run" / f"{settings.port}-{kind}"
+    folder = _folder(settings, simulate=simulate)
     try:
         make_folder(folder)
     except OSError as error:
@@ -56,6 +55,11 @@ def server_for(settings: Settings, *, simulate: bool) -> Iterator[RunningServer]
         yield server
 
 
+def running_server(settings: Settings, *, simulate: bool) -> RunningServer | None:
+    """Return a server that answers already, or None; with `simulate`, one with a simulator."""
+    return _running(settings, _folder(settings, simulate=simulate), simulate=simulate)
+
+
 def address_of(settings: Settings) -> str:
     """Return the URL of the server that the settings describe, without ``/v1``."""
     return base_url(settings.host, settings.port)
@@ -68,13 +72,22 @@ def key_of(settings: Settings) -> str | None:
     return keys[0].key.reveal() if keys else None
 
 
+def _folder(settings: Settings, *, simulate: bool) -> Path:
+    """Return the folder of the shared server's files."""
+    kind = "simulated" if simulate else "real"
+    return settings.state_dir / "run" / f"{settings.port}-{kind}"
+
+
 def _running(settings: Settings, folder: Path, *, simulate: bool) -> RunningServer | None:
     addresses = [] if settings.uds else [address_of(settings)]
     with suppress(OSError, ValueError, KeyError):  # there may have been no shared server yet
         addresses.append(json.loads((folder / _ADDRESS_FILE).read_text())["url"])
     for address in addresses:
         server = find_server(address, key_of(settings))
-        if server is not None and (server.simulated or not simulate):
+        # With another profile, another account would pay.
+        if server is None or server.profile != settings.profile:
+            continue
+        if server.simulated or not simulate:
             return server
     return None
 

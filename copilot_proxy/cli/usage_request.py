@@ -5,21 +5,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from copilot_proxy.cli.console import print_result, two_columns
+from copilot_proxy.cost.assessment import SOURCE_TEXTS
 from copilot_proxy.cost.nano import credits, decimal, rounded, sum_of_details
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.queries import Filters, Recent, recent_requests, requests_named
-
-_SOURCES: Final = {
-    "reported": "as reported by Copilot",
-    "details": "the sum of the details that Copilot reported",
-    "models": "calculated with the prices in Copilot's list of models",
-    "table": "calculated with the bundled price table",
-    "estimated": "estimated: the answer did not arrive completely",
-    "free": "nothing was charged",
-    "unknown": "Copilot did not report it, and the model's price is not known",
-}
 
 _RECENT: Final = 20
 """How many requests the list has."""
@@ -97,7 +88,7 @@ def _decoded(row: dict[str, Any]) -> dict[str, Any]:
 
 def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
     nano = one["nano_aiu"]
-    source = _SOURCES.get(one["cost_source"], one["cost_source"])
+    source = SOURCE_TEXTS.get(one["cost_source"], one["cost_source"])
     if one["price_date"]:
         source += f" of {one['price_date']}"
     cost = "unknown" if nano is None else f"{decimal(nano)} AI credits"

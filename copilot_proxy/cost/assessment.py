@@ -6,7 +6,7 @@ is not zero.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from copilot_proxy.cost.nano import reported_total, sum_of_details
 from copilot_proxy.cost.price_list import PriceList
@@ -16,6 +16,17 @@ from copilot_proxy.cost.tokens import Tokens, from_details, from_usage
 Source = Literal["reported", "details", "models", "table", "estimated", "free", "unknown"]
 """Where a cost comes from. ``estimated``: the answer ended before its token counts, so these were
 estimated. ``free``: nothing was charged, such as for a refused request."""
+
+SOURCE_TEXTS: Final[Mapping[str, str]] = {
+    "reported": "as reported by Copilot",
+    "details": "the sum of the details that Copilot reported",
+    "models": "calculated with the prices in Copilot's list of models",
+    "table": "calculated with the bundled price table",
+    "estimated": "estimated: the answer did not arrive completely",
+    "free": "nothing was charged",
+    "unknown": "Copilot did not report it, and the model's price is not known",
+}
+"""What the sources mean, after an amount and a colon."""
 
 
 class Cost(NamedTuple):

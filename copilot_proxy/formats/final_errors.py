@@ -30,7 +30,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "connection error": "error of the connection",
 }
 _WORD: Final = re.compile("|".join(_WORDS), re.IGNORECASE)
-_KEPT: Final = ("type", "code", "status")
+_KEPT: Final = ("type", "@type", "code", "status")
 """The fields that programs compare; none of their values is one of those words."""
 
 
@@ -56,7 +56,8 @@ def final_text(text: str) -> str:
 
 
 def final_fields(fields: Json) -> Json:
-    """Return an error object with all its texts reworded, also inside of other objects."""
+    """Return an error object with all its texts reworded, also inside of lists and of
+    other objects."""
     return {name: value if name in _KEPT else _reworded(value) for name, value in fields.items()}
 
 
@@ -73,4 +74,6 @@ def _with_spaces(digits: str) -> str:
 def _reworded(value: Any) -> Any:
     if isinstance(value, str):
         return final_text(value)
+    if isinstance(value, list):
+        return [_reworded(one) for one in value]
     return final_fields(value) if isinstance(value, dict) else value

@@ -36,3 +36,8 @@ def open_ledger(path: Path, *, write: bool = False, create: bool = False) -> Dat
             if is_damaged(error)
             else None,
         ) from error
+
+
+def is_stored(database: Database) -> bool:
+    """Return whether the ledger is in a file; false for the one that stands for a missing file."""
+    return bool(database.execute("PRAGMA database_list").fetchone()[2])

@@ -6,7 +6,7 @@ reads them, unless the user has allowed the page.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from litestar.enums import ScopeType
@@ -16,16 +16,19 @@ from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.apis import client_api
 from copilot_proxy.headers import FORWARDED_PREFIXES
 from copilot_proxy.host_names import is_loopback
-from copilot_proxy.keys import ApiKey, Keys
+from copilot_proxy.keys import KEY_HEADERS, ApiKey, Keys
 from copilot_proxy.middleware.error_responses import send_error
 from copilot_proxy.middleware.host_header import host_name, plain_address
+from copilot_proxy.middleware.key_parameter import KEY_PATHS, take_key_parameter
 from copilot_proxy.middleware.log_filter import LogFilter
+from copilot_proxy.middleware.page_policy import PAGE_HEADERS, SECURITY_HEADERS
 from copilot_proxy.middleware.paths import normalize_path, split_base
 from copilot_proxy.relay.records import RequestContext, new_request_id
 
 log = logging.getLogger(__name__)
 
-_OPEN_PATHS: Final = ("/health",)
+_OPEN_PATHS: Final = ("/health", "/dashboard/login")
+_DASHBOARD: Final = "/dashboard/"
 _EXPOSED_HEADERS: Final = (
     "x-request-id",
     "request-id",
@@ -44,15 +47,6 @@ _VARY_PREFLIGHT: Final = (
     b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers, "
     b"Access-Control-Request-Private-Network",
 )
-_SECURITY_HEADERS: Final = (
-    # No response of this server may load anything, run scripts, or be put into a frame.
-    (
-        b"content-security-policy",
-        b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-        b"frame-ancestors 'none'",
-    ),
-    (b"x-content-type-options", b"nosniff"),
-)
 
 
 class AccessMiddleware:
@@ -67,9 +61,14 @@ class AccessMiddleware:
         allowed_hosts: Iterable[str],
         cors_origins: Iterable[str],
         simulated: bool = False,
+        profile: str | None = None,
+        find_session: Callable[[bytes], ApiKey | None] = lambda cookies: None,
     ) -> None:
+        """`find_session` returns the key that the cookies of the dashboard stand for."""
         self._app = app
+        self._find_session = find_session
         self._simulated = simulated
+        self._profile = profile
         self._keys = Keys(keys)
         names = {name.lower() for name in allowed_hosts}
         # A server on an address other than loopback has an API key, which a page that uses DNS
@@ -87,6 +86,9 @@ class AccessMiddleware:
         base = split_base(scope["path"])
         path = scope["path"] = normalize_path(base.path)
         scope["raw_path"] = path.encode("utf-8", "surrogateescape")
+        is_dashboard = path.startswith(_DASHBOARD)
+        if path.startswith(KEY_PATHS):
+            take_key_parameter(scope, headers)
         client = client_api(path, headers)
         context = RequestContext(
             new_request_id(),
@@ -95,21 +97,28 @@ class AccessMiddleware:
             headers,
             client,
             self._simulated,
+            self._profile,
             base.client,
             base.project,
             base.session,
         )
         scope["state"]["context"] = context
         request_id = context.request_id.encode()
-        extra = [(b"x-request-id", request_id), *_SECURITY_HEADERS]
+        is_page = is_dashboard or path == "/"
+        extra = [
+            (b"x-request-id", request_id),
+            *(PAGE_HEADERS if is_page else SECURITY_HEADERS),
+        ]
         if client.request_id_header:
             extra.append((client.request_id_header, request_id))
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
+        # The dashboard is for its own page only.
+        origins: Collection[str] = () if is_dashboard else self._origins
         is_preflight = scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
         if self._origins:
             # Needed without an Origin too: a cache must not reuse the response for another page.
             extra.append(_VARY_PREFLIGHT if is_preflight else _VARY)
-        if origin in self._origins:
+        if origin in origins:
             extra.append((b"access-control-allow-origin", origin.encode("latin-1")))
             if is_preflight:
                 extra += _preflight(headers)
@@ -120,11 +129,12 @@ class AccessMiddleware:
                 if self._is_logged(context):
                     log.info("http", extra={"context": context})
                 sent = [*message.get("headers", ()), *extra]
-                message["headers"] = [*sent, _exposed(sent)] if origin in self._origins else sent
+                message["headers"] = [*sent, _exposed(sent)] if origin in origins else sent
             await send(message)
 
-        is_open = is_preflight or path in _OPEN_PATHS
-        if (refusal := self._refusal(context, scope, headers, origin, is_open)) is not None:
+        is_open = is_preflight or path in _OPEN_PATHS or (is_page and _is_file(path, headers))
+        refusal = self._refusal(context, scope, headers, origin, origins, is_open)
+        if refusal is not None:
             await send_error(scope, send_with_headers, refusal)
         elif is_preflight:
             await _send_empty(send_with_headers, 204)
@@ -139,6 +149,7 @@ class AccessMiddleware:
         scope: Scope,
         headers: dict[bytes, bytes],
         origin: str,
+        origins: Collection[str],
         is_open: bool,
     ) -> CopilotProxyError | None:
         """Return why the request is refused; None if it is accepted.
@@ -148,11 +159,11 @@ class AccessMiddleware:
         try:
             _check_single(scope)
             self._check_host(headers, scope["server"])
-            self._check_origin(origin, headers)
+            _check_origin(origin, origins, headers)
             if not origin:
                 _check_site(context.method, headers)
             if not is_open:
-                context.key = self._key(headers)
+                context.key = self._key(context.path, headers)
         except CopilotProxyError as error:
             return error
         return None
@@ -178,34 +189,40 @@ class AccessMiddleware:
             else f"Use {_address(server)}.",
         )
 
-    def _check_origin(self, origin: str, headers: dict[bytes, bytes]) -> None:
-        if not origin or origin in self._origins or _is_same_origin(origin, headers):
-            return
-        raise RequestError(
-            f"Web pages of the origin {origin[:200]!r} are not allowed to use this server.",
-            status=403,
-            type="permission_error",
-            code="origin_not_allowed",
-            hint=f"If the page is yours, start the server with --cors-origin {origin[:200]}"
-            if "://" in origin
-            else "Serve the page from a web address, and allow that address with --cors-origin.",
-        )
-
-    def _key(self, headers: dict[bytes, bytes]) -> ApiKey | None:
+    def _key(self, path: str, headers: dict[bytes, bytes]) -> ApiKey | None:
         """Return the API key of the request; None if the server has no keys."""
         if not self._keys:
             return None
-        sent = (headers.get(b"x-api-key"), _bearer(headers.get(b"authorization", b"")))
+        sent = (*map(headers.get, KEY_HEADERS), _bearer(headers.get(b"authorization", b"")))
         candidates = [text for text in sent if text]
         if (key := self._keys.find(candidates)) is not None:
             return key
+        if not candidates and path.startswith(_DASHBOARD):
+            # Only here: elsewhere a cookie would let any program in the browser spend the quota.
+            session = self._find_session(headers.get(b"cookie", b""))
+            if session is not None:
+                return session
         raise RequestError(
             "The API key is wrong." if candidates else "The request has no API key.",
             status=401,
             code="invalid_api_key",
             hint="Send a key that `copilot-proxy serve` was started with, as "
-            "`Authorization: Bearer KEY` or `x-api-key: KEY`.",
+            "`Authorization: Bearer KEY`, `x-api-key: KEY` or `x-goog-api-key: KEY`.",
         )
+
+
+def _check_origin(origin: str, allowed: Collection[str], headers: dict[bytes, bytes]) -> None:
+    if not origin or origin in allowed or _is_same_origin(origin, headers):
+        return
+    raise RequestError(
+        f"Web pages of the origin {origin[:200]!r} are not allowed to use this server.",
+        status=403,
+        type="permission_error",
+        code="origin_not_allowed",
+        hint=f"If the page is yours, start the server with --cors-origin {origin[:200]}"
+        if "://" in origin
+        else "Serve the page from a web address, and allow that address with --cors-origin.",
+    )
 
 
 def _check_single(scope: Scope) -> None:
@@ -237,6 +254,13 @@ def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
         code="origin_not_allowed",
         hint="If the page is yours, allow its origin with --cors-origin, and let it use fetch().",
     )
+
+
+def _is_file(path: str, headers: dict[bytes, bytes]) -> bool:
+    """Return whether the request is for a file of the dashboard, which is the same for everyone."""
+    if path == "/":
+        return b"text/html" in headers.get(b"accept", b"")
+    return "." in path
 
 
 async def _send_empty(send: Send, status: int) -> None:

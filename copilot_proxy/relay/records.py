@@ -31,6 +31,8 @@ class RequestContext:
     """The API that the client speaks, as far as its path and headers tell."""
     simulated: bool = False
     """Whether the server uses the simulator, so that hints name commands with ``--simulate``."""
+    profile: str | None = None
+    """The profile of the server, so that hints name commands with ``--profile``."""
     named_client: str | None = None
     project: str | None = None
     session: str | None = None

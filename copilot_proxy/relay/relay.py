@@ -63,6 +63,8 @@ class Relay:
         self._sender = Sender(upstream, self.models, self._admission)
         self.quota: Quota | None = None
         """What was left of the server's own quota at the last answer."""
+        self.running: dict[str, RequestRecord] = {}
+        """The requests that are being answered, by their id, the oldest first."""
 
     @asynccontextmanager
     async def answer(
@@ -118,14 +120,19 @@ class Relay:
         return {**request, "model": small.id}
 
     async def embeddings(
-        self, request: Json, record: RequestRecord, *, caller: Caller = SERVER_USER
+        self,
+        request: Json,
+        record: RequestRecord,
+        *,
+        caller: Caller = SERVER_USER,
+        client: ClientApi = CHAT_COMPLETIONS,
     ) -> Json:
         """Return OpenAI's response to a checked embeddings request.
 
-        The inputs are sent in as many calls as the model's limit requires. Raises
-        `CopilotProxyError`.
+        `client` is the API whose errors the client gets. The inputs are sent in as many calls as
+        the model's limit requires. Raises `CopilotProxyError`.
         """
-        with self._recording(CHAT_COMPLETIONS, record, request, caller):
+        with self._recording(client, record, request, caller):
             record.add_metrics(embeddings.metrics(request))
             resolved = await self.models.for_request("embeddings", request["model"], caller)
             # Loading the tokenizer's tables takes a while, and must not block other requests.
@@ -208,10 +215,12 @@ class Relay:
         """Fill in `record` with how the block ends, and report it."""
         record.model = record.model_asked = request["model"]
         record.own_sign_in = caller.auth is not None
+        self.running[record.request_id] = record
         try:
             with outcome_recorded(client, record, request):
                 yield
         finally:
+            self.running.pop(record.request_id, None)
             record.unknown += self.models.unknown
             self.models.unknown = []
             if record.quota is not None and not record.own_sign_in:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from litestar import MediaType, get, post
+from litestar import MediaType, Response, get, post
 
 from copilot_proxy import __version__
 from copilot_proxy.cost.quota import Quota
+from copilot_proxy.routes.dashboard import file_response, wants_page
 from copilot_proxy.routes.services import LitestarRequest, get_services
 
 
@@ -43,6 +44,10 @@ class Health:
     status: Literal["ok"]
     version: str
     simulated: bool
+    profile: str | None
+    """The name of its profile; null for the default one."""
+    instance: str | None
+    """The id that ``service install`` gave to it; null if it is not a service."""
     upstream: str
     """``copilot`` for a direct connection, ``pi-ai`` for one through pi-ai."""
     signed_in: Literal["yes", "no", "unknown"]
@@ -73,6 +78,8 @@ async def health(request: LitestarRequest) -> Health:
         status="ok",
         version=__version__,
         simulated=services.simulated,
+        profile=services.settings.profile,
+        instance=services.settings.instance,
         upstream=services.settings.upstream,
         signed_in=state.signed_in,
         token_expires_in=None if state.expires_in is None else int(state.expires_in),
@@ -99,11 +106,13 @@ def _quota(quota: Quota | None) -> HealthQuota | None:
 
 
 @get("/", media_type=MediaType.TEXT, include_in_schema=False)
-async def root(request: LitestarRequest) -> str:
-    """Return a short text for users who open the address in a browser, and Ollama's own for its
-    clients, which look for it."""
+async def root(request: LitestarRequest) -> Response[bytes] | str:
+    """Return the dashboard to a browser, Ollama's own text to its clients, which look for it, and a
+    short text to others."""
+    if wants_page(request):
+        return await file_response(request, "index.html")
     services = get_services(request)
-    if services.settings.ollama and "text/html" not in request.headers.get("accept", ""):
+    if services.settings.ollama:
         return "Ollama is running"
     kind = " Its answers are simulated." if services.simulated else ""
     return (

@@ -20,7 +20,7 @@ from copilot_proxy.middleware.error_responses import send_error, to_proxy_error
 from copilot_proxy.middleware.shutdown import send_before_exit, server_stopped
 from copilot_proxy.relay.reply import ReplySource
 
-_STREAM_HEADERS: Final = (
+STREAM_HEADERS: Final = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
@@ -166,7 +166,7 @@ class EventStream:
                 "status": 200,
                 "headers": [
                     (b"content-type", self._format.content_type),
-                    *_STREAM_HEADERS,
+                    *STREAM_HEADERS,
                     *headers,
                 ],
             }

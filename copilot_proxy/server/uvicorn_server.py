@@ -16,6 +16,8 @@ from copilot_proxy.settings import Settings
 _LOOP_ITERATIONS: Final = 4
 """Iterations of the event loop before the server stops accepting. During these, connections that
 the system has accepted and requests that have arrived are read, so that they are answered."""
+_IDLE_ITERATIONS: Final = 16
+"""Iterations of the event loop in which WebSockets without open requests end."""
 _CANCEL_TIMEOUT: Final = 2.0
 """Seconds for requests that are cut off to send their error."""
 
@@ -23,9 +25,10 @@ _CANCEL_TIMEOUT: Final = 2.0
 class Server(uvicorn.Server):
     """A uvicorn server with the startup and shutdown of the ``serve`` command.
 
-    `on_ready` is called when it accepts connections, `on_finishing` with the number of open
-    requests when a shutdown begins, and `on_cut` with the number of those that it stops waiting
-    for. `was_cut` is true if the user asked twice to stop while requests were open.
+    `on_ready` is called when it accepts connections. When a shutdown begins, `on_stopping` ends
+    the streams that have no end of their own; then `on_finishing` is called with the number of open
+    requests, and `on_cut` with the number of those that it stops waiting for.
+    `was_cut` is true if the user asked twice to stop while requests were open.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Server(uvicorn.Server):
         settings: Settings,
         *,
         on_ready: Callable[[], None],
+        on_stopping: Callable[[], None] = lambda: None,
         on_finishing: Callable[[int], None],
         on_cut: Callable[[int], None],
         supervised: bool = False,
@@ -43,6 +47,7 @@ class Server(uvicorn.Server):
         self.was_cut = False
         self._shutdown_timeout = settings.shutdown_timeout
         self._on_ready = on_ready
+        self._on_stopping = on_stopping
         self._on_finishing = on_finishing
         self._on_cut = on_cut
         self._supervised = supervised
@@ -79,6 +84,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, wait for open requests, cut those that remain, and close connections."""
+        self._on_stopping()
         for _ in range(_LOOP_ITERATIONS):
             await asyncio.sleep(0)
         await self._stop_listening()
@@ -86,6 +92,8 @@ class Server(uvicorn.Server):
             one.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
+        for _ in range(_IDLE_ITERATIONS):
+            await asyncio.sleep(0)
         if self.server_state.tasks:
             self._on_finishing(len(self.server_state.tasks))
             await self._wait_for_requests(self._shutdown_timeout, self._cut_now)

@@ -41,6 +41,8 @@ def server(simulator: Simulator) -> Iterator[OpenProxy]:
 def code_of(body: ErrorBody) -> str:
     """Return the code in an error of any API."""
     error = body["error"]
+    if isinstance(error, dict) and "details" in error:
+        return str(error["details"][0]["reason"]).lower()  # Google's
     return str(body["code"] if isinstance(error, str) else error["code"])
 
 
@@ -179,7 +181,9 @@ def test_no_page_in_a_frame_and_no_cookie(server: OpenProxy) -> None:
     """No response sets a cookie, runs scripts, or can be put into a frame."""
     with server.client() as client:
         for method, path in server.routes():
-            answer = client.request(method, path, content="{" if method == "POST" else None)
+            # Only the headers are read: one of the routes is a stream without an end.
+            with client.stream(method, path, content="{" if method == "POST" else None) as answer:
+                pass
             assert answer.status_code < 500 or answer.status_code == 501, f"{method} {path}"
             assert "set-cookie" not in answer.headers
             assert "access-control-allow-origin" not in answer.headers
@@ -191,7 +195,7 @@ def test_no_page_in_a_frame_and_no_cookie(server: OpenProxy) -> None:
 
 
 def test_the_preflight_of_an_allowed_page(simulator: Simulator) -> None:
-    """An allowed page's preflight succeeds on every route, without a key."""
+    """An allowed page's preflight succeeds on every API route, without a key."""
     preflight = {
         "origin": ALLOWED,
         "access-control-request-method": "POST",
@@ -200,7 +204,7 @@ def test_the_preflight_of_an_allowed_page(simulator: Simulator) -> None:
     }
     settings = settings_at(simulator, cors_origins=(ALLOWED,), api_key="secret-key", ollama=True)
     with OpenProxy(settings) as server, server.client() as client:
-        for path in {path for _, path in server.routes()}:
+        for path in {path for _, path in server.routes() if not path.startswith("/dashboard/")}:
             response = client.options(path, headers=preflight)
             assert (204, b"") == (response.status_code, response.content)
             assert {

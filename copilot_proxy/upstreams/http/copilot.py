@@ -177,7 +177,7 @@ class CopilotUpstream:
             method,
             token.api_url + path,
             {
-                **headers,
+                **(identity_headers.direct(headers) if token.direct else headers),
                 "authorization": f"Bearer {token.value.reveal()}",
                 "accept-encoding": "gzip, deflate",
             },

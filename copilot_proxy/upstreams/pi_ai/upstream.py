@@ -184,6 +184,8 @@ class PiAiUpstream:
             )
         )
         headers |= {**call.body["headers"], "accept": "text/event-stream"}
+        if token.direct:
+            headers |= identity_headers.DIRECT
         return {
             "url": token.api_url,
             "proxy": proxy_for(token.api_url),

@@ -1,0 +1,32 @@
+"""Raises limits for the rest of the day or the month."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from copilot_proxy.budget import limits_file
+from copilot_proxy.budget.texts import scope_flag
+from copilot_proxy.cost.limits import Limit
+from copilot_proxy.errors import UsageError
+
+
+def raise_limits(
+    path: Path, defaults: Iterable[Limit], nano: int, kind: str, name: str, now: datetime
+) -> None:
+    """Raise all limits of a scope by `nano` nano-AIU; `kind` and `name` are "" for all requests.
+
+    `path` is the file of the limits, and `defaults` are those of the settings. Raises `UsageError`
+    if there is no such limit, and `CopilotProxyError` if the file cannot be used.
+    """
+    stored = limits_file.read(path)
+    limits = stored.with_defaults(defaults).limits
+    if (kind, name) not in {(one.kind, one.name) for one in limits}:
+        # It would otherwise be added to a limit that the user sets later.
+        scope = f" for the {kind} {name}" if kind else ""
+        flag = scope_flag(Limit(nano, "day", kind, name))
+        raise UsageError(
+            f"There is no budget{scope} to raise.",
+            hint=f"Set one with: copilot-proxy budget set 500/day{flag}",
+        )
+    more = limits_file.Raise(nano, *limits_file.days_of(now), kind, name)
+    limits_file.write(path, stored._replace(raises=(*stored.raises, more)), now)

@@ -1,0 +1,66 @@
+"""The ``dashboard`` command: opens the page of a server that runs on this machine."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.private_files import failure_reason
+from copilot_proxy.settings import load_settings
+
+
+def dashboard(
+    browser: Annotated[
+        bool,
+        typer.Option("--browser/--no-browser", help="Open the browser, or only print the address."),
+    ] = True,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Use a server that was started with --simulate.")
+    ] = False,
+) -> None:
+    """Open the dashboard of the running server in the browser."""
+    from copilot_proxy.cli.shared_server import address_of, running_server
+    from copilot_proxy.dashboard.codes import make_code
+
+    settings = load_settings()
+    server = running_server(settings, simulate=simulate)
+    if server is None:
+        flag = " --simulate" if simulate else ""
+        raise CopilotProxyError(
+            f"No server answers at {address_of(settings)}.",
+            hint=f"Start one with: copilot-proxy serve{flag}",
+        )
+    address = f"{server.url}/"
+    if settings.keys:
+        try:
+            # After the #, so that it is sent to no server and is in no log; it works once.
+            address += f"#code={make_code(settings.state_dir)}"
+        except OSError as error:
+            raise CopilotProxyError(
+                f"{settings.state_dir} cannot be written: {failure_reason(error)}.",
+                hint=f"Open {server.url}/ and enter an API key.",
+            ) from error
+    if browser and _open(address):
+        print_message(f"Opened {server.url}/ in the browser.")
+        return
+    if settings.keys:
+        print_message("Open this address within two minutes; it works once.")
+    print_result(address)
+
+
+def _open(address: str) -> bool:
+    """Open the address in a browser; return false if there is none, such as over SSH."""
+    is_linux = sys.platform.startswith("linux")
+    if is_linux and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
+        return False  # a browser in the terminal could not show the page
+    from copilot_proxy.cli.login_screen import start_browser
+
+    try:
+        # Not waited for: some browsers end only when they are closed.
+        start_browser(address)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,69 @@
+"""Explains in sentences why requests missed the prompt cache, and what to do about it."""
+
+from typing import Final
+
+from copilot_proxy.cost.prompt_cache import TTL
+
+_CHANGES: Final = {
+    "tool": (
+        "changed the list of tools, first at {detail}",
+        "Connect all MCP servers before the first message, and leave the tools as they are during "
+        "a session.",
+    ),
+    "system": (
+        "changed the system prompt, first at {detail}",
+        "Look for text in it that is new each time, such as the time or a list of files.",
+    ),
+    "settings": (
+        "changed tool_choice or thinking in the middle of a conversation",
+        "Choose both at the start of a session.",
+    ),
+    "message": (
+        "changed or removed earlier messages",
+        "Clients do that when they shorten old tool results, or when you edit a message. Compact "
+        "the conversation instead, which happens less often.",
+    ),
+}
+"""What has changed, by the first word of the detail, and what to do about it."""
+_REASONS: Final = {
+    "ttl_expiry": (
+        f"came after a pause longer than the {TTL // 60} minutes for which prompts stay in the "
+        "cache; the longest was {detail}",
+        "Continue sooner, or compact the conversation before a long pause.",
+    ),
+    "model_switch": (
+        "changed the model, which has a cache of its own; before it was {detail}",
+        "Change the model at the start of a session, or after compacting.",
+    ),
+    "rerouted": (
+        "did not find their prompt although it was sent shortly before",
+        "Copilot sent them to another machine. There is nothing to do on your side.",
+    ),
+    "tier_crossed": (
+        "made their conversation so long that every token costs more",
+        "Compact earlier, or set context_guard = true, so that agents do.",
+    ),
+    "compaction": (
+        "came after the conversation had been compacted",
+        "That is the price of a shorter conversation, and usually pays off soon.",
+    ),
+}
+
+
+def explain(reason: str, detail: str | None) -> tuple[str, str]:
+    """Return what has happened, as the end of a sentence about requests, and what to do about it.
+
+    `reason` is a `cost.prompt_cache.Reason` other than ``cold``, and `detail` what the ledger has
+    with it.
+    """
+    detail = detail or ""
+    if reason == "prefix_change":
+        kind, _, rest = detail.partition(" ")
+        what, advice = _CHANGES.get(kind, _CHANGES["message"])
+        number, _, name = rest.partition(" ")
+        detail = f"{kind if kind == 'tool' else 'part'} {number}" + (f" ({name})" if name else "")
+        return what.format(detail=detail), advice
+    what, advice = _REASONS[reason]
+    if reason == "ttl_expiry" and detail.isdecimal():
+        detail = f"{int(detail) // 60} minutes"
+    return what.format(detail=detail), advice

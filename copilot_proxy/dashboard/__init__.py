@@ -1,0 +1,1 @@
+"""The page at ``/``: its data, its live stream, and its files in ``static``."""

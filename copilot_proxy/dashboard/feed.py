@@ -1,0 +1,202 @@
+"""Sends what changes to all open pages: running requests, new rows of the ledger, the overview.
+
+It works only while a page is open. What all pages of a viewer get is encoded once, so that many
+pages cost little more than one.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import msgspec
+
+log = logging.getLogger(__name__)
+
+_TICK: Final = 0.5
+"""Seconds after which running requests are looked at again."""
+_IDLE_TICKS: Final = 4
+"""Ticks between two looks at the ledger while nothing happens."""
+_MAX_SHARE: Final = 0.05
+"""The share of the time that reading the overview may take."""
+_MAX_PAUSE: Final = 5.0
+"""Seconds after which the overview may be read again in any case: a busy machine is slow too."""
+_MAX_WAITING: Final = 64
+"""Messages that may wait for a page; one that does not read them is disconnected."""
+
+Message = bytes
+"""A server-sent event; empty at the end of the stream."""
+
+
+class Source(Protocol):
+    """What the feed reads. `key` limits it to the requests of the API key with that name."""
+
+    def running(self, key: str | None) -> list[dict[str, Any]]:
+        """Return the requests that are being answered."""
+        ...
+
+    def server(self, key: str | None) -> dict[str, Any]:
+        """Return the state of the server."""
+        ...
+
+    async def version(self) -> object:
+        """Return a value that differs once the overview may have changed."""
+        ...
+
+    async def overview(self, key: str | None) -> dict[str, Any]:
+        """Return the overview."""
+        ...
+
+    async def rows(self, key: str | None, after: int) -> list[dict[str, Any]]:
+        """Return the latest rows after the one with this `id`, the newest first."""
+        ...
+
+
+@dataclass
+class _Channel:
+    """The pages of one viewer, and what was sent to them last."""
+
+    pages: set["asyncio.Queue[Message]"] = field(default_factory=set)
+    running: bytes = b"[]"
+    server: bytes = b""
+    overview: bytes = b""
+    last_id: int = 0
+
+    def send(self, message: Message) -> None:
+        for page in list(self.pages):
+            if page.qsize() < _MAX_WAITING:
+                page.put_nowait(message)
+            else:  # it connects again, and gets everything
+                self.pages.discard(page)
+                page.put_nowait(b"")
+
+
+class Feed:
+    """All open pages of this process."""
+
+    def __init__(self, source: Source, on_idle: Callable[[], None]) -> None:
+        """`on_idle` is called when the last page has been closed."""
+        self._source = source
+        self._on_idle = on_idle
+        self._channels: dict[str | None, _Channel] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._version: object = None
+        self._quiet_until = 0.0
+        self._is_closed = False
+
+    async def subscribe(self, key: str | None) -> "asyncio.Queue[Message]":
+        """Return the messages for a new page; the first ones tell everything.
+
+        `key` limits them to the requests of the API key with that name. Raises `CopilotProxyError`.
+        """
+        channel = self._channels.get(key)
+        if channel is None:
+            channel = _Channel()
+            await self._read(channel, key)
+            channel = self._channels.setdefault(key, channel)
+        rows = await self._source.rows(key, 0)
+        page: asyncio.Queue[Message] = asyncio.Queue()
+        page.put_nowait(b"retry: 2000\n\n")
+        page.put_nowait(_event("server", channel.server))
+        page.put_nowait(_event("overview", channel.overview))
+        page.put_nowait(_event("rows", _encode(rows)))
+        page.put_nowait(_event("running", _encode(self._source.running(key))))
+        if self._is_closed:
+            page.put_nowait(b"")
+            return page
+        self._channels.setdefault(key, channel).pages.add(page)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+        return page
+
+    def unsubscribe(self, key: str | None, page: "asyncio.Queue[Message]") -> None:
+        """Forget a page that was closed."""
+        channel = self._channels.get(key)
+        if channel is None:
+            return
+        channel.pages.discard(page)
+        if not channel.pages:
+            del self._channels[key]
+        if not self._channels:
+            self._stop()
+
+    def refresh(self) -> None:
+        """Read everything again at the next tick, such as after a change of the budget."""
+        self._version, self._quiet_until = None, 0.0
+
+    def close(self) -> None:
+        """End all streams."""
+        self._is_closed = True
+        for channel in self._channels.values():
+            for page in channel.pages:
+                page.put_nowait(b"")
+        self._channels.clear()
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._on_idle()
+
+    async def _run(self) -> None:
+        tick = 0
+        while True:
+            await asyncio.sleep(_TICK)
+            tick += 1
+            try:
+                is_busy = self._send_state()
+                if is_busy or tick % _IDLE_TICKS == 0 or self._version is None:
+                    await self._send_ledger()
+            except Exception:  # a ledger that cannot be read must not end the stream
+                log.exception("The page cannot be updated.")
+
+    def _send_state(self) -> bool:
+        """Send what is in memory, if it has changed; return whether requests are running."""
+        is_busy = False
+        for key, channel in self._channels.items():
+            running = _encode(self._source.running(key))
+            if running != channel.running:
+                # The last tick of a request is busy too: its row is about to be written.
+                is_busy = True
+                channel.running = running
+                channel.send(_event("running", running))
+            server = _encode(self._source.server(key))
+            if server != channel.server:
+                channel.server = server
+                channel.send(_event("server", server))
+        return is_busy
+
+    async def _send_ledger(self) -> None:
+        """Send new rows and the overview, if the ledger has changed."""
+        if time.monotonic() < self._quiet_until:
+            return
+        version = await self._source.version()
+        if version == self._version:
+            return
+        began = time.monotonic()
+        for key, channel in list(self._channels.items()):
+            await self._read(channel, key)
+        took = time.monotonic() - began
+        self._version = version
+        self._quiet_until = time.monotonic() + min(_MAX_PAUSE, took / _MAX_SHARE)
+
+    async def _read(self, channel: _Channel, key: str | None) -> None:
+        rows = await self._source.rows(key, channel.last_id)
+        if rows:
+            channel.last_id = rows[0]["id"]
+            channel.send(_event("rows", _encode(rows)))
+        channel.server = channel.server or _encode(self._source.server(key))
+        overview = _encode(await self._source.overview(key))
+        if overview != channel.overview:
+            channel.overview = overview
+            channel.send(_event("overview", overview))
+
+
+_encode: Final[Callable[[Any], bytes]] = msgspec.json.encode
+
+
+def _event(name: str, data: bytes) -> Message:
+    return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"

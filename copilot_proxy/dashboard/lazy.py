@@ -1,0 +1,51 @@
+"""Loads the dashboard when somebody opens it, so that it costs nothing before."""
+
+from typing import TYPE_CHECKING
+
+from copilot_proxy.keys import ApiKey
+
+if TYPE_CHECKING:
+    from copilot_proxy.dashboard.dashboard import Dashboard
+    from copilot_proxy.dashboard.sessions import Sessions
+    from copilot_proxy.relay.relay import Relay
+    from copilot_proxy.settings import Settings
+    from copilot_proxy.upstreams.base import Upstream
+
+
+class LazyDashboard:
+    """The dashboard of a server, and the sessions of the browsers that are signed in to it."""
+
+    def __init__(
+        self, settings: "Settings", relay: "Relay", upstream: "Upstream", *, simulated: bool
+    ) -> None:
+        self._arguments = settings, relay, upstream
+        self._settings = settings
+        self._simulated = simulated
+        self._dashboard: Dashboard | None = None
+        self._sessions: Sessions | None = None
+
+    def get(self) -> "Dashboard":
+        """Return the dashboard."""
+        if self._dashboard is None:
+            from copilot_proxy.dashboard.dashboard import Dashboard
+
+            self._dashboard = Dashboard(*self._arguments, simulated=self._simulated)
+        return self._dashboard
+
+    @property
+    def sessions(self) -> "Sessions":
+        """The sessions."""
+        if self._sessions is None:
+            from copilot_proxy.dashboard.sessions import Sessions
+
+            self._sessions = Sessions(self._settings.keys, self._settings.state_dir)
+        return self._sessions
+
+    def find_key(self, cookies: bytes) -> ApiKey | None:
+        """Return the API key that a ``Cookie`` header stands for; None without a valid cookie."""
+        return self.sessions.find(cookies) if cookies else None
+
+    def close(self) -> None:
+        """End all streams, such as when the server stops."""
+        if self._dashboard is not None:
+            self._dashboard.close()

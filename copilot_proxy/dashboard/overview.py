@@ -1,0 +1,166 @@
+"""What the ledger knows, for the page: the quota, sums, budgets, sessions, losses and clients."""
+
+import shutil
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from copilot_proxy.budget.limits_file import Limits
+from copilot_proxy.budget.report import limit_states
+from copilot_proxy.clients.client import Client
+from copilot_proxy.clients.registry import CLIENTS
+from copilot_proxy.cost.cache_advice import explain
+from copilot_proxy.cost.quota import Quota, runs_out
+from copilot_proxy.ledger.activity import clients_since, session_use
+from copilot_proxy.ledger.cache_queries import losses, next_turns
+from copilot_proxy.ledger.database import Database
+from copilot_proxy.ledger.periods import this_month, today
+from copilot_proxy.ledger.queries import Filters, Sums, latest_quota, sums_by, total
+
+_SESSIONS: Final = 6
+_SEEN_DAYS: Final = 30
+
+
+def overview(
+    database: Database, limits: Limits, key: str | None, now: datetime, installed: Iterable[str]
+) -> dict[str, Any]:
+    """Return everything but single requests; amounts are in nano-AIU, times as ISO 8601.
+
+    With `key`, only what was sent with the API key of that name, and no sessions, since they do not
+    say whose they are. `installed` are the names of the clients that were found on this machine.
+    """
+    filters = Filters(key=key)
+    quota, reported_at = latest_quota(database) or (None, None)
+    if quota is not None and quota.resets_at is not None and quota.resets_at <= now:
+        quota = reported_at = None  # it was reset, and there was no answer since
+    states = [
+        one
+        for one in limit_states(database, limits, now)
+        if key is None or not one.limit.kind or (one.limit.kind, one.limit.name) == ("key", key)
+    ]
+    return {
+        "now": now.timestamp(),
+        "quota": None if quota is None else quota_json(quota, reported_at, now),
+        "today": _sums(total(sums_by(database, "day", today(now), filters))),
+        "month": _sums(total(sums_by(database, "month", this_month(now), filters))),
+        "budget": [
+            {
+                "per": one.limit.per,
+                "kind": one.limit.kind,
+                "name": one.limit.name,
+                "limit": one.limit.nano,
+                "allowed": one.allowed,
+                "spent": one.spent,
+                "reserved": one.reserved,
+                "left": one.left,
+                "resets_at": _iso(one.resets_at),
+            }
+            for one in states
+        ],
+        "sessions": [] if key is not None else _sessions(database, now),
+        "losses": [
+            {
+                "client": one.client,
+                "requests": one.requests,
+                "nano_aiu": one.nano_aiu,
+                "what": (words := explain(one.reason, one.detail))[0],
+                "advice": words[1],
+            }
+            for one in losses(database, this_month(now), filters)
+        ],
+        "clients": _clients(database, key, now, set(installed)),
+    }
+
+
+def quota_json(quota: Quota, reported_at: datetime | None, now: datetime) -> dict[str, Any]:
+    """Return what is left of the quota, and when it runs out at this month's pace."""
+    return {
+        "unit": quota.unit,
+        "entitlement": None if quota.unlimited else quota.entitlement,
+        "left": quota.left,
+        "used": quota.used,
+        "overage": quota.overage,
+        "resets_at": _iso(quota.resets_at),
+        "reported_at": _iso(reported_at),
+        "runs_out_at": _iso(runs_out(quota, now)),
+    }
+
+
+def installed_clients() -> list[str]:
+    """Return the names of the clients that are installed on this machine."""
+    return [
+        client.name
+        for client in CLIENTS
+        if any(
+            shutil.which(name)
+            for name in (*client.programs, *(str(Path.home() / path) for path in client.paths))
+        )
+    ]
+
+
+def _sums(row: Sums) -> dict[str, Any]:
+    prompt = row.input_tokens + row.cache_read_tokens + row.cache_write_tokens
+    return {
+        "nano_aiu": row.known_nano_aiu,
+        "requests": row.requests,
+        "unknown": row.unknown_cost_requests,
+        "estimated": row.estimated_requests,
+        "cache_share": row.cache_read_tokens / prompt if prompt else None,
+        "cache_lost_nano_aiu": row.cache_lost_nano_aiu,
+        "output_tokens": row.output_tokens,
+    }
+
+
+def _sessions(database: Database, now: datetime) -> list[dict[str, Any]]:
+    found = []
+    for turn in next_turns(database, now, limit=_SESSIONS):
+        client, requests, nano = (
+            session_use(database, turn.session) if turn.session else (None, None, None)
+        )
+        found.append(
+            {
+                "session": turn.session,
+                "client": client,
+                "model": turn.model,
+                "prompt_tokens": turn.prompt_tokens,
+                "requests": requests,
+                "nano_aiu": nano,
+                "warm_nano_aiu": turn.warm_nano_aiu,
+                "cold_nano_aiu": turn.cold_nano_aiu,
+                "cached_until": now.timestamp() + turn.seconds_left if turn.seconds_left else None,
+            }
+        )
+    return found
+
+
+def _clients(
+    database: Database, key: str | None, now: datetime, installed: set[str]
+) -> list[dict[str, Any]]:
+    """Return the clients that were seen, the latest first, and then the others that are known."""
+    first = now.date() - timedelta(days=_SEEN_DAYS)
+    known = {client.name: client for client in CLIENTS}
+    seen = {one.client: one for one in clients_since(database, first, key)}
+    return [
+        {
+            "name": name,
+            "title": known[name].title if name in known else name,
+            "command": _command(known[name]) if name in known else None,
+            "installed": name in installed,
+            "last_seen": seen[name].last_us / 1e6 if name in seen else None,
+            "requests": seen[name].requests if name in seen else 0,
+            "nano_aiu": seen[name].nano_aiu if name in seen else 0,
+        }
+        for name in dict.fromkeys(
+            [*seen, *sorted(known, key=lambda name: (name not in installed, name))]
+        )
+    ]
+
+
+def _command(client: Client) -> str:
+    """Return the command that starts the client on this server, or configures it for that."""
+    return f"copilot-proxy {'connect' if client.launch is None else 'run'} {client.word}"
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None

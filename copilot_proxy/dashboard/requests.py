@@ -1,0 +1,82 @@
+"""Requests as the page shows them: running ones, those of the ledger, and everything about one."""
+
+import json
+import time
+from typing import Any, Final
+
+from copilot_proxy.cost.assessment import SOURCE_TEXTS
+from copilot_proxy.cost.cache_advice import explain
+from copilot_proxy.cost.estimate import TOKENS_PER_EVENT
+from copilot_proxy.cost.nano import sum_of_details
+from copilot_proxy.formats.error_table import default_hint, find_mapping
+from copilot_proxy.ledger.database import Database
+from copilot_proxy.ledger.queries import requests_named
+from copilot_proxy.relay.records import RequestRecord
+
+_BROKEN: Final = 502
+"""The status whose hint fits a stream that failed after it had started with 200."""
+
+
+_CLOCK_OFFSET: Final = time.time() - time.perf_counter()
+"""Makes a time of day of the time at which a record was started."""
+
+
+def running(record: RequestRecord) -> dict[str, Any]:
+    """Return a request that is being answered; it has the names of the ledger's columns."""
+    first = record.first_token
+    return {
+        "request_id": record.request_id,
+        "started_us": round((record.started + _CLOCK_OFFSET) * 1e3) * 1000,
+        "first_token_ms": None if first is None else round(first * 1000),
+        "key": record.key,
+        "client": record.who.client,
+        "session": record.who.session,
+        "project": record.who.project,
+        "api": record.api,
+        "route": record.route,
+        "attempts": record.attempts,
+        "model": record.model,
+        "effort": record.effort,
+        "output_tokens": round(record.events * TOKENS_PER_EVENT),
+    }
+
+
+def request(database: Database, request_id: str, key: str | None) -> dict[str, Any] | None:
+    """Return everything about one request, with explanations; None if there is no such request.
+
+    With `key`, only requests of the API key with that name are found.
+    """
+    found = requests_named(database, request_id)
+    if not found or found[0]["request_id"] != request_id or key not in (None, found[0]["key"]):
+        return None
+    row, *corrections = found
+    details = _decoded(row.pop("details_json")) or {}
+    notes = _decoded(row.pop("notes_json")) or []
+    computed = sum_of_details(details)
+    verdict, code = row["cache_verdict"], row["error_code"]
+    return {
+        **row,
+        "details": details.get("token_details") or [],
+        "notes": notes,
+        "corrections": [{"nano_aiu": one["nano_aiu"]} for one in corrections],
+        "cost_text": SOURCE_TEXTS.get(row["cost_source"], row["cost_source"]),
+        "computed_nano_aiu": computed if computed != row["nano_aiu"] else None,
+        "cache_words": explain(verdict, row["cache_detail"])
+        if verdict not in (None, "cold")
+        else None,
+        "hint": None if code is None else hint(code, row["status"]),
+    }
+
+
+def hint(code: str, status: int) -> str:
+    """Return what to do about an error of the ledger, whose text is not kept."""
+    if code == "budget_exceeded":
+        return "Raise the budget, or wait until it resets."
+    if code == "insufficient_quota":
+        return find_mapping(402, None, "").hint or ""
+    status = status if status >= 400 else _BROKEN
+    return find_mapping(status, code, "").hint or default_hint(status)
+
+
+def _decoded(text: str | None) -> Any:
+    return json.loads(text) if text else None

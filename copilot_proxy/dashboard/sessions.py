@@ -1,0 +1,98 @@
+"""The cookies of browsers that have signed in to the page, for servers with API keys.
+
+A cookie says until when it is valid and for which key, and is signed. So nothing has to be stored,
+all workers accept it, and it ends with the key.
+"""
+
+import base64
+import hashlib
+import hmac
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from copilot_proxy.keys import ApiKey
+from copilot_proxy.ledger.digest_key import read_key
+from copilot_proxy.masking import Secret
+
+log = logging.getLogger(__name__)
+
+SECONDS: Final = 12 * 3600
+"""How long a cookie is valid."""
+_OWNER: Final = ApiKey(Secret(""))
+"""Stands for the user who runs the server, if the server has only keys with names."""
+
+
+class Sessions:
+    """Makes and checks the cookies; `clock` gives seconds since 1970."""
+
+    def __init__(
+        self, keys: Iterable[ApiKey], folder: Path, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`folder` holds the secret with which the cookies are signed."""
+        self._keys = {one.name or "": one for one in keys}
+        self._keys.setdefault("", _OWNER)
+        self._folder = folder
+        self._clock = clock
+        self._secret = b""
+
+    @property
+    def _name(self) -> str:
+        """The cookie's name. Servers on other ports get the cookie too, so theirs must differ."""
+        return f"copilot-proxy-{hashlib.sha256(self._signing_key()).hexdigest()[:8]}"
+
+    def cookie(self, key: ApiKey | None, *, https: bool) -> str:
+        """Return the value of a ``Set-Cookie`` header; `key` is None for the server's owner."""
+        name = (key.name if key is not None else None) or ""
+        expires = int(self._clock()) + SECONDS
+        payload = f"{expires}.{base64.urlsafe_b64encode(name.encode()).decode().rstrip('=')}"
+        value = f"{payload}.{self._signature(payload, self._keys[name])}"
+        return self._set_cookie(value, SECONDS, https=https)
+
+    def no_cookie(self, *, https: bool) -> str:
+        """Return the value of a ``Set-Cookie`` header that signs the browser out."""
+        return self._set_cookie("", 0, https=https)
+
+    def find(self, header: bytes) -> ApiKey | None:
+        """Return the key that the cookies in a ``Cookie`` header stand for; None without one."""
+        for part in header.decode("latin-1").split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == self._name and (key := self._key(value)) is not None:
+                return key
+        return None
+
+    def _key(self, value: str) -> ApiKey | None:
+        payload, _, signature = value.rpartition(".")
+        expires, _, encoded = payload.partition(".")
+        try:
+            name = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+            key = self._keys[name]
+            is_current = self._clock() < int(expires)
+            signed = hmac.compare_digest(signature, self._signature(payload, key))
+        except (ValueError, KeyError, TypeError):
+            return None
+        return key if signed and is_current else None
+
+    def _signature(self, payload: str, key: ApiKey) -> str:
+        bound = hashlib.sha256(key.key.reveal().encode()).digest()
+        message = b"dashboard\0" + bound + payload.encode()
+        return hmac.new(self._signing_key(), message, hashlib.sha256).hexdigest()
+
+    def _signing_key(self) -> bytes:
+        if not self._secret:
+            try:
+                self._secret = read_key(self._folder)
+            except OSError as error:
+                log.warning("Browsers have to sign in again after a restart: %s.", error)
+                self._secret = secrets.token_bytes(32)
+        return self._secret
+
+    def _set_cookie(self, value: str, seconds: int, *, https: bool) -> str:
+        secure = "; Secure" if https else ""
+        return (
+            f"{self._name}={value}; Max-Age={seconds}; Path=/dashboard; HttpOnly; SameSite=Strict"
+            f"{secure}"
+        )

@@ -1,0 +1,58 @@
+// Formats numbers and times in the browser's locale.
+
+const NANO = 1e9;
+const plain = new Intl.NumberFormat();
+const fine = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 2 });
+const cents = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const tenths = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const exact = new Intl.NumberFormat(undefined, { maximumFractionDigits: 9 });
+const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
+const percents = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const shortClock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const dayMonth = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
+
+export const number = (value) => plain.format(value);
+export const tokens = (value) => (value < 10000 ? plain.format(value) : compact.format(value));
+export const percent = (value) => percents.format(value);
+export const time = (seconds) => clock.format(seconds * 1000);
+export const hour = (seconds) => shortClock.format(seconds * 1000);
+export const day = (seconds) => dayMonth.format(seconds * 1000);
+export const longDay = (seconds) => weekday.format(seconds * 1000);
+export const moment = (seconds) => full.format(seconds * 1000);
+export const iso = (text) => Date.parse(text) / 1000;
+
+/** Formats credits: with two decimals, or two digits if that would be zero. */
+export function amount(value) {
+  if (value === null || value === undefined) return "?";
+  const size = Math.abs(value);
+  if (size > 0 && size < 0.01) return fine.format(value);
+  return size >= 10000 ? plain.format(Math.round(value)) : cents.format(value);
+}
+
+export const credits = (nano) => amount(nano === null || nano === undefined ? null : nano / NANO);
+export const exactCredits = (nano) => (nano === null ? "unknown" : exact.format(nano / NANO));
+export const counted = (count, noun) => `${plain.format(count)} ${noun}${count === 1 ? "" : "s"}`;
+
+/** Formats a duration, such as 0.8 s or 2:05 min. */
+export function duration(seconds) {
+  if (seconds < 60) return `${tenths.format(seconds)} s`;
+  const rounded = Math.round(seconds);
+  return `${Math.floor(rounded / 60)}:${String(rounded % 60).padStart(2, "0")} min`;
+}
+
+/** Formats minutes and seconds, such as 3:20. */
+export const countdown = (seconds) =>
+  `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+
+/** Says how long ago a moment was, such as 5 min. ago. */
+export function ago(seconds) {
+  const passed = Date.now() / 1000 - seconds;
+  for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
+    if (passed >= size) return relative.format(-Math.floor(passed / size), unit);
+  }
+  return relative.format(0, "minute");
+}

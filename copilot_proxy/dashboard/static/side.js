@@ -1,0 +1,144 @@
+// The right column: next turns, cache losses, budgets, clients, the server.
+
+import { post } from "./api.js";
+import { $, copyButton, el, render } from "./dom.js";
+import { ago, countdown, counted, credits, day, iso, number, percent, tokens } from "./format.js";
+
+const PERIODS = { day: "today", month: "this month", session: "in today's most expensive session" };
+const LOSSES = 3; // that are shown at once
+let sessions = [];
+
+/** Shows what the next turn of recent sessions costs, and how long their prompts are cached. */
+export function showSessions(found) {
+  sessions = found;
+  render($("sessions"), found.length ? found.map(session) : el("p", { className: "empty" },
+    "No session in the last hour. Here you will see what the next turn costs, and how long its prompt stays in the cache."));
+  tick();
+}
+
+function session(one) {
+  const name = one.session ? `${one.session.slice(0, 8)}` : "unnamed";
+  return el("div", { className: "item" },
+    el("p", { className: "split" }, el("strong", {}, one.client ?? "unknown client"), el("span", { className: "cost" })),
+    el("p", { className: "muted small-text" }, `${one.model}, ${tokens(one.prompt_tokens)} tokens, session `,
+      el("span", { title: one.session ?? "" }, name), one.nano_aiu === null ? "" : `, ${credits(one.nano_aiu)} so far`),
+    el("p", { className: "small-text cached" }));
+}
+
+/** Counts down. */
+function tick() {
+  const now = Date.now() / 1000;
+  [...$("sessions").querySelectorAll(".item")].forEach((node, i) => {
+    const one = sessions[i];
+    const left = one.cached_until === null ? 0 : one.cached_until - now;
+    const warm = left > 0;
+    const [cost, text] = [node.querySelector(".cost"), node.querySelector(".cached")];
+    cost.textContent = `${credits(warm ? one.warm_nano_aiu : one.cold_nano_aiu)} credits`;
+    text.textContent = warm ? `In the cache for ${countdown(left)}, then ${credits(one.cold_nano_aiu)} credits` : "No longer in the cache";
+    text.className = `small-text cached ${warm ? (left < 60 ? "warn-text" : "good-text") : "muted"}`;
+  });
+}
+setInterval(tick, 1000);
+
+/** Shows why requests missed the prompt cache, in sentences. */
+export function showLosses(found) {
+  if (!found.length) {
+    render($("losses"), el("p", { className: "empty" }, "No request has missed the cache."));
+    return;
+  }
+  const more = found.slice(LOSSES);
+  const isOpen = $("losses").querySelector("details")?.open;
+  render($("losses"), found.slice(0, LOSSES).map(loss),
+    more.length ? el("details", { open: isOpen }, el("summary", { "data-focus": "more losses" }, `${number(more.length)} more`), more.map(loss)) : null);
+}
+
+const loss = (one) => el("div", { className: "item" },
+  el("p", { className: "split" }, el("strong", {}, one.client ?? "unknown client"),
+    el("span", { className: "cost" }, `−${credits(one.nano_aiu)} credits`)),
+  el("p", { className: "small-text" }, `${counted(one.requests, "request")} ${one.what}. `, el("span", { className: "muted" }, one.advice)));
+
+/** Shows the limits with a form to raise each; `onError` gets what went wrong. */
+export function showBudget(limits, server, onError) {
+  if ($("budget").contains(document.activeElement) && document.activeElement.matches("input")) return; // the user is typing
+  if (!limits.length) {
+    render($("budget"), el("p", { className: "empty" }, "No budget. Set one with: "), command("copilot-proxy budget set 500/day", "the command"));
+    return;
+  }
+  render($("budget"), limits.map((one) => limit(one, server, onError)));
+}
+
+function limit(one, server, onError) {
+  const share = one.allowed ? Math.min(1, (one.spent + one.reserved) / one.allowed) : 1;
+  const level = share >= 1 ? "bad" : share >= 0.8 ? "warn" : "good";
+  const scope = one.kind ? `${one.kind} ${one.name}` : "all requests";
+  const fill = el("span", { className: `fill ${level}` });
+  fill.style.width = `${share * 100}%`;
+  const text = `${credits(one.spent)} of ${credits(one.allowed)} credits ${PERIODS[one.per]}`;
+  const more = one.allowed > one.limit ? `, raised by ${credits(one.allowed - one.limit)}` : "";
+  const reserved = one.reserved ? `, ${credits(one.reserved)} reserved` : "";
+  const resets = one.resets_at ? `. Resets ${one.per === "day" ? "at midnight" : `on ${day(iso(one.resets_at))}`}.` : "";
+  return el("div", { className: "item" },
+    el("p", { className: "split" }, el("strong", {}, scope), el("span", {}, `${percent(share)} used`)),
+    el("div", { className: "meter thin", role: "img", "aria-label": text }, fill),
+    el("p", { className: "small-text" }, text, el("span", { className: "muted" }, `${more}${reserved}${resets}`)),
+    server.key === null ? raiseForm(one, scope, onError) : null);
+}
+
+function raiseForm(one, scope, onError) {
+  const focus = `raise ${one.per} ${one.kind} ${one.name}`;
+  const input = el("input", { type: "text", inputMode: "decimal", value: "100", size: 6, "aria-label": `Credits to raise the budget of ${scope} by`, "data-focus": focus });
+  const raise = async (event) => {
+    event.preventDefault();
+    const button = event.currentTarget.querySelector("button");
+    button.disabled = true;
+    try {
+      await post("raise", { credits: input.value.trim(), kind: one.kind, name: one.name });
+      button.focus();
+    } catch (error) {
+      onError(error);
+    } finally {
+      button.disabled = false;
+    }
+  };
+  return el("form", { className: "inline", on: { submit: raise } }, input,
+    el("button", { type: "submit", className: "small", "data-focus": `${focus} button` }, one.per === "month" ? "Raise this month" : "Raise today"));
+}
+
+/** Shows the clients that were seen or found, with the command that starts each. */
+export function showClients(found) {
+  const shown = found.filter((one) => one.last_seen || one.installed);
+  const others = found.filter((one) => !one.last_seen && !one.installed);
+  const isOpen = $("clients").querySelector("details")?.open ?? !shown.length;
+  render($("clients"),
+    shown.length ? null : el("p", { className: "empty" }, "No client was seen or found. Start one with one of these commands:"),
+    shown.map(client),
+    others.length ? el("details", { open: isOpen }, el("summary", { "data-focus": "more clients" }, `${number(others.length)} more that can use this server`), others.map(client)) : null);
+}
+
+function client(one) {
+  const seen = one.last_seen ? `seen ${ago(one.last_seen)}, ${counted(one.requests, "request")}, ${credits(one.nano_aiu)} credits in 30 days` : one.installed ? "installed, not seen yet" : "not installed";
+  return el("div", { className: "item" },
+    el("p", { className: "split" }, el("strong", {}, one.title),
+      one.command ? el("span", { className: "copy-line" }, el("code", {}, one.command), copyButton(one.command, `the command for ${one.title}`)) : null),
+    el("p", { className: "muted small-text" }, seen));
+}
+
+/** Shows the state of the server. */
+export function showServer(server) {
+  const signedIn = { yes: ["Signed in to Copilot", "good-text"], no: ["Not signed in", "bad-text"], unknown: ["The sign-in is checked with the first request", "muted"] }[server.signed_in];
+  render($("server"),
+    el("ul", { className: "plain" },
+      el("li", { className: signedIn[1] }, signedIn[0], server.signed_in === "no" ? ". Run: copilot-proxy login" : ""),
+      server.last_error ? el("li", { className: "bad-text" }, server.last_error) : null,
+      server.cooldowns.length
+        ? server.cooldowns.map((one) => el("li", { className: "warn-text" },
+          `${one.scope === "account" ? "The account" : one.model ?? "A model"} is not called for about ${countdown(one.retry_in)} min (${one.code})`))
+        : el("li", { className: "muted" }, "No cooldowns"),
+      server.upstream === "copilot" ? null : el("li", {}, `Requests go through ${server.upstream}`),
+      server.ledger ? null : el("li", { className: "warn-text" }, `The ledger is off, as set in ${server.ledger_source}`),
+      server.workers > 1 ? el("li", { className: "muted" }, `${number(server.workers)} processes; running requests are those of one of them`) : null,
+      server.dump_dir ? el("li", { className: "warn-text" }, "Conversations are written to ", el("code", {}, server.dump_dir)) : null,
+      server.key === null ? null : el("li", {}, `You see the requests of the API key ${server.key}.`)));
+}
+
+const command = (text, label) => el("p", { className: "copy-line" }, el("code", {}, text), copyButton(text, label));

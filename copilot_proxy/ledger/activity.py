@@ -1,0 +1,89 @@
+"""Reads the latest requests, when clients were last seen, and whether the ledger has changed."""
+
+import sqlite3
+from datetime import date
+from typing import Any, Final, NamedTuple
+
+from copilot_proxy.ledger.queries import Filters
+
+LISTED: Final = (
+    *("id", "request_id", "started_us", "ended_us", "first_token_ms", "key", "client", "session"),
+    *("project", "api", "route", "attempts", "model_asked", "model", "effort", "input_tokens"),
+    *("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"),
+    *("nano_aiu", "cost_source", "status", "outcome", "error_code", "cache_verdict"),
+    "cache_lost_nano_aiu",
+)
+"""The columns of a request in a list."""
+_SEARCHED: Final = 200_000
+"""Rows that are searched for a page of requests: a rare client must not make it slow."""
+
+
+class ClientUse(NamedTuple):
+    """How a client was used in a period."""
+
+    client: str
+    last_us: int
+    """When its latest request ended, in microseconds since 1970."""
+    requests: int
+    nano_aiu: int
+
+
+def latest_requests(
+    database: sqlite3.Connection,
+    filters: Filters,
+    *,
+    after: int = 0,
+    before: int | None = None,
+    failed: bool = False,
+    limit: int = 50,
+) -> list[dict[str, Any]]:
+    """Return the latest requests, the newest first, as dictionaries of `LISTED`.
+
+    `after` and `before` limit their `id`, and `failed` lists only those that did not succeed.
+    """
+    newest = before if before is not None else newest_id(database) + 1
+    conditions = ["id > ?", "id < ?", "corrects IS NULL"]
+    values: list[Any] = [max(after, newest - _SEARCHED), newest]
+    if failed:
+        conditions.append("outcome <> 'ok'")
+    for name, value in filters._asdict().items():
+        if value is not None:
+            conditions.append(f"{name} = ?")
+            values.append(value)
+    found = database.execute(
+        f"SELECT {', '.join(LISTED)} FROM requests "  # noqa: S608  # constants
+        f"WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",
+        (*values, limit),
+    )
+    return [dict(zip(LISTED, row, strict=True)) for row in found]
+
+
+def newest_id(database: sqlite3.Connection) -> int:
+    """Return the `id` of the newest row; 0 if there is none."""
+    return int(database.execute("SELECT ifnull(max(id), 0) FROM requests").fetchone()[0])
+
+
+def clients_since(database: sqlite3.Connection, first: date, key: str | None) -> list[ClientUse]:
+    """Return the clients since a local day, the latest first; with `key`, only those of a key."""
+    scope = " AND key = ?" if key is not None else ""
+    found = database.execute(
+        "SELECT client, max(last_us), sum(requests), sum(nano_aiu) FROM sums "  # noqa: S608
+        f"WHERE day >= ? AND client <> ''{scope} GROUP BY client ORDER BY 2 DESC",
+        (first.isoformat(), *([key] if key is not None else [])),
+    )
+    return [ClientUse(*row) for row in found]
+
+
+def session_use(database: sqlite3.Connection, session: str) -> tuple[str | None, int, int]:
+    """Return the client of a session, its requests, and what they cost in nano-AIU."""
+    client, requests, nano = database.execute(
+        "SELECT max(client), ifnull(sum(requests), 0), ifnull(sum(nano_aiu), 0) FROM sums "
+        "WHERE session = ?",
+        (session,),
+    ).fetchone()
+    return client or None, requests, nano
+
+
+def data_version(database: sqlite3.Connection) -> int:
+    """Return a number that differs once another connection has changed the ledger."""
+    return int(database.execute("PRAGMA data_version").fetchone()[0])

@@ -1,0 +1,92 @@
+"""Reads what was spent over time: by day from the sums, by hour from the rows."""
+
+import sqlite3
+from datetime import date, datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple, get_args
+
+from copilot_proxy.ledger.queries import Filters
+
+Dimension = Literal["client", "model", "key", "project"]
+DIMENSIONS: Final[tuple[Dimension, ...]] = get_args(Dimension)
+Span = Literal["day", "week", "month"]
+SPANS: Final[tuple[Span, ...]] = get_args(Span)
+_DAYS: Final = {"week": 7, "month": 30}
+_HOURS: Final = 24
+_HOUR: Final = 3_600_000_000
+"""Microseconds."""
+
+
+class Spent(NamedTuple):
+    """What was spent under a name, in the same order as the starts of the series."""
+
+    name: str | None
+    """The client, model, key or project; None if it is unknown."""
+    nano_aiu: list[int]
+    requests: list[int]
+
+
+class Series(NamedTuple):
+    """What was spent over time."""
+
+    starts: list[int]
+    """When each hour or local day begins, in seconds since 1970; there are no gaps."""
+    spent: list[Spent]
+    """The largest sum first."""
+
+
+def series(
+    database: sqlite3.Connection, span: Span, by: Dimension, filters: Filters, now: datetime
+) -> Series:
+    """Return what was spent in the last 24 hours, by hour, or in the last days, by local day.
+
+    `now` has a time zone.
+    """
+    if span == "day":
+        first = now.astimezone().replace(minute=0, second=0, microsecond=0)
+        moments = [first - timedelta(hours=number) for number in range(_HOURS - 1, -1, -1)]
+        starts = [round(moment.timestamp()) for moment in moments]
+        # Some time zones differ from UTC by half an hour.
+        shift = starts[0] * 1_000_000 % _HOUR
+        slots = {str((start * 1_000_000 - shift) // _HOUR): n for n, start in enumerate(starts)}
+        slot, table = f"(ended_us - {shift}) / {_HOUR}", "requests"
+        amounts = "sum(ifnull(nano_aiu, 0)), sum(corrects IS NULL)"
+        condition = "ended_us >= ?"
+        values: list[Any] = [starts[0] * 1_000_000]
+    else:
+        today = now.astimezone().date()
+        days = [today - timedelta(days=number) for number in range(_DAYS[span] - 1, -1, -1)]
+        starts = [round(_midnight(day).timestamp()) for day in days]
+        slots = {day.isoformat(): number for number, day in enumerate(days)}
+        slot, table, amounts = "day", "sums", "sum(nano_aiu), sum(requests)"
+        condition, values = "day >= ?", [days[0].isoformat()]
+    where, more = _filtered(condition, values, filters)
+    found = database.execute(
+        f"SELECT {slot}, ifnull({by}, ''), {amounts} "  # noqa: S608  # constants
+        f"FROM {table} WHERE {where} GROUP BY 1, 2",
+        more,
+    )
+    spent: dict[str, Spent] = {}
+    for where_in, name, nano, requests in found:
+        number = slots.get(str(where_in))
+        if number is None:  # the clock was set back
+            continue
+        one = spent.setdefault(name, Spent(name or None, [0] * len(starts), [0] * len(starts)))
+        one.nano_aiu[number] += nano
+        one.requests[number] += requests
+    return Series(
+        starts,
+        sorted(spent.values(), key=lambda one: (-sum(one.nano_aiu), -sum(one.requests))),
+    )
+
+
+def _filtered(condition: str, values: list[Any], filters: Filters) -> tuple[str, list[Any]]:
+    conditions = [condition]
+    for name, value in filters._asdict().items():
+        if value is not None:
+            conditions.append(f"{name} = ?")
+            values = [*values, value]
+    return " AND ".join(conditions), values
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day).astimezone()

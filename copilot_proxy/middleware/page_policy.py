@@ -1,0 +1,26 @@
+"""Headers that say what browsers may do with a response: with a page, hardly anything."""
+
+from typing import Final
+
+SECURITY_HEADERS: Final = (
+    # No response of this server may load anything, run scripts, or be put into a frame.
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+        b"frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+)
+PAGE_HEADERS: Final = (
+    # The dashboard may load its own files, and nothing that is written into its page.
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        b"img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        b"require-trusted-types-for 'script'; trusted-types 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)

@@ -1,0 +1,175 @@
+"""Who may see the dashboard's data, and who may change something."""
+
+import time
+
+import httpx
+import pytest
+
+from copilot_proxy.dashboard.codes import make_code
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, settings_at
+from tests.dashboard.conftest import NAMED_KEY, OWNER_KEY, PAGE, events
+
+
+@pytest.mark.parametrize("cookie", [None, "copilot-proxy-00000000=1999999999.e30.x", "x=y"])
+def test_data_needs_a_key(locked: Proxy, cookie: str | None) -> None:
+    """Without a key or a cookie, the page's data are not shown, and nothing is changed."""
+    headers = {**PAGE, **({"cookie": cookie} if cookie else {})}
+    with locked.client(headers=headers) as client:
+        for name in ("spent", "requests", "request?id=x", "events", "nothing", "raise", "logout"):
+            method = "POST" if name in ("raise", "logout") else "GET"
+            answer = client.request(method, f"/dashboard/{name}")
+            assert (401, "invalid_api_key") == (answer.status_code, answer.json()["error"]["code"])
+            assert "set-cookie" not in answer.headers
+
+
+def sign_in(client: httpx.Client, **body: str) -> httpx.Response:
+    return client.post("/dashboard/login", json=body, headers=PAGE)
+
+
+def test_signing_in(locked: Proxy) -> None:
+    """The cookie opens the dashboard and nothing else; signing out ends it."""
+    with locked.client() as client:
+        wrong = sign_in(client, key="wrong-key")
+        right = sign_in(client, key=OWNER_KEY)
+        cookie = right.headers["set-cookie"]
+        seen = client.get("/dashboard/spent")
+        header = {"cookie": cookie.partition(";")[0]}
+        elsewhere = client.get("/v1/models", headers=header)
+        out = client.post("/dashboard/logout", json={}, headers=PAGE)
+        after = client.get("/dashboard/spent")
+
+    assert (401, "invalid_api_key") == (wrong.status_code, wrong.json()["error"]["code"])
+    assert "set-cookie" not in wrong.headers
+    for part in ("HttpOnly", "SameSite=Strict", "Path=/dashboard", "Max-Age=43200"):
+        assert part in cookie
+    assert OWNER_KEY not in cookie
+    assert (200, 401) == (seen.status_code, elsewhere.status_code)
+    assert "Max-Age=0" in out.headers["set-cookie"]
+    assert 401 == after.status_code
+
+
+def test_a_forged_cookie(locked: Proxy) -> None:
+    """A cookie for another key, or with a later end, is refused."""
+    with locked.client() as client:
+        cookie = sign_in(client, key=NAMED_KEY).headers["set-cookie"].partition(";")[0]
+        client.cookies.clear()
+        name, _, value = cookie.partition("=")
+        expires, owner, signature = value.split(".")
+        forged = [
+            f"{name}={int(expires) + 1}.{owner}.{signature}",
+            f"{name}={expires}..{signature}",
+            f"{name}={expires}.{owner}.",
+            f"{name}={expires}.{owner}",
+            f"{name}=",
+        ]
+        statuses = [
+            client.get("/dashboard/spent", headers={"cookie": one}).status_code
+            for one in (cookie, *forged)
+        ]
+
+    assert [200, *[401] * 5] == statuses
+
+
+def test_a_code_works_once(locked: Proxy) -> None:
+    """The code of `copilot-proxy dashboard` signs in the owner, once."""
+    code = make_code(locked.settings.state_dir)
+    with locked.client() as client, locked.client() as other:
+        first, second = sign_in(client, code=code), sign_in(other, code=code)
+        guessed = sign_in(other, code="x" * 43)
+        seen = client.get("/dashboard/requests").json()["requests"]
+
+    assert (200, 401, 401) == (first.status_code, second.status_code, guessed.status_code)
+    assert {"laptop", "scripts"} == {one["key"] for one in seen}
+
+
+def test_an_old_code(locked: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After two minutes, a code is useless."""
+    code = make_code(locked.settings.state_dir)
+    now = time.time()
+    monkeypatch.setattr("copilot_proxy.dashboard.codes.time.time", lambda: now + 121)
+    with locked.client() as client:
+        assert 401 == sign_in(client, code=code).status_code
+
+
+def test_a_named_key_shows_its_own_requests(locked: Proxy) -> None:
+    """It shows no sessions, no requests and no costs of others, and cannot raise the budget."""
+    with locked.client() as client:
+        mine = client.get("/dashboard/requests", headers={"x-api-key": OWNER_KEY}).json()
+        theirs = next(one for one in mine["requests"] if one["key"] == "laptop")
+        sign_in(client, key=NAMED_KEY)
+        listed = client.get("/dashboard/requests", params={"key": "laptop"}).json()["requests"]
+        other = client.get("/dashboard/request", params={"id": theirs["request_id"]})
+        spent = client.get("/dashboard/spent", params={"by": "key"}).json()["spent"]
+        with events(client) as stream:
+            server = stream.next("server")
+            overview = stream.next("overview")
+            rows = stream.next("rows")
+        raised = client.post("/dashboard/raise", json={"credits": "100"}, headers=PAGE)
+
+    assert "scripts" == server["key"]
+    assert {"scripts"} == {one["key"] for one in (*listed, *rows)} == {one["name"] for one in spent}
+    assert 404 == other.status_code
+    assert [] == overview["sessions"]
+    assert {"llm", "aider"} == {one["name"] for one in overview["clients"] if one["last_seen"]}
+    assert (403, "key_not_allowed") == (raised.status_code, raised.json()["error"]["code"])
+
+
+def test_raising_the_budget(locked: Proxy) -> None:
+    """The owner can raise a budget; the page shows it at once."""
+    with locked.client(headers={"x-api-key": OWNER_KEY}) as client, events(client) as stream:
+        stream.next("overview")
+        raised = client.post("/dashboard/raise", json={"credits": "50"}, headers=PAGE)
+        overview = stream.next("overview")
+
+    assert 200 == raised.status_code
+    assert 1050 * 10**9 == overview["budget"][0]["allowed"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        ({"credits": "-1"}, 400, "amount"),
+        ({"credits": "1e99"}, 400, "amount"),
+        ({"credits": 5}, 400, "body"),
+        ([], 400, "body"),
+        ({"credits": "5", "kind": "file"}, 400, "kind"),
+        ({"credits": "5", "kind": "client", "name": "nobody"}, 400, "no budget for the client"),
+    ],
+)
+def test_wrong_changes(locked: Proxy, body: object, status: int, says: str) -> None:
+    """A wrong amount or scope is refused with a reason."""
+    with locked.client(headers={"x-api-key": OWNER_KEY, **PAGE}) as client:
+        answer = client.post("/dashboard/raise", json=body)
+
+    assert status == answer.status_code
+    assert says in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {**PAGE, "origin": "http://localhost:3000"},
+        {**PAGE, "origin": "https://evil.example"},
+        {**PAGE, "sec-fetch-site": "cross-site"},
+        {**PAGE, "host": "evil.example"},
+    ],
+    ids=str,
+)
+def test_changes_by_other_pages(simulator: Simulator, headers: dict[str, str]) -> None:
+    """Only the server's own page may change something: not even one that may use the API."""
+    settings = settings_at(
+        simulator, ledger=True, budget="1/day", cors_origins=("http://localhost:3000",)
+    )
+    with Proxy(settings) as server, server.client() as client:
+        answer = client.post("/dashboard/raise", json={"credits": "100"}, headers=headers)
+        read = client.get("/dashboard/requests", headers=headers)
+        same = client.post(
+            "/dashboard/raise", json={"credits": "1"}, headers={**PAGE, "origin": server.url}
+        )
+
+    assert 403 == answer.status_code
+    assert (200 if not headers else 403) == read.status_code
+    assert "access-control-allow-origin" not in read.headers
+    assert 200 == same.status_code

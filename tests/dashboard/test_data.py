@@ -1,0 +1,210 @@
+"""The data of the dashboard over HTTP."""
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, settings_at
+from tests.dashboard.conftest import OWNER_KEY, events
+from tests.dashboard.sample import fill
+
+CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "confidential words"}]}
+
+
+def test_the_page_is_for_browsers(server: Proxy) -> None:
+    """A browser gets the page, and everything else the text that was there before."""
+    with server.client() as client:
+        page = client.get("/", headers={"accept": "text/html,*/*;q=0.8"})
+        text = client.get("/")
+
+    assert "<!doctype html>" in page.text
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert "unsafe" not in page.headers["content-security-policy"]
+    assert text.text.startswith("copilot-proxy ")
+    assert "text/plain" in text.headers["content-type"]
+
+
+def test_files_load_nothing_from_elsewhere(server: Proxy) -> None:
+    """Every file that the page names is served here, names no other host, and is light."""
+    size, todo, seen = 0, ["/"], set()
+    with server.client(headers={"accept": "text/html"}) as client:
+        while todo:
+            if (path := todo.pop()) in seen:
+                continue
+            seen.add(path)
+            answer = client.get(path)
+            assert 200 == answer.status_code, path
+            size += len(answer.content)
+            text = re.sub(r"^/\*! https://github.com/leeoniya/uPlot .*?\*/", "", answer.text)
+            text = text.replace("http://www.w3.org/2000/svg", "")
+            assert not re.findall(r"https?://[^\s\"'`]+", text), path
+            found = re.findall(r'(?:href|src)="(/[^"]+)"|from "\./([\w.]+)"', text)
+            todo += [link or f"/dashboard/{module}" for link, module in found]
+            again = client.get(path, headers={"if-none-match": answer.headers["etag"]})
+            assert (304, b"") == (again.status_code, again.content)
+    assert {"/dashboard/app.js", "/dashboard/uplot.js", "/dashboard/style.css"} <= seen
+    assert size <= 120_000
+
+
+@pytest.mark.parametrize(
+    "name", ["nothing.js", "..%2Fdashboard.py", ".hidden.js", "app.py", "%2Fetc%2Fpasswd.txt", "x"]
+)
+def test_unknown_files(server: Proxy, name: str) -> None:
+    """Only the page's own files are served."""
+    with server.client() as client:
+        assert 404 == client.get(f"/dashboard/{name}").status_code
+
+
+def test_a_request_while_it_runs_and_after(server: Proxy, simulator: Simulator) -> None:
+    """A page shows a request while it runs, and then its row, without a word of it."""
+    simulator.state.pace = 0.05
+    body = {**CHAT, "stream": True}
+    with server.client() as page, server.client() as client, events(page) as stream:
+        assert [] == stream.next("rows")
+        assert [] == stream.next("running")
+        with client.stream("POST", "/c/codex/v1/chat/completions", json=body) as answer:
+            running = stream.next("running")
+            answer.read()
+        row = stream.next("rows")[0]
+        overview = stream.next("overview")
+        detail = page.get("/dashboard/request", params={"id": row["request_id"]}).json()
+
+    assert [("codex", "gpt-4o")] == [(one["client"], one["model"]) for one in running]
+    assert running[0]["request_id"] == row["request_id"] == detail["request_id"]
+    assert abs(running[0]["started_us"] - row["started_us"]) < 1_000_000
+    assert 1 == overview["today"]["requests"]
+    assert "codex" == next(one["name"] for one in overview["clients"] if one["last_seen"])
+    assert "as reported by Copilot" == detail["cost_text"]
+    assert "confidential" not in json.dumps([running, row, overview, detail])
+
+
+def test_a_change_by_another_process(server: Proxy) -> None:
+    """A page shows what other processes write into the ledger."""
+    with server.client() as page, events(page) as stream:
+        assert [] == stream.next("rows")
+        fill(server.settings.ledger_file, days=1)
+        rows = stream.next("rows")
+
+    assert {"codex", "claude-code"} <= {one["client"] for one in rows}
+
+
+def test_what_is_left(locked: Proxy) -> None:
+    """The overview has the quota, sums, sessions, losses, the budget and clients."""
+    with locked.client(headers={"x-api-key": OWNER_KEY}) as page, events(page) as stream:
+        assert stream.next("server")["needs_key"] is True
+        overview = stream.next("overview")
+
+    assert ("AI credits", 7000) == (overview["quota"]["unit"], overview["quota"]["entitlement"])
+    assert 0 < overview["quota"]["left"] < 7000
+    assert overview["month"]["nano_aiu"] > 0
+    sessions = {one["client"]: one for one in overview["sessions"]}
+    assert 4_200_000_000 == sessions["claude-code"]["warm_nano_aiu"]
+    assert 200 < sessions["claude-code"]["cached_until"] - time.time() < 300
+    assert sessions["codex"]["cached_until"] is None
+    assert any("changed the list of tools" in one["what"] for one in overview["losses"])
+    assert [1000 * 10**9] == [one["allowed"] for one in overview["budget"]]
+
+
+@pytest.mark.parametrize(("span", "count"), [("day", 24), ("week", 7), ("month", 30)])
+@pytest.mark.parametrize("by", ["client", "model", "key", "project"])
+def test_spent_over_time(locked: Proxy, span: str, count: int, by: str) -> None:
+    """The series have no gaps, and add up to what the list of requests says."""
+    with locked.client(headers={"x-api-key": OWNER_KEY}) as client:
+        found = client.get("/dashboard/spent", params={"span": span, "by": by}).json()
+
+    starts = found["starts"]
+    assert count == len(starts) == len(set(starts))
+    assert starts == sorted(starts)
+    assert starts[-1] <= time.time() < starts[-1] + (3600 if span == "day" else 90_000)
+    assert all(len(one["nano_aiu"]) == len(one["requests"]) == count for one in found["spent"])
+    sums = [sum(one["nano_aiu"]) for one in found["spent"]]
+    assert sums == sorted(sums, reverse=True)
+    assert sums[0] > 0
+
+
+def test_pages_of_requests(locked: Proxy) -> None:
+    """Older requests follow on further pages; filters limit them."""
+    with locked.client(headers={"x-api-key": OWNER_KEY}) as client:
+
+        def ask(**query: str) -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = client.get("/dashboard/requests", params=query).json()[
+                "requests"
+            ]
+            return found
+
+        first = ask()
+        second = ask(before=str(first[-1]["id"]))
+        codex = ask(client="codex")
+        failed = ask(failed="1")
+
+    assert 50 == len(first)
+    assert first[-1]["id"] > second[0]["id"]
+    assert {"codex"} == {one["client"] for one in codex}
+    assert {"refused_upstream"} == {one["outcome"] for one in failed}
+
+
+def test_an_error_has_its_hint(locked: Proxy) -> None:
+    """A failed request says what to do about it."""
+    with locked.client(headers={"x-api-key": OWNER_KEY}) as client:
+        failed = client.get("/dashboard/requests", params={"failed": "1"}).json()["requests"][0]
+        one = client.get("/dashboard/request", params={"id": failed["request_id"]}).json()
+        none = client.get("/dashboard/request", params={"id": "no-such-request"})
+
+    assert "separate from the plan's quota" in one["hint"]
+    assert (404, "request_not_found") == (none.status_code, none.json()["error"]["code"])
+
+
+@pytest.mark.parametrize(
+    ("path", "param"),
+    [("spent?span=year", "span"), ("spent?by=secret", "by"), ("requests?before=x", "before")],
+)
+def test_wrong_queries(server: Proxy, path: str, param: str) -> None:
+    """A wrong parameter is named."""
+    with server.client() as client:
+        answer = client.get(f"/dashboard/{path}")
+
+    assert (400, param) == (answer.status_code, answer.json()["error"]["param"])
+
+
+def test_without_a_ledger(simulator: Simulator) -> None:
+    """The page says that the ledger is off, and still shows running requests."""
+    with Proxy(settings_at(simulator)) as server, server.client() as page, events(page) as stream:
+        state = stream.next("server")
+        overview = stream.next("overview")
+        spent = page.get("/dashboard/spent").json()
+
+    assert state["ledger"] is False
+    assert overview["today"] is None
+    assert {"starts": [], "spent": []} == spent
+
+
+def test_head(server: Proxy) -> None:
+    """HEAD of the stream ends at once."""
+    with server.client() as client:
+        assert 200 == client.head("/dashboard/events").status_code
+
+
+def test_folders_of_dumps(simulator: Simulator, tmp_path: Path) -> None:
+    """The page says where the texts of conversations are, if they are written at all."""
+    settings = settings_at(simulator, dump_dir=str(tmp_path / "dumps"))
+    with Proxy(settings) as server, server.client() as page, events(page) as stream:
+        assert str(tmp_path / "dumps") == stream.next("server")["dump_dir"]
+
+
+def test_a_ledger_that_is_being_created(server: Proxy) -> None:
+    """A page that is opened while the file has no tables yet shows what is written later."""
+    path = server.settings.ledger_file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    with server.client() as page:
+        before = page.get("/dashboard/requests").json()["requests"]
+        fill(path, days=1)
+        after = page.get("/dashboard/requests").json()["requests"]
+
+    assert [] == before
+    assert after
