@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lowest matrix fields faults ledger bench soak attack agents browser check format lint types contracts wheel clients audit sbom clean
+.PHONY: help run test lowest matrix fields faults ledger bench soak attack agents browser man check format lint types contracts wheel clients audit sbom clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -113,6 +113,9 @@ contracts: $(VENV)/dev.stamp  ## check the imports between modules
 
 wheel: $(VENV)/dev.stamp  ## build the wheel, install it in a new environment and try it
 	$(BIN)/python tests/check_wheel.py
+
+man: $(VENV)/dev.stamp  ## write the man page from the help texts
+	@$(BIN)/python -m tests.man_page
 
 sbom:  ## write dist/sbom.json: every package that an installation brings, as CycloneDX
 	@test -x .venv-sbom/bin/cyclonedx-py || { $(PYTHON) -m venv .venv-sbom \

@@ -15,17 +15,25 @@ from copilot_proxy.middleware.dumping import DumpMiddleware
 from copilot_proxy.middleware.error_responses import error_parts, to_proxy_error
 from copilot_proxy.middleware.shutdown import ShutdownMiddleware
 from copilot_proxy.routes.chat_completions import chat_completions
+from copilot_proxy.routes.completions import completions
 from copilot_proxy.routes.dashboard import change_dashboard, dashboard_events, dashboard_part
+from copilot_proxy.routes.direct import DirectRoutes
 from copilot_proxy.routes.embeddings import embeddings
+from copilot_proxy.routes.gemini import (
+    call_gemini_model,
+    get_gemini_model,
+    list_gemini_models,
+)
 from copilot_proxy.routes.health import client_telemetry, health, hello, root
 from copilot_proxy.routes.messages import count_tokens, messages
+from copilot_proxy.routes.metrics import metrics
 from copilot_proxy.routes.models import get_model, list_models
-from copilot_proxy.routes.ollama import OLLAMA_ROUTES
+from copilot_proxy.routes.ollama import OLLAMA_ROUTES, is_off, off_error
 from copilot_proxy.routes.openapi import openapi_config
 from copilot_proxy.routes.responses import (
     compact_response,
     count_input_tokens,
-    refuse_web_socket,
+    open_web_socket,
     responses,
 )
 from copilot_proxy.routes.services import LitestarRequest, Services
@@ -35,23 +43,30 @@ from copilot_proxy.routes.stored_responses import (
     get_response,
     list_input_items,
 )
+from copilot_proxy.routes.unsupported import not_supported
+from copilot_proxy.routes.web_socket import WebSockets
 
 _ROUTES: Final = (
     chat_completions,
+    completions,
     responses,
     count_input_tokens,
     compact_response,
-    refuse_web_socket,
+    open_web_socket,
     get_response,
     delete_response,
     list_input_items,
     cancel_response,
     messages,
     count_tokens,
+    call_gemini_model,
+    list_gemini_models,
+    get_gemini_model,
     embeddings,
     list_models,
     get_model,
     health,
+    metrics,
     root,
     dashboard_part,
     dashboard_events,
@@ -60,9 +75,10 @@ _ROUTES: Final = (
     client_telemetry,
     *OLLAMA_ROUTES,
 )
+_BUSIEST: Final = (chat_completions, responses, messages)
 _PATHS_HINT: Final = (
-    "Use /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings or /v1/models; GET "
-    "/schema describes them."
+    "Use /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings, /v1/models or "
+    "/v1beta/models/MODEL:generateContent; GET /schema describes them."
 )
 
 
@@ -73,9 +89,11 @@ def create_app(services: Services, router: Litestar | None = None) -> ASGIApp:
     """
     router = router or make_router()
     router.state["services"] = services
-    inside: ASGIApp = router if services.dumps is None else DumpMiddleware(router, services.dumps)
+    inside: ASGIApp = DirectRoutes(router, _BUSIEST, services)
+    if services.dumps is not None:
+        inside = DumpMiddleware(inside, services.dumps)
     settings = services.settings
-    return AccessMiddleware(
+    app = AccessMiddleware(
         ShutdownMiddleware(ConcurrencyMiddleware(inside, services.limiter)),
         # For a Unix socket, the host setting does not apply.
         host="localhost" if settings.uds else settings.host,
@@ -83,8 +101,10 @@ def create_app(services: Services, router: Litestar | None = None) -> ASGIApp:
         allowed_hosts=settings.allowed_hosts,
         cors_origins=settings.cors_origins,
         simulated=services.simulated,
+        profile=settings.profile,
         find_session=services.dashboard.find_key,
     )
+    return WebSockets(app, services.responses)
 
 
 def make_router() -> Litestar:
@@ -122,8 +142,10 @@ def _error_response(request: LitestarRequest, error: CopilotProxyError) -> Respo
 def _handle_http_exception(request: LitestarRequest, error: HTTPException) -> Response[bytes]:
     """Respond to Litestar's own errors, such as unknown paths and methods."""
     target = f"{request.method} {request.url.path[:200]}"
-    if error.status_code == 404:
-        ours = RequestError(
+    if is_off(request):
+        ours = off_error(target)
+    elif error.status_code == 404:
+        ours = not_supported(request.url.path) or RequestError(
             f"Unknown URL ({target}).", status=404, code="unknown_url", hint=_PATHS_HINT
         )
     elif error.status_code == 405:

@@ -1,6 +1,7 @@
 """The composition root: creates the objects that the commands need to talk to Copilot."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from copilot_proxy.budget.budget import Budget
     from copilot_proxy.dumps import Dumps
     from copilot_proxy.ledger.ledger import Ledger
+    from copilot_proxy.metrics.exporter import OtlpExporter
+    from copilot_proxy.metrics.workers import SharedMetrics
     from copilot_proxy.relay.context_guard import ContextGuard
     from copilot_proxy.relay.records import RequestRecord
     from copilot_proxy.relay.relay import Relay
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from copilot_proxy.server.uvicorn_server import Server
     from copilot_proxy.simulator import Simulator
     from copilot_proxy.upstreams.base import Upstream
+    from copilot_proxy.upstreams.collector import Collector
 
     Report = Callable[[RequestRecord], None]
 
@@ -63,6 +67,8 @@ class Backend:
     auth: "CopilotAuth"
     upstream: "Upstream"
     relay: "Relay"
+    metrics: "SharedMetrics | None" = None
+    telemetry: "Telemetry | None" = None
     dumps: "Dumps | None" = None
     ledger: "Ledger | None" = None
     budget: "Budget | None" = None
@@ -72,9 +78,41 @@ class Backend:
         for one in (self.ledger, self.budget):
             if one is not None:
                 await asyncio.to_thread(one.close)
+        if self.metrics is not None:
+            self.metrics.close()
+        if self.telemetry is not None:
+            await self.telemetry.aclose()
         await self.auth.close()
         await self.upstream.aclose()
         await self.github.aclose()
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """What sends OpenTelemetry data."""
+
+    exporter: "OtlpExporter"
+    collector: "Collector"
+
+    @classmethod
+    def for_settings(cls, settings: Settings, metrics: "SharedMetrics") -> "Telemetry | None":
+        """Return it if the settings ask for it; raises `UsageError`."""
+        if settings.otlp_endpoint is None:
+            return None  # without importing anything
+        from copilot_proxy.metrics.exporter import OtlpExporter
+        from copilot_proxy.settings.telemetry import otlp_target
+        from copilot_proxy.upstreams.collector import Collector
+
+        target = otlp_target(settings, os.environ)
+        if target is None:
+            return None
+        collector = Collector()
+        return cls(OtlpExporter(target, metrics.own, collector.post), collector)
+
+    async def aclose(self) -> None:
+        """Send what is left, and close the connection."""
+        await self.exporter.close()
+        await self.collector.aclose()
 
 
 def check_upstream(settings: Settings) -> None:
@@ -93,12 +131,14 @@ def make_backend(
     clock: "Clock | None" = None,
     dumps: "Dumps | None" = None,
     serving: bool = False,
+    metrics: "SharedMetrics | None" = None,
 ) -> Backend:
     """Create the backend; requires a running event loop.
 
     `report` is called after each request, which is then recorded in the ledger. `load` replaces the
     credential stores of the settings, and `clock` the system's clock. `dumps` records the traffic.
     Set `serving` for many concurrent requests; the HTTP client for it takes longer to import.
+    `metrics` counts the requests; if it is None, a server gets one of its own.
     """
     from copilot_proxy.auth import http_clients
     from copilot_proxy.auth.copilot_auth import CopilotAuth
@@ -132,8 +172,15 @@ def make_backend(
         upstream = PiAiUpstream(native, auth, settings.identity, sidecar)
     ledger, budget = _accounts(settings)
     guard = _guard(settings, budget)
+    if metrics is None and serving:
+        from copilot_proxy.metrics.workers import SharedMetrics
+
+        metrics = SharedMetrics()
+    telemetry = Telemetry.for_settings(settings, metrics) if metrics is not None else None
+    exporter = telemetry.exporter if telemetry is not None else None
     notice = ContextNotice(guard or budget or AdmitAll())
-    reports = [one for one in (report, ledger, budget, guard, notice) if one is not None]
+    all_reports = (report, ledger, budget, guard, notice, metrics, exporter)
+    reports = [one for one in all_reports if one is not None]
     return Backend(
         github=github,
         auth=auth,
@@ -146,6 +193,8 @@ def make_backend(
             report=_in_turn(reports),
             admission=notice,
         ),
+        metrics=metrics,
+        telemetry=telemetry,
         dumps=dumps,
         ledger=ledger,
         budget=budget,
@@ -202,6 +251,7 @@ def make_services(
     from copilot_proxy.dashboard.lazy import LazyDashboard
     from copilot_proxy.dumps import dumps_for
     from copilot_proxy.formats.responses.memory import ResponseStore
+    from copilot_proxy.metrics.workers import SharedMetrics
     from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
     from copilot_proxy.relay.response_memory import ResponseMemory
     from copilot_proxy.routes.services import Services
@@ -220,6 +270,7 @@ def make_services(
             workers=settings.workers,
         ),
         dashboard=LazyDashboard(settings, backend.relay, backend.upstream, simulated=simulated),
+        metrics=backend.metrics or SharedMetrics(),
         aclose=backend.aclose,
         callers=CallerTokens(backend.github, settings, backend.auth.host),
         limiter=ConcurrencyLimiter(

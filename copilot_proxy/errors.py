@@ -29,6 +29,8 @@ _SENTENCE_ENDS: Final = (".", "!", "?", ":", "\u2026")
 _REQUEST_HINT: Final = "See GET /schema for the request format."
 _SIMULATABLE: Final = re.compile(r"copilot-proxy (?:models|status|chat)\b(?! --simulate)")
 """A command in a hint that has the flag ``--simulate``, without it."""
+_COMMAND: Final = re.compile(r"(?<![\w/.-])copilot-proxy(?= [a-z])(?! --)")
+"""The name of the program at the beginning of a command in a hint."""
 
 
 class CopilotProxyError(Exception):
@@ -247,6 +249,13 @@ def hints_for_simulator(simulate: bool) -> Iterator[None]:
         if simulate:
             error.hint = with_simulate_flag(error.hint)
         raise
+
+
+def with_profile(text: str | None, profile: str | None) -> str | None:
+    """Return `text` with ``--profile`` added to its commands, unless it is the default profile."""
+    if not text or not profile:
+        return text
+    return _COMMAND.sub(rf"copilot-proxy --profile {profile}", text)
 
 
 def join_sentences(first: str, second: str | None) -> str:

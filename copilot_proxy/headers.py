@@ -16,6 +16,13 @@ from copilot_proxy.masking import mask
 CLIENT_ID: Final = "Iv1.b507a08c87ecfe98"
 """The GitHub App of Copilot's editor plugins; the token exchange accepts only its tokens."""
 
+DIRECT: Final[Mapping[str, str | None]] = {
+    "copilot-integration-id": "copilot-developer-cli",
+    "editor-version": None,
+    "editor-plugin-version": None,
+}
+"""What `direct` changes in the headers; those that are None are left out."""
+
 SCOPE: Final = "read:user"
 
 USER_AGENT: Final = f"g-copilot-proxy/{__version__}"
@@ -82,6 +89,16 @@ class Identity:
     api_version: str = "2026-08-01"
 
 
+def direct(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of a request whose token is a GitHub token, not an exchanged one.
+
+    Copilot accepts these from Copilot CLI, whose id such requests therefore name; it demands no
+    editor. Source: GitHub's documentation of Copilot CLI's authentication.
+    """
+    found: dict[str, str | None] = {**headers, **DIRECT}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def github(identity: Identity) -> dict[str, str]:
     """Return the headers for github.com and api.github.com, without Authorization."""
     return {
@@ -129,6 +146,7 @@ FORWARDED_PREFIXES: Final = ("x-quota-snapshot-", "x-usage-ratelimit-", "x-ratel
 
 def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the upstream response headers about quota and rate limits, with secrets masked."""
-    return {
-        name: mask(value) for name, value in headers.items() if name.startswith(FORWARDED_PREFIXES)
-    }
+    names = [name for name in headers if name.startswith(FORWARDED_PREFIXES)]
+    # Masked together, which takes less time. No value has a line break.
+    values = mask("\n".join(headers[name] for name in names)).split("\n")
+    return dict(zip(names, values, strict=False))

@@ -39,6 +39,7 @@ RECORDINGS = Path(__file__).parent / "recordings"
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Loopback needs no certificates, and loading them would take longer than most tests."""
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_PREFIXES = ("COPILOT_PROXY_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "SSL_CERT_")
 _SIZE_VARIABLES = ("COLUMNS", "LINES")
 _HOMES: Final = itertools.count()
 _ROUTERS: Final[list[Litestar]] = []
@@ -104,7 +105,7 @@ def anyio_backend() -> str:
 def clear_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """Remove the user's settings, keys, proxies and terminal size; put folders into `home`."""
     for name in list(os.environ):
-        if name.startswith(("COPILOT_PROXY_", "OPENAI_", "ANTHROPIC_", "SSL_CERT_")) or (
+        if name.startswith(_PREFIXES) or (
             name.upper() in _PROXY_VARIABLES or name in _SIZE_VARIABLES
         ):
             monkeypatch.delenv(name)

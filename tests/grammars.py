@@ -1,4 +1,4 @@
-"""Parsers of the three APIs' streams, which assert that each stream follows its grammar."""
+"""Parsers of the APIs' streams, which assert that each stream follows its grammar."""
 
 import json
 import re
@@ -156,6 +156,38 @@ def _add(block: Json, delta: Json) -> None:
     key = delta["type"].removesuffix("_delta")
     name, key = ("input", "partial_json") if key == "input_json" else (key, key)
     block[name] = (block.get(name) or "") + delta[key]
+
+
+def gemini_events(text: str) -> list[ClientEvent]:
+    """Return the events of a Gemini stream, including an error, and check its grammar."""
+    assert ":" not in {line[:1] for line in text.splitlines()}, "Google's SDK takes no comments"
+    events: list[ClientEvent] = []
+    for line in text.splitlines():
+        assert line == "" or line.startswith("data: {"), line
+        if line:
+            events.append(json.loads(line.removeprefix("data: ")))
+    answers = events[:-1] if "error" in events[-1] else events
+    assert len({event["responseId"] for event in answers}) <= 1, "the stream has one id"
+    for event in answers:
+        (candidate,) = event["candidates"]
+        assert candidate["content"]["parts"], "SDKs drop an answer with an empty content"
+        assert ("finishReason" in candidate) == (event is events[-1]), "the finish comes last"
+    return events
+
+
+def fold_contents(events: list[ClientEvent]) -> ClientResponse:
+    """Return the answer that the events make, if they completed."""
+    parts: list[Json] = []
+    for event in events:
+        for part in event["candidates"][0]["content"]["parts"]:
+            keys = part.keys() - {"thoughtSignature"}
+            if parts and "text" in part and parts[-1].keys() == keys:
+                parts[-1] = {**parts[-1], **part, "text": parts[-1]["text"] + part["text"]}
+            else:
+                parts.append(part)
+    last = events[-1]
+    content = {"role": "model", "parts": parts}
+    return {**last, "candidates": [{**last["candidates"][0], "content": content}]}
 
 
 def ollama_lines(text: str) -> list[ClientEvent]:

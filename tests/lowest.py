@@ -31,6 +31,7 @@ TESTS: Final = {
         "server/test_unix_socket.py",
     ),
     "httptools": ("upstreams/http/test_connection.py", "upstreams/http/test_raw_answers.py"),
+    "websockets": ("routes/test_web_socket.py", "server/test_server.py"),
     "uvloop": ("cli/test_serve.py",),
     "httpx": ("auth/test_github.py", "auth/test_http_clients.py"),
     "aiohappyeyeballs": ("upstreams/http/test_client_transport.py",),

@@ -74,6 +74,12 @@ class Client:
     called: str
     cut: str
     """The finishes of an answer that is complete, has calls, or reached the limit."""
+    starts_late = False
+    """Whether a stream begins with the first text, so that an error before it has a status."""
+
+    def path_of(self, ask: Ask) -> str:
+        """Return the path to send a request to."""
+        return self.path
 
     def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Turn]:
         """Return a user turn; `mark` requests caching where the API supports that."""
@@ -316,6 +322,86 @@ class MessagesClient(Client):
         assert not any(event["type"] in grammars.MESSAGES_ENDS for event in events)
 
 
+class GeminiClient(Client):
+    """Google's Gemini API, with a client that drops the ids of calls, as older SDKs do."""
+
+    api = "gemini"
+    path = "/v1beta/models/{call}"
+    endpoint = None
+    stopped, called, cut = "STOP", "STOP", "MAX_TOKENS"
+    starts_late = True
+
+    def path_of(self, ask: Ask) -> str:
+        method = "streamGenerateContent?alt=sse" if ask.stream else "generateContent"
+        return f"/v1beta/models/{ask.model}:{method}"
+
+    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Turn]:
+        picture = {"inlineData": {"mimeType": "image/png", "data": PNG}}
+        return [{"role": "user", "parts": [{"text": text}, *([picture] if image else [])]}]
+
+    def assistant(self, text: str) -> list[Turn]:
+        return [{"role": "model", "parts": [{"text": text}]}]
+
+    def results(self, outputs: list[tuple[str, str]]) -> list[Turn]:
+        parts = [
+            {"functionResponse": {"name": TOOL, "response": {"output": text}}}
+            for _, text in outputs
+        ]
+        return [{"role": "user", "parts": parts}]
+
+    def body(self, ask: Ask) -> ClientRequest:
+        body: ClientRequest = {"contents": ask.turns}
+        if ask.system:
+            body["systemInstruction"] = {"parts": [{"text": ask.system}]}
+        if ask.tools:
+            function = {"name": TOOL, "description": ABOUT, "parametersJsonSchema": SCHEMA}
+            body["tools"] = [{"functionDeclarations": [function]}]
+        if ask.limit:
+            body["generationConfig"] = {"maxOutputTokens": ask.limit}
+        return body
+
+    def read(self, body: ClientResponse) -> Said:
+        (candidate,) = body["candidates"]
+        usage = body["usageMetadata"]
+        assert (0, "model") == (candidate["index"], candidate["content"]["role"])
+        parts = candidate["content"]["parts"]
+        calls = [part["functionCall"] for part in parts if "functionCall" in part]
+        kept = [
+            {**part, "functionCall": {"name": call["name"], "args": call["args"]}}
+            if (call := part.get("functionCall"))
+            else part
+            for part in parts
+        ]
+        return Said(
+            "".join(p["text"] for p in parts if "text" in p and not p.get("thought")),
+            [Call(call["id"], call["name"], call["args"]) for call in calls],
+            candidate["finishReason"],
+            usage["promptTokenCount"],
+            usage.get("cachedContentTokenCount", 0),
+            usage["candidatesTokenCount"],
+            [{"role": "model", "parts": kept}],
+        )
+
+    def fold(self, text: str) -> ClientResponse:
+        return grammars.fold_contents(grammars.gemini_events(text))
+
+    def check_error(self, body: ErrorBody) -> None:
+        error = body["error"]
+        assert {"code", "message", "status", "details"} == set(error), error
+        assert error["message"], error
+        assert error["details"][0]["reason"], error
+
+    def error(self, body: ErrorBody) -> Json:
+        info = body["error"]["details"][0]
+        code = info["reason"].lower()
+        return {"code": code, "message": body["error"]["message"], **info.get("metadata", {})}
+
+    def check_broken(self, text: str) -> None:
+        *events, last = grammars.gemini_events(text)
+        self.check_error(last)
+        assert not any("finishReason" in event["candidates"][0] for event in events)
+
+
 class OllamaClient(Client):
     """Ollama's chat, with a client that drops the ids of calls, as Ollama's own in Python does."""
 
@@ -384,3 +470,6 @@ CLIENTS: Final[tuple[Client, ...]] = (
 )
 NATIVE: Final = CLIENTS[:3]
 """Those whose API Copilot has as well."""
+GEMINI: Final = GeminiClient()
+EVERY_CLIENT: Final[tuple[Client, ...]] = (*CLIENTS, GEMINI)
+"""Also those of APIs that Copilot does not have."""

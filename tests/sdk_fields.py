@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, get_args
 import msgspec
 from anthropic.types import anthropic_beta_param, message_count_tokens_params, message_create_params
 from anthropic.types import beta as anthropic_beta
+from openai.types import completion_create_params as old_completion_create_params
 from openai.types import embedding_create_params
 from openai.types.chat import completion_create_params
 from openai.types.responses import response_create_params
@@ -20,6 +21,7 @@ from openai.types.responses import response_create_params
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
+from copilot_proxy.formats.completions.schema import CompletionsRequest
 from copilot_proxy.formats.embeddings import EmbeddingsRequest
 from copilot_proxy.formats.messages.betas import (
     ALWAYS_ON,
@@ -46,6 +48,7 @@ TYPES: Final[dict[str, tuple[Any, ...]]] = {
         anthropic_beta.message_count_tokens_params.MessageCountTokensParams,
     ),
     "embeddings": (embedding_create_params.EmbeddingCreateParams,),
+    "completions": (old_completion_create_params.CompletionCreateParamsStreaming,),
 }
 """The types of the SDKs' requests, by the client's API."""
 
@@ -54,6 +57,7 @@ SCHEMAS: Final[dict[str, Any]] = {
     "responses": ResponsesRequest,
     "messages": MessagesRequest,
     "embeddings": EmbeddingsRequest,
+    "completions": CompletionsRequest,
 }
 HEADERS: Final = {"betas": "anthropic-beta"}
 """Parameters of the SDKs that are headers and not fields of the body."""

@@ -186,6 +186,17 @@ def test_a_codex_that_does_not_list_its_models(answer: str) -> None:
     assert "model_catalog_json" not in " ".join(launch.arguments)
 
 
+def test_jobs_of_gemini_cli() -> None:
+    """It has models of Google's built in for its own jobs; small ones go to a small model."""
+    gemini = find_client("gemini")
+    assert gemini is not None
+    (settings,) = launched(gemini).files.values()
+    overrides = json.loads(settings)["modelConfigs"]["customOverrides"]
+    models = {one["match"]["model"]: one["modelConfig"]["model"] for one in overrides}
+
+    assert (MINI.id, SONNET.id) == (models["classifier"], models["edit-corrector"])
+
+
 def test_models_of_the_server() -> None:
     """Only chat models that can be used; unknown sizes stay unknown."""
     entries = [

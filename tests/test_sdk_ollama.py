@@ -187,6 +187,46 @@ def test_errors(client: ollama.Client, simulator: Simulator) -> None:
     assert said
 
 
+def test_home_assistant(proxy: Proxy) -> None:
+    """What Home Assistant sends: a list, then a stream with tools, whose results have no names."""
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "get_weather",
+            "description": "",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+        },
+    }
+    more: dict[str, Any] = {
+        "stream": True,
+        "keep_alive": "-1s",
+        "options": {"num_ctx": 8192},
+        "think": False,
+        "tools": [tool],
+    }
+
+    async def ask() -> str:
+        async with ollama.AsyncClient(proxy.url, verify=NO_TLS, trust_env=False) as client:
+            assert (await client.list()).models
+            messages: list[Any] = [
+                ollama.Message(role="system", content="You control a house."),
+                ollama.Message(role="user", content="Use the tool: weather in Paris and London"),
+            ]
+            calls: list[ollama.Message.ToolCall] = []
+            async for part in await client.chat("gpt-4o", messages, **more):
+                calls += part.message.tool_calls or []
+            messages.append(ollama.Message(role="assistant", content="", tool_calls=calls))
+            for call in calls:
+                text = get_weather(**call.function.arguments)
+                messages.append(ollama.Message(role="tool", content=text))
+            stream = await client.chat("gpt-4o", messages, **more)
+            return "".join([part.message.content or "" async for part in stream])
+
+    said = asyncio.run(ask())
+    assert "get_weather answered: 12 degrees in Paris" in said
+    assert "get_weather answered: 12 degrees in London" in said
+
+
 def test_async(proxy: Proxy) -> None:
     """The asynchronous client streams."""
 

@@ -17,6 +17,7 @@ from copilot_proxy.settings import (
     config_dir,
     load_settings,
     setting_names,
+    unknown_variables,
 )
 
 
@@ -415,3 +416,26 @@ def test_a_budget_needs_the_ledger() -> None:
     load_settings({}, {}).require_ledger()
     with pytest.raises(UsageError, match="COPILOT_PROXY_LEDGER turns off"):
         load_settings({}, {"COPILOT_PROXY_LEDGER": "no"}).require_ledger()
+
+
+def test_a_secret_may_be_in_a_file(home: Path) -> None:
+    """Containers pass secrets as files; the variable with the value itself takes precedence."""
+    file = home / "token"
+    file.write_text("ghu_in_a_file\n")
+    names = {"GITHUB_TOKEN_FILE": str(file), "API_KEY_FILE": str(file)}
+    settings = load(home, environ={**names, "API_KEY": "a-key"})
+
+    assert settings.github_token == Secret("ghu_in_a_file")
+    assert settings.api_key == Secret("a-key")
+    assert "COPILOT_PROXY_GITHUB_TOKEN_FILE" == settings.sources["github_token"]
+    assert [] == unknown_variables({f"{ENVIRONMENT_PREFIX}{name}": "" for name in names})
+
+
+@pytest.mark.parametrize(("content", "problem"), [(None, "cannot be read"), (" \n", "is empty")])
+def test_a_secret_file_without_a_secret(home: Path, content: str | None, problem: str) -> None:
+    """It is an error: without a key, the server would be open to everyone."""
+    if content is not None:
+        (home / "token").write_text(content)
+    error = refused(home, environ={"API_KEY_FILE": str(home / "token")})
+    assert problem in error.message
+    assert "COPILOT_PROXY_API_KEY_FILE" in error.message

@@ -17,6 +17,7 @@ from copilot_proxy.who import identify
         ("Kilo-Code/7.7.9", "kilo", "7.7.9"),
         ("QwenCode/0.24.4 (linux; x64)", "qwen-code", "0.24.4"),
         ("GeminiCLI-x/0.61.0 (linux)", "gemini-cli", "0.61.0"),
+        ("google-genai-sdk/3.6.1 gl-python/3.11", "google-genai-sdk", "3.6.1"),
         ("factory-cli/0.215.0", "droid", "0.215.0"),
         ("pi/1.6.0", "pi", "1.6.0"),
         ("OpenAI/Python 3.54.0", "openai-python", "3.54.0"),

@@ -227,6 +227,7 @@ class CopilotAuth:
             monotonic=self._clock.monotonic(),
             wall=self._clock.wall(),
             github_token=credential.token,
+            direct=exchange.direct,
         )
 
 

@@ -30,6 +30,8 @@ class CopilotToken:
     github_token: Secret | None = field(default=None, repr=False)
     """The GitHub token that it was exchanged for, which identifies the sign-in; None for a Copilot
     token from a request."""
+    direct: bool = field(default=False, repr=False)
+    """Whether it is that GitHub token itself."""
 
     def age(self, clock: Clock) -> float:
         """Return the seconds since it was issued, by whichever clock shows more."""

@@ -18,7 +18,8 @@ from copilot_proxy import headers
 from copilot_proxy.auth import github_errors, hosts
 from copilot_proxy.auth.account import Account, parse_account
 from copilot_proxy.auth.network_errors import map_http_error
-from copilot_proxy.errors import BrokenResponse, allow_client_retry
+from copilot_proxy.auth.token_kinds import is_fine_grained, may_be_direct
+from copilot_proxy.errors import BrokenResponse, NoCopilotAccess, allow_client_retry
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings
 
@@ -29,6 +30,8 @@ _TIMEOUT: Final = 30.0
 """Read timeout in seconds; short, because no model has to answer."""
 _GRACE: Final = 60.0
 """Seconds that a Copilot token is valid after `refresh_in`, if its expiry is not plausible."""
+_DIRECT_LIFETIME: Final = 24 * 3600.0
+"""Seconds until the API host of a token that is used directly is looked up again."""
 _CODE_LIFETIME: Final = 900.0
 _INTERVAL: Final = 5.0
 
@@ -62,6 +65,8 @@ class TokenExchange:
     api_url: str | None
     """``endpoints.api`` as GitHub sent it, not yet checked."""
     sku: str | None
+    direct: bool = False
+    """Whether it is the GitHub token itself, because its app cannot exchange tokens."""
 
 
 class GitHub:
@@ -127,15 +132,41 @@ class GitHub:
     async def exchange(self, token: Secret) -> TokenExchange:
         """Exchange a GitHub token for a Copilot token.
 
+        A token of another app than the editors', which cannot be exchanged, is used itself.
         Raises `NotSignedIn`, `NoCopilotAccess` or, for a temporary error, `UpstreamError`.
         """
         with allow_client_retry():
+            if is_fine_grained(token):
+                return await self._direct(token)
             response = await self._get("/copilot_internal/v2/token", token)
-            if response.status_code != 200:
-                raise github_errors.exchange_error(response, token)
-            return _parse_exchange(
-                github_errors.json_object(response), response.headers.get("date")
-            )
+            if response.status_code == 200:
+                return _parse_exchange(
+                    github_errors.json_object(response), response.headers.get("date")
+                )
+            error = github_errors.exchange_error(response, token)
+            if error.code == "wrong_app_token" and may_be_direct(token):
+                return await self._direct(token)
+            raise error
+
+    async def _direct(self, token: Secret) -> TokenExchange:
+        """Return the GitHub token as a Copilot token, with the API host of its account."""
+        account: Account | None = None
+        try:
+            account = await self.copilot_user(token)
+        except NoCopilotAccess:
+            # A personal access token may not be allowed to read the account.
+            if not is_fine_grained(token):
+                raise
+        if account is not None and account.chat_enabled is False:
+            raise github_errors.no_access()
+        return TokenExchange(
+            token=token,
+            refresh_in=_DIRECT_LIFETIME,
+            lifetime=_DIRECT_LIFETIME,
+            api_url=account.api_url if account else None,
+            sku=account.sku if account else None,
+            direct=True,
+        )
 
     async def user(self, token: Secret) -> str:
         """Return the login of the token's owner."""

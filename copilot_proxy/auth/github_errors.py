@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 
-from copilot_proxy.auth.token_kinds import is_personal
+from copilot_proxy.auth.token_kinds import is_classic, is_fine_grained
 from copilot_proxy.errors import (
     BrokenResponse,
     CopilotProxyError,
@@ -123,13 +123,10 @@ def exchange_error(response: httpx.Response, token: Secret) -> CopilotProxyError
     if (common := _common_error(response, data)) is not None:
         return common
     reason = clean(data.get("message"))
-    if "personal access token" in reason.lower() or is_personal(token):
-        return NotSignedIn(
-            "The GitHub token is a personal access token, which Copilot does not accept.",
-            code="personal_access_token",
-        )
+    if "personal access token" in reason.lower() or is_classic(token):
+        return personal_token_error(token)
     if response.status_code == 404 and token.reveal().startswith("ghu_"):
-        return NoCopilotAccess(_NO_ACCESS, hint=_SUBSCRIPTION_HINT, code="no_copilot_access")
+        return no_access()
     if response.status_code == 404:
         return NotSignedIn(
             "The GitHub token was issued to another app, so it cannot be used for Copilot.",
@@ -144,6 +141,23 @@ def exchange_error(response: httpx.Response, token: Secret) -> CopilotProxyError
     return _unexpected_error(response, data)
 
 
+def personal_token_error(token: Secret) -> NotSignedIn:
+    """Return the error for a personal access token that Copilot has refused."""
+    hint = "Sign in with: copilot-proxy login"
+    if is_fine_grained(token):
+        hint = f'Give it the account permission "Copilot Requests" at GitHub. {hint}'
+    return NotSignedIn(
+        "The GitHub token is a personal access token that Copilot does not accept.",
+        hint=hint,
+        code="personal_access_token",
+    )
+
+
+def no_access() -> NoCopilotAccess:
+    """Return the error for an account without Copilot."""
+    return NoCopilotAccess(_NO_ACCESS, hint=_SUBSCRIPTION_HINT, code="no_copilot_access")
+
+
 def account_error(response: httpx.Response) -> CopilotProxyError:
     """Return the error for a failed request to ``/user`` or ``/copilot_internal/user``."""
     data = _json(response)
@@ -152,7 +166,7 @@ def account_error(response: httpx.Response) -> CopilotProxyError:
     if (common := _common_error(response, data)) is not None:
         return common
     if response.status_code in (403, 404):
-        return NoCopilotAccess(_NO_ACCESS, hint=_SUBSCRIPTION_HINT, code="no_copilot_access")
+        return no_access()
     return _unexpected_error(response, data)
 
 

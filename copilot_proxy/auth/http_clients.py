@@ -72,6 +72,18 @@ def make_anonymous_client() -> httpx.AsyncClient:
     )
 
 
+def make_collector_client() -> httpx.AsyncClient:
+    """Create a client for an OpenTelemetry collector, with proxies from the environment."""
+    limits = httpx.Limits(max_connections=2, keepalive_expiry=2 * _KEEP_ALIVE)
+    return httpx.AsyncClient(
+        transport=ProxyTransport(limits),
+        trust_env=False,
+        headers={"user-agent": USER_AGENT},
+        cookies=_no_cookies(),
+        timeout=_ANONYMOUS_TIMEOUT,
+    )
+
+
 def _no_cookies() -> CookieJar:
     """Return a jar that rejects all cookies, because the client is shared by all requests."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=()))

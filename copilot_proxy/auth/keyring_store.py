@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from copilot_proxy.auth.credential import Credential, from_json, to_json
 from copilot_proxy.auth.threads import submit
@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 SERVICE: Final = "g-copilot-proxy"
 _ENTRY: Final = "github"
+"""The entry of the default profile; the others add their name."""
 _PROBE: Final = "write-check"
 _QUIET: Final = 2.0
 """Seconds after which the user is told what the program waits for."""
@@ -35,9 +36,15 @@ class KeyringStore:
 
     name = "keyring"
 
-    def __init__(self, timeout: float = 30.0) -> None:
+    def __init__(self, timeout: float = 30.0, profile: str | None = None) -> None:
         self._timeout = timeout
+        self._profile = profile
+        self._entry = f"{_ENTRY}:{profile}" if profile else _ENTRY
         self._running: Future[object] | None = None
+
+    def at(self, timeout: float) -> Self:
+        """Return the same store with another timeout."""
+        return type(self)(timeout, self._profile)
 
     def describe(self) -> str:
         return "the system keyring"
@@ -57,7 +64,7 @@ class KeyringStore:
     def load(self) -> Credential | None:
         if self._run(_reason_unavailable) is not None:
             return None
-        text = self._run(_read)
+        text = self._run(self._read)
         if text is None:
             return None
         try:
@@ -70,15 +77,18 @@ class KeyringStore:
 
     def save(self, credential: Credential) -> None:
         self._require()
-        self._run(lambda: _write(_ENTRY, to_json(credential)))
+        self._run(lambda: _write(self._entry, to_json(credential)))
 
     def delete(self) -> bool:
         if self._run(_reason_unavailable) is not None:
             return False
-        if self._run(_read) is None:
+        if self._run(self._read) is None:
             return False
-        self._run(lambda: _delete(_ENTRY))
+        self._run(lambda: _delete(self._entry))
         return True
+
+    def _read(self) -> str | None:
+        return _read(self._entry)
 
     def _require(self) -> None:
         reason = self._run(_reason_unavailable)
@@ -145,10 +155,10 @@ def _any_usable(backends: "list[KeyringBackend]") -> bool:
     return any(not isinstance(backend, fail.Keyring | null.Keyring) for backend in backends)
 
 
-def _read() -> str | None:
+def _read(entry: str) -> str | None:
     import keyring
 
-    return keyring.get_password(SERVICE, _ENTRY)
+    return keyring.get_password(SERVICE, entry)
 
 
 def _write(entry: str, text: str) -> None:

@@ -27,7 +27,7 @@ class ProxyInUse(NamedTuple):
     setting: str
     """The variable that names it, or words for the system's setting."""
     shown: str
-    """Its URL without user and password."""
+    """Its URL without user and password, to complete "It is set to ..."."""
     host: str
     port: int
 
@@ -66,7 +66,8 @@ def proxy_in_use(url: str) -> ProxyInUse | None:
     address = httpx.URL(proxy)
     return ProxyInUse(
         setting=_variable(name, proxies[name].strip()) or "the system's proxy setting",
-        shown=_without_password(proxy),
+        # Without a scheme, it may be anything, such as only the password.
+        shown=_without_password(proxy) if "://" in proxies[name] else "a value without http://",
         host=address.host,
         port=address.port or _DEFAULT_PORTS[address.scheme],
     )

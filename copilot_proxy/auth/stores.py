@@ -10,7 +10,7 @@ from copilot_proxy.auth.credential import Credential, CredentialStore
 from copilot_proxy.auth.file_store import FileStore
 from copilot_proxy.auth.keyring_store import KeyringStore
 from copilot_proxy.auth.threads import run_in_thread
-from copilot_proxy.auth.token_kinds import reject_personal_token
+from copilot_proxy.auth.token_kinds import reject_classic_token
 from copilot_proxy.errors import StoreError
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings
 
@@ -71,7 +71,8 @@ class Credentials:
 
         The keyring comes last: where the token is in a file, it often does not respond.
         """
-        return cls((EnvironmentStore(settings), FileStore(settings.data_dir), KeyringStore()))
+        file, keyring = FileStore(settings.data_dir), KeyringStore(profile=settings.profile)
+        return cls((EnvironmentStore(settings), file, keyring))
 
     def store(self, name: str) -> CredentialStore:
         """Return the store of that name."""
@@ -94,12 +95,12 @@ class Credentials:
             if credential is not None:
                 log.debug("the GitHub token comes from %s", store.describe())
                 if store.name == "environment":
-                    reject_personal_token(
+                    reject_classic_token(
                         credential.token,
                         where=f"in {store.describe()}",
                         first="Unset it there, because it overrides every sign-in. ",
                     )
-                reject_personal_token(credential.token, where=_LOCATIONS.get(store.name, "stored"))
+                reject_classic_token(credential.token, where=_LOCATIONS.get(store.name, "stored"))
                 return credential
         if failure is not None:
             raise failure
@@ -117,7 +118,7 @@ class Credentials:
         for store in self.stores:
             if store.name in (name, "environment"):
                 continue
-            other = KeyringStore(_CLEANUP_TIMEOUT) if isinstance(store, KeyringStore) else store
+            other = store.at(_CLEANUP_TIMEOUT) if isinstance(store, KeyringStore) else store
             try:
                 other.delete()
             except StoreError as error:

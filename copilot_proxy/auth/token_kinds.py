@@ -6,7 +6,8 @@ from typing import Final
 from copilot_proxy.errors import NotSignedIn
 from copilot_proxy.masking import Secret
 
-_PERSONAL: Final = ("ghp_", "github_pat_")
+_CLASSIC: Final = "ghp_"
+_FINE_GRAINED: Final = "github_pat_"
 _OAUTH: Final = re.compile(r"gh[uo]_[A-Za-z0-9_]+")
 _COPILOT: Final = re.compile(r"[!-~]+")
 _GITHUB: Final = re.compile(r"[A-Za-z0-9_.-]{10,}")
@@ -18,9 +19,23 @@ def may_be_token(token: Secret) -> bool:
     return _GITHUB.fullmatch(token.reveal()) is not None
 
 
-def is_personal(token: Secret) -> bool:
-    """Return whether it is a personal access token, which Copilot never accepts."""
-    return token.reveal().startswith(_PERSONAL)
+def is_classic(token: Secret) -> bool:
+    """Return whether it is a classic personal access token, which Copilot never accepts."""
+    return token.reveal().startswith(_CLASSIC)
+
+
+def is_fine_grained(token: Secret) -> bool:
+    """Return whether it is a fine-grained personal access token, which cannot be exchanged.
+
+    Copilot accepts it directly if it has the permission "Copilot Requests".
+    """
+    return token.reveal().startswith(_FINE_GRAINED)
+
+
+def may_be_direct(token: Secret) -> bool:
+    """Return whether Copilot may accept it without an exchange: one of an OAuth app, not of a
+    GitHub App such as that of the editors."""
+    return token.reveal().startswith(("gho_", _FINE_GRAINED))
 
 
 def is_oauth(token: Secret) -> bool:
@@ -42,15 +57,15 @@ def copilot_fields(token: Secret) -> dict[str, str]:
     return {key.strip(): value for key, found, value in pairs if found}
 
 
-def reject_personal_token(token: Secret, *, where: str, first: str = "") -> None:
-    """Raise `NotSignedIn` for a personal access token.
+def reject_classic_token(token: Secret, *, where: str, first: str = "") -> None:
+    """Raise `NotSignedIn` for a classic personal access token.
 
     `where` completes "The token ...", such as "in the keyring"; `first` is a sentence to put before
     the hint.
     """
-    if is_personal(token):
+    if is_classic(token):
         raise NotSignedIn(
-            f"The token {where} is a personal access token, which Copilot does not accept.",
+            f"The token {where} is a classic personal access token, which Copilot does not accept.",
             hint=f"{first}Get a token of the right type with: copilot-proxy login",
             code="personal_access_token",
         )

@@ -12,12 +12,21 @@ from copilot_proxy.auth import hosts
 from copilot_proxy.auth.account import Account, plan_name
 from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.github import GitHub, TokenExchange
-from copilot_proxy.auth.token_kinds import copilot_fields
+from copilot_proxy.auth.github_errors import personal_token_error
+from copilot_proxy.auth.token_kinds import copilot_fields, is_fine_grained
 from copilot_proxy.catalogue import parse_models
-from copilot_proxy.errors import SignInError, UpstreamError, UpstreamRefusal, UpstreamUnreachable
+from copilot_proxy.errors import (
+    NotSignedIn,
+    SignInError,
+    UpstreamError,
+    UpstreamRefusal,
+    UpstreamUnreachable,
+)
 
 _RETRY_DELAYS: Final = (1.0, 3.0, 5.0)
 """Seconds before each retry of the exchange."""
+_REFUSED: Final = (400, 401, 403)
+"""Statuses with which Copilot refuses a token."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,8 @@ class Verification:
     api_url: str
     models: int | None
     """The number of enabled chat models in Copilot's own model picker."""
+    direct: bool = False
+    """Whether the token is used itself, without an exchange."""
 
 
 async def verify(
@@ -53,6 +64,7 @@ async def verify(
         plan=account.plan if account else plan_name(exchange.sku),
         api_url=api_url,
         models=await _count_models(github, exchange, api_url),
+        direct=exchange.direct,
     )
 
 
@@ -98,21 +110,34 @@ async def _login(github: GitHub, credential: Credential) -> str | None:
         return None
 
 
+def _refused(exchange: TokenExchange) -> NotSignedIn:
+    if is_fine_grained(exchange.token):
+        return personal_token_error(exchange.token)
+    return NotSignedIn(
+        "The GitHub token was issued to another app, and Copilot does not accept it.",
+        code="wrong_app_token",
+    )
+
+
 async def _count_models(github: GitHub, exchange: TokenExchange, api_url: str) -> int | None:
     """Return the number of usable models, or None on any error.
 
-    The number is only informative, so an error must not make the verification fail.
+    The number is only informative, so an error must not make the verification fail. But a token
+    that is used directly has not been accepted by Copilot before, so its refusal raises
+    `NotSignedIn`.
     """
-    identity = github.settings.identity
+    identity = headers.copilot(github.settings.identity, intent="model-access")
     try:
         response = await github.client.get(
             f"{api_url}/models",
             headers={
-                **headers.copilot(identity, intent="model-access"),
+                **(headers.direct(identity) if exchange.direct else identity),
                 "authorization": f"Bearer {exchange.token.reveal()}",
             },
             timeout=github.timeout,
         )
+        if exchange.direct and response.status_code in _REFUSED:
+            raise _refused(exchange)
         models = parse_models(response.raise_for_status().json()).picker_models
     except (httpx.HTTPError, ValueError, RecursionError):
         return None

@@ -24,7 +24,10 @@ _RECENT: Final = 50
 _SHARE: Final = 0.9
 """The share of recent answers that were at most as long as is expected of the next one."""
 _MAX_SESSIONS: Final = 500
-_LIMIT_FIELDS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_LIMIT_FIELDS: Final = (
+    *("max_completion_tokens", "max_tokens", "max_output_tokens"),
+    "maxOutputTokens",  # Gemini's, in ``generationConfig``
+)
 
 
 class _Prompt(NamedTuple):
@@ -77,6 +80,8 @@ class Estimator:
     def _output(self, model: str, request: Mapping[str, Any]) -> int:
         recent = sorted(self._outputs.get(model, ()))
         expected = recent[int(_SHARE * (len(recent) - 1))] if recent else _FIRST_OUTPUT
-        given = (request.get(name) for name in _LIMIT_FIELDS)
+        config = request.get("generationConfig")
+        holder = config if isinstance(config, Mapping) else request
+        given = (holder.get(name) for name in _LIMIT_FIELDS)
         limits = [one for one in given if type(one) is int and one > 0]
         return min([expected, *limits])

@@ -8,7 +8,7 @@ import shlex
 from typing import Final
 
 from copilot_proxy.cost.limits import Limit
-from copilot_proxy.cost.nano import credits
+from copilot_proxy.cost.nano import NANO, credits
 from copilot_proxy.formats.final_errors import looks_repeatable
 
 NAMES: Final = {"day": "today", "month": "this month", "session": "this session"}
@@ -17,6 +17,8 @@ NAMES: Final = {"day": "today", "month": "this month", "session": "this session"
 def amount(nano: int) -> str:
     """Return an amount in AI credits, or in dollars if those credits could be misread."""
     value = credits(nano)
+    if 0 < nano < NANO // 200:
+        return "less than 0.01 AI credits"
     forms = (
         f"{value:,.2f}".replace(",", " ").rstrip("0").rstrip(".") + " AI credits",
         f"${value / 100:.2f}",

@@ -11,7 +11,8 @@ from typing import Final
 
 import typer
 
-from copilot_proxy.errors import CopilotProxyError, NotSignedIn, join_sentences
+from copilot_proxy.errors import CopilotProxyError, NotSignedIn, join_sentences, with_profile
+from copilot_proxy.launchers import launcher
 from copilot_proxy.masking import mask
 from copilot_proxy.settings import ENVIRONMENT_PREFIX
 from copilot_proxy.terminal import escape_controls
@@ -22,8 +23,10 @@ _TOKEN: Final = f"{ENVIRONMENT_PREFIX}GITHUB_TOKEN"
 _REFUSED: Final = ("github_token_refused", "wrong_app_token")
 _COMMAND: Final = re.compile(
     r"(?<![\w/.-])copilot-proxy "
-    r"(?=(?:login|logout|status|serve|run|connect|chat|models|usage|budget|doctor|simulate|pi-ai)\b)"
-    r"(?P<rest>[\w-]+(?: install)?(?: --?[\w-]+| keyring| file| < FILE)*)"
+    r"(?=(?:--profile \S+ )?"
+    r"(?:login|logout|status|serve|run|connect|chat|models|usage|budget|dashboard|doctor|service|simulate|pi-ai)\b)"
+    r"(?P<rest>(?:--profile \S+ )?[\w-]+(?: install| restart| logs)?"
+    r"(?: --?[\w-]+| keyring| file| < FILE)*)"
 )
 _NAMED: Final = re.compile(r"  [A-Z]\w*(?: \w+)* {2,}")
 """A line with a name and a value in two columns."""
@@ -51,6 +54,12 @@ def print_message(text: str = "") -> None:
     typer.echo(format_message(escape_controls(text)), err=True)
 
 
+def with_commands(text: str) -> str:
+    """Return `text` with commands that work here, each held together by non-breaking spaces."""
+    text = with_profile(text, os.environ.get(f"{ENVIRONMENT_PREFIX}PROFILE")) or ""
+    return _COMMAND.sub(_runnable, text)
+
+
 def format_message(text: str) -> str:
     """Return `text` as stderr shows it.
 
@@ -58,7 +67,7 @@ def format_message(text: str) -> str:
     ``copilot-proxy`` is not on the PATH,
     commands in the text are replaced by ones that work.
     """
-    text = _COMMAND.sub(_runnable, text)
+    text = with_commands(text)
     width = _width()
     if width:
         text = "\n".join(_wrapped(line, width) for line in text.split("\n"))
@@ -82,7 +91,9 @@ def print_error(error: CopilotProxyError) -> None:
 
 
 def program_name() -> str:
-    """Return the name of this program if it is on the PATH, else the path that started it."""
+    """Return the name of this program if it is on the PATH, else what has started it."""
+    if (command := launcher()) is not None:
+        return command
     path = sys.argv[0] if sys.argv else ""
     if PurePath(path).stem not in _NAMES:
         return NAME

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from copilot_proxy.cli.console import format_message, print_drawn, print_result
+from copilot_proxy.cli.completion import complete_client
+from copilot_proxy.cli.console import print_drawn, print_result, with_commands
 from copilot_proxy.errors import UsageError
 from copilot_proxy.terminal import can_draw, can_style, escape_controls
 
 if TYPE_CHECKING:
-    from copilot_proxy.clients.client import Client
     from copilot_proxy.doctor.examination import Examination
     from copilot_proxy.doctor.running import Finding
 
@@ -29,7 +29,11 @@ _SHOWN_FILES: Final = 12
 def doctor(
     client: Annotated[
         str | None,
-        typer.Argument(help="Check this client, which has to be installed.", metavar="[CLIENT]"),
+        typer.Argument(
+            help="Check this client, which has to be installed.",
+            metavar="[CLIENT]",
+            autocompletion=complete_client,
+        ),
     ] = None,
     fix: Annotated[
         bool, typer.Option("--fix", help="Fix what can be fixed without any risk.")
@@ -49,18 +53,22 @@ def doctor(
 
     The exit code is 0 if all is well, 1 if there are warnings, 2 if something is broken.
     """
-    from copilot_proxy.cli.client_process import ask_program
-    from copilot_proxy.cli.run_connection import program_of
+    from copilot_proxy.cli.client_choice import named_client
+    from copilot_proxy.cli.run_connection import is_found, program_of
+    from copilot_proxy.cli.run_list import version_of
     from copilot_proxy.doctor import running
     from copilot_proxy.doctor.checks import checks_for
     from copilot_proxy.doctor.clients import Programs
     from copilot_proxy.doctor.examination import Examination
     from copilot_proxy.settings import load_settings_with_errors
 
-    wanted = None if client is None else _found(client)
+    if as_json and report:
+        raise UsageError("--json cannot be combined with --report.")
+    wanted = None if client is None else named_client(client)
     settings, errors = load_settings_with_errors()
     examination = Examination(settings, errors, os.environ)
-    checks = checks_for(Programs(program_of, ask_program), client=wanted, network_only=network_only)
+    programs = Programs(program_of, is_found, version_of)
+    checks = checks_for(programs, client=wanted, network_only=network_only)
     with _spinner():
         findings = running.examine(examination, checks)
     if fix:
@@ -73,7 +81,9 @@ def doctor(
     elif as_json:
         print_result(json.dumps(_json(examination, findings, code), indent=2))
     else:
-        _print(examination, findings, code)
+        _print(findings)
+        if not network_only:
+            _print_leftovers(examination)
     return code
 
 
@@ -90,16 +100,6 @@ def _spinner() -> Iterator[None]:
         yield
     finally:
         spinner.stop()
-
-
-def _found(name: str) -> "Client":
-    from copilot_proxy.clients.registry import CLIENTS, find_client, similar_clients
-
-    client = find_client(name)
-    if client is None:
-        near = similar_clients(name) or [one.word for one in CLIENTS]
-        raise UsageError(f"There is no client {name!r}.", hint=f"Use one of: {', '.join(near)}.")
-    return client
 
 
 def _json(examination: "Examination", findings: "Sequence[Finding]", code: int) -> dict[str, Any]:
@@ -123,9 +123,7 @@ def _json(examination: "Examination", findings: "Sequence[Finding]", code: int) 
     }
 
 
-def _print(examination: "Examination", findings: "Sequence[Finding]", code: int) -> None:
-    from copilot_proxy.doctor.leftovers import leftovers
-
+def _print(findings: "Sequence[Finding]") -> None:
     problems = sorted(
         (one for one in findings if one.result.status in _ORDER),
         key=lambda one: _ORDER.index(one.result.status),
@@ -143,6 +141,11 @@ def _print(examination: "Examination", findings: "Sequence[Finding]", code: int)
             print_drawn(line)
     print_drawn("")
     print_drawn(_summary(findings))
+
+
+def _print_leftovers(examination: "Examination") -> None:
+    from copilot_proxy.doctor.leftovers import leftovers
+
     files = leftovers(examination)
     if files:
         print_drawn("An uninstall leaves these files behind:")
@@ -167,15 +170,15 @@ def _problem(one: "Finding") -> Iterator[str]:
 
 
 def _wrapped(text: str, start: str) -> list[str]:
-    text = format_message(escape_controls(text))
-    return textwrap.wrap(
-        text,
+    lines = textwrap.wrap(
+        with_commands(escape_controls(text)),
         _width(),
         initial_indent=start,
         subsequent_indent=" " * len(start),
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace("\xa0", " ") for line in lines]
 
 
 def _passed(one: "Finding") -> str:

@@ -13,6 +13,7 @@ from copilot_proxy.cli.console import (
     print_message,
     stderr_is_tty,
 )
+from copilot_proxy.cli.login_source import limits, token_of
 from copilot_proxy.errors import NoCopilotAccess, SignInError, StoreError, UpstreamError, UsageError
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings, load_settings
 
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
     from copilot_proxy.masking import Secret
 
 _MAX_TOKEN_LENGTH: Final = 1000
+
+
+class Source(StrEnum):
+    """The programs whose sign-in can be used."""
+
+    gh = "gh"
+    copilot_cli = "copilot-cli"
+    editor = "editor"
 
 
 class Store(StrEnum):
@@ -45,11 +54,42 @@ def login(
     with_token: Annotated[
         bool, typer.Option("--with-token", help="Read a GitHub OAuth token from standard input.")
     ] = False,
+    source: Annotated[
+        Source | None,
+        typer.Option("--from", help="Use the sign-in of another program, after asking."),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask whether to use another sign-in.")
+    ] = False,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open a browser; only show the URL.")
     ] = False,
 ) -> None:
     """Sign in to GitHub and store the token."""
+    if with_token and source:
+        raise UsageError("--with-token and --from cannot be combined.")
+    sign_in(
+        host=host,
+        store=store,
+        with_token=with_token,
+        source=source,
+        yes=yes,
+        browser=not no_browser,
+    )
+    print_message("Start a client with: copilot-proxy run claude")
+    print_message("Start the server with: copilot-proxy serve")
+
+
+def sign_in(
+    *,
+    host: str | None = None,
+    store: Store | None = None,
+    with_token: bool = False,
+    source: Source | None = None,
+    yes: bool = False,
+    browser: bool = True,
+) -> None:
+    """Sign in with the token of the given source, by default a new one; see `login`."""
     import asyncio
 
     from copilot_proxy.auth import hosts
@@ -59,10 +99,13 @@ def login(
     target = hosts.normalize(host) if host is not None else hosts.host_of(settings)
     credentials = Credentials.from_settings(settings)
     token = _token_from_stdin() if with_token else None
-    store_name = _choose_store(credentials, store, "--with-token " if with_token else "")
+    flags = "--with-token " if with_token else f"--from {source.value} " if source else ""
+    store_name = _choose_store(credentials, store, flags)
+    if source:
+        token = token_of(source.value, target, credentials.store(store_name).describe(), yes=yes)
     _report_existing(credentials)
     try:
-        asyncio.run(_login(settings, target, credentials, store_name, token, not no_browser))
+        asyncio.run(_login(settings, target, credentials, store_name, token, browser))
     except KeyboardInterrupt:
         print_message("\nInterrupted: no token was stored.")
         raise
@@ -164,7 +207,7 @@ def _confirm_file(credentials: "Credentials", reason: str, flags: str) -> None:
 
 
 def _token_from_stdin() -> "Secret":
-    from copilot_proxy.auth.token_kinds import may_be_token, reject_personal_token
+    from copilot_proxy.auth.token_kinds import may_be_token, reject_classic_token
     from copilot_proxy.masking import Secret
 
     if sys.stdin.isatty():
@@ -178,7 +221,7 @@ def _token_from_stdin() -> "Secret":
             hint="Pipe it in: copilot-proxy login --with-token < FILE",
         )
     token = Secret(text)
-    reject_personal_token(token, where="from standard input")
+    reject_classic_token(token, where="from standard input")
     if not may_be_token(token):
         raise UsageError(
             "The text on standard input is not a GitHub token.",
@@ -233,4 +276,5 @@ def _report_success(verification: "Verification") -> None:
         f"Signed in as {verification.login or 'an unnamed account'} "
         f"({verification.plan} plan{models})."
     )
-    print_message("Start the server with: copilot-proxy serve")
+    if verification.direct:
+        print_message(limits())

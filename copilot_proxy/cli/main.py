@@ -6,7 +6,8 @@ that ``--help`` stays fast.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -16,7 +17,7 @@ from copilot_proxy.cli.boundary import flush_stderr, open_streams, run_command
 from copilot_proxy.cli.budget import budget
 from copilot_proxy.cli.chat import chat
 from copilot_proxy.cli.connect import connect
-from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.console import is_interactive, print_message, print_result
 from copilot_proxy.cli.dashboard import dashboard
 from copilot_proxy.cli.doctor import doctor
 from copilot_proxy.cli.login import login
@@ -25,10 +26,11 @@ from copilot_proxy.cli.models import models
 from copilot_proxy.cli.pi_ai import pi_ai
 from copilot_proxy.cli.run import run as run_client
 from copilot_proxy.cli.serve import serve
+from copilot_proxy.cli.service import service
 from copilot_proxy.cli.simulate import simulate
 from copilot_proxy.cli.status import status
 from copilot_proxy.cli.usage import usage
-from copilot_proxy.settings import unknown_variables
+from copilot_proxy.settings import ENVIRONMENT_PREFIX, unknown_variables
 
 _COMMANDS = (
     login,
@@ -46,6 +48,10 @@ _COMMANDS = (
     simulate,
 )
 
+_PROFILE = f"{ENVIRONMENT_PREFIX}PROFILE"
+
+_COMMAND_NAMES = [one.__name__ for one in _COMMANDS]
+
 app = typer.Typer(
     name="copilot-proxy",
     help="Use your own GitHub Copilot subscription through a local server that speaks the OpenAI "
@@ -58,6 +64,7 @@ app = typer.Typer(
 )
 for command in _COMMANDS:
     app.command()(command)
+app.add_typer(service)
 app.add_typer(pi_ai)
 
 
@@ -75,9 +82,13 @@ def options(
             "--version", help="Print the name and version.", callback=_version, is_eager=True
         ),
     ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Use another account, with its own port and ledger.", metavar="NAME"),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Declare the global options; `app` has the help text, and `run` reads ``--debug``."""
+    """Declare the global options; `app` has the help text, and `run` reads the last two."""
     for warning in unknown_variables(os.environ):
         print_message(warning)
 
@@ -89,13 +100,52 @@ def run(arguments: Sequence[str]) -> int:
     # Users add --debug after an error, so it may stand anywhere, such as at the end of the line.
     debug = "--debug" in args[:end]
     args[:end] = [argument for argument in args[:end] if argument != "--debug"]
+    profile = _take_profile(args)
     command = typer.main.get_command(app)
-    names = [one.__name__ for one in _COMMANDS]
-    return run_command(
-        lambda: command.main(args or ["--help"], prog_name="copilot-proxy", standalone_mode=False),
-        debug=debug,
-        command_path=" ".join(["copilot-proxy", *(name for name in args[:1] if name in names)]),
-    )
+    named = [name for name in args[:1] if name in _COMMAND_NAMES]
+    with _environ(_PROFILE, profile):
+        return run_command(
+            lambda: command.main(
+                args or ["--help"], prog_name="copilot-proxy", standalone_mode=False
+            ),
+            debug=debug,
+            command_path=" ".join(["copilot-proxy", *named]),
+        )
+
+
+def _take_profile(args: list[str]) -> str | None:
+    """Remove ``--profile NAME`` from the arguments before any ``--``, and return the name.
+
+    Without a name, it stays there, so that Typer reports that.
+    """
+    end = args.index("--") if "--" in args else len(args)
+    name = None
+    for index, argument in reversed(list(enumerate(args[:end]))):
+        if argument.startswith("--profile="):
+            found, length = argument.partition("=")[2], 1
+        elif argument == "--profile" and index + 1 < end:
+            found, length = args[index + 1], 2
+        else:
+            continue
+        name = found if name is None else name
+        del args[index : index + length]
+        end -= length
+    return name
+
+
+@contextmanager
+def _environ(name: str, value: str | None) -> Iterator[None]:
+    """Set the variable while the block runs, also for the programs that it starts."""
+    before = os.environ.get(name)
+    if value is not None:
+        os.environ[name] = value
+    try:
+        yield
+    finally:
+        if value is not None and before is not None:
+            os.environ[name] = before
+        elif value is not None:
+            os.environ.pop(name, None)
 
 
 def _as_utf8(argument: str) -> str:
@@ -109,6 +159,11 @@ def _as_utf8(argument: str) -> str:
 def main() -> None:
     """The entry point."""
     open_streams()
-    code = run([_as_utf8(argument) for argument in sys.argv[1:]])
+    arguments = [_as_utf8(argument) for argument in sys.argv[1:]]
+    code = run(arguments)
+    if is_interactive():
+        from copilot_proxy.cli.updates import show_update
+
+        show_update(next((one for one in arguments if one in _COMMAND_NAMES), ""))
     flush_stderr()
     sys.exit(code)

@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from copilot_proxy.cli.console import is_interactive, print_message
+from copilot_proxy.cli.login import sign_in
 from copilot_proxy.cli.server_runner import ServerRunner, new_event_loop
 from copilot_proxy.cli.upstream_option import UpstreamOption
 from copilot_proxy.composition import check_upstream, settings_for
-from copilot_proxy.errors import UsageError
+from copilot_proxy.errors import NotSignedIn, UsageError
 from copilot_proxy.server.signals import restored_signals
 from copilot_proxy.settings import Settings
 
@@ -115,7 +117,7 @@ def serve(
         bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
     ] = False,
 ) -> int:
-    """Serve the OpenAI and Anthropic APIs on this machine, and Ollama's with --ollama."""
+    """Serve the OpenAI and Anthropic APIs, Ollama's with --ollama."""
     has_port = host is not None or port is not None
     if uds and has_port:
         raise UsageError("--uds cannot be combined with --host or --port.")
@@ -138,11 +140,22 @@ def serve(
         "dump_dir": dump_dir,
     }
     with settings_for(flags, simulate=simulate) as (settings, simulator):
+        try:
+            return _serve(settings, simulator.url if simulator else None)
+        except NotSignedIn as error:
+            # With any other code, GitHub has refused a token, and its message says what to do.
+            if error.code != "not_signed_in" or not is_interactive():
+                raise
+            print_message("Not signed in to GitHub.")
+            if not typer.confirm("Sign in now?", default=True, err=True):
+                raise
+        sign_in()
         return _serve(settings, simulator.url if simulator else None)
 
 
 def _serve(settings: Settings, simulator: str | None) -> int:
     from copilot_proxy.server import ollama_port
+    from copilot_proxy.server.activation import activated
     from copilot_proxy.server.file_limits import raise_limit
     from copilot_proxy.server.listen_socket import bound
 
@@ -150,7 +163,8 @@ def _serve(settings: Settings, simulator: str | None) -> int:
         raise UsageError("More than one worker needs Linux or macOS.")
     check_upstream(settings)
     raise_limit()
-    with bound(settings) as socket, ollama_port.bound(settings) as second:
+    settings, inherited = activated(settings)
+    with inherited or bound(settings) as socket, ollama_port.bound(settings) as second:
         server = ServerRunner(settings, socket, simulator, second)
         with restored_signals(), asyncio.Runner(loop_factory=new_event_loop) as runner:
             return runner.run(server.run())

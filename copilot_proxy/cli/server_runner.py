@@ -2,6 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.cli.boundary import INTERRUPTED
@@ -113,12 +116,17 @@ class ServerRunner:
             nonlocal announcement
             announcement = asyncio.create_task(announce())
 
-        with logging_to_stderr(self._settings.log_format, self._reporter, log_file):
+        with (
+            logging_to_stderr(self._settings.log_format, self._reporter, log_file),
+            nullcontext()
+            if single
+            else TemporaryDirectory(prefix="copilot-proxy-", ignore_cleanup_errors=True) as shared,
+        ):
             server: Server | Supervisor
             server = (
                 self._server(backend, on_ready)
-                if single
-                else self._supervisor(credential, on_ready)
+                if shared is None
+                else self._supervisor(credential, on_ready, Path(shared))
             )
             with server.capture_signals():
                 # An earlier Ctrl+C takes effect here instead of in the middle of the startup.
@@ -150,7 +158,9 @@ class ServerRunner:
             on_cut=self._cut,
         )
 
-    def _supervisor(self, credential: "Credential", on_ready: Callable[[], None]) -> "Supervisor":
+    def _supervisor(
+        self, credential: "Credential", on_ready: Callable[[], None], metrics_folder: Path
+    ) -> "Supervisor":
         from copilot_proxy.server.supervisor import Supervisor
         from copilot_proxy.server.worker_channel import WorkerConfig
         from copilot_proxy.server.worker_process import worker_command
@@ -160,6 +170,7 @@ class ServerRunner:
             settings=self._settings,
             credential=credential,
             simulated=self._simulator is not None,
+            metrics_folder=metrics_folder,
             listeners=tuple(one.fileno() for one in self._sockets),
         )
         return Supervisor(
@@ -209,6 +220,11 @@ def _import_framework() -> None:
 
 def _import_supervisor() -> None:
     import copilot_proxy.server.supervisor  # noqa: F401
+
+
+def _shared_folder() -> "TemporaryDirectory[str]":
+    """Return a folder that only this user can read, in which workers share their counters."""
+    return TemporaryDirectory(prefix="copilot-proxy-", ignore_cleanup_errors=True)
 
 
 async def _wait_for_models(

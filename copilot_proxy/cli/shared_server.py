@@ -84,7 +84,10 @@ def _running(settings: Settings, folder: Path, *, simulate: bool) -> RunningServ
         addresses.append(json.loads((folder / _ADDRESS_FILE).read_text())["url"])
     for address in addresses:
         server = find_server(address, key_of(settings))
-        if server is not None and (server.simulated or not simulate):
+        # With another profile, another account would pay.
+        if server is None or server.profile != settings.profile:
+            continue
+        if server.simulated or not simulate:
             return server
     return None
 

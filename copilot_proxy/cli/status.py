@@ -11,7 +11,7 @@ from copilot_proxy.cli.console import print_error, print_result, two_columns
 from copilot_proxy.composition import settings_for
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
 from copilot_proxy.masking import mask
-from copilot_proxy.settings import Settings
+from copilot_proxy.settings import DEFAULT_PROFILE, Settings
 
 if TYPE_CHECKING:
     from copilot_proxy.auth.account import Account, Quota
@@ -58,9 +58,14 @@ def status(
         if credential is not None and not simulate:
             store = credentials.store(credential.source).describe()
     if as_json:
-        print_result(json.dumps(_json(account_status, simulate), indent=2))
-    elif credential is not None:
-        print_result(two_columns(_rows(credential, account_status, store)))
+        shown = {**_json(account_status, simulate), **_profiles(settings)}
+        print_result(json.dumps(shown, indent=2))
+    else:
+        rows = [] if credential is None else _rows(credential, account_status, store)
+        if settings.known_profiles or settings.profile:
+            rows.append(("Profile", _profile_text(settings)))
+        if rows:
+            print_result(two_columns(rows))
     if account_status.error is not None:
         if not as_json:
             raise account_status.error
@@ -131,6 +136,18 @@ def _error_of(
             code="no_copilot_access",
         )
     return None
+
+
+def _profiles(settings: Settings) -> dict[str, Any]:
+    """Return the profile in use and all others for ``--json``; null is the default one."""
+    return {"profile": settings.profile, "profiles": list(settings.known_profiles)}
+
+
+def _profile_text(settings: Settings) -> str:
+    """Name the profile in use, with its port, and the others."""
+    used = settings.profile or DEFAULT_PROFILE
+    others = [one for one in (DEFAULT_PROFILE, *settings.known_profiles) if one != used]
+    return f"{used}, port {settings.port}" + (f"; others: {', '.join(others)}" if others else "")
 
 
 def _json(status: AccountStatus, is_simulated: bool) -> dict[str, Any]:

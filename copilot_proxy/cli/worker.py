@@ -75,6 +75,7 @@ class _Worker:
 
     async def _serve(self, reader: asyncio.StreamReader) -> None:
         from copilot_proxy.auth.stores import Credentials
+        from copilot_proxy.metrics.workers import SharedMetrics
 
         config = self._config
         settings = replace(
@@ -90,6 +91,7 @@ class _Worker:
             load=load,
             dumps=dumps_for(settings),
             serving=True,
+            metrics=SharedMetrics(config.metrics_folder, config.number),
         )
         server = make_server(
             settings,

@@ -1,4 +1,4 @@
-"""The variables that the SDKs of OpenAI and Anthropic read, and with them most programs."""
+"""The variables that the SDKs of OpenAI, Anthropic and Google read, and with them most programs."""
 
 from typing import Final
 
@@ -15,6 +15,8 @@ def variables(url: str, key: str) -> dict[str, str]:
         "ANTHROPIC_BASE_URL": url,
         # Anthropic's SDK warns if there is also ANTHROPIC_AUTH_TOKEN.
         "ANTHROPIC_API_KEY": key,
+        "GOOGLE_GEMINI_BASE_URL": url,
+        "GEMINI_API_KEY": key,
     }
 
 

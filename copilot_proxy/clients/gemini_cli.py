@@ -6,23 +6,60 @@ keeps its sessions. Source: https://geminicli.com/docs/reference/configuration
 """
 
 import json
-from typing import Final
+from typing import Any, Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.edits.changes import JsonValues, WholeFile
 
 _FILE: Final = "settings.json"
 _KIND: Final = "gemini-api-key"
+_SMALL: Final = "gpt-mini"
+"""The family of the model for its small jobs."""
+_SMALL_JOBS: Final = (
+    "classifier",
+    "prompt-completion",
+    "fast-ack-helper",
+    "next-speaker-checker",
+    "summarizer-default",
+    "summarizer-shell",
+)
+_OTHER_JOBS: Final = (
+    "agent-history-provider-summarizer",
+    "chat-compression-default",
+    "context-snapshotter",
+    "edit-corrector",
+    "llm-edit-fixer",
+    "loop-detection",
+    "loop-detection-double-check",
+    "web-fetch",
+    "web-fetch-fallback",
+)
+"""What it calls its jobs beside the conversation, for which it names models of Google's; from its
+own program, 0.61."""
 
 
 def _launch(to: Connection) -> Launch:
-    settings = {"security": {"auth": {"selectedType": _KIND}}}
+    settings = {
+        "security": {"auth": {"selectedType": _KIND}},
+        "privacy": {"usageStatisticsEnabled": False},
+        "modelConfigs": {"customOverrides": _models_of_jobs(to)},
+    }
     environ = {
         **_variables(to),
         "GEMINI_MODEL": to.model.id,
         "GEMINI_CLI_HOME": str(to.folder),
     }
     return Launch(environ=environ, files={f".gemini/{_FILE}": json.dumps(settings, indent=2)})
+
+
+def _models_of_jobs(to: Connection) -> list[dict[str, Any]]:
+    """Return which model does which job: the account may have none of those built in."""
+    small = to.families.get(_SMALL, to.model)
+    models = dict.fromkeys(_SMALL_JOBS, small) | dict.fromkeys(_OTHER_JOBS, to.model)
+    return [
+        {"match": {"model": job}, "modelConfig": {"model": model.id}}
+        for job, model in models.items()
+    ]
 
 
 def _setup(to: Connection, machine: Machine) -> Setup:
@@ -59,5 +96,6 @@ GEMINI_CLI: Final = Client(
     launch=_launch,
     setup=_setup,
     overrides=("GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA"),
+    families=(_SMALL,),
     keeps_folder=True,
 )

@@ -35,6 +35,7 @@ CHECKS: Final = (
     Check("models", "Models", models.check_models),
     Check("drift", "Drift", models.check_drift),
     Check("server", "Server", server.check_server),
+    Check("ollama", "Ollama", server.check_ollama),
     Check("exposure", "Exposure", configuration.check_exposure),
     Check("ledger", "Ledger", records.check_ledger),
     Check("budget", "Budget", records.check_budget),
@@ -57,5 +58,5 @@ def checks_for(
     if network_only:
         return
     for one in CLIENTS if client is None else (client,):
-        if client is not None or programs.find(one) is not None:
+        if client is not None or programs.is_found(one):
             yield client_check(one, programs, is_wanted=client is not None)

@@ -4,12 +4,18 @@ The files have many forms, and are the user's own, so nothing is parsed: keys wh
 those of URLs and models are found in any of them.
 """
 
+import os
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePath
 from typing import Final, NamedTuple
 
-from copilot_proxy.clients.client import Client
+from copilot_proxy.clients.client import Client, Connection, Machine
+from copilot_proxy.clients.models import ClientModel
+from copilot_proxy.edits.journal import Journal
+from copilot_proxy.server.port_owner import base_url
+from copilot_proxy.settings import Settings
 
 _URL_KEY: Final = re.compile(
     r"""["']?(?P<key>[\w-]*(?:base_?url|api_?base|endpoint))["']?\s*[:=]\s*["']?"""
@@ -21,18 +27,6 @@ _MODEL_KEY: Final = re.compile(
     r"""["']?(?P<key>[\w-]*model)["']?\s*[:=]\s*["'](?P<name>[^"'\s]+)["']""", re.IGNORECASE
 )
 _MAX_CHARACTERS: Final = 1024 * 1024
-_FILES: Final[Mapping[str, tuple[str, ...]]] = {
-    "claude-code": (".claude/settings.json",),
-    "codex": (".codex/config.toml", ".codex/copilot-proxy.config.toml"),
-    "opencode": (".config/opencode/opencode.json", ".config/opencode/opencode.jsonc"),
-    "kilo": (".config/kilo/kilo.jsonc", ".config/kilo/kilo.json"),
-    "pi": (".pi/agent/models.json",),
-    "qwen-code": (".qwen/settings.json",),
-    "continue": (".continue/config.yaml",),
-    "aider": (".aider.conf.yml",),
-    "gptme": (".config/gptme/config.toml",),
-}
-"""The files of each client, relative to the home folder."""
 
 
 class ClientFile(NamedTuple):
@@ -45,10 +39,13 @@ class ClientFile(NamedTuple):
     """The names of models, without that of a provider before a slash."""
 
 
-def client_files(client: Client) -> Iterator[ClientFile]:
-    """Yield the configuration files of the client that can be read."""
-    for name in _FILES.get(client.name, ()):
-        path = Path.home() / name
+def client_files(client: Client, settings: Settings) -> Iterator[ClientFile]:
+    """Yield the configuration files of the client that can be read: those that ``connect`` changes
+    or has changed."""
+    machine = Machine(Path.home(), os.environ, sys.platform, os.path.exists)
+    changes = client.setup(any_connection(settings), machine).changes
+    changed = [entry.path for entry in journal_of(client, settings).entries]
+    for path in dict.fromkeys([Path(change.path) for change in changes] + changed):
         try:
             with path.open(encoding="utf-8", errors="replace") as file:
                 text = file.read(_MAX_CHARACTERS)
@@ -63,3 +60,20 @@ def client_files(client: Client) -> Iterator[ClientFile]:
                 )
             ),
         )
+
+
+def journal_of(client: Client, settings: Settings) -> Journal:
+    """Return what ``connect`` has changed in the files of the client."""
+    return Journal.load(settings.state_dir / "backups" / client.name)
+
+
+def any_connection(settings: Settings) -> Connection:
+    """Return a connection that shows which files and variables a client has, not their values."""
+    model = ClientModel("model", "model")
+    return Connection(
+        url=base_url(settings.host, settings.port),
+        key="key",
+        model=model,
+        models=(model,),
+        folder=PurePath("."),
+    )

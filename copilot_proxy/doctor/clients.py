@@ -7,14 +7,12 @@ that the user starts without it.
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import PurePath
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from copilot_proxy.clients.client import Client, Connection
+from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.environment import variables
-from copilot_proxy.clients.models import ClientModel
-from copilot_proxy.doctor.client_files import client_files
+from copilot_proxy.doctor.client_files import any_connection, client_files, journal_of
 from copilot_proxy.doctor.examination import Examination
 from copilot_proxy.doctor.models import model_problem
 from copilot_proxy.doctor.results import Check, Result, broken, ok, warning
@@ -23,25 +21,20 @@ from copilot_proxy.host_names import is_loopback
 from copilot_proxy.server.port_owner import base_url
 from copilot_proxy.settings import Settings
 
-_VERSION: Final = re.compile(r"\d+\.\d+(?:\.\d+)*")
+_NUMBER: Final = re.compile(r"\d+")
 _MUCH_OLDER: Final = 10
 """By how many minor versions, in version 0 of a client, it is much older than the one tried."""
 
 
-class Programs:
-    """The programs of clients on this machine."""
+class Programs(NamedTuple):
+    """How clients are found on this machine."""
 
-    def __init__(
-        self, find: Callable[[Client], str | None], ask: Callable[[list[str]], str]
-    ) -> None:
-        """`find` returns the path of a client's program, `ask` what a command line prints."""
-        self.find = find
-        self._ask = ask
-
-    def version(self, program: str) -> str | None:
-        """Return the version of the program, or None if it does not say."""
-        found = _VERSION.search(self._ask([program, "--version"]))
-        return found[0] if found else None
+    find: Callable[[Client], str | None]
+    """Returns the path of the client's program, or None."""
+    is_found: Callable[[Client], bool]
+    """Returns whether the client is here, as a program or as an app."""
+    version: Callable[[str], str | None]
+    """Returns the version that a program prints, or None if it prints none."""
 
 
 def client_check(client: Client, programs: Programs, *, is_wanted: bool = False) -> Check:
@@ -49,11 +42,13 @@ def client_check(client: Client, programs: Programs, *, is_wanted: bool = False)
 
     def run(examination: Examination) -> Iterator[Result]:
         program = programs.find(client)
-        if program is None:
+        if program is None and not programs.is_found(client):
             if is_wanted:
-                yield broken(f"{client.title} is not installed.", f"Run: {client.install}")
+                remedy = f"Run: {client.install}" if " " in client.install else client.install
+                yield broken(f"{client.title} is not installed.", remedy or "Install it.")
             return
-        version = programs.version(program)
+        # Graphical programs would open a window.
+        version = programs.version(program) if program and client.launch else None
         if _is_much_older(version, client.version):
             yield warning(
                 f"{client.title} {version} is much older than {client.version}, with which this "
@@ -105,17 +100,17 @@ def _variables(examination: Examination, client: Client) -> Iterator[Result]:
     """Find variables that send the client elsewhere, if it is not started by `run`."""
     environ, settings = examination.environ, examination.settings
     shared = variables("http://127.0.0.1", "")
-    launch = client.launch(_connection(settings))
-    for name, value in launch.environ.items():
+    environment = client.launch(any_connection(settings)).environ if client.launch else {}
+    for name, value in environment.items():
         found = environ.get(name)
         if not found:
             continue
         if value == "":
             yield _overridden(client, name, "it would be used instead of this server")
-        elif name in _urls(launch.environ) and name not in shared and not is_ours(found, settings):
+        elif name in _urls(environment) and name not in shared and not is_ours(found, settings):
             yield _overridden(client, name, f"it is set to {_without_secrets(found)}")
     for name in client.overrides:
-        if environ.get(name) and name not in launch.environ and name not in shared:
+        if environ.get(name) and name not in environment and name not in shared:
             yield _overridden(client, name, "it makes the client use something else")
 
 
@@ -130,23 +125,20 @@ def _urls(environ: Mapping[str, str]) -> list[str]:
     return [name for name, value in environ.items() if value.startswith("http")]
 
 
-def _connection(settings: Settings) -> Connection:
-    """Return a connection that shows which variables a client gets, and nothing else."""
-    model = ClientModel("model", "model")
-    return Connection(
-        url=base_url(settings.host, settings.port),
-        key="key",
-        model=model,
-        models=(model,),
-        folder=PurePath("."),
-    )
-
-
 def _files(examination: Examination, client: Client) -> Iterator[Result]:
     """Find what the client's own configuration says about the server and its models."""
     settings = examination.settings
-    for file in client_files(client):
-        is_connected = any(is_ours(url, settings) for _, url in file.urls)
+    files = list(client_files(client, settings))
+    connected = [file for file in files if any(is_ours(url, settings) for _, url in file.urls)]
+    if journal_of(client, settings).entries and not connected:
+        yield warning(
+            f"`connect` has configured {client.title}, but its files do not name this server any "
+            "more.",
+            f"Run: copilot-proxy connect {client.word}",
+        )
+        return
+    for file in files:
+        is_connected = file in connected
         for key, url in file.urls:
             # A variable has one value; a list of providers may have others beside this server.
             if key.isupper() and not is_connected:
@@ -165,10 +157,11 @@ def _files(examination: Examination, client: Client) -> Iterator[Result]:
 
 
 def _notes(examination: Examination, client: Client, version: str | None) -> Iterator[str]:
-    yield version or "version unknown"
-    if version is not None and _numbers(version) > _numbers(client.version):
+    yield version or "found"
+    if version and client.version and _numbers(version) > _numbers(client.version):
         yield f"newer than {client.version}, which was tried"
-    urls = [url for file in client_files(client) for _, url in file.urls]
+    files = client_files(client, examination.settings)
+    urls = [url for file in files for _, url in file.urls]
     if any(is_ours(url, examination.settings) for url in urls):
         yield "configured for this server"
     try:
@@ -187,7 +180,7 @@ def _ago(seconds: float) -> str:
 
 
 def _is_much_older(version: str | None, tried: str) -> bool:
-    if version is None:
+    if not version or not tried:
         return False
     found, known = _numbers(version), _numbers(tried)
     if found[0] != known[0]:
@@ -196,7 +189,7 @@ def _is_much_older(version: str | None, tried: str) -> bool:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))
+    return tuple(map(int, _NUMBER.findall(version)[:3]))
 
 
 def _without_secrets(url: str) -> str:

@@ -3,8 +3,9 @@
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from copilot_proxy.ledger.health import LedgerHealth
 
 T = TypeVar("T")
+_SECONDS: Final = 40.0
+"""Each wait has a shorter limit of its own."""
 _OTHERS: Final = 0o077
 """The permissions of users other than the owner."""
 
@@ -34,10 +37,11 @@ class Examination:
     errors: Sequence[UsageError] = ()
     """What is invalid in the settings."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    program: str = ""
-    """The path with which this program was started; "" if it is not on the PATH."""
+    seconds: float = _SECONDS
+    """How long everything together may take."""
 
     def __post_init__(self) -> None:
+        self.deadline = time.monotonic() + self.seconds
         self._lock = threading.Lock()
         self._facts: dict[str, Future[Any]] = {}
         # Reading a private file makes it private again, so this has to come first.
@@ -98,6 +102,9 @@ class Examination:
             if name not in self._facts:
                 self._facts[name] = submit(find)
             future: Future[T] = self._facts[name]
+        wait([future], max(0.0, self.deadline - time.monotonic()))
+        if not future.done():
+            raise CopilotProxyError(f"The {name} could not be examined in time.")
         return future.result()
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.keyring_store import SERVICE, KeyringStore
+from copilot_proxy.clients.registry import CLIENTS
+from copilot_proxy.doctor.client_files import journal_of
 from copilot_proxy.doctor.examination import Examination
 from copilot_proxy.errors import CopilotProxyError
 
@@ -19,6 +21,9 @@ def leftovers(examination: Examination) -> list[str]:
         for path in (settings.log_file, settings.dump_dir, settings.uds)
         if path is not None and path.exists()
     ]
+    for client in CLIENTS:
+        for entry in journal_of(client, settings).entries:
+            found.append(f"{entry.path} (copilot-proxy connect {client.word} --undo)")
     if _is_in_keyring(examination):
         found.append(f"the entry {SERVICE!r} in the system keyring (copilot-proxy logout)")
     home = str(Path.home())

@@ -60,7 +60,7 @@ def model_problem(catalogue: Catalogue, name: str, where: str) -> Result | None:
         )
     if model.needs_enabling:
         return warning(
-            f"{where} names {model.id}, which is not enabled.", f"Enable it: {ENABLE_URL}"
+            f"{where} names {model.id}, which is not enabled.", f"Enable it at {ENABLE_URL}"
         )
     if model.retirement is not None:
         newer = successor(catalogue, model.id)

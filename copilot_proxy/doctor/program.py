@@ -1,5 +1,6 @@
 """Checks the installation: what the command is, and what a Node process needs."""
 
+import filecmp
 import os
 import shutil
 import sys
@@ -68,8 +69,9 @@ def _own_script() -> Path | None:
 
 
 def _is_same(one: Path, other: Path) -> bool:
+    """Return whether it is the same script, or a copy, which pipx makes on Windows."""
     try:
-        return one.samefile(other)
+        return one.samefile(other) or filecmp.cmp(one, other, shallow=False)
     except OSError:
         return False
 

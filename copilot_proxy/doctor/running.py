@@ -13,8 +13,6 @@ from copilot_proxy.doctor.results import Check, Result, Status, broken, from_err
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.masking import mask
 
-_SECONDS: Final = 40.0
-"""How long all checks together may take; each wait of theirs has a shorter limit of its own."""
 _REPORT: Final = "Please report it, with the output of: copilot-proxy doctor --report"
 _SEVERITY: Final = {Status.BROKEN: 2, Status.WARNING: 1}
 
@@ -27,19 +25,17 @@ class Finding:
     result: Result
 
 
-def examine(
-    examination: Examination, checks: Iterable[Check], seconds: float = _SECONDS
-) -> list[Finding]:
+def examine(examination: Examination, checks: Iterable[Check]) -> list[Finding]:
     """Run the checks and return what they find, in their order.
 
     If a check finds a problem, its results without one are left out.
     """
     running = [(check, _start(check, examination)) for check in checks]
-    deadline = time.monotonic() + seconds
     findings: list[Finding] = []
     for check, future in running:
-        wait([future], max(0.0, deadline - time.monotonic()))
-        findings += [Finding(check, _shown(one)) for one in _relevant(_results(future, seconds))]
+        wait([future], max(0.0, examination.deadline - time.monotonic()))
+        results = _relevant(_results(future, examination.seconds))
+        findings += [Finding(check, _shown(one)) for one in results]
     return findings
 
 

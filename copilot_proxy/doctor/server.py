@@ -2,11 +2,13 @@
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 from copilot_proxy import __version__
 from copilot_proxy.doctor.examination import Examination
 from copilot_proxy.doctor.results import Result, broken, ok, warning
-from copilot_proxy.doctor.server_facts import ServerFacts
+from copilot_proxy.doctor.server_facts import ServerFacts, read_server
+from copilot_proxy.server.port_owner import base_url
 
 _RESTART = "Stop it, and start it again: copilot-proxy serve"
 
@@ -57,6 +59,30 @@ def _problems(facts: ServerFacts, health: dict[str, object]) -> Iterator[Result]
                 "sends none.",
                 f"Wait {one.get('retry_in')} s.",
             )
+
+
+def check_ollama(examination: Examination) -> Iterator[Result]:
+    """Whether Ollama's clients find the server on Ollama's own port."""
+    settings = examination.settings
+    port = settings.ollama_port
+    if not settings.ollama:
+        yield ok("off")
+        return
+    if port in (0, settings.port):
+        yield ok("on the port of the server")
+        return
+    facts = read_server(replace(settings, port=port, uds=None))
+    if not facts.is_running or facts.health is not None:
+        yield ok(f"also on port {port}")
+        return
+    what = f"Port {port}, where Ollama's clients look, is taken by {facts.owner}"
+    if settings.sources.get("ollama_port", "default") == "default":
+        yield warning(
+            f"{what}, so they do not reach this server.",
+            f"Stop that program, or point the clients at {base_url(settings.host, settings.port)}",
+        )
+    else:
+        yield broken(f"{what}, so the server does not start.", "Set ollama_port to another port.")
 
 
 def _free_port() -> int:

@@ -11,11 +11,20 @@ from typing import Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.api import ClientApi, UpstreamApi, is_same_api
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.completions.api import COMPLETIONS
+from copilot_proxy.formats.gemini.api import GEMINI
 from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.formats.ollama.api import OLLAMA
 from copilot_proxy.formats.responses.api import RESPONSES
 
-CLIENT_APIS: Final[Sequence[ClientApi]] = (CHAT_COMPLETIONS, RESPONSES, MESSAGES, OLLAMA)
+CLIENT_APIS: Final[Sequence[ClientApi]] = (
+    CHAT_COMPLETIONS,
+    COMPLETIONS,
+    RESPONSES,
+    MESSAGES,
+    OLLAMA,
+    GEMINI,
+)
 UPSTREAM_APIS: Final[Sequence[UpstreamApi]] = (CHAT_COMPLETIONS, RESPONSES, MESSAGES)
 """In order of preference for clients whose own API the model does not list."""
 

@@ -32,6 +32,14 @@ RESPONSES_FIELDS: Final = ClientFields(
 MESSAGES_FIELDS: Final = ClientFields(
     "output_config.effort", None, "max_tokens", "output_config.format", is_chat=False
 )
+GEMINI_FIELDS: Final = ClientFields(
+    "generationConfig.thinkingConfig.thinkingLevel",
+    None,
+    "generationConfig.maxOutputTokens",
+    "generationConfig.responseSchema",
+    "contents",
+    is_chat=False,
+)
 OLLAMA_FIELDS: Final = ClientFields(
     "think", None, "options.num_predict", "format", "messages", is_chat=False
 )

@@ -181,7 +181,7 @@ def pdf_data(part: Json) -> str:
 def first_pdf(request: ClientRequest) -> str | None:
     """Return the path of the first PDF in a checked request of any client API, also in the results
     of tools; None if there is none."""
-    for root in ("messages", "input"):
+    for root in ("messages", "input", "contents"):
         items = request.get(root)
         if isinstance(items, list) and (found := _search(items)) is not None:
             return f"{root}{found}"
@@ -194,12 +194,16 @@ def _search(items: list[Any]) -> str | None:
     for i, item in enumerate(items):
         if not isinstance(item, dict):
             continue
-        if item.get("type") in _FILE_TYPES and (found := _pdf_in(item)) is not None:
+        is_file = item.get("type") in _FILE_TYPES or "inlineData" in item
+        if is_file and (found := _pdf_in(item)) is not None:
             return f"[{i}]{found}"
-        for name in ("content", "output"):
+        for name in ("content", "output", "parts"):
             inner = item.get(name)
             if isinstance(inner, list) and (found := _search(inner)) is not None:
                 return f"[{i}].{name}{found}"
+        result = item.get("functionResponse")
+        if isinstance(result, dict) and (found := _search([result])) is not None:
+            return f"[{i}].functionResponse{found.removeprefix('[0]')}"
     return None
 
 
@@ -211,6 +215,9 @@ def _pdf_in(part: Json) -> str | None:
             return ".file_data" if _holds_pdf(data) else None
         case {"type": "document", "source": {"type": "base64", "data": str(data)}}:
             return ".source.data" if _holds_pdf(data) else None
+        case {"inlineData": {"mimeType": str(kind), "data": str(data)}}:
+            is_image = kind.lower().startswith("image/")
+            return ".inlineData.data" if not is_image and _holds_pdf(data) else None
     return None
 
 

@@ -30,7 +30,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "connection error": "error of the connection",
 }
 _WORD: Final = re.compile("|".join(_WORDS), re.IGNORECASE)
-_KEPT: Final = ("type", "code", "status")
+_KEPT: Final = ("type", "@type", "code", "status")
 """The fields that programs compare; none of their values is one of those words."""
 
 
@@ -41,7 +41,12 @@ def is_final(error: CopilotProxyError) -> bool:
 
 def looks_repeatable(text: str) -> bool:
     """Return whether some agents would repeat a request because of `text`."""
-    return _NUMBERS.search(text) is not None or _WORD.search(text) is not None
+    return has_repeatable_number(text) or _WORD.search(text) is not None
+
+
+def has_repeatable_number(text: str) -> bool:
+    """Return whether some agents would repeat a request because of a number in `text`."""
+    return _NUMBERS.search(text) is not None
 
 
 def final_text(text: str) -> str:
@@ -51,7 +56,8 @@ def final_text(text: str) -> str:
 
 
 def final_fields(fields: Json) -> Json:
-    """Return an error object with all its texts reworded, also inside of other objects."""
+    """Return an error object with all its texts reworded, also inside of lists and of
+    other objects."""
     return {name: value if name in _KEPT else _reworded(value) for name, value in fields.items()}
 
 
@@ -68,4 +74,6 @@ def _with_spaces(digits: str) -> str:
 def _reworded(value: Any) -> Any:
     if isinstance(value, str):
         return final_text(value)
+    if isinstance(value, list):
+        return [_reworded(one) for one in value]
     return final_fields(value) if isinstance(value, dict) else value

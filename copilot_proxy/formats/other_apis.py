@@ -17,7 +17,7 @@ _PATHS: Final = {
     "chat_completions": "Chat Completions (/v1/chat/completions)",
     "responses": "the Responses API (/v1/responses)",
     "messages": "the Messages API (/v1/messages)",
-    "completions": "OpenAI's old Completions API",
+    "completions": "the Completions API (/v1/completions)",
 }
 
 

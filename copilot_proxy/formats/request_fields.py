@@ -71,6 +71,21 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
             "Omit `web_search_options`, or offer a function that searches, which the client runs.",
         ),
     },
+    "completions": {
+        "best_of": Refused(
+            "Copilot cannot rate answers, so it cannot choose the best of several.",
+            "Omit `best_of`; with `n` you get several continuations.",
+        ),
+        "logprobs": Refused(
+            "Copilot does not return the probabilities of tokens in this API.",
+            "Omit `logprobs`. Evaluations have to generate text instead of rating it.",
+        ),
+        "suffix": Refused(
+            "Copilot's chat models do not fill in text before a suffix.",
+            "Omit `suffix`, and describe in the prompt what is to be inserted.",
+            harmless=("",),
+        ),
+    },
     "responses": {
         "access_programs": Refused(
             "Copilot has no access programs.",
@@ -89,6 +104,16 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
             "streams have no padding", harmless=({}, {"include_obfuscation": False})
         ),
         "top_logprobs": Dropped("Copilot does not return logprobs", harmless=(0,)),
+    },
+    "gemini": {
+        "cachedContent": Refused(
+            "Copilot does not store prompts for later requests.",
+            "Omit `cachedContent`, and send the whole prompt; the models cache it by themselves.",
+        ),
+        "labels": Dropped("they are for Google's bills", harmless=({},)),
+        "safetySettings": Dropped("GitHub's own filters apply", harmless=([],)),
+        "serviceTier": Dropped("Copilot does not support it"),
+        "store": Dropped(_NOT_STORED, harmless=(False,)),
     },
     "messages": {
         "billing_policy": Refused(

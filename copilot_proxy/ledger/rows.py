@@ -11,8 +11,8 @@ from copilot_proxy.cost.quota import Quota
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.ledger.schema import Row
 from copilot_proxy.masking import mask
-from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.costs import cost_of, is_complete
+from copilot_proxy.relay.outcome import outcome
 from copilot_proxy.relay.records import RequestRecord
 
 CALLER: Final = "caller"
@@ -86,20 +86,6 @@ def _quota(quota: Quota) -> tuple[str, float, float, float, str | None]:
         float(quota.overage),
         quota.resets_at.isoformat() if quota.resets_at else None,
     )
-
-
-def outcome(record: RequestRecord) -> str:
-    """Return how the request ended: ``ok``, ``client_left``, ``refused_budget``,
-    ``refused_upstream``, ``refused_here`` or ``broken``."""
-    if record.client_gone:
-        return "client_left"
-    if record.error is None:
-        return "ok"
-    if record.error == BUDGET_EXCEEDED:
-        return "refused_budget"
-    if record.upstream_status is not None:
-        return "refused_upstream"
-    return "refused_here" if record.local or not record.attempts else "broken"
 
 
 @lru_cache(maxsize=4)

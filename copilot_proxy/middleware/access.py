@@ -16,9 +16,10 @@ from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.apis import client_api
 from copilot_proxy.headers import FORWARDED_PREFIXES
 from copilot_proxy.host_names import is_loopback
-from copilot_proxy.keys import ApiKey, Keys
+from copilot_proxy.keys import KEY_HEADERS, ApiKey, Keys
 from copilot_proxy.middleware.error_responses import send_error
 from copilot_proxy.middleware.host_header import host_name, plain_address
+from copilot_proxy.middleware.key_parameter import KEY_PATHS, take_key_parameter
 from copilot_proxy.middleware.log_filter import LogFilter
 from copilot_proxy.middleware.page_policy import PAGE_HEADERS, SECURITY_HEADERS
 from copilot_proxy.middleware.paths import normalize_path, split_base
@@ -60,12 +61,14 @@ class AccessMiddleware:
         allowed_hosts: Iterable[str],
         cors_origins: Iterable[str],
         simulated: bool = False,
+        profile: str | None = None,
         find_session: Callable[[bytes], ApiKey | None] = lambda cookies: None,
     ) -> None:
         """`find_session` returns the key that the cookies of the dashboard stand for."""
         self._app = app
         self._find_session = find_session
         self._simulated = simulated
+        self._profile = profile
         self._keys = Keys(keys)
         names = {name.lower() for name in allowed_hosts}
         # A server on an address other than loopback has an API key, which a page that uses DNS
@@ -83,6 +86,9 @@ class AccessMiddleware:
         base = split_base(scope["path"])
         path = scope["path"] = normalize_path(base.path)
         scope["raw_path"] = path.encode("utf-8", "surrogateescape")
+        is_dashboard = path.startswith(_DASHBOARD)
+        if path.startswith(KEY_PATHS):
+            take_key_parameter(scope, headers)
         client = client_api(path, headers)
         context = RequestContext(
             new_request_id(),
@@ -91,13 +97,13 @@ class AccessMiddleware:
             headers,
             client,
             self._simulated,
+            self._profile,
             base.client,
             base.project,
             base.session,
         )
         scope["state"]["context"] = context
         request_id = context.request_id.encode()
-        is_dashboard = path.startswith(_DASHBOARD)
         is_page = is_dashboard or path == "/"
         extra = [
             (b"x-request-id", request_id),
@@ -187,7 +193,7 @@ class AccessMiddleware:
         """Return the API key of the request; None if the server has no keys."""
         if not self._keys:
             return None
-        sent = (headers.get(b"x-api-key"), _bearer(headers.get(b"authorization", b"")))
+        sent = (*map(headers.get, KEY_HEADERS), _bearer(headers.get(b"authorization", b"")))
         candidates = [text for text in sent if text]
         if (key := self._keys.find(candidates)) is not None:
             return key
@@ -201,7 +207,7 @@ class AccessMiddleware:
             status=401,
             code="invalid_api_key",
             hint="Send a key that `copilot-proxy serve` was started with, as "
-            "`Authorization: Bearer KEY` or `x-api-key: KEY`.",
+            "`Authorization: Bearer KEY`, `x-api-key: KEY` or `x-goog-api-key: KEY`.",
         )
 
 

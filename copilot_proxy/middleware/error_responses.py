@@ -5,7 +5,7 @@ import logging
 import msgspec
 from litestar.types import Scope, Send
 
-from copilot_proxy.errors import CopilotProxyError, code_of, with_simulate_flag
+from copilot_proxy.errors import CopilotProxyError, code_of, with_profile, with_simulate_flag
 from copilot_proxy.relay.records import RequestContext
 
 log = logging.getLogger(__name__)
@@ -34,9 +34,10 @@ def error_parts(scope: Scope, error: CopilotProxyError) -> tuple[int, bytes, dic
     """
     context: RequestContext = scope["state"]["context"]
     context.error = code_of(error)
-    if context.simulated:
+    if context.simulated or context.profile:
         error = error.copy()
-        error.hint = with_simulate_flag(error.hint)
+        hint = with_simulate_flag(error.hint) if context.simulated else error.hint
+        error.hint = with_profile(hint, context.profile)
     body = msgspec.json.encode(context.client_api.error_body(error, context.request_id))
     headers = {"content-type": "application/json", **error.headers}
     if error.status == 401:

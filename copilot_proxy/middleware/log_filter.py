@@ -6,7 +6,15 @@ from typing import Final
 
 from copilot_proxy.relay.records import RequestContext
 
-_QUIET_PATHS: Final = ("/", "/health", "/favicon.ico", "/api/hello", "/api/version", "/api/ps")
+_QUIET_PATHS: Final = (
+    "/",
+    "/health",
+    "/metrics",
+    "/favicon.ico",
+    "/api/hello",
+    "/api/version",
+    "/api/ps",
+)
 _PROBED_PATHS: Final = (
     "/api/tags",
     "/api/version",
@@ -37,11 +45,13 @@ class LogFilter:
         those of the dashboard.
 
         Requests that call Copilot have a record, which is logged when they end. Of several probes
-        for other servers, only the first is logged.
+        for other servers, or for what there cannot be here, only the first is logged.
         """
         if context.has_record:
             return False
-        if context.status == 404 and context.path in _PROBED_PATHS:
+        if context.status == 404 and (
+            context.path in _PROBED_PATHS or (context.error or "").endswith("_not_supported")
+        ):
             is_first = self._clock() >= self._next_probe
             self._next_probe = self._clock() + _PROBE_INTERVAL
             return is_first

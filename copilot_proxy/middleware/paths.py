@@ -11,7 +11,16 @@ _FIRST_PARTS: Final = {
     "embeddings",
     *(path.split("/")[2] for api in CLIENT_APIS if (path := api.client_path).startswith("/v1/")),
 }
-"""The first parts of all paths that follow ``/v1``."""
+"""The first parts of all paths that follow a version."""
+_GEMINI_VERSIONS: Final = ("v1beta", "v1alpha")
+_VERSIONS: Final = ("v1", *_GEMINI_VERSIONS)
+_GEMINI_METHODS: Final = (
+    ":generateContent",
+    ":streamGenerateContent",
+    ":countTokens",
+    ":embedContent",
+    ":batchEmbedContents",
+)
 
 
 class BasePath(NamedTuple):
@@ -42,17 +51,22 @@ def _is_name(text: str) -> bool:
 
 
 def normalize_path(path: str) -> str:
-    """Return `path` without ``//`` or a trailing slash, and with ``/v1`` exactly once.
+    """Return `path` without ``//`` or a trailing slash, and with the version exactly once.
 
-    Paths of Ollama have no ``/v1``, and ``/api`` once.
+    It is ``/v1``, or ``/v1beta`` for the Gemini API, which has its methods on ``/v1`` as well.
+    Paths of Ollama have no version, and ``/api`` once.
     """
     parts = [part for part in path.split("/") if part]
-    first = next((i for i, part in enumerate(parts) if part != "v1"), len(parts))
+    first = next((i for i, part in enumerate(parts) if part not in _VERSIONS), len(parts))
     rest = parts[first:]
     if rest[:1] == ["api"]:
         own = "/api/" + "/".join(part for part in rest if part != "api")
         if OLLAMA.has_path(own):
             return own
     if rest and rest[0] in _FIRST_PARTS:
-        return "/v1/" + "/".join(rest)
+        is_gemini = rest[0] == "models" and (
+            rest[-1].endswith(_GEMINI_METHODS)
+            or any(part in _GEMINI_VERSIONS for part in parts[:first])
+        )
+        return ("/v1beta/" if is_gemini else "/v1/") + "/".join(rest)
     return "/" + "/".join(parts)

@@ -70,11 +70,12 @@ def key_of(record: RequestRecord) -> tuple[str | None, str | None]:
 
 def _asks_for_summary(request: Mapping[str, Any]) -> bool:
     """Return whether the last turn is a user's text that asks for a summary, in any API."""
-    turns = request.get("messages") or request.get("input")
+    turns = request.get("messages") or request.get("input") or request.get("contents")
     for turn in reversed(turns) if isinstance(turns, list) else ():
         if turn.get("role") in ("system", "developer"):
             continue  # Claude Code adds notes after the user's text
-        content = turn.get("content") if turn.get("role") == "user" else None
+        is_user = turn.get("role") == "user"
+        content = (turn.get("content") or turn.get("parts")) if is_user else None
         if isinstance(content, list):
             content = content[-1].get("text") if content else None
         return isinstance(content, str) and "summar" in content[-_MAX_TEXT:].lower()

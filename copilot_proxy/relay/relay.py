@@ -120,14 +120,19 @@ class Relay:
         return {**request, "model": small.id}
 
     async def embeddings(
-        self, request: Json, record: RequestRecord, *, caller: Caller = SERVER_USER
+        self,
+        request: Json,
+        record: RequestRecord,
+        *,
+        caller: Caller = SERVER_USER,
+        client: ClientApi = CHAT_COMPLETIONS,
     ) -> Json:
         """Return OpenAI's response to a checked embeddings request.
 
-        The inputs are sent in as many calls as the model's limit requires. Raises
-        `CopilotProxyError`.
+        `client` is the API whose errors the client gets. The inputs are sent in as many calls as
+        the model's limit requires. Raises `CopilotProxyError`.
         """
-        with self._recording(CHAT_COMPLETIONS, record, request, caller):
+        with self._recording(client, record, request, caller):
             record.add_metrics(embeddings.metrics(request))
             resolved = await self.models.for_request("embeddings", request["model"], caller)
             # Loading the tokenizer's tables takes a while, and must not block other requests.

@@ -6,7 +6,7 @@ does not block other requests.
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from copilot_proxy.errors import RequestError
@@ -50,11 +50,19 @@ class Continuation:
     """The conversation before it."""
     size: int = 0
     """About how many bytes the whole conversation has."""
+    web_socket: bytes = b""
+    """The WebSocket on which the request came; empty if it came over HTTP."""
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether its response will be remembered, be it only on its WebSocket."""
+        return bool(self.request["store"] or self.web_socket)
 
 
 class ResponseMemory:
-    """The remembered responses of the server; without a `store`, nothing is remembered.
+    """The remembered responses of the server; without a `store`, only those of WebSockets.
 
+    A WebSocket can continue all its responses, also those with ``store: false``, until it closes.
     A conversation may have up to `limit` bytes. `workers` is how many processes answer requests,
     each with a memory of its own.
     """
@@ -62,20 +70,28 @@ class ResponseMemory:
     def __init__(self, store: ResponseStore | None, *, limit: int, workers: int = 1) -> None:
         self._is_on = store is not None
         self._store = ResponseStore(responses=0) if store is None else store
+        self._web_sockets = ResponseStore()
+        """The responses that only their WebSockets know, by the ids of the WebSockets."""
         self._limit = limit
         self._why_not_found = _why_not_found(store, workers)
 
     async def resume(
-        self, request: ResponsesRequest, caller: Caller, body_bytes: int, notes: list[str]
+        self,
+        request: ResponsesRequest,
+        caller: Caller,
+        body_bytes: int,
+        notes: list[str],
+        web_socket: bytes = b"",
     ) -> Continuation:
         """Return the request with its earlier items in front, and its references replaced.
 
-        `body_bytes` is the size of the body as received. Raises `RequestError` if something is not
+        `body_bytes` is the size of the body as received, `web_socket` the id of the WebSocket on
+        which it came. Raises `RequestError` if something is not
         remembered (400 for the previous response, 404 for an item), or if the conversation is
         larger than the limit (413).
         """
-        previous = self._previous(request, caller)
-        found = self._references(request, caller)
+        previous = self._previous(request, caller, web_socket)
+        found = self._references(request, caller, web_socket)
         given = request["input"]
         count = len(given) if isinstance(given, list) else 1
         size = body_bytes + ITEM_OVERHEAD * count + sum(map(len, found.values()))
@@ -85,14 +101,14 @@ class ResponseMemory:
             raise _too_large(self._limit)
         is_stored = self._stores(request, size, count, notes)
         return await run_if_large(
-            size, lambda: _resume(request, previous, found, size, is_stored=is_stored)
+            size, lambda: _resume(request, previous, found, size, is_stored, web_socket)
         )
 
     def remembering(
         self, resumed: Continuation, caller: Caller
     ) -> Callable[[ReplySource], ReplySource]:
         """Return what makes a reply to the request one whose response is remembered."""
-        if not resumed.request["store"]:
+        if not resumed.is_remembered:
             return lambda reply: reply
 
         async def remember(response: Response) -> None:
@@ -100,7 +116,11 @@ class ResponseMemory:
                 previous, items, size = resumed.previous, resumed.items, resumed.size
                 make = continuation.stored_response
                 stored = await run_if_large(size, make, response, previous, items, size)
-                self._store.store(caller.identity, stored)
+                if resumed.request["store"]:
+                    self._store.store(caller.identity, stored)
+                else:
+                    # It can be continued, but not be shown.
+                    self._web_sockets.store(resumed.web_socket, replace(stored, data=b""))
 
         return lambda reply: _RememberedReply(reply, remember)
 
@@ -132,19 +152,30 @@ class ResponseMemory:
         self.find(response_id, caller)
         self._store.forget(caller.identity, response_id)
 
-    def _previous(self, request: ResponsesRequest, caller: Caller) -> Exchange | None:
+    def forget_web_socket(self, web_socket: bytes) -> None:
+        """Forget the responses that only this WebSocket knows."""
+        self._web_sockets.forget_all(web_socket)
+
+    def _previous(
+        self, request: ResponsesRequest, caller: Caller, web_socket: bytes
+    ) -> Exchange | None:
         response_id = request.get("previous_response_id")
         if response_id is None:
             return None
-        found = self._store.find(caller.identity, response_id)
+        found = self._web_sockets.find(web_socket, response_id) or self._store.find(
+            caller.identity, response_id
+        )
         if found is None:
             raise continuation.previous_not_found(self._why_not_found)
         return found.exchange
 
-    def _references(self, request: ResponsesRequest, caller: Caller) -> dict[int, bytes]:
+    def _references(
+        self, request: ResponsesRequest, caller: Caller, web_socket: bytes
+    ) -> dict[int, bytes]:
         found = {}
         for position, item_id in continuation.referenced_ids(request):
-            item = self._store.find_item(caller.identity, item_id)
+            item = self._web_sockets.find_item(web_socket, item_id)
+            item = item or self._store.find_item(caller.identity, item_id)
             if item is None:
                 raise continuation.item_not_found(position, self._why_not_found)
             found[position] = item
@@ -194,8 +225,8 @@ def _resume(
     previous: Exchange | None,
     found: Mapping[int, bytes],
     size: int,
-    *,
     is_stored: bool,
+    web_socket: bytes,
 ) -> Continuation:
     """Return the request with everything that it refers to; takes time for long conversations."""
     resumed = {**request, "store": is_stored}
@@ -205,8 +236,8 @@ def _resume(
     elif found:
         resumed["input"] = items
     # Encoded now, since the rules for models may change parts of the items later.
-    new = continuation.encoded(items, size) if is_stored else []
-    return Continuation(resumed, new, previous, size)
+    new = continuation.encoded(items, size) if is_stored or web_socket else []
+    return Continuation(resumed, new, previous, size, web_socket)
 
 
 def _why_not_found(store: ResponseStore | None, workers: int) -> str:

@@ -15,6 +15,11 @@ _JOBS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     ),
     "codex": (("title", "Generate a concise, single-line task title"),),
     "continue": (("title", "title for the chat that is 3-4 words"),),
+    "gemini-cli": (
+        ("routing", "You are a specialized Task Routing AI."),
+        ("title", "Summarize the user's primary intent or goal in this conversation in ONE"),
+        ("next speaker", "of your immediately preceding response (your last turn in the"),
+    ),
     "kilo": (
         ("title", "You are a title generator."),
         ("summary", "Summarize what was done in this conversation. Write like a pull request"),
@@ -26,8 +31,8 @@ _JOBS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "qwen-code": (("title", "Generate a concise, sentence-case title (3-7 words)"),),
 }
 """For each client, the kind of job and the phrase; from the clients' own programs, 2026-11."""
-_INSTRUCTIONS: Final = ("system", "instructions")
-_CONVERSATIONS: Final = ("messages", "input")
+_INSTRUCTIONS: Final = ("system", "instructions", "systemInstruction")
+_CONVERSATIONS: Final = ("messages", "input", "contents")
 _MAX_CHARS: Final = 20_000
 """Longer texts are the user's or a tool's, not a client's instructions for a small job."""
 
@@ -54,11 +59,13 @@ def _texts(request: Mapping[str, Any]) -> Iterator[str]:
             yield from _texts_in(turns)
         elif isinstance(turns, list):
             for turn in (*turns[:2], *turns[2:][-1:]):
-                yield from _texts_in(turn.get("content") if isinstance(turn, dict) else None)
+                yield from _texts_in(turn)
 
 
 def _texts_in(content: object) -> Iterator[str]:
-    """Yield the texts in a text or a list of parts."""
+    """Yield the texts in a turn, a text or a list of parts."""
+    if isinstance(content, dict):
+        content = content.get("content") or content.get("parts")
     parts = content if isinstance(content, list) else [content]
     for part in parts:
         text = part.get("text") if isinstance(part, dict) else part

@@ -12,7 +12,13 @@ from copilot_proxy.formats.large_json import LARGE, encode_json, encode_strings
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.relay.reply import ReplySource
-from copilot_proxy.routes.services import LitestarRequest, get_caller, get_services, start_record
+from copilot_proxy.routes.services import (
+    LitestarRequest,
+    Services,
+    get_caller,
+    get_services,
+    start_record,
+)
 from copilot_proxy.routes.streaming import EventStream, MakeAnswer, OpenReply, WholeAnswer
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -46,8 +52,30 @@ def answer(
         async with services.relay.answer(client, body, record, caller=caller, betas=betas) as reply:
             yield extend(reply)
 
-    # An answer of Responses repeats large parts of its request.
-    is_large = body_bytes >= LARGE
+    return respond(
+        services,
+        client,
+        body,
+        open_reply,
+        # An answer of Responses repeats large parts of its request.
+        is_large=body_bytes >= LARGE,
+        request_id=record.request_id,
+    )
+
+
+def respond(
+    services: Services,
+    client: ClientApi,
+    body: ClientRequest,
+    open_reply: OpenReply,
+    *,
+    is_large: bool,
+    request_id: str,
+) -> ASGIApp:
+    """Return the response with the reply that `open_reply` gets, streamed if `body` says so.
+
+    `is_large` says whether encoding it may take long.
+    """
     if body.get("stream") is not True:
         return WholeAnswer(_answer_maker(open_reply, is_large=is_large))
 
@@ -58,7 +86,7 @@ def answer(
     return EventStream(
         open_reply,
         stream_format,
-        lambda error: client.fail(body, error, record.request_id),
+        lambda error: client.fail(body, error, request_id),
         grace=services.settings.header_grace,
         keep_alive=services.settings.keep_alive,
         encode_in_thread=is_large,

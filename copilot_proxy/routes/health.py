@@ -44,6 +44,10 @@ class Health:
     status: Literal["ok"]
     version: str
     simulated: bool
+    profile: str | None
+    """The name of its profile; null for the default one."""
+    instance: str | None
+    """The id that ``service install`` gave to it; null if it is not a service."""
     upstream: str
     """``copilot`` for a direct connection, ``pi-ai`` for one through pi-ai."""
     signed_in: Literal["yes", "no", "unknown"]
@@ -74,6 +78,8 @@ async def health(request: LitestarRequest) -> Health:
         status="ok",
         version=__version__,
         simulated=services.simulated,
+        profile=services.settings.profile,
+        instance=services.settings.instance,
         upstream=services.settings.upstream,
         signed_in=state.signed_in,
         token_expires_in=None if state.expires_in is None else int(state.expires_in),

@@ -18,7 +18,13 @@ from copilot_proxy.routes.services import LitestarRequest, get_caller, get_conte
 )
 async def list_models(request: LitestarRequest) -> Response[bytes]:
     """Returns OpenAI's list, with limits, vendor, modalities and state as extra fields. Clients
-    that send the header anthropic-version get Anthropic's list."""
+    that send the header anthropic-version get Anthropic's list, those that send x-goog-api-key
+    or the parameter `key` get Google's."""
+    return await model_list(request)
+
+
+async def model_list(request: LitestarRequest) -> Response[bytes]:
+    """Return the list of models in the format of the client's API."""
     models, caller = get_services(request).relay.models, get_caller(request)
     catalogue = await models.models(caller)
     aliases, default = await models.aliases(caller), await models.default(caller)
@@ -34,7 +40,11 @@ async def list_models(request: LitestarRequest) -> Response[bytes]:
 )
 async def get_model(request: LitestarRequest, model_id: FromPath[str]) -> Response[bytes]:
     """Finds a model by its id or an alias. An id may contain slashes."""
-    name = str(model_id).removeprefix("/")
+    return await model_object(request, str(model_id).removeprefix("/"))
+
+
+async def model_object(request: LitestarRequest, name: str) -> Response[bytes]:
+    """Return the model that `name` means, in the format of the client's API."""
     models, caller = get_services(request).relay.models, get_caller(request)
     model = await models.model(name, caller)
     client = get_context(request).client_api

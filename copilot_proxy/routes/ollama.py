@@ -40,16 +40,25 @@ _NDJSON: Final = "application/x-ndjson"
 _LINES: Final = "Each line is an object of the same form; the last one has `done` and the counts."
 
 
-def _require_on(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Answer as if the path did not exist, unless the setting `ollama` is on."""
+def is_off(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Return whether the request is for a path of Ollama's API, which is not turned on."""
     services: Services = connection.app.state.services
-    if not services.settings.ollama:
-        raise RequestError(
-            f"Unknown URL ({connection.scope.get('method')} {connection.url.path[:200]}).",
-            status=404,
-            code="unknown_url",
-            hint="For Ollama's API, start the server with --ollama or COPILOT_PROXY_OLLAMA=true.",
-        )
+    return not services.settings.ollama and OLLAMA.has_path(connection.url.path)
+
+
+def off_error(target: str) -> RequestError:
+    """Return the error for a request to `target`, its method and path, while the API is off."""
+    return RequestError(
+        f"Unknown URL ({target}).",
+        status=404,
+        code="unknown_url",
+        hint="For Ollama's API, start the server with --ollama or COPILOT_PROXY_OLLAMA=true.",
+    )
+
+
+def _require_on(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    if is_off(connection):
+        raise off_error(f"{connection.scope.get('method')} {connection.url.path[:200]}")
 
 
 def _described(answer: type[msgspec.Struct], description: str) -> dict[int, Any]:

@@ -23,7 +23,16 @@ from litestar.openapi.spec import (
 from copilot_proxy import __version__
 from copilot_proxy.formats.chat_completions.response_schema import ChatCompletionChunk
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
+from copilot_proxy.formats.completions.schema import CompletionsRequest
 from copilot_proxy.formats.embeddings import EmbeddingsRequest
+from copilot_proxy.formats.gemini.schema import (
+    GeminiBatchEmbedContentsRequest,
+    GeminiCountTokensRequest,
+    GeminiEmbedContentRequest,
+    GeminiEmbedContentResponse,
+    GeminiTokenCount,
+    GenerateContentRequest,
+)
 from copilot_proxy.formats.messages.schema import CountTokensRequest, MessagesRequest
 from copilot_proxy.formats.ollama import schema as ollama
 from copilot_proxy.formats.responses.schema import (
@@ -38,12 +47,19 @@ _REF: Final = "#/components/schemas/{name}"
 _REQUEST_SCHEMAS: Final = (
     ChatCompletionRequest,
     ChatCompletionChunk,
+    CompletionsRequest,
     ResponsesRequest,
     InputTokensRequest,
     CompactRequest,
     MessagesRequest,
     CountTokensRequest,
     EmbeddingsRequest,
+    GenerateContentRequest,
+    GeminiCountTokensRequest,
+    GeminiTokenCount,
+    GeminiEmbedContentRequest,
+    GeminiEmbedContentResponse,
+    GeminiBatchEmbedContentsRequest,
     ollama.OllamaChatRequest,
     ollama.OllamaGenerateRequest,
     ollama.OllamaShowRequest,
@@ -135,7 +151,7 @@ def openapi_config() -> OpenAPIConfig:
         title="copilot-proxy",
         version=__version__,
         description="Use your own GitHub Copilot subscription through the OpenAI, Anthropic and "
-        "Ollama APIs, from a local server.",
+        "Gemini APIs, and Ollama's, from a local server.",
         path=PATH,
         render_plugins=[PlainPage(path="/"), JsonRenderPlugin(), YamlRenderPlugin()],
     )

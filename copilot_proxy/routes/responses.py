@@ -1,13 +1,13 @@
 """``POST /v1/responses`` and the paths below it that call a model: OpenAI's Responses API."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import msgspec
 from litestar import Response, get, post
 from litestar.exceptions import MethodNotAllowedException
 from litestar.types import ASGIApp
 
-from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.api import RESPONSES
@@ -21,16 +21,20 @@ from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.compacted_reply import CompactedReply
 from copilot_proxy.relay.costs import INPUT_TOKENS
 from copilot_proxy.relay.reply import ReplySource
+from copilot_proxy.relay.warm_up_reply import WarmUpReply
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
     LitestarRequest,
     get_caller,
+    get_context,
     get_services,
+    get_turn,
+    is_handshake,
     read_chat_body,
     start_record,
 )
-from copilot_proxy.routes.streaming import WholeAnswer
+from copilot_proxy.routes.streaming import EventStream, WholeAnswer
 
 
 @post(
@@ -50,13 +54,17 @@ async def responses(request: LitestarRequest) -> ASGIApp:
     """Works with every chat model of the account; see docs/api.md."""
     data, notes = await read_chat_body(request)
     memory, caller = get_services(request).responses, get_caller(request)
+    turn = get_turn(request)
+    if turn.is_warm_up:
+        return await _warm_up(request, data, notes)
     parsed = await run_if_large(len(data), RESPONSES.parse, data)
     extend: Callable[[ReplySource], ReplySource]
     if is_compaction(parsed):
-        resumed = await memory.resume({**parsed, "store": False}, caller, len(data), notes)
+        parsed["store"] = False
+        resumed = await memory.resume(parsed, caller, len(data), notes, turn.web_socket)
         body, extend = summary_request(resumed.request), CompactedReply
     else:
-        resumed = await memory.resume(parsed, caller, len(data), notes)
+        resumed = await memory.resume(parsed, caller, len(data), notes, turn.web_socket)
         body, extend = resumed.request, memory.remembering(resumed, caller)
     return answer(
         request,
@@ -66,6 +74,25 @@ async def responses(request: LitestarRequest) -> ASGIApp:
         conversation_bytes=resumed.size,
         notes=notes,
         extend=extend,
+    )
+
+
+async def _warm_up(request: LitestarRequest, data: bytes, notes: list[str]) -> ASGIApp:
+    """Return a response without output, after checking that the model could be asked."""
+    services, caller = get_services(request), get_caller(request)
+    parsed = await run_if_large(len(data), RESPONSES.parse_warm_up, data)
+    web_socket = get_turn(request).web_socket
+    resumed = await services.responses.resume(parsed, caller, len(data), notes, web_socket)
+    # Has the token and the catalogue ready for the next request.
+    await services.relay.models.for_request("chat", parsed["model"], caller)
+    request_id = get_context(request).request_id
+    reply = WarmUpReply(resumed.request, request_id)
+    return EventStream(
+        lambda: nullcontext(services.responses.remembering(resumed, caller)(reply)),
+        RESPONSES.stream_format(parsed),
+        lambda error: RESPONSES.fail(parsed, error, request_id),
+        grace=services.settings.header_grace,
+        keep_alive=services.settings.keep_alive,
     )
 
 
@@ -129,18 +156,8 @@ async def compact_response(request: LitestarRequest) -> ASGIApp:
 
 
 @get(RESPONSES.client_path, include_in_schema=False)
-async def refuse_web_socket(request: LitestarRequest) -> Response[bytes]:
-    """Refuse a WebSocket with 426, so that the client falls back to plain requests.
-
-    The Codex CLI tries a WebSocket first, unless its settings say otherwise. After 426 it continues
-    over HTTP at once; after any other status it first tries several times.
-    """
-    if request.headers.get("upgrade", "").lower() != "websocket":
+async def open_web_socket(request: LitestarRequest) -> Response[bytes]:
+    """Accept a WebSocket, whose request is passed through all checks as a GET (`web_socket`)."""
+    if not is_handshake(request):
         raise MethodNotAllowedException(headers={"allow": "POST"})
-    raise RequestError(
-        "This server does not support WebSocket.",
-        status=426,
-        code="websocket_not_supported",
-        hint="Send the request with POST.",
-        headers={"upgrade": "HTTP/1.1"},
-    )
+    return Response(b"", status_code=101)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from litestar import Request
@@ -11,7 +11,9 @@ from copilot_proxy.auth.caller_tokens import CallerTokens, token_digest
 from copilot_proxy.dashboard.lazy import LazyDashboard
 from copilot_proxy.dumps import Dumps
 from copilot_proxy.formats.chat_completions.request import parse_json
+from copilot_proxy.keys import KEY_HEADERS
 from copilot_proxy.large_work import run_if_large
+from copilot_proxy.metrics.workers import SharedMetrics
 from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.records import RequestContext, RequestRecord
@@ -28,6 +30,18 @@ _FILE_TYPES: Final = (b"image", b"document", b"input_file")
 """What a body contains that has an image or a document, in the format of any API."""
 
 
+class WebSocketTurn(NamedTuple):
+    """What a request has besides its body if it came as a message on a WebSocket."""
+
+    web_socket: bytes = b""
+    """The id of the WebSocket; empty for requests over HTTP."""
+    is_warm_up: bool = False
+    """Whether it asks for no output."""
+
+
+_OVER_HTTP: Final = WebSocketTurn()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """Everything that a route may use; created once, when the server starts."""
@@ -39,6 +53,7 @@ class Services:
     limiter: ConcurrencyLimiter
     responses: ResponseMemory
     dashboard: LazyDashboard
+    metrics: SharedMetrics
     aclose: Callable[[], Awaitable[None]]
     """Close all connections and stop all background tasks."""
     images: ImageFetcher | None = None
@@ -50,7 +65,7 @@ class Services:
 
 def get_services(request: LitestarRequest) -> Services:
     """Return the services of the application that received `request`."""
-    services: Services = request.app.state.services
+    services: Services = request.scope["state"]["services"]
     return services
 
 
@@ -58,6 +73,17 @@ def get_context(request: LitestarRequest) -> RequestContext:
     """Return what the middleware has recorded about `request`."""
     context: RequestContext = request.scope["state"]["context"]
     return context
+
+
+def get_turn(request: LitestarRequest) -> WebSocketTurn:
+    """Return what `request` has besides its body if it came on a WebSocket."""
+    turn: WebSocketTurn = request.scope["state"].get("web_socket_turn", _OVER_HTTP)
+    return turn
+
+
+def is_handshake(request: LitestarRequest) -> bool:
+    """Return whether `request` is one to open a WebSocket, to be answered with 101."""
+    return bool(request.scope["state"].get("web_socket_handshake"))
 
 
 def get_caller(request: LitestarRequest) -> Caller:
@@ -68,8 +94,8 @@ def get_caller(request: LitestarRequest) -> Caller:
     services, context = get_services(request), get_context(request)
     if services.settings.keys:
         return Caller(key=context.key)
-    sent = context.headers.get(b"authorization") or context.headers.get(b"x-api-key", b"")
-    value = sent.decode("latin-1")
+    sent = (context.headers.get(name) for name in (b"authorization", *KEY_HEADERS))
+    value = next(filter(None, sent), b"").decode("latin-1")
     auth = services.callers.for_header(value)
     return Caller(auth, context.key, b"" if auth is None else token_digest(value))
 

@@ -28,6 +28,8 @@ _KEEP_ALIVE: Final = 75
 """Seconds after which an idle connection is closed."""
 _MAX_PIPELINED: Final = 8
 """Requests of a connection that may queue behind the current one; then it is no longer read."""
+_PING_INTERVAL: Final = 20
+"""Seconds between pings on a WebSocket, and for the answer to one."""
 _MAX_UNSENT: Final = 128 * 1024
 """Unsent bytes that the system may buffer for a client; some systems buffer 4 MiB by default."""
 
@@ -42,7 +44,13 @@ def server_config(app: Any, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=protocol,
-        ws="none",
+        ws=_web_socket_protocol,  # type: ignore[arg-type]  # anything that returns a protocol
+        # A message that is little too long is refused with an error instead.
+        ws_max_size=2 * settings.max_body_bytes,
+        ws_ping_interval=_PING_INTERVAL,
+        ws_ping_timeout=_PING_INTERVAL,
+        # Compressing what does not leave the machine would only take time.
+        ws_per_message_deflate=False,
         lifespan="on",
         interface="asgi3",
         log_config=None,
@@ -51,6 +59,12 @@ def server_config(app: Any, settings: Settings) -> uvicorn.Config:
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE,
     )
+
+
+def _web_socket_protocol(**arguments: Any) -> asyncio.Protocol:
+    from copilot_proxy.server.web_socket_protocol import DrainingWebSocket
+
+    return DrainingWebSocket(**arguments)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -122,6 +136,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if b"://" in self.url and not self.url.startswith(b"/"):
             self._use_target_host()
         super().on_headers_complete()
+        if self.parser.should_upgrade() and self._should_upgrade():
+            return
         if self.scope["http_version"] == "1.0":
             # Such clients do not know chunks. uvicorn closes their connections after the response.
             self.cycle.chunked_encoding = False
@@ -131,6 +147,17 @@ class BoundedProtocol(HttpToolsProtocol):
         elif len(self.pipeline) <= _MAX_PIPELINED:
             # uvicorn has paused reading, and would not notice that the client disconnects.
             self.flow.resume_reading()
+
+    def handle_websocket_upgrade(self) -> None:
+        for timer in (self._receive_timer, self._send_timer):
+            if timer is not None:
+                timer.cancel()
+        super().handle_websocket_upgrade()
+
+    def _should_upgrade(self) -> bool:
+        """Return whether the request opens a WebSocket; not before all earlier ones have ended."""
+        is_idle = self.cycle is None or self.cycle.response_complete
+        return bool(is_idle and self.parser.get_method() == b"GET" and super()._should_upgrade())
 
     def on_message_complete(self) -> None:
         self._is_in_head = True

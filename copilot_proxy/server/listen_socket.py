@@ -34,8 +34,7 @@ def bound(settings: Settings) -> Iterator[socket.socket]:
 
 def bind(settings: Settings) -> socket.socket:
     """Return a socket bound to the host and port of the settings, which does not listen yet."""
-    if settings.reaches_network:
-        _check_keys(settings)
+    check_keys(settings)
     family, address = _resolve(settings.host, settings.port)
     # asyncio turns off Nagle's algorithm only for sockets that were created with a protocol
     # number; with the algorithm on, a response in two writes takes 40 ms longer.
@@ -70,8 +69,10 @@ def server_url(listener: socket.socket, settings: Settings) -> str:
     return base_url(settings.host, listener.getsockname()[1])
 
 
-def _check_keys(settings: Settings) -> None:
+def check_keys(settings: Settings) -> None:
     """Raise `UsageError` if the network could use the server without a key, or guess the key."""
+    if not settings.reaches_network:
+        return
     hint = f"Make a key, and give it to your clients:\n  {_make_key_command()}"
     if not settings.keys:
         raise UsageError(

@@ -25,8 +25,12 @@ def base_url(host: str, port: int) -> str:
 
 def describe_owner(host: str, port: int) -> str:
     """Describe the program that listens on `port`, such as ``nginx (process 123)``."""
-    if _is_copilot_proxy_on(host, port):
-        return "another copilot-proxy"
+    name = base_url(host, port).removeprefix("http://").rpartition(":")[0].strip("[]")
+    if is_loopback(name):
+        if is_copilot_proxy(http.client.HTTPConnection(name, port, timeout=_TIMEOUT)):
+            return "another copilot-proxy"
+        if _is_ollama(http.client.HTTPConnection(name, port, timeout=_TIMEOUT)):
+            return "Ollama"
     process = _process_on(port) if sys.platform == "linux" else None
     return process or "another program"
 
@@ -50,11 +54,15 @@ def read_health(connection: http.client.HTTPConnection) -> dict[str, Any] | None
     return None
 
 
-def _is_copilot_proxy_on(host: str, port: int) -> bool:
-    name = base_url(host, port).removeprefix("http://").rpartition(":")[0].strip("[]")
-    return is_loopback(name) and is_copilot_proxy(
-        http.client.HTTPConnection(name, port, timeout=_TIMEOUT)
-    )
+def _is_ollama(connection: http.client.HTTPConnection) -> bool:
+    """Return whether Ollama is at the other end, and close the connection."""
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().read(100) == b"Ollama is running"
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _process_on(port: int) -> str | None:

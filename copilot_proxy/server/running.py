@@ -26,6 +26,12 @@ class RunningServer:
     simulated: bool
     prefix: str = ""
     """What clients add to the URL to name themselves, such as ``/c/codex``."""
+    profile: str | None = None
+    instance: str | None = None
+    """The id of a service; None if it is not one."""
+    signed_in: str = "unknown"
+    """As in ``/health``."""
+    last_error: str | None = None
 
     def models(self) -> Any:
         """Return the list of models; raises `CopilotProxyError`."""
@@ -54,7 +60,17 @@ class RunningServer:
 def find_server(url: str, key: str | None) -> RunningServer | None:
     """Return the copilot-proxy at `url`, or None if there is none."""
     health = read_health(_connection(url, _HEALTH_TIMEOUT))
-    return None if health is None else RunningServer(url, key, health["simulated"] is True)
+    if health is None:
+        return None
+    return RunningServer(
+        url,
+        key,
+        health["simulated"] is True,
+        profile=health.get("profile"),
+        instance=health.get("instance"),
+        signed_in=health.get("signed_in", "unknown"),
+        last_error=health.get("last_error"),
+    )
 
 
 def _connection(url: str, timeout: float) -> http.client.HTTPConnection:

@@ -75,7 +75,7 @@ def _remove_stale_socket(path: Path) -> None:
         with suppress(OSError):
             path.unlink()
         return
-    owner = "copilot-proxy" if is_copilot_proxy(_Connection(path)) else "program"
+    owner = "copilot-proxy" if is_copilot_proxy(UnixConnection(path)) else "program"
     raise CopilotProxyError(
         f"Another {owner} listens at {path}.", hint="Use another path, or stop that program."
     )
@@ -123,7 +123,7 @@ def _identity(path: Path) -> tuple[int, ...] | None:
     return info.st_dev, info.st_ino, info.st_mtime_ns
 
 
-class _Connection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
     def __init__(self, path: Path) -> None:

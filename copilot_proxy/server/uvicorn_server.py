@@ -16,6 +16,8 @@ from copilot_proxy.settings import Settings
 _LOOP_ITERATIONS: Final = 4
 """Iterations of the event loop before the server stops accepting. During these, connections that
 the system has accepted and requests that have arrived are read, so that they are answered."""
+_IDLE_ITERATIONS: Final = 16
+"""Iterations of the event loop in which WebSockets without open requests end."""
 _CANCEL_TIMEOUT: Final = 2.0
 """Seconds for requests that are cut off to send their error."""
 
@@ -90,6 +92,8 @@ class Server(uvicorn.Server):
             one.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
+        for _ in range(_IDLE_ITERATIONS):
+            await asyncio.sleep(0)
         if self.server_state.tasks:
             self._on_finishing(len(self.server_state.tasks))
             await self._wait_for_requests(self._shutdown_timeout, self._cut_now)

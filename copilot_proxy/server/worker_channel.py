@@ -10,6 +10,7 @@ import pickle
 import socket
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ class WorkerConfig:
     simulated: bool
     listeners: tuple[int, ...]
     """The file descriptors of the sockets that all workers listen on."""
+    metrics_folder: Path | None = None
+    """Where the workers share their counters."""
 
 
 class _Pickler(pickle.Pickler):

@@ -1,4 +1,4 @@
-"""Reads ``config.toml``."""
+"""Reads ``config.toml``, and files with one secret."""
 
 import tomllib
 from pathlib import Path
@@ -23,3 +23,18 @@ def read_config(path: Path) -> dict[str, object]:
         if "Invalid value" in str(error):
             hint += ' Text must be in quotes, such as default_model = "gpt-5-mini".'
         raise UsageError(f"{path} is not valid TOML: {error}.", hint=hint) from error
+
+
+def read_secret(path: Path, variable: str) -> str:
+    """Return the text in the file that `variable` names. Raises `UsageError`."""
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(
+            f"The file {path} in {variable} cannot be read: {error.strerror}."
+        ) from error
+    except UnicodeDecodeError:
+        raise UsageError(f"The file {path} in {variable} is not UTF-8 text.") from None
+    if not text:
+        raise UsageError(f"The file {path} in {variable} is empty.")
+    return text

@@ -1,22 +1,30 @@
 """Loads the settings.
 
 Flags override the environment (``COPILOT_PROXY_`` plus the upper-case name), which overrides
-``config.toml``, which overrides the defaults.
+``config.toml``, which overrides the defaults. In ``config.toml``, the table of the profile in use
+overrides the settings above it.
 """
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from difflib import get_close_matches
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from copilot_proxy.errors import UsageError, join_sentences
+from copilot_proxy.settings import profiles
 from copilot_proxy.settings import values as parse
-from copilot_proxy.settings.config_file import read_config
-from copilot_proxy.settings.settings import Settings, config_dir
+from copilot_proxy.settings.config_file import read_config, read_secret
+from copilot_proxy.settings.settings import Settings, config_dir, state_dir
 
 ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
+INSTANCE_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}INSTANCE"
+"""Where a service gets its id from; it is no setting."""
+_SECRETS: Final = ("github_token", "api_key")
+"""Settings whose value may be in a file that ``…_FILE`` names, as containers pass secrets."""
+_FILE: Final = "_FILE"
 _CONFIG_HINT: Final = "Correct the setting, or remove it to use its default."
 _SIMILAR: Final = 0.75
 """How similar, from 0 to 1, a name is to the one that it was probably meant to be."""
@@ -64,6 +72,12 @@ def _load(
         variable = ENVIRONMENT_PREFIX + name.upper()
         if variable in environ:
             given[name] = (environ[variable], variable)
+        elif name in _SECRETS and environ.get(f"{variable}{_FILE}"):
+            variable += _FILE
+            try:
+                given[name] = (read_secret(Path(environ[variable]), variable), variable)
+            except UsageError as error:
+                on_error(error)
         if flags.get(name) is not None:
             given[name] = (flags[name], "flag")
 
@@ -76,29 +90,41 @@ def _load(
             on_error(error)
             del given[name]
 
-    if "home_dir" in given:
-        read("home_dir")
-    config_file = config_dir(values.get("home_dir")) / "config.toml"
+    for name in ("home_dir", "profile"):
+        if name in given:
+            read(name)
+    home, profile = values.get("home_dir"), values.get("profile")
+    config_file = config_dir(home) / "config.toml"
+    config: profiles.Config
     try:
-        config = read_config(config_file)
+        config = profiles.split(read_config(config_file), config_file)
     except UsageError as error:
         on_error(error)
-        config = {}
-    for name, value in config.items():
-        if name in parsers:
-            given.setdefault(name, (value, str(config_file)))
-        else:
-            on_error(
-                UsageError(
-                    f"{config_file} has an unknown setting, {name!r}.",
-                    hint=_suggestion(name, parsers) or _CONFIG_HINT,
-                )
-            )
+        config = profiles.Config({}, {})
+    for place, name in config.names(config_file):
+        if name == "profile":
+            hint = f"Use --profile or {ENVIRONMENT_PREFIX}PROFILE."
+            on_error(UsageError(f"{place} cannot set the profile.", hint=hint))
+        elif name not in parsers:
+            hint = _suggestion(name, parsers) or _CONFIG_HINT
+            on_error(UsageError(f"{place} has an unknown setting, {name!r}.", hint=hint))
+    own = {f.name for f in fields(Settings) if f.metadata.get("own")}
+    for name, entry in config.settings(profile, own, config_file).items():
+        if name in parsers and name != "profile":
+            given.setdefault(name, entry)
+    if profile is not None:
+        given.setdefault("port", (profiles.default_port(profile), f"profile {profile}"))
     for name in [name for name in given if name not in values]:
         read(name)
     sources = dict.fromkeys(parsers, "default")
     sources.update({name: source for name, (_, source) in given.items()})
     settings = Settings(**values, sources=MappingProxyType(sources))
+    used = profiles.names_in(settings.shared_data_dir, state_dir(home))
+    settings = replace(
+        settings,
+        known_profiles=tuple(sorted({*config.tables, *used})),
+        instance=environ.get(INSTANCE_VARIABLE),
+    )
     try:
         parse.check_distinct(settings.keys)
     except ValueError as error:
@@ -110,10 +136,11 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return a warning for each variable with our prefix that is not a setting."""
     # Compared without the prefix, which would make all of them alike.
     known = {name.upper(): "" for name in setting_names()}
+    known |= {f"{name.upper()}{_FILE}": "" for name in _SECRETS}
     names = [
         name.removeprefix(ENVIRONMENT_PREFIX)
         for name in sorted(environ)
-        if name.startswith(ENVIRONMENT_PREFIX)
+        if name.startswith(ENVIRONMENT_PREFIX) and name != INSTANCE_VARIABLE
     ]
     return [
         join_sentences(

@@ -17,6 +17,7 @@ from copilot_proxy.host_names import is_loopback
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.masking import Secret
 from copilot_proxy.model_names import DEFAULT_FAMILY
+from copilot_proxy.settings import profiles
 from copilot_proxy.settings import values as parse
 
 DEFAULT_GITHUB_URL: Final = "https://github.com"
@@ -24,8 +25,12 @@ DEFAULT_GITHUB_API_URL: Final = "https://api.github.com"
 _APP: Final = "copilot-proxy"
 
 
-def _setting(default: Any, parser: Callable[[object], object], help: str) -> Any:
-    return field(default=default, metadata={"parse": parser, "help": help})
+def _setting(
+    default: Any, parser: Callable[[object], object], help: str, *, own: bool = False
+) -> Any:
+    """Declare a setting. If it is `own`, profiles do not take it from the top of ``config.toml``:
+    it belongs to one account, or two servers cannot share it."""
+    return field(default=default, metadata={"parse": parser, "help": help, "own": own})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +42,11 @@ class Settings:
     """
 
     host: str = _setting("127.0.0.1", parse.header_text, "Address that the server listens on.")
-    port: int = _setting(8000, parse.port, "Port that the server listens on; 0 picks a free one.")
+    port: int = _setting(
+        8000, parse.port, "Port that the server listens on; 0 picks a free one.", own=True
+    )
     uds: Path | None = _setting(
-        None, parse.path, "Unix socket that the server listens on instead of a port."
+        None, parse.path, "Unix socket that the server listens on instead of a port.", own=True
     )
     workers: int = _setting(
         1, parse.positive, "Number of processes that answer requests; always 1 on Windows."
@@ -48,11 +55,13 @@ class Settings:
         None,
         parse.key,
         "Key that clients must send, as Bearer or x-api-key. Required unless HOST is loopback.",
+        own=True,
     )
     api_keys: tuple[ApiKey, ...] = _setting(
         (),
         parse.api_keys,
         "More keys, each with a name for the log and optionally the models that it may use.",
+        own=True,
     )
     cors_origins: tuple[str, ...] = _setting(
         (), parse.origins, "Web origins that may call the server from a browser; none by default."
@@ -61,18 +70,25 @@ class Settings:
         (), parse.names, "More names that clients may use for this server in the Host header."
     )
     github_token: Secret | None = _setting(
-        None, parse.secret, "A GitHub OAuth token; overrides the stored one and is never written."
+        None,
+        parse.secret,
+        "A GitHub OAuth token; overrides the stored one and is never written.",
+        own=True,
     )
     github_url: str = _setting(
-        DEFAULT_GITHUB_URL, parse.required_url, "GitHub's web address, for the device flow."
+        DEFAULT_GITHUB_URL,
+        parse.required_url,
+        "GitHub's web address, for the device flow.",
+        own=True,
     )
     github_api_url: str = _setting(
         DEFAULT_GITHUB_API_URL,
         parse.required_url,
         "GitHub's API address, for the token exchange and the account.",
+        own=True,
     )
     copilot_api_url: str | None = _setting(
-        None, parse.url, "The Copilot API's address; by default from the token exchange."
+        None, parse.url, "The Copilot API's address; by default from the token exchange.", own=True
     )
     upstream: str = _setting(
         "copilot",
@@ -97,35 +113,53 @@ class Settings:
     home_dir: Path | None = _setting(
         None, parse.path, "One folder to use instead of the config, data and cache folders."
     )
+    profile: str | None = _setting(
+        None, profiles.profile, "The profile: an account with its own port, ledger and budget."
+    )
     log_format: str = _setting(
         "text", parse.choice("text", "json"), "Log lines as `text` or `json`."
     )
     log_file: Path | None = _setting(
-        None, parse.path, "A file to write the log to as well; only its owner can read it."
+        None,
+        parse.path,
+        "A file to write the log to as well; only its owner can read it.",
+        own=True,
     )
     log_file_bytes: int = _setting(
         10 * 1024 * 1024, parse.positive, "Size in bytes at which the log file is rotated."
     )
     log_file_count: int = _setting(5, parse.positive, "Number of old log files to keep.")
     ollama: bool = _setting(
-        False, parse.boolean, "Serve Ollama's API as well, for clients that know no other."
+        False,
+        parse.boolean,
+        "Serve Ollama's API as well, for clients that know no other.",
+        own=True,
     )
     ollama_port: int = _setting(
         11434,
         parse.port,
         "With `ollama`, a second port for clients that only try Ollama's own; 0 for none.",
+        own=True,
+    )
+    update_check: bool = _setting(
+        True, parse.boolean, "Say on a terminal, once a day, that there is a newer version."
     )
     ledger: bool = _setting(True, parse.boolean, "Record what each request costs, for `usage`.")
     budget: tuple[Limit, ...] = _setting(
-        (), parse_limits, "What requests may cost in AI credits, such as 500/day."
+        (), parse_limits, "What requests may cost in AI credits, such as 500/day.", own=True
     )
     context_guard: bool = _setting(
         False,
         parse.boolean,
         "Refuse prompts for which a model charges its higher price, so that agents compact them.",
     )
+    otlp_endpoint: str | None = _setting(
+        None,
+        parse.collector,
+        "A collector to send metrics and traces to, as OTLP over HTTP; `env` for OTEL_EXPORTER_*.",
+    )
     dump_dir: Path | None = _setting(
-        None, parse.path, "A folder to write every conversation to, for debugging."
+        None, parse.path, "A folder to write every conversation to, for debugging.", own=True
     )
     dump_hours: float = _setting(24.0, parse.hours, "Hours after which a dump is removed.")
     keep_alive: float = _setting(
@@ -193,6 +227,8 @@ class Settings:
     api_version: str = _setting(
         Identity.api_version, parse.header_text, "X-GitHub-Api-Version sent to the Copilot API."
     )
+    known_profiles: tuple[str, ...] = ()  # the names of all profiles but the default one
+    instance: str | None = None  # the id of a server that is a service, for `/health`
     simulated: bool = False  # whether the addresses are those of a simulator
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
@@ -224,7 +260,12 @@ class Settings:
 
     @property
     def data_dir(self) -> Path:
-        """The folder of the token file and of pi-ai."""
+        """The folder of the token file."""
+        return profiles.folder_of(self.shared_data_dir, self.profile)
+
+    @property
+    def shared_data_dir(self) -> Path:
+        """The folder of what all profiles share, such as pi-ai."""
         return self.home_dir or Path(platformdirs.user_data_dir(_APP, appauthor=False))
 
     def require_ledger(self) -> None:
@@ -238,7 +279,7 @@ class Settings:
     @property
     def state_dir(self) -> Path:
         """The folder of what the program remembers, such as the models last seen."""
-        return self.home_dir or Path(platformdirs.user_state_dir(_APP, appauthor=False))
+        return profiles.folder_of(state_dir(self.home_dir), self.profile)
 
     @property
     def ledger_file(self) -> Path:
@@ -249,3 +290,8 @@ class Settings:
 def config_dir(home_dir: Path | None) -> Path:
     """Return the folder of ``config.toml``."""
     return home_dir or Path(platformdirs.user_config_dir(_APP, appauthor=False))
+
+
+def state_dir(home_dir: Path | None) -> Path:
+    """Return the folder of what the default profile remembers."""
+    return home_dir or Path(platformdirs.user_state_dir(_APP, appauthor=False))

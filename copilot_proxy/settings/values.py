@@ -151,6 +151,26 @@ def url(value: object) -> str | None:
     return text
 
 
+FROM_ENVIRONMENT: Final = "env"
+"""The value of `otlp_endpoint` that stands for OpenTelemetry's own variables."""
+
+
+def collector(value: object) -> str | None:
+    """The URL of a collector, or `FROM_ENVIRONMENT`; None if empty."""
+    text = plain_text(value).rstrip("/")
+    if not text or text == FROM_ENVIRONMENT:
+        return text or None
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
+        _ = parts.port  # raises ValueError if it is not a number
+    except ValueError:
+        valid = False
+    if not valid or any(char in text for char in "@?#"):
+        raise ValueError("expected a URL such as http://localhost:4318, or env")
+    return text
+
+
 def required_url(value: object) -> str:
     """Like `url`, but it must not be empty."""
     address = url(value)

@@ -75,6 +75,10 @@ class Upstream(Protocol):
         """Return the account's models, from the cache unless `fresh`."""
         ...
 
+    def cached_models(self, auth: TokenSource | None = None) -> Catalogue | None:
+        """Return the account's models without waiting; None if no recent list is cached."""
+        ...
+
     async def send(self, call: Call) -> UpstreamResponse:
         """Send `call` and return the response, which must be closed. Raises `CopilotProxyError` if
         the request is not accepted."""

@@ -14,6 +14,7 @@ from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.codex import CODEX
 from copilot_proxy.clients.continue_cli import CONTINUE
 from copilot_proxy.clients.copilot_cli import COPILOT_CLI
+from copilot_proxy.clients.gemini_cli import GEMINI_CLI
 from copilot_proxy.clients.opencode import OPENCODE
 from copilot_proxy.clients.pi import PI
 from copilot_proxy.clients.qwen_code import QWEN_CODE
@@ -135,6 +136,19 @@ models:
 """
         },
         tool="Bash",
+    ),
+    Agent(
+        GEMINI_CLI,
+        AGENTS / "@google/gemini-cli/bundle/gemini.js",
+        ["--skip-trust", "--yolo", "-p"],
+        {
+            ".gemini/settings.json": """{
+  // mine
+  "security": {"auth": {"selectedType": "oauth-personal"}},
+  "model": {"name": "gemini-pro"}
+}"""
+        },
+        tool="glob",
     ),
     Agent(
         PI,

@@ -5,7 +5,7 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Runner:
     def __init__(self, simulator: Simulator, proxy: Proxy, folder: Path) -> None:
         self.simulator = simulator
         self.home = folder / "user"
+        self.url = proxy.url
         self._proxy = proxy
         self._folder = folder
 
@@ -48,33 +49,41 @@ class Runner:
 
     def run(self, agent: Agent, prompt: str, model: str = "claude-sonnet") -> Ran:
         """Run `agent` with `prompt`, and wait for it to end."""
+        programs = self._folder / "bin"
+        programs.mkdir()
+        program = programs / agent.client.word
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(agent.command)} "$@"\n')
+        program.chmod(0o755)
+        words = prompt.split() if agent.is_split else [prompt]
+        command = (sys.executable, "-m", "copilot_proxy", "run", agent.client.word)
+        return self.start(
+            agent,
+            [*command, "--model", model, "--", *agent.arguments, *words],
+            {"PATH": f"{programs}:{NODE.parent}:{os.environ['PATH']}"},
+        )
+
+    def start(self, agent: Agent, command: Sequence[str], environ: Mapping[str, str]) -> Ran:
+        """Run a command that starts `agent`, with `environ`, and wait for it to end."""
         if not agent.program.exists():
             pytest.skip(f"{agent.client.title} is not installed: make clients")
-        programs, work = self._folder / "bin", self._folder / "work"
-        for folder in (self.home, programs, work):
+        work = self._folder / "work"
+        for folder in (self.home, work):
             folder.mkdir()
         (work / "found.txt").write_text("x")
         for name, content in agent.own_files.items():
             (self.home / name).parent.mkdir(parents=True, exist_ok=True)
             (self.home / name).write_text(content)
-        program = programs / agent.client.word
-        program.write_text(f'#!/bin/sh\nexec {shlex.join(agent.command)} "$@"\n')
-        program.chmod(0o755)
-        words = prompt.split() if agent.is_split else [prompt]
         with socket.create_server(("127.0.0.1", 0)) as outside:
             nowhere = f"http://127.0.0.1:{outside.getsockname()[1]}"
             ran = subprocess.run(
-                [
-                    *(sys.executable, "-m", "copilot_proxy", "run", agent.client.word),
-                    *("--model", model, "--", *agent.arguments, *words),
-                ],
+                command,
                 env={
                     **environment(),
-                    "PATH": f"{programs}:{NODE.parent}:{os.environ['PATH']}",
                     "HOME": str(self.home),
                     "HTTP_PROXY": nowhere,
                     "HTTPS_PROXY": nowhere,
-                    "COPILOT_PROXY_PORT": self._proxy.url.rpartition(":")[2],
+                    "COPILOT_PROXY_PORT": self.url.rpartition(":")[2],
+                    **environ,
                 },
                 cwd=work,
                 stdin=subprocess.DEVNULL,

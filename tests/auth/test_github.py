@@ -21,7 +21,7 @@ from copilot_proxy.headers import CLIENT_ID
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator.server import Simulator
-from copilot_proxy.simulator.state import FOREIGN_TOKEN, SIMULATED_TOKEN
+from copilot_proxy.simulator.state import FOREIGN_TOKEN, SIMULATED_PAT, SIMULATED_TOKEN
 from tests.auth.conftest import settings_for
 from tests.auth.scripted_server import HTML, Answer, ScriptedServer
 
@@ -403,12 +403,32 @@ async def test_githubs_refusal_of_a_personal_access_token(client: httpx.AsyncCli
     assert ["personal_access_token"] * 2 == [by_words.code, by_prefix.code]
 
 
-async def test_a_token_of_another_app(github: GitHub) -> None:
-    """A 404 for another app's token asks the user to sign in with ours."""
-    with pytest.raises(NotSignedIn, match="issued to another app") as caught:
+async def test_a_token_of_another_app_is_used_itself(github: GitHub, simulator: Simulator) -> None:
+    """After a 404 of the exchange, the account names the API host."""
+    found = await github.exchange(Secret(FOREIGN_TOKEN))
+
+    assert (True, FOREIGN_TOKEN, simulator.url) == (
+        found.direct,
+        found.token.reveal(),
+        found.api_url,
+    )
+
+
+async def test_a_token_of_another_app_without_copilot(github: GitHub, simulator: Simulator) -> None:
+    """The 404 of the exchange may also mean that the account has no Copilot."""
+    simulator.state.plan = "none"
+    with pytest.raises(NoCopilotAccess):
         await github.exchange(Secret(FOREIGN_TOKEN))
 
-    assert "copilot-proxy login" in str(caught.value.hint)
+
+async def test_a_fine_grained_token_is_never_exchanged(
+    github: GitHub, simulator: Simulator
+) -> None:
+    """It could only be refused."""
+    found = await github.exchange(Secret(SIMULATED_PAT))
+
+    assert found.direct
+    assert ["/copilot_internal/user"] == [one.path for one in simulator.state.requests]
 
 
 async def test_a_404_for_our_own_apps_token(client: httpx.AsyncClient) -> None:

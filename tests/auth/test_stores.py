@@ -703,7 +703,7 @@ def test_a_failing_keyring_is_reported(credentials: Credentials) -> None:
 
 
 @pytest.mark.parametrize("place", ["environment", "keyring", "file"])
-def test_personal_access_tokens_are_refused_from_every_source(
+def test_classic_tokens_are_refused_from_every_source(
     place: str, memory_keyring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is refused before any network call, and the error names its source."""
@@ -711,7 +711,7 @@ def test_personal_access_tokens_are_refused_from_every_source(
         monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghp_classic")
     else:
         stores = Credentials.from_settings(load_settings())
-        stores.store(place).save(Credential(Secret("github_pat_fine")))
+        stores.store(place).save(Credential(Secret("ghp_classic")))
     with pytest.raises(NotSignedIn, match="personal access token") as caught:
         Credentials.from_settings(load_settings()).load()
 

@@ -9,21 +9,21 @@ from copilot_proxy.masking import Secret
 COPILOT = Secret("tid=0f3c;exp=1795331400;sku=x;proxy-ep=proxy.individual.githubcopilot.com:9f8e")
 
 
-@pytest.mark.parametrize("value", ["ghp_abcdefgh", "github_pat_11ABC_def"])
-def test_personal_access_tokens_are_refused_with_the_command_to_use(value: str) -> None:
-    """Personal access tokens are refused at once, with the command to sign in."""
+def test_classic_tokens_are_refused_with_the_command_to_use() -> None:
+    """Classic personal access tokens are refused at once, with the command to sign in."""
+    value = "ghp_abcdefgh"
     with pytest.raises(NotSignedIn) as caught:
-        token_kinds.reject_personal_token(Secret(value), where="in the keyring")
+        token_kinds.reject_classic_token(Secret(value), where="in the keyring")
 
-    assert "in the keyring is a personal access token" in caught.value.message
+    assert "in the keyring is a classic personal access token" in caught.value.message
     assert "copilot-proxy login" in str(caught.value.hint)
     assert value not in repr(caught.value)
 
 
-@pytest.mark.parametrize("value", ["ghu_abc", "gho_abc", "something else"])
+@pytest.mark.parametrize("value", ["ghu_abc", "gho_abc", "github_pat_11A", "something else"])
 def test_other_tokens_are_accepted(value: str) -> None:
     """Tokens with an unknown prefix are accepted, since GitHub may know them."""
-    token_kinds.reject_personal_token(Secret(value), where="here")
+    token_kinds.reject_classic_token(Secret(value), where="here")
 
 
 def test_oauth_tokens_are_recognised_by_their_prefix() -> None:

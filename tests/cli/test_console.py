@@ -116,7 +116,7 @@ def test_a_personal_access_token_in_the_environment(
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghp_0123456789")
     ran = cli("status")
     assert ran.code == 3
-    assert "The token in COPILOT_PROXY_GITHUB_TOKEN is a personal access token" in ran.err
+    assert "The token in COPILOT_PROXY_GITHUB_TOKEN is a classic personal access token" in ran.err
     assert "Unset it there" in ran.err
 
 

@@ -152,7 +152,7 @@ def test_json_has_every_key_and_no_secret(cli: Cli, signed_in: Simulator) -> Non
     shown = json.loads(ran.out)
 
     assert (0, "") == (ran.code, ran.err)
-    assert KEYS == list(shown)
+    assert [*KEYS, "profile", "profiles"] == list(shown)
     assert (True, "mona", "github.com", "file", "Pro", "monthly_subscriber_quota", True) == tuple(
         shown[key] for key in KEYS[:5] + KEYS[5:7]
     )
@@ -178,7 +178,7 @@ def test_json_of_a_failure_is_still_json(
     shown = json.loads(ran.out)
 
     assert code == ran.code
-    assert KEYS == list(shown)
+    assert [*KEYS, "profile", "profiles"] == list(shown)
     assert signed is shown["signed_in"]
     assert shown["error"]["message"] in ran.err
 

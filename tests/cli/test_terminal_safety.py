@@ -73,6 +73,7 @@ def test_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
         [EVIL],
         ["serve", "--port", EVIL],
         ["status"],
+        ["doctor"],
     ],
 )
 def test_commands(

@@ -95,14 +95,6 @@ def test_custom_tool(home: Home, server: Server, model: str) -> None:
     ]
 
 
-def test_web_socket(home: Home, server: Server) -> None:
-    """A Codex configured for WebSockets falls back to HTTP without retries."""
-    more = "supports_websockets = true"
-    items = codex(home, server, "Say hello", "-m", "gpt-6.1-sol", more=more)
-
-    assert ["agent_message"] == [item["type"] for item in items]
-
-
 def test_image(home: Home, server: Server) -> None:
     """An image that is given to Codex reaches the model."""
     image = home.work / "dot.png"

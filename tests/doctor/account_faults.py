@@ -12,6 +12,7 @@ from copilot_proxy.doctor import account, account_facts
 from copilot_proxy.simulator.plans import PLANS
 from tests.auth.keyrings import BrokenKeyring, PromptingKeyring
 from tests.cli.terminals import free_port
+from tests.conftest import NO_TLS
 from tests.doctor.faults import fault
 from tests.doctor.machine import Machine
 from tests.http_server import HttpServer
@@ -76,9 +77,8 @@ class LateGitHub(HttpServer):
         self._upstream = upstream
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        sent = {name: handler.headers[name] for name in ("authorization", "user-agent", "accept")}
-        with httpx.Client(trust_env=False) as client:
-            found = client.get(self._upstream + handler.path, headers=_known(sent, handler))
+        with httpx.Client(trust_env=False, verify=NO_TLS) as client:
+            found = client.get(self._upstream + handler.path, headers=_passed_on(handler))
         handler.send_response_only(found.status_code)
         handler.send_header("date", formatdate(time() - 3600, usegmt=True))
         handler.send_header("content-type", found.headers["content-type"])
@@ -86,9 +86,9 @@ class LateGitHub(HttpServer):
         handler.wfile.write(found.content)
 
 
-def _known(sent: dict[str, str], handler: BaseHTTPRequestHandler) -> dict[str, str]:
-    skipped = ("host", "connection", "accept-encoding")
-    return {name: value for name, value in handler.headers.items() if name.lower() not in skipped}
+def _passed_on(handler: BaseHTTPRequestHandler) -> dict[str, str]:
+    own = ("host", "connection", "accept-encoding")
+    return {name: value for name, value in handler.headers.items() if name.lower() not in own}
 
 
 @fault("clock", "warning", "Set the clock")
@@ -164,6 +164,19 @@ def default_model_that_does_not_exist(machine: Machine) -> None:
 def alias_for_a_model_that_retires(machine: Machine) -> None:
     machine.config('[aliases]\nclever = "claude-opus-5"\n')
     machine.expected.append("2026-12-14")
+
+
+@fault("models", "warning", "Enable it at")
+def small_model_that_is_not_enabled(machine: Machine) -> None:
+    model = machine.simulator.state.model("gpt-6-luna")
+    assert model is not None
+    model["policy"] = {"state": "disabled", "terms": "..."}
+    machine.set(small_model="gpt-6-luna")
+
+
+@fault("models", "warning", "the name of a family, such as sonnet")
+def default_model_of_an_older_client(machine: Machine) -> None:
+    machine.set(default_model="gpt-4o-mini")
 
 
 @fault("variables", "warning", "Unset OPENAI_BASE_URL")

@@ -1,5 +1,6 @@
 """Faults of the installation, the settings, the files, the ledger and the server."""
 
+import json
 import os
 import socket
 import sqlite3
@@ -8,6 +9,7 @@ from contextlib import closing
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+from copilot_proxy import __version__
 from copilot_proxy.cost import price_table
 from copilot_proxy.ledger.database import open_for_writing
 from copilot_proxy.ledger.insertion import insert
@@ -31,7 +33,7 @@ def another_program_with_the_name(machine: Machine) -> None:
 def second_installation(machine: Machine) -> None:
     other = machine.bin.parent / "other"
     other.mkdir()
-    machine.program("copilot-proxy", SCRIPT, other)
+    machine.program("copilot-proxy", f"{SCRIPT}# of another Python\n", other)
     machine.export(PATH=f"{other}{os.pathsep}{machine.bin}")
 
 
@@ -80,6 +82,11 @@ def read_only_folder(machine: Machine) -> None:
         machine.home.chmod(0o500)
         machine.stack.callback(machine.home.chmod, 0o700)
     machine.expected.append("cannot be written")
+
+
+@fault("folders", "warning", "chmod 700")
+def folder_open_to_others(machine: Machine) -> None:
+    machine.home.chmod(0o755)
 
 
 @fault("privacy", "warning", "replace the token: copilot-proxy login")
@@ -185,18 +192,35 @@ def port_taken(machine: Machine) -> None:
     listener.listen()
 
 
-class OldServer(HttpServer):
-    """A copilot-proxy of an older version."""
+@fault("ollama", "broken", "Set ollama_port to another port")
+def ollama_port_taken(machine: Machine) -> None:
+    listener = machine.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    machine.set(ollama="true", ollama_port=str(listener.getsockname()[1]))
+
+
+class OtherServer(HttpServer):
+    """A copilot-proxy in a state that takes long to bring about."""
+
+    def __init__(self, **health: object) -> None:
+        super().__init__()
+        self._health = {"status": "ok", "version": __version__, "simulated": False, **health}
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.end_headers()
-        handler.wfile.write(b'{"status": "ok", "version": "0.0.1", "simulated": false}')
+        handler.wfile.write(json.dumps(self._health).encode())
 
 
 @fault("server", "warning", "Stop it, and start it again")
 def server_of_another_version(machine: Machine) -> None:
-    server = machine.stack.enter_context(OldServer())
+    server = machine.stack.enter_context(OtherServer(version="0.0.1"))
+    machine.set(port=str(server.port))
+
+
+@fault("server", "warning", "Wait 90 s.")
+def server_that_waits_for_copilot(machine: Machine) -> None:
+    cooldown = {"scope": "model", "model": "gpt-9", "code": "rate_limit_exceeded", "retry_in": 90}
+    server = machine.stack.enter_context(OtherServer(cooldowns=[cooldown]))
     machine.set(port=str(server.port))
 
 

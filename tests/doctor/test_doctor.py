@@ -1,13 +1,14 @@
 """``doctor``: its forms of output, ``--fix``, and checks that fail themselves."""
 
 import json
-import resource
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from copilot_proxy.doctor import running
 from copilot_proxy.doctor.examination import Examination
@@ -145,7 +146,7 @@ def test_a_client_that_is_not_installed(machine: Machine, cli: Cli) -> None:
 def test_an_unknown_client(machine: Machine, cli: Cli) -> None:
     ran = cli("doctor", "codexx")
     assert 2 == ran.code
-    assert "Use one of: codex." in ran.err
+    assert "Use one of: codex" in ran.err
 
 
 def test_the_report_has_nothing_private(machine: Machine, cli: Cli) -> None:
@@ -181,8 +182,11 @@ def test_an_uninstall_leaves_files(machine: Machine, cli: Cli) -> None:
     assert ["~/copilot-proxy/credentials.json"] == found(cli)["left_by_uninstall"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
 def test_a_full_disk(machine: Machine) -> None:
     """A limit on the size of files stands for the disk: the errors come from the same calls."""
+    import resource
+
     ran = subprocess.run(
         [sys.executable, "-m", "copilot_proxy", "doctor"],
         env=environment(),
@@ -196,8 +200,8 @@ def test_a_full_disk(machine: Machine) -> None:
     assert ran.stdout.startswith("broken   Free some space on that disk.\n")
 
 
-def examination() -> Examination:
-    return Examination(load_settings())
+def examination(seconds: float = 20) -> Examination:
+    return Examination(load_settings(), seconds=seconds)
 
 
 def test_a_check_that_fails_itself_is_a_finding() -> None:
@@ -220,7 +224,7 @@ def test_a_check_that_hangs_is_a_finding_and_others_are_shown() -> None:
         yield ok("at last")
 
     checks = [Check("x", "X", hang), Check("y", "Y", lambda _: [ok("fine")])]
-    findings = running.examine(examination(), checks, seconds=0.05)
+    findings = running.examine(examination(0.05), checks)
     released.set()
     assert [Status.BROKEN, Status.OK] == [one.result.status for one in findings]
     assert "did not end within" in findings[0].result.what
@@ -236,3 +240,20 @@ def test_what_cannot_be_fixed_stays_a_problem(tmp_path: Path) -> None:
 def _missing(folder: Path) -> str:
     (folder / "nothing").chmod(0o600)
     return "done"
+
+
+def test_a_connected_client(machine: Machine, cli: Cli) -> None:
+    """It is known what `connect` has changed, and whether that still names this server."""
+    machine.client("claude", "2.1.330")
+    with Proxy(settings_at(machine.simulator)) as server:
+        machine.set(port=server.url.rpartition(":")[2])
+        assert 0 == cli("connect", "claude", "--yes").code
+        output = found(cli, "claude")
+        assert "ok" == output["status"]
+        assert "configured for this server" in output["checks"][-1]["what"]
+        undo = "~/.claude/settings.json (copilot-proxy connect claude --undo)"
+        assert undo in output["left_by_uninstall"]
+    machine.set(port=str(machine.port))
+    ran = cli("doctor", "claude")
+    assert 1 == ran.code
+    assert ran.out.startswith("warning  Run: copilot-proxy connect claude\n")

@@ -9,6 +9,9 @@ import httpx
 from copilot_proxy.formats.types import ClientEvent, ErrorBody
 from tests.matrix_clients import Client
 
+_COUNTS = ('"usage":{', '"eval_count":', '"promptTokenCount":')
+"""What an answer contains that has token counts."""
+
 
 @dataclass
 class Seen:
@@ -44,14 +47,14 @@ def _read_stream(client: Client, body: str, seen: Seen) -> None:
     events = list(events_of(body))
     seen.text = "".join(map(delta, events))
     last = events[-1]
-    if isinstance(last.get("error"), str):
+    if isinstance(last.get("error"), str) or "details" in (last.get("error") or ()):
         seen.error = client.error(last)
     else:
         seen.error = last.get("error") or (last.get("response") or {}).get("error")
     if last.get("type") == "error" and seen.error is None:
         seen.error = last
     seen.midway = seen.error is not None
-    if seen.error is None and ('"usage":{' in body or '"eval_count":' in body):
+    if seen.error is None and any(name in body for name in _COUNTS):
         assert client.read(client.fold(body)).text == seen.text
     elif seen.error is None:
         # The usage comes last, and was lost with the end of the stream.
@@ -75,6 +78,9 @@ def delta(event: ClientEvent) -> str:
         return str(event["delta"])
     if event.get("type") == "content_block_delta":
         return str(event["delta"].get("text", ""))
+    if "candidates" in event:
+        parts = event["candidates"][0]["content"]["parts"]
+        return "".join(part["text"] for part in parts if not part.get("thought"))
     if "message" in event and "done" in event:
         return str(event["message"]["content"])
     choices = event.get("choices") or [{}]

@@ -7,7 +7,7 @@ from typing import Final
 from copilot_proxy.formats.types import ClientRequest
 from tests.faults.refused import ACCOUNT, LIMITS, REQUEST, SERVER
 from tests.faults.table import CONNECTION, CUT, ODD, WRONG, Error, Row
-from tests.matrix_clients import CLIENTS, Ask, Client, Turn
+from tests.matrix_clients import CLIENTS, GEMINI, Ask, Client, Turn
 
 EMBEDDINGS: Final = "/v1/embeddings"
 BY_POOL: Final = (*CONNECTION, *CUT, *WRONG)
@@ -61,6 +61,8 @@ TRANSLATED: Final = (
     Route("ollama via chat_completions", OLLAMA, "gpt-4.1"),
     Route("ollama via responses", OLLAMA, "gpt-5.5"),
     Route("ollama via messages", OLLAMA, "claude-opus-5"),
+    Route("gemini via chat_completions", GEMINI, "gpt-4.1"),
+    Route("gemini via responses", GEMINI, "gpt-5.5"),
 )
 ROUTES: Final = (*NATIVE, *TRANSLATED)
 

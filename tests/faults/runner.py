@@ -8,6 +8,7 @@ from tests.faults.answers import Seen, delta, events_of
 from tests.faults.cells import MESSAGES, OLLAMA, RESPONSES, Cell
 from tests.faults.scripts import first_half
 from tests.faults.setups import TIMEOUT, Setup
+from tests.matrix_clients import GEMINI
 
 
 def run(setup: Setup, cell: Cell) -> None:
@@ -41,16 +42,23 @@ def check_error(seen: Seen, cell: Cell) -> None:
     if expected is None or error is None:
         assert error is expected, seen.answer.text
         return
-    is_anthropic = cell.route.client is MESSAGES
-    status = (is_anthropic and expected.anthropic_status) or expected.status
+    client = cell.route.client
+    is_anthropic = client is MESSAGES
+    has_own_status = is_anthropic or client is GEMINI
+    status = (has_own_status and expected.anthropic_status) or expected.status
+    if client.starts_late and expected.midway and not seen.midway:
+        # Nothing had been sent yet, so the client gets the status of the failure.
+        assert (expected.code, "") == (error["code"], seen.text)
+        assert seen.answer.status_code >= 400
+        return
     assert (status, expected.midway) == (seen.answer.status_code, seen.midway)
     if is_anthropic:
         assert expected.anthropic == error["type"]
     else:
         assert expected.code == error["code"]
-        # In a Responses event, `type` is the type of the event; Ollama's errors have none.
-        is_event = seen.midway and cell.route.client is RESPONSES
-        has_type = not is_event and cell.route.client is not OLLAMA
+        # In a Responses event, `type` is the type of the event; errors of others have none.
+        is_event = seen.midway and client is RESPONSES
+        has_type = not is_event and client not in (OLLAMA, GEMINI)
         assert not has_type or expected.type == error["type"]
     assert error["message"]
     assert error["hint"]

@@ -88,12 +88,14 @@ class Setup:
         Copilot token."""
         client = route.client
         turns = client.user("Write 30 words" + " please" * (size // 7))
-        body = client.body(Ask(route.model, turns, stream=stream))
+        asked = Ask(route.model, turns, stream=stream)
+        body = client.body(asked)
         headers = {}
         if own:
             headers["authorization"] = f"Bearer {self.simulator.state.issue_copilot_token()[0]}"
         calls, connects = len(self.gateway.posts), self.gateway.connects
-        seen = read(client, self.http.post(client.path, json=body, headers=headers), stream)
+        answer = self.http.post(client.path_of(asked), json=body, headers=headers)
+        seen = read(client, answer, stream)
         seen.calls = len(self.gateway.posts) - calls
         seen.connects = self.gateway.connects - connects
         return seen

@@ -49,6 +49,9 @@ def encoded(content: bytes, media_type: str) -> str:
 def part(client: str, url: str = PDF_URL, name: str | None = NAME) -> Json:
     """Return the part of a client with a file; `url` is a base64 ``data:`` URL."""
     header, _, data = url.partition(",")
+    if client == "gemini":
+        blob = {"mimeType": header[5:].partition(";")[0], "data": data}
+        return {"inlineData": blob | ({"displayName": name} if name else {})}
     if client == "messages":
         source = {"type": "base64", "media_type": header[5:].partition(";")[0], "data": data}
         return {"type": "document", "source": source, **({"title": name} if name else {})}
@@ -60,6 +63,8 @@ def part(client: str, url: str = PDF_URL, name: str | None = NAME) -> Json:
 
 def body(client: str, *parts: Json) -> Json:
     """Return a request of `client` whose user sends `parts`."""
+    if client == "gemini":
+        return {"model": "m", "contents": [{"parts": list(parts)}]}
     turn = {"role": "user", "content": list(parts)}
     if client == "responses":
         return {"model": "m", "input": [turn]}
@@ -68,6 +73,12 @@ def body(client: str, *parts: Json) -> Json:
 
 def with_result(client: str, file: Json) -> Json:
     """Return a request of `client` in which a tool returned `file`."""
+    if client == "gemini":
+        returned = {"functionResponse": {"name": "f", "response": {}, "parts": [file]}}
+        asked: Json = {"functionCall": {"name": "f", "args": {}}}
+        parts = {"user": [{"text": "Read"}], "model": [asked], "": [returned]}
+        contents = [{"role": role, "parts": one} for role, one in parts.items()]
+        return {"model": "m", "contents": contents}
     if client == "responses":
         call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
         output = {"type": "function_call_output", "call_id": "c1", "output": [file]}
@@ -160,7 +171,7 @@ def test_the_api_that_has_documents_is_preferred(client: str, model: Model, rout
     """A PDF is sent on the API that has documents, even if the client's own is Chat Completions;
     requests without one stay on the client's own."""
     text = {"type": "input_text" if client == "responses" else "text", "text": "Hi"}
-    own = {"chat_completions": CHAT, "responses": RESPONSES, "messages": MESSAGES}[client]
+    own = {"chat_completions": CHAT, "responses": RESPONSES, "messages": MESSAGES}.get(client)
 
     assert route == sent(client, body(client, part(client)), model).api.name
     if own in model.endpoints:
@@ -185,6 +196,10 @@ def test_other_models_refuse_pdfs_clearly(client: str, model: Model, make: Any) 
     """The error names the field of the client's request, and models that accept PDFs."""
     error = refusal(client, make(client, part(client)), model)
 
+    if client == "gemini":
+        place = "[0].parts[0]" if make is body else "[2].parts[0].functionResponse.parts[0]"
+        assert f"contents{place}.inlineData.data" == error.param
+        return
     field = {"chat_completions": ".file.file_data", "responses": ".file_data"}
     where = {body: "{}[0].content[0]", with_result: "{}[2].content[0]"}[make]
     if make is with_result and client != "chat_completions":
@@ -246,7 +261,7 @@ def test_other_files_become_text(
     ("url", "code"),
     [
         ("data:application/pdf;base64,JVBE*", "invalid_value"),
-        (PDF_URL[:-1], "invalid_value"),
+        (PDF_URL[:-3], "invalid_value"),
         (encoded(b"GIF89a", "application/pdf"), "invalid_value"),
         (encoded(b"", "application/pdf"), "invalid_value"),
         (encoded(b"PK\x03\x04\x14\0", "application/zip"), "unsupported_value"),
@@ -259,7 +274,8 @@ def test_invalid_files_are_refused(client: str, url: str, code: str) -> None:
 
     field = {"chat_completions": "file.file_data", "responses": "file_data"}
     root = "input" if client == "responses" else "messages"
-    assert f"{root}[0].content[0].{field.get(client, 'source.data')}" == error.param
+    place = f"{root}[0].content[0].{field.get(client, 'source.data')}"
+    assert error.param == ("contents[0].parts[0].inlineData.data" if client == "gemini" else place)
     assert code == error.code
 
 

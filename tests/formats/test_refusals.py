@@ -66,6 +66,8 @@ def test_a_prompt_that_is_too_long_in_mid_stream(client: str, path: str, flat: b
     turns = [{"role": "user", "content": "Hi"}]
     request = {"model": "m", "stream": True}
     request |= {"input": turns} if client == "responses" else {"messages": turns, "max_tokens": 9}
+    if client == "gemini":
+        request = {"model": "m", "stream": True, "contents": [{"parts": [{"text": "Hi"}]}]}
     parsed = api.parse(json.dumps(request).encode())
     translator = prepare(api, parsed, a_model(path), ReasoningCache()).translator
     begin, end = UPSTREAMS[path]
@@ -80,6 +82,10 @@ def test_a_prompt_that_is_too_long_in_mid_stream(client: str, path: str, flat: b
         events = translator.fail(error, "id")
 
     error = _error_of(events[-1])
+    if client == "gemini":
+        assert "CONTEXT_LENGTH_EXCEEDED" == error["details"][0]["reason"]
+        assert error["message"].startswith("The input token count (138898) exceeds the maximum")
+        return
     assert "context_length_exceeded" == error["code"]
     assert client != "messages" or error["message"].startswith("prompt is too long: 138898 tokens")
 
@@ -128,15 +134,23 @@ def test_final_refusals_are_not_repeated(client: str, error: UpstreamRefusal) ->
     status = CLIENTS[client].error_status(error)
 
     assert status in NEVER_REPEATED
-    assert status != 402 or client == "messages"
+    assert status != 402 or client in ("messages", "gemini")
 
 
 @EACH_CLIENT
 def test_a_used_up_quota(client: str) -> None:
-    """OpenAI's clients stop at a 400, Anthropic's at a 402 of type billing_error."""
+    """OpenAI's clients stop at a 400, Anthropic's at a 402 of type billing_error, Google's at a
+    402."""
     error = refused(402, "session_quota_exceeded")
     body: Any = CLIENTS[client].error_body(error, "id")
 
+    if client == "gemini":
+        assert 402 == CLIENTS[client].error_status(error) == body["error"]["code"]
+        assert "FAILED_PRECONDITION" == body["error"]["status"]
+        info = body["error"]["details"][0]
+        assert "INSUFFICIENT_QUOTA" == info["reason"]
+        assert "session_quota_exceeded" == info["metadata"]["upstream.code"]
+        return
     expected = (402, "billing_error") if client == "messages" else (400, "insufficient_quota")
     assert expected == (CLIENTS[client].error_status(error), body["error"]["type"])
     assert "insufficient_quota" == body["error"]["code"]

@@ -1,10 +1,11 @@
 """Checks that an answer of the server is valid in its API."""
 
+import json
 from typing import Final
 
 import httpx
 
-from copilot_proxy.formats.types import ClientResponse
+from copilot_proxy.formats.types import ClientEvent, ClientResponse
 from tests import grammars
 from tests.formats.openai_schemas import check_completion
 from tests.matrix_clients import Client
@@ -33,6 +34,9 @@ def check_refusal(client: Client, answer: httpx.Response) -> None:
 
 def check_whole(client: Client, body: ClientResponse) -> None:
     """Check a whole answer."""
+    if isinstance(body, list):
+        check_array(client, body)
+        return
     match client.api:
         case "chat_completions":
             check_completion(body)
@@ -42,9 +46,17 @@ def check_whole(client: Client, body: ClientResponse) -> None:
         case "messages":
             assert ("message", "assistant") == (body["type"], body["role"])
             assert body["stop_reason"]
+        case "gemini":
+            assert body["candidates"][0]["finishReason"]
+            assert body["candidates"][0]["content"]["parts"]
         case "ollama":
             assert body["done"] is True
             assert isinstance(body["message"]["content"], str)
+
+
+def check_array(client: Client, events: list[ClientEvent]) -> None:
+    """Check the events of a Gemini stream that is an array."""
+    check_stream(client, "".join(f"data: {json.dumps(event)}\n\n" for event in events))
 
 
 def check_stream(client: Client, text: str) -> None:
@@ -62,6 +74,9 @@ def check_stream(client: Client, text: str) -> None:
         case "messages":
             last = grammars.messages_events(text)[-1]
             assert last["type"] in ("message_stop", "error")
+        case "gemini":
+            last = grammars.gemini_events(text)[-1]
+            assert "error" in last or last["candidates"][0]["finishReason"]
         case "ollama":
             grammars.ollama_lines(text)
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from copilot_proxy.formats.types import ClientRequest, Json
-from tests.matrix_clients import CLIENTS, PNG, TOOL, Ask, Client
+from tests.matrix_clients import CLIENTS, GEMINI, PNG, TOOL, Ask, Client
 
 MODELS: Final = ("gpt-4o", "gpt-5.5", "claude-opus-5", "gemini-3.1-pro-preview", "gpt-5-mini")
 """A model of each of Copilot's APIs, and one of several."""
@@ -36,6 +36,17 @@ MORE: Final[dict[str, Json]] = {
         "stop_sequences": ["x"],
         "temperature": 1,
     },
+    "gemini": {
+        "generationConfig": {
+            "thinkingConfig": {"includeThoughts": True, "thinkingBudget": 1024},
+            "responseMimeType": "application/json",
+            "responseSchema": {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}},
+            "stopSequences": ["x"],
+            "temperature": 1,
+        },
+        "toolConfig": {"functionCallingConfig": {"mode": "AUTO"}},
+        "safety_settings": [],
+    },
     "ollama": {
         "format": {"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}]}}},
         "think": "low",
@@ -60,6 +71,9 @@ CALLED: Final[dict[str, list[ClientRequest]]] = {
             "content": [{"type": "tool_use", "id": "c1", "name": TOOL, "input": {}}],
         }
     ],
+    "gemini": [
+        {"role": "model", "parts": [{"functionCall": {"name": TOOL, "args": {}, "id": "c1"}}]}
+    ],
     "ollama": [
         {
             "role": "assistant",
@@ -68,10 +82,20 @@ CALLED: Final[dict[str, list[ClientRequest]]] = {
         }
     ],
 }
+GEMINI_EMBEDDINGS: Final[list[ClientRequest]] = [
+    {"content": {"parts": [{"text": "x"}]}, "taskType": "CLUSTERING"},
+    {"model": "models/x", "content": {"parts": [{"text": "x"}]}, "outputDimensionality": 3},
+]
 EMBEDDINGS: Final[list[ClientRequest]] = [
     {"model": "text-embedding-3-small", "input": "x", "dimensions": 3},
     {"model": "text-embedding-3-small", "input": ["x", "y"], "encoding_format": "base64"},
     {"model": "text-embedding-3-small", "input": [[15339], [1917]], "user": "me"},
+]
+COMPLETIONS: Final[list[ClientRequest]] = [
+    {"model": "gpt-4o", "prompt": "x", "max_tokens": 9, "stop": ["x"], "user": "me"},
+    {"model": "gpt-5.5", "prompt": ["x", "y"], "n": 2, "echo": True, "logprobs": None},
+    {"model": "claude-opus-5", "prompt": [[15339], [1917]], "suffix": "", "best_of": 1},
+    {"model": "gpt-4o", "prompt": [15339], "stream": True, "stream_options": {}},
 ]
 
 GENERATED: Final[list[ClientRequest]] = [
@@ -118,6 +142,15 @@ def requests_of(client: Client) -> list[ClientRequest]:
             {**client.body(full), **MORE[client.api]},
         ]
     return found
+
+
+def paths_of(client: Client) -> list[str]:
+    """Return the paths that a client may send these requests to."""
+    asks = [Ask(model, [], stream=stream) for model in MODELS for stream in (False, True)]
+    found = {client.path_of(ask): None for ask in asks}
+    if client is GEMINI:
+        found[f"/v1beta/models/{MODELS[0]}:streamGenerateContent"] = None  # an array
+    return list(found)
 
 
 def counted_requests() -> list[ClientRequest]:

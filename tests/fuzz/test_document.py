@@ -27,6 +27,7 @@ CHECKS: Final = [
 ]
 OPERATIONS: Final = [
     ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/completions"),
     ("POST", "/v1/responses"),
     ("POST", "/v1/responses/input_tokens"),
     ("POST", "/v1/responses/compact"),
@@ -35,6 +36,9 @@ OPERATIONS: Final = [
     ("GET", "/v1/responses/{response_id}/input_items"),
     ("POST", "/v1/messages"),
     ("POST", "/v1/messages/count_tokens"),
+    ("POST", "/v1beta/models/{call}"),
+    ("GET", "/v1beta/models"),
+    ("GET", "/v1beta/models/{model_id}"),
     ("POST", "/v1/embeddings"),
     ("POST", "/api/chat"),
     ("POST", "/api/generate"),

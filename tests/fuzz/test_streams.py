@@ -14,7 +14,7 @@ from tests.fuzz.checks import check_answer
 from tests.fuzz.conftest import TIMEOUT, Target, many, server_for
 from tests.fuzz.streams import answers, recorded
 from tests.fuzz.upstream import MODELS, RawUpstream, raw_upstream
-from tests.matrix_clients import CLIENTS, Ask
+from tests.matrix_clients import EVERY_CLIENT, Ask
 
 pytestmark = pytest.mark.timeout(TIMEOUT)
 
@@ -40,7 +40,7 @@ def running(simulator: Simulator, upstream: RawUpstream) -> Iterator[Proxy]:
 
 
 @pytest.mark.parametrize("api", MODELS)
-@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
+@pytest.mark.parametrize("client", EVERY_CLIENT, ids=lambda client: client.api)
 def test_answers(
     target: Target, upstream: RawUpstream, simulator: Simulator, client: Any, api: str
 ) -> None:
@@ -53,8 +53,9 @@ def test_answers(
     def one(answer: bytes, stream: bool) -> None:
         upstream.answer = answer
         before = upstream.asked
-        body = client.body(Ask(model, client.user("Hi"), tools=True, stream=stream))
-        response = target.post(client.path, json.dumps(body).encode(), {})
+        ask = Ask(model, client.user("Hi"), tools=True, stream=stream)
+        body = client.body(ask)
+        response = target.post(client.path_of(ask), json.dumps(body).encode(), {})
         check_answer(client, response, passed_on=api == client.api)
         assert before + 1 == upstream.asked
 

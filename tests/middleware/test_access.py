@@ -318,6 +318,8 @@ def test_only_health_needs_no_key(simulator: Simulator) -> None:
         "cooldowns",
         "last_error",
         "quota",
+        "profile",
+        "instance",
     } == set(health)
 
 

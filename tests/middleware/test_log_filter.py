@@ -38,3 +38,13 @@ def test_probes_get_one_line() -> None:
     second = [is_logged(context(path, 404)) for path in start]
 
     assert [True, *[False] * 14] == first == second
+
+
+def test_what_there_cannot_be_gets_one_line() -> None:
+    """A client that asks for moderation before each question does not fill the log."""
+    is_logged = LogFilter(lambda: 0.0)
+    asked = [context("/v1/moderations", 404, "POST") for _ in range(3)]
+    for one in asked:
+        one.error = "moderations_not_supported"
+
+    assert [True, False, False] == [is_logged(one) for one in asked]

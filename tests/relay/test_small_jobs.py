@@ -30,6 +30,8 @@ JOBS = [
     ("responses", "codex_exec/0.171.0", {"instructions": CODEX, "input": "hi"}),
     ("chat/completions", "QwenCode/0.24.4", {"messages": [USER, {**USER, "content": QWEN}]}),
 ]
+ROUTING = "You are a specialized Task Routing AI. Your sole function is to analyze the request."
+CONTENTS = [{"role": "user", "parts": [{"text": "Say hello"}]}]
 OTHERS = [
     ("chat/completions", "curl/8", JOBS[0][2]),
     ("chat/completions", OPENCODE, {**JOBS[0][2], "tools": [TOOL]}),
@@ -82,3 +84,19 @@ def test_no_small_model(simulator: Simulator, flags: dict[str, Any]) -> None:
         assert 200 == ask(proxy, *JOBS[0]).status_code
 
     assert BIG == rows(settings)[0]["model"]
+
+
+def test_gemini_cli_chooses_a_model(simulator: Simulator) -> None:
+    """Its question how hard a task is goes to the small model, though it names one that the account
+    does not have."""
+    settings = settings_with(simulator)
+    body = {"systemInstruction": {"parts": [{"text": ROUTING}]}, "contents": CONTENTS}
+    path = "/v1beta/models/gemini-9.5-flash-lite:generateContent"
+    agent = {"user-agent": "GeminiCLI-tui/0.61.0/gemini-9-pro (linux; x64; terminal)"}
+    with Proxy(settings) as proxy, proxy.client() as client:
+        answer = client.post(path, json=body, headers=agent)
+        other = client.post(path, json={"contents": CONTENTS}, headers=agent)
+
+    assert 404 == other.status_code
+    assert "small job (routing): changed model to " in answer.headers["x-copilot-proxy-notes"]
+    assert rows(settings)[0]["model"].endswith("mini")

@@ -1,5 +1,6 @@
 """A conversation that continues with another model, on each API and within a tool loop."""
 
+import base64
 from collections.abc import Iterator
 from itertools import permutations
 
@@ -9,6 +10,7 @@ import pytest
 from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, clear_environment, settings_at
+from tests.matrix_clients import GEMINI as GEMINI_API
 from tests.matrix_clients import NATIVE as CLIENTS
 from tests.matrix_clients import TOOL, Ask, Client
 
@@ -16,7 +18,7 @@ GPT, OTHER_GPT = "gpt-5.6-luna", "gpt-6.2-sol"
 CLAUDE, BOUND = "claude-sonnet-4.6", "claude-opus-5.5"
 GEMINI, OTHER_GEMINI = "gemini-3.8-flash", "gemini-4-argon"
 MODELS = (GPT, OTHER_GPT, CLAUDE, BOUND, GEMINI, OTHER_GEMINI, "kimi-k3")
-EACH = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
+EACH = pytest.mark.parametrize("client", [*CLIENTS, GEMINI_API], ids=lambda client: client.api)
 REFUSED = "Copilot refused it, since it is of another model"
 
 
@@ -29,16 +31,20 @@ class Switching:
 
     def ask(self, client: Client, model: str, turns: list[Json]) -> httpx.Response:
         self.simulator.state.recorder.clear()
-        body = client.body(Ask(model, turns, tools=True))
+        ask = Ask(model, turns, tools=True)
+        body = client.body(ask)
         # Asks every model for its reasoning.
         match client.api:
             case "chat_completions":
                 body["reasoning_effort"] = "high"
             case "responses":
                 body |= {"reasoning": {"effort": "high", "summary": "auto"}}
+            case "gemini":
+                thinking = {"thinkingLevel": "HIGH", "includeThoughts": True}
+                body["generationConfig"] = {"thinkingConfig": thinking}
             case _:
                 body |= {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}
-        answer = self._http.post(client.path, json=body)
+        answer = self._http.post(client.path_of(ask), json=body)
         assert 200 == answer.status_code, answer.text
         return answer
 
@@ -138,6 +144,9 @@ def test_a_signature_that_claude_does_not_accept(
     thinking = {"type": "thinking", "thinking": "Hm.", "signature": forged}
     reasoning = {"reasoning_content": "Hm.", "reasoning_opaque": f"messages:{forged}"}
     calls = [{"id": "toolu_1", "type": "function", "function": function}]
+    asked = {"name": TOOL, "args": {"city": "Paris"}}
+    sealed = base64.b64encode(f"messages:{forged}\nHm.".encode()).decode()
+    signed = {"functionCall": asked, "thoughtSignature": sealed}
     said: dict[str, list[Json]] = {
         "chat_completions": [
             {"role": "assistant", "content": None, "tool_calls": calls, **reasoning}
@@ -147,6 +156,7 @@ def test_a_signature_that_claude_does_not_accept(
             {"type": "function_call", "call_id": "toolu_1", **function},
         ],
         "messages": [{"role": "assistant", "content": [thinking, {"type": "tool_use", **call}]}],
+        "gemini": [{"role": "model", "parts": [signed]}],
     }
     turns = [*client.user("Weather?"), *said[client.api], *client.results([("toolu_1", "12")])]
 

@@ -251,20 +251,6 @@ def test_head(proxy: Proxy, path: str) -> None:
     assert answer.headers["content-length"] == head.headers["content-length"]
 
 
-def test_web_socket(proxy: Proxy) -> None:
-    """A WebSocket request gets 426, after which Codex falls back to HTTP at once."""
-    upgrade = {"connection": "upgrade", "upgrade": "websocket"}
-    with proxy.client() as client:
-        refused = client.get("/v1/responses", headers=upgrade)
-        plain = client.get("/v1/responses")
-
-    assert (426, "websocket_not_supported") == (
-        refused.status_code,
-        refused.json()["error"]["code"],
-    )
-    assert (405, "POST") == (plain.status_code, plain.headers["allow"])
-
-
 def test_endless_headers(proxy: Proxy) -> None:
     """Headers have a maximum size, and the next request is not affected."""
     address = urlsplit(proxy.url)

@@ -41,6 +41,8 @@ def server(simulator: Simulator) -> Iterator[OpenProxy]:
 def code_of(body: ErrorBody) -> str:
     """Return the code in an error of any API."""
     error = body["error"]
+    if isinstance(error, dict) and "details" in error:
+        return str(error["details"][0]["reason"]).lower()  # Google's
     return str(body["code"] if isinstance(error, str) else error["code"])
 
 

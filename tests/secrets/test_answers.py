@@ -31,6 +31,11 @@ ASKED: list[tuple[str, str, dict[str, Any] | None]] = [
         {"model": "claude-sonnet-4.5", "max_tokens": 9, "messages": TURNS, "stream": True},
     ),
     ("POST", "/v1/messages/count_tokens", {"model": "claude-sonnet-4.5", "messages": TURNS}),
+    (
+        "POST",
+        "/v1beta/models/gpt-4o:streamGenerateContent",
+        {"contents": [{"parts": [{"text": "Hi"}]}]},
+    ),
     ("POST", "/v1/embeddings", {"model": "text-embedding-3-small", "input": "Hi"}),
     ("POST", "/api/chat", {"model": "gpt-4o", "messages": TURNS}),
     ("POST", "/api/generate", {"model": "gpt-5-mini", "prompt": "Hi", "stream": False}),

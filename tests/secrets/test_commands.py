@@ -30,7 +30,8 @@ ASKING: list[tuple[str, ...]] = [
     ("chat", "Hi", "--verbose", "--json"),
 ]
 TOKEN_IN = ("login", "--with-token", "--store", "file")
-COMMANDS = [*ASKING, ("login", "--store", "file", "--no-browser"), TOKEN_IN, ("logout",)]
+DOCTOR = [("doctor",), ("doctor", "--report")]
+COMMANDS = [*ASKING, *DOCTOR, ("login", "--store", "file", "--no-browser"), TOKEN_IN, ("logout",)]
 TROUBLES = [(200, "exchange"), (302, "redirect")] + [
     (status, kind)
     for status in (200, 400, 401, 403, 404, 429, 500)
@@ -110,7 +111,7 @@ def test_every_refusal_of_the_exchange(
     else:
         assert cli(*TOKEN_IN, stdin=token).code == 0
     github.state.faults.on(trouble)
-    for command in (("status",), ("models",)):
+    for command in (("status",), ("models",), *DOCTOR):
         assert [] == marks.found(said(cli(*command, "--debug")))
     assert [] == marks.found({**files(tmp_path, but=(STORE,)), **sent(github)})
 
@@ -178,7 +179,7 @@ def test_the_password_of_a_proxy(
         monkeypatch.setenv("HTTPS_PROXY", address)
         if host is None:
             monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", token)
-            commands = [("status",), ("models",), ("chat", "Hi"), TOKEN_IN]
+            commands = [("status",), ("models",), ("chat", "Hi"), TOKEN_IN, *DOCTOR]
         else:
             commands = [(*TOKEN_IN, "--host", host)]
         for command in commands:

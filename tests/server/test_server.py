@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from copilot_proxy.app import create_app
 from copilot_proxy.auth.threads import run_in_thread
@@ -248,3 +250,62 @@ async def test_a_client_that_connects_during_shutdown_does_not_wait(
             one.server.finish()
             connect(iterations)
         assert await asyncio.to_thread(is_closed)
+
+
+async def rest_of(connection: ClientConnection) -> list[Any]:
+    """Return the remaining events of a WebSocket, which the server closes."""
+    events = []
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            events.append(json.loads(await connection.recv()))
+    assert 1012 == connection.close_code
+    return events
+
+
+@contextlib.asynccontextmanager
+async def web_socket(one: Running) -> AsyncIterator[ClientConnection]:
+    """Open a WebSocket, without pings of its own."""
+    url = f"ws://127.0.0.1:{one.address[1]}/v1/responses"
+    async with connect(url, ping_interval=None, proxy=None) as connection:
+        yield connection
+
+
+async def test_an_idle_web_socket_does_not_hold_the_end(simulator: Simulator) -> None:
+    """It is closed at once, and does not count as an open request."""
+    async with running(simulator) as one, web_socket(one) as connection:
+        one.server.finish()
+        assert [] == await rest_of(connection)
+        assert not one.finishing.is_set()
+
+
+async def test_a_web_socket_finishes_its_response(simulator: Simulator) -> None:
+    """The running response is completed, and a new one refused; then the WebSocket closes."""
+    simulator.state.pace = 0.01
+    asked = json.dumps({"type": "response.create", "model": MODEL, "input": "Write 40 words"})
+    async with running(simulator) as one, web_socket(one) as connection:
+        await connection.send(asked)
+        await connection.recv()
+        one.server.finish()
+        await one.finishing.wait()
+        await connection.send(json.dumps({**json.loads(asked), "stream_id": "late"}))
+        events = await rest_of(connection)
+    assert 0 == one.cut
+    (refused,) = [event for event in events if event.get("stream_id") == "late"]
+    assert (503, "server_stopped") == (refused["status"], refused["error"]["code"])
+    assert "response.completed" == events[-1]["type"]
+
+
+async def test_a_web_socket_that_is_cut_ends_its_response(simulator: Simulator) -> None:
+    """Its response fails with the reason before it is closed."""
+    simulator.state.faults.on("stall_mid_stream")
+    asked = json.dumps({"type": "response.create", **ASKED["/v1/responses"]})
+    async with running(simulator) as one, web_socket(one) as connection:
+        await connection.send(asked)
+        await connection.recv()
+        one.server.finish()
+        await one.finishing.wait()
+        one.server.cut()
+        received = await rest_of(connection)
+    assert 1 == one.cut
+    assert "response.failed" == received[-1]["type"]
+    assert "server_stopped" == received[-1]["response"]["error"]["code"]

@@ -103,7 +103,8 @@ class OllamaApi:
 
     def fields(self, request: ClientRequest) -> ClientFields:
         effort, think = effort_of(request), request.get("think")
-        return OLLAMA_FIELDS._replace(effort_value=None if effort == think else think)
+        value = None if effort == think else str(think).lower()
+        return OLLAMA_FIELDS._replace(effort_value=value)
 
     def wants_reasoning(self, request: ClientRequest) -> bool:
         return thinks(request)

@@ -25,6 +25,8 @@ _STRICT_KEYWORDS: Final = frozenset(
 
 Source: OpenAI's guide to structured outputs, https://platform.openai.com/docs/guides/structured-outputs
 """
+_KINDS: Final = frozenset({"type", "anyOf", "$ref", "enum", "const"})
+"""The keywords of which every schema has to have one."""
 _JSON_ONLY: Final = "Answer with a JSON object, and nothing else."
 
 
@@ -35,7 +37,7 @@ def set_format(output_format: Any, chat: ChatRequest, notes: list[str]) -> None:
         # OpenAI's models refuse this format unless the conversation mentions it.
         if not any("json" in _text(message).lower() for message in chat["messages"]):
             chat["messages"] = [{"role": "system", "content": _JSON_ONLY}, *chat["messages"]]
-            notes.append("added an instruction to answer in JSON, which the model requires")
+            notes.append("added an instruction to answer in JSON, which some models require")
     elif isinstance(output_format, dict) and output_format:
         is_strict = _can_be_strict(output_format)
         schema = close_schema(output_format) if is_strict else output_format
@@ -54,17 +56,19 @@ def _can_be_strict(schema: Any, *, top: bool = True) -> bool:
     """Whether the model can be bound to the schema: all properties of all objects are required."""
     if not isinstance(schema, dict) or not _STRICT_KEYWORDS.issuperset(schema):
         return False
-    if top and schema.get("type") != "object":
+    if _KINDS.isdisjoint(schema) or (top and schema.get("type") != "object"):
         return False
-    properties = schema.get("properties", {})
-    inner = [*_values(properties), *_values(schema.get("$defs", {}))]
-    inner += [*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else ())]
+    properties, definitions = schema.get("properties", {}), schema.get("$defs", {})
+    choices, required = schema.get("anyOf", []), schema.get("required", [])
+    if not (isinstance(properties, dict) and isinstance(definitions, dict)):
+        return False
+    if not (isinstance(choices, list) and isinstance(required, list)):
+        return False
     if schema.get("type") == "object":
         is_closed = schema.get("additionalProperties", False) is False
-        if not properties or not is_closed or set(schema.get("required", ())) != set(properties):
+        are_required = all(name in required for name in properties)
+        if not (properties and is_closed and are_required):
             return False
+    inner = [*properties.values(), *definitions.values(), *choices]
+    inner += [schema["items"]] if "items" in schema else []
     return all(_can_be_strict(one, top=False) for one in inner)
-
-
-def _values(mapping: Any) -> list[Any]:
-    return list(mapping.values()) if isinstance(mapping, dict) else [None]

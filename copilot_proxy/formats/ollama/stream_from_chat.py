@@ -6,7 +6,8 @@ complete; the text after it does not.
 
 import time
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import lru_cache
+from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import broken_responses
@@ -49,12 +50,17 @@ class ChatToOllama:
         """Return the lines for one chunk."""
         events: list[ClientEvent] = []
         for choice in chunk["choices"]:
-            self._add(choice["delta"], events)
-            self._finish = choice["finish_reason"] or self._finish
+            delta = choice["delta"]
+            if len(delta) == 1 and (text := delta.get("content")):  # as most chunks
+                events.append(self._line(text))
+            else:
+                self._add(delta, events)
+            if (finish := choice["finish_reason"]) is not None:
+                self._finish = finish
         if usage := chunk.get("usage"):
             self._usage = usage
             self._copilot_usage = chunk.get("copilot_usage")
-        if events and self._first is None:
+        if self._first is None and events:
             self._first = time.perf_counter_ns()
         return events
 
@@ -65,7 +71,7 @@ class ChatToOllama:
         events: list[ClientEvent] = []
         # The last call of an answer that was cut must not look complete.
         if calls := [call.line() for call in self._calls.values() if call.is_whole(self._finish)]:
-            events.append(self._line("", tool_calls=calls))
+            events.append(self._line("", {"tool_calls": calls}))
         last = self._line("", done=True)
         last["done_reason"] = _DONE_REASONS.get(self._finish, "stop")
         last.update(self._counts())
@@ -97,7 +103,7 @@ class ChatToOllama:
 
     def _add(self, delta: Json, events: list[ClientEvent]) -> None:
         if (text := delta.get("reasoning_content")) and self._shows_thinking:
-            events.append(self._line("", thinking=text))
+            events.append(self._line("", {"thinking": text}))
         for name in ("content", "refusal"):
             if text := delta.get(name):
                 events.append(self._line(text))
@@ -109,13 +115,14 @@ class ChatToOllama:
             if text := part["function"].get("arguments"):
                 call.arguments.add(text)
 
-    def _line(self, text: str, *, done: bool = False, **more: Any) -> ClientEvent:
-        line: ClientEvent = {"model": self._model, "created_at": now()}
+    def _line(self, text: str, more: Json | None = None, *, done: bool = False) -> ClientEvent:
         if self._generates:
-            line |= {"response": text, **more, "done": done}
-        else:
-            line |= {"message": {"role": "assistant", "content": text, **more}, "done": done}
-        return line
+            line = {"model": self._model, "created_at": _now(), "response": text}
+            return {**line, **(more or {}), "done": done}
+        message: Json = {"role": "assistant", "content": text}
+        if more is not None:
+            message.update(more)
+        return {"model": self._model, "created_at": _now(), "message": message, "done": done}
 
     def _counts(self) -> Json:
         end = time.perf_counter_ns()
@@ -150,6 +157,13 @@ class _Call:
         return {"id": self._id, "function": function}
 
 
-def now() -> str:
+def _now() -> str:
     """Return the current time in the form of Ollama's answers."""
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_second(seconds)}.{nanoseconds:09}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    """Return a second without its time zone; formatting it takes longer than all other parts."""
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()

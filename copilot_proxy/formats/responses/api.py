@@ -81,6 +81,11 @@ class ResponsesApi:
     def parse(self, body: bytes) -> ResponsesRequest:
         return parse_request(body)
 
+    def parse_warm_up(self, body: bytes) -> ResponsesRequest:
+        """Return the checked request of a warm-up, which may have no input; raises
+        `RequestError`."""
+        return parse_request(body, may_be_empty=True)
+
     def parse_count(self, body: bytes) -> ResponsesRequest:
         """Return the checked request of the path for counting tokens; raises `RequestError`."""
         return parse_count_request(body)

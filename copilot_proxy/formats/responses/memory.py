@@ -166,6 +166,12 @@ class ResponseStore:
         self._release(response.exchange)
         return True
 
+    def forget_all(self, caller: bytes) -> None:
+        """Forget all responses of a caller."""
+        for owner, response_id in list(self._responses):
+            if owner == caller:
+                self.forget(owner, response_id)
+
     def _drop_expired(self) -> None:
         oldest = self._now() - self._seconds
         while self._responses:

@@ -36,14 +36,18 @@ _TOOL_LISTS: Final = (ADDITIONAL, "mcp_list_tools")
 """The types of items that list tools."""
 
 
-def parse_request(body: bytes) -> ResponsesRequest:
-    """Return the decoded request with all its fields; raises `RequestError` if it is invalid."""
+def parse_request(body: bytes, *, may_be_empty: bool = False) -> ResponsesRequest:
+    """Return the decoded request with all its fields; raises `RequestError` if it is invalid.
+
+    It has at least one input item, unless it `may_be_empty`.
+    """
     request = parse_object(body)
     read_request("responses", request)
     unpack_results("responses", request)
-    if request.get("previous_response_id") is not None and request.get("input") is None:
+    may_be_empty = may_be_empty or request.get("previous_response_id") is not None
+    if may_be_empty and request.get("input") is None:
         request["input"] = []
-    check_request(request)
+    check_request(request, may_be_empty=may_be_empty)
     return request
 
 
@@ -67,7 +71,6 @@ def check_request(request: ResponsesRequest, *, may_be_empty: bool = False) -> N
     check_shape(request, schema.ResponsesRequest)
     if not request["model"]:
         raise _invalid("model", "The model name is empty.")
-    may_be_empty = may_be_empty or request.get("previous_response_id") is not None
     if not request["input"] and not may_be_empty:
         raise _invalid("input", "At least one input item is needed.")
     _check_tools(request)

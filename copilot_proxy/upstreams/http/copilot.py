@@ -67,6 +67,10 @@ class CopilotUpstream:
         """Return the account's models, from the cache unless `fresh`."""
         return await self._catalogues.get(auth or self._auth, fresh=fresh)
 
+    def cached_models(self, auth: TokenSource | None = None) -> Catalogue | None:
+        """Return the account's models without waiting; None if no recent list is cached."""
+        return self._catalogues.recent(auth or self._auth)
+
     async def send(self, call: Call) -> UpstreamResponse:
         """Send `call` and return the response, which must be closed; raises `CopilotProxyError`."""
         headers = identity_headers.copilot(
@@ -173,7 +177,7 @@ class CopilotUpstream:
             method,
             token.api_url + path,
             {
-                **headers,
+                **(identity_headers.direct(headers) if token.direct else headers),
                 "authorization": f"Bearer {token.value.reveal()}",
                 "accept-encoding": "gzip, deflate",
             },

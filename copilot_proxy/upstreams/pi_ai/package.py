@@ -49,7 +49,7 @@ def version() -> str:
 
 def folder_of(settings: Settings) -> Path:
     """Return the folder in which pi-ai is installed."""
-    return settings.data_dir / "pi-ai"
+    return settings.shared_data_dir / "pi-ai"
 
 
 def installed(folder: Path) -> str | None:

@@ -1,0 +1,174 @@
+"""Finds the GitHub tokens of other programs: GitHub CLI, Copilot CLI and editors.
+
+Sources: ``gh auth token --help``; GitHub's documentation of Copilot CLI's authentication, and its
+``config.json``; the files of Copilot's editor plugins, as several plugins read them.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from copilot_proxy.auth import hosts
+from copilot_proxy.auth.threads import submit
+from copilot_proxy.auth.token_kinds import may_be_token
+from copilot_proxy.errors import CopilotProxyError, LoginFailed, UsageError
+from copilot_proxy.headers import CLIENT_ID
+from copilot_proxy.masking import Secret
+
+TITLES: Final = {"gh": "GitHub CLI", "copilot-cli": "Copilot CLI", "editor": "an editor"}
+_TIMEOUT: Final = 20.0
+"""Seconds; a keyring may ask for its password."""
+_MAX_SIZE: Final = 1_000_000
+_KEYRING_SERVICE: Final = "copilot-cli"
+_CLI_VARIABLE: Final = "COPILOT_GITHUB_TOKEN"
+_COMMENT: Final = re.compile(r"^\s*//.*$", re.MULTILINE)
+_TABLES: Final = ("copilotTokens", "copilot_tokens")
+_HINT: Final = "Sign in with: copilot-proxy login"
+
+
+@dataclass(frozen=True)
+class FoundToken:
+    """A token, and where it was found, such as ``the file PATH``."""
+
+    token: Secret
+    where: str
+
+
+def find_token(program: str, host: str) -> FoundToken:
+    """Return the token of ``gh``, ``copilot-cli`` or ``editor`` for a GitHub host.
+
+    Blocks, and may make a keyring ask for its password. Raises `LoginFailed` that says what is
+    missing.
+    """
+    finders = {"gh": _from_gh, "copilot-cli": _from_copilot_cli, "editor": _from_editor}
+    found = finders[program](host)
+    if not may_be_token(found.token):
+        raise LoginFailed(f"What is in {found.where} is not a GitHub token.", hint=_HINT)
+    return found
+
+
+def _from_gh(host: str) -> FoundToken:
+    program = shutil.which("gh")
+    if program is None:
+        raise LoginFailed("GitHub CLI is not installed: there is no program 'gh'.", hint=_HINT)
+    command = [program, "auth", "token", "--hostname", host]
+    try:
+        done = subprocess.run(  # noqa: S603  # the arguments are fixed, and the host is checked
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        raise LoginFailed("GitHub CLI does not answer.", hint=_HINT) from None
+    token = done.stdout.decode("utf-8", "replace").strip()
+    if done.returncode != 0 or not token:
+        raise LoginFailed(
+            f"GitHub CLI is not signed in to {host}.",
+            hint=f"Sign in there with: gh auth login --hostname {host}\nOr here with: "
+            "copilot-proxy login",
+        )
+    return FoundToken(Secret(token), "GitHub CLI")
+
+
+def _from_copilot_cli(host: str) -> FoundToken:
+    if token := os.environ.get(_CLI_VARIABLE, "").strip():
+        return FoundToken(Secret(token), _CLI_VARIABLE)
+    path = Path.home() / ".copilot" / "config.json"
+    for name, value in _tables(path):
+        if host in name:
+            return FoundToken(Secret(value), f"the file {path}")
+    if (stored := _from_keyring()) is not None:
+        return FoundToken(Secret(stored), "the system keyring")
+    raise LoginFailed(
+        "Copilot CLI is not signed in, or its token cannot be read from the keyring.",
+        hint=f"Sign in there with: copilot login\n{_HINT.replace('Sign in', 'Or here')}",
+    )
+
+
+def _tables(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the names and tokens in Copilot CLI's file, which has comments."""
+    data = _json(path, comments=True)
+    for table in _TABLES:
+        entries = data.get(table)
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            value = entry.get("token") if isinstance(entry, dict) else entry
+            if isinstance(value, str) and value:
+                yield name, value
+
+
+def _from_keyring() -> str | None:
+    """Return Copilot CLI's token; its entry has the name of the account, which is not known."""
+
+    def read() -> str | None:
+        import keyring
+
+        entry = keyring.get_credential(_KEYRING_SERVICE, None)
+        return entry.password if entry else None
+
+    future = submit(read)
+    wait([future], _TIMEOUT)
+    # Backends raise many errors; without an answer there is no token to be had.
+    return future.result() if future.done() and future.exception() is None else None
+
+
+def _from_editor(host: str) -> FoundToken:
+    folder = _editor_folder()
+    found: list[tuple[bool, FoundToken]] = []
+    for path in (folder / "apps.json", folder / "hosts.json"):
+        for name, entry in _json(path).items():
+            token = entry.get("oauth_token") if isinstance(entry, dict) else None
+            entry_host, _, app = name.partition(":")
+            if _normal(entry_host) == host and isinstance(token, str) and token:
+                found.append(
+                    (app in ("", CLIENT_ID), FoundToken(Secret(token), f"the file {path}"))
+                )
+    if found:
+        # The tokens of this app can be exchanged.
+        return next((one for is_editor, one in found if is_editor), found[0][1])
+    if (folder / "auth.db").is_file():
+        raise LoginFailed(
+            f"The editor has encrypted its token, in {folder / 'auth.db'}: other programs cannot "
+            "use it.",
+            hint=_HINT,
+        )
+    raise LoginFailed(
+        f"No editor has stored a token for {host} in {folder}. VS Code keeps its token where other "
+        "programs cannot read it.",
+        hint=_HINT,
+    )
+
+
+def _editor_folder() -> Path:
+    if sys.platform == "win32":
+        top = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    else:
+        top = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return top / "github-copilot"
+
+
+def _normal(host: str) -> str | None:
+    try:
+        return hosts.normalize(host)
+    except UsageError:
+        return None
+
+
+def _json(path: Path, *, comments: bool = False) -> Mapping[str, Any]:
+    """Return the JSON object in a file; an empty one if there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(_MAX_SIZE)
+        data = json.loads(_COMMENT.sub("", text) if comments else text)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise CopilotProxyError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}

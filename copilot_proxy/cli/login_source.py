@@ -1,0 +1,47 @@
+"""Takes over the sign-in of another program for ``login --from``, if the user agrees."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from copilot_proxy.cli.console import is_interactive, print_message
+from copilot_proxy.errors import LoginFailed, UsageError
+
+if TYPE_CHECKING:
+    from copilot_proxy.masking import Secret
+
+
+def token_of(program: str, host: str, store: str, *, yes: bool) -> "Secret":
+    """Return the token of ``gh``, ``copilot-cli`` or ``editor`` for `host`.
+
+    Asks first, unless `yes`; `store` says where the copy will be. Raises `UsageError` if it cannot
+    ask, and `LoginFailed` if there is no token or the user does not agree.
+    """
+    from copilot_proxy.auth.other_programs import TITLES, find_token
+    from copilot_proxy.auth.token_kinds import reject_classic_token
+
+    title = TITLES[program]
+    if not yes:
+        if not is_interactive():
+            raise UsageError(
+                f"There is no terminal to ask whether to use the sign-in of {title}.",
+                hint=f"To agree, run: copilot-proxy login --from {program} --yes",
+            )
+        question = f"Read the token of {title} for {host}, and store a copy in {store}?"
+        if not typer.confirm(question, err=True):
+            raise LoginFailed("No token was read.", hint="Sign in with: copilot-proxy login")
+    found = find_token(program, host)
+    reject_classic_token(found.token, where=f"in {found.where}")
+    print_message(
+        f"Found a token in {found.where}. If {title} signs out, copilot-proxy may lose its sign-in."
+    )
+    return found.token
+
+
+def limits() -> str:
+    """Return what a sign-in cannot do whose token is used without an exchange."""
+    return (
+        "This token is used as Copilot CLI uses it. Models that Copilot offers only to editors, "
+        "such as some previews, may refuse it; a sign-in with `copilot-proxy login` has no such "
+        "limit."
+    )

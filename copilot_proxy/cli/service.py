@@ -1,0 +1,214 @@
+"""The ``service`` commands: run the server in the background, from each login on."""
+
+import json
+import os
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from copilot_proxy.cli.console import print_message, print_result, two_columns
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from copilot_proxy.service.definition import Service, ServiceManager
+
+_POLL: Final = 0.3
+_SHORT: Final = 1.0
+_MISSING: Final = "The service is not installed."
+_INSTALL: Final = "Install it with: copilot-proxy service install"
+
+service = typer.Typer(name="service", help="Run the server in the background, from each login on.")
+
+
+@service.callback(invoke_without_command=True)
+def options(context: typer.Context) -> None:
+    """Show the help if no subcommand is given."""
+    if context.invoked_subcommand is None:
+        print_result(context.get_help())
+
+
+@service.command()
+def install(
+    on_demand: Annotated[
+        bool,
+        typer.Option("--on-demand", help="Start the server only when a client connects (systemd)."),
+    ] = False,
+    show: Annotated[
+        bool, typer.Option("--print", help="Only print the files that would be written.")
+    ] = False,
+) -> None:
+    """Install the service and start it; run it again after changing the settings."""
+    from copilot_proxy.service import installer
+    from copilot_proxy.service.readiness import address_of
+    from copilot_proxy.service.record import log_file_of, new_record
+
+    settings = load_settings()
+    manager = installer.manager_for(settings)
+    definition = installer.service_for(settings, on_demand=on_demand)
+    if show:
+        for path, content in manager.files(definition).items():
+            print_result(f"# {path}\n{content}")
+        return
+    manager.check()
+    installer.check(settings, on_demand=on_demand)
+    record = new_record(os.environ)
+    print_message(f"Installing the {manager.title} {definition.name}, and starting it.")
+    try:
+        health = installer.install(manager, definition, settings, record)
+    except (CopilotProxyError, KeyboardInterrupt):
+        print_message("The service did not start; the installation was undone.")
+        raise
+    except OSError as error:
+        raise CopilotProxyError(
+            f"The service was not installed: {error.filename or ''}: {error.strerror}."
+        ) from error
+    print_message(f"The service runs at {address_of(settings)}, and has read the token.")
+    if health["signed_in"] != "yes":
+        reason = health["last_error"] or "GitHub has not answered yet."
+        print_message(f"GitHub has not accepted the token yet: {reason}")
+    for line in filter(None, (manager.advice(), f"Its log: {log_file_of(settings)}")):
+        print_message(line)
+    print_message("Start a client with: copilot-proxy run claude")
+
+
+@service.command()
+def uninstall() -> None:
+    """Stop the service and remove it; the log, the ledger and the sign-in stay."""
+    from copilot_proxy.service import installer
+
+    settings = load_settings()
+    manager = installer.manager_for(settings)
+    if installer.uninstall(manager, settings):
+        print_message(f"The {manager.title} was removed.")
+    else:
+        print_message("The service is not installed.")
+
+
+@service.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+) -> int:
+    """Show whether the service runs; exit code 1 if it does not."""
+    from copilot_proxy.service import installer
+    from copilot_proxy.service.readiness import address_of, health_of
+    from copilot_proxy.service.record import folder_of, log_file_of, read_failure, read_record
+
+    settings = load_settings()
+    manager = installer.manager_for(settings)
+    state = manager.state(installer.service_for(settings))
+    record = read_record(folder_of(settings))
+    failure = read_failure(folder_of(settings)) if state.installed else None
+    # Connecting would start a service that starts on demand.
+    waits = state.installed and not state.running and "connects" in state.starts
+    health: dict[str, Any] | None = None if waits else health_of(settings, _SHORT)
+    answers = (
+        health is not None and record is not None and (health.get("instance") == record.instance)
+    )
+    shown = {
+        "installed": state.installed,
+        "running": state.running or answers,
+        "answers": answers,
+        "process": state.process,
+        "starts": state.starts or None,
+        "address": address_of(settings),
+        "signed_in": health["signed_in"] if health and answers else None,
+        "error": failure.text if failure else None,
+        "log_file": str(log_file_of(settings)),
+    }
+    if as_json:
+        print_result(json.dumps(shown, indent=2))
+    elif state.installed:
+        print_result(two_columns(_rows(shown, manager.title, waits=waits)))
+    else:
+        print_message(
+            "The service is not installed. Install it with: copilot-proxy service install"
+        )
+    return 0 if answers or waits else 1
+
+
+def _rows(shown: dict[str, Any], title: str, *, waits: bool) -> list[tuple[str, str]]:
+    text = "running" if shown["answers"] else "starting" if shown["running"] else "not running"
+    if waits:
+        text = "waiting for a client"
+    if shown["error"] and not shown["answers"]:
+        text = "failed to start; it is tried again every few minutes"
+    process = f", process {shown['process']}" if shown["process"] else ""
+    rows = [("Service", f"{text} ({title}{process})"), ("Address", shown["address"])]
+    if shown["signed_in"]:
+        rows.append(("Signed in", shown["signed_in"]))
+    if shown["error"] and not shown["answers"]:
+        rows.append(("Reason", shown["error"].replace("\n", " ")))
+    return [*rows, ("Starts", shown["starts"] or "unknown"), ("Log", shown["log_file"])]
+
+
+@service.command()
+def restart() -> None:
+    """Restart the service, such as after an upgrade; open answers finish first."""
+    from copilot_proxy.service.installer import restart as restart_service
+    from copilot_proxy.service.readiness import address_of
+
+    settings = load_settings()
+    manager, definition = _installed(settings)
+    restart_service(manager, definition, settings)
+    print_message(f"The service was restarted, and answers at {address_of(settings)}.")
+
+
+@service.command()
+def logs(
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", help="Number of lines.", min=0, metavar="NUMBER")
+    ] = 50,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Also print new lines, until Ctrl+C.")
+    ] = False,
+) -> None:
+    """Print the end of the service's log."""
+    from copilot_proxy.service.record import log_file_of
+
+    path = log_file_of(load_settings())
+    try:
+        position = _print_last(path, lines)
+    except FileNotFoundError:
+        if not follow:
+            raise CopilotProxyError(
+                f"There is no log at {path}.", hint="See: copilot-proxy service status"
+            ) from None
+        position = 0
+    while follow:
+        time.sleep(_POLL)
+        position = _print_new(path, position)
+
+
+def _installed(settings: Settings) -> "tuple[ServiceManager, Service]":
+    """Return the service; raises `CopilotProxyError` if it is not installed."""
+    from copilot_proxy.service import installer
+
+    manager, definition = installer.manager_for(settings), installer.service_for(settings)
+    if not manager.state(definition).installed:
+        raise CopilotProxyError(_MISSING, hint=_INSTALL)
+    return manager, definition
+
+
+def _print_last(path: Path, count: int) -> int:
+    """Print the last lines of the file, and return its size."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for line in deque(file, count):
+            print_result(line.rstrip("\n"))
+        return file.tell()
+
+
+def _print_new(path: Path, position: int) -> int:
+    """Print what the file has after `position`, and return its size; it may have been rotated."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            file.seek(position if path.stat().st_size >= position else 0)
+            while (line := file.readline()).endswith("\n"):
+                print_result(line.rstrip("\n"))
+                position = file.tell()
+    except FileNotFoundError:
+        return 0
+    return position

@@ -1,0 +1,84 @@
+"""The program that a service runs: ``serve``, with the variables of the shell that installed it."""
+
+import io
+import os
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import Final
+
+from copilot_proxy.cli.boundary import INTERRUPTED, flush_stderr, open_streams
+from copilot_proxy.cli.main import run
+from copilot_proxy.cli.startup import speed_up_startup
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.service.record import (
+    Failure,
+    clear_failure,
+    log_file_of,
+    read_record,
+    write_failure,
+)
+from copilot_proxy.settings import INSTANCE_VARIABLE, load_settings
+
+_RETRY: Final = 300.0
+"""Seconds until a server that has failed is ended, so that it is started again. Until the user has
+done something about it, it would only fail again, and might ask GitHub each time."""
+_LINES: Final = 12
+
+
+def main() -> None:
+    """The entry point; the argument is the folder of the service's files."""
+    folder = Path(sys.argv[1])
+    speed_up_startup()
+    open_streams()
+    record = read_record(folder)
+    if record is None:
+        sys.exit(f"{folder} has no service.json. Install the service again.")
+    os.environ.update(record.environment)
+    os.environ[INSTANCE_VARIABLE] = record.instance
+    clear_failure(folder)
+    # The log is in a file, which is rotated; stderr would repeat it in the system's log.
+    outside = sys.stderr
+    sys.stderr = screen = _LastLines()
+    try:
+        code = run(["serve", *_log_flags()])
+    finally:
+        sys.stderr, text = outside, screen.text()
+    if code not in (0, INTERRUPTED):
+        write_failure(folder, Failure(record.instance, code, text))
+        print(text, file=sys.stderr, flush=True)  # noqa: T201  # for the system's log
+        time.sleep(_RETRY)
+    flush_stderr()
+    sys.exit(code)
+
+
+def _log_flags() -> list[str]:
+    try:
+        return ["--log-file", str(log_file_of(load_settings()))]
+    except CopilotProxyError:
+        return []  # `serve` reports it
+
+
+class _LastLines(io.TextIOBase):
+    """Keeps the last lines that were written."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=_LINES)
+
+    def write(self, text: str) -> int:
+        """Add the lines in `text`; like other text streams, raise `TypeError` for bytes."""
+        if not isinstance(text, str):
+            raise TypeError("expected text")
+        self._lines.extend(line for line in text.splitlines() if line.strip())
+        return len(text)
+
+    def text(self) -> str:
+        """Return the last error and what follows it, or else the last lines."""
+        lines = list(self._lines)
+        starts = [i for i, line in enumerate(lines) if line.startswith("Error: ")]
+        return "\n".join(lines[starts[-1] :] if starts else lines)
+
+
+if __name__ == "__main__":
+    main()

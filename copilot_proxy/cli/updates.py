@@ -1,0 +1,148 @@
+"""Tells the user on a terminal that there is a newer version, at most once a day.
+
+A process of its own asks pip, and with it the package index, proxy and certificates that the user
+has configured for pip, so no command waits for the answer. The next command shows it.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path, PurePath
+from typing import Any, Final
+
+from copilot_proxy import __version__
+from copilot_proxy.cli.console import is_interactive, print_message
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.launchers import launcher
+from copilot_proxy.private_files import make_folder
+from copilot_proxy.settings import load_settings, state_dir
+
+DISTRIBUTION: Final = "g-copilot-proxy"
+_DAY: Final = 24 * 3600.0
+_TIMEOUT: Final = 60.0
+_FILE: Final = "update.json"
+_COMMANDS: Final = ("login", "logout", "status", "chat", "models", "usage", "budget", "doctor")
+"""The commands after which a notice is shown: none that starts a server or a client."""
+_RELEASE: Final = re.compile(r"\d+(?:\.\d+)*")
+_FOUND: Final = re.compile(rf"^{DISTRIBUTION} \((\S+)\)$", re.MULTILINE)
+
+
+def show_update(command: str) -> None:
+    """Show the notice if it is due after `command`, and look for a new version if that is due."""
+    if command not in _COMMANDS or not is_interactive() or "CI" in os.environ:
+        return
+    try:
+        settings = load_settings()
+    except CopilotProxyError:
+        return  # the command has reported it
+    if not settings.update_check or not _is_released():
+        return
+    file = state_dir(settings.home_dir) / _FILE
+    seen, now = _read(file), time.time()
+    if _is_newer(seen.get("latest")) and now - seen.get("shown", 0.0) > _DAY:
+        _write(file, {**seen, "shown": now})
+        print_message(
+            f"\nVersion {seen['latest']} of {DISTRIBUTION} is available; this is {__version__}. "
+            f"Upgrade with: {_upgrade_command()}"
+        )
+    if now - seen.get("checked", 0.0) > _DAY:
+        _write(file, {**_read(file), "checked": now})
+        _start(file)
+
+
+def main() -> None:
+    """Ask pip for the newest version, and write it to the file that the argument names."""
+    file = Path(sys.argv[1])
+    latest = latest_version()
+    if latest is not None:
+        _write(file, {**_read(file), "latest": latest})
+
+
+def latest_version() -> str | None:
+    """Return the newest version that pip finds; None if there is no pip or no answer."""
+    command = [sys.executable, "-m", "pip", "index", "versions", DISTRIBUTION]
+    flags = ["--disable-pip-version-check", "--no-input", "--retries", "0"]
+    try:
+        done = subprocess.run(  # noqa: S603  # the arguments are fixed
+            [*command, *flags],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = _FOUND.search(done.stdout) if done.returncode == 0 else None
+    return found[1] if found else None
+
+
+def _is_released() -> bool:
+    """Return whether this copy comes from a package index: no checkout, and nothing temporary."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        source = distribution(DISTRIBUTION).read_text("direct_url.json")
+    except PackageNotFoundError:
+        return False
+    return source is None and launcher() is None
+
+
+def _is_newer(version: object) -> bool:
+    if not isinstance(version, str) or not _RELEASE.fullmatch(version):
+        return False
+    return _numbers(version) > _numbers(__version__)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdigit()]
+
+
+def _upgrade_command() -> str:
+    parts = PurePath(sys.prefix).parts
+    if "pipx" in parts:
+        return f"pipx upgrade {DISTRIBUTION}"
+    if "uv" in parts and "tools" in parts:
+        return f"uv tool upgrade {DISTRIBUTION}"
+    return f"{sys.executable} -m pip install --upgrade {DISTRIBUTION}"
+
+
+def _start(file: Path) -> None:
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+    with suppress(OSError):
+        process = subprocess.Popen(  # noqa: S603  # it runs this module
+            [sys.executable, "-P", "-m", __name__, str(file)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            creationflags=flags,
+        )
+        process.returncode = 0  # it outlives this program, which would otherwise warn about it
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    is_usable = isinstance(found, dict) and all(
+        isinstance(found.get(name, 0.0), int | float) for name in ("checked", "shown")
+    )
+    return found if is_usable else {}
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    with suppress(OSError):  # without the file, the next command tries again
+        make_folder(file.parent)
+        file.write_text(json.dumps(content), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Checks a client's Completions request, and splits it into one request for each continuation."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.chat_completions.request import parse_object
+from copilot_proxy.formats.completions.schema import CompletionsRequest
+from copilot_proxy.formats.request_fields import refuse_fields
+from copilot_proxy.formats.schema_check import check_shape
+from copilot_proxy.formats.types import ClientRequest
+
+MAX_CONTINUATIONS: Final = 128
+"""Continuations of one request. Each is a call to Copilot."""
+MAX_TOKENS: Final = 2_000_000
+"""Token ids in all prompts of one request, as a limit on the values of its JSON."""
+INDEX: Final = "continuation"
+"""The field of a split request with the index of its continuation; it never leaves the program."""
+_DECODED: Final = "decoded the token ids of prompt with cl100k_base"
+_OWN: Final = ("prompt", "echo", "best_of", "suffix", "logprobs", "n", INDEX)
+"""The fields that a chat request does not have, or has with another meaning."""
+
+
+def parse_request(body: bytes) -> ClientRequest:
+    """Return the decoded and validated request; raises `RequestError`."""
+    request = parse_object(body, MAX_TOKENS)
+    if request.get("best_of") in (1, request.get("n")):
+        request.pop("best_of", None)
+    refuse_fields("completions", request)
+    check_shape(request, CompletionsRequest)
+    if not request["model"]:
+        raise _invalid("model", "The model name is empty.")
+    if request.get("max_tokens") == 0:
+        raise _invalid(
+            "max_tokens",
+            "With `max_tokens` = 0 there is nothing to ask the model for.",
+            hint="Ask for at least one token. Copilot cannot rate a prompt (`logprobs`).",
+        )
+    _check_prompt(request["prompt"])
+    n = request.get("n")
+    if n is not None and n < 1:
+        raise _invalid("n", "`n` must be at least 1.")
+    prompts = len(request["prompt"]) if _is_list_of_prompts(request["prompt"]) else 1
+    if prompts * (n or 1) > MAX_CONTINUATIONS:
+        raise _invalid(
+            "prompt",
+            f"The request asks for {prompts * (n or 1)} continuations; at most "
+            f"{MAX_CONTINUATIONS} are allowed, since each is a call to Copilot.",
+            hint="Send fewer prompts, or a lower `n`.",
+        )
+    return request
+
+
+def _check_prompt(prompt: Any) -> None:
+    if not prompt or (isinstance(prompt, list) and not all(one or one == 0 for one in prompt)):
+        raise _invalid("prompt", "The prompt is empty.", hint="Send a text or token ids.")
+    if isinstance(prompt, list) and len({type(one) for one in prompt}) > 1:
+        raise _invalid(
+            "prompt",
+            "Texts and token ids cannot be mixed in one prompt.",
+            hint="Send a text, a list of texts, token ids, or a list of lists of token ids.",
+        )
+
+
+def _is_list_of_prompts(prompt: Any) -> bool:
+    return isinstance(prompt, list) and not isinstance(prompt[0], int)
+
+
+def has_tokens(request: ClientRequest) -> bool:
+    """Return whether the prompts of a checked request are token ids rather than texts."""
+    prompt = request["prompt"]
+    return isinstance(prompt, list) and not isinstance(prompt[0], str)
+
+
+def split_request(
+    request: ClientRequest, decode: Callable[[list[int]], str], notes: list[str]
+) -> list[ClientRequest]:
+    """Return a checked request as one for each continuation, in the order of their indexes.
+
+    The prompt of each is a text; `decode` makes it from token ids. Raises `RequestError`.
+    """
+    prompt = request["prompt"]
+    prompts = prompt if _is_list_of_prompts(prompt) else [prompt]
+    if has_tokens(request):
+        prompts = [_text(tokens, decode) for tokens in prompts]
+        notes.append(_DECODED)
+    n = request.get("n") or 1
+    return [
+        {**request, "prompt": text, INDEX: position * n + number}
+        for position, text in enumerate(prompts)
+        for number in range(n)
+    ]
+
+
+def _text(tokens: list[int], decode: Callable[[list[int]], str]) -> str:
+    try:
+        return decode(tokens)
+    except RequestError as error:
+        error.param = "prompt"
+        raise
+
+
+def chat_request(request: ClientRequest) -> ClientRequest:
+    """Return the chat request for one continuation: the prompt is a message of the user."""
+    chat = {name: value for name, value in request.items() if name not in _OWN}
+    return {**chat, "messages": [{"role": "user", "content": request["prompt"]}]}
+
+
+def _invalid(param: str, message: str, *, hint: str | None = None) -> RequestError:
+    return RequestError(message, param=param, code="invalid_value", hint=hint)

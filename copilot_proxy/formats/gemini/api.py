@@ -1,0 +1,170 @@
+"""Google's Gemini API, as clients use it. Copilot does not have it."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats import sse
+from copilot_proxy.formats.api import NativeCounting, RequestMetrics, StreamFormat
+from copilot_proxy.formats.chat_completions.request import parse_object
+from copilot_proxy.formats.client_fields import GEMINI_FIELDS, ClientFields
+from copilot_proxy.formats.gemini.errors import error_body, error_status
+from copilot_proxy.formats.gemini.field_names import with_google_names
+from copilot_proxy.formats.gemini.models import model_list, model_object
+from copilot_proxy.formats.gemini.request import (
+    JSON_ARRAY,
+    GeminiRequest,
+    check_request,
+    count_images,
+    initiator,
+    model_name,
+)
+from copilot_proxy.formats.gemini.request_to_chat import effort, generation_config, to_chat
+from copilot_proxy.formats.gemini.stream_from_chat import ChatToGemini
+from copilot_proxy.formats.gemini.token_estimate import media_tokens, text_of
+from copilot_proxy.formats.gemini.tools import functions
+from copilot_proxy.formats.types import ChatRequest, ClientEvent, Json
+from copilot_proxy.headers import Initiator
+
+_PARAMETERS: Final[Mapping[str, str]] = {
+    "max_tokens": "maxOutputTokens",
+    "temperature": "temperature",
+    "top_p": "topP",
+}
+_encode: Final = msgspec.json.Encoder().encode
+# Google's SDK for Python takes a comment for data, but not an empty line.
+_KEEP_ALIVE: Final = b"\n"
+_EVENTS: Final = StreamFormat(sse.CONTENT_TYPE, sse.unnamed_json, b"", _KEEP_ALIVE)
+
+
+class GeminiApi:
+    """Implements `formats.api.ClientApi`."""
+
+    name = "gemini"
+    client_path = "/v1beta/models"
+    identifying_header = b"x-goog-api-key"
+    request_id_header = b""
+    counting: NativeCounting | None = None
+    conversation_field = "contents"
+    effort_field = GEMINI_FIELDS.effort
+
+    error_body = staticmethod(error_body)
+    error_status = staticmethod(error_status)
+    model_object = staticmethod(model_object)
+    model_list = staticmethod(model_list)
+    countable_text = staticmethod(text_of)
+    media_tokens = staticmethod(media_tokens)
+
+    def has_path(self, path: str) -> bool:
+        return path.startswith("/v1beta/")
+
+    def parse(self, body: bytes) -> GeminiRequest:
+        """Return a request with ``model`` in the body, as ``GenerateContentRequest`` has it."""
+        request = with_google_names(parse_object(body))
+        request["model"] = model_name(request.get("model"))
+        request.setdefault("stream", False)
+        check_request(request)
+        return request
+
+    def metrics(self, request: GeminiRequest) -> RequestMetrics:
+        thinking = generation_config(request).get("thinkingConfig") or {}
+        budget = thinking.get("thinkingBudget")
+        return RequestMetrics(
+            items=len(request["contents"]),
+            tools=len(functions(request)),
+            images=count_images(request),
+            effort=thinking.get("thinkingLevel") or (None if budget is None else str(budget)),
+        )
+
+    def initiator(self, request: GeminiRequest) -> Initiator:
+        return initiator(request)
+
+    def with_parameters(
+        self, request: GeminiRequest, parameters: Mapping[str, Any]
+    ) -> GeminiRequest:
+        config = generation_config(request)
+        for name, value in parameters.items():
+            if name == "reasoning_effort":
+                # Google has no level for no thinking at all.
+                chosen = {"thinkingBudget": 0} if value == "none" else {"thinkingLevel": value}
+                shown = (config.get("thinkingConfig") or {}).get("includeThoughts")
+                config["thinkingConfig"] = {"includeThoughts": shown, **chosen}
+            else:
+                config[_PARAMETERS.get(name, name)] = value
+        return {**request, "generationConfig": config}
+
+    def fields(self, request: GeminiRequest) -> ClientFields:
+        thinking = generation_config(request).get("thinkingConfig") or {}
+        budget = thinking.get("thinkingBudget")
+        if thinking.get("thinkingLevel") or budget is None:
+            return GEMINI_FIELDS
+        name = "generationConfig.thinkingConfig.thinkingBudget"
+        return GEMINI_FIELDS._replace(effort=name, effort_value=budget)
+
+    def wants_reasoning(self, request: GeminiRequest) -> bool:
+        config = generation_config(request)
+        shows = (config.get("thinkingConfig") or {}).get("includeThoughts") is True
+        return shows or effort(config) not in (None, "none")
+
+    def encrypted_reasoning(self, request: GeminiRequest) -> list[str]:
+        return [
+            part["thoughtSignature"]
+            for content in request["contents"]
+            for part in content.get("parts") or ()
+            if part.get("thoughtSignature")
+        ]
+
+    def without_reasoning(
+        self, request: GeminiRequest, encrypted: Collection[str]
+    ) -> GeminiRequest:
+        contents = [_without_reasoning(content, encrypted) for content in request["contents"]]
+        return {**request, "contents": contents}
+
+    def to_chat(self, request: GeminiRequest, notes: list[str]) -> ChatRequest:
+        return to_chat(request, notes)
+
+    def wants_usage(self, request: GeminiRequest) -> bool:
+        return True
+
+    def writer(self, request: GeminiRequest) -> ChatToGemini:
+        return ChatToGemini(request)
+
+    def stream_format(self, request: GeminiRequest) -> StreamFormat:
+        if not request.get(JSON_ARRAY):
+            return _EVENTS
+        return StreamFormat(b"application/json", _array_frame(), b"\n]\n", _KEEP_ALIVE)
+
+    def fail(
+        self, request: GeminiRequest, error: CopilotProxyError, request_id: str
+    ) -> list[ClientEvent]:
+        return [error_body(error, request_id)]
+
+
+def _array_frame() -> Callable[[ClientEvent], bytes]:
+    """Return what encodes the events of one stream as the items of an array."""
+    before = b"["
+
+    def frame(event: ClientEvent) -> bytes:
+        nonlocal before
+        data, before = before + _encode(event), b",\n"
+        return data
+
+    return frame
+
+
+def _without_reasoning(content: Json, encrypted: Collection[str]) -> Json:
+    """Return a content without the thought signatures in `encrypted`, and what belongs to them."""
+    parts = content.get("parts") or []
+    if not any(part.get("thoughtSignature") in encrypted for part in parts):
+        return content
+    kept = [
+        {name: value for name, value in part.items() if name != "thoughtSignature"}
+        for part in parts
+        if part.get("thought") is not True
+    ]
+    return {**content, "parts": kept}
+
+
+GEMINI: Final = GeminiApi()

@@ -1,0 +1,68 @@
+"""Brings requests into one form: names in camelCase, and lists where there may be several.
+
+Google reads its JSON as protocol buffers: names may also be written in snake_case, and clients
+write a list of one as the one. What the client defines itself, such as arguments and schemas, is
+left as it is.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from copilot_proxy.formats.types import Json
+
+_UNDERSCORE: Final = re.compile(r"_([a-z0-9])")
+
+_PART: Final[Mapping[str, Any]] = {
+    "inlineData": {},
+    "fileData": {},
+    "functionCall": {},
+    "functionResponse": {"parts": {"inlineData": {}, "fileData": {}}},
+    "executableCode": {},
+    "codeExecutionResult": {},
+}
+_CONTENT: Final[Mapping[str, Any]] = {"parts": _PART}
+_GENERATE: Final[Mapping[str, Any]] = {
+    "contents": _CONTENT,
+    "systemInstruction": _CONTENT,
+    "tools": {"functionDeclarations": {}},
+    "toolConfig": {"functionCallingConfig": {}},
+    "generationConfig": {"thinkingConfig": {}},
+    "safetySettings": {},
+}
+_EMBED: Final[Mapping[str, Any]] = {"content": _CONTENT, "embedContentConfig": {}}
+_REQUEST: Final[Mapping[str, Any]] = {
+    **_GENERATE,
+    **_EMBED,
+    "generateContentRequest": _GENERATE,
+    "requests": _EMBED,
+}
+"""The objects of a request whose names are Google's, each with those inside it."""
+_LISTS: Final = frozenset(
+    {"contents", "parts", "tools", "functionDeclarations", "safetySettings", "requests"}
+)
+
+
+def with_google_names(request: Json) -> Json:
+    """Return a decoded request with Google's names in camelCase; the objects are changed."""
+    return _renamed(request, _REQUEST)
+
+
+def _renamed(value: Json, inner: Mapping[str, Any]) -> Json:
+    if any("_" in name for name in value):
+        value = {camel(name): one for name, one in value.items()}
+    for name, names in inner.items():
+        found = value.get(name)
+        if isinstance(found, str) and name in ("contents", "systemInstruction", "content"):
+            found = {"parts": [{"text": found}]}
+        if isinstance(found, dict):
+            found = _renamed(found, names)
+            value[name] = [found] if name in _LISTS else found
+        elif isinstance(found, list):
+            value[name] = [_renamed(one, names) if isinstance(one, dict) else one for one in found]
+    return value
+
+
+def camel(name: str) -> str:
+    """Return a name in camelCase."""
+    return _UNDERSCORE.sub(lambda found: found[1].upper(), name)

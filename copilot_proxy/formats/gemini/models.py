@@ -1,0 +1,39 @@
+"""Google's model objects, built from the catalogue of Copilot's models."""
+
+from collections.abc import Iterable
+
+from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.types import Json
+
+
+def model_object(model: Model, *, name: str | None = None, default: Model | None = None) -> Json:
+    """Return the object of `model`: `schema.GeminiModel`.
+
+    `name` is its id if the client used an alias. Limits that are unknown are left out. Google's
+    object has no mark for the default.
+    """
+    methods = ["embedContent"] if model.type == "embeddings" else ["generateContent", "countTokens"]
+    version = model.raw.get("version")
+    info: Json = {
+        "name": f"models/{name or model.id}",
+        "version": version if isinstance(version, str) and version else model.id,
+        "displayName": model.name,
+        "supportedGenerationMethods": methods,
+    }
+    limits = {
+        "inputTokenLimit": model.limit("max_prompt_tokens"),
+        "outputTokenLimit": model.limit("max_output_tokens"),
+    }
+    return info | {key: value for key, value in limits.items() if value is not None}
+
+
+def model_list(
+    models: Iterable[Model],
+    aliases: Iterable[tuple[str, Model]] = (),
+    default: Model | None = None,
+) -> Json:
+    """Return the list of the aliases and of those `models` that none of them hides."""
+    named = dict(aliases)
+    data = [model_object(model, name=name) for name, model in named.items()]
+    data += [model_object(model) for model in models if model.id not in named]
+    return {"models": data}

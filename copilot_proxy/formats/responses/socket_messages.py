@@ -1,0 +1,140 @@
+"""The messages of the Responses API over a WebSocket, apart from the events of responses.
+
+A request has the fields of a request's body over HTTP, without ``stream``, and a few of its own:
+``type``, ``generate``, and ``stream_id``, which the events of the response repeat. Errors are
+nested, and have the status that a response over HTTP would have.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, Self
+
+import msgspec
+
+from copilot_proxy.errors import CopilotProxyError, RequestError
+from copilot_proxy.formats.chat_completions.errors import error_body, error_status
+from copilot_proxy.formats.types import Json
+
+_LANE: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}", re.ASCII)
+_CREATE: Final = "response.create"
+_KINDS: Final = (_CREATE, "response.steer", "response.processed")
+_ONLY_HERE: Final = ("type", "stream_id", "generate")
+"""Fields that requests over HTTP do not have."""
+_TRUE: Final = msgspec.Raw(b"true")
+
+
+class ClientMessage(NamedTuple):
+    """A message of the client."""
+
+    kind: str
+    """One of `_KINDS`."""
+    body: bytes
+    """The JSON body of the same request over HTTP."""
+    lane: str | None = None
+    """Its ``stream_id``."""
+    is_warm_up: bool = False
+    """Whether it asks for no output (``generate: false``)."""
+
+
+class MessageError(Exception):
+    """A message that cannot be answered; `message` is the error to send."""
+
+    def __init__(self, message: bytes) -> None:
+        super().__init__()
+        self.message = message
+
+    @classmethod
+    def of(cls, error: CopilotProxyError, lane: str | None = None) -> Self:
+        """Return the message for `error`, which is about a request that has no id."""
+        body = error_body(error, "")
+        del body["error"]["request_id"]
+        return cls(error_message(error_status(error), body, error.headers, lane))
+
+    @classmethod
+    def too_many(cls, limit: int, lane: str | None) -> Self:
+        """Return the error for a WebSocket with more than `limit` requests at once."""
+        return cls.of(
+            RequestError(
+                f"This WebSocket has {limit} requests that are not yet answered.",
+                code="websocket_stream_limit_reached",
+                hint="Wait for a response, or open another WebSocket.",
+            ),
+            lane,
+        )
+
+
+def parse_message(data: bytes) -> ClientMessage:
+    """Return a message of the client; raises `MessageError`.
+
+    What is not a JSON object is taken for a request, which will then be refused.
+    """
+    try:
+        # The values are not decoded here: they may be large, and are checked with the request.
+        fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ClientMessage(_CREATE, data)
+    kind, lane, generate = (_plain(fields.pop(name, None)) for name in _ONLY_HERE)
+    if lane is not None and (not isinstance(lane, str) or not _LANE.fullmatch(lane)):
+        raise MessageError.of(
+            RequestError(
+                "Invalid 'stream_id': expected 1 to 256 letters, digits, '_', '.' or '-'.",
+                param="stream_id",
+                code="invalid_value",
+            )
+        )
+    if kind not in _KINDS:
+        raise MessageError.of(_unknown_kind(kind), lane)
+    if kind == _CREATE:
+        fields["stream"] = _TRUE
+    return ClientMessage(kind, msgspec.json.encode(fields), lane, is_warm_up=generate is False)
+
+
+def _plain(value: msgspec.Raw | None) -> object:
+    return None if value is None else msgspec.json.decode(value)
+
+
+def _unknown_kind(kind: object) -> RequestError:
+    if kind is None:
+        return RequestError(
+            "Missing required parameter: 'type'.",
+            param="type",
+            code="missing_required_parameter",
+            hint=f'Send {{"type": "{_CREATE}", …}} with the fields of a request.',
+        )
+    return RequestError(f"Invalid 'type': expected {_CREATE}.", param="type", code="invalid_value")
+
+
+def error_message(status: int, body: Json, headers: Mapping[str, str], lane: str | None) -> bytes:
+    """Return the message for an error response with this status, JSON body and headers."""
+    error = {**body["error"], "headers": headers} if headers else body["error"]
+    # Codex looks for the headers beside the error, OpenAI's SDKs in it.
+    message = {"type": "error", "status": status, "error": error, "headers": headers}
+    return with_fields(msgspec.json.encode(message), lane)
+
+
+def steering_refused(message: ClientMessage) -> bytes:
+    """Return the answer to input for a response that is being written."""
+    given: Any = msgspec.json.decode(message.body)
+    return msgspec.json.encode(
+        {
+            "type": "response.steer.failed",
+            "sequence_number": 0,
+            "error": {
+                "type": "invalid_request_error",
+                "code": "steering_not_supported",
+                "message": "Copilot takes no input while it answers. Send the input with the next "
+                "request.",
+            },
+            "steer": {name: given.get(name) for name in ("input", "previous_response_id")},
+        }
+    )
+
+
+def with_fields(event: bytes, lane: str | None, headers: Mapping[str, str] | None = None) -> bytes:
+    """Return the JSON `event` with the ``stream_id`` of its request, and with `headers`."""
+    fields: Json = {}
+    if lane is not None:
+        fields["stream_id"] = lane
+    if headers:
+        fields["headers"] = headers
+    return msgspec.json.encode(fields)[:-1] + b"," + event[1:] if fields else event

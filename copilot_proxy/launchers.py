@@ -1,0 +1,22 @@
+"""Programs that run a copy of this one without installing it: pipx run and uvx."""
+
+import sys
+from pathlib import PurePath
+from typing import Final
+
+_CACHES: Final = (".cache", "Caches", "Cache")
+_DISTRIBUTION: Final = "g-copilot-proxy"
+
+
+def launcher(executable: str = sys.executable) -> str | None:
+    """Return how the user has started this program, such as ``pipx run g-copilot-proxy``.
+
+    None if it is installed: then there is no copy of Python in a launcher's cache, which is removed
+    after some days.
+    """
+    parts = PurePath(executable).parts
+    if "pipx" in parts and any(name in parts for name in _CACHES):
+        return f"pipx run {_DISTRIBUTION}"
+    if "uv" in parts and any(name.startswith("archive-v") for name in parts):
+        return f"uvx {_DISTRIBUTION}"
+    return None

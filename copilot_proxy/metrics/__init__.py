@@ -1,0 +1,1 @@
+"""Counts requests, tokens and costs, for Prometheus and for OpenTelemetry collectors."""

@@ -1,0 +1,114 @@
+"""Sends requests as traces, and the counters, to an OpenTelemetry collector, in the background.
+
+A request costs one entry in a queue. A collector that is slow or cannot be reached costs the oldest
+entries, and never a request.
+"""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+
+from copilot_proxy.formats.types import Json
+from copilot_proxy.metrics import otlp
+from copilot_proxy.metrics.counters import Metrics
+from copilot_proxy.relay.costs import COUNT_TOKENS, INPUT_TOKENS
+from copilot_proxy.relay.records import RequestRecord
+from copilot_proxy.settings.telemetry import OtlpTarget
+
+log = logging.getLogger(__name__)
+
+INTERVAL: Final = 5.0
+"""Seconds in which requests are collected before they are sent."""
+_METRICS_INTERVAL: Final = 60.0
+_CLOSE_SECONDS: Final = 3.0
+_MAX_SPANS: Final = 2048
+"""Requests that wait to be sent."""
+_MAX_BATCH: Final = 512
+
+Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[None]]
+"""Sends a JSON body to a URL, with headers; raises `OSError` if it is not accepted."""
+
+
+class OtlpExporter:
+    """Exports what one process does. Calling it adds a request that has ended."""
+
+    def __init__(
+        self, target: OtlpTarget, metrics: Metrics, post: Post, *, interval: float = INTERVAL
+    ) -> None:
+        self._target = target
+        self._metrics = metrics
+        self._post = post
+        self._interval = interval
+        self._resource = {**target.resource, "service.instance.id": str(uuid.uuid4())}
+        self._spans: deque[Json] = deque(maxlen=_MAX_SPANS)
+        self._added = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._start = time.time_ns()
+        self._is_failing = False
+
+    def __call__(self, record: RequestRecord) -> None:
+        """Add a request; to be called on the event loop."""
+        if record.api in (COUNT_TOKENS, INPUT_TOKENS):
+            return
+        self._spans.append(otlp.span_of(record, time.time_ns()))
+        self._added.set()
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Send what is left, for at most three seconds."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._send_spans()
+                await self._send_metrics()
+
+    async def _run(self) -> None:
+        next_metrics = 0.0
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_METRICS_INTERVAL):
+                    await self._added.wait()
+                await asyncio.sleep(self._interval)
+            self._added.clear()
+            await self._send_spans()
+            if time.monotonic() >= next_metrics:
+                next_metrics = time.monotonic() + _METRICS_INTERVAL
+                await self._send_metrics()
+
+    async def _send_spans(self) -> None:
+        while self._spans:
+            batch = [self._spans.popleft() for _ in range(min(len(self._spans), _MAX_BATCH))]
+            if not await self._send("traces", otlp.traces(batch, self._resource)):
+                # They are sent with the next ones, unless there are too many by then.
+                room = _MAX_SPANS - len(self._spans)
+                self._spans.extendleft(reversed(batch[-room:] if room else []))
+                return
+
+    async def _send_metrics(self) -> None:
+        body = otlp.metrics(self._metrics, self._resource, self._start, time.time_ns())
+        await self._send("metrics", body)
+
+    async def _send(self, signal: str, body: Json) -> bool:
+        """Send a body; return whether the collector has accepted it."""
+        url = f"{self._target.url}/v1/{signal}"
+        try:
+            await self._post(url, msgspec.json.encode(body), self._target.headers)
+        except OSError as error:
+            if not self._is_failing:
+                log.warning("The OpenTelemetry collector does not take %s: %s.", signal, error)
+            self._is_failing = True
+            return False
+        self._is_failing = False
+        return True

@@ -1,0 +1,80 @@
+"""Shares the counters of worker processes: each writes its own to a file, and reads the others'.
+
+A worker that takes the place of one that has died continues that one's counters, so that no counter
+ever goes down.
+"""
+
+import asyncio
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from copilot_proxy.metrics.counters import Metrics
+from copilot_proxy.relay.records import RequestRecord
+
+_INTERVAL: Final = 1.0
+"""Seconds between two writes, while there are requests."""
+
+
+class SharedMetrics:
+    """The counters of a server. Without a `folder`, it has only one process."""
+
+    def __init__(self, folder: Path | None = None, number: int = 1) -> None:
+        self.own = Metrics()
+        """Those of this process."""
+        self._before = Metrics()
+        """Those of the processes that it has replaced."""
+        self._folder = folder
+        self._file = None if folder is None else folder / f"{number}.json"
+        self._timer: asyncio.TimerHandle | None = None
+        if self._file is not None:
+            self._before.add(_read(self._file))
+
+    def __call__(self, record: RequestRecord) -> None:
+        """Count a request that has ended; to be called on the event loop."""
+        self.own(record)
+        if self._file is not None and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._write)
+
+    def total(self) -> Metrics:
+        """Return the sums of all processes; those of others may be a second old."""
+        if self._folder is None:
+            return self.own
+        total = self._with_before()
+        for file in self._folder.glob("*.json"):
+            if file != self._file:
+                total.add(_read(file))
+        return total
+
+    def close(self) -> None:
+        """Write the last counters."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._write()
+
+    def _with_before(self) -> Metrics:
+        total = Metrics()
+        total.add(self._before.snapshot())
+        total.add(self.own.snapshot())
+        return total
+
+    def _write(self) -> None:
+        # A few kilobytes, at most once a second: a thread would take longer.
+        self._timer = None
+        if self._file is None:
+            return
+        new = self._file.with_suffix(".new")
+        with suppress(OSError):  # the supervisor has ended and removed the folder
+            new.write_bytes(msgspec.json.encode(self._with_before().snapshot()))
+            os.replace(new, self._file)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        snapshot: dict[str, Any] = msgspec.json.decode(file.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return {}
+    return snapshot

@@ -1,0 +1,27 @@
+"""Takes the key out of the query, where clients of the Gemini API may put it.
+
+From then on it is a header like any other key, so that nothing can log or show it with the URL.
+"""
+
+from typing import Final
+from urllib.parse import parse_qsl, urlencode
+
+from litestar.types import Scope
+
+KEY_PATHS: Final = ("/v1beta/", "/v1/models")
+"""The starts of the paths on which ``key`` is a key."""
+_HEADER: Final = b"x-goog-api-key"
+
+
+def take_key_parameter(scope: Scope, headers: dict[bytes, bytes]) -> None:
+    """Remove ``key`` from the query of `scope`, and add it to `headers` unless they have a key of
+    this kind."""
+    query = scope.get("query_string", b"")
+    if b"key" not in query:
+        return
+    pairs = parse_qsl(query, keep_blank_values=True)
+    found = [value for name, value in pairs if name == b"key"]
+    if not found:
+        return
+    scope["query_string"] = urlencode([pair for pair in pairs if pair[0] != b"key"]).encode()
+    headers.setdefault(_HEADER, found[-1])

@@ -1,0 +1,35 @@
+"""The reply to a warm-up, for which Copilot is not asked."""
+
+import time
+from collections.abc import AsyncGenerator
+
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats.responses.api import RESPONSES
+from copilot_proxy.formats.responses.warm_up import warm_up_events
+from copilot_proxy.formats.types import ClientEvent, ClientResponse, ResponsesRequest
+
+
+class WarmUpReply:
+    """A reply without output, which has a response to continue from."""
+
+    def __init__(self, request: ResponsesRequest, request_id: str) -> None:
+        self._request = request
+        self._request_id = request_id
+        self._events = warm_up_events(request, int(time.time()))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {}
+
+    def fail(self, error: CopilotProxyError) -> list[ClientEvent]:
+        """Return the events that report `error`."""
+        return RESPONSES.fail(self._request, error, self._request_id)
+
+    async def whole(self) -> ClientResponse:
+        """Return the response."""
+        response: ClientResponse = self._events[-1]["response"]
+        return response
+
+    async def events(self) -> AsyncGenerator[list[ClientEvent], None]:
+        """Yield the events, all at once."""
+        yield self._events

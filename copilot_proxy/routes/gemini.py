@@ -1,0 +1,154 @@
+"""``/v1beta/models``: Google's Gemini API.
+
+Google puts the method behind the model: ``/v1beta/models/MODEL:generateContent``.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import msgspec
+from litestar import Response, get, post
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+from litestar.types import ASGIApp
+
+from copilot_proxy.formats.gemini import schema
+from copilot_proxy.formats.gemini.api import GEMINI
+from copilot_proxy.formats.gemini.embeddings import (
+    embedding,
+    embedding_list,
+    parse_batch,
+    parse_embed,
+)
+from copilot_proxy.formats.gemini.request import parse_call, parse_count
+from copilot_proxy.formats.types import ClientResponse, Json
+from copilot_proxy.large_work import run_if_large
+from copilot_proxy.relay.costs import COUNT_TOKENS, cost_headers
+from copilot_proxy.relay.reply import notes_header
+from copilot_proxy.routes.answers import answer
+from copilot_proxy.routes.models import model_list, model_object
+from copilot_proxy.routes.openapi import answers_with, documented
+from copilot_proxy.routes.services import (
+    LitestarRequest,
+    get_caller,
+    get_services,
+    read_body,
+    start_record,
+)
+from copilot_proxy.routes.streaming import WholeAnswer
+
+
+@get(
+    GEMINI.client_path,
+    operation_class=documented(),
+    responses=answers_with(
+        schema.GeminiModelList, schema.GoogleErrorBody, "Chat and embeddings models."
+    ),
+    summary="List the models (Gemini)",
+)
+async def list_gemini_models(request: LitestarRequest) -> Response[bytes]:
+    """Returns all models on one page."""
+    return await model_list(request)
+
+
+@get(
+    GEMINI.client_path + "/{model_id:path}",
+    operation_class=documented(),
+    responses=answers_with(schema.GeminiModel, schema.GoogleErrorBody, "The model."),
+    summary="Show a model (Gemini)",
+)
+async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) -> Response[bytes]:
+    """Finds a model by its id or an alias."""
+    return await model_object(request, str(model_id).removeprefix("/"))
+
+
+@post(
+    GEMINI.client_path + "/{call:path}",
+    status_code=200,
+    operation_class=documented(
+        schema.GenerateContentRequest,
+        events="With `:streamGenerateContent?alt=sse`: each is a GenerateContentResponse.",
+    ),
+    responses=answers_with(
+        schema.GenerateContentResponse,
+        schema.GoogleErrorBody,
+        "The answer; with `:streamGenerateContent`, an array of them, or with `alt=sse` "
+        "server-sent events. The answers of `:countTokens`, `:embedContent` and "
+        "`:batchEmbedContents` are a GeminiTokenCount, a GeminiEmbedContentResponse and "
+        "`embeddings`.",
+    ),
+    summary="Generate content, count tokens or embed contents (Gemini)",
+)
+async def call_gemini_model(request: LitestarRequest, call: FromPath[str]) -> ASGIApp:
+    """The path ends with the model and the method, such as `gemini-pro:generateContent`. The
+    bodies of the other methods are GeminiCountTokensRequest, GeminiEmbedContentRequest and
+    GeminiBatchEmbedContentsRequest."""
+    model, _, method = str(call).removeprefix("/").rpartition(":")
+    handle = _METHODS.get(method)
+    if handle is None or not model:
+        raise NotFoundException
+    return await handle(request, model)
+
+
+async def _generate(request: LitestarRequest, model: str) -> ASGIApp:
+    data = await read_body(request)
+    body = await run_if_large(len(data), parse_call, data, model)
+    return answer(request, GEMINI, body, body_bytes=len(data))
+
+
+async def _stream(request: LitestarRequest, model: str) -> ASGIApp:
+    data = await read_body(request)
+    as_array = request.query_params.get("alt") != "sse"
+
+    body = await run_if_large(len(data), parse_call, data, model, stream=True, as_array=as_array)
+    return answer(request, GEMINI, body, body_bytes=len(data))
+
+
+async def _count_tokens(request: LitestarRequest, model: str) -> ASGIApp:
+    data = await read_body(request)
+    body = await run_if_large(len(data), parse_count, data, model)
+    relay, caller = get_services(request).relay, get_caller(request)
+    record = start_record(request, COUNT_TOKENS, body, len(data))
+
+    async def make_answer() -> tuple[bytes, Mapping[str, str]]:
+        count, headers = await relay.count_tokens(GEMINI, body, record, caller=caller)
+        return msgspec.json.encode({"totalTokens": count["input_tokens"]}), headers
+
+    return WholeAnswer(make_answer)
+
+
+async def _embed(request: LitestarRequest, model: str) -> ASGIApp:
+    return await _embeddings(request, model, parse_embed, embedding)
+
+
+async def _embed_batch(request: LitestarRequest, model: str) -> ASGIApp:
+    return await _embeddings(request, model, parse_batch, embedding_list)
+
+
+async def _embeddings(
+    request: LitestarRequest,
+    model: str,
+    parse: Callable[[bytes, str, list[str]], Json],
+    convert: Callable[[Json], ClientResponse],
+) -> ASGIApp:
+    data = await read_body(request)
+    notes: list[str] = []
+    body = await run_if_large(len(data), parse, data, model, notes)
+    relay, caller = get_services(request).relay, get_caller(request)
+    record = start_record(request, "embeddings", body, len(data), notes)
+
+    async def make_answer() -> tuple[bytes, Mapping[str, str]]:
+        vectors = await relay.embeddings(body, record, caller=caller, client=GEMINI)
+        headers = {"x-copilot-proxy-route": "embeddings", **cost_headers(record)}
+        return msgspec.json.encode(convert(vectors)), headers | notes_header(record.notes)
+
+    return WholeAnswer(make_answer)
+
+
+_METHODS: Final[Mapping[str, Callable[[LitestarRequest, str], Awaitable[ASGIApp]]]] = {
+    "generateContent": _generate,
+    "streamGenerateContent": _stream,
+    "countTokens": _count_tokens,
+    "embedContent": _embed,
+    "batchEmbedContents": _embed_batch,
+}

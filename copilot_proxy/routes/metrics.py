@@ -1,0 +1,35 @@
+"""``GET /metrics``: counters for Prometheus, without a word of a conversation."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from litestar import Response, get
+
+from copilot_proxy import __version__
+from copilot_proxy.metrics.prometheus import CONTENT_TYPE, Gauge, text_of
+from copilot_proxy.routes.services import LitestarRequest, Services, get_services
+
+
+@get("/metrics", include_in_schema=False)
+async def metrics(request: LitestarRequest) -> Response[str]:
+    """Sends nothing to Copilot. Needs an API key if the server has one."""
+    services = get_services(request)
+    text = text_of(services.metrics.total(), _gauges(services))
+    return Response(text, media_type=CONTENT_TYPE)
+
+
+def _gauges(services: Services) -> Iterator[Gauge]:
+    limiter, quota = services.limiter, services.relay.quota
+    yield Gauge("info", "Always 1.", "version", {__version__: 1})
+    busy = {"": limiter.limit - limiter.free}
+    yield Gauge("open_requests", "Requests that are being answered by this process.", "", busy)
+    waiting = {"": limiter.waiting}
+    yield Gauge("queued_requests", "Requests that wait for their turn.", "", waiting)
+    cooldowns = Counter[str](one.scope for one in services.upstream.active_cooldowns())
+    help = "Refusals of Copilot that are repeated without asking it."
+    yield Gauge("cooldowns", help, "scope", {"model": 0, "account": 0, **cooldowns})
+    if quota is not None and quota.left is not None:
+        help = "What was left of the quota at the last answer."
+        yield Gauge("quota_left", help, "unit", {quota.unit: quota.left})
+        help = "What the plan includes each month."
+        yield Gauge("quota_entitlement", help, "unit", {quota.unit: quota.entitlement})

@@ -1,0 +1,71 @@
+"""Says which parts of the vendors' APIs there cannot be, and why."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from copilot_proxy.errors import RequestError
+
+_STORES_NO_FILES: Final = (
+    "Neither Copilot nor this server stores files.",
+    "Send the content of the file with the request that needs it.",
+)
+_NO_ASSISTANTS: Final = (
+    "Neither Copilot nor this server runs assistants.",
+    "Use /v1/responses, with `previous_response_id` to continue a conversation.",
+)
+_FACTS: Final[Mapping[str, tuple[str, str]]] = {
+    "assistants": _NO_ASSISTANTS,
+    "audio": (
+        "Copilot has no models for speech.",
+        "Use another service to turn speech into text, or text into speech.",
+    ),
+    "batches": (
+        "Copilot has no batches: every request is answered at once, at the usual price.",
+        "Send the requests one after the other.",
+    ),
+    "complete": ("Anthropic's Text Completions API is not supported.", "Use /v1/messages."),
+    "containers": (
+        "Neither Copilot nor this server runs code.",
+        "Offer a function that runs it, which the client calls.",
+    ),
+    "conversations": (
+        "This server has no Conversations API.",
+        "Use `previous_response_id` of /v1/responses to continue a conversation.",
+    ),
+    "evals": ("Copilot does not evaluate models.", "Use a program that runs evaluations."),
+    "files": _STORES_NO_FILES,
+    "fine_tuning": ("Copilot's models cannot be fine-tuned.", "Put examples into the prompt."),
+    "images": ("Copilot's models do not make images.", "Use another service for images."),
+    "moderations": (
+        "Copilot has no moderation model.",
+        "Use another service, or turn the check off in the client.",
+    ),
+    "realtime": ("Copilot has no models for live speech.", "Use another service for speech."),
+    "rerank": ("Copilot has no model that ranks documents.", "Compare them with /v1/embeddings."),
+    "skills": (
+        "Copilot has no skills.",
+        "Put the instructions into the prompt, and offer tools that the client runs.",
+    ),
+    "threads": _NO_ASSISTANTS,
+    "uploads": _STORES_NO_FILES,
+    "vector_stores": (
+        "Neither Copilot nor this server stores vectors.",
+        "Make them with /v1/embeddings, and store them in the client.",
+    ),
+    "videos": ("Copilot's models do not make videos.", "Use another service for videos."),
+}
+"""By the first part of the path: what there is not, and what to do instead."""
+_BELOW: Final = {"messages/batches": "batches"}
+"""The same, by the first two parts."""
+_SUFFIX: Final = "_not_supported"
+"""The end of the code of these errors; before it stands the name."""
+
+
+def not_supported(path: str) -> RequestError | None:
+    """Return the error for a path that belongs to something that cannot be; None for others."""
+    parts = [part for part in path.split("/") if part and part != "v1"]
+    name = _BELOW.get("/".join(parts[:2]), parts[0] if parts else "")
+    if name not in _FACTS:
+        return None
+    message, hint = _FACTS[name]
+    return RequestError(message, status=404, code=f"{name}{_SUFFIX}", hint=hint)

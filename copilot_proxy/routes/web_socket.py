@@ -1,0 +1,267 @@
+"""The Responses API over a WebSocket: every message is answered like a POST request.
+
+The handshake passes through the application as a GET request, and each ``response.create`` as a
+POST with the headers of the handshake. So the same checks, limits and records apply to them; only
+the server-sent events of the answer become messages. Messages with the same ``stream_id``, or with
+none, are answered one after the other, others at the same time, as with OpenAI.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, cast
+
+import msgspec
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, ReceiveMessage, Scope, Send
+
+from copilot_proxy.formats.responses.api import RESPONSES
+from copilot_proxy.formats.responses.socket_messages import (
+    ClientMessage,
+    MessageError,
+    error_message,
+    parse_message,
+    steering_refused,
+    with_fields,
+)
+from copilot_proxy.large_work import run_if_large
+from copilot_proxy.middleware.paths import normalize_path, split_base
+from copilot_proxy.middleware.shutdown import server_stopped
+from copilot_proxy.relay.response_memory import ResponseMemory
+from copilot_proxy.routes.services import WebSocketTurn
+
+SHUTDOWN: Final = "copilot_proxy.shutdown"
+"""The ASGI extension with the event that is set when the server is to stop."""
+_MAX_PENDING: Final = 16
+"""Messages of one WebSocket that are being answered or wait for their turn."""
+_SERVICE_RESTART: Final = 1012
+_NOT_FORWARDED: Final = frozenset(
+    (b"connection", b"upgrade", b"content-encoding", b"content-length", b"content-type")
+)
+"""Headers of the handshake that a POST does not have, or has with another value."""
+_OF_THE_HANDSHAKE: Final = b"sec-websocket-"
+
+
+class WebSockets:
+    """ASGI middleware that passes WebSockets on as requests to `app`."""
+
+    def __init__(self, app: ASGIApp, memory: ResponseMemory) -> None:
+        self._app = app
+        self._memory = memory
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.WEBSOCKET:
+            await self._app(scope, receive, send)
+            return
+        web_socket = _WebSocket(self._app, scope, receive, send)
+        try:
+            if await web_socket.open():
+                await web_socket.serve()
+        finally:
+            self._memory.forget_web_socket(web_socket.id)
+
+
+class _WebSocket:
+    """One connection."""
+
+    def __init__(self, app: ASGIApp, scope: Any, receive: Any, send: Any) -> None:
+        self.id = uuid.uuid4().bytes
+        self._app = app
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._closed = asyncio.Event()
+        self._shutdown: asyncio.Event = scope["extensions"].get(SHUTDOWN) or asyncio.Event()
+        self._lanes: dict[str | None, asyncio.Task[None]] = {}
+        """The last message of each ``stream_id``."""
+        self._turns: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> bool:
+        """Answer the handshake; return whether the WebSocket is open."""
+        await self._receive()  # the handshake itself
+        answer = _HandshakeAnswer()
+        path = normalize_path(split_base(self._scope["path"]).path)
+        # No route has the other method, so a WebSocket cannot open a page or a stream of events.
+        method = "GET" if path == RESPONSES.client_path else "WEBSOCKET"
+        request = self._request(method, self._scope["headers"], {"web_socket_handshake": True})
+        await self._app(request, self._until_closed, answer.send)
+        if answer.status == 101:
+            await self._send({"type": "websocket.accept", "headers": answer.headers})
+            return True
+        start = {"status": answer.status, "headers": answer.headers}
+        await self._send({"type": "websocket.http.response.start", **start})
+        await self._send({"type": "websocket.http.response.body", "body": answer.body})
+        return False
+
+    async def serve(self) -> None:
+        """Answer messages until the client closes the connection, or the server stops."""
+        reading = asyncio.ensure_future(self._read())
+        stopping = asyncio.ensure_future(self._shutdown.wait())
+        try:
+            await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                await self._finish_turns(reading)
+        finally:
+            # If the server cuts this task off, each answer ends with an error that says so.
+            cut = not self._closed.is_set()
+            for task in (reading, stopping, *(self._turns if cut else ())):
+                task.cancel()
+            await asyncio.gather(reading, stopping, *self._turns, return_exceptions=True)
+            if cut:
+                await self._deliver({"type": "websocket.close", "code": _SERVICE_RESTART})
+
+    async def _finish_turns(self, reading: "asyncio.Future[None]") -> None:
+        """Wait until all messages are answered, or the client has gone."""
+        while self._turns and not reading.done():
+            await asyncio.wait({reading, *self._turns}, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                self._closed.set()
+                return
+            data = message.get("bytes") or (message.get("text") or "").encode()
+            try:
+                await self._start_turn(await run_if_large(len(data), parse_message, data))
+            except MessageError as error:
+                await self.send_text(error.message)
+
+    async def _start_turn(self, message: ClientMessage) -> None:
+        if message.kind == "response.processed":
+            return  # Codex says that it has received a response
+        if message.kind == "response.steer":
+            await self.send_text(steering_refused(message))
+            return
+        if self._shutdown.is_set():
+            raise MessageError.of(server_stopped(), message.lane)
+        if len(self._turns) >= _MAX_PENDING:
+            raise MessageError.too_many(_MAX_PENDING, message.lane)
+        previous = self._lanes.get(message.lane)
+        task = asyncio.ensure_future(self._answer(message, previous))
+        self._lanes[message.lane] = task
+        self._turns.add(task)
+        task.add_done_callback(lambda done: self._end_turn(message.lane, done))
+
+    def _end_turn(self, lane: str | None, task: "asyncio.Task[None]") -> None:
+        self._turns.discard(task)
+        if self._lanes.get(lane) is task:
+            del self._lanes[lane]
+
+    async def _answer(self, message: ClientMessage, previous: "asyncio.Task[None] | None") -> None:
+        """Answer a message after the `previous` one."""
+        if previous is not None:
+            await asyncio.wait({previous})
+        headers = [
+            *self._headers(),
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(message.body)).encode()),
+        ]
+        turn = WebSocketTurn(self.id, message.is_warm_up)
+        body: list[ReceiveMessage] = [
+            {"type": "http.request", "body": message.body, "more_body": False}
+        ]
+
+        async def receive() -> ReceiveMessage:
+            return body.pop() if body else await self._until_closed()
+
+        answer = _Answer(self, message.lane)
+        await self._app(
+            self._request("POST", headers, {"web_socket_turn": turn}), receive, answer.send
+        )
+
+    def _headers(self) -> Iterable[tuple[bytes, bytes]]:
+        for name, value in self._scope["headers"]:
+            if name not in _NOT_FORWARDED and not name.startswith(_OF_THE_HANDSHAKE):
+                yield name, value
+
+    def _request(
+        self, method: str, headers: Iterable[tuple[bytes, bytes]], state: Mapping[str, object]
+    ) -> Scope:
+        scope: Any = {
+            **self._scope,
+            "type": "http",
+            "method": method,
+            "scheme": "http",
+            "query_string": b"",
+            "headers": list(headers),
+            "extensions": {},
+            "state": {**self._scope["state"], **state},
+        }
+        return cast("Scope", scope)
+
+    async def _until_closed(self) -> ReceiveMessage:
+        await self._closed.wait()
+        return {"type": "http.disconnect"}
+
+    async def send_text(self, text: bytes) -> None:
+        """Send a text message; nothing if the client has gone."""
+        await self._deliver({"type": "websocket.send", "text": text.decode()})
+
+    async def _deliver(self, message: Mapping[str, object]) -> None:
+        try:
+            await self._send(message)
+        except OSError:
+            self._closed.set()
+
+
+class _HandshakeAnswer:
+    """Collects the response to the handshake."""
+
+    def __init__(self) -> None:
+        self.status = 500
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body = b""
+
+    async def send(self, message: Message) -> None:
+        """Take a part of the response."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = message.get("headers", ())
+            content = (b"content-type", b"content-length") if self.status == 101 else ()
+            self.headers = [(name, value) for name, value in headers if name not in content]
+        elif message["type"] == "http.response.body":
+            self.body += message["body"]
+
+
+class _Answer:
+    """Sends the response to one message as messages.
+
+    The first event has the headers that a client would get over HTTP and that are about the
+    request, such as the notes.
+    """
+
+    def __init__(self, web_socket: _WebSocket, lane: str | None) -> None:
+        self._web_socket = web_socket
+        self._lane = lane
+        self._status = 0
+        self._headers: dict[str, str] = {}
+        self._body = b""
+
+    async def send(self, message: Message) -> None:
+        """Take a part of the response."""
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            self._headers = _shown(message.get("headers", ()))
+        elif self._status != 200:
+            self._body += message["body"]  # type: ignore[typeddict-item]
+            if not message.get("more_body"):
+                body = msgspec.json.decode(self._body)
+                text = error_message(self._status, body, self._headers, self._lane)
+                await self._web_socket.send_text(text)
+        else:
+            # `EventStream` writes whole events, and JSON has no line breaks.
+            for block in message["body"].split(b"\n\n"):  # type: ignore[typeddict-item]
+                _, found, event = block.partition(b"\ndata: ")
+                if found:
+                    headers, self._headers = self._headers, {}
+                    await self._web_socket.send_text(with_fields(event, self._lane, headers))
+
+
+_SHOWN: Final = ("x-request-id", "retry-after", "retry-after-ms", "x-should-retry")
+
+
+def _shown(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers that are about the request."""
+    pairs = ((name.decode().lower(), value.decode("latin-1")) for name, value in headers)
+    return {n: v for n, v in pairs if n in _SHOWN or n.startswith("x-copilot-proxy-")}

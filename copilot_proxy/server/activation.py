@@ -1,0 +1,47 @@
+"""Takes over a listening socket that systemd has opened (socket activation).
+
+systemd passes sockets as file descriptors from 3 on, with their number in ``LISTEN_FDS`` and the
+process that they are meant for in ``LISTEN_PID``: see sd_listen_fds(3).
+"""
+
+import os
+import socket
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from copilot_proxy.errors import UsageError
+from copilot_proxy.server.listen_socket import check_keys
+from copilot_proxy.settings import Settings
+
+_FIRST: Final = 3
+_VARIABLES: Final = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+
+
+def activated(settings: Settings) -> tuple[Settings, socket.socket | None]:
+    """Return the socket that systemd has passed, and the settings with its address.
+
+    Without such a socket, return `settings` and None. Raises `UsageError` if it cannot be used.
+    """
+    values = [os.environ.get(name) for name in _VARIABLES]
+    if sys.platform == "win32" or values[0] != str(os.getpid()):
+        return settings, None
+    for name in _VARIABLES:
+        os.environ.pop(name, None)  # they are not for the programs that this one starts
+    if values[1] != "1":
+        raise UsageError(
+            f"systemd has passed {values[1] or 'no'} sockets, but the server listens on one.",
+            hint="Use one ListenStream= in the socket unit.",
+        )
+    listener = socket.socket(fileno=_FIRST)
+    listener.set_inheritable(False)
+    if listener.type != socket.SOCK_STREAM:
+        raise UsageError("The socket from systemd is no stream.", hint="Use ListenStream=.")
+    if listener.family == socket.AF_UNIX:
+        settings = replace(settings, uds=Path(os.fsdecode(listener.getsockname())))
+    else:
+        host, port = listener.getsockname()[:2]
+        settings = replace(settings, uds=None, host=host, port=port)
+    check_keys(settings)
+    return settings, listener

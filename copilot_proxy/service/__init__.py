@@ -1,0 +1,1 @@
+"""Runs the server as a service of the operating system: systemd, launchd or Task Scheduler."""

@@ -1,0 +1,143 @@
+"""The files between ``service install`` and the server that the service runs.
+
+``service.json`` says what the server gets: the variables of the shell that installed it, which a
+service would not have, and an id, by which the installer recognizes it. ``failure.json`` says why
+the server has not started. Both are private: an address of a proxy may contain a password.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from copilot_proxy.errors import UsageError
+from copilot_proxy.private_files import NEW, READ, make_folder, open_private
+from copilot_proxy.settings import ENVIRONMENT_PREFIX, INSTANCE_VARIABLE, Settings
+
+_RECORD: Final = "service.json"
+_FAILURE: Final = "failure.json"
+_LOG: Final = "service.log"
+_VARIABLES: Final = frozenset(
+    {
+        *("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+        *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "PATH"),
+    }
+)
+"""Variables that matter to the server besides its settings; PATH is for finding Node.js."""
+_PREFIXES: Final = (ENVIRONMENT_PREFIX, "PYTHON_KEYRING_", "KEYRING_PROPERTY_")
+_TOKEN: Final = f"{ENVIRONMENT_PREFIX}GITHUB_TOKEN"
+_PATHS: Final = tuple(
+    f"{ENVIRONMENT_PREFIX}{name}"
+    for name in ("HOME_DIR", "LOG_FILE", "DUMP_DIR", "UDS", "GITHUB_TOKEN_FILE", "API_KEY_FILE")
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the server of a service gets."""
+
+    instance: str
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why the server has ended."""
+
+    instance: str
+    code: int
+    """Its exit code."""
+    text: str
+    """What it has printed last: an error and its hint."""
+
+
+def folder_of(settings: Settings) -> Path:
+    """Return the folder of the service's files."""
+    return settings.state_dir.absolute() / "service"
+
+
+def log_file_of(settings: Settings) -> Path:
+    """Return the log file of the service: that of the settings, or one of its own."""
+    return settings.log_file or folder_of(settings) / _LOG
+
+
+def new_record(environ: Mapping[str, str]) -> Record:
+    """Return a record with a new id, and the variables that the service needs.
+
+    Raises `UsageError` if the GitHub token is in a variable: it would have to be written to a file.
+    """
+    if environ.get(_TOKEN):
+        raise UsageError(
+            f"The GitHub token is in {_TOKEN}, which a service does not have.",
+            hint="Unset it, and sign in with: copilot-proxy login",
+        )
+    kept = {
+        name: str(Path(value).absolute()) if name in _PATHS and value else value
+        for name, value in environ.items()
+        if (name.upper() in _VARIABLES or name.startswith(_PREFIXES)) and name != INSTANCE_VARIABLE
+    }
+    return Record(_new_id(), kept)
+
+
+def renewed(record: Record) -> Record:
+    """Return the same record with a new id."""
+    return replace(record, instance=_new_id())
+
+
+def read_record(folder: Path) -> Record | None:
+    """Return the record of the installed service, or None if there is none that can be read."""
+    try:
+        return Record(**json.loads(_read(folder / _RECORD)))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Write the record, and forget an earlier failure."""
+    _write(folder / _RECORD, json.dumps(asdict(record), indent=2))
+    clear_failure(folder)
+
+
+def remove_record(folder: Path) -> None:
+    """Remove the record and the failure; the log stays."""
+    (folder / _RECORD).unlink(missing_ok=True)
+    clear_failure(folder)
+
+
+def read_failure(folder: Path) -> Failure | None:
+    """Return why the server has last failed to start; None if it has not."""
+    try:
+        return Failure(**json.loads(_read(folder / _FAILURE)))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_failure(folder: Path, failure: Failure) -> None:
+    """Write why the server has ended."""
+    _write(folder / _FAILURE, json.dumps(asdict(failure)))
+
+
+def clear_failure(folder: Path) -> None:
+    """Forget the failure, because the server is being started."""
+    (folder / _FAILURE).unlink(missing_ok=True)
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
+def _read(path: Path) -> bytes:
+    with open(open_private(path, READ), "rb") as file:
+        return file.read(1_000_000)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a private file, replacing an older one at once."""
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with open(open_private(temporary, NEW), "wb") as file:
+        file.write(text.encode())
+    os.replace(temporary, path)

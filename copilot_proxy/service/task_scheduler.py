@@ -1,0 +1,113 @@
+"""The service as a task that starts when the user logs in, on Windows."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path, PureWindowsPath
+from typing import Final
+from xml.sax.saxutils import escape
+
+from copilot_proxy.service.definition import DESCRIPTION, Service, ServiceState, remove_files
+from copilot_proxy.service.tools import ask, tell
+
+_NAMESPACE: Final = "http://schemas.microsoft.com/windows/2004/02/mit/task"
+_RUNNING: Final = "Running"
+
+
+class TaskScheduler:
+    """The Windows Task Scheduler."""
+
+    title = "scheduled task"
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` gets the definition of the task."""
+        self._folder = folder
+
+    def check(self) -> None:
+        """Raise `ServiceError` if there is no schtasks."""
+        ask(["schtasks", "/?"])
+
+    def files(self, service: Service) -> Mapping[Path, str]:
+        """Return the definition of the task."""
+        return {self._file: task(service, _user())}
+
+    def activate(self, service: Service) -> None:
+        """Register the task and start it."""
+        ask(["schtasks", "/End", "/TN", service.name])
+        tell(["schtasks", "/Create", "/F", "/TN", service.name, "/XML", str(self._file)])
+        tell(["schtasks", "/Run", "/TN", service.name])
+
+    def deactivate(self, service: Service) -> None:
+        """Stop the task and delete it."""
+        ask(["schtasks", "/End", "/TN", service.name])
+        ask(["schtasks", "/Delete", "/F", "/TN", service.name])
+        remove_files(self.files(service))
+
+    def restart(self, service: Service) -> None:
+        """Restart the task."""
+        ask(["schtasks", "/End", "/TN", service.name])
+        tell(["schtasks", "/Run", "/TN", service.name])
+
+    def state(self, service: Service) -> ServiceState:
+        """Return the state of the task."""
+        code, output = ask(["schtasks", "/Query", "/TN", service.name, "/FO", "CSV", "/NH"])
+        if code != 0:
+            return ServiceState(installed=False)
+        return ServiceState(True, running=f'"{_RUNNING}"' in output, starts="when you log in")
+
+    def advice(self) -> str | None:
+        """Return None: a task needs nothing else."""
+        return None
+
+    @property
+    def _file(self) -> Path:
+        return self._folder / "task.xml"
+
+
+def task(service: Service, user: str) -> str:
+    """Return the definition of the task for `user` (``DOMAIN\\name``), as XML."""
+    program, *arguments = service.command
+    # The program without a console window.
+    windowless = str(PureWindowsPath(program).with_name("pythonw.exe"))
+    return f"""\
+<?xml version="1.0" encoding="UTF-8"?>
+<Task version="1.2" xmlns="{_NAMESPACE}">
+  <RegistrationInfo>
+    <Description>{escape(DESCRIPTION)}</Description>
+  </RegistrationInfo>
+  <Triggers>
+    <LogonTrigger>
+      <UserId>{escape(user)}</UserId>
+    </LogonTrigger>
+  </Triggers>
+  <Principals>
+    <Principal id="Author">
+      <UserId>{escape(user)}</UserId>
+      <LogonType>InteractiveToken</LogonType>
+      <RunLevel>LeastPrivilege</RunLevel>
+    </Principal>
+  </Principals>
+  <Settings>
+    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
+    <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
+    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
+    <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
+    <RestartOnFailure>
+      <Interval>PT1M</Interval>
+      <Count>255</Count>
+    </RestartOnFailure>
+  </Settings>
+  <Actions Context="Author">
+    <Exec>
+      <Command>{escape(windowless)}</Command>
+      <Arguments>{escape(subprocess.list2cmdline(arguments))}</Arguments>
+    </Exec>
+  </Actions>
+</Task>
+"""
+
+
+def _user() -> str:
+    name = os.environ.get("USERNAME", "")
+    domain = os.environ.get("USERDOMAIN")
+    return f"{domain}\\{name}" if domain else name

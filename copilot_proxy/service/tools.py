@@ -1,0 +1,41 @@
+"""Runs the command-line tools of service managers."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from copilot_proxy.service.definition import ServiceError
+
+_TIMEOUT: Final = 90.0
+"""Seconds; stopping a service may have to wait for open requests."""
+
+
+def ask(command: Sequence[str], environ: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run a command, and return its exit code and what it has printed.
+
+    Raises `ServiceError` if it is missing or does not end.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603  # a fixed program; the arguments are our own
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environ,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise ServiceError(f"There is no program {command[0]!r}.") from None
+    except subprocess.TimeoutExpired:
+        raise ServiceError(f"{' '.join(command)} did not end in {_TIMEOUT:.0f} s.") from None
+    return done.returncode, done.stdout.decode("utf-8", "replace").strip()
+
+
+def tell(command: Sequence[str], environ: Mapping[str, str] | None = None) -> str:
+    """Run a command that must succeed, and return what it has printed; raises `ServiceError`."""
+    code, output = ask(command, environ)
+    if code != 0:
+        reason = output.splitlines()[-1] if output else f"exit code {code}"
+        raise ServiceError(f"{' '.join(command)} failed: {reason}")
+    return output

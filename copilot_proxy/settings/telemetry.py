@@ -1,0 +1,68 @@
+"""Where the server sends OpenTelemetry data, if it does: the setting, and the standard variables.
+
+Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote
+
+from copilot_proxy.errors import UsageError
+from copilot_proxy.settings import values
+from copilot_proxy.settings.settings import Settings
+
+_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_HEADERS: Final = "OTEL_EXPORTER_OTLP_HEADERS"
+_RESOURCE: Final = "OTEL_RESOURCE_ATTRIBUTES"
+_SERVICE: Final = "OTEL_SERVICE_NAME"
+_DEFAULT: Final = "http://localhost:4318"
+
+
+@dataclass(frozen=True)
+class OtlpTarget:
+    """A collector that takes OTLP over HTTP."""
+
+    url: str
+    """Without the paths of the signals."""
+    headers: Mapping[str, str] = field(repr=False)
+    """They may contain a secret."""
+    resource: Mapping[str, str]
+    """The attributes of the server."""
+
+
+def otlp_target(settings: Settings, environ: Mapping[str, str]) -> OtlpTarget | None:
+    """Return the collector, or None if the setting `otlp_endpoint` is not set.
+
+    Without the setting, the variables in `environ` are ignored. Raises `UsageError`.
+    """
+    endpoint = settings.otlp_endpoint
+    if endpoint is None:
+        return None
+    if endpoint == values.FROM_ENVIRONMENT:
+        given = environ.get(_ENDPOINT) or _DEFAULT
+        try:
+            endpoint = values.collector(given) or _DEFAULT
+        except ValueError as error:
+            raise UsageError(
+                f"{_ENDPOINT} is invalid: {error}.",
+                hint="Set it to the address of a collector that takes OTLP over HTTP.",
+            ) from None
+    service = environ.get(_SERVICE)
+    resource = {"service.name": "copilot-proxy", **_pairs(environ, _RESOURCE)}
+    if service:
+        resource["service.name"] = service
+    return OtlpTarget(endpoint, _pairs(environ, _HEADERS), resource)
+
+
+def _pairs(environ: Mapping[str, str], name: str) -> dict[str, str]:
+    """Return the pairs of a variable such as ``a=1,b=2``, whose values are percent-encoded."""
+    found = {}
+    for part in filter(str.strip, environ.get(name, "").split(",")):
+        key, equals, value = part.partition("=")
+        key, value = key.strip(), unquote(value.strip())
+        if not equals or not key.isascii() or not key.isprintable() or not value.isprintable():
+            # The value may be a secret, so it is not shown.
+            raise UsageError(f"{name} is invalid.", hint="Set it to pairs such as name=value,a=b.")
+        found[key] = value
+    return found

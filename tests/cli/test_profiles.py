@@ -1,0 +1,120 @@
+"""Profiles: two accounts that share nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from copilot_proxy.errors import UsageError
+from copilot_proxy.settings import Settings, load_settings
+from copilot_proxy.simulator.server import Simulator
+from copilot_proxy.simulator.state import SIMULATED_TOKEN
+from tests.auth.keyrings import MemoryKeyring
+from tests.cli.conftest import Cli
+
+
+def settings(home: Path, config: str = "", profile: str = "work", **variables: str) -> Settings:
+    home.mkdir(exist_ok=True)
+    (home / "config.toml").write_text(config, encoding="utf-8")
+    environ = {"HOME_DIR": str(home), "PROFILE": profile, **variables}
+    return load_settings(environ={f"COPILOT_PROXY_{name}": v for name, v in environ.items()})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--profile", "work", "login", "--store", "file"],
+        ["login", "--store", "file", "--profile=work"],
+    ],
+)
+def test_a_profile_has_its_own_sign_in(
+    cli: Cli, simulator: Simulator, own_home: Path, words: list[str]
+) -> None:
+    """The flag may stand anywhere; the default profile stays signed out, and hints name it."""
+    assert 0 == cli(*words).code
+
+    assert (own_home / "profiles/work/credentials.json").is_file()
+    signed_in = cli("status", "--json", "--profile", "work")
+    assert (0, "work", ["work"]) == (
+        signed_in.code,
+        json.loads(signed_in.out)["profile"],
+        json.loads(signed_in.out)["profiles"],
+    )
+    other = cli("status")
+    assert 3 == other.code
+    assert "Sign in with: copilot-proxy login\n" in other.err
+    other = cli("status", "--profile", "home")
+    assert "Sign in with: copilot-proxy --profile home login\n" in other.err
+    assert "home, port 8" in other.out
+    assert "others: default, work" in other.out
+
+
+def test_the_keyring_has_an_entry_for_each_profile(
+    cli: Cli, simulator: Simulator, memory_keyring: MemoryKeyring
+) -> None:
+    """Signing out of one keeps the other."""
+    for profile in ("default", "work"):
+        assert 0 == cli("login", "--with-token", "--profile", profile, stdin=SIMULATED_TOKEN).code
+    assert 0 == cli("logout").code
+
+    assert [("g-copilot-proxy", "github:work")] == list(memory_keyring.entries)
+
+
+def test_a_profile_does_not_take_what_belongs_to_another_account(tmp_path: Path) -> None:
+    """The top of the file applies, except for the port, the token, keys, the budget, and so on."""
+    found = settings(
+        tmp_path / "home",
+        """
+        port = 8123
+        api_key = "key-of-home"
+        github_token = "ghu_home"
+        budget = ["5/day"]
+        default_model = "opus"
+        keep_alive = 3
+        [profiles.work]
+        default_model = "gpt"
+        """,
+    )
+
+    assert (None, None, ()) == (found.api_key, found.github_token, found.budget)
+    assert ("gpt", 3.0) == (found.default_model, found.keep_alive)
+    assert 8123 != found.port
+    assert 8100 <= found.port < 9000
+    assert found.ledger_file.parent == tmp_path / "home/profiles/work"
+    assert "[profiles.work]" in found.sources["default_model"]
+
+
+def test_the_default_profile_is_as_before(tmp_path: Path) -> None:
+    """Its files stay where they are, and tables of others do not matter."""
+    config = "port = 8123\n[profiles.work]\nport = 8200"
+    found = settings(tmp_path / "home", config, profile="default")
+
+    assert (None, 8123) == (found.profile, found.port)
+    assert found.state_dir == found.data_dir == tmp_path / "home"
+    assert 8200 == settings(tmp_path / "home", config).port
+    assert 8300 == settings(tmp_path / "home", config, PORT="8300").port
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("[profiles.work]\nprot = 1", "[profiles.work] in"),
+        ("profiles = 3", "is not a table"),
+        ("[profiles]\nwork = 3", "is not a profile"),
+        ("[profiles.default]\nport = 1", "is not a profile"),
+        ('[profiles."a b"]', "name of a profile"),
+        ('profile = "work"', "cannot set the profile"),
+        ('[profiles.work]\nprofile = "x"', "cannot set the profile"),
+    ],
+)
+def test_mistakes_are_explained(tmp_path: Path, config: str, message: str) -> None:
+    """Also those in the table of a profile that is not in use."""
+    with pytest.raises(UsageError) as caught:
+        settings(tmp_path / "home", config, profile="home")
+    assert message in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["Work", "../work", "a b", "", "x" * 33])
+def test_a_name_cannot_lead_to_another_folder(cli: Cli, name: str) -> None:
+    """A name has letters, digits, dashes and underscores; an empty one is the default profile."""
+    assert (3 if name == "" else 2) == cli("status", "--profile", name).code

@@ -1,0 +1,48 @@
+"""``serve`` on a terminal, without a sign-in: the way from nothing to the first answer."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from copilot_proxy.simulator.server import Simulator
+from tests.cli.conftest import Terminal
+from tests.cli.terminals import free_port
+from tests.conftest import NO_TLS
+
+
+@pytest.fixture
+def start(simulator: Simulator, terminal: Callable[..., Terminal]) -> Callable[[int], Terminal]:
+    """Returns a function that starts ``serve`` on a port, without a sign-in."""
+    simulator.state.device_flow = ["ok"]
+    return lambda port: terminal("serve", "--port", str(port), BROWSER="true")
+
+
+def test_it_offers_to_sign_in_and_then_serves(start: Callable[[int], Terminal]) -> None:
+    """One command leads from nothing to an answer."""
+    port = free_port()
+    screen = start(port)
+    screen.expect("Sign in now? [Y/n]")
+    screen.type("")
+    screen.expect("readable only by you?")
+    screen.type("y")
+    screen.expect("Signed in as mona")
+    text = screen.expect("Stop with Ctrl+C.")
+    assert f"http://127.0.0.1:{port}/v1" in text
+    assert "Start the server with" not in text
+
+    asked = {"model": "default", "messages": [{"role": "user", "content": "Hi"}]}
+    url = f"http://127.0.0.1:{port}/v1/chat/completions"
+    assert 200 == httpx.post(url, json=asked, verify=NO_TLS, timeout=20).status_code
+    screen.interrupt()
+    assert 0 == screen.end()
+
+
+def test_no_is_an_answer(start: Callable[[int], Terminal]) -> None:
+    """Then it ends like without a terminal."""
+    screen = start(free_port())
+    screen.expect("Sign in now? [Y/n]")
+    screen.type("n")
+    assert 3 == screen.end()
+    assert "Sign in with:" in screen.screen
+    assert "login" in screen.screen

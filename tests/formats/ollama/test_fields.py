@@ -1,0 +1,33 @@
+"""The product has decided about every field that Ollama's own library can send."""
+
+import pytest
+from ollama._types import ChatRequest, EmbeddingsRequest, EmbedRequest, GenerateRequest, Message
+from pydantic import BaseModel
+
+from copilot_proxy.formats.ollama import schema
+from copilot_proxy.formats.ollama.request_to_chat import _UNNEEDED_FIELDS
+from copilot_proxy.formats.request_fields import FIELDS
+
+UNNEEDED = {*_UNNEEDED_FIELDS, "options"}
+"""What has no meaning for vectors."""
+
+
+@pytest.mark.parametrize(
+    ("sdk", "known"),
+    [
+        (ChatRequest, {*schema.OllamaChatRequest.__struct_fields__, *FIELDS["ollama"]}),
+        (GenerateRequest, {*schema.OllamaGenerateRequest.__struct_fields__, *FIELDS["ollama"]}),
+        (EmbedRequest, {*schema.OllamaEmbedRequest.__struct_fields__, *UNNEEDED}),
+        (EmbeddingsRequest, {*schema.OllamaEmbeddingsRequest.__struct_fields__, *UNNEEDED}),
+        (Message, {*schema.OllamaMessage.__struct_fields__}),
+    ],
+)
+def test_every_field_is_known(sdk: type[BaseModel], known: set[str]) -> None:
+    """A table of the product names it."""
+    assert set() == sdk.model_fields.keys() - known
+
+
+def test_no_row_is_too_many() -> None:
+    """Every decision is about a field that the library can send."""
+    sent = ChatRequest.model_fields.keys() | GenerateRequest.model_fields.keys()
+    assert set() == FIELDS["ollama"].keys() - sent
