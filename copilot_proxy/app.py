@@ -17,6 +17,7 @@ from copilot_proxy.middleware.shutdown import ShutdownMiddleware
 from copilot_proxy.routes.chat_completions import chat_completions
 from copilot_proxy.routes.completions import completions
 from copilot_proxy.routes.dashboard import change_dashboard, dashboard_events, dashboard_part
+from copilot_proxy.routes.direct import DirectRoutes
 from copilot_proxy.routes.embeddings import embeddings
 from copilot_proxy.routes.gemini import (
     call_gemini_model,
@@ -74,6 +75,7 @@ _ROUTES: Final = (
     client_telemetry,
     *OLLAMA_ROUTES,
 )
+_BUSIEST: Final = (chat_completions, responses, messages)
 _PATHS_HINT: Final = (
     "Use /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings, /v1/models or "
     "/v1beta/models/MODEL:generateContent; GET /schema describes them."
@@ -87,7 +89,9 @@ def create_app(services: Services, router: Litestar | None = None) -> ASGIApp:
     """
     router = router or make_router()
     router.state["services"] = services
-    inside: ASGIApp = router if services.dumps is None else DumpMiddleware(router, services.dumps)
+    inside: ASGIApp = DirectRoutes(router, _BUSIEST, services)
+    if services.dumps is not None:
+        inside = DumpMiddleware(inside, services.dumps)
     settings = services.settings
     app = AccessMiddleware(
         ShutdownMiddleware(ConcurrencyMiddleware(inside, services.limiter)),

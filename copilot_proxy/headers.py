@@ -146,6 +146,7 @@ FORWARDED_PREFIXES: Final = ("x-quota-snapshot-", "x-usage-ratelimit-", "x-ratel
 
 def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the upstream response headers about quota and rate limits, with secrets masked."""
-    return {
-        name: mask(value) for name, value in headers.items() if name.startswith(FORWARDED_PREFIXES)
-    }
+    names = [name for name in headers if name.startswith(FORWARDED_PREFIXES)]
+    # Masked together, which takes less time. No value has a line break.
+    values = mask("\n".join(headers[name] for name in names)).split("\n")
+    return dict(zip(names, values, strict=False))

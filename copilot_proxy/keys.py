@@ -5,6 +5,7 @@ import hmac
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from copilot_proxy.masking import Secret
@@ -25,6 +26,11 @@ class ApiKey:
     models: tuple[str, ...] = ()
     """The models that the key may use: ids, aliases, or patterns with ``*``. Empty: all models."""
 
+    @cached_property
+    def digest(self) -> bytes:
+        """The SHA-256 digest of the key."""
+        return _digest(self.key.reveal().encode())
+
     def allows(self, model_id: str, resolve: Callable[[str], str]) -> bool:
         """Return whether the key may use the model; `resolve` turns a model name into an id."""
         return not self.models or any(
@@ -37,7 +43,7 @@ class Keys:
     """All API keys of the server; false if there are none, so that no key is required."""
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
-        self._keys = [(_digest(one.key.reveal().encode()), one) for one in keys]
+        self._keys = [(one.digest, one) for one in keys]
 
     def __bool__(self) -> bool:
         return bool(self._keys)

@@ -7,7 +7,7 @@ estimates of those that are running. An answer that has begun is never cut off.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from copilot_proxy.budget.estimate import Estimator
-from copilot_proxy.budget.limits_file import NAME, Limits, LimitsFile, days_of
+from copilot_proxy.budget.limits_file import NAME, LimitsFile, days_of
 from copilot_proxy.budget.texts import NAMES, amount, scope_flag, scope_text
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.records import RequestRecord
 
 if TYPE_CHECKING:
+    from copilot_proxy.ledger.reservations import Refusal, State
     from copilot_proxy.ledger.reserver import Reserver
 
 log = logging.getLogger(__name__)
@@ -55,14 +57,8 @@ class Budget:
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a request that has ended, to estimate the next ones."""
-        self._estimator(record)
-
-    @cached_property
-    def _reserver(self) -> "Reserver":
-        # Imported only if there are limits, so that nothing else has to wait for SQLite.
-        from copilot_proxy.ledger.reserver import Reserver
-
-        return Reserver(self._ledger)
+        if self._file.known.limits:
+            self._estimator(record)
 
     async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
         """Reserve what `request` will probably cost; raises `BudgetExceeded` if it does not fit.
@@ -79,25 +75,6 @@ class Budget:
             return
         if not limits.limits:
             return
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(1, "budget")
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(self._executor, self._admit, record, request, limits)
-        except asyncio.CancelledError:
-            # The reservation may be made after the request has already been recorded.
-            self._executor.submit(lambda: self._reserver.release(record.request_id))
-            raise
-
-    def close(self) -> None:
-        """End the thread, and close the file."""
-        executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.submit(lambda: self._reserver.close())
-            executor.shutdown()
-
-    def _admit(self, record: RequestRecord, request: Mapping[str, Any], limits: Limits) -> None:
-        """Do the work of `admit`, in a thread."""
         now = datetime.now().astimezone()
         applying = [
             (limit, limits.allowed(limit, now))
@@ -106,32 +83,70 @@ class Budget:
         ]
         if not applying:
             return
-        cost = self._estimator.estimate(record, request)
+        cost = await run_if_large(record.size, self._estimator.estimate, record, request)
         try:
-            refusal = self._reserver.reserve(record, cost, applying, *days_of(now))
-            if refusal is None:
-                record.reserved = cost
-                for limit, allowed in applying:
-                    self._warn(record, limit, allowed, now)
+            outcome = await self._reserve(record, cost, applying, now)
         except Exception as error:
             log.error("The budget is not applied, since the ledger cannot be used: %s.", error)
             return
-        if refusal is not None:
-            raise _refused(*refusal, cost)
+        if isinstance(outcome, tuple):
+            raise _refused(outcome, cost)
+        record.reserved = cost
+        for (limit, allowed), used in zip(applying, outcome, strict=True):
+            if sum(used) >= _WARN_AT * allowed:
+                self._warn(record, limit, allowed, sum(used), now)
 
-    def _warn(self, record: RequestRecord, limit: Limit, allowed: int, now: datetime) -> None:
+    def close(self) -> None:
+        """End the thread, and close the file."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.submit(lambda: self._reserver.close())
+            executor.shutdown()
+
+    async def _reserve(
+        self,
+        record: RequestRecord,
+        cost: int,
+        limits: Sequence[tuple[Limit, int]],
+        now: datetime,
+    ) -> "list[State] | Refusal":
+        """Reserve on the event loop if that takes no time, else in a thread."""
+        day, month = days_of(now)
+        if self._executor is not None and "_reserver" in self.__dict__:
+            states = self._reserver.reserve_now(record, cost, limits, day, month)
+            if states is not None:
+                return states
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, "budget")
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(
+                self._executor, lambda: self._reserver.reserve(record, cost, limits, day, month)
+            )
+        except asyncio.CancelledError:
+            # The reservation may be made after the request has already been recorded.
+            self._executor.submit(lambda: self._reserver.release(record.request_id))
+            raise
+
+    @cached_property
+    def _reserver(self) -> "Reserver":
+        # Imported only if there are limits and in the thread, so that nothing else has to wait for
+        # SQLite.
+        from copilot_proxy.ledger.reserver import Reserver
+
+        return Reserver(self._ledger)
+
+    def _warn(
+        self, record: RequestRecord, limit: Limit, allowed: int, used: int, now: datetime
+    ) -> None:
         """Note on the request, and once in the log, that most of a limit is used."""
-        used = sum(self._reserver.state(limit, *days_of(now), record.who.session or ""))
-        if used < _WARN_AT * allowed:
-            return
         text = (
             f"budget{scope_text(limit)}: {amount(used)} of {amount(allowed)} are used or reserved "
             f"{NAMES[limit.per]}"
         )
         record.notes.append(text)
-        period = {"day": days_of(now)[0], "month": days_of(now)[1]}.get(
-            limit.per, record.who.session or ""
-        )
+        day, month = days_of(now)
+        period = {"day": day, "month": month}.get(limit.per, record.who.session or "")
         if (limit, period) not in self._warned:
             self._warned.add((limit, period))
             log.warning("%s%s.", text[0].upper(), text[1:])
@@ -145,7 +160,8 @@ def _applies(limit: Limit, record: RequestRecord) -> bool:
     return not limit.kind or names[limit.kind] == limit.name
 
 
-def _refused(limit: Limit, allowed: int, spent: int, reserved: int, cost: int) -> BudgetExceeded:
+def _refused(refusal: "Refusal", cost: int) -> BudgetExceeded:
+    limit, allowed, (spent, reserved) = refusal
     resets = {"day": "at midnight", "month": "on the first of the month, at midnight UTC"}
     when = resets.get(limit.per, "with a new session")
     running = f", {amount(reserved)} reserved by running requests" if reserved else ""

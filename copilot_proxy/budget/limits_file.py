@@ -59,6 +59,8 @@ class Limits(NamedTuple):
 
     def allowed(self, limit: Limit, now: datetime) -> int:
         """Return what `limit` allows in the current day or month, in nano-AIU."""
+        if not self.raises:
+            return limit.nano
         day, month = days_of(now)
         raised = sum(
             one.nano
@@ -129,7 +131,8 @@ class LimitsFile:
         self._path = path
         self._defaults = tuple(defaults)
         self._seen: tuple[int, int] | None = None
-        self._limits = Limits().with_defaults(self._defaults)
+        self.known = Limits().with_defaults(self._defaults)
+        """The limits as they were last read."""
 
     def current(self) -> Limits:
         """Return the limits in force; raises `CopilotProxyError` if the file is unusable."""
@@ -139,6 +142,6 @@ class LimitsFile:
         except OSError:
             seen = None
         if seen != self._seen:
-            self._limits = read(self._path).with_defaults(self._defaults)
+            self.known = read(self._path).with_defaults(self._defaults)
             self._seen = seen
-        return self._limits
+        return self.known

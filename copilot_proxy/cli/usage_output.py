@@ -91,10 +91,8 @@ def _table(report: Report) -> Iterator[str]:
     first = [report.group.upper(), *names[:-1], "total"]
     width = min(room, max(map(len, first)))
     most = max(row.nano_aiu for row in report.rows)
-    for number, name in enumerate(first):
-        right = "  ".join(
-            column[number].rjust(size) for column, size in zip(columns, widths, strict=True)
-        )
+    for number, (name, *values) in enumerate(zip(first, *columns, strict=True)):
+        right = "  ".join(map(str.rjust, values, widths))
         bar = ""
         if has_bars and 0 < number < len(first) - 1:
             bar = f"  {_bar(report.rows[number - 1].nano_aiu, most)}"

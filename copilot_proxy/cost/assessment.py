@@ -56,8 +56,7 @@ def assess(
     `prices` are those of the model in Copilot's list, `usage` is in the format of Chat Completions,
     and `copilot_usage` as Copilot sent it; each is None if it is not known.
     """
-    counted = from_usage(usage)
-    tokens = from_details(copilot_usage, counted.reasoning if counted else 0) or counted
+    tokens = from_details(copilot_usage, usage) or from_usage(usage)
     tier = prices.tier(tokens.prompt) if prices is not None and tokens is not None else None
     if (total := reported_total(copilot_usage)) is not None:
         return Cost(total, "reported", tokens, tier)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 NANO: Final = 1_000_000_000
 """The nano-AIU in an AI credit."""
+_NUMBERS: Final = (int, float)
 
 
 def share(count: int, price: int, batch: int) -> int:
@@ -47,7 +48,7 @@ def sum_of_details(copilot_usage: Mapping[str, Any] | None) -> int | None:
 
 def _whole(value: object) -> int | None:
     """Return a number that is not negative as an integer, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e18:
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS) or not 0 <= value < 1e18:
         return None
     return round(value)
 

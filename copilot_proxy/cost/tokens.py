@@ -1,7 +1,11 @@
 """The tokens of a request in the classes that have prices of their own."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+_NUMBERS: Final = (int, float)
+_PRICED: Final = frozenset({"input", "cache_read", "cache_write", "cache_write_1h", "output"})
+"""The types of tokens in Copilot's details that have prices of their own."""
 
 
 class Tokens(NamedTuple):
@@ -29,21 +33,23 @@ def from_usage(usage: Mapping[str, Any] | None) -> Tokens | None:
     """
     if usage is None:
         return None
-    prompt, completion = _details(usage, "prompt"), _details(usage, "completion")
+    prompt = _details(usage, "prompt")
     read, written = _count(prompt, "cached_tokens"), _count(prompt, "cache_creation_input_tokens")
     return Tokens(
         input=max(0, _count(usage, "prompt_tokens") - read - written),
         cache_read=read,
         cache_write=written,
         output=_count(usage, "completion_tokens"),
-        reasoning=_count(completion, "reasoning_tokens"),
+        reasoning=_reasoning(usage),
     )
 
 
-def from_details(copilot_usage: Mapping[str, Any] | None, reasoning: int = 0) -> Tokens | None:
+def from_details(
+    copilot_usage: Mapping[str, Any] | None, usage: Mapping[str, Any] | None
+) -> Tokens | None:
     """Return the counts in the ``token_details`` of ``copilot_usage``, or None if there are none.
 
-    `reasoning` is the number of reasoning tokens in the usage; the details rarely list them.
+    The details rarely list reasoning tokens, which are then taken from the `usage`.
     """
     details = (copilot_usage or {}).get("token_details")
     counts: dict[str, int] = {}
@@ -51,7 +57,7 @@ def from_details(copilot_usage: Mapping[str, Any] | None, reasoning: int = 0) ->
         if isinstance(detail, dict):
             kind = str(detail.get("token_type"))
             counts[kind] = counts.get(kind, 0) + _count(detail, "token_count")
-    if not counts.keys() & {"input", "cache_read", "cache_write", "cache_write_1h", "output"}:
+    if _PRICED.isdisjoint(counts):
         return None
     separate = counts.get("reasoning", 0)
     return Tokens(
@@ -60,8 +66,12 @@ def from_details(copilot_usage: Mapping[str, Any] | None, reasoning: int = 0) ->
         cache_write=counts.get("cache_write", 0),
         cache_write_1h=counts.get("cache_write_1h", 0),
         output=counts.get("output", 0) + separate,
-        reasoning=separate or reasoning,
+        reasoning=separate or _reasoning(usage or {}),
     )
+
+
+def _reasoning(usage: Mapping[str, Any]) -> int:
+    return _count(_details(usage, "completion"), "reasoning_tokens")
 
 
 def _details(usage: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
@@ -71,4 +81,4 @@ def _details(usage: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
 def _count(counts: Mapping[str, Any], name: str) -> int:
     value = counts.get(name)
-    return int(value) if isinstance(value, int | float) and 0 < value < 1e15 else 0
+    return int(value) if isinstance(value, _NUMBERS) and 0 < value < 1e15 else 0

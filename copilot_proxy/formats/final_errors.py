@@ -41,7 +41,12 @@ def is_final(error: CopilotProxyError) -> bool:
 
 def looks_repeatable(text: str) -> bool:
     """Return whether some agents would repeat a request because of `text`."""
-    return _NUMBERS.search(text) is not None or _WORD.search(text) is not None
+    return has_repeatable_number(text) or _WORD.search(text) is not None
+
+
+def has_repeatable_number(text: str) -> bool:
+    """Return whether some agents would repeat a request because of a number in `text`."""
+    return _NUMBERS.search(text) is not None
 
 
 def final_text(text: str) -> str:

@@ -5,7 +5,7 @@ last request's decides how much can be read. The tools come first, then the syst
 conversation (Anthropic's documentation of prompt caching; OpenAI's cookbook, Prompt Caching 201).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -18,6 +18,8 @@ _MARK_ENDS: Final = (b'cache_control":', b'prompt_cache_breakpoint":')
 """What the names of marks end with in JSON. In a text, the quotation mark would be escaped."""
 _UNCACHED: Final = _MARKS | {"id", "status", "timestamp"}
 """Fields of messages and items that the model does not see."""
+_UNCACHED_OF_ROLES: Final = _UNCACHED | {"role", "content", "type"}
+"""The same for a message with a role, whose content is a block of its own."""
 _FILE_SIZE: Final = 6400
 """The size of an image or a document, whose data says little about its tokens."""
 _FILE_START: Final = 400
@@ -37,54 +39,52 @@ class Block(NamedTuple):
     """The name of a tool, or ""."""
     data: bytes
 
-    @property
-    def size(self) -> int:
-        """A measure of its tokens, relative to those of other blocks."""
-        size = len(self.data)
-        is_file = size > _FILE_SIZE and self.data.find(b"base64", 0, _FILE_START) >= 0
-        return _FILE_SIZE if is_file else size
+
+def size_of(data: bytes) -> int:
+    """Return a measure of the tokens in a block's data, relative to those of other blocks."""
+    size = len(data)
+    is_file = size > _FILE_SIZE and data.find(b"base64", 0, _FILE_START) >= 0
+    return _FILE_SIZE if is_file else size
 
 
-def blocks(api: str, body: Mapping[str, Any]) -> Iterator[Block]:
-    """Yield the blocks of a request body for the Copilot API named `api`."""
+def blocks(api: str, body: Mapping[str, Any]) -> list[Block]:
+    """Return the blocks of a request body for the Copilot API named `api`."""
     cut = _APIS.get(api)
-    return cut(body) if cut is not None else iter(())
+    return cut(body) if cut is not None else []
 
 
-def _chat_completions(body: Mapping[str, Any]) -> Iterator[Block]:
-    yield from _tools(body.get("tools"))
-    yield from _conversation(body.get("messages") or [])
+def _chat_completions(body: Mapping[str, Any]) -> list[Block]:
+    return [*_tools(body.get("tools")), *_conversation(body.get("messages") or [])]
 
 
-def _responses(body: Mapping[str, Any]) -> Iterator[Block]:
-    yield from _tools(body.get("tools"))
+def _responses(body: Mapping[str, Any]) -> list[Block]:
     given = body.get("input")
     items = given if isinstance(given, list) else [{"role": "user", "content": given}]
     if instructions := body.get("instructions"):
         items = [{"role": "system", "content": instructions}, *items]
-    yield from _conversation(items)
+    return [*_tools(body.get("tools")), *_conversation(items)]
 
 
-def _anthropic_messages(body: Mapping[str, Any]) -> Iterator[Block]:
-    yield from _tools(body.get("tools"))
+def _anthropic_messages(body: Mapping[str, Any]) -> list[Block]:
+    found = _tools(body.get("tools"))
     for number, part in enumerate(_listed(body.get("system")), 1):
-        yield Block("system", number, "", _part(part))
+        found.append(Block("system", number, "", _part(part)))
     # A change of these makes Claude read the conversation again, but not the system prompt.
     settings = [body[name] for name in ("tool_choice", "thinking") if body.get(name) is not None]
     if settings:
-        yield Block("settings", 1, "", _data(settings))
-    yield from _messages(body.get("messages") or [])
+        found.append(Block("settings", 1, "", _data(settings)))
+    return [*found, *_messages(body.get("messages") or [])]
 
 
-def _pi_ai(body: Mapping[str, Any]) -> Iterator[Block]:
+def _pi_ai(body: Mapping[str, Any]) -> list[Block]:
     context = body.get("context") or {}
-    yield from _tools(context.get("tools"))
+    found = _tools(context.get("tools"))
     if system := context.get("systemPrompt"):
-        yield Block("system", 1, "", _data(system))
-    yield from _messages(context.get("messages") or [])
+        found.append(Block("system", 1, "", _data(system)))
+    return [*found, *_messages(context.get("messages") or [])]
 
 
-_APIS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Block]]]] = {
+_APIS: Final[Mapping[str, Callable[[Mapping[str, Any]], list[Block]]]] = {
     "chat_completions": _chat_completions,
     "responses": _responses,
     "messages": _anthropic_messages,
@@ -92,39 +92,43 @@ _APIS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Block]]]] = {
 }
 
 
-def _tools(tools: Any) -> Iterator[Block]:
+def _tools(tools: Any) -> list[Block]:
+    found = []
     for number, tool in enumerate(tools or (), 1):
         name = tool.get("name") or (tool.get("function") or {}).get("name") or tool.get("type")
-        yield Block("tool", number, str(name), _data(tool))
+        found.append(Block("tool", number, str(name), _data(tool)))
+    return found
 
 
-def _conversation(messages: list[Json]) -> Iterator[Block]:
-    """Yield the blocks of messages that begin with the system prompt."""
+def _conversation(messages: list[Json]) -> list[Block]:
+    """Return the blocks of messages that begin with the system prompt."""
+    found = []
     first = 0
     while first < len(messages) and messages[first].get("role") in ("system", "developer"):
         for part in _listed(messages[first].get("content")):
-            yield Block("system", first + 1, "", _part(part))
+            found.append(Block("system", first + 1, "", _part(part)))
         first += 1
-    yield from _messages(messages[first:])
+    return [*found, *_messages(messages[first:])]
 
 
-def _messages(messages: list[Json]) -> Iterator[Block]:
+def _messages(messages: list[Json]) -> list[Block]:
+    found = []
     for number, message in enumerate(messages, 1):
-        has_role = bool(message.get("role"))
-        if has_role:
+        left_out = _UNCACHED
+        if message.get("role"):
             for part in _listed(message.get("content")):
-                yield Block("message", number, "", _part(part))
+                found.append(Block("message", number, "", _part(part)))
             if len(message) == 2:  # nothing but role and content, as usual
                 continue
+            left_out = _UNCACHED_OF_ROLES
         rest = {
             name: value
             for name, value in message.items()
-            if value is not None
-            and name not in _UNCACHED
-            and not (has_role and name in ("role", "content", "type"))
+            if name not in left_out and value is not None
         }
         if rest:
-            yield Block("message", number, "", _data(rest))
+            found.append(Block("message", number, "", _data(rest)))
+    return found
 
 
 def _listed(content: Any) -> list[Any]:

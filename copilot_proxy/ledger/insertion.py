@@ -2,6 +2,8 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import Final, TypeVar
 
 from copilot_proxy.ledger.chain import next_link
@@ -32,16 +34,18 @@ _ADD: Final = (
     "first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)"
 )
 _PLACE: Final = {name: place for place, name in enumerate(COLUMNS)}
-_GROUPS: Final = tuple(_PLACE[name] for name in GROUPS)
+_group_of: Final = itemgetter(*(_PLACE[name] for name in GROUPS))
 _DAY: Final = _PLACE["day"]
 _ENDED: Final = _PLACE["ended_us"]
 _COST: Final = _PLACE["nano_aiu"]
 _SOURCE: Final = _PLACE["cost_source"]
 _CORRECTS: Final = _PLACE["corrects"]
-_TOKENS: Final = tuple(
-    _PLACE[name]
-    for name in ("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
-                 "output_tokens", "reasoning_tokens")
+_tokens_of: Final = itemgetter(
+    *(
+        _PLACE[name]
+        for name in ("input_tokens", "cache_read_tokens", "cache_write_tokens",
+                     "cache_write_1h_tokens", "output_tokens", "reasoning_tokens")
+    )
 )  # fmt: skip
 _LOST: Final = _PLACE["cache_lost_nano_aiu"]
 
@@ -78,12 +82,12 @@ def _insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
         if day not in links:
             found = database.execute("SELECT rows, chain FROM days WHERE day = ?", (day,))
             links[day] = found.fetchone() or (0, b"")
-        count, chain = links[day]
-        links[day] = count + 1, next_link(chain, row)
+        count, link = links[day]
+        links[day] = count + 1, next_link(link, row)
         new.append((*row, links[day][1]))
         add_to(sums, row)
     for chunk in _chunks(new):
-        database.execute(_INSERT[len(chunk)], [value for row in chunk for value in row])
+        database.execute(_INSERT[len(chunk)], tuple(chain.from_iterable(chunk)))
     if database.execute("SELECT EXISTS (SELECT 1 FROM reservations)").fetchone()[0]:
         # What is spent is no longer reserved, in the same transaction.
         for ids in _chunks([row[0] for row in rows]):
@@ -107,8 +111,8 @@ def _chunks(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
 
 def add_to(sums: dict[Row, list[int]], row: Row) -> None:
     """Add a row of the ledger to the sums by group; see `schema.GROUPS` and `schema.AMOUNTS`."""
-    group = tuple(row[place] or "" for place in _GROUPS)
-    fresh, read, written, written_1h, output, reasoning = (row[place] or 0 for place in _TOKENS)
+    group = tuple([value or "" for value in _group_of(row)])
+    fresh, read, written, written_1h, output, reasoning = [one or 0 for one in _tokens_of(row)]
     counts = 0 if row[_CORRECTS] else 1
     ended = row[_ENDED]
     amounts = [

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from hashlib import sha256
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -24,7 +25,7 @@ from copilot_proxy.cost.prompt_cache import (
     judge,
 )
 from copilot_proxy.cost.tokens import Tokens
-from copilot_proxy.formats.prompt_blocks import blocks
+from copilot_proxy.formats.prompt_blocks import blocks, size_of
 from copilot_proxy.ledger.digest_key import read_key
 from copilot_proxy.ledger.schema import COLUMNS, Row
 from copilot_proxy.ledger.writer import Writer
@@ -41,10 +42,12 @@ _BATCH: Final = 256
 """Blocks after which other threads get their turn."""
 _MAX_NAME: Final = 64
 _PLACE: Final = {name: place for place, name in enumerate(COLUMNS)}
-_TOKENS: Final = tuple(
-    _PLACE[name]
-    for name in ("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
-                 "output_tokens", "reasoning_tokens")
+_tokens_of: Final = itemgetter(
+    *(
+        _PLACE[name]
+        for name in ("input_tokens", "cache_read_tokens", "cache_write_tokens",
+                     "cache_write_1h_tokens", "output_tokens", "reasoning_tokens")
+    )
 )  # fmt: skip
 _VERDICT: Final = ("cache_verdict", "cache_lost_nano_aiu", "cache_detail")
 
@@ -136,13 +139,11 @@ class CacheJudge:
     def _seen(self, record: RequestRecord, row: Row) -> _Seen | None:
         """Return the prompt of a request; None if it is too short to be cached, or its tokens are
         not known."""
-        body, tokens = record.prompt, Tokens(*(row[place] or 0 for place in _TOKENS))
-        if (
-            body is None
-            or tokens.prompt < MIN_TOKENS
-            or record.model is None
-            or not is_complete(record)
-        ):
+        body = record.prompt
+        if body is None or record.model is None or not is_complete(record):
+            return None
+        tokens = Tokens(*[value or 0 for value in _tokens_of(row)])
+        if tokens.prompt < MIN_TOKENS:
             return None
         prompt = self._digest(record, body, row, tokens)
         first = prompt.first_message
@@ -161,11 +162,11 @@ class CacheJudge:
         if self._keyed is None:
             self._keyed = sha256(read_key(self._folder))
         keyed, digests, sizes, places = self._keyed, [], [], []
-        for block in blocks(record.route or "", body):
-            (digest := keyed.copy()).update(block.data)
+        for kind, number, name, data in blocks(record.route or "", body):
+            (digest := keyed.copy()).update(data)
             digests.append(digest.digest()[:DIGEST_BYTES])
-            sizes.append(block.size)
-            places.append(block[:3])
+            sizes.append(size_of(data))
+            places.append((kind, number, name))
             if len(digests) % _BATCH == 0:
                 time.sleep(0)  # lets the event loop run
         started = row[_PLACE["started_us"]]

@@ -45,6 +45,7 @@ class Reservation(NamedTuple):
 
 
 _COLUMNS: Final = Reservation._fields
+_RESERVE: Final = f"INSERT INTO reservations VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 
 
 class State(NamedTuple):
@@ -52,6 +53,15 @@ class State(NamedTuple):
 
     spent: int
     reserved: int
+
+
+class Refusal(NamedTuple):
+    """A limit that a request does not fit."""
+
+    limit: Limit
+    allowed: int
+    """What it allows now, in nano-AIU."""
+    used: State
 
 
 class SpentCache:
@@ -70,14 +80,22 @@ class SpentCache:
         """Forget everything."""
         self._spent.clear()
 
-    def spent(
-        self, database: sqlite3.Connection, limit: Limit, day: str, month: str, session: str
-    ) -> int:
-        """Return what is spent of `limit`, in nano-AIU."""
+    def knows(self, database: sqlite3.Connection, limit: Limit, day: str, month: str) -> bool:
+        """Return whether `spent` need not sum up what was spent in a day or a month."""
+        self._drop_old(database)
+        return (day, month, "", limit) in self._spent
+
+    def _drop_old(self, database: sqlite3.Connection) -> None:
         version = database.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
             self._spent.clear()
             self._version = version
+
+    def spent(
+        self, database: sqlite3.Connection, limit: Limit, day: str, month: str, session: str
+    ) -> int:
+        """Return what is spent of `limit`, in nano-AIU."""
+        self._drop_old(database)
         key = (day, month, session if limit.per == "session" else "", limit)
         if key not in self._spent:
             self._spent[key] = _sum(database, _OWN_SUMS, limit, day, month, session)
@@ -89,29 +107,28 @@ def reserve(
     wanted: Reservation,
     limits: Sequence[tuple[Limit, int]],
     cache: SpentCache,
-) -> tuple[Limit, int, State] | None:
-    """Make a reservation if it fits all limits, else return the first that it does not fit.
+) -> list[State] | Refusal:
+    """Make a reservation if it fits all limits, and return how much of each is used then; else
+    return the first that it does not fit.
 
-    `limits` are those that apply to the request, with what they allow now. Returns that limit,
-    what it allows, and how much of it is used. Raises `sqlite3.Error`.
+    `limits` are those that apply to the request, with what they allow now. Raises `sqlite3.Error`.
     """
+    states = []
     database.execute("BEGIN IMMEDIATE")
     try:
         for limit, allowed in limits:
             used = state(database, limit, wanted.day, wanted.month, wanted.session, cache)
             if used.spent + used.reserved + wanted.nano_aiu > allowed:
                 database.execute("ROLLBACK")
-                return limit, allowed, used
-        database.execute(
-            f"INSERT INTO reservations VALUES ({', '.join('?' * len(_COLUMNS))})",  # noqa: S608
-            wanted,
-        )
+                return Refusal(limit, allowed, used)
+            states.append(State(used.spent, used.reserved + wanted.nano_aiu))
+        database.execute(_RESERVE, wanted)
         database.execute("COMMIT")
     except BaseException:
         if database.in_transaction:
             database.execute("ROLLBACK")
         raise
-    return None
+    return states
 
 
 def state(

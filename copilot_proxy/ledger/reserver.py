@@ -1,31 +1,62 @@
-"""The connection on which one process makes its reservations; used by one thread at a time."""
+"""The connection on which one process makes its reservations: at once if possible, else in a
+thread that waits."""
 
 import os
 import platform
 import sqlite3
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.ledger import reservations
-from copilot_proxy.ledger.database import open_for_writing
-from copilot_proxy.ledger.reservations import Reservation, SpentCache
+from copilot_proxy.ledger.database import BUSY_SECONDS, open_for_writing
+from copilot_proxy.ledger.reservations import Refusal, Reservation, SpentCache, State
 from copilot_proxy.relay.records import RequestRecord
 
-Refusal = tuple[Limit, int, int, int]
-"""The limit that a request does not fit, what it allows, and what is spent and reserved of it, all
-amounts in nano-AIU."""
+_HOST: Final = platform.node()
 
 
 class Reserver:
-    """Makes reservations in the ledger's file; methods raise `sqlite3.Error`, `OSError` or
-    `CopilotProxyError`."""
+    """Makes reservations in the ledger's file. Unless stated otherwise, methods may wait, and raise
+    `sqlite3.Error`, `OSError` or `CopilotProxyError`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._database: sqlite3.Connection | None = None
         self._spent = SpentCache()
+        self._lock = threading.Lock()
+        """Held while the connection is used."""
+
+    def reserve_now(
+        self,
+        record: RequestRecord,
+        cost: int,
+        limits: Sequence[tuple[Limit, int]],
+        day: str,
+        month: str,
+    ) -> list[State] | None:
+        """Do what `reserve` does without waiting and without raising an error; return None if that
+        is not possible, or if the request does not fit."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            database = self._database
+            if database is None or not os.path.exists(self._path):
+                return None
+            for limit, _ in limits:
+                if limit.per == "month" and not self._spent.knows(database, limit, day, month):
+                    return None  # it would have to be summed up
+            wanted = _reservation(record, cost, day, month)
+            outcome = reservations.reserve(database, wanted, limits, self._spent)
+        except sqlite3.Error:  # usually because another connection is writing
+            return None
+        finally:
+            self._lock.release()
+        return None if isinstance(outcome, Refusal) else outcome
 
     def reserve(
         self,
@@ -34,52 +65,70 @@ class Reserver:
         limits: Sequence[tuple[Limit, int]],
         day: str,
         month: str,
-    ) -> Refusal | None:
-        """Reserve `cost` nano-AIU for a request, or return the limit that it does not fit."""
-        who = record.who
-        now = time.time_ns() // 1000
-        wanted = Reservation(
-            record.request_id,
-            platform.node(),
-            os.getpid(),
-            now,
-            day,
-            month,
-            record.key or "",
-            who.client or "",
-            who.project or "",
-            who.session or "",
-            record.model or "",
-            record.api,
-            cost,
-        )
-        database = self._open()
-        refusal = reservations.reserve(database, wanted, limits, self._spent)
-        if refusal is not None and reservations.settle_abandoned(database, now):
-            self._spent.clear()
-            refusal = reservations.reserve(database, wanted, limits, self._spent)
-        if refusal is None:
-            return None
-        limit, allowed, used = refusal
-        return limit, allowed, used.spent, used.reserved
-
-    def state(self, limit: Limit, day: str, month: str, session: str) -> tuple[int, int]:
-        """Return what is spent and what is reserved of `limit`."""
-        return reservations.state(self._open(), limit, day, month, session, self._spent)
+    ) -> list[State] | Refusal:
+        """Reserve `cost` nano-AIU for a request, and return how much of each limit is used then;
+        or return the limit that it does not fit."""
+        wanted = _reservation(record, cost, day, month)
+        with self._waiting() as database:
+            outcome = reservations.reserve(database, wanted, limits, self._spent)
+            if isinstance(outcome, Refusal) and reservations.settle_abandoned(
+                database, wanted.started_us
+            ):
+                self._spent.clear()
+                outcome = reservations.reserve(database, wanted, limits, self._spent)
+        return outcome
 
     def release(self, request_id: str) -> None:
         """End the reservation of a request that gets no row, or has got one already."""
-        reservations.release(self._open(), [request_id])
+        with self._waiting() as database:
+            reservations.release(database, [request_id])
 
     def close(self) -> None:
         """Close the file."""
+        with self._lock:
+            self._close()
+
+    @contextmanager
+    def _waiting(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection to the block, which waits while another one is writing."""
+        with self._lock:
+            database = self._open()
+            database.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+            try:
+                yield database
+            finally:
+                database.execute("PRAGMA busy_timeout = 0")
+
+    def _open(self) -> sqlite3.Connection:
+        if self._database is None or not os.path.exists(self._path):
+            self._close()
+            self._database = open_for_writing(self._path)
+            # The ledger's own thread moves the write-ahead log into the file, which waits for the
+            # disk.
+            self._database.execute("PRAGMA wal_autocheckpoint = 0")
+            self._spent = SpentCache()
+        return self._database
+
+    def _close(self) -> None:
         if self._database is not None:
             self._database.close()
             self._database = None
 
-    def _open(self) -> sqlite3.Connection:
-        if self._database is None or not self._path.exists():
-            self.close()
-            self._database = open_for_writing(self._path)
-            self._spent = SpentCache()
-        return self._database
+
+def _reservation(record: RequestRecord, cost: int, day: str, month: str) -> Reservation:
+    who = record.who
+    return Reservation(
+        record.request_id,
+        _HOST,
+        os.getpid(),
+        time.time_ns() // 1000,
+        day,
+        month,
+        record.key or "",
+        who.client or "",
+        who.project or "",
+        who.session or "",
+        record.model or "",
+        record.api,
+        cost,
+    )

@@ -35,7 +35,11 @@ class Reporter:
     def __call__(self, record: "RequestRecord") -> None:
         if self.is_cutting and record.client_gone:
             record.client_gone, record.error = False, STOPPED
-        log.info("request", extra={"record": record})
+        if log.isEnabledFor(logging.INFO):
+            # Made here, since `log.info` also looks for its caller.
+            entry = logging.LogRecord(REQUESTS, logging.INFO, "", 0, "request", (), None)
+            entry.record = record
+            log.handle(entry)
         self._drift.add(record.unknown)
 
 

@@ -1,6 +1,5 @@
 """The caller of a request: whose Copilot account it uses, and which API key it came with."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,8 +22,7 @@ class Caller:
     def identity(self) -> bytes:
         """What the server remembers of a conversation is kept under this, so that only the same
         sign-in with the same key gets it back."""
-        key = b"" if self.key is None else hashlib.sha256(self.key.key.reveal().encode()).digest()
-        return self.token + b"/" + key
+        return self.token + b"/" + (b"" if self.key is None else self.key.digest)
 
 
 SERVER_USER: Final = Caller()

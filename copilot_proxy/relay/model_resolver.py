@@ -82,6 +82,12 @@ class ModelResolver:
             # The model may be newer than the cached catalogue.
             catalogue = await self._upstream.models(caller.auth, fresh=True)
             meaning = self._meaning(catalogue, name)
+        return self._usable(meaning, name, catalogue, caller)
+
+    def _usable(
+        self, meaning: Meaning | None, name: str, catalogue: Catalogue, caller: Caller
+    ) -> Meaning:
+        """Return `meaning` if `caller` may use its model; raises `RequestError` as `meaning`."""
         if meaning is None or meaning.model.type not in ("chat", "embeddings"):
             raise _unknown_model(self._without_alias(name), self._allowed(catalogue, caller.key))
         self._check_key(caller.key, meaning.model.id, catalogue)
@@ -169,11 +175,13 @@ class ModelResolver:
         of another kind.
         """
         try:
-            async with asyncio.timeout(_LIST_TIMEOUT):
-                meaning = await self.meaning(name, caller)
-                model = meaning.model
-                if wants_long_context(betas):
-                    model = (await self.models(caller)).long_context_variant(model)
+            meaning = self._cached_meaning(name, caller)
+            if meaning is None:
+                async with asyncio.timeout(_LIST_TIMEOUT):
+                    meaning = await self.meaning(name, caller)
+            model = meaning.model
+            if wants_long_context(betas):
+                model = (await self.models(caller)).long_context_variant(model)
         except (UpstreamError, TimeoutError) as error:
             target = self._resolve_without_catalogue(name)
             self._check_key(caller.key, target, None)
@@ -190,6 +198,14 @@ class ModelResolver:
                 hint=_OTHER_TYPE_HINTS[kind],
             )
         return ResolvedModel(model.id, model, self._notes(name, model, meaning))
+
+    def _cached_meaning(self, name: str, caller: Caller) -> Meaning | None:
+        """Return what `meaning` does if a cached catalogue has the name, else None."""
+        catalogue = self._upstream.cached_models(caller.auth)
+        meaning = None if catalogue is None else self._meaning(catalogue, name)
+        if catalogue is None or meaning is None:
+            return None
+        return self._usable(meaning, name, catalogue, caller)
 
     def _notes(self, name: str, model: Model, meaning: Meaning) -> tuple[str, ...]:
         if not meaning.is_substitute:

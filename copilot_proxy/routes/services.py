@@ -52,8 +52,8 @@ class Services:
     callers: CallerTokens
     limiter: ConcurrencyLimiter
     responses: ResponseMemory
-    metrics: SharedMetrics
     dashboard: LazyDashboard
+    metrics: SharedMetrics
     aclose: Callable[[], Awaitable[None]]
     """Close all connections and stop all background tasks."""
     images: ImageFetcher | None = None
@@ -65,7 +65,7 @@ class Services:
 
 def get_services(request: LitestarRequest) -> Services:
     """Return the services of the application that received `request`."""
-    services: Services = request.app.state.services
+    services: Services = request.scope["state"]["services"]
     return services
 
 

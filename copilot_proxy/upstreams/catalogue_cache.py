@@ -45,18 +45,24 @@ class CatalogueCache:
         self._clock = clock
         self._entries: WeakKeyDictionary[TokenSource, _Entry] = WeakKeyDictionary()
 
+    def recent(self, auth: TokenSource, max_age: float = _MAX_AGE) -> Catalogue | None:
+        """Return the list if it is cached and was fetched at most `max_age` seconds ago."""
+        entry = self._entries.get(auth)
+        is_recent = entry is not None and self._clock() - entry.fetched_at < max_age
+        return entry.catalogue if entry is not None and is_recent else None
+
     async def get(self, auth: TokenSource, *, fresh: bool = False) -> Catalogue:
         """Return the list, from the cache if it is recent enough.
 
         If the list cannot be fetched, an expired one is returned, or else the error is raised. The
         next attempt waits for some time, so that a failing upstream is not called for each request.
         """
+        recent = self.recent(auth, _FRESH_MAX_AGE if fresh else _MAX_AGE)
+        if recent is not None:
+            return recent
         entry = self._entries.get(auth)
         if entry is None:
             entry = self._entries[auth] = _Entry()
-        max_age = _FRESH_MAX_AGE if fresh else _MAX_AGE
-        if entry.catalogue is not None and self._clock() - entry.fetched_at < max_age:
-            return entry.catalogue
         if entry.error is not None and self._clock() < entry.retry_at:
             return _expired_or_raise(entry, entry.error)
         if entry.task is None:

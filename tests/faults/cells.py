@@ -102,7 +102,6 @@ TRANSLATED: Final = (
     Route("ollama via responses", OLLAMA, "gpt-5.5"),
     Route("ollama via messages", OLLAMA, "claude-opus-5"),
     Route("gemini via chat_completions", GEMINI, "gpt-4.1"),
-    Route("gemini via responses", GEMINI, "gpt-5.5"),
 )
 ROUTES: Final = (*NATIVE, *TRANSLATED)
 

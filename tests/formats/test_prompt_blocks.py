@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.formats.prompt_blocks import Block, blocks
+from copilot_proxy.formats.prompt_blocks import blocks, size_of
 
 MARK = {"type": "ephemeral"}
 
@@ -128,6 +128,4 @@ def test_a_text_about_marks() -> None:
 def test_sizes() -> None:
     """The data of an image is not its size; a long text is."""
     image = b'["user",{"type":"image","source":{"type":"base64","data":"' + b"A" * 100_000
-    assert [6400, 100_000] == [
-        Block("message", 1, "", content).size for content in (image, b"word " * 20_000)
-    ]
+    assert [6400, 100_000] == [size_of(content) for content in (image, b"word " * 20_000)]

@@ -20,6 +20,9 @@ class Refusing:
     fixed_api = None
 
     async def models(self, auth: Any = None, *, fresh: bool = False) -> Catalogue:
+        return self.cached_models()
+
+    def cached_models(self, auth: Any = None) -> Catalogue:
         return parse_models(
             [{"id": "gemini-4-neon", "vendor": "Google", "capabilities": {"type": "chat"}}]
         )

@@ -1,6 +1,10 @@
 """Converts the token counts of all Copilot models to OpenAI's format."""
 
+from typing import Final
+
 from copilot_proxy.formats.types import ChatUsage, Json
+
+_NUMBERS: Final = (int, float)
 
 
 def repair_usage(usage: object) -> ChatUsage | None:
@@ -51,4 +55,4 @@ def _details(usage: ChatUsage, name: str) -> Json:
 def count_of(usage: ChatUsage, name: str) -> int:
     """Return the number under `name`; 0 if there is none."""
     value = usage.get(name)
-    return int(value) if isinstance(value, int | float) and value > 0 else 0
+    return int(value) if isinstance(value, _NUMBERS) and value > 0 else 0

@@ -103,6 +103,10 @@ class PiAiUpstream:
         self._identity = identity
         self.sidecar = sidecar
 
+    def cached_models(self, auth: TokenSource | None = None) -> Catalogue | None:
+        """Return the account's models without waiting; None if no recent list is cached."""
+        return self._native.cached_models(auth)
+
     async def models(self, auth: TokenSource | None = None, *, fresh: bool = False) -> Catalogue:
         """Return the account's models from the catalogue, also those that pi-ai does not know."""
         return await self._native.models(auth, fresh=fresh)
