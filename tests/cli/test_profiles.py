@@ -13,7 +13,6 @@ from tests.auth.keyrings import MemoryKeyring
 from tests.cli.conftest import Cli
 from tests.conftest import Proxy
 
-
 ASKED = {"model": "default", "messages": [{"role": "user", "content": "Hi"}]}
 
 
