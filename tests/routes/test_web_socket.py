@@ -67,7 +67,8 @@ def opened(
     address = urlsplit(proxy.url)
     raw = socket.create_connection((address.hostname or "", address.port or 0), 10)
     url = f"ws://{host or address.netloc}{path}"
-    with connect(url, sock=raw, additional_headers=headers, max_size=None) as connection:
+    options: Any = {"max_size": None, "close_timeout": 0.2}
+    with connect(url, sock=raw, additional_headers=headers, **options) as connection:
         yield Socket(connection)
 
 
@@ -433,6 +434,15 @@ def test_a_client_that_answers_no_ping(
         one.receive()
         one.connection.protocol.receive_data = lambda data: None  # type: ignore[method-assign]
         simulator.state.recorder.wait_for(lambda r: r.finished == "client_gone")
+
+
+def test_a_client_that_does_not_read(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that reads nothing does not keep the call open."""
+    monkeypatch.setattr(http_protocol, "_PING_INTERVAL", 0.1)
+    with Proxy(settings_at(simulator)) as proxy, opened(proxy) as one:
+        one.send(model=NATIVE, input="Write 60000 words")
+        simulator.state.recorder.wait_for(lambda r: r.finished == "client_gone")
+        assert proxy.wait_for_record().client_gone
 
 
 @pytest.mark.parametrize(
