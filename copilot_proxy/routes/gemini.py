@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 from litestar import Response, get, post
-from litestar.exceptions import NotFoundException
+from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
@@ -59,6 +59,8 @@ async def list_gemini_models(request: LitestarRequest) -> Response[bytes]:
 )
 async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) -> Response[bytes]:
     """Finds a model by its id or an alias."""
+    if str(model_id).rpartition(":")[2] in _METHODS:
+        raise MethodNotAllowedException(headers={"allow": "POST"})
     return await model_object(request, str(model_id).removeprefix("/"))
 
 
