@@ -8,7 +8,7 @@ from typing import NamedTuple
 from copilot_proxy.cli.connect_files import journal_of
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.run_connection import is_found, program_of
-from copilot_proxy.cli.run_list import version_of
+from copilot_proxy.cli.run_list import AT_ONCE, version_of
 from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.registry import CLIENTS
 from copilot_proxy.edits.journal import Journal
@@ -45,7 +45,7 @@ def print_connections(settings: Settings) -> None:
     if settings.ledger:
         with closing(open_ledger(settings.ledger_file)) as database:
             seen = last_seen(database)
-    with ThreadPoolExecutor(len(CLIENTS)) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         versions = list(pool.map(_version, CLIENTS))
     states = [
         _State(one, version, journal_of(settings, one), seen.get(one.name))

@@ -183,7 +183,6 @@ class _WebSocket:
             "type": "http",
             "method": method,
             "scheme": "http",
-            "query_string": b"",
             "headers": list(headers),
             "extensions": {},
             "state": {**self._scope["state"], **state},

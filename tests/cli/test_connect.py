@@ -92,12 +92,12 @@ def test_all_clients(cli: Cli, home: Path, running: Proxy, client: object) -> No
     before = snapshot(home)
     printed = cli("connect", word, "--print")
     assert before == snapshot(home)
-    assert 0 == printed.code, printed.err
+    assert (word == "cursor") == printed.code, printed.err
     if word not in ("cursor", "zed", "goose"):
         assert KEY in printed.out
     ran = cli("connect", word, "--yes", "--no-probe")
 
-    assert 0 == ran.code, ran.err
+    assert (word == "cursor") == ran.code, ran.err
     if before == snapshot(home):
         assert printed.out == ran.out
         return
@@ -161,6 +161,40 @@ def test_another_address(cli: Cli, running: Proxy) -> None:
     assert "http://host.docker.internal:8000/c/open-webui/v1" in ran.out
 
     assert 2 == cli("connect", "open-webui", "--url", "host:8000").code
+
+
+def test_a_unix_socket(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients cannot use it, so they are not pointed at an address where nothing listens."""
+    monkeypatch.setenv("COPILOT_PROXY_UDS", str(home / "socket"))
+    ran = cli("connect", "claude", "--yes")
+
+    assert 2 == ran.code
+    assert "Unix socket" in ran.err
+
+
+def test_the_banner(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal, the server names the clients that are on this machine, and the commands; not
+    if a flag for the address would make those look elsewhere."""
+    (tmp_path / "bin").mkdir()
+    for name in ("codex", "claude"):
+        (tmp_path / "bin" / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    with Terminal("serve", "--simulate") as terminal:
+        shown = " ".join(terminal.wait_for("Stop with").split())
+    assert "Clients claude, codex: start one with" in shown
+    assert "run claude, or configure it for good with" in shown
+    with Terminal("serve", "--simulate", "--port", str(free_port())) as terminal:
+        assert "Clients" not in terminal.wait_for("Stop with")
+
+
+def test_ctrl_c(home: Path, running: Proxy) -> None:
+    """Ctrl+C at the question changes nothing."""
+    before = snapshot(home)
+    with Terminal("connect", "claude") as terminal:
+        terminal.wait_for("[y/N]")
+        terminal.press("c")
+        assert 130 == terminal.end()
+    assert before == snapshot(home)
 
 
 def test_a_variable_that_wins(cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,6 +125,17 @@ def test_the_user_edits_the_file(home: Path, state: Path) -> None:
     assert '{\n  "model": "mine", // old\n  "b": 2, "c": 3\n}\n' == path.read_text()
 
 
+def test_the_client_writes_the_file_again(home: Path, state: Path) -> None:
+    """If a program has only formatted the file, it becomes what it was, to the last blank."""
+    path = home / "s.json"
+    path.write_bytes(b'{"model":"mine","b":[1]}')
+    connect(state, values(path))
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=8) + "\n")
+    undo(state)
+
+    assert b'{"model":"mine","b":[1]}' == path.read_bytes()
+
+
 def test_the_user_edits_tables(home: Path, state: Path) -> None:
     """The same in TOML; tables that were changed by hand are for the user to remove."""
     path, tables = home / "c.toml", "[[providers]]\nname = 'x'\n"

@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -367,6 +368,22 @@ def test_size(simulator: Simulator) -> None:
             one.receive()
         assert closed.value.rcvd is not None
         assert 1009 == closed.value.rcvd.code
+
+
+def test_budget_and_cooldown(simulator: Simulator, tmp_path: Path) -> None:
+    """A message over the budget is refused as over HTTP, and one in a cooldown is not sent."""
+    budget = ("0.001/day",)
+    settings = settings_at(simulator, ledger=True, home_dir=tmp_path, budget=budget)
+    with Proxy(settings) as proxy, opened(proxy) as one:
+        assert (400, "budget_exceeded") == one.refused(model=NATIVE, input="Hello")
+    assert [] == [r for r in simulator.state.requests if r.path == "/responses"]
+
+    simulator.state.faults.on("user_global_rate_limited", times=1)
+    with Proxy(settings_at(simulator)) as proxy, opened(proxy) as one:
+        for _ in range(2):
+            status, _ = one.refused(model=NATIVE, input="Hello")
+            assert 429 == status
+    assert 1 == len([r for r in simulator.state.requests if r.path == "/responses"])
 
 
 def test_concurrency(simulator: Simulator) -> None:

@@ -171,3 +171,19 @@ def test_no_secret_is_in_the_unit(
     assert 2 == ran.code
     assert "COPILOT_PROXY_GITHUB_TOKEN, which a service does not have" in ran.err
     assert not record.exists()
+
+
+def test_a_machine_without_systemd(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without the program, and without its process, another way is named."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    ran = cli("service", "install")
+    assert 1 == ran.code
+    assert "systemd does not run for this user" in ran.err
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ran = cli("service", "install")
+    assert 1 == ran.code
+    assert "This machine has no systemd." in ran.err
+    assert "copilot-proxy serve" in ran.err

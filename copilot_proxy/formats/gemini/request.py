@@ -26,8 +26,8 @@ GeminiRequest = ClientRequest
 """A Gemini request: `schema.GenerateContentRequest`, with ``model`` and ``stream``."""
 
 MODEL_ROLE: Final = "model"
-_ROLES: Final = ("user", MODEL_ROLE, "function", "tool", "")
-"""The last but one two are what older clients call the role of results."""
+_ROLES: Final = ("user", MODEL_ROLE, "", "function", "tool")
+"""No role means the user; the last two are what older clients call the role of results."""
 _PREFIX: Final = "models/"
 JSON_ARRAY: Final = "jsonArray"
 """The field of a request whose stream is an array instead of server-sent events."""

@@ -6,7 +6,7 @@ was sent, or the token was rejected (401, 421).
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
@@ -22,7 +22,6 @@ from copilot_proxy.errors import (
     allow_client_retry,
 )
 from copilot_proxy.formats import broken_responses
-from copilot_proxy.formats.api import UpstreamApi
 from copilot_proxy.formats.large_json import encode_json
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.headers import Identity
@@ -33,6 +32,9 @@ from copilot_proxy.upstreams.catalogue_cache import CatalogueCache
 from copilot_proxy.upstreams.cooldowns import Cooldown
 from copilot_proxy.upstreams.http.response import CopilotResponse, body_reader
 from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
+
+if TYPE_CHECKING:
+    from copilot_proxy.formats.api import UpstreamApi
 
 INTENT: Final = "conversation-panel"
 _MODELS_INTENT: Final = "model-access"
@@ -45,7 +47,7 @@ _ERROR_BODY_TIMEOUT: Final = 5.0
 class CopilotUpstream:
     """Sends calls to the Copilot API, with the token and host from `auth`."""
 
-    fixed_api: UpstreamApi | None = None
+    fixed_api: "UpstreamApi | None" = None
 
     def __init__(
         self,
