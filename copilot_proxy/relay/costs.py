@@ -1,5 +1,6 @@
 """What a request cost, from its record."""
 
+from operator import is_
 from typing import Final
 
 from copilot_proxy.catalogue import Model
@@ -21,9 +22,8 @@ def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -
 
     `tokens_per_event` is for estimating the output of an answer that was not received completely.
     """
-    prices = prices_of(record.listed) if record.listed is not None else None
     if record.copilot_usage is not None or (record.usage is not None and is_complete(record)):
-        return assess(record.model, prices, record.usage, record.copilot_usage)
+        return _assessed(record)
     if record.api in (COUNT_TOKENS, INPUT_TOKENS) or not _was_processed(record):
         return FREE
     if not (record.events or record.client_gone or record.error is None):
@@ -33,7 +33,19 @@ def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -
     if tokens is None:
         tokens = Tokens(input=prompt_tokens(record.unmetered or {}))
     output = max(tokens.output, round(record.events * tokens_per_event))
+    prices = prices_of(record.listed) if record.listed is not None else None
     return estimated(record.model, prices, tokens._replace(output=output))
+
+
+def _assessed(record: RequestRecord) -> Cost:
+    """Return the cost of complete token counts; it is kept, since several reports ask for it."""
+    counts = (record.usage, record.copilot_usage)
+    if record.assessed is not None and all(map(is_, record.assessed[0], counts)):
+        return record.assessed[1]
+    prices = prices_of(record.listed) if record.listed is not None else None
+    cost = assess(record.model, prices, *counts)
+    record.assessed = (counts, cost)
+    return cost
 
 
 def prices_of(model: Model) -> PriceList | None:
