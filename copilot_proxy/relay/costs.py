@@ -1,6 +1,5 @@
 """What a request cost, from its record."""
 
-from operator import is_
 from typing import Final
 
 from copilot_proxy.catalogue import Model
@@ -39,12 +38,13 @@ def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -
 
 def _assessed(record: RequestRecord) -> Cost:
     """Return the cost of complete token counts; it is kept, since several reports ask for it."""
-    counts = (record.usage, record.copilot_usage)
-    if record.assessed is not None and all(map(is_, record.assessed[0], counts)):
-        return record.assessed[1]
+    usage, details = record.usage, record.copilot_usage
+    known = record.assessed
+    if known is not None and known[0] is usage and known[1] is details:
+        return known[2]
     prices = prices_of(record.listed) if record.listed is not None else None
-    cost = assess(record.model, prices, *counts)
-    record.assessed = (counts, cost)
+    cost = assess(record.model, prices, usage, details)
+    record.assessed = (usage, details, cost)
     return cost
 
 

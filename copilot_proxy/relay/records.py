@@ -133,8 +133,9 @@ class RequestRecord:
     unknown: list[Unknown] = field(default_factory=list)
     """What Copilot sent that this program does not know, by name."""
     started: float = field(default_factory=time.perf_counter, repr=False)
-    assessed: tuple[tuple[Any, Any], Cost] | None = field(default=None, repr=False)
-    """The cost of the last two token counts for which it was asked; see `costs`."""
+    assessed: tuple[object, object, Cost] | None = field(default=None, repr=False)
+    """The `usage` and `copilot_usage` for which the cost was last asked, and that cost; see
+    `costs`."""
 
     @property
     def size(self) -> int:
