@@ -12,6 +12,7 @@ import httpx
 
 from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth.copilot_auth import AuthState, Clock, CopilotToken, TokenSource
+from copilot_proxy.auth.github_errors import personal_token_error
 from copilot_proxy.auth.network_errors import map_http_error
 from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import (
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 INTENT: Final = "conversation-panel"
 _MODELS_INTENT: Final = "model-access"
 _MAX_ERROR_BODY: Final = 256 * 1024
+_PERSONAL: Final = b"Personal Access Token"
+"""What Copilot's message names if it does not accept such a token, with status 400, 401 or 403."""
 _MODELS_TIMEOUT: Final = 30.0
 _ERROR_BODY_TIMEOUT: Final = 5.0
 """Seconds for reading the body of an error response; without it, the status is used alone."""
@@ -164,6 +167,8 @@ class CopilotUpstream:
                 if (renewed := await auth.renew(token)) is not None:
                     token = renewed
                     continue
+            if token.direct and _PERSONAL in body:
+                raise personal_token_error(token.value)
             raise _response_error(response, body)
 
     async def _send_once(
