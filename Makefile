@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lowest matrix fields faults ledger bench soak attack agents man check format lint types contracts wheel clients audit sbom clean
+.PHONY: help run test lowest matrix fields faults ledger bench soak attack agents browser man check format lint types contracts wheel clients audit sbom clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -82,6 +82,11 @@ agents: $(VENV)/dev.stamp  ## run coding agents against the server: a question, 
 	@test -x .venv-agents/bin/llm || { $(PYTHON) -m venv .venv-agents \
 	  && .venv-agents/bin/python -m pip install --quiet -r tests/agents/requirements.txt; }
 	AGENTS=yes $(BIN)/python $(PYTEST) tests/agents
+
+browser: $(VENV)/dev.stamp  ## try the dashboard in Chromium, which has to be installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group browser
+	cd tests/browser && npm install $(NPM_FLAGS)
+	BROWSER_TESTS=yes $(BIN)/python -m pytest -n 2 tests/browser
 
 check: lint types contracts wheel  ## run all checks that a change has to pass
 	@$(MAKE) --no-print-directory test COVERAGE=yes

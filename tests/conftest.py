@@ -198,6 +198,7 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close_streams()
         self._loop.call_soon_threadsafe(self._server.leave.set)
         self._thread.join(10)
         assert not self._thread.is_alive(), "the server did not stop"
@@ -215,6 +216,10 @@ class Proxy:
         with self._recorded:
             assert self._recorded.wait_for(lambda: len(self.records) >= count, 10)
             return self.records[count - 1]
+
+    def close_streams(self) -> None:
+        """End the dashboard's streams, as the server does before it stops."""
+        self._loop.call_soon_threadsafe(self._router.state["services"].dashboard.close)
 
     def _report(self, record: RequestRecord) -> None:
         with self._recorded:

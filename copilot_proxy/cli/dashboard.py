@@ -21,7 +21,7 @@ def dashboard(
         bool, typer.Option("--simulate", help="Use a server that was started with --simulate.")
     ] = False,
 ) -> None:
-    """Open the dashboard of the running server in the browser."""
+    """Open the dashboard of a running server in the browser."""
     from copilot_proxy.cli.shared_server import address_of, running_server
     from copilot_proxy.dashboard.codes import make_code
 

@@ -11,7 +11,7 @@ from typing import Final
 from copilot_proxy import __version__
 from copilot_proxy.composition import check_upstream
 from copilot_proxy.doctor.examination import Examination
-from copilot_proxy.doctor.results import Result, from_error, ok, warning
+from copilot_proxy.doctor.results import Result, from_error, off, ok, warning
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.launchers import launcher
 
@@ -81,7 +81,7 @@ def _is_ours(path: Path) -> bool:
 def check_upstream_program(examination: Examination) -> Iterator[Result]:
     """Whether Node and pi-ai are there, if they are used."""
     if examination.settings.upstream != "pi-ai":
-        yield ok("not used; Copilot is called directly")
+        yield off("not used; Copilot is called directly")
         return
     try:
         check_upstream(examination.settings)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from copilot_proxy.doctor.examination import Examination
-from copilot_proxy.doctor.results import Result, broken, from_error, ok, warning
+from copilot_proxy.doctor.results import Result, broken, from_error, off, ok, warning
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.service.definition import ServiceState
 from copilot_proxy.service.installer import manager_for, service_for
@@ -26,7 +26,7 @@ def check_service(examination: Examination) -> Iterator[Result]:
         yield from_error(error)
         return
     if not state.installed:
-        yield ok("not installed")
+        yield off("not installed")
         return
     folder = folder_of(settings)
     failure = read_failure(folder)

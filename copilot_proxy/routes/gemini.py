@@ -33,6 +33,7 @@ from copilot_proxy.routes.services import (
     get_caller,
     get_services,
     read_body,
+    read_chat_body,
     start_record,
 )
 from copilot_proxy.routes.streaming import WholeAnswer
@@ -93,21 +94,21 @@ async def call_gemini_model(request: LitestarRequest, call: FromPath[str]) -> AS
 
 
 async def _generate(request: LitestarRequest, model: str) -> ASGIApp:
-    data = await read_body(request)
+    data, notes = await read_chat_body(request)
     body = await run_if_large(len(data), parse_call, data, model)
-    return answer(request, GEMINI, body, body_bytes=len(data))
+    return answer(request, GEMINI, body, body_bytes=len(data), notes=notes)
 
 
 async def _stream(request: LitestarRequest, model: str) -> ASGIApp:
-    data = await read_body(request)
+    data, notes = await read_chat_body(request)
     as_array = request.query_params.get("alt") != "sse"
 
     body = await run_if_large(len(data), parse_call, data, model, stream=True, as_array=as_array)
-    return answer(request, GEMINI, body, body_bytes=len(data))
+    return answer(request, GEMINI, body, body_bytes=len(data), notes=notes)
 
 
 async def _count_tokens(request: LitestarRequest, model: str) -> ASGIApp:
-    data = await read_body(request)
+    data, _ = await read_chat_body(request)
     body = await run_if_large(len(data), parse_count, data, model)
     relay, caller = get_services(request).relay, get_caller(request)
     record = start_record(request, COUNT_TOKENS, body, len(data))

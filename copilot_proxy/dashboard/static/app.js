@@ -37,6 +37,7 @@ function onServer(data) {
 
 function onOverview(data) {
   overview = data;
+  show();
   showQuota(data, server);
   showSessions(data.sessions);
   showLosses(data.losses);
@@ -67,6 +68,11 @@ async function attempt(action) {
     else showError(error);
     return false;
   }
+}
+
+/** Shows the page once everything has its place. */
+function show() {
+  if (overview !== null && chart.isLoaded) $("main").classList.remove("loading");
 }
 
 function showError(error) {
@@ -108,6 +114,7 @@ async function start() {
     return;
   }
   live.start();
+  show();
   const id = new URLSearchParams(location.hash.slice(1)).get("request");
   if (id) attempt(() => dialog.open(id));
 }

@@ -39,6 +39,10 @@ export class Chart {
     this.#showTable(by);
   }
 
+  get isLoaded() {
+    return this.#data !== null;
+  }
+
   #draw() {
     if (this.#data === null) return;
     const { starts } = this.#data;

@@ -172,9 +172,8 @@ export class Requests {
     return el("tr", { "data-id": row.request_id, on: { click: () => this.#open(row.request_id) } },
       el("td", {}, el("button", {
         type: "button", className: "link", title: moment(when), "data-focus": row.request_id,
-        "aria-label": `Show the request of ${time(when)}`,
         on: { click: (event) => { event.stopPropagation(); this.#open(row.request_id); } },
-      }, when * 1000 < midnight() ? `${day(when)}, ${hour(when)}` : time(when))),
+      }, el("span", { className: "hidden" }, "Request of "), when * 1000 < midnight() ? `${day(when)}, ${hour(when)}` : time(when))),
       this.#client(row), cell(row.model ?? row.model_asked ?? "–", "no-phone"),
       cell(known ? tokens(row.input_tokens) : "–", "num no-tablet"),
       cell(known ? tokens(row.cache_read_tokens) : "–", "num no-tablet"),

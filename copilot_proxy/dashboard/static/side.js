@@ -93,6 +93,7 @@ function raiseForm(one, scope, onError) {
     button.disabled = true;
     try {
       await post("raise", { credits: input.value.trim(), kind: one.kind, name: one.name });
+      button.disabled = false; // else it would not take the focus
       button.focus();
     } catch (error) {
       onError(error);

@@ -1,0 +1,91 @@
+"""Opens the dashboard in Chromium, on a server with a simulator."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from copilot_proxy.settings import Settings
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, settings_at
+from tests.dashboard.sample import fill
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+# A browser takes a second to start, so these tests only run with `make browser`.
+collect_ignore_glob = [] if os.environ.get("BROWSER_TESTS") else ["test_*.py"]
+
+_PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, _PROGRAMS)), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Chromium, without a window."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="run: make browser")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with playwright.sync_playwright() as tool:
+        # In a container there is no sandbox, and the pages are our own.
+        running = tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def settings(simulator: Simulator) -> Settings:
+    """A ledger with a month of requests, and a budget."""
+    settings = settings_at(simulator, ledger=True, budget="1000/day")
+    fill(settings.ledger_file)
+    return settings
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[Proxy]:
+    """A server without keys."""
+    with Proxy(settings, simulated=True) as running:
+        yield running
+
+
+class Opened:
+    """Opens pages, and notes what goes wrong in them."""
+
+    def __init__(self, browser: "Browser") -> None:
+        self._browser = browser
+        self._contexts: list[Any] = []
+        self.problems: list[str] = []
+
+    def __call__(self, url: str, *, wait: str | None = "#live.good", **options: Any) -> "Page":
+        """Open `url` with the options of a browser context, and wait for an element."""
+        options = {"locale": "en-US", "viewport": {"width": 1280, "height": 900}, **options}
+        context = self._browser.new_context(**options)
+        self._contexts.append(context)
+        page: Page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", lambda message: self._note(message))
+        page.goto(url)
+        if wait:
+            page.wait_for_selector(wait)
+        return page
+
+    def _note(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(message.text)
+
+    def close(self) -> None:
+        """Close all pages."""
+        for context in self._contexts:
+            context.close()
+
+
+@pytest.fixture
+def opened(browser: "Browser") -> Iterator[Opened]:
+    """Pages in which nothing may go wrong, unless the test empties `problems`."""
+    pages = Opened(browser)
+    yield pages
+    pages.close()
+    assert [] == pages.problems

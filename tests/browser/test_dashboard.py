@@ -1,0 +1,255 @@
+"""The dashboard in a real browser, as a user sees and uses it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from copilot_proxy.dashboard.codes import make_code
+from copilot_proxy.settings import Settings
+from copilot_proxy.simulator import Simulator
+from tests.browser.conftest import Opened
+from tests.conftest import Proxy, settings_at
+from tests.dashboard.sample import fill
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+PHONE = {"width": 360, "height": 740}
+KEY = "the-owners-key"
+
+
+def serious_problems(page: "Page") -> list[str]:
+    """Return what axe-core finds that is serious or critical."""
+    # Our policy lets no page add scripts, so the checker comes through the debugger.
+    page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
+    found = page.evaluate("() => axe.run()")
+    return [
+        f"{one['id']}: {node['html']} {node['failureSummary']}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+def test_every_view(opened: Opened, server: Proxy) -> None:
+    """Every part of the page shows what the ledger and the server know."""
+    page = opened(server.url)
+    page.wait_for_selector(".u-wrap canvas")
+
+    shown = page.inner_text("main")
+    for text in ("of 7,000 AI credits", "this month's pace", "claude-code", "In the cache for"):
+        assert text in shown
+    for text in (
+        "changed the list of tools",
+        "of 1,000.00 credits today",
+        "copilot-proxy run codex",
+    ):
+        assert text in shown
+    assert page.is_visible("#simulated")
+    assert f"{server.url}/v1" == page.inner_text("#base-url")
+    assert 50 == page.locator("#rows tr").count()
+    for span, count in (("Day", 24), ("Month", 30)):
+        with page.expect_response("**/dashboard/spent*") as answer:
+            page.get_by_text(span, exact=True).click()
+        assert count == len(answer.value.json()["starts"])
+    with page.expect_response("**/dashboard/spent*"):
+        page.get_by_text("Project", exact=True).click()
+    page.locator("#spent-table").get_by_text("website").wait_for()
+
+
+def test_one_request(opened: Opened, server: Proxy) -> None:
+    """A request shows its cost with its parts, the cache, its notes, and its error's hint."""
+    page = opened(server.url)
+    page.locator("#rows .badge.warn").first.click()
+    page.wait_for_selector("#request[open]")
+    inside = page.inner_text("#request")
+    for text in ("as reported by Copilot", "cache read", "Prompt cache", "dropped temperature"):
+        assert text in inside
+    address = page.url
+    page.keyboard.press("Escape")
+    page.wait_for_url(f"{server.url}/")
+
+    again = opened(address, wait="#request[open]")
+    assert "cache read" in again.inner_text("#request")
+
+    page.check("#filter-failed")
+    page.locator("#rows .badge.bad").first.click()
+    page.wait_for_selector("#request .note.bad")
+    assert "separate from the plan's quota" in page.inner_text("#request")
+
+
+def test_requests_as_they_run(opened: Opened, server: Proxy, simulator: Simulator) -> None:
+    """A request appears when it starts, and turns into its row when it ends."""
+    page = opened(server.url)
+    before = page.locator("#rows tr").first.get_attribute("data-id")
+    simulator.state.pace = 0.1
+    body = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "secret"}]}
+    with (
+        server.client() as client,
+        client.stream("POST", "/c/my-agent/v1/chat/completions", json=body) as answer,
+    ):
+        page.locator("#running tr", has_text="my-agent").wait_for()
+        answer.read()
+    page.locator("#rows tr", has_text="my-agent").wait_for()
+    page.locator("#running tr").wait_for(state="detached")
+
+    assert before != page.locator("#rows tr").first.get_attribute("data-id")
+    assert "secret" not in page.content()
+
+
+def test_an_empty_page(opened: Opened, simulator: Simulator) -> None:
+    """Without any request, the page says what to do."""
+    with Proxy(settings_at(simulator, ledger=True), simulated=True) as server:
+        page = opened(server.url)
+        page.locator("#chart .empty").wait_for()
+        shown = page.inner_text("main")
+        assert [] == serious_problems(page)
+
+    for text in ("Not known yet", "No requests yet", "copilot-proxy budget set 500/day"):
+        assert text in shown
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [PHONE, {"width": 1600, "height": 900}], ids=["phone", "wide"])
+def test_accessibility(
+    opened: Opened, server: Proxy, scheme: str, viewport: dict[str, int]
+) -> None:
+    """axe-core finds nothing serious, and nothing is wider than the screen."""
+    page = opened(server.url, color_scheme=scheme, viewport=viewport)
+    page.wait_for_selector(".u-wrap canvas")
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= viewport["width"]
+    assert [] == serious_problems(page)
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 18, 22)"
+    assert dark == (scheme == "dark")
+
+    page.locator("#rows button").first.click()
+    page.wait_for_selector("#request[open]")
+    assert [] == serious_problems(page)
+
+
+def test_keyboard_only(opened: Opened, server: Proxy) -> None:
+    """Everything can be reached and used without a mouse."""
+    page = opened(server.url)
+    page.keyboard.press("Tab")
+    assert "Skip to the requests" == page.evaluate("document.activeElement.textContent")
+    page.keyboard.press("Enter")
+    reached = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id || document.activeElement.className"))
+        if page.evaluate("document.activeElement.closest('#rows') !== null"):
+            break
+    assert {"filter-client", "filter-failed"} <= reached
+    row = page.evaluate("document.activeElement.dataset.focus")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#request[open]")
+    page.keyboard.press("Escape")
+    assert row == page.evaluate("document.activeElement.dataset.focus")
+
+    page.focus("input[name=span]:checked")
+    with page.expect_response("**/dashboard/spent?span=month*"):
+        page.keyboard.press("ArrowRight")
+
+    page.focus("#budget input")
+    page.keyboard.press("End")
+    page.keyboard.type("0")  # 1000 instead of 100
+    page.keyboard.press("Enter")
+    page.locator("#budget", has_text="of 2,000.00 credits today").wait_for()
+
+
+def test_signing_in(opened: Opened, simulator: Simulator) -> None:
+    """A server with a key shows nothing before, and everything after signing in."""
+    settings = settings_at(simulator, ledger=True, api_key=KEY)
+    fill(settings.ledger_file, days=1)
+    with Proxy(settings) as server:
+        page = opened(server.url, wait="#login[open]")
+        assert "claude-code" not in page.content()
+        assert [] == serious_problems(page)
+        page.keyboard.press("Escape")
+        assert page.is_visible("#login-key")
+        page.fill("#login-key", "wrong")
+        page.keyboard.press("Enter")
+        page.locator("#login-error", has_text="The API key is wrong.").wait_for()
+        page.fill("#login-key", KEY)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#live.good")
+        page.locator("#rows tr").first.wait_for()
+        assert "" == page.evaluate("document.cookie")
+        page.click("#sign-out")
+        page.wait_for_selector("#login[open]")
+    opened.problems = [one for one in opened.problems if "401" not in one]
+
+
+def test_the_code_of_the_command(opened: Opened, simulator: Simulator) -> None:
+    """The address that `copilot-proxy dashboard` opens signs in once, and does not stay."""
+    settings = settings_at(simulator, ledger=True, api_key=KEY)
+    with Proxy(settings) as server:
+        address = f"{server.url}/#code={make_code(settings.state_dir)}"
+        page = opened(address)
+        assert f"{server.url}/" == page.url
+        other = opened(address, wait="#login[open]")
+        assert "not valid any more" in other.inner_text("#login-error")
+    opened.problems = [one for one in opened.problems if "401" not in one]
+
+
+def test_a_hidden_page_closes_its_stream(opened: Opened, server: Proxy) -> None:
+    """Nobody looks at it, so the server does nothing for it; when it is shown, it is live again."""
+    page = opened(server.url)
+    script = """hidden => {
+        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    closed = "**/dashboard/events"
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/events")):
+        page.evaluate(script, True)
+    with page.expect_request(closed):
+        page.evaluate(script, False)
+    page.wait_for_selector("#live.good")
+
+
+def test_names_are_only_text(opened: Opened, server: Proxy) -> None:
+    """A client's name is shown as it is, whatever it contains."""
+    name = "<img src=x onerror=alert(1)>"
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}
+    with server.client() as client:
+        path = "/c/%3Cimg%20src=x%20onerror=alert(1)%3E/v1/chat/completions"
+        assert 200 == client.post(path, json=body).status_code
+    page = opened(server.url)
+    page.locator("#rows tr", has_text=name).wait_for()
+
+    assert 0 == page.locator("main img").count()
+
+
+def test_numbers_of_another_country(opened: Opened, server: Proxy) -> None:
+    """Numbers have the form of the browser's locale."""
+    page = opened(server.url, locale="de-DE")
+
+    assert "von 7.000" not in page.inner_text("main")
+    assert "of 7.000 AI credits" in page.inner_text("main")
+
+
+def test_no_jumps(opened: Opened, server: Proxy) -> None:
+    """While the page fills, what is shown already stays where it is."""
+    page = opened(server.url, wait=".u-wrap canvas")
+    page.locator("#rows tr").first.wait_for()
+    moved = page.evaluate(
+        """() => new Promise((resolve) => {
+            const add = (list) => list.getEntries().reduce((sum, one) => sum + one.value, 0);
+            new PerformanceObserver((list) => resolve(add(list)))
+                .observe({ type: "layout-shift", buffered: true });
+            setTimeout(() => resolve(0), 300);
+        })"""
+    )
+    assert moved < 0.1
+
+
+def test_the_server_stops_and_returns(opened: Opened, settings: Settings) -> None:
+    """The page says that the server is gone."""
+    with Proxy(settings) as server:
+        page = opened(server.url)
+        server.close_streams()
+        page.wait_for_selector("#live.warn")
+    opened.problems = []
