@@ -79,6 +79,8 @@ clients:  ## install the clients that some tests need, with npm: see CONTRIBUTIN
 
 agents: $(VENV)/dev.stamp  ## run coding agents against the server: a question, a tool, refusals
 	cd tests/agents && npm install $(NPM_FLAGS)
+	@test -x .venv-agents/bin/llm || { $(PYTHON) -m venv .venv-agents \
+	  && .venv-agents/bin/python -m pip install --quiet -r tests/agents/requirements.txt; }
 	AGENTS=yes $(BIN)/python $(PYTEST) tests/agents
 
 browser: $(VENV)/dev.stamp  ## try the dashboard in Chromium, which has to be installed
@@ -130,4 +132,4 @@ sbom:  ## write dist/sbom.json: every package that an installation brings, as Cy
 	@echo "Written to dist/sbom.json."
 
 clean:  ## remove what the other targets have created
-	rm -rf $(VENV) .venv-wheel .venv-audit .venv-sbom .venv-lowest build dist .coverage .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-wheel .venv-audit .venv-agents .venv-sbom .venv-lowest build dist .coverage .mypy_cache .ruff_cache .pytest_cache

@@ -1,7 +1,8 @@
 """The load client, a separate process: reads its task as JSON and prints its results as JSON.
 
 A task is `{"work": "requests"|"streams"|"leaving", "url": ..., "path": ..., "model": ...,
-"key": ..., ...}`, with more keys as the functions below say. Times are in milliseconds.
+"key": ..., ...}`, with more keys as the functions below say. With `size`, requests have about so
+many bytes, and are like those of agents. Times are in milliseconds.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from itertools import count
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from benchmarks.agent_requests import agent_body
 from benchmarks.load_connection import Answer, Connection, connect
 from benchmarks.marks import make_prompt
 from benchmarks.measures import Result, Task
@@ -42,8 +44,11 @@ class Requests:
         return self._head("POST", self._spec["path"], len(body)) + body, Answer(number, marks)
 
     def _body(self, prompt: str, stream: bool) -> dict[str, Any]:
-        turns = [{"role": "user", "content": f"Please answer this order: {prompt}."}]
+        order = f"Please answer this order: {prompt}."
         body: dict[str, Any] = {"model": self._spec["model"], "stream": stream}
+        if "size" in self._spec:
+            return {**body, **agent_body(self._spec["path"], self._spec["size"], order)}
+        turns = [{"role": "user", "content": order}]
         if self._spec["path"].endswith("/responses"):
             return {**body, "input": turns, "instructions": "Be exact."}
         if self._spec["path"].endswith("/messages"):

@@ -154,6 +154,23 @@ def _paced_route(title: str, path: str, model: str) -> Measure:
     )
 
 
+def _agent(title: str, path: str, model: str, megabytes: int = 1) -> Measure:
+    """Measure requests of an agent, one at a time; the upstream sends the first event at once."""
+    size = megabytes * 1_000_000
+    work = {"work": "streams", "streams": 1, "path": path, "model": model, "rate": 60, "count": 2}
+    at = f"request of {megabytes} MB, {title}"
+    return Measure(
+        f"agent-{megabytes}-" + title.replace(",", "").replace(" ", "-"),
+        {**work, "size": size, "rounds": 40},
+        {**work, "size": size, "rounds": 8},
+        (
+            Row(f"{at}: time to first token p50 ms", "first_p50", 1),
+            Row(f"{at}: CPU ms", "cpu_each", 1),
+        ),
+        only_ours=True,
+    )
+
+
 def _leaving() -> Measure:
     work = {"work": "leaving"}
     return Measure(
@@ -178,6 +195,9 @@ MEASURES: Final = (
     _leaving(),
     *(_route(*one) for one in ROUTES),
     *(_paced_route(*one) for one in ROUTES),
+    *(_agent(*one) for one in ROUTES),
+    _agent(*ROUTES[0], megabytes=4),
+    _agent(*ROUTES[4], megabytes=4),
 )
 """All measures that the load client runs against a running target."""
 

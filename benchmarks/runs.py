@@ -40,7 +40,7 @@ def run(measure: Measure, target: Target, fake: Fake, *, quick: bool) -> Result:
     used = cpu_seconds(target.process) - before
     if events := result.get("events"):
         result[CPU] = used / events * 1000
-    if requests := result.get("requests"):
+    if requests := result.get("requests") or result.get("completed"):
         result["cpu_each"] = used / requests * 1000
     if measure.watch_memory:
         result["memory_each"] = peak() / spec["streams"] / 1024

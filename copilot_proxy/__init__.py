@@ -1,3 +1,3 @@
-"""Your own GitHub Copilot subscription as a server for OpenAI and Anthropic clients."""
+"""Your own GitHub Copilot subscription as a server for OpenAI, Anthropic and Gemini clients."""
 
 __version__ = "0.1.0"

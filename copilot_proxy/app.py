@@ -104,7 +104,7 @@ def create_app(services: Services, router: Litestar | None = None) -> ASGIApp:
         profile=settings.profile,
         find_session=services.dashboard.find_key,
     )
-    return WebSockets(app, services.responses)
+    return WebSockets(app, services.responses, limit=settings.max_body_bytes)
 
 
 def make_router() -> Litestar:

@@ -60,12 +60,24 @@ def settings_for(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Backend:
-    """The objects between a request and Copilot; they work without a server."""
+class Connection:
+    """The objects that talk to GitHub and Copilot; enough for the list of models."""
 
     github: "GitHub"
     auth: "CopilotAuth"
     upstream: "Upstream"
+
+    async def aclose(self) -> None:
+        """Close all connections; it is safe to call this twice."""
+        await self.auth.close()
+        await self.upstream.aclose()
+        await self.github.aclose()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend(Connection):
+    """The objects between a request and Copilot; they work without a server."""
+
     relay: "Relay"
     metrics: "SharedMetrics | None" = None
     telemetry: "Telemetry | None" = None
@@ -82,9 +94,7 @@ class Backend:
             self.metrics.close()
         if self.telemetry is not None:
             await self.telemetry.aclose()
-        await self.auth.close()
-        await self.upstream.aclose()
-        await self.github.aclose()
+        await super().aclose()
 
 
 @dataclass(frozen=True)
@@ -123,30 +133,19 @@ def check_upstream(settings: Settings) -> None:
         command_for(settings)
 
 
-def make_backend(
+def make_connection(
     settings: Settings,
     *,
-    report: "Callable[[RequestRecord], None]",
     load: "Callable[[], Awaitable[Credential | None]] | None" = None,
     clock: "Clock | None" = None,
     dumps: "Dumps | None" = None,
     serving: bool = False,
-    metrics: "SharedMetrics | None" = None,
-) -> Backend:
-    """Create the backend; requires a running event loop.
-
-    `report` is called after each request, which is then recorded in the ledger. `load` replaces the
-    credential stores of the settings, and `clock` the system's clock. `dumps` records the traffic.
-    Set `serving` for many concurrent requests; the HTTP client for it takes longer to import.
-    `metrics` counts the requests; if it is None, a server gets one of its own.
-    """
+) -> Connection:
+    """Create what talks to GitHub and Copilot; see `make_backend`."""
     from copilot_proxy.auth import http_clients
     from copilot_proxy.auth.copilot_auth import CopilotAuth
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.auth.stores import Credentials
-    from copilot_proxy.relay.admission import AdmitAll
-    from copilot_proxy.relay.context_notice import ContextNotice
-    from copilot_proxy.relay.relay import Relay
     from copilot_proxy.upstreams.http.client_transport import make_transport
     from copilot_proxy.upstreams.http.copilot import CopilotUpstream
 
@@ -170,6 +169,32 @@ def make_backend(
 
         sidecar = Sidecar("pi-ai", lambda: command_for(settings))
         upstream = PiAiUpstream(native, auth, settings.identity, sidecar)
+    return Connection(github=github, auth=auth, upstream=upstream)
+
+
+def make_backend(
+    settings: Settings,
+    *,
+    report: "Callable[[RequestRecord], None]",
+    load: "Callable[[], Awaitable[Credential | None]] | None" = None,
+    clock: "Clock | None" = None,
+    dumps: "Dumps | None" = None,
+    serving: bool = False,
+    metrics: "SharedMetrics | None" = None,
+) -> Backend:
+    """Create the backend; requires a running event loop.
+
+    `report` is called after each request, which is then recorded in the ledger. `load` replaces the
+    credential stores of the settings, and `clock` the system's clock. `dumps` records the traffic.
+    Set `serving` for many concurrent requests; the HTTP client for it takes longer to import.
+    `metrics` counts the requests; if it is None, a server gets one of its own.
+    """
+    from copilot_proxy.relay.admission import AdmitAll
+    from copilot_proxy.relay.context_notice import ContextNotice
+    from copilot_proxy.relay.relay import Relay
+
+    connection = make_connection(settings, load=load, clock=clock, dumps=dumps, serving=serving)
+    upstream = connection.upstream
     ledger, budget = _accounts(settings)
     guard = _guard(settings, budget)
     if metrics is None and serving:
@@ -182,8 +207,8 @@ def make_backend(
     all_reports = (report, ledger, budget, guard, notice, metrics, exporter)
     reports = [one for one in all_reports if one is not None]
     return Backend(
-        github=github,
-        auth=auth,
+        github=connection.github,
+        auth=connection.auth,
         upstream=upstream,
         relay=Relay(
             upstream,

@@ -76,7 +76,7 @@ def _session(headers: Mapping[bytes, bytes], body: Mapping[str, Any]) -> str | N
         if (value := headers.get(header)) is not None:
             return _id(value.decode("latin-1"))
     metadata = body.get("metadata")
-    if isinstance(metadata, Mapping) and (session := _session_of_user(metadata.get("user_id"))):
+    if isinstance(metadata, dict) and (session := _session_of_user(metadata.get("user_id"))):
         return session
     return _id(body.get("prompt_cache_key"))
 

@@ -71,8 +71,8 @@ def _not_connected(error: httpx.ConnectError, host: str) -> UpstreamUnreachable:
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return UpstreamUnreachable(
             f"The certificate of {host} is not trusted.",
-            hint="A company proxy may intercept the connection. Set SSL_CERT_FILE to a file with "
-            "your company's certificate authority.",
+            hint="Set SSL_CERT_FILE to a file with your company's certificate authority: a company "
+            "proxy may intercept the connection.",
             sent=False,
         )
     if any(isinstance(cause, ssl.SSLError) for cause in causes):

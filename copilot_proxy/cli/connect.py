@@ -99,6 +99,11 @@ def _base_url(settings: Settings, url: str | None) -> str:
     """Return the address for the client, without ``/v1``; raises `UsageError`."""
     from copilot_proxy.cli.shared_server import address_of
 
+    if url is None and settings.uds:
+        raise UsageError(
+            "The settings have the server listen on a Unix socket, which clients cannot use.",
+            hint="Remove uds from the settings, or name another address with --url.",
+        )
     if url is None:
         return address_of(settings)
     address = url.rstrip("/").removesuffix("/v1")
@@ -141,8 +146,8 @@ def _connect(
         machine = this_machine()
         setup = definition.setup(to, machine)
         if is_printed or not setup.changes:
-            _print_setup(setup, machine)
-            return 0
+            _print_setup(setup)
+            return 0 if definition.apis else 1
         if program is None and not run_connection.is_found(definition):
             print_message(f"{definition.title} was not found on this machine.")
         code = write_changes(settings, definition, to, setup, yes=yes, dry_run=dry_run)
@@ -165,7 +170,7 @@ def this_machine() -> "Machine":
     return Machine(Path.home(), os.environ, sys.platform, lambda path: os.path.lexists(path))
 
 
-def _print_setup(setup: "Setup", machine: "Machine") -> None:
+def _print_setup(setup: "Setup") -> None:
     """Print what the user has to do, with the key: it is for copying."""
     from copilot_proxy.cli.connect_files import short
 

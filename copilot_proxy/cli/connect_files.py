@@ -1,6 +1,8 @@
 """Changes the files of a client for ``connect``: shows a diff, asks, writes, and undoes it."""
 
-from collections.abc import Sequence
+import os
+import shlex
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -67,6 +69,8 @@ def write_changes(
     except FileProblem as problem:
         raise _failure(problem) from None
     print_message(f"Changed {names}.")
+    if to.key != NO_KEY:
+        _report_readable(plan.path for plan in needed if plan.after is not None)
     print_message(f"Undo it with: copilot-proxy connect {client.word} --undo")
     return 0
 
@@ -114,6 +118,16 @@ def _show(plans: Sequence[FilePlan], key: str, *, all_lines: bool) -> None:
         if len(lines) > _MAX_LINES:
             more = len(lines) - _MAX_LINES
             print_message(f"... and {more:,} more lines, which --dry-run shows.")
+
+
+def _report_readable(paths: Iterable[Path]) -> None:
+    """Say which files show the server's key to other users of this machine."""
+    for path in paths:
+        if os.name == "posix" and path.stat().st_mode & 0o077:
+            print_message(
+                f"{short(path)} can be read by other users of this machine, and has the server's "
+                f"API key now. Run: chmod 600 {shlex.quote(str(path))}"
+            )
 
 
 def _agreed(question: str, *, yes: bool) -> bool:

@@ -133,11 +133,13 @@ def _print(findings: "Sequence[Finding]") -> None:
             print_drawn(line)
         print_drawn("")
     for one in findings:
-        if one.result.status == "ok":
+        if one.result.status == "ok" and not one.result.is_off:
             print_drawn(_passed(one))
-    skipped = [one.check.title for one in findings if one.result.status == "skipped"]
-    if skipped:
-        for line in _wrapped(", ".join(skipped), "not checked: "):
+    for start, titles in {
+        "not in use: ": [one.check.title for one in findings if one.result.is_off],
+        "not checked: ": [one.check.title for one in findings if one.result.status == "skipped"],
+    }.items():
+        for line in _wrapped(", ".join(titles), start) if titles else ():
             print_drawn(line)
     print_drawn("")
     print_drawn(_summary(findings))

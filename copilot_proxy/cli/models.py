@@ -13,7 +13,7 @@ import typer
 from copilot_proxy.cli.completion import remember_models
 from copilot_proxy.cli.console import counted, print_drawn, print_message, print_result
 from copilot_proxy.cli.upstream_option import UpstreamOption
-from copilot_proxy.composition import make_backend, settings_for
+from copilot_proxy.composition import make_connection, settings_for
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.terminal import can_style
 
@@ -74,9 +74,9 @@ def _read(settings: "Settings") -> "Catalogue":
     import asyncio
 
     async def read() -> "Catalogue":
-        connection = make_backend(settings, report=lambda _: None)
+        connection = make_connection(settings)
         try:
-            return await connection.relay.models.models()
+            return await connection.upstream.models()
         finally:
             await connection.aclose()
 

@@ -10,12 +10,14 @@ from copilot_proxy.cli.run_connection import program_of
 from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.registry import RUNNABLE
 
+AT_ONCE: Final = 4
+"""Programs that are asked for their version at the same time; some take seconds to start."""
 _VERSION: Final = re.compile(r"\d+\.\d+(?:[.+-]\w+)*")
 
 
 def print_clients() -> None:
     """Print the clients: those that are installed first."""
-    with ThreadPoolExecutor(len(RUNNABLE)) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         states = list(pool.map(_state, RUNNABLE))
     rows = [(one.word, one.title, state) for one, state in zip(RUNNABLE, states, strict=True)]
     rows.sort(key=lambda row: row[2].startswith("not installed"))

@@ -117,7 +117,7 @@ def serve(
         bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
     ] = False,
 ) -> int:
-    """Serve the OpenAI and Anthropic APIs, Ollama's with --ollama."""
+    """Serve the APIs of OpenAI, Anthropic, Gemini and Ollama."""
     has_port = host is not None or port is not None
     if uds and has_port:
         raise UsageError("--uds cannot be combined with --host or --port.")

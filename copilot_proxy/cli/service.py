@@ -60,7 +60,7 @@ def install(
     try:
         health = installer.install(manager, definition, settings, record)
     except (CopilotProxyError, KeyboardInterrupt):
-        print_message("The service did not start; the installation was undone.")
+        print_message("The service did not start; everything is as it was before.")
         raise
     except OSError as error:
         raise CopilotProxyError(

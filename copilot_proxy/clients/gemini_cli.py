@@ -68,6 +68,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
     values = [
         (("security", "auth", "selectedType"), _KIND),
         (("model", "name"), to.model.id),
+        (("modelConfigs", "customOverrides"), _models_of_jobs(to)),
     ]
     return Setup(
         [

@@ -15,8 +15,8 @@ from copilot_proxy.clients.shell import exports
 _SMALL: Final = "gpt-mini"
 _DOCKER: Final = "host.docker.internal"
 _CONTAINER_NOTE: Final = (
-    f"From a container, this machine is {_DOCKER}, and loopback is not reachable: start the server "
-    "with a key and --host, and use connect with --url."
+    f"In a container, use connect with --url http://{_DOCKER}:PORT. With Docker Desktop, set "
+    f"allowed_hosts to {_DOCKER}. On Linux, start the server with --host 0.0.0.0 and an API key."
 )
 
 

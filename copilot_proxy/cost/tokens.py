@@ -76,7 +76,7 @@ def _reasoning(usage: Mapping[str, Any]) -> int:
 
 def _details(usage: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     value = usage.get(f"{kind}_tokens_details")
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _count(counts: Mapping[str, Any], name: str) -> int:

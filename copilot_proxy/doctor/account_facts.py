@@ -13,7 +13,6 @@ from copilot_proxy.auth.reachability import check_reachable
 from copilot_proxy.auth.stores import (
     Credentials,
     CredentialStore,
-    EnvironmentStore,
     FileStore,
     KeyringStore,
 )
@@ -59,11 +58,10 @@ def read_account(settings: Settings) -> AccountFacts:
     """Return the facts; raises `CopilotProxyError` if no connection can be made at all."""
     facts = AccountFacts()
     stores = Credentials(
-        (
-            EnvironmentStore(settings),
-            FileStore(settings.data_dir),
-            KeyringStore(KEYRING_SECONDS),
-        )
+        [
+            store.at(KEYRING_SECONDS) if isinstance(store, KeyringStore) else store
+            for store in Credentials.from_settings(settings).stores
+        ]
     )
     try:
         facts.credential = stores.load()

@@ -14,6 +14,7 @@ from copilot_proxy.doctor import (
     program,
     records,
     server,
+    service,
 )
 from copilot_proxy.doctor.clients import Programs, check_variables, client_check
 from copilot_proxy.doctor.results import Check
@@ -35,6 +36,7 @@ CHECKS: Final = (
     Check("models", "Models", models.check_models),
     Check("drift", "Drift", models.check_drift),
     Check("server", "Server", server.check_server),
+    Check("service", "Service", service.check_service),
     Check("ollama", "Ollama", server.check_ollama),
     Check("exposure", "Exposure", configuration.check_exposure),
     Check("ledger", "Ledger", records.check_ledger),

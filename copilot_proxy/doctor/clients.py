@@ -15,7 +15,7 @@ from copilot_proxy.clients.environment import variables
 from copilot_proxy.doctor.client_files import any_connection, client_files, journal_of
 from copilot_proxy.doctor.examination import Examination
 from copilot_proxy.doctor.models import model_problem
-from copilot_proxy.doctor.results import Check, Result, broken, ok, warning
+from copilot_proxy.doctor.results import Check, Result, broken, off, ok, warning
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.host_names import is_loopback
 from copilot_proxy.server.port_owner import base_url
@@ -83,7 +83,7 @@ def check_variables(examination: Examination) -> Iterator[Result]:
             f"{pointing[0]} points at this server, which is not running.",
             "Start it: copilot-proxy serve",
         )
-    yield ok(f"{', '.join(pointing)} point here" if pointing else "none of them is set")
+    yield ok(f"{', '.join(pointing)} point here") if pointing else off("none of them is set")
 
 
 def is_ours(url: str, settings: Settings) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from copilot_proxy.doctor.examination import Examination
-from copilot_proxy.doctor.results import Result, broken, from_error, ok, warning
+from copilot_proxy.doctor.results import Result, broken, from_error, off, ok, warning
 from copilot_proxy.private_files import is_open_to_others, privacy_hint
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, unknown_variables
 
@@ -47,7 +47,7 @@ def check_dumps(examination: Examination) -> Iterator[Result]:
     """Whether conversations are written to files."""
     folder = examination.settings.dump_dir
     if folder is None:
-        yield ok("off")
+        yield off("off")
         return
     source = examination.settings.sources.get("dump_dir", "default")
     if folder.exists() and not folder.is_dir():

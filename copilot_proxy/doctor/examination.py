@@ -64,7 +64,7 @@ class Examination:
     def _config_has_secrets(self) -> bool:
         secrets = ("api_key", "api_keys", "github_token")
         path = str(self.settings.config_file)
-        return any(self.settings.sources.get(name) == path for name in secrets)
+        return any(path in self.settings.sources.get(name, "") for name in secrets)
 
     def account(self) -> "AccountFacts":
         """Return what GitHub says about the account; raises `CopilotProxyError`."""

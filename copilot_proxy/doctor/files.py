@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from copilot_proxy.doctor.examination import Examination
-from copilot_proxy.doctor.results import Result, broken, ok, warning
+from copilot_proxy.doctor.results import Result, broken, off, ok, warning
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.private_files import APPEND, failure_reason, is_open_to_others, open_private
 
@@ -70,7 +70,7 @@ def check_log_file(examination: Examination) -> Iterator[Result]:
     """Whether the log file can be written."""
     path = examination.settings.log_file
     if path is None:
-        yield ok("stderr only")
+        yield off("stderr only")
         return
     try:
         if os.path.lexists(path):

@@ -8,19 +8,26 @@ from copilot_proxy.auth.keyring_store import SERVICE, KeyringStore
 from copilot_proxy.clients.registry import CLIENTS
 from copilot_proxy.doctor.client_files import journal_of
 from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.service import files_of
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.settings import state_dir
 
 
 def leftovers(examination: Examination) -> list[str]:
     """Return the files and folders, and the keyring's entry."""
     settings = examination.settings
-    folders = {settings.config_file.parent, settings.data_dir, settings.state_dir}
+    folders = {
+        settings.config_file.parent,
+        settings.shared_data_dir,
+        state_dir(settings.home_dir),
+    }
     found = sorted(str(path) for folder in folders for path in _own_files(folder))
     found += [
         str(path)
         for path in (settings.log_file, settings.dump_dir, settings.uds)
         if path is not None and path.exists()
     ]
+    found += map(str, files_of(settings))
     for client in CLIENTS:
         for entry in journal_of(client, settings).entries:
             found.append(f"{entry.path} (copilot-proxy connect {client.word} --undo)")

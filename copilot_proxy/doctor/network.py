@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from copilot_proxy.auth import hosts, proxies
 from copilot_proxy.auth.certificates import count_authorities
 from copilot_proxy.doctor.examination import Examination, SettingsInvalid
-from copilot_proxy.doctor.results import Result, broken, from_error, ok, skipped, warning
+from copilot_proxy.doctor.results import Result, broken, from_error, off, ok, skipped, warning
 from copilot_proxy.errors import (
     CopilotProxyError,
     UpstreamError,
@@ -43,7 +43,10 @@ def check_proxy(examination: Examination) -> Iterator[Result]:
                 f"Correct {proxy.setting}, or unset it if there is no proxy.",
             )
             return
-    yield ok(", ".join(f"{shown} ({name})" for shown, name in found.items()) or "none")
+    if found:
+        yield ok(", ".join(f"{shown} ({name})" for shown, name in found.items()))
+    else:
+        yield off("none")
 
 
 def has_proxy_problem(examination: Examination) -> bool:

@@ -11,15 +11,14 @@ from typing import Final
 from copilot_proxy import __version__
 from copilot_proxy.composition import check_upstream
 from copilot_proxy.doctor.examination import Examination
-from copilot_proxy.doctor.results import Result, from_error, ok, warning
+from copilot_proxy.doctor.results import Result, from_error, off, ok, warning
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.launchers import launcher
 
 _COMMAND: Final = "copilot-proxy"
 _ALIAS: Final = "g-copilot-proxy"
 _ENTRY: Final = b"copilot_proxy.__main__"
 """What the script of this program contains, whoever has installed it."""
-_TEMPORARY: Final = ("/pipx/.cache/", "/.cache/pipx/", "/uv/archive-v", "/uv/builds-v")
-"""Parts of the paths in which programs are installed for one run."""
 _SCRIPT_BYTES: Final = 64 * 1024
 
 
@@ -28,7 +27,7 @@ def check_program(examination: Examination) -> Iterator[Result]:
     version = ".".join(map(str, sys.version_info[:3]))
     found = shutil.which(_COMMAND, path=examination.environ.get("PATH"))
     own = _own_script()
-    if _is_temporary():
+    if launcher() is not None:
         yield ok(f"version {__version__}, Python {version}, not installed")
     elif found is None:
         folder = own.parent if own else Path(sys.executable).parent
@@ -50,12 +49,6 @@ def check_program(examination: Examination) -> Iterator[Result]:
             )
     else:
         yield ok(f"version {__version__}, Python {version}")
-
-
-def _is_temporary() -> bool:
-    """Return whether it runs without an installation, as with ``pipx run``."""
-    prefix = Path(sys.prefix).as_posix()
-    return any(part in prefix for part in _TEMPORARY)
 
 
 def _own_script() -> Path | None:
@@ -88,7 +81,7 @@ def _is_ours(path: Path) -> bool:
 def check_upstream_program(examination: Examination) -> Iterator[Result]:
     """Whether Node and pi-ai are there, if they are used."""
     if examination.settings.upstream != "pi-ai":
-        yield ok("not used; Copilot is called directly")
+        yield off("not used; Copilot is called directly")
         return
     try:
         check_upstream(examination.settings)

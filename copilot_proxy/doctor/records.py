@@ -13,7 +13,7 @@ from copilot_proxy.cost.nano import credits
 from copilot_proxy.cost.price_list import listed_prices
 from copilot_proxy.cost.price_table import table_date, table_prices
 from copilot_proxy.doctor.examination import Examination
-from copilot_proxy.doctor.results import Result, broken, from_error, ok, skipped, warning
+from copilot_proxy.doctor.results import Result, broken, from_error, off, ok, skipped, warning
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import set_aside
 from copilot_proxy.ledger.health import DamagedLedger
@@ -64,7 +64,7 @@ def check_budget(examination: Examination) -> Iterator[Result]:
         yield broken(f"{error.message} No limit is applied.", error.hint or f"Remove {path}.")
         return
     if not limits.limits:
-        yield ok("none")
+        yield off("none")
         return
     if not settings.ledger:
         yield broken(

@@ -86,7 +86,7 @@ def _settings(examination: Examination) -> Iterator[str]:
         source = settings.sources.get(name, "default")
         if source == "default":
             continue
-        where = "config.toml" if source == str(settings.config_file) else source
+        where = source.replace(str(settings.config_file), "config.toml")
         yield f"{name} = {_value(name, getattr(settings, name))} ({where})"
 
 
@@ -131,6 +131,7 @@ def _private_names(examination: Examination) -> Iterator[str]:
         if host and not is_loopback(host) and host not in _PUBLIC_HOSTS:
             yield host
     yield from settings.aliases
+    yield from filter(None, (settings.profile, *settings.known_profiles))
     yield from (one.name for one in settings.keys if one.name)
     with suppress(CopilotProxyError):
         credential = examination.account().credential

@@ -35,11 +35,18 @@ class Result:
     fix: Callable[[], str] | None = None
     """Does what the remedy says, if that is safe, and returns a sentence about it. Raises
     `OSError`."""
+    is_off: bool = False
+    """Whether it is in order because it is not used."""
 
 
 def ok(what: str) -> Result:
     """It is as it should be."""
     return Result(Status.OK, what)
+
+
+def off(what: str) -> Result:
+    """It is not used."""
+    return Result(Status.OK, what, is_off=True)
 
 
 def skipped(why: str) -> Result:

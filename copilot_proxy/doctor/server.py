@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from copilot_proxy import __version__
 from copilot_proxy.doctor.examination import Examination
-from copilot_proxy.doctor.results import Result, broken, ok, warning
+from copilot_proxy.doctor.results import Result, broken, off, ok, warning
 from copilot_proxy.doctor.server_facts import ServerFacts, read_server
+from copilot_proxy.doctor.service import is_waiting
 from copilot_proxy.server.port_owner import base_url
 
 _RESTART = "Stop it, and start it again: copilot-proxy serve"
@@ -15,6 +16,9 @@ _RESTART = "Stop it, and start it again: copilot-proxy serve"
 
 def check_server(examination: Examination) -> Iterator[Result]:
     """Whether the server answers, is of this version, and can work."""
+    if is_waiting(examination.settings):
+        yield ok("starts when a client connects")
+        return
     facts = examination.server()
     if not facts.is_running:
         yield ok(f"not running at {facts.address}")
@@ -66,7 +70,7 @@ def check_ollama(examination: Examination) -> Iterator[Result]:
     settings = examination.settings
     port = settings.ollama_port
     if not settings.ollama:
-        yield ok("off")
+        yield off("off")
         return
     if port in (0, settings.port):
         yield ok("on the port of the server")

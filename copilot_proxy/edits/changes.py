@@ -77,6 +77,9 @@ class JsonValues:
             text = json_text.put_back(text, path, before)
         if original is None and not _data(text):
             return None
+        if json_text.is_same(text, before):
+            # Some programs write their settings again each time, in a form of their own.
+            return original
         return Document(text, now.bom).encode()
 
     def shown(self) -> str:

@@ -10,6 +10,7 @@ from copilot_proxy.edits.json_scanner import Member, Value, scan
 
 _INDENT: Final = re.compile(r"^([ \t]+)\S", re.MULTILINE)
 _REST_OF_LINE: Final = re.compile(r"[ \t]*(?://[^\r\n]*|/\*[^\r\n]*?\*/[ \t]*)?(?=\r?\n)")
+_STRING_OR_COMMENT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\r\n]*|/\*.*?\*/', re.DOTALL)
 _BEFORE: Final = re.compile(r"(?:\r?\n)?[ \t]*\Z")
 
 
@@ -105,6 +106,15 @@ def put_back(text: str, path: Path, original: str) -> str:
             break
         text = remove_value(text, around)
     return text
+
+
+def is_same(text: str, other: str) -> bool:
+    """Return whether two texts differ in blanks and the order of keys only; raises `CannotEdit`."""
+    return _data(text) == _data(other) and _comments(text) == _comments(other)
+
+
+def _comments(text: str) -> list[str]:
+    return [found for found in _STRING_OR_COMMENT.findall(text) if found.startswith("/")]
 
 
 def _data(text: str) -> Any:

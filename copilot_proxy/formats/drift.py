@@ -158,7 +158,7 @@ def _in_object(value: Mapping[str, Any], path: str) -> Iterator[Unknown]:
             yield _unknown("model field", where)
         elif where in _VALUES:
             yield from _in_values(inner, where)
-        elif where in _FIELDS and isinstance(inner, Mapping):
+        elif where in _FIELDS and isinstance(inner, dict):
             yield from _in_object(inner, where)
 
 
@@ -169,7 +169,7 @@ def _in_values(value: object, path: str) -> Iterator[Unknown]:
 
 
 def _in_type(kind: str, value: object, known: Iterable[str]) -> list[Unknown]:
-    name = value.get("type") if isinstance(value, Mapping) else None
+    name = value.get("type") if isinstance(value, dict) else None
     return [_unknown(kind, name)] if isinstance(name, str) and name not in known else []
 
 

@@ -24,7 +24,7 @@ _LONG: Final = 1024 * 1024
 _PIECE: Final = 256 * 1024
 """Bytes of a piece; even, so that a piece of backslashes is one of whole escapes."""
 
-_SEPARATORS: Final = (b",", b"[", b"{")
+_SEPARATORS: Final = b",[{"
 _IN_STRING: Final = re.compile(rb'(?:[^"\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*+', re.DOTALL)
 _LOW_SURROGATE: Final = re.compile(rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _ESCAPE_LENGTH: Final = 6
@@ -34,8 +34,8 @@ Decode = Callable[[bytes], Any]
 
 def check_value_count(body: bytes, limit: int) -> None:
     """Raise `RequestError` (413) if a body has more than `limit` values."""
-    chunks = range(0, len(body), _PIECE)
-    if sum(body.count(mark, i, i + _PIECE) for mark in _SEPARATORS for i in chunks) <= limit:
+    pieces = (body[i : i + _PIECE] for i in range(0, len(body), _PIECE))
+    if sum(len(piece) - len(piece.translate(None, _SEPARATORS)) for piece in pieces) <= limit:
         return  # even if all of them are outside of strings
     if _value_count(body, limit) > limit:
         raise RequestError(
@@ -58,7 +58,7 @@ def _value_count(body: bytes, limit: int) -> int:
         position += len(chunk)
         parts = chunk.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
         outside = b"".join(parts[is_inside::2])
-        count += sum(map(outside.count, _SEPARATORS))
+        count += len(outside) - len(outside.translate(None, _SEPARATORS))
         is_inside ^= (len(parts) - 1) & 1
     return count
 

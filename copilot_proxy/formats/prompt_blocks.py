@@ -154,7 +154,7 @@ def _data(value: Any) -> bytes:
 
 
 def _unmarked(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: _unmarked(one) for name, one in value.items() if name not in _MARKS}
     if isinstance(value, list | tuple):
         return [_unmarked(one) for one in value]

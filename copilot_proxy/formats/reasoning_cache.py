@@ -77,6 +77,8 @@ class ReasoningCache:
 
         Reasoning that is known to be encrypted by a vendor other than `vendor` is removed.
         """
+        if not (self._entries or self._vendors):
+            return messages  # the usual case for models without encrypted reasoning
         own = [self._without_foreign(vendor, message) for message in messages]
         return [self._with_reasoning(caller, model, message) for message in own]
 

@@ -3,7 +3,7 @@
 A field is refused if its loss would change what the client gets without being seen, and otherwise
 dropped with a note. `tests/sdk_fields.py` compares the table with the vendors' SDKs.
 
-Sources: the API references of OpenAI and Anthropic; Copilot API, observed 2026-11.
+Sources: the API references of OpenAI, Anthropic and Google; Copilot API, observed 2026-11.
 """
 
 from collections.abc import Mapping

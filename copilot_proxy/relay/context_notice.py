@@ -30,7 +30,8 @@ class ContextNotice:
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a request that has ended how many tokens its prompt had."""
-        threshold, tokens = price_threshold(record), from_usage(record.usage)
+        threshold = price_threshold(record)
+        tokens = None if threshold is None else from_usage(record.usage)
         if threshold is None or tokens is None:
             return
         key = key_of(record)
@@ -47,7 +48,8 @@ class ContextNotice:
 
     async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
         """Add a note if the last prompt of the conversation was long."""
-        threshold, tokens = price_threshold(record), self._long.get(key_of(record))
+        tokens = self._long.get(key_of(record)) if self._long else None
+        threshold = price_threshold(record) if tokens else None
         # Without a session, a short request may belong to another conversation of the client.
         if threshold and tokens and record.body_bytes > MIN_BYTES * _SHARE * threshold:
             record.notes.append(f"last {_text(tokens, threshold, record.model)}")

@@ -21,9 +21,8 @@ def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -
 
     `tokens_per_event` is for estimating the output of an answer that was not received completely.
     """
-    prices = prices_of(record.listed) if record.listed is not None else None
     if record.copilot_usage is not None or (record.usage is not None and is_complete(record)):
-        return assess(record.model, prices, record.usage, record.copilot_usage)
+        return _assessed(record)
     if record.api in (COUNT_TOKENS, INPUT_TOKENS) or not _was_processed(record):
         return FREE
     if not (record.events or record.client_gone or record.error is None):
@@ -33,7 +32,20 @@ def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -
     if tokens is None:
         tokens = Tokens(input=prompt_tokens(record.unmetered or {}))
     output = max(tokens.output, round(record.events * tokens_per_event))
+    prices = prices_of(record.listed) if record.listed is not None else None
     return estimated(record.model, prices, tokens._replace(output=output))
+
+
+def _assessed(record: RequestRecord) -> Cost:
+    """Return the cost of complete token counts; it is kept, since several reports ask for it."""
+    usage, details = record.usage, record.copilot_usage
+    known = record.assessed
+    if known is not None and known[0] is usage and known[1] is details:
+        return known[2]
+    prices = prices_of(record.listed) if record.listed is not None else None
+    cost = assess(record.model, prices, usage, details)
+    record.assessed = (usage, details, cost)
+    return cost
 
 
 def prices_of(model: Model) -> PriceList | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from copilot_proxy.catalogue import Model
+from copilot_proxy.cost.assessment import Cost
 from copilot_proxy.cost.quota import Quota, quota_of
 from copilot_proxy.formats.api import ClientApi, RequestMetrics
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
@@ -132,6 +133,9 @@ class RequestRecord:
     unknown: list[Unknown] = field(default_factory=list)
     """What Copilot sent that this program does not know, by name."""
     started: float = field(default_factory=time.perf_counter, repr=False)
+    assessed: tuple[object, object, Cost] | None = field(default=None, repr=False)
+    """The `usage` and `copilot_usage` for which the cost was last asked, and that cost; see
+    `costs`."""
 
     @property
     def size(self) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 from litestar import Response, get, post
-from litestar.exceptions import NotFoundException
+from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
@@ -33,6 +33,7 @@ from copilot_proxy.routes.services import (
     get_caller,
     get_services,
     read_body,
+    read_chat_body,
     start_record,
 )
 from copilot_proxy.routes.streaming import WholeAnswer
@@ -59,6 +60,8 @@ async def list_gemini_models(request: LitestarRequest) -> Response[bytes]:
 )
 async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) -> Response[bytes]:
     """Finds a model by its id or an alias."""
+    if str(model_id).rpartition(":")[2] in _METHODS:
+        raise MethodNotAllowedException(headers={"allow": "POST"})
     return await model_object(request, str(model_id).removeprefix("/"))
 
 
@@ -91,21 +94,21 @@ async def call_gemini_model(request: LitestarRequest, call: FromPath[str]) -> AS
 
 
 async def _generate(request: LitestarRequest, model: str) -> ASGIApp:
-    data = await read_body(request)
+    data, notes = await read_chat_body(request)
     body = await run_if_large(len(data), parse_call, data, model)
-    return answer(request, GEMINI, body, body_bytes=len(data))
+    return answer(request, GEMINI, body, body_bytes=len(data), notes=notes)
 
 
 async def _stream(request: LitestarRequest, model: str) -> ASGIApp:
-    data = await read_body(request)
+    data, notes = await read_chat_body(request)
     as_array = request.query_params.get("alt") != "sse"
 
     body = await run_if_large(len(data), parse_call, data, model, stream=True, as_array=as_array)
-    return answer(request, GEMINI, body, body_bytes=len(data))
+    return answer(request, GEMINI, body, body_bytes=len(data), notes=notes)
 
 
 async def _count_tokens(request: LitestarRequest, model: str) -> ASGIApp:
-    data = await read_body(request)
+    data, _ = await read_chat_body(request)
     body = await run_if_large(len(data), parse_count, data, model)
     relay, caller = get_services(request).relay, get_caller(request)
     record = start_record(request, COUNT_TOKENS, body, len(data))

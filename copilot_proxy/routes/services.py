@@ -26,7 +26,7 @@ from copilot_proxy.upstreams.image_fetcher import ImageFetcher
 from copilot_proxy.who import identify
 
 LitestarRequest = Request[Any, Any, Any]
-_FILE_TYPES: Final = (b"image", b"document", b"input_file")
+_FILE_TYPES: Final = (b"image", b"document", b"input_file", b"fileUri", b"file_uri")
 """What a body contains that has an image or a document, in the format of any API."""
 
 

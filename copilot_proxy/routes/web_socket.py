@@ -25,6 +25,7 @@ from copilot_proxy.formats.responses.socket_messages import (
     with_fields,
 )
 from copilot_proxy.large_work import run_if_large
+from copilot_proxy.middleware.error_responses import to_proxy_error
 from copilot_proxy.middleware.paths import normalize_path, split_base
 from copilot_proxy.middleware.shutdown import server_stopped
 from copilot_proxy.relay.response_memory import ResponseMemory
@@ -43,17 +44,21 @@ _OF_THE_HANDSHAKE: Final = b"sec-websocket-"
 
 
 class WebSockets:
-    """ASGI middleware that passes WebSockets on as requests to `app`."""
+    """ASGI middleware that passes WebSockets on as requests to `app`.
 
-    def __init__(self, app: ASGIApp, memory: ResponseMemory) -> None:
+    The messages of one WebSocket that are not yet answered may have `limit` bytes together.
+    """
+
+    def __init__(self, app: ASGIApp, memory: ResponseMemory, *, limit: int) -> None:
         self._app = app
         self._memory = memory
+        self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.WEBSOCKET:
             await self._app(scope, receive, send)
             return
-        web_socket = _WebSocket(self._app, scope, receive, send)
+        web_socket = _WebSocket(self._app, scope, receive, send, self._limit)
         try:
             if await web_socket.open():
                 await web_socket.serve()
@@ -64,17 +69,19 @@ class WebSockets:
 class _WebSocket:
     """One connection."""
 
-    def __init__(self, app: ASGIApp, scope: Any, receive: Any, send: Any) -> None:
+    def __init__(self, app: ASGIApp, scope: Any, receive: Any, send: Any, limit: int) -> None:
         self.id = uuid.uuid4().bytes
         self._app = app
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._limit = limit
         self._closed = asyncio.Event()
         self._shutdown: asyncio.Event = scope["extensions"].get(SHUTDOWN) or asyncio.Event()
         self._lanes: dict[str | None, asyncio.Task[None]] = {}
         """The last message of each ``stream_id``."""
-        self._turns: set[asyncio.Task[None]] = set()
+        self._turns: dict[asyncio.Task[None], int] = {}
+        """The messages that are not yet answered, and their sizes."""
 
     async def open(self) -> bool:
         """Answer the handshake; return whether the WebSocket is open."""
@@ -135,16 +142,18 @@ class _WebSocket:
             return
         if self._shutdown.is_set():
             raise MessageError.of(server_stopped(), message.lane)
-        if len(self._turns) >= _MAX_PENDING:
-            raise MessageError.too_many(_MAX_PENDING, message.lane)
+        size = len(message.body)
+        is_full = self._turns and sum(self._turns.values()) + size > self._limit
+        if is_full or len(self._turns) >= _MAX_PENDING:
+            raise MessageError.too_many(len(self._turns), message.lane)
         previous = self._lanes.get(message.lane)
         task = asyncio.ensure_future(self._answer(message, previous))
         self._lanes[message.lane] = task
-        self._turns.add(task)
+        self._turns[task] = size
         task.add_done_callback(lambda done: self._end_turn(message.lane, done))
 
     def _end_turn(self, lane: str | None, task: "asyncio.Task[None]") -> None:
-        self._turns.discard(task)
+        self._turns.pop(task, None)
         if self._lanes.get(lane) is task:
             del self._lanes[lane]
 
@@ -152,6 +161,8 @@ class _WebSocket:
         """Answer a message after the `previous` one."""
         if previous is not None:
             await asyncio.wait({previous})
+            if self._closed.is_set():
+                return
         headers = [
             *self._headers(),
             (b"content-type", b"application/json"),
@@ -166,9 +177,12 @@ class _WebSocket:
             return body.pop() if body else await self._until_closed()
 
         answer = _Answer(self, message.lane)
-        await self._app(
-            self._request("POST", headers, {"web_socket_turn": turn}), receive, answer.send
-        )
+        request = self._request("POST", headers, {"web_socket_turn": turn})
+        try:
+            await self._app(request, receive, answer.send)
+        except Exception as error:  # the client must not wait for an answer
+            failed = MessageError.of(to_proxy_error(error), message.lane)
+            await self.send_text(failed.message)
 
     def _headers(self) -> Iterable[tuple[bytes, bytes]]:
         for name, value in self._scope["headers"]:
@@ -183,7 +197,6 @@ class _WebSocket:
             "type": "http",
             "method": method,
             "scheme": "http",
-            "query_string": b"",
             "headers": list(headers),
             "extensions": {},
             "state": {**self._scope["state"], **state},

@@ -3,6 +3,7 @@
 import os
 import plistlib
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from copilot_proxy.service.definition import Service, ServiceState, remove_files
 from copilot_proxy.service.tools import ask, tell
 
 _RESTART_DELAY: Final = 10
+_POLL: Final = 0.1
 _PROCESS: Final = re.compile(r"^\s*pid = (\d+)$", re.MULTILINE)
 
 
@@ -29,12 +31,12 @@ class Launchd:
 
     def activate(self, service: Service) -> None:
         """Load the agent, which starts it; one that is loaded is stopped first."""
-        ask(["launchctl", "bootout", _target(service)])
+        _unload(service)
         tell(["launchctl", "bootstrap", _domain(), str(_file(service))])
 
     def deactivate(self, service: Service) -> None:
         """Stop and unload the agent."""
-        ask(["launchctl", "bootout", _target(service)])
+        _unload(service)
         remove_files(self.files(service))
 
     def restart(self, service: Service) -> None:
@@ -76,6 +78,14 @@ def property_list(service: Service) -> str:
         "Umask": 0o077,
     }
     return plistlib.dumps(content, sort_keys=False).decode()
+
+
+def _unload(service: Service) -> None:
+    """Stop and unload the agent, and wait until it has ended: until then, it cannot be loaded."""
+    ask(["launchctl", "bootout", _target(service)])
+    deadline = time.monotonic() + service.stop_timeout
+    while ask(["launchctl", "print", _target(service)])[0] == 0 and time.monotonic() < deadline:
+        time.sleep(_POLL)
 
 
 def _file(service: Service) -> Path:

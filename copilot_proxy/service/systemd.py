@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from copilot_proxy.service.tools import ask, tell
 
 _RESTART_DELAY: Final = 3
 """Seconds until a server that has failed is started again."""
+_OTHER: Final = "Or let a container or another service manager run: copilot-proxy serve"
 _STATES: Final = ("active", "activating", "reloading")
 
 
@@ -27,12 +29,13 @@ class Systemd:
 
     def check(self) -> None:
         """Raise `ServiceError` if there is no systemd for this user."""
+        if shutil.which("systemctl") is None:
+            raise ServiceError("This machine has no systemd.", hint=_OTHER)
         code, output = self._ask("show-environment")
         if code != 0:
             raise ServiceError(
                 f"systemd does not run for this user: {output.splitlines()[-1] if output else ''}",
-                hint="Log in to this machine directly, not with su or sudo. In a container, let "
-                "the container run: copilot-proxy serve",
+                hint=f"Log in to this machine directly, not with su or sudo. {_OTHER}",
             )
 
     def files(self, service: Service) -> Mapping[Path, str]:
@@ -75,6 +78,7 @@ class Systemd:
         unit = _unit_folder() / f"{service.name}.service"
         if not unit.is_file():
             return ServiceState(installed=False)
+        self.check()
         shown = self._tell(
             "show", f"{service.name}.service", "--property=ActiveState,MainPID,UnitFileState"
         )

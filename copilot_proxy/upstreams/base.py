@@ -5,13 +5,15 @@ The receiver must always close the response, which aborts an unfinished request 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from copilot_proxy.auth.copilot_auth import AuthState, TokenSource
 from copilot_proxy.catalogue import Catalogue
-from copilot_proxy.formats.api import UpstreamApi
 from copilot_proxy.headers import Initiator
 from copilot_proxy.upstreams.cooldowns import Cooldown
+
+if TYPE_CHECKING:
+    from copilot_proxy.formats.api import UpstreamApi
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,7 @@ class Upstream(Protocol):
     """A service that answers calls."""
 
     @property
-    def fixed_api(self) -> UpstreamApi | None:
+    def fixed_api(self) -> "UpstreamApi | None":
         """The only API that it accepts conversations on; None if that depends on the model."""
         ...
 

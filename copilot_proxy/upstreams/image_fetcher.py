@@ -41,8 +41,10 @@ MAX_REDIRECTS: Final = 3
 _CONCURRENCY: Final = 4
 _MAX_ADDRESSES: Final = 3
 
-_ROOTS: Final = ("messages", "input")
-_INNER: Final = ("content", "output", "source")
+_ROOTS: Final = ("messages", "input", "contents")
+_INNER: Final = ("content", "output", "source", "parts", "functionResponse", "function_response")
+_URIS: Final = {"fileData": ("fileUri", "mimeType"), "file_data": ("file_uri", "mime_type")}
+"""Gemini's names for a file with a URL, which may be written in either way."""
 _NOT_ALLOWED: Final = "it cannot be fetched from this URL"
 
 
@@ -68,6 +70,10 @@ class _Reference:
         if self.key == "source":
             self.holder["source"] = {"type": "base64", "media_type": media_type, "data": data}
             return
+        if self.key in _URIS:
+            del self.holder[self.key]
+            self.holder["inlineData"] = {"mimeType": media_type, "data": data}
+            return
         data_url = f"data:{media_type};base64,{data}"
         if self.key == "file_url":
             del self.holder["file_url"]
@@ -78,7 +84,7 @@ class _Reference:
 
 
 def _find_files(request: ClientRequest) -> Iterator[_Reference]:
-    """Yield all URLs of images and documents in a request of any of the three APIs, also in tool
+    """Yield all URLs of images and documents in a request of any of the APIs, also in tool
     results."""
     pending: deque[tuple[str, Any]] = deque((name, request.get(name)) for name in _ROOTS)
     while pending:
@@ -98,7 +104,20 @@ def _find_files(request: ClientRequest) -> Iterator[_Reference]:
                     yield _Reference(kind, f"{path}.source", value, "source", url)
                 case {"type": "input_file", "file_url": url} if is_web_url(url):
                     yield _Reference("document", f"{path}.file_url", value, "file_url", url)
+                case {"fileData": dict()} | {"file_data": dict()}:
+                    yield from _gemini_files(value, path)
             pending.extend((f"{path}.{name}", value.get(name)) for name in _INNER)
+
+
+def _gemini_files(part: ClientRequest, path: str) -> Iterator[_Reference]:
+    """Yield the URL of a part of a Gemini request; without a type, it should be that of an
+    image."""
+    for key, (uri, type_name) in _URIS.items():
+        file = part.get(key)
+        if isinstance(file, dict) and is_web_url(url := file.get(uri)):
+            kind = str(file.get(type_name) or "image/").lower()
+            is_image = kind.startswith("image/")
+            yield _Reference("image" if is_image else "document", f"{path}.{key}", part, key, url)
 
 
 class ImageFetcher:

@@ -1,4 +1,4 @@
-"""The coding agents that the tests run, as ``copilot-proxy run`` starts them.
+"""The coding agents that the tests run, as ``copilot-proxy run`` starts them, or connected.
 
 They run without a terminal, with one prompt, and print the answer.
 """
@@ -11,10 +11,13 @@ from pathlib import Path
 
 from copilot_proxy.clients.claude_code import CLAUDE_CODE
 from copilot_proxy.clients.client import Client
+from copilot_proxy.clients.cline import CLINE
 from copilot_proxy.clients.codex import CODEX
 from copilot_proxy.clients.continue_cli import CONTINUE
 from copilot_proxy.clients.copilot_cli import COPILOT_CLI
+from copilot_proxy.clients.droid import DROID
 from copilot_proxy.clients.gemini_cli import GEMINI_CLI
+from copilot_proxy.clients.llm import LLM
 from copilot_proxy.clients.opencode import OPENCODE
 from copilot_proxy.clients.pi import PI
 from copilot_proxy.clients.qwen_code import QWEN_CODE
@@ -24,8 +27,15 @@ MACHINE = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x64"
 AGENTS, CLIENTS, OFFICIAL = (
     TESTS / folder / "node_modules" for folder in ("agents", "clients", "official")
 )
+PYTHON = TESTS.parent / ".venv-agents" / "bin"
 NODE = AGENTS / f"node-linux-{MACHINE}" / "bin" / "node"
 NOWHERE = "http://127.0.0.1:9"
+
+CODEX_ARGUMENTS = (
+    *("-c", "check_for_update_on_startup=false", "-c", "analytics.enabled=false"),
+    *("-c", "features.plugins=false"),
+    *("exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"),
+)
 
 
 @dataclass(frozen=True)
@@ -39,14 +49,23 @@ class Agent:
     """Before the prompt."""
     own_files: Mapping[str, str] = field(default_factory=dict)
     """Paths in the home, with the contents: a configuration that uses another server."""
+    connected: Sequence[str] | None = None
+    """The arguments after ``connect``, if they are others; ``~`` is the home."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """The variables that it needs after ``connect``."""
     tool: str = "bash"
-    """A tool that runs a command of a shell, or that lists files."""
+    """A tool that runs a command of a shell, or that lists files; none if it has no tools."""
+    argument: str = "ls"
+    """What the tool is called with."""
     is_script: bool = True
     """Whether Node runs the program."""
     requests: int = 1
     """How many requests it makes of a model that refuses each."""
     unknown_model: str = ""
     """Its own words for a model that the server refuses, if it does not show the server's."""
+    is_slow: bool = False
+    """Whether it waits for its vendor's servers each time. It would wait for ever for a proxy that
+    does not answer, so it gets one that refuses, and only a few of the tests."""
     is_split: bool = False
     """Whether it quotes a prompt of several words, unless each is an argument."""
 
@@ -75,11 +94,7 @@ ALL = (
     Agent(
         CODEX,
         CLIENTS / "@openai/codex/bin/codex.js",
-        [
-            *("-c", "check_for_update_on_startup=false", "-c", "analytics.enabled=false"),
-            *("-c", "features.plugins=false"),
-            *("exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"),
-        ],
+        CODEX_ARGUMENTS,
         {
             ".codex/config.toml": f"""# mine
 model = "gpt-oss"
@@ -89,6 +104,7 @@ name = "other"
 base_url = "{NOWHERE}/v1"
 """
         },
+        ["--profile", "copilot-proxy", *CODEX_ARGUMENTS],
         tool="exec_command",
     ),
     Agent(
@@ -121,7 +137,24 @@ base_url = "{NOWHERE}/v1"
         is_script=False,
         unknown_model="not found on provider",
     ),
-    Agent(QWEN_CODE, AGENTS / "@qwen-code/qwen-code/cli-entry.js", ["-p"], tool="glob"),
+    Agent(
+        QWEN_CODE,
+        AGENTS / "@qwen-code/qwen-code/cli-entry.js",
+        ["-p"],
+        {
+            ".qwen/settings.json": f"""{{
+  // mine
+  "modelProviders": {{
+    "openai": [
+      {{"id": "some", "name": "other", "envKey": "OTHER", "baseUrl": "{NOWHERE}/v1"}} // last
+    ]
+  }},
+  "$version": 4
+}}"""
+        },
+        tool="glob",
+        argument="*.txt",
+    ),
     Agent(
         CONTINUE,
         AGENTS / "@continuedev/cli/dist/cn.js",
@@ -135,6 +168,7 @@ models:
   - {{name: other, provider: openai, model: some, apiBase: "{NOWHERE}/v1", roles: [chat]}}
 """
         },
+        ["--config", "~/.continue/copilot-proxy.yaml", "-p"],
         tool="Bash",
     ),
     Agent(
@@ -149,6 +183,7 @@ models:
 }"""
         },
         tool="glob",
+        argument="*.txt",
     ),
     Agent(
         PI,
@@ -160,5 +195,57 @@ models:
   "models": [{{"id": "some"}}]
 }}}}}}"""
         },
+        ["--model", "copilot-proxy/claude-sonnet-5.5", "-p"],
+    ),
+    Agent(
+        CLINE,
+        AGENTS / f"@cline/cli-linux-{MACHINE}/bin/cline",
+        [],
+        {
+            ".cline/data/settings/providers.json": f"""{{
+  "version": 1,
+  "lastUsedProvider": "deepseek",
+  "modes": {{}},
+  "providers": {{
+    "deepseek": {{
+      "settings": {{"provider": "deepseek", "apiKey": "x", "baseUrl": "{NOWHERE}/v1"}},
+      "updatedAt": "2026-11-29T19:00:00.000Z",
+      "tokenSource": "manual"
+    }}
+  }}
+}}"""
+        },
+        tool="run_commands",
+        is_script=False,
+        is_slow=True,
+    ),
+    Agent(
+        DROID,
+        AGENTS / f"@factory/cli-linux-{MACHINE}/bin/droid",
+        ["exec"],
+        {
+            ".factory/settings.json": f"""{{
+\t// mine
+\t"customModels": [
+\t\t{{"id": "custom:some-0", "index": 0, "model": "some", "displayName": "Other",
+\t\t"baseUrl": "{NOWHERE}", "apiKey": "x", "provider": "openai"}} // last
+\t]
+}}"""
+        },
+        ["exec", "-m", "custom:copilot-claude-sonnet-5.5"],
+        {"FACTORY_API_KEY": "any"},
+        tool="LS",
+        argument=".",
+        is_script=False,
+        is_slow=True,
+    ),
+    Agent(
+        LLM,
+        PYTHON / "llm",
+        [],
+        {".config/io.datasette.llm/keys.json": '{"openai":"mine"}'},
+        ["-m", "copilot/claude-sonnet-5.5"],
+        tool="",
+        is_script=False,
     ),
 )

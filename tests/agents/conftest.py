@@ -1,11 +1,14 @@
-"""Runs agents with ``copilot-proxy run``, without network access, on a server with a simulator."""
+"""Runs agents with ``run`` or after ``connect``, without network, on a server with a simulator."""
 
 import os
+import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +43,8 @@ class Runner:
         self.home = folder / "user"
         self.url = proxy.url
         self._proxy = proxy
-        self._folder = folder
+        self._programs, self._work = folder / "bin", folder / "work"
+        self._is_refused = False
 
     def set_budget(self, limit: str) -> None:
         """Limit what requests may cost, as the user would."""
@@ -48,44 +52,85 @@ class Runner:
         subprocess.run(command, env=environment(), capture_output=True, timeout=60, check=True)
 
     def run(self, agent: Agent, prompt: str, model: str = "claude-sonnet") -> Ran:
-        """Run `agent` with `prompt`, and wait for it to end."""
-        programs = self._folder / "bin"
-        programs.mkdir()
-        program = programs / agent.client.word
-        program.write_text(f'#!/bin/sh\nexec {shlex.join(agent.command)} "$@"\n')
-        program.chmod(0o755)
+        """Start `agent` with ``run`` and `prompt`, and wait for it to end."""
+        self._prepare(agent)
         words = prompt.split() if agent.is_split else [prompt]
-        command = (sys.executable, "-m", "copilot_proxy", "run", agent.client.word)
-        return self.start(
-            agent,
-            [*command, "--model", model, "--", *agent.arguments, *words],
-            {"PATH": f"{programs}:{NODE.parent}:{os.environ['PATH']}"},
+        own = (sys.executable, "-m", "copilot_proxy", "run", agent.client.word, "--model", model)
+        return self._call(*own, "--", *agent.arguments, *words)
+
+    def run_connected(self, agent: Agent, prompt: str) -> Ran:
+        """Configure `agent` with ``connect``, start it without us, and wait for it to end.
+
+        Its own files are symbolic links, as those of users who keep them in a repository.
+        """
+        self._prepare(agent, linked=True)
+        model = ("--model", "claude-sonnet", "--yes", "--no-probe")
+        connected = self.connect(agent, *model)
+        assert 0 == connected.code, connected.shown
+        # Only until the agent writes them itself: Cline puts a file in the place of a link.
+        assert all((self.home / name).is_symlink() for name in agent.own_files)
+        # Copilot CLI reads only variables; they are printed for the shell.
+        exports = re.findall(r"^export (\w+)=(.*)$", connected.shown, re.M)
+        variables = {name: shlex.split(value)[0] for name, value in exports}
+        arguments = [
+            argument.replace("~", str(self.home)) for argument in agent.connected or agent.arguments
+        ]
+        words = prompt.split() if agent.is_split else [prompt]
+        return self._call(
+            *(agent.client.programs[0], *arguments, *words),
+            # `run` sees to it itself; users with a proxy have it.
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
+            **agent.environ,
+            **variables,
         )
 
     def start(self, agent: Agent, command: Sequence[str], environ: Mapping[str, str]) -> Ran:
         """Run a command that starts `agent`, with `environ`, and wait for it to end."""
+        self._prepare(agent)
+        return self._call(*command, **environ)
+
+    def connect(self, agent: Agent, *arguments: str) -> Ran:
+        """Call ``connect`` for the agent."""
+        return self._call(
+            *(sys.executable, "-m", "copilot_proxy", "connect", agent.client.word), *arguments
+        )
+
+    def _prepare(self, agent: Agent, *, linked: bool = False) -> None:
         if not agent.program.exists():
             pytest.skip(f"{agent.client.title} is not installed: make clients")
-        work = self._folder / "work"
-        for folder in (self.home, work):
+        self._is_refused = agent.is_slow
+        for folder in (self.home, self._programs, self._work):
             folder.mkdir()
-        (work / "found.txt").write_text("x")
-        for name, content in agent.own_files.items():
-            (self.home / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.home / name).write_text(content)
+        (self._work / "found.txt").write_text("x")
+        for number, (name, content) in enumerate(agent.own_files.items()):
+            path = self.home / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if linked:
+                (self.home / f"dotfile-{number}").write_text(content)
+                path.symlink_to(self.home / f"dotfile-{number}")
+            else:
+                path.write_text(content)
+        program = self._programs / agent.client.programs[0]
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(agent.command)} "$@"\n')
+        program.chmod(0o755)
+
+    def _call(self, *command: str, **variables: str) -> Ran:
         with socket.create_server(("127.0.0.1", 0)) as outside:
             nowhere = f"http://127.0.0.1:{outside.getsockname()[1]}"
+            if self._is_refused:
+                outside.close()
             ran = subprocess.run(
                 command,
                 env={
                     **environment(),
+                    "PATH": f"{self._programs}:{NODE.parent}:{os.environ['PATH']}",
                     "HOME": str(self.home),
                     "HTTP_PROXY": nowhere,
                     "HTTPS_PROXY": nowhere,
                     "COPILOT_PROXY_PORT": self.url.rpartition(":")[2],
-                    **environ,
+                    **variables,
                 },
-                cwd=work,
+                cwd=self._work,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -105,3 +150,12 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
         Proxy(settings_at(simulator, ledger=True)) as proxy,
     ):
         yield Runner(simulator, proxy, tmp_path)
+        end_daemons(tmp_path)
+
+
+def end_daemons(folder: Path) -> None:
+    """End what agents, such as Cline, have left running in `folder`."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").resolve().is_relative_to(folder):
+                os.kill(int(process.name), signal.SIGTERM)

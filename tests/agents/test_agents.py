@@ -7,6 +7,9 @@ from tests.agents.conftest import Runner
 
 BUDGET = "0.01/day"
 EACH = pytest.mark.parametrize("agent", ALL, ids=lambda agent: agent.client.name)
+EACH_QUICK = pytest.mark.parametrize(
+    "agent", [one for one in ALL if not one.is_slow], ids=lambda agent: agent.client.name
+)
 REFUSALS = {
     "quota_exceeded": "quota is used up",
     "billing_not_configured": "No billing is set up",
@@ -35,19 +38,42 @@ def test_a_question(runner: Runner, agent: Agent) -> None:
     }
 
 
-@EACH
+@EACH_QUICK
 def test_a_tool(runner: Runner, agent: Agent) -> None:
     """The model calls one of the agent's tools, and gets its result."""
-    argument = "*.txt" if agent.tool == "glob" else "ls"
-    ran = runner.run(agent, f'Call {agent.tool} with "{argument}"')
+    if not agent.tool:
+        pytest.skip("it has no tools by default")
+    ran = runner.run(agent, f'Call {agent.tool} with "{agent.argument}"')
 
     assert 0 == ran.code, ran.shown
     assert f"{agent.tool} answered" in ran.shown
     assert "found.txt" in ran.shown
 
 
-@pytest.mark.parametrize("fault", REFUSALS)
 @EACH
+def test_connected(runner: Runner, agent: Agent) -> None:
+    """After ``connect``, the agent answers and uses a tool, and the ledger has its name. After
+    ``--undo``, its files are what they were."""
+    prompt = f'Call {agent.tool} with "{agent.argument}"' if agent.tool else "Say hello to me"
+    ran = runner.run_connected(agent, prompt)
+
+    assert 0 == ran.code, ran.shown
+    assert (f"{agent.tool} answered" if agent.tool else "playing claude-sonnet-5.5") in ran.shown
+    assert agent.tool == "" or "found.txt" in ran.shown
+    assert {200} == {record.status for record in ran.records}
+    assert {agent.client.name} == {record.who.client for record in ran.records}
+    undone = runner.connect(agent, "--undo", "--yes")
+    assert 0 == undone.code, undone.shown
+    assert agent.own_files == {
+        name: (runner.home / name).read_text(encoding="utf-8") for name in agent.own_files
+    }
+    # What the agents themselves store is theirs; of ours, nothing is left.
+    left = [path for path in runner.home.rglob("*copilot-proxy*") if path.is_file()]
+    assert [] == [path.name for path in left if path.suffix in (".toml", ".json", ".yaml", ".ts")]
+
+
+@pytest.mark.parametrize("fault", REFUSALS)
+@EACH_QUICK
 def test_a_refusal(runner: Runner, agent: Agent, fault: str) -> None:
     """A refusal that stays ends the agent at once, and it shows the sentence."""
     if fault == BUDGET:

@@ -11,6 +11,9 @@ from copilot_proxy.simulator.server import Simulator
 from copilot_proxy.simulator.state import SIMULATED_TOKEN
 from tests.auth.keyrings import MemoryKeyring
 from tests.cli.conftest import Cli
+from tests.conftest import Proxy
+
+ASKED = {"model": "default", "messages": [{"role": "user", "content": "Hi"}]}
 
 
 def settings(home: Path, config: str = "", profile: str = "work", **variables: str) -> Settings:
@@ -118,3 +121,14 @@ def test_mistakes_are_explained(tmp_path: Path, config: str, message: str) -> No
 def test_a_name_cannot_lead_to_another_folder(cli: Cli, name: str) -> None:
     """A name has letters, digits, dashes and underscores; an empty one is the default profile."""
     assert (3 if name == "" else 2) == cli("status", "--profile", name).code
+
+
+def test_hints_of_the_server_name_its_profile(simulator: Simulator, tmp_path: Path) -> None:
+    """A client's user can copy the command; addresses and other words stay as they are."""
+    urls = {"GITHUB_URL": simulator.url, "GITHUB_API_URL": simulator.url}
+    with Proxy(settings(tmp_path / "home", **urls)) as proxy, proxy.client() as client:
+        assert "work" == client.get("/health").json()["profile"]
+        answer = client.post("/v1/chat/completions", json=ASKED)
+    hint = answer.json()["error"]["hint"]
+    assert 401 == answer.status_code
+    assert hint == "Sign in with: copilot-proxy --profile work login"

@@ -52,6 +52,8 @@ class Machine:
         )
         (self.home / "credentials.json").chmod(0o600)
         self.patch.setattr(sys, "argv", [str(self.program("copilot-proxy", SCRIPT))])
+        for name in [name for name in os.environ if name.startswith("XDG_")]:
+            self.patch.delenv(name)
         for name, value in {
             "HOME": str(self.user),
             "PATH": str(self.bin),

@@ -14,11 +14,13 @@ from copilot_proxy.doctor import running
 from copilot_proxy.doctor.examination import Examination
 from copilot_proxy.doctor.results import Check, Result, Status, ok, warning
 from copilot_proxy.settings import load_settings
+from copilot_proxy.simulator import SIMULATED_TOKEN
 from tests.cli.conftest import Cli, cli
 from tests.conftest import Proxy, settings_at
 from tests.doctor import account_faults as account
 from tests.doctor import machine_faults as faults
 from tests.doctor.machine import Machine, environment
+from tests.doctor.service_faults import install
 from tests.doctor.test_faults import machine
 
 __all__ = ["cli", "machine"]
@@ -154,7 +156,8 @@ def test_the_report_has_nothing_private(machine: Machine, cli: Cli) -> None:
         'api_key = "a-key-for-clients"\nlog_file = "/srv/acme-log"\n[aliases]\n'
         'acme-model = "no-such-model"\n[api_keys.acme-laptop]\nkey = "another-key-for-clients"\n'
     )
-    machine.set(allowed_hosts="build.acme", budget="500/day")
+    machine.set(allowed_hosts="build.acme", budget="500/day", profile="acme", port="8123")
+    machine.set(github_token=SIMULATED_TOKEN)
     account.base_url_of_another_host(machine)
     account.proxy_that_does_not_answer(machine)
     machine.file(".claude/settings.json", {"env": {"ANTHROPIC_BASE_URL": "https://llm.acme/x"}})
@@ -257,3 +260,8 @@ def test_a_connected_client(machine: Machine, cli: Cli) -> None:
     ran = cli("doctor", "claude")
     assert 1 == ran.code
     assert ran.out.startswith("warning  Run: copilot-proxy connect claude\n")
+
+
+def test_an_uninstall_leaves_the_service(machine: Machine, cli: Cli) -> None:
+    install(machine, "active")
+    assert "~/.config/systemd/user/copilot-proxy.service" in found(cli)["left_by_uninstall"]

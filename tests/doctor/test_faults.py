@@ -9,11 +9,11 @@ from copilot_proxy.clients.registry import CLIENTS
 from copilot_proxy.doctor.checks import CHECKS
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import Cli, cli
-from tests.doctor import account_faults, machine_faults
+from tests.doctor import account_faults, machine_faults, service_faults
 from tests.doctor.faults import FAULTS, Fault
 from tests.doctor.machine import Machine
 
-__all__ = ["account_faults", "cli", "machine_faults"]
+__all__ = ["account_faults", "cli", "machine_faults", "service_faults"]
 
 TITLES = {one.name: one.title for one in CHECKS} | {
     f"client-{one.name}": one.title for one in CLIENTS

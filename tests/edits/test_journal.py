@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from copilot_proxy.edits import journal as journals
+from copilot_proxy.edits import json_text
 from copilot_proxy.edits.changes import Change, JsonValues, TomlTables, WholeFile
 from copilot_proxy.edits.diff import diff
 from copilot_proxy.edits.document import CannotEdit
@@ -123,6 +124,17 @@ def test_the_user_edits_the_file(home: Path, state: Path) -> None:
     undo(state)
 
     assert '{\n  "model": "mine", // old\n  "b": 2, "c": 3\n}\n' == path.read_text()
+
+
+def test_the_client_writes_the_file_again(home: Path, state: Path) -> None:
+    """If a program has only formatted the file, it becomes what it was, to the last blank."""
+    path = home / "s.json"
+    path.write_bytes(b'{"model":"mine","b":[1]}')
+    connect(state, values(path))
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=8) + "\n")
+    undo(state)
+
+    assert b'{"model":"mine","b":[1]}' == path.read_bytes()
 
 
 def test_the_user_edits_tables(home: Path, state: Path) -> None:
@@ -284,6 +296,19 @@ def test_an_interrupted_change(home: Path, state: Path, monkeypatch: pytest.Monk
     undo(state)
 
     assert HARD[1] == first.read_bytes() == second.read_bytes()
+
+
+def test_what_is_written_is_checked(
+    home: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A result that is anything else than the old data with the new values is not written."""
+    path = home / "s.json"
+    path.write_bytes(HARD[1])
+    monkeypatch.setattr(json_text, "set_value", lambda text, path, data: '{"model": "new"}')
+
+    with pytest.raises(FileProblem, match="does not understand"):
+        connect(state, values(path))
+    assert HARD[1] == path.read_bytes()
 
 
 def test_a_change_in_the_meantime(home: Path, state: Path) -> None:

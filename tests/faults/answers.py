@@ -84,4 +84,4 @@ def delta(event: ClientEvent) -> str:
     if "message" in event and "done" in event:
         return str(event["message"]["content"])
     choices = event.get("choices") or [{}]
-    return str(choices[0].get("delta", {}).get("content") or "")
+    return str(choices[0].get("delta", {}).get("content") or choices[0].get("text") or "")

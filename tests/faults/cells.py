@@ -1,13 +1,15 @@
 """Every cell of the table: each fault with each request that it may affect."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from copilot_proxy.formats.types import ClientRequest
+from copilot_proxy.formats.completions.stream_from_chat import joined
+from copilot_proxy.formats.types import ClientRequest, ClientResponse
 from tests.faults.refused import ACCOUNT, LIMITS, REQUEST, SERVER
 from tests.faults.table import CONNECTION, CUT, ODD, WRONG, Error, Row
-from tests.matrix_clients import CLIENTS, GEMINI, Ask, Client, Turn
+from tests.matrix_clients import CLIENTS, GEMINI, Ask, Client, Said, Turn
 
 EMBEDDINGS: Final = "/v1/embeddings"
 BY_POOL: Final = (*CONNECTION, *CUT, *WRONG)
@@ -29,7 +31,44 @@ class Embeddings(Client):
         return {"model": ask.model, "input": ["Ahoy", "there"], "dimensions": 8}
 
 
+class Completions(Client):
+    """The Completions API, as far as faults affect it."""
+
+    api = "completions"
+    path = "/v1/completions"
+    endpoint = None
+    stopped = called = "stop"
+    cut = "length"
+
+    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Turn]:
+        return [{"prompt": text}]
+
+    def body(self, ask: Ask) -> ClientRequest:
+        body: ClientRequest = {"model": ask.model, "prompt": ask.turns[-1]["prompt"]}
+        if ask.limit:
+            body["max_tokens"] = ask.limit
+        if ask.stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        return body
+
+    def read(self, body: ClientResponse) -> Said:
+        (choice,), usage = body["choices"], body["usage"]
+        counts = usage["prompt_tokens"], None, usage["completion_tokens"]
+        return Said(choice["text"], [], choice["finish_reason"], *counts, [])
+
+    def fold(self, text: str) -> ClientResponse:
+        *events, end = [line[6:] for line in text.splitlines() if line.startswith("data: ")]
+        assert "[DONE]" == end
+        return joined([json.loads(event) for event in events])
+
+    def check_broken(self, text: str) -> None:
+        *events, last = [json.loads(x[6:]) for x in text.splitlines() if x.startswith("data: {")]
+        self.check_error(last)
+        assert not any(event["choices"][0]["finish_reason"] for event in events)
+
+
 CHAT, RESPONSES, MESSAGES, OLLAMA = CLIENTS
+COMPLETIONS: Final = Completions()
 
 
 @dataclass(frozen=True)
@@ -58,11 +97,11 @@ TRANSLATED: Final = (
     Route("responses via messages", RESPONSES, "claude-opus-5"),
     Route("messages via chat_completions", MESSAGES, "gpt-4.1"),
     Route("messages via responses", MESSAGES, "gpt-5.5"),
+    Route("completions via chat_completions", COMPLETIONS, "gpt-4.1"),
     Route("ollama via chat_completions", OLLAMA, "gpt-4.1"),
     Route("ollama via responses", OLLAMA, "gpt-5.5"),
     Route("ollama via messages", OLLAMA, "claude-opus-5"),
     Route("gemini via chat_completions", GEMINI, "gpt-4.1"),
-    Route("gemini via responses", GEMINI, "gpt-5.5"),
 )
 ROUTES: Final = (*NATIVE, *TRANSLATED)
 

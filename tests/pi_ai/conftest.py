@@ -69,7 +69,8 @@ def running(
         clear_environment(monkeypatch, home)
         if request.param == "pi-ai":
             give_pi_ai(home)
-        with Proxy(settings_at(simulator, upstream=request.param, header_grace=1)) as proxy:
+        settings = settings_at(simulator, upstream=request.param, header_grace=1, ollama=True)
+        with Proxy(settings) as proxy:
             yield Served(request.param, proxy, simulator)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import anthropic
 import httpx
+import ollama
 import openai
 import pytest
 
@@ -515,3 +516,22 @@ def test_the_route_and_the_log_name_the_upstream(http: httpx.Client, served: Ser
     assert route == answer.headers["x-copilot-proxy-route"]
     assert route == served.proxy.wait_for_record().route
     assert served.upstream == http.get("/health").json()["upstream"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_ollama(served: Served, model: str) -> None:
+    """Ollama's clients get a streamed call, whose result reaches the model although they send no
+    ids."""
+    messages: list[Any] = user("What is the weather in Rome?")
+    with ollama.Client(served.proxy.url, verify=NO_TLS, trust_env=False) as client:
+        parts = list(client.chat(f"{model}:latest", messages, tools=[TOOL], stream=True))
+        (call,) = [call for part in parts for call in part.message.tool_calls or ()]
+        assert {"city": "Rome"} == call.function.arguments
+        assert (True, "stop") == (parts[-1].done, parts[-1].done_reason)
+        assert (parts[-1].eval_count or 0) > 0
+        messages.append({"role": "assistant", "content": "", "tool_calls": [call]})
+        messages.append({"role": "tool", "tool_name": "get_weather", "content": "12 degrees"})
+        last = client.chat(model, messages, tools=[TOOL])
+
+    assert "12 degrees" in str(last.message.content)
+    assert "agent" == last_request(served).initiator

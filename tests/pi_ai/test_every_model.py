@@ -91,3 +91,25 @@ def test_dropped_thinking_is_noted(http: httpx.Client, stream: bool) -> None:
     )
 
     assert "dropped parts of earlier messages" in answer.headers["x-copilot-proxy-notes"]
+
+
+@pytest.mark.parametrize("model", ["claude-opus-5.5", "gpt-6.2-sol", "gemini-3.8-flash"])
+def test_gemini_clients(http: httpx.Client, model: str) -> None:
+    """They get a call, thoughts and the answer to its result as well."""
+    config = {"thinkingConfig": {"thinkingLevel": "HIGH", "includeThoughts": True}}
+    tools = [{"functionDeclarations": [{"name": "get_weather", "parameters": PARAMETERS}]}]
+    user = {"role": "user", "parts": [{"text": "What is the weather in Rome?"}]}
+    path = f"/models/{model}:generateContent"
+
+    def generate(*contents: Any) -> Any:
+        body = {"contents": contents, "tools": tools, "generationConfig": config}
+        answer = http.post(path, json=body)
+        assert 200 == answer.status_code, answer.text
+        return answer.json()["candidates"][0]["content"]
+
+    called = generate(user)
+    *_, part = called["parts"]
+    assert {"city": "Rome"} == part["functionCall"]["args"]
+    result = {"functionResponse": {"name": "get_weather", "response": {"output": "12 degrees"}}}
+    final = generate(user, called, {"role": "user", "parts": [result]})
+    assert "12 degrees" in "".join(part.get("text", "") for part in final["parts"])

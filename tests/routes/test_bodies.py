@@ -224,7 +224,7 @@ def test_wrong_bodies(proxy: Proxy, body: bytes, param: str | None, code: str | 
     [
         ("GET", "/v1/chat/completions", 405, "method_not_supported"),
         ("DELETE", "/v1/models", 405, "method_not_supported"),
-        ("POST", "/v1/completions", 404, "unknown_url"),
+        ("POST", "/v1/edits", 404, "unknown_url"),
         ("GET", "/v2/models", 404, "unknown_url"),
         ("GET", "/favicon.ico", 404, "unknown_url"),
     ],

@@ -85,6 +85,7 @@ def test_paths(http: httpx.Client, proxy: Proxy, path: str) -> None:
         ("POST", "/v1beta/models/nope:generateContent", 404, "MODEL_NOT_FOUND"),
         ("POST", "/v1beta/models/text-embedding-3-small:generateContent", 400, None),
         ("PUT", GENERATE, 405, "METHOD_NOT_SUPPORTED"),
+        ("GET", GENERATE, 405, "METHOD_NOT_SUPPORTED"),
     ],
 )
 def test_errors(

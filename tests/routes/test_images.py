@@ -72,6 +72,18 @@ def tool_result(url: str) -> ClientRequest:
     }
 
 
+def gemini(url: str) -> ClientRequest:
+    return {"contents": [{"parts": [{"fileData": {"fileUri": url, "mimeType": "image/png"}}]}]}
+
+
+def gemini_result(url: str) -> ClientRequest:
+    call = {"functionCall": {"name": "look", "args": {}}}
+    parts = [{"file_data": {"file_uri": url}}]
+    result = {"functionResponse": {"name": "look", "response": {}, "parts": parts}}
+    turns = [("user", {"text": "Look"}), ("model", call), ("user", result)]
+    return {"contents": [{"role": role, "parts": [part]} for role, part in turns]}
+
+
 EACH = pytest.mark.parametrize(
     ("path", "make", "where"),
     [
@@ -187,3 +199,35 @@ async def test_the_setting_is_the_switch(simulator: Simulator) -> None:
         await services.aclose()
 
     assert [True, False, False] == [services.images is not None for services in made.values()]
+
+
+@pytest.mark.parametrize(
+    ("make", "where"),
+    [
+        (gemini, "contents[0].parts[0].fileData"),
+        (gemini_result, "contents[2].parts[0].functionResponse.parts[0].file_data"),
+    ],
+)
+@MODELS
+def test_gemini(
+    online: OnlineProxy, simulator: Simulator, model: str, make: Make, where: str
+) -> None:
+    """On the Gemini API, a file with a web address is fetched as well."""
+    with online.client() as client:
+        answer = client.post(f"/v1beta/models/{model}:generateContent", json=make(URL))
+
+    assert 200 == answer.status_code, answer.text
+    assert f"inlined {where}: {len(PNG)} bytes" in answer.headers["x-copilot-proxy-notes"]
+    asked = [r for r in simulator.state.requests if r.method == "POST" and r.body][-1]
+    assert asked.vision
+    assert DATA in json.dumps(asked.body)
+
+
+def test_gemini_without_the_setting(proxy: Proxy) -> None:
+    """The error names the file and both solutions."""
+    with proxy.client() as client:
+        answer = client.post("/v1beta/models/gpt-4o:generateContent", json=gemini(URL))
+
+    error = answer.json()["error"]
+    assert 400 == error["code"]
+    assert "in inlineData, or start the server with --fetch-images." in error["message"]

@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from openai.types.responses import ResponsesServerEvent
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from copilot_proxy.middleware.access import AccessMiddleware
 from copilot_proxy.server import http_protocol
 from copilot_proxy.simulator import Simulator
 from tests.conftest import NO_TLS, Proxy, settings_at
@@ -65,7 +67,8 @@ def opened(
     address = urlsplit(proxy.url)
     raw = socket.create_connection((address.hostname or "", address.port or 0), 10)
     url = f"ws://{host or address.netloc}{path}"
-    with connect(url, sock=raw, additional_headers=headers, max_size=None) as connection:
+    options: Any = {"max_size": None, "close_timeout": 0.2}
+    with connect(url, sock=raw, additional_headers=headers, **options) as connection:
         yield Socket(connection)
 
 
@@ -298,6 +301,29 @@ def test_too_many_messages(web_socket: Socket, simulator: Simulator) -> None:
     assert "b" == events[-1]["stream_id"]
 
 
+def test_too_large_messages(simulator: Simulator) -> None:
+    """So is the size of those that wait together."""
+    simulator.state.faults.on("stall_mid_stream")
+    with Proxy(settings_at(simulator, max_body_bytes=20_000)) as proxy, opened(proxy) as one:
+        one.send(model=NATIVE, input="x" * 11_000, stream_id="a")
+        one.send(model=NATIVE, input="x" * 11_000, stream_id="b")
+        refused = next(event for event in iter(one.receive, None) if event["stream_id"] == "b")
+        assert "websocket_stream_limit_reached" == refused["error"]["code"]
+
+
+def test_an_internal_error(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that cannot be answered because of a fault of the server gets an error."""
+
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("broken")
+
+    with opened(proxy) as one:
+        monkeypatch.setattr(AccessMiddleware, "_refusal", fail)
+        assert (500, "internal_error") == one.refused(model=NATIVE, input="Hello")
+        monkeypatch.undo()
+        assert text_of(one.ask(model=NATIVE, input="Hello"))
+
+
 def test_a_disconnect_ends_the_call(proxy: Proxy, simulator: Simulator) -> None:
     """When the client leaves, the calls to Copilot end, also those of messages that waited."""
     simulator.state.faults.on("stall_mid_stream")
@@ -369,6 +395,22 @@ def test_size(simulator: Simulator) -> None:
         assert 1009 == closed.value.rcvd.code
 
 
+def test_budget_and_cooldown(simulator: Simulator, tmp_path: Path) -> None:
+    """A message over the budget is refused as over HTTP, and one in a cooldown is not sent."""
+    budget = ("0.001/day",)
+    settings = settings_at(simulator, ledger=True, home_dir=tmp_path, budget=budget)
+    with Proxy(settings) as proxy, opened(proxy) as one:
+        assert (400, "budget_exceeded") == one.refused(model=NATIVE, input="Hello")
+    assert [] == [r for r in simulator.state.requests if r.path == "/responses"]
+
+    simulator.state.faults.on("user_global_rate_limited", times=1)
+    with Proxy(settings_at(simulator)) as proxy, opened(proxy) as one:
+        for _ in range(2):
+            status, _ = one.refused(model=NATIVE, input="Hello")
+            assert 429 == status
+    assert 1 == len([r for r in simulator.state.requests if r.path == "/responses"])
+
+
 def test_concurrency(simulator: Simulator) -> None:
     """Messages take slots like requests, so one over the limit is refused."""
     limits = {"max_concurrency": 1, "max_queue": 0}
@@ -392,6 +434,15 @@ def test_a_client_that_answers_no_ping(
         one.receive()
         one.connection.protocol.receive_data = lambda data: None  # type: ignore[method-assign]
         simulator.state.recorder.wait_for(lambda r: r.finished == "client_gone")
+
+
+def test_a_client_that_does_not_read(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that reads nothing does not keep the call open."""
+    monkeypatch.setattr(http_protocol, "_PING_INTERVAL", 0.1)
+    with Proxy(settings_at(simulator)) as proxy, opened(proxy) as one:
+        one.send(model=NATIVE, input="Write 60000 words")
+        simulator.state.recorder.wait_for(lambda r: r.finished == "client_gone")
+        assert proxy.wait_for_record().client_gone
 
 
 @pytest.mark.parametrize(

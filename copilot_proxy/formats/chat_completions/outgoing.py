@@ -105,10 +105,11 @@ class ChatBody(OutgoingBody):
         return count
 
     def split_calls(self, max_calls: int) -> Sequence[Piece]:
+        if all(len(message.get("tool_calls") or ()) <= max_calls for message in self.turns):
+            return ()
         pieces = self.pieces()
         long = [piece for piece in pieces if len(piece.ids) > max_calls]
-        if long:
-            self.turns = split_calls(self.turns, max_calls)
+        self.turns = split_calls(self.turns, max_calls)
         return long
 
     def replace_unsigned_calls(self) -> bool:

@@ -17,6 +17,7 @@ from copilot_proxy.formats.gemini import schema
 from copilot_proxy.formats.gemini.field_names import with_google_names
 from copilot_proxy.formats.gemini.thought_signatures import standard_base64
 from copilot_proxy.formats.gemini.tools import check_tools, functions
+from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest, Json
@@ -26,8 +27,8 @@ GeminiRequest = ClientRequest
 """A Gemini request: `schema.GenerateContentRequest`, with ``model`` and ``stream``."""
 
 MODEL_ROLE: Final = "model"
-_ROLES: Final = ("user", MODEL_ROLE, "function", "tool", "")
-"""The last but one two are what older clients call the role of results."""
+_ROLES: Final = ("user", MODEL_ROLE, "", "function", "tool")
+"""No role means the user; the last two are what older clients call the role of results."""
 _PREFIX: Final = "models/"
 JSON_ARRAY: Final = "jsonArray"
 """The field of a request whose stream is an array instead of server-sent events."""
@@ -116,12 +117,12 @@ def _check_parts(content: Json, path: str) -> None:
 
 
 def _check_part(part: Json, path: str) -> None:
-    if part.get("fileData") is not None:
+    if (file := part.get("fileData")) is not None:
         raise RequestError(
             "Copilot does not fetch files from URIs or from Google's Files API.",
             param=f"{path}.fileData",
             code="unsupported_value",
-            hint="Send the data itself, in inlineData.",
+            hint=image_hint("Send the data itself, in inlineData", file.get("fileUri")),
         )
     blob = part.get("inlineData")
     if blob is None:

@@ -111,7 +111,8 @@ def _flat(fields: ResponsesRequest, notes: list[str]) -> ResponsesRequest:
     """
     _check_tools(fields, "")
     for i, item in enumerate(item_list(fields)):
-        _check_tools(item, f"input[{i}].")
+        if "tools" in item:
+            _check_tools(item, f"input[{i}].")
     names = ToolNames(fields)
     flat: ResponsesRequest = {
         name: fields[name] for name in ("input", "tools", "tool_choice") if name in fields

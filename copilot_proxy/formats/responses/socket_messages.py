@@ -51,11 +51,12 @@ class MessageError(Exception):
         return cls(error_message(error_status(error), body, error.headers, lane))
 
     @classmethod
-    def too_many(cls, limit: int, lane: str | None) -> Self:
-        """Return the error for a WebSocket with more than `limit` requests at once."""
+    def too_many(cls, count: int, lane: str | None) -> Self:
+        """Return the error for a WebSocket that already has `count` requests."""
         return cls.of(
             RequestError(
-                f"This WebSocket has {limit} requests that are not yet answered.",
+                f"This WebSocket has requests that are not yet answered ({count}), as many or as "
+                "large as it may have.",
                 code="websocket_stream_limit_reached",
                 hint="Wait for a response, or open another WebSocket.",
             ),

@@ -65,7 +65,8 @@ class ToolNames:
         self._tools: dict[str, ClientTool] = {}
         self._names: dict[ClientTool, str] = {}
         own = list(tools_of(request))
-        later = [tool for item in item_list(request) for tool in tools_of(item)]
+        lists = [item for item in item_list(request) if "tools" in item]
+        later = [tool for item in lists for tool in tools_of(item)]
         self.is_plain = not later and all(tool.get("type") == "function" for tool in own)
         spaces = [tool for tool in (*own, *later) if tool.get("type") == "namespace"]
         # Tools outside of namespaces come first, since their names are sent as they are.

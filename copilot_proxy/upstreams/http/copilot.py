@@ -6,12 +6,13 @@ was sent, or the token was rejected (401, 421).
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
 from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth.copilot_auth import AuthState, Clock, CopilotToken, TokenSource
+from copilot_proxy.auth.github_errors import personal_token_error
 from copilot_proxy.auth.network_errors import map_http_error
 from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import (
@@ -22,7 +23,6 @@ from copilot_proxy.errors import (
     allow_client_retry,
 )
 from copilot_proxy.formats import broken_responses
-from copilot_proxy.formats.api import UpstreamApi
 from copilot_proxy.formats.large_json import encode_json
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.headers import Identity
@@ -34,9 +34,14 @@ from copilot_proxy.upstreams.cooldowns import Cooldown
 from copilot_proxy.upstreams.http.response import CopilotResponse, body_reader
 from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
 
+if TYPE_CHECKING:
+    from copilot_proxy.formats.api import UpstreamApi
+
 INTENT: Final = "conversation-panel"
 _MODELS_INTENT: Final = "model-access"
 _MAX_ERROR_BODY: Final = 256 * 1024
+_PERSONAL: Final = b"Personal Access Token"
+"""What Copilot's message names if it does not accept such a token, with status 400, 401 or 403."""
 _MODELS_TIMEOUT: Final = 30.0
 _ERROR_BODY_TIMEOUT: Final = 5.0
 """Seconds for reading the body of an error response; without it, the status is used alone."""
@@ -45,7 +50,7 @@ _ERROR_BODY_TIMEOUT: Final = 5.0
 class CopilotUpstream:
     """Sends calls to the Copilot API, with the token and host from `auth`."""
 
-    fixed_api: UpstreamApi | None = None
+    fixed_api: "UpstreamApi | None" = None
 
     def __init__(
         self,
@@ -162,6 +167,8 @@ class CopilotUpstream:
                 if (renewed := await auth.renew(token)) is not None:
                     token = renewed
                     continue
+            if token.direct and _PERSONAL in body:
+                raise personal_token_error(token.value)
             raise _response_error(response, body)
 
     async def _send_once(
