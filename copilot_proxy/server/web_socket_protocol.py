@@ -6,6 +6,7 @@ Imported when the first client opens a WebSocket, since loading the library take
 import asyncio
 from typing import Any
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
@@ -39,6 +40,9 @@ class DrainingWebSocket(WebSocketsSansIOProtocol):
             self.transport.close()
 
     async def send(self, message: Any) -> None:
+        if self.close_sent and self.handshake_complete:
+            # uvicorn takes this for a mistake of the application, which cannot know it yet.
+            raise ClientDisconnected
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
             # Otherwise, uvicorn would report that there was no answer.
