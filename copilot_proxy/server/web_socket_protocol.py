@@ -38,6 +38,13 @@ class DrainingWebSocket(WebSocketsSansIOProtocol):
             self.transport.write(malformed_requests.response(malformed_requests.invalid(), client))
             self.transport.close()
 
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            # The client does not read. It must not fill the memory with pongs.
+            self.conn.data_to_send()
+
     async def send(self, message: Any) -> None:
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
