@@ -6,7 +6,9 @@ Imported when the first client opens a WebSocket, since loading the library take
 import asyncio
 from typing import Any
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 from websockets.http11 import Request
 
 from copilot_proxy.routes.web_socket import SHUTDOWN
@@ -38,6 +40,10 @@ class DrainingWebSocket(WebSocketsSansIOProtocol):
             self.transport.write(malformed_requests.response(malformed_requests.invalid(), client))
             self.transport.close()
 
+    def handle_text(self, event: Frame) -> None:
+        # The application takes bytes. Decoding a large text here would delay other requests.
+        self.handle_bytes(event)
+
     def handle_ping(self) -> None:
         if self.writable.is_set():
             super().handle_ping()
@@ -46,6 +52,10 @@ class DrainingWebSocket(WebSocketsSansIOProtocol):
             self.conn.data_to_send()
 
     async def send(self, message: Any) -> None:
+        await self.writable.wait()
+        if message["type"] == "websocket.send" and self.close_sent:
+            # The connection has ended because of what the client did, and cannot take an answer.
+            raise ClientDisconnected
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
             # Otherwise, uvicorn would report that there was no answer.

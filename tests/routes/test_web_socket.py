@@ -421,6 +421,20 @@ def test_size(simulator: Simulator) -> None:
         assert 1009 == closed.value.rcvd.code
 
 
+def test_an_answer_after_the_end(
+    proxy: Proxy, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If the server ends the connection, as for a message that is too long, answers end as well."""
+    simulator.state.pace = 0.002
+    with opened(proxy) as one:
+        one.send(model=NATIVE, input="Write 5000 words")
+        one.receive()
+        (server,) = cast("set[Any]", proxy._server.server_state.connections)
+        server.close_sent = True
+        assert proxy.wait_for_record().client_gone
+    assert [] == [record for record in caplog.records if record.exc_info]
+
+
 def test_budget_and_cooldown(simulator: Simulator, tmp_path: Path) -> None:
     """A message over the budget is refused as over HTTP, and one in a cooldown is not sent."""
     budget = ("0.001/day",)

@@ -207,7 +207,7 @@ def test_compressed_requests(
 
 
 def wide_message() -> bytes:
-    return responses(b'"%b"' % ("é".encode() * (SIZE // 2)), type="response.create")
+    return b'{"type":"response.create","input":"%b"}' % ("é".encode() * (SIZE // 2))
 
 
 def too_many_fields() -> bytes:
@@ -225,7 +225,7 @@ def too_long_message() -> bytes:
 
 @pytest.mark.parametrize(
     ("make_message", "status"),
-    [(wide_message, 200), (too_many_fields, 413), (steering, 413), (too_long_message, 413)],
+    [(wide_message, 400), (too_many_fields, 413), (steering, 413), (too_long_message, 413)],
 )
 def test_large_messages(watchdog: Watchdog, make_message: Callable[[], bytes], status: int) -> None:
     """The same for messages on a WebSocket."""
