@@ -12,6 +12,7 @@ from copilot_proxy.cli.run_list import AT_ONCE, version_of
 from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.registry import CLIENTS
 from copilot_proxy.edits.journal import Journal
+from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.queries import last_seen
 from copilot_proxy.ledger.reading import open_ledger
 from copilot_proxy.settings import Settings
@@ -41,10 +42,7 @@ class _State(NamedTuple):
 
 def print_connections(settings: Settings) -> None:
     """Print a row for each client: those on this machine first."""
-    seen: dict[str, datetime] = {}
-    if settings.ledger:
-        with closing(open_ledger(settings.ledger_file)) as database:
-            seen = last_seen(database)
+    seen = _last_seen(settings)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         versions = list(pool.map(_version, CLIENTS))
     states = [
@@ -58,6 +56,17 @@ def print_connections(settings: Settings) -> None:
         cells = [f"{cell:<{width}}" for cell, width in zip(row[:4], widths, strict=True)]
         print_result("  ".join([*cells, row[4]]))
     print_message("Configure one with: copilot-proxy connect CLIENT")
+
+
+def _last_seen(settings: Settings) -> dict[str, datetime]:
+    if not settings.ledger:
+        return {}
+    try:
+        with closing(open_ledger(settings.ledger_file)) as database:
+            return last_seen(database)
+    except CopilotProxyError as error:
+        print_message(f"When clients were last seen is not known: {error.message}")
+        return {}
 
 
 def _version(client: Client) -> str | None:

@@ -100,6 +100,7 @@ def sign_in(
     credentials = Credentials.from_settings(settings)
     token = _token_from_stdin() if with_token else None
     flags = "--with-token " if with_token else f"--from {source.value} " if source else ""
+    flags += "--yes " if yes else ""
     store_name = _choose_store(credentials, store, flags)
     if source:
         token = token_of(source.value, target, credentials.store(store_name).describe(), yes=yes)

@@ -17,8 +17,10 @@ log = logging.getLogger(__name__)
 
 _TICK: Final = 0.5
 """Seconds after which running requests are looked at again."""
+_IDLE_TICK: Final = 1.0
+"""The same while there are none."""
 _IDLE_TICKS: Final = 4
-"""Ticks between two looks at the ledger while nothing happens."""
+"""Ticks between two looks at the ledger while nothing happens; other processes may write to it."""
 _MAX_SHARE: Final = 0.05
 """The share of the time that reading the overview may take."""
 _MAX_PAUSE: Final = 5.0
@@ -63,8 +65,17 @@ class _Channel:
     server: bytes = b""
     overview: bytes = b""
     last_id: int = 0
+    waiting: list[Message] = field(default_factory=list)
+    """What is sent at the end of the tick, at once, since each write costs as much as the rest."""
 
     def send(self, message: Message) -> None:
+        self.waiting.append(message)
+
+    def flush(self) -> None:
+        if not self.waiting:
+            return
+        message = b"".join(self.waiting)
+        self.waiting.clear()
         for page in list(self.pages):
             if page.qsize() < _MAX_WAITING:
                 page.put_nowait(message)
@@ -95,6 +106,7 @@ class Feed:
         if channel is None:
             channel = _Channel()
             await self._read(channel, key)
+            channel.waiting.clear()
             channel = self._channels.setdefault(key, channel)
         rows = await self._source.rows(key, 0)
         page: asyncio.Queue[Message] = asyncio.Queue()
@@ -142,9 +154,9 @@ class Feed:
         self._on_idle()
 
     async def _run(self) -> None:
-        tick = 0
+        tick, is_busy = 0, True
         while True:
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(_TICK if is_busy else _IDLE_TICK)
             tick += 1
             try:
                 is_busy = self._send_state()
@@ -152,6 +164,8 @@ class Feed:
                     await self._send_ledger()
             except Exception:  # a ledger that cannot be read must not end the stream
                 log.exception("The page cannot be updated.")
+            for channel in self._channels.values():
+                channel.flush()
 
     def _send_state(self) -> bool:
         """Send what is in memory, if it has changed; return whether requests are running."""

@@ -21,7 +21,7 @@ from copilot_proxy.middleware.error_responses import send_error
 from copilot_proxy.middleware.host_header import host_name, plain_address
 from copilot_proxy.middleware.key_parameter import KEY_PATHS, take_key_parameter
 from copilot_proxy.middleware.log_filter import LogFilter
-from copilot_proxy.middleware.page_policy import PAGE_HEADERS, SECURITY_HEADERS
+from copilot_proxy.middleware.page_policy import PAGE_HEADERS, PART_HEADERS, SECURITY_HEADERS
 from copilot_proxy.middleware.paths import normalize_path, split_base
 from copilot_proxy.relay.records import RequestContext, new_request_id
 
@@ -107,7 +107,7 @@ class AccessMiddleware:
         is_page = is_dashboard or path == "/"
         extra = [
             (b"x-request-id", request_id),
-            *(PAGE_HEADERS if is_page else SECURITY_HEADERS),
+            *(PART_HEADERS if is_dashboard else PAGE_HEADERS if is_page else SECURITY_HEADERS),
         ]
         if client.request_id_header:
             extra.append((client.request_id_header, request_id))

@@ -22,5 +22,9 @@ PAGE_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
+)
+PART_HEADERS: Final = (
+    # The page's files and data; no other page may even have them loaded.
+    *SECURITY_HEADERS,
     (b"cross-origin-resource-policy", b"same-origin"),
 )

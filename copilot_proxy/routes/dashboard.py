@@ -1,13 +1,13 @@
-"""``/dashboard/...``: the files and the data of the page at ``/``, signing in, and "raise".
+"""``/dashboard/...``: the files and the data of the page at ``/``, signing in, and changes.
 
 The access middleware has checked the API key or the cookie, except for files and for signing in.
+What needs the ledger is imported when the page is first opened.
 """
 
 import asyncio
 import hashlib
 from functools import lru_cache
-from importlib import resources
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 from litestar import Response, get, post
@@ -15,11 +15,8 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from copilot_proxy.cost.limits import SCOPES, parse_amount
-from copilot_proxy.errors import RequestError, UsageError
+from copilot_proxy.errors import RequestError
 from copilot_proxy.keys import Keys
-from copilot_proxy.ledger.queries import Filters
-from copilot_proxy.ledger.series import DIMENSIONS, SPANS
 from copilot_proxy.routes.services import LitestarRequest, get_context, get_services, read_body
 
 _TYPES: Final = {
@@ -31,8 +28,6 @@ _TYPES: Final = {
 }
 _OWN_HEADER: Final = b"x-copilot-proxy-page"
 """What the page sends with every change. Other pages cannot, since it is no simple header."""
-_MAX_ID: Final = 2**62
-_Choice = TypeVar("_Choice", bound=str)
 
 
 class Login(msgspec.Struct):
@@ -40,14 +35,6 @@ class Login(msgspec.Struct):
 
     key: str = ""
     code: str = ""
-
-
-class BudgetRaise(msgspec.Struct):
-    """How much to raise the limits of a scope."""
-
-    credits: str
-    kind: str = ""
-    name: str = ""
 
 
 def wants_page(request: LitestarRequest) -> bool:
@@ -69,36 +56,14 @@ async def dashboard_part(request: LitestarRequest, name: FromPath[str]) -> Respo
     """Return a file or a part of the data."""
     if "." in name:
         return await file_response(request, name)
-    dashboard, key, query = get_services(request).dashboard, _scope(request), _query(request)
-    match name:
-        case "spent":
-            span = _choice(query, "span", SPANS)
-            found = await dashboard.get().spent(span, _choice(query, "by", DIMENSIONS), key)
-            spent = [one._asdict() for one in found.spent]
-            return _json({"starts": found.starts, "spent": spent})
-        case "requests":
-            filters = Filters(
-                model=query.get("model"),
-                client=query.get("client"),
-                key=query.get("key") if key is None else key,
-                project=query.get("project"),
-                session=query.get("session"),
-            )
-            rows = await dashboard.get().requests(
-                filters, before=_before(query), failed=query.get("failed") == "1"
-            )
-            return _json({"requests": rows})
-        case "request":
-            one = await dashboard.get().request(query.get("id", ""), key)
-            if one is None:
-                raise RequestError(
-                    "The ledger has no such request.",
-                    status=404,
-                    code="request_not_found",
-                    hint="It may have been forgotten with: copilot-proxy usage forget",
-                )
-            return _json(one)
-    raise NotFoundException
+    from copilot_proxy.routes.dashboard_data import answer
+
+    query = {key: str(value) for key, value in request.query_params.items()}
+    dashboard = get_services(request).dashboard.get()
+    found = await answer(dashboard, name, query, _scope(request))
+    if found is None:
+        raise NotFoundException
+    return _json(found)
 
 
 @get("/dashboard/events", include_in_schema=False)
@@ -112,9 +77,9 @@ async def dashboard_events(request: LitestarRequest) -> ASGIApp:
 @post("/dashboard/{name:str}", include_in_schema=False)
 async def change_dashboard(request: LitestarRequest, name: FromPath[str]) -> Response[bytes]:
     """Sign a browser in or out, or raise a budget."""
-    headers = get_context(request).headers
     if name not in ("login", "logout", "raise"):
         raise NotFoundException
+    headers = get_context(request).headers
     if _OWN_HEADER not in headers:
         raise RequestError(
             "Only the dashboard's own page may do this.",
@@ -124,37 +89,17 @@ async def change_dashboard(request: LitestarRequest, name: FromPath[str]) -> Res
             hint="To raise a budget from a script, run: copilot-proxy budget raise 100",
         )
     body = await read_body(request)
+    dashboard = get_services(request).dashboard
+    if name == "raise":
+        from copilot_proxy.routes.dashboard_data import BudgetRaise, raise_budget
+
+        await raise_budget(dashboard.get(), _decode(body, BudgetRaise), _scope(request))
+        return _json({})
     is_https = headers.get(b"origin", b"").startswith(b"https:")
-    services = get_services(request)
-    if name == "login":
-        cookie = await _login(request, _decode(body, Login), https=is_https)
-        return _json({}, {"set-cookie": cookie} if cookie else {})
     if name == "logout":
-        return _json({}, {"set-cookie": services.dashboard.sessions.no_cookie(https=is_https)})
-    if _scope(request) is not None:
-        raise RequestError(
-            "This API key may not raise the budget.",
-            status=403,
-            type="permission_error",
-            code="key_not_allowed",
-            hint="On the server's machine, run: copilot-proxy budget raise 100",
-        )
-    wanted = _decode(body, BudgetRaise)
-    if wanted.kind not in ("", *SCOPES):
-        raise RequestError("Unknown kind of budget.", code="invalid_value", param="kind")
-    try:
-        nano = parse_amount(wanted.credits)
-    except ValueError as error:
-        raise RequestError(
-            f"The amount is invalid: {error}.", code="invalid_value", param="credits"
-        ) from None
-    dashboard = services.dashboard.get()
-    try:
-        await asyncio.to_thread(dashboard.raise_budget, nano, wanted.kind, wanted.name)
-    except UsageError as error:
-        raise RequestError(error.message, code="invalid_value", hint=error.hint) from error
-    dashboard.feed.refresh()
-    return _json({})
+        return _json({}, {"set-cookie": dashboard.sessions.no_cookie(https=is_https)})
+    cookie = await _login(request, _decode(body, Login), https=is_https)
+    return _json({}, {"set-cookie": cookie} if cookie else {})
 
 
 async def _login(request: LitestarRequest, login: Login, *, https: bool) -> str | None:
@@ -191,28 +136,6 @@ def _scope(request: LitestarRequest) -> str | None:
     return None if key is None else key.name
 
 
-def _query(request: LitestarRequest) -> dict[str, str]:
-    return {name: value for name, value in request.query_params.items() if isinstance(value, str)}
-
-
-def _choice(query: dict[str, str], name: str, choices: tuple[_Choice, ...]) -> _Choice:
-    for choice in choices:
-        if query.get(name, choices[0]) == choice:
-            return choice
-    raise RequestError(
-        f"{name} has to be one of: {', '.join(choices)}.", code="invalid_value", param=name
-    )
-
-
-def _before(query: dict[str, str]) -> int | None:
-    text = query.get("before")
-    if text is None:
-        return None
-    if text.isascii() and text.isdecimal() and int(text[:20]) <= _MAX_ID:
-        return int(text[:20])
-    raise RequestError("before has to be a number.", code="invalid_value", param="before")
-
-
 def _decode(body: bytes, kind: type[Any]) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
@@ -232,11 +155,12 @@ def _json(content: object, headers: dict[str, str] | None = None) -> Response[by
 @lru_cache(maxsize=32)
 def _file(name: str) -> tuple[bytes, str]:
     """Return a file of the page, and its tag."""
+    from importlib import resources
+
     if name.rpartition(".")[2] not in _TYPES or "/" in name or name.startswith("."):
         raise NotFoundException
-    path = resources.files("copilot_proxy.dashboard") / "static" / name
     try:
-        data = path.read_bytes()
+        data = (resources.files("copilot_proxy.dashboard") / "static" / name).read_bytes()
     except OSError:
         raise NotFoundException from None
     return data, f'"{hashlib.sha256(data).hexdigest()[:16]}"'

@@ -52,9 +52,10 @@ class DrainingWebSocket(WebSocketsSansIOProtocol):
             self.conn.data_to_send()
 
     async def send(self, message: Any) -> None:
+        # Only then: waiting may end because the connection has.
         await self.writable.wait()
-        if message["type"] == "websocket.send" and self.close_sent:
-            # The connection has ended because of what the client did, and cannot take an answer.
+        if self.close_sent and self.handshake_complete:
+            # uvicorn takes this for a mistake of the application, which cannot know it yet.
             raise ClientDisconnected
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):

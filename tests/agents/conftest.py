@@ -3,10 +3,12 @@
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,3 +150,12 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
         Proxy(settings_at(simulator, ledger=True)) as proxy,
     ):
         yield Runner(simulator, proxy, tmp_path)
+        end_daemons(tmp_path)
+
+
+def end_daemons(folder: Path) -> None:
+    """End what agents, such as Cline, have left running in `folder`."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").resolve().is_relative_to(folder):
+                os.kill(int(process.name), signal.SIGTERM)

@@ -14,8 +14,9 @@ from copilot_proxy.clients.registry import CLIENTS
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import Cli
-from tests.cli.terminals import Terminal, free_port, sign_in
+from tests.cli.terminals import Terminal, free_port, sign_in, wait_until
 from tests.conftest import Proxy, settings_at
+from tests.ledger.test_requests import rows
 
 KEY = "a-key-for-clients"
 SETTINGS = '{\n  // mine\n  "model": "opus",\n  "env": {"CLAUDE_CODE_USE_BEDROCK": "1"},\n}'
@@ -228,12 +229,16 @@ def test_the_list(cli: Cli, home: Path, running: Proxy, tmp_path: Path) -> None:
     cli("connect", "claude", "--yes")
     cli("connect", "pi", "--yes", "--no-probe")
     (home / ".pi" / "agent" / "extensions" / "copilot-proxy.ts").write_text("// mine now")
-    rows = {line.split()[0]: line.split() for line in cli("connect").out.splitlines()}
+    wait_until(lambda: bool(rows(running.settings)))
+    found = {line.split()[0]: line.split() for line in cli("connect").out.splitlines()}
 
-    assert ["claude", "Claude", "Code", "7.8.9", "yes"] == rows["claude"][:5]
-    assert ["pi", "pi", "-", "changed", "since", "-"] == rows["pi"]
-    assert ["zed", "Zed", "-", "-", "-"] == rows["zed"]
-    assert len(CLIENTS) + 1 == len(rows)
+    assert ["claude", "Claude", "Code", "7.8.9", "yes"] == found["claude"][:5]
+    assert found["claude"][5].startswith("20")
+    assert ["pi", "pi", "-", "changed", "since", "-"] == found["pi"]
+    assert ["zed", "Zed", "-", "-", "-"] == found["zed"]
+    assert len(CLIENTS) + 1 == len(found)
+    load_settings().ledger_file.write_bytes(b"damaged" * 1000)
+    assert len(CLIENTS) + 1 == len(cli("connect").out.splitlines())
 
 
 def test_without_a_server(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,100 @@
+"""Answers the dashboard's questions to the ledger; loaded by the first one."""
+
+import asyncio
+from typing import Final, TypeVar
+
+import msgspec
+
+from copilot_proxy.cost.limits import SCOPES, parse_amount
+from copilot_proxy.dashboard.dashboard import Dashboard
+from copilot_proxy.errors import RequestError, UsageError
+from copilot_proxy.ledger.queries import Filters
+from copilot_proxy.ledger.series import DIMENSIONS, SPANS
+
+_MAX_ID: Final = 2**62
+_Choice = TypeVar("_Choice", bound=str)
+
+
+class BudgetRaise(msgspec.Struct):
+    """How much to raise the limits of a scope."""
+
+    credits: str
+    kind: str = ""
+    name: str = ""
+
+
+async def answer(dashboard: Dashboard, name: str, query: dict[str, str], key: str | None) -> object:
+    """Return the part of the data with this name, or None if there is none.
+
+    `key` limits it to the requests of the API key with that name. Raises `RequestError`.
+    """
+    match name:
+        case "spent":
+            span, by = _choice(query, "span", SPANS), _choice(query, "by", DIMENSIONS)
+            found = await dashboard.spent(span, by, key)
+            return {"starts": found.starts, "spent": [one._asdict() for one in found.spent]}
+        case "requests":
+            filters = Filters(
+                model=query.get("model"),
+                client=query.get("client"),
+                key=query.get("key") if key is None else key,
+                project=query.get("project"),
+                session=query.get("session"),
+            )
+            failed = query.get("failed") == "1"
+            rows = await dashboard.requests(filters, before=_before(query), failed=failed)
+            return {"requests": rows}
+        case "request":
+            request = await dashboard.request(query.get("id", ""), key)
+            if request is None:
+                raise RequestError(
+                    "The ledger has no such request.",
+                    status=404,
+                    code="request_not_found",
+                    hint="It may have been forgotten with: copilot-proxy usage forget",
+                )
+            return request
+    return None
+
+
+async def raise_budget(dashboard: Dashboard, wanted: BudgetRaise, key: str | None) -> None:
+    """Raise a budget; raises `RequestError`."""
+    if key is not None:
+        raise RequestError(
+            "This API key may not raise the budget.",
+            status=403,
+            type="permission_error",
+            code="key_not_allowed",
+            hint="On the server's machine, run: copilot-proxy budget raise 100",
+        )
+    if wanted.kind not in ("", *SCOPES):
+        raise RequestError("Unknown kind of budget.", code="invalid_value", param="kind")
+    try:
+        nano = parse_amount(wanted.credits)
+    except ValueError as error:
+        raise RequestError(
+            f"The amount is invalid: {error}.", code="invalid_value", param="credits"
+        ) from None
+    try:
+        await asyncio.to_thread(dashboard.raise_budget, nano, wanted.kind, wanted.name)
+    except UsageError as error:
+        raise RequestError(error.message, code="invalid_value", hint=error.hint) from error
+    dashboard.feed.refresh()
+
+
+def _choice(query: dict[str, str], name: str, choices: tuple[_Choice, ...]) -> _Choice:
+    for choice in choices:
+        if query.get(name, choices[0]) == choice:
+            return choice
+    raise RequestError(
+        f"{name} has to be one of: {', '.join(choices)}.", code="invalid_value", param=name
+    )
+
+
+def _before(query: dict[str, str]) -> int | None:
+    text = query.get("before")
+    if text is None:
+        return None
+    if text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= _MAX_ID:
+        return int(text)
+    raise RequestError("before has to be a number.", code="invalid_value", param="before")
