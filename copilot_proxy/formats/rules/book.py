@@ -18,6 +18,7 @@ from copilot_proxy.formats.rules import (
     limits,
     many_calls,
     numbered_ids,
+    references,
     repeated_ids,
     results,
     sampling,
@@ -86,6 +87,13 @@ RULES: Final = (
     Rule("tools.names", _OBSERVED, tool_names.fit_names, pi_ai=True),
     Rule("tools.schemas", _OBSERVED, schemas.fit_tool_schemas, pi_ai=True),
     Rule("tools.unions", _REPORTS, unions.fit_unions, lambda p: not p.schema_unions, pi_ai=True),
+    Rule(
+        "tools.references",
+        _REPORTS,
+        references.fit_references,
+        lambda p: not p.schema_references,
+        pi_ai=True,
+    ),
     Rule(
         "tools.validated",
         _CLIENTS,

@@ -77,6 +77,11 @@ EAGER: Final = {"name": "f", "input_schema": {"type": "object"}, "eager_input_st
 CLAUDES: Final = ("claude-opus-4.7", "claude-opus-5", "claude-sonnet-5")
 SAMPLED: Final = ("gpt-5.4", "gpt-5-mini", *CLAUDES, KIMI)
 NULLABLE: Final = {"type": "object", "properties": {"a": {"type": ["string", "null"]}}}
+REFERRING: Final = {
+    "type": "object",
+    "properties": {"a": {"$ref": "#/definitions/A"}},
+    "definitions": {"A": {"type": "string"}},
+}
 CHAT: Final = ("chat_completions",)
 OPENAIS: Final = ("chat_completions", "responses")
 STOPPING: Final = ("chat_completions", "messages")
@@ -194,6 +199,12 @@ CASES: Final[dict[str, Case]] = {
         models=("gemini-2.5-pro",),
         options={"tool": "f", "schema": NULLABLE},
         broken=_dumped('["string", "null"]'),
+        note="changed the schema of tool f",
+    ),
+    "tools.references": Case(
+        models=(KIMI,),
+        options={"tool": "f", "schema": REFERRING},
+        broken=_dumped("#/definitions/"),
         note="changed the schema of tool f",
     ),
     "tools.validated": Case(
