@@ -99,6 +99,13 @@ FAMILIES: Final = (
         traits={"max_tool_id_length": None},
     ),
     Family(
+        name="Images for Anthropic, Google and Moonshot on Chat Completions",
+        source="public bug reports: models of other vendors refuse the detail original",
+        vendors=("Anthropic", "Google", "Moonshot AI"),
+        apis=("chat_completions",),
+        traits={"original_detail": False},
+    ),
+    Family(
         name="GPT-5, the o-series and newer",
         source="OpenAI API reference: only the default temperature and top_p are supported",
         vendors=_OPENAI,

@@ -147,6 +147,8 @@ class ModelProfile:
     """The most stop sequences; None for any number."""
     documents: bool | None = None
     """Whether PDFs are accepted; None if unknown."""
+    original_detail: bool = True
+    """Whether an image may ask for the detail ``original``."""
     structured_output: bool = True
     """Whether a JSON schema for the output is accepted."""
     open_output_schemas: bool = True

@@ -15,6 +15,7 @@ from copilot_proxy.formats.rules import (
     cache_marks,
     effort,
     fields,
+    images,
     limits,
     many_calls,
     numbered_ids,
@@ -136,6 +137,12 @@ RULES: Final = (
         blanks.drop_blanks,
         lambda p: not p.accepts_blank_texts,
         pi_ai=True,
+    ),
+    Rule(
+        "images.detail",
+        _REPORTS,
+        images.fit_detail,
+        lambda p: not p.original_detail,
     ),
     Rule(
         "turns.consecutive",
