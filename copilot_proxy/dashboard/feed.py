@@ -107,7 +107,8 @@ class Feed:
             channel = _Channel()
             await self._read(channel, key)
             channel.waiting.clear()
-            channel = self._channels.setdefault(key, channel)
+            # Registered with its first page: this page may be closed before it has been read.
+            channel = self._channels.get(key, channel)
         rows = await self._source.rows(key, 0)
         page: asyncio.Queue[Message] = asyncio.Queue()
         page.put_nowait(b"retry: 2000\n\n")
