@@ -1,4 +1,4 @@
-"""The ``connect`` command: configures a client durably, and takes it back."""
+"""The ``connect`` command: configures a client for good, or undoes that."""
 
 import os
 import sys
@@ -53,11 +53,9 @@ def connect(
             metavar="URL",
         ),
     ] = None,
-    undo: Annotated[
-        bool, typer.Option("--undo", help="Take back what connect has changed.")
-    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Undo what connect has changed.")] = False,
     no_probe: Annotated[
-        bool, typer.Option("--no-probe", help="Do not try it with a small request.")
+        bool, typer.Option("--no-probe", help="Do not try the connection with a small request.")
     ] = False,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
@@ -119,7 +117,7 @@ def _base_url(settings: Settings, url: str | None) -> str:
     if not address.startswith(("http://", "https://")) or address.endswith(":/"):
         raise UsageError(
             f"{url!r} is not the address of a server.",
-            hint="Such as --url http://host.docker.internal:8000",
+            hint="Example: --url http://host.docker.internal:8000",
         )
     return address
 
@@ -201,4 +199,4 @@ def _report_variables(definition: "Client") -> None:
     """Say which variables would make the client use something else."""
     for name in definition.overrides:
         if os.environ.get(name):
-            print_message(f"{name} is set in your environment, and may win over this: unset it.")
+            print_message(f"{name} is set in your environment and may take precedence. Unset it.")

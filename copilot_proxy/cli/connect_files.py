@@ -48,7 +48,7 @@ def write_changes(
         plans = journal.plan(setup.changes)
     except FileProblem as problem:
         print_message(f"Error: {short(problem.path)} {problem.reason}. Nothing was changed.")
-        print_message("This is what has to be in the files:")
+        print_message("Put this into the files yourself:")
         for change in setup.changes:
             print_result(f"# In {short(change.path)}:\n{change.shown().rstrip()}")
         return 1
@@ -82,7 +82,7 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
     """
     journal = journal_of(settings, client)
     if not journal.entries:
-        print_message(f"Nothing of {client.title} was changed by connect.")
+        print_message(f"connect has not changed any files of {client.title}.")
         return 0
     try:
         plans = journal.undo_plan()
@@ -99,7 +99,7 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
         journal.apply(plans, {})
     except FileProblem as problem:
         raise _failure(problem) from None
-    names = ", ".join(short(plan.path) for plan in needed) or "the files are what they were"
+    names = ", ".join(short(plan.path) for plan in needed) or "the files were already as before"
     print_message(f"Undone: {names}.")
     return 0
 

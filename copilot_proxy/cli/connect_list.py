@@ -65,7 +65,7 @@ def _last_seen(settings: Settings) -> dict[str, datetime]:
         with closing(open_ledger(settings.ledger_file)) as database:
             return last_seen(database)
     except CopilotProxyError as error:
-        print_message(f"When clients were last seen is not known: {error.message}")
+        print_message(f"It is not known when clients were last seen: {error.message}")
         return {}
 
 

@@ -41,7 +41,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
             JsonValues(machine.home / ".aider.model.metadata.json", metadata),
         ],
         start="aider",
-        notes=("OPENAI_API_BASE and OPENAI_API_KEY in the environment would win over the file.",),
+        notes=("OPENAI_API_BASE and OPENAI_API_KEY in the environment override the file.",),
     )
 
 

@@ -50,7 +50,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
         start=f"goose session --provider {_PROVIDER} --model {to.model.id}",
         notes=(
             f"goose reads the key from the variable {_KEY}, or asks for it in goose configure"
-            + (": without a key of the server, use any text." if to.key == "unused" else "."),
+            + (". If the server has no key, use any text." if to.key == "unused" else "."),
         ),
     )
 

@@ -82,7 +82,7 @@ def check_variables(examination: Examination) -> Iterator[Result]:
     if pointing and not examination.server().is_running:
         yield warning(
             f"{pointing[0]} points at this server, which is not running.",
-            "Start it: copilot-proxy serve",
+            "Start it with: copilot-proxy serve",
         )
     yield ok(f"{', '.join(pointing)} point here") if pointing else off("none of them is set")
 
@@ -133,8 +133,8 @@ def _files(examination: Examination, client: Client) -> Iterator[Result]:
     connected = [file for file in files if any(is_ours(url, settings) for _, url in file.urls)]
     if journal_of(client, settings).entries and not connected:
         yield warning(
-            f"`connect` has configured {client.title}, but its files do not name this server any "
-            "more.",
+            f"`connect` has configured {client.title}, but its files no longer point to this "
+            "server.",
             f"Run: copilot-proxy connect {client.word}",
         )
         return

@@ -22,7 +22,7 @@ from copilot_proxy.server.leases import is_used
 
 _PRICES_AGE: Final = 60
 """Days after which the bundled prices are old; Copilot's change within weeks."""
-_PER: Final = {"day": "today", "month": "this month", "session": "today's dearest session"}
+_PER: Final = {"day": "today", "month": "this month", "session": "today's most expensive session"}
 
 
 def check_ledger(examination: Examination) -> Iterator[Result]:

@@ -55,7 +55,7 @@ def _start(check: Check, examination: Examination) -> "Future[list[Result]]":
 
 def _results(future: "Future[list[Result]]", seconds: float) -> list[Result]:
     if not future.done():
-        return [broken(f"The check did not end within {seconds:.0f} seconds.", _REPORT)]
+        return [broken(f"The check did not finish within {seconds:.0f} seconds.", _REPORT)]
     error = future.exception()
     if error is None:
         return future.result()

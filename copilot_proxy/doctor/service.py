@@ -36,7 +36,7 @@ def check_service(examination: Examination) -> Iterator[Result]:
     elif read_record(folder) is None:
         yield broken("The service has lost its settings.", _INSTALL)
     elif not (state.running or waits(state)):
-        yield warning("The service does not run.", "Run: copilot-proxy service restart")
+        yield warning("The service is not running.", "Run: copilot-proxy service restart")
     elif _is_changed(settings, state):
         yield warning("The service was installed by another version of copilot-proxy.", _INSTALL)
     else:

@@ -116,7 +116,7 @@ async def _login(request: LitestarRequest, login: Login, *, https: bool) -> str 
         if await asyncio.to_thread(redeem, services.settings.state_dir, login.code):
             return sessions.cookie(None, https=https)
         raise RequestError(
-            "The code is not valid any more.",
+            "The code is no longer valid.",
             status=401,
             code="invalid_code",
             hint="Enter an API key, or run again: copilot-proxy dashboard",

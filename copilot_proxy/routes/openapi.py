@@ -150,8 +150,8 @@ def openapi_config() -> OpenAPIConfig:
     return _Config(
         title="copilot-proxy",
         version=__version__,
-        description="Use your own GitHub Copilot subscription through the OpenAI, Anthropic and "
-        "Gemini APIs, and Ollama's, from a local server.",
+        description="Use your own GitHub Copilot subscription through the OpenAI, Anthropic, "
+        "Gemini and Ollama APIs, from a server on your own machine.",
         path=PATH,
         render_plugins=[PlainPage(path="/"), JsonRenderPlugin(), YamlRenderPlugin()],
     )

@@ -66,14 +66,13 @@ def check(settings: Settings, *, on_demand: bool) -> None:
         raise UsageError("--on-demand needs systemd.")
     if launcher() is not None:
         raise ServiceError(
-            "This copy of copilot-proxy is temporary, so a service would stop working in some "
-            "days.",
+            "This copy of copilot-proxy is temporary, so a service would stop working within days.",
             hint="Install it first: pipx install g-copilot-proxy",
         )
     health, record = health_of(settings), read_record(folder_of(settings))
     if health is not None and (record is None or health.get("instance") != record.instance):
         raise ServiceError(
-            f"Another copilot-proxy runs at {address_of(settings)}.", hint="Stop it first."
+            f"Another copilot-proxy is running at {address_of(settings)}.", hint="Stop it first."
         )
 
 

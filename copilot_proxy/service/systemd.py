@@ -97,8 +97,8 @@ class Systemd:
         if _lingers() is not False:
             return None
         return (
-            "It runs while you are logged in. To run it from the start of the machine, also "
-            "without a login: loginctl enable-linger"
+            "It runs while you are logged in. To start it at boot, without a login, run: "
+            "loginctl enable-linger"
         )
 
     def _ask(self, *arguments: str) -> tuple[int, str]:
@@ -168,7 +168,7 @@ def _starts(enabled: bool, on_demand: bool) -> str:
         return "when a client connects"
     if not enabled:
         return "only by hand"
-    return "with the machine" if _lingers() else "when you log in"
+    return "at boot" if _lingers() else "when you log in"
 
 
 def _lingers() -> bool | None:

@@ -82,7 +82,9 @@ def test_a_client(cli: Cli, home: Path, running: Proxy) -> None:
     assert "Nothing was changed" in again.err
     assert 0 == cli("connect", "claude", "--undo", "--yes").code
     assert before == snapshot(home)
-    assert "Nothing of Claude Code was changed" in cli("connect", "claude", "--undo").err
+    assert (
+        "connect has not changed any files of Claude Code" in cli("connect", "claude", "--undo").err
+    )
 
 
 def test_all_clients(cli: Cli, home: Path, running: Proxy) -> None:

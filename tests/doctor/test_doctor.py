@@ -230,7 +230,7 @@ def test_a_check_that_hangs_is_a_finding_and_others_are_shown() -> None:
     findings = running.examine(examination(0.05), checks)
     released.set()
     assert [Status.BROKEN, Status.OK] == [one.result.status for one in findings]
-    assert "did not end within" in findings[0].result.what
+    assert "did not finish within" in findings[0].result.what
 
 
 def test_what_cannot_be_fixed_stays_a_problem(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ function unknown(server) {
     el("p", { className: "big" }, "Not known yet"),
     el("p", { className: "muted" }, server.signed_in === "no"
       ? "Sign in with: copilot-proxy login"
-      : "Copilot says with its next answer what is left. Send a request through this server."));
+      : "Copilot reports what is left with every answer. Send a request through this server to see it."));
 }
 
 function facts(data) {

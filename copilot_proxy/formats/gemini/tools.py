@@ -79,7 +79,7 @@ def _check_config(request: ClientRequest) -> None:
             )
     if mode == "ANY" and not offered:
         raise RequestError(
-            "A call of a function is demanded, but none is declared.", param=f"{path}.mode"
+            "A function call is required, but no function is declared.", param=f"{path}.mode"
         )
 
 
