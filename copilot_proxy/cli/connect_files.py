@@ -81,6 +81,11 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
     Raises `CopilotProxyError`.
     """
     journal = journal_of(settings, client)
+    if journal.is_damaged:
+        raise CopilotProxyError(
+            f"What connect has changed of {client.title} is not known: its journal is damaged.",
+            hint=f"The files as they were before are in {journal.folder}",
+        )
     if not journal.entries:
         print_message(f"Nothing of {client.title} was changed by connect.")
         return 0

@@ -148,6 +148,17 @@ def test_views_and_periods(
     assert expected == {one["key"]: int(float(one["credits"] or 0)) for one in rows}
 
 
+def test_names_that_look_like_formulas(cli: Cli) -> None:
+    """A spreadsheet computes nothing that a client has chosen for its name."""
+    writer = Writer(load_settings().ledger_file)
+    names = ("=1+1", "-rf", "@x", "codex")
+    writer.write([row(record(name, credits=1.0, client=name), at()) for name in names])
+    writer.close()
+    found = csv.DictReader(io.StringIO(cli("usage", "client", "--csv").out))
+
+    assert {"'=1+1", "'-rf", "'@x", "codex"} == {one["key"] for one in found}
+
+
 def test_bars(cli: Cli, ledger: Path) -> None:
     """Days have bars, and no line is wider than 80 columns."""
     lines = cli("usage", "day").out.splitlines()
