@@ -140,8 +140,8 @@ def _agreed(question: str, *, yes: bool) -> bool:
         return True
     if not is_interactive():
         raise UsageError(
-            "Nothing was changed: there is no terminal to ask for your consent.",
-            hint="To give it, add --yes.",
+            "Nothing was changed: there is no terminal to ask whether to change it.",
+            hint="To agree, add --yes.",
         )
     return typer.confirm(question, err=True)
 

@@ -259,9 +259,13 @@ def test_mistakes(cli: Cli, home: Path) -> None:
     mistyped, nobody = cli("connect", "zedd"), cli("connect", "zed")
 
     assert 2 == mistyped.code
-    assert "Use one of: zed" in mistyped.err
+    assert "Did you mean zed?" in mistyped.err
     assert 3 == nobody.code
     assert "copilot-proxy connect zed --simulate" in nobody.err.replace("\xa0", " ")
+    assert 2 == cli("connect", "--undo").code
+    cursor = cli("connect", "cursor")  # no sign-in would help
+    assert 1 == cursor.code
+    assert "Cursor cannot use this server." in cursor.out
 
 
 def test_completion(cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:

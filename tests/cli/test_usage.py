@@ -134,6 +134,7 @@ def test_json(cli: Cli, ledger: Path) -> None:
         (("client", "--last", "7h"), {"codex": 1, "claude-code": 0}),
         (("client", "--since", "2026-11-20T00:15"), {"codex": 1, "claude-code": 0}),
         (("day", "--client", "codex"), {"2026-11-20": 1}),
+        (("client", "--last", "7h", "--client", "claude"), {"claude-code": 0}),  # as in `run`
         (("day", "--last", "4w"), {"2026-11-16": 2, "2026-11-19": 4, "2026-11-20": 1}),
         (("day", "--until", "2026-10-31"), {"2026-10-21": 7}),
     ],
