@@ -1,7 +1,6 @@
 """The list of clients that ``connect`` knows: which are here, connected, and when last seen."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,8 +12,8 @@ from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.registry import CLIENTS
 from copilot_proxy.edits.journal import Journal
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.ledger.database import opened_ledger
 from copilot_proxy.ledger.queries import last_seen
-from copilot_proxy.ledger.reading import open_ledger
 from copilot_proxy.settings import Settings
 
 
@@ -62,7 +61,7 @@ def _last_seen(settings: Settings) -> dict[str, datetime]:
     if not settings.ledger:
         return {}
     try:
-        with closing(open_ledger(settings.ledger_file)) as database:
+        with opened_ledger(settings.ledger_file) as database:
             return last_seen(database)
     except CopilotProxyError as error:
         print_message(f"When clients were last seen is not known: {error.message}")

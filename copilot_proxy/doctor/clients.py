@@ -169,7 +169,7 @@ def _notes(examination: Examination, client: Client, version: str | None) -> Ite
     except CopilotProxyError:
         ledger = None
     seen = ledger.last_seen.get(client.name) if ledger else None
-    yield f"last seen {_ago(time.time() - seen)}" if seen else "not seen yet"
+    yield f"last seen {_ago(time.time() - seen.timestamp())}" if seen else "not seen yet"
 
 
 def _ago(seconds: float) -> str:
