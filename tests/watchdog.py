@@ -79,7 +79,9 @@ class _Watched(Proxy):
 def main() -> None:
     """Serve until stdin ends."""
     url, token = sys.argv[1:]
-    settings = load_settings({"github_url": url, "github_api_url": url, "github_token": token})
+    settings = load_settings(
+        {"github_url": url, "github_api_url": url, "github_token": token, "ollama": True}
+    )
     with tune_gc_for_serving(), _Watched(settings) as proxy:
         sys.stdout.write(f"{proxy.url}\n")
         sys.stdout.flush()

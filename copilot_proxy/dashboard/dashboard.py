@@ -13,6 +13,7 @@ from copilot_proxy.dashboard.feed import Feed
 from copilot_proxy.dashboard.overview import installed_clients, overview, quota_json
 from copilot_proxy.dashboard.reader import LedgerReader
 from copilot_proxy.dashboard.requests import request, running
+from copilot_proxy.errors import with_profile, with_simulate_flag
 from copilot_proxy.ledger.activity import latest_requests
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.queries import Filters
@@ -59,6 +60,7 @@ class Dashboard:
         return {
             "version": __version__,
             "simulated": self._simulated,
+            "profile": settings.profile,
             "upstream": settings.upstream,
             "signed_in": state.signed_in,
             "last_error": state.last_error,
@@ -102,7 +104,10 @@ class Dashboard:
             if time.monotonic() > self._looked_at + _INSTALLED_SECONDS:
                 self._installed, self._looked_at = installed_clients(), time.monotonic()
             limits = limits_file.read(self._limits).with_defaults(self._settings.budget)
-            return overview(database, limits, key, now, self._installed)
+            found = overview(database, limits, key, now, self._installed)
+            for client in found["clients"]:
+                client["command"] = with_profile(client["command"], self._settings.profile)
+            return found
 
         return await self._ledger.read(read)
 
@@ -126,7 +131,11 @@ class Dashboard:
         """Return everything about one request; None if the ledger does not have it."""
         if not self._settings.ledger:
             return None
-        return await self._ledger.read(lambda database: request(database, request_id, key))
+        found = await self._ledger.read(lambda database: request(database, request_id, key))
+        if found is not None:
+            hint = with_simulate_flag(found["hint"]) if self._simulated else found["hint"]
+            found["hint"] = with_profile(hint, self._settings.profile)
+        return found
 
     async def spent(self, span: Span, by: Dimension, key: str | None) -> Series:
         """Return what was spent over time."""

@@ -1,7 +1,8 @@
 """Limits how many requests are answered at once; more wait in a queue, and the rest get 503.
 
 A request holds its slot from before its body is read until its response has ended, for whatever
-reason. Only ``POST`` requests take a slot, since only they may cost something upstream.
+reason. Only ``POST`` requests take a slot, since only they may cost something upstream; and not the
+dashboard's, which cost nothing, and of which anyone may send one to sign in.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.middleware.error_responses import send_error
 
+_FREE: Final = "/dashboard/"
 _RETRY_AFTER: Final = 5
 """Seconds after which a refused client may try again."""
 _MAX_BUFFERED: Final = 64 * 1024
@@ -104,7 +106,8 @@ class ConcurrencyMiddleware:
         self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP or scope["method"] != "POST":
+        is_free = scope["type"] != ScopeType.HTTP or scope["method"] != "POST"
+        if is_free or scope["path"].startswith(_FREE):
             await self._app(scope, receive, send)
             return
         if not self._limiter.try_acquire():

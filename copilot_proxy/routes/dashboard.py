@@ -28,6 +28,8 @@ _TYPES: Final = {
 }
 _OWN_HEADER: Final = b"x-copilot-proxy-page"
 """What the page sends with every change. Other pages cannot, since it is no simple header."""
+_MAX_BODY: Final = 64 * 1024
+"""Bytes of a change. Anyone may try to sign in, so a larger one must not take memory or time."""
 
 
 class Login(msgspec.Struct):
@@ -88,7 +90,7 @@ async def change_dashboard(request: LitestarRequest, name: FromPath[str]) -> Res
             code="origin_not_allowed",
             hint="To raise a budget from a script, run: copilot-proxy budget raise 100",
         )
-    body = await read_body(request)
+    body = await read_body(request, _MAX_BODY)
     dashboard = get_services(request).dashboard
     if name == "raise":
         from copilot_proxy.routes.dashboard_data import BudgetRaise, raise_budget
@@ -139,7 +141,7 @@ def _scope(request: LitestarRequest) -> str | None:
 def _decode(body: bytes, kind: type[Any]) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"The body is invalid: {error}", code="invalid_type") from None
 
 
@@ -157,10 +159,10 @@ def _file(name: str) -> tuple[bytes, str]:
     """Return a file of the page, and its tag."""
     from importlib import resources
 
-    if name.rpartition(".")[2] not in _TYPES or "/" in name or name.startswith("."):
+    # Only what is listed: on Windows, a name could lead out of the folder with a backslash.
+    folder = resources.files("copilot_proxy.dashboard") / "static"
+    files = {file.name: file for file in folder.iterdir()}
+    if name not in files or name.rpartition(".")[2] not in _TYPES:
         raise NotFoundException
-    try:
-        data = (resources.files("copilot_proxy.dashboard") / "static" / name).read_bytes()
-    except OSError:
-        raise NotFoundException from None
+    data = files[name].read_bytes()
     return data, f'"{hashlib.sha256(data).hexdigest()[:16]}"'

@@ -123,13 +123,14 @@ def start_record(
     )
 
 
-async def read_body(request: LitestarRequest) -> bytes:
-    """Return the decompressed body; raises `RequestError`."""
+async def read_body(request: LitestarRequest, limit: int | None = None) -> bytes:
+    """Return the decompressed body, of at most `limit` bytes if there is one of this route's own;
+    raises `RequestError`."""
     settings = get_services(request).settings
     return await receive_body(
         request.receive,
         get_context(request).headers,
-        limit=settings.max_body_bytes,
+        limit=min(settings.max_body_bytes, limit or settings.max_body_bytes),
         timeout=settings.receive_timeout,
     )
 

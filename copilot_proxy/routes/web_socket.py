@@ -21,7 +21,6 @@ from copilot_proxy.formats.responses.socket_messages import (
     MessageError,
     error_message,
     parse_message,
-    steering_refused,
     with_fields,
 )
 from copilot_proxy.large_work import run_if_large
@@ -128,9 +127,10 @@ class _WebSocket:
             if message["type"] == "websocket.disconnect":
                 self._closed.set()
                 return
-            data = message.get("bytes") or (message.get("text") or "").encode()
+            data = message.get("bytes") or message.get("text") or ""
             try:
-                await self._start_turn(await run_if_large(len(data), parse_message, data))
+                parsed = await run_if_large(len(data), parse_message, data, self._limit)
+                await self._start_turn(parsed)
             except MessageError as error:
                 await self.send_text(error.message)
 
@@ -138,7 +138,7 @@ class _WebSocket:
         if message.kind == "response.processed":
             return  # Codex says that it has received a response
         if message.kind == "response.steer":
-            await self.send_text(steering_refused(message))
+            await self.send_text(message.body)
             return
         if self._shutdown.is_set():
             raise MessageError.of(server_stopped(), message.lane)

@@ -8,6 +8,7 @@ from typing import Any
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 from websockets.http11 import Request
 
 from copilot_proxy.routes.web_socket import SHUTDOWN
@@ -39,7 +40,20 @@ class DrainingWebSocket(WebSocketsSansIOProtocol):
             self.transport.write(malformed_requests.response(malformed_requests.invalid(), client))
             self.transport.close()
 
+    def handle_text(self, event: Frame) -> None:
+        # The application takes bytes. Decoding a large text here would delay other requests.
+        self.handle_bytes(event)
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            # The client does not read. It must not fill the memory with pongs.
+            self.conn.data_to_send()
+
     async def send(self, message: Any) -> None:
+        # Only then: waiting may end because the connection has.
+        await self.writable.wait()
         if self.close_sent and self.handshake_complete:
             # uvicorn takes this for a mistake of the application, which cannot know it yet.
             raise ClientDisconnected

@@ -1,11 +1,15 @@
 """Who may see the dashboard's data, and who may change something."""
 
+import socket
 import time
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from litestar.exceptions import NotFoundException
 
 from copilot_proxy.dashboard.codes import make_code
+from copilot_proxy.routes.dashboard import _file
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 from tests.dashboard.conftest import NAMED_KEY, OWNER_KEY, PAGE, events
@@ -173,3 +177,55 @@ def test_changes_by_other_pages(simulator: Simulator, headers: dict[str, str]) -
     assert (200 if not headers else 403) == read.status_code
     assert "access-control-allow-origin" not in read.headers
     assert 200 == same.status_code
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x%00.js", "..%5Capp.js", "x%5C..%5C..%5Cdashboard%5Cstatic%5Capp.js", "C:app.js", "%2E.js"],
+)
+def test_only_the_pages_own_files(locked: Proxy, name: str) -> None:
+    """No name leads out of the folder, and none fails inside the server."""
+    with locked.client() as client:
+        assert 404 == client.get(f"/dashboard/{name}").status_code
+        assert 200 == client.get("/dashboard/app.js").status_code
+
+
+def test_file_names_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows, a backslash separates folders."""
+    found = []
+    monkeypatch.setattr("pathlib.Path.read_bytes", lambda path: found.append(path) or b"")
+    with pytest.raises(NotFoundException):
+        _file.__wrapped__("x\\..\\..\\notes.txt")
+    assert [] == found
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b'{"x":' + b"[" * 60_000, 400), (b'{"key":"%b"}' % (b"x" * 70_000), 413)],
+    ids=["deep", "large"],
+)
+def test_sign_ins_that_are_no_sign_ins(
+    locked: Proxy, body: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Anyone may send one, so it must not cost time, or fail inside the server."""
+    with locked.client() as client:
+        answer = client.post("/dashboard/login", content=body, headers=PAGE)
+    assert status == answer.status_code
+    assert [] == [record for record in caplog.records if record.exc_info]
+
+
+def test_strangers_take_no_slots(simulator: Simulator) -> None:
+    """Signing in does not keep requests with a key waiting, however slowly it is done."""
+    limits = {"max_concurrency": 1, "max_queue": 0}
+    with Proxy(settings_at(simulator, api_key=OWNER_KEY, **limits)) as proxy:
+        address = urlsplit(proxy.url)
+        with socket.create_connection((address.hostname or "", address.port or 0), 10) as slow:
+            slow.sendall(
+                b"POST /dashboard/login HTTP/1.1\r\nhost: localhost\r\nx-copilot-proxy-page: 1\r\n"
+                b"expect: 100-continue\r\ncontent-length: 9\r\n\r\n"
+            )
+            # The server has begun to read the body.
+            assert b" 100 " in slow.recv(100)
+            with proxy.client(headers={"x-api-key": OWNER_KEY}) as client:
+                asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}
+                assert 200 == client.post("/v1/chat/completions", json=asked).status_code

@@ -224,3 +224,13 @@ def test_a_damaged_ledger(server: Proxy, caplog: pytest.LogCaptureFixture) -> No
     assert "malformed" in error["message"]
     assert "sets it aside" in error["hint"]
     assert "Traceback" not in caplog.text
+
+
+def test_a_profile(simulator: Simulator) -> None:
+    """The page names the profile, and so do the commands that it offers."""
+    settings = settings_at(simulator, ledger=True, profile="work")
+    with Proxy(settings) as server, server.client() as page, events(page) as stream:
+        assert "work" == stream.next("server")["profile"]
+        commands = [one["command"] for one in stream.next("overview")["clients"]]
+
+    assert "copilot-proxy --profile work run codex" in commands

@@ -3,9 +3,10 @@
 import contextlib
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import openai
@@ -22,6 +23,13 @@ from tests.test_sdk_openai_responses import PATHS
 
 NATIVE, TRANSLATED = "gpt-5.5", "claude-sonnet-4.5"
 Json = dict[str, Any]
+PING = b"\x89\xfd\0\0\0\0" + b"x" * 125
+EMPTY_OBJECT = b"\x81\x82\0\0\0\0{}"
+HANDSHAKE = (
+    b"GET /v1/responses HTTP/1.1\r\nhost: localhost\r\n"
+    b"upgrade: websocket\r\nconnection: upgrade\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 ENDS = ("error", "response.completed", "response.failed", "response.incomplete")
 
 
@@ -223,11 +231,16 @@ def test_notes(web_socket: Socket) -> None:
             "unsupported_value",
         ),
         ('{"type": "response.create", "stream_id": "a"}' + "[" * 100_000, None, None),
+        ('{"type": "response.create", "generate": 1e999}', "generate", "invalid_value"),
+        ('{"type": "response.create", "generate": 0}', "generate", "invalid_value"),
+        (b'{"type": "\xff"}', "type", "invalid_value"),
+        (b'{"type": "response.create", "stream_id": "\xff"}', "stream_id", "invalid_value"),
+        (b'{"type": "response.create", "model": "x", "input": "\xff"}', None, None),
     ],
     ids=lambda value: str(value)[:60],
 )
 def test_bad_messages(
-    web_socket: Socket, message: str, param: str | None, code: str | None
+    web_socket: Socket, message: str | bytes, param: str | None, code: str | None
 ) -> None:
     """An error says what is wrong with a message, and the WebSocket stays open."""
     web_socket.connection.send(message)
@@ -254,6 +267,19 @@ def test_other_messages(web_socket: Socket) -> None:
         answer["error"]["code"],
         answer["steer"],
     )
+
+
+def test_input_that_cannot_be_repeated(web_socket: Socket) -> None:
+    """A refusal repeats no long input, and nothing that is no text."""
+    connection = web_socket.connection
+    connection.send(json.dumps({"type": "response.steer", "input": "x" * 200_000}))
+    too_long = web_socket.receive()
+    connection.send(b'{"type": "response.steer", "input": "\xff"}')
+    broken = web_socket.receive()
+
+    assert ("error", 413) == (too_long["type"], too_long["status"])
+    assert "steering_not_supported" == too_long["error"]["code"] == broken["error"]["code"]
+    assert broken["steer"]["input"] is None
 
 
 def test_refusals_of_copilot(web_socket: Socket, simulator: Simulator) -> None:
@@ -395,6 +421,20 @@ def test_size(simulator: Simulator) -> None:
         assert 1009 == closed.value.rcvd.code
 
 
+def test_an_answer_after_the_end(
+    proxy: Proxy, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If the server ends the connection, as for a message that is too long, answers end as well."""
+    simulator.state.pace = 0.002
+    with opened(proxy) as one:
+        one.send(model=NATIVE, input="Write 5000 words")
+        one.receive()
+        (server,) = cast("set[Any]", proxy._server.server_state.connections)
+        server.close_sent = True
+        assert proxy.wait_for_record().client_gone
+    assert [] == [record for record in caplog.records if record.exc_info]
+
+
 def test_budget_and_cooldown(simulator: Simulator, tmp_path: Path) -> None:
     """A message over the budget is refused as over HTTP, and one in a cooldown is not sent."""
     budget = ("0.001/day",)
@@ -421,6 +461,24 @@ def test_concurrency(simulator: Simulator) -> None:
         one.send(model=NATIVE, input="Hello", stream_id="b")
         refused = next(event for event in iter(one.receive, None) if event["stream_id"] == "b")
         assert (503, "server_busy") == (refused["status"], refused["error"]["code"])
+
+
+def test_pings_without_end(proxy: Proxy) -> None:
+    """A client that only sends pings and reads nothing does not fill the memory with answers."""
+    address = urlsplit(proxy.url)
+    with socket.socket() as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.settimeout(20)
+        raw.connect((address.hostname or "", address.port or 0))
+        raw.sendall(HANDSHAKE)
+        assert b" 101 " in raw.recv(100)
+        (server,) = cast("set[Any]", proxy._server.server_state.connections)
+        message, handle_text = threading.Event(), server.handle_text
+        server.handle_text = lambda event: (message.set(), handle_text(event))
+
+        raw.sendall(PING * 20_000 + EMPTY_OBJECT)
+        assert message.wait(20)
+        assert server.transport.get_write_buffer_size() < 600_000
 
 
 def test_a_client_that_answers_no_ping(

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from copilot_proxy.simulator import SIMULATED_TOKEN, catalogue
 from tests.conftest import NO_TLS
@@ -107,7 +108,42 @@ def token_ids() -> bytes:
     return b'{"model":"text-embedding-3-small","input":%b}' % listed(ids, times=2048)
 
 
+def completions(prompt: bytes) -> bytes:
+    return b'{"model":"gpt-4o","max_tokens":9,"prompt":%b}' % prompt
+
+
+def gemini(*parts: bytes) -> bytes:
+    return b'{"contents":[%b]}' % b",".join(b'{"parts":[%b]}' % part for part in parts)
+
+
+def ollama(*messages: bytes) -> bytes:
+    return b'{"model":"gpt-4o","stream":false,"messages":[%b]}' % b",".join(messages)
+
+
+def picture() -> bytes:
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"x" * (SIZE * 2 // 3))
+
+
+def gemini_picture() -> bytes:
+    return gemini(b'{"inlineData":{"mimeType":"image/png","data":"%b"}}' % picture())
+
+
+def ollama_picture() -> bytes:
+    return ollama(b'{"role":"user","content":"x","images":["%b"]}' % picture())
+
+
+TEXT = b'{"text":"x"}'
+GENERATE = "/v1beta/models/gpt-4o:generateContent"
+GEMINI_COUNT = "/v1beta/models/gpt-4o:countTokens"
+COMPLETIONS, OLLAMA = "/v1/completions", "/api/chat"
+
+
+def ollama_texts() -> bytes:
+    return b'{"model":"text-embedding-3-small","input":%b}' % listed(b'"x"', times=10**6)
+
+
 WORDS = b"Hi there "
+LONG_TEXT = WORDS * (SIZE // len(WORDS))
 COUNT = f"{MESSAGES}/count_tokens"
 # Functions make the bodies, which would fill the memory of every process that collects tests.
 CASES: dict[str, tuple[str, Callable[[], bytes], int]] = {
@@ -131,6 +167,16 @@ CASES: dict[str, tuple[str, Callable[[], bytes], int]] = {
     "counted by Copilot": (COUNT, lambda: chat(said(WORDS * (SIZE // 9)), model=CLAUDE), 200),
     "estimated": (COUNT, lambda: chat(said(WORDS * (SIZE // 9))), 200),
     "token ids": ("/v1/embeddings", token_ids, 413),
+    "a prompt": (COMPLETIONS, lambda: completions(b'"%b"' % (b"x" * SIZE)), 200),
+    "many prompts": (COMPLETIONS, lambda: completions(listed(b'"x"', times=10**6)), 400),
+    "a prompt of token ids": (COMPLETIONS, lambda: completions(listed(b"1", times=900_000)), 200),
+    "many contents": (GENERATE, lambda: gemini(*[TEXT] * 40_000), 200),
+    "a million parts": (GENERATE, lambda: gemini(b",".join([TEXT] * 10**6)), 413),
+    "a picture for Gemini": (GENERATE, gemini_picture, 200),
+    "counted for Gemini": (GEMINI_COUNT, lambda: gemini(b'{"text":"%b"}' % LONG_TEXT), 200),
+    "messages for Ollama": (OLLAMA, lambda: ollama(*[SHORT] * 60_000), 200),
+    "a picture for Ollama": (OLLAMA, ollama_picture, 200),
+    "texts for Ollama": ("/api/embed", ollama_texts, 413),
 }
 
 
@@ -158,6 +204,44 @@ def test_compressed_requests(
     pause = longest_pause(watchdog, CHAT, packed, status, {"content-encoding": "gzip"})
 
     assert pause < LONGEST
+
+
+def wide_message() -> bytes:
+    return b'{"type":"response.create","input":"%b"}' % ("é".encode() * (SIZE // 2))
+
+
+def too_many_fields() -> bytes:
+    fields = b",".join(b'"%d":1' % number for number in range(10**6))
+    return b'{"type":"response.create",%b}' % fields
+
+
+def steering() -> bytes:
+    return b'{"type":"response.steer","input":%b}' % listed(b"[]", times=10**6)
+
+
+def too_long_message() -> bytes:
+    return b'{"type":"response.create","input":"%b"}' % (b"x" * (39 * MIB))
+
+
+@pytest.mark.parametrize(
+    ("make_message", "status"),
+    [(wide_message, 400), (too_many_fields, 413), (steering, 413), (too_long_message, 413)],
+)
+def test_large_messages(watchdog: Watchdog, make_message: Callable[[], bytes], status: int) -> None:
+    """The same for messages on a WebSocket."""
+    message = make_message().decode()
+    url = watchdog.url.replace("http:", "ws:") + RESPONSES
+    pauses = []
+    while len(pauses) < TRIES and min(pauses, default=LONGEST) >= LONGEST:
+        with connect(url, compression=None, max_size=None) as client:
+            watchdog.longest_pause()
+            client.send(message)
+            events = [json.loads(client.recv(timeout=30))]
+            while events[-1]["type"] not in ("error", "response.failed", "response.completed"):
+                events.append(json.loads(client.recv(timeout=30)))
+            pauses.append(watchdog.longest_pause())
+        assert status == events[-1].get("status", 200), events[-1]
+    assert min(pauses) < LONGEST
 
 
 def longest_pause(

@@ -47,10 +47,12 @@ class Running:
         self.ready = asyncio.Event()
         self.finishing = asyncio.Event()
         self.cut = 0
+        services = make_services(settings, report=lambda _: None)
         self.server = Server(
-            create_app(make_services(settings, report=lambda _: None)),
+            create_app(services),
             settings,
             on_ready=self.ready.set,
+            on_stopping=services.dashboard.close,
             on_finishing=lambda _: self.finishing.set(),
             on_cut=self._note,
         )
@@ -309,3 +311,18 @@ async def test_a_web_socket_that_is_cut_ends_its_response(simulator: Simulator) 
     assert 1 == one.cut
     assert "response.failed" == received[-1]["type"]
     assert "server_stopped" == received[-1]["response"]["error"]["code"]
+
+
+async def test_an_open_dashboard_does_not_delay_the_shutdown(simulator: Simulator) -> None:
+    """Its stream has no end of its own, and is ended by the server."""
+    async with (
+        running(simulator) as one,
+        one.client() as client,
+        client.stream("GET", "/dashboard/events") as answer,
+    ):
+        lines = answer.aiter_lines()
+        assert "retry: 2000" == await anext(lines)
+        one.server.finish()
+        rest = [line async for line in lines]
+    assert "event: running" in rest
+    assert 0 == one.cut

@@ -22,7 +22,7 @@ const live = new Live({ server: onServer, overview: onOverview, rows: (rows) => 
 function onServer(data) {
   if (server !== null && server.version !== data.version) location.reload(); // an update needs its own page
   server = data;
-  $("version").textContent = data.version;
+  $("version").textContent = data.profile ? `${data.version}, profile ${data.profile}` : data.version;
   $("simulated").hidden = !data.simulated;
   const [text, kind] = data.cooldowns.length ? ["Cooldown", "warn"] : { yes: ["Signed in", "good"], no: ["Not signed in", "bad"], unknown: ["", ""] }[data.signed_in];
   $("account").textContent = text;

@@ -7,12 +7,13 @@ nested, and have the status that a response over HTTP would have.
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import msgspec
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
+from copilot_proxy.formats.large_json import MAX_VALUES, check_value_count
 from copilot_proxy.formats.types import Json
 
 _LANE: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}", re.ASCII)
@@ -21,6 +22,12 @@ _KINDS: Final = (_CREATE, "response.steer", "response.processed")
 _ONLY_HERE: Final = ("type", "stream_id", "generate")
 """Fields that requests over HTTP do not have."""
 _TRUE: Final = msgspec.Raw(b"true")
+_NULL: Final = msgspec.Raw(b"null")
+_MAX_PLAIN: Final = 1024
+"""Bytes of the fields that requests over HTTP do not have."""
+_INVALID: Final = object()
+_MAX_STEERING: Final = 128 * 1024
+"""Bytes of the input for a running response, which the refusal repeats."""
 
 
 class ClientMessage(NamedTuple):
@@ -29,7 +36,7 @@ class ClientMessage(NamedTuple):
     kind: str
     """One of `_KINDS`."""
     body: bytes
-    """The JSON body of the same request over HTTP."""
+    """The JSON body of the same request over HTTP; for ``response.steer``, the answer."""
     lane: str | None = None
     """Its ``stream_id``."""
     is_warm_up: bool = False
@@ -64,11 +71,19 @@ class MessageError(Exception):
         )
 
 
-def parse_message(data: bytes) -> ClientMessage:
-    """Return a message of the client; raises `MessageError`.
+def parse_message(data: bytes | str, limit: int) -> ClientMessage:
+    """Return a message of the client, which may have `limit` bytes; raises `MessageError`.
 
     What is not a JSON object is taken for a request, which will then be refused.
     """
+    data = data.encode() if isinstance(data, str) else data
+    try:
+        if len(data) > limit:
+            raise _too_large(f"The message is larger than {limit} bytes.")
+        if len(data) > MAX_VALUES:
+            check_value_count(data, MAX_VALUES)
+    except RequestError as error:
+        raise MessageError.of(error) from None
     try:
         # The values are not decoded here: they may be large, and are checked with the request.
         fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
@@ -85,13 +100,38 @@ def parse_message(data: bytes) -> ClientMessage:
         )
     if kind not in _KINDS:
         raise MessageError.of(_unknown_kind(kind), lane)
-    if kind == _CREATE:
-        fields["stream"] = _TRUE
+    if generate is not None and not isinstance(generate, bool):
+        # As a request that is not taken for a warm-up, it would cost something.
+        raise MessageError.of(
+            RequestError(
+                "Invalid 'generate': expected true or false.",
+                param="generate",
+                code="invalid_value",
+            ),
+            lane,
+        )
+    if kind == "response.steer":
+        return ClientMessage(kind, _steering_refused(fields, lane), lane)
+    fields["stream"] = _TRUE
     return ClientMessage(kind, msgspec.json.encode(fields), lane, is_warm_up=generate is False)
 
 
 def _plain(value: msgspec.Raw | None) -> object:
-    return None if value is None else msgspec.json.decode(value)
+    """Return a value that has to be short; `_INVALID` for any other."""
+    if value is None:
+        return None
+    try:
+        return msgspec.json.decode(value) if len(memoryview(value)) <= _MAX_PLAIN else _INVALID
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _INVALID
+
+
+def _too_large(message: str) -> RequestError:
+    return RequestError(
+        message,
+        status=413,
+        hint="Send smaller or fewer images, or raise the limit with COPILOT_PROXY_MAX_BODY_BYTES.",
+    )
 
 
 def _unknown_kind(kind: object) -> RequestError:
@@ -113,9 +153,23 @@ def error_message(status: int, body: Json, headers: Mapping[str, str], lane: str
     return with_fields(msgspec.json.encode(message), lane)
 
 
-def steering_refused(message: ClientMessage) -> bytes:
-    """Return the answer to input for a response that is being written."""
-    given: Any = msgspec.json.decode(message.body)
+def _steering_refused(fields: Mapping[str, msgspec.Raw], lane: str | None) -> bytes:
+    """Return the answer to input for a response that is being written; raises `MessageError`."""
+    given = {name: fields.get(name, _NULL) for name in ("input", "previous_response_id")}
+    if sum(len(memoryview(value)) for value in given.values()) > _MAX_STEERING:
+        raise MessageError.of(
+            RequestError(
+                f"Input for a running response is larger than {_MAX_STEERING} bytes.",
+                status=413,
+                code="steering_not_supported",
+                hint="Send the input with the next request.",
+            ),
+            lane,
+        )
+    try:
+        steer = msgspec.json.decode(msgspec.json.encode(given))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        steer = dict.fromkeys(given)
     return msgspec.json.encode(
         {
             "type": "response.steer.failed",
@@ -126,7 +180,7 @@ def steering_refused(message: ClientMessage) -> bytes:
                 "message": "Copilot takes no input while it answers. Send the input with the next "
                 "request.",
             },
-            "steer": {name: given.get(name) for name in ("input", "previous_response_id")},
+            "steer": steer,
         }
     )
 

@@ -1,0 +1,80 @@
+"""``copilot-proxy dashboard``: finds the server, and signs the browser in."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from copilot_proxy.simulator import Simulator
+from tests.cli.conftest import Cli
+from tests.conftest import Proxy, settings_at
+
+KEY = "the-owners-key"
+
+
+def at(server: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point the command at a server."""
+    monkeypatch.setenv("COPILOT_PROXY_PORT", server.url.rpartition(":")[2])
+
+
+def test_the_address(cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a browser, it prints the address."""
+    with Proxy(settings_at(simulator)) as server:
+        at(server, monkeypatch)
+        ran = cli("dashboard", "--no-browser")
+
+    assert (0, f"{server.url}/\n", "") == (ran.code, ran.out, ran.err)
+
+
+def test_the_code(cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a key, the address has a code that signs in once; the key is not in it."""
+    monkeypatch.setenv("COPILOT_PROXY_API_KEY", KEY)
+    with Proxy(settings_at(simulator, api_key=KEY)) as server, server.client() as client:
+        at(server, monkeypatch)
+        ran = cli("dashboard", "--no-browser")
+        address, _, code = ran.out.strip().partition("#code=")
+        body, header = {"code": code}, {"x-copilot-proxy-page": "1"}
+        answers = [
+            client.post("/dashboard/login", json=body, headers=header).status_code for _ in range(2)
+        ]
+
+    assert f"{server.url}/" == address
+    assert KEY not in ran.out + ran.err
+    assert "it works once" in ran.err
+    assert [200, 401] == answers
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the browser is a shell script")
+def test_the_browser(
+    cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It opens the browser of the variable BROWSER."""
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.new; mv {opened}.new {opened}\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(browser))
+    started = []
+    from copilot_proxy.cli import login_screen
+
+    start = login_screen.start_browser
+    monkeypatch.setattr(
+        login_screen, "start_browser", lambda url: started.append(start(url)) or started[0]
+    )
+    with Proxy(settings_at(simulator)) as server:
+        at(server, monkeypatch)
+        ran = cli("dashboard")
+        started[0].wait(20)
+
+    assert (0, "") == (ran.code, ran.out)
+    assert f"Opened {server.url}/ in the browser." in ran.err
+    assert f"{server.url}/\n" == opened.read_text()
+
+
+def test_no_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a server, it says how to start one."""
+    monkeypatch.setenv("COPILOT_PROXY_PORT", "1")
+    ran = cli("dashboard", "--simulate")
+
+    assert 1 == ran.code
+    assert "No server answers at http://127.0.0.1:1." in ran.err
+    assert "copilot-proxy serve --simulate" in ran.err
