@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import NamedTuple
 
-from copilot_proxy.cli.connect_files import journal_of
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.run_connection import is_found, program_of
 from copilot_proxy.cli.run_list import AT_ONCE, version_of
@@ -45,7 +44,7 @@ def print_connections(settings: Settings) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         versions = list(pool.map(_version, CLIENTS))
     states = [
-        _State(one, version, journal_of(settings, one), seen.get(one.name))
+        _State(one, version, Journal.of(one.name, settings.state_dir), seen.get(one.name))
         for one, version in zip(CLIENTS, versions, strict=True)
     ]
     states.sort(key=lambda one: (one.version is None, not one.journal.entries))
