@@ -265,12 +265,18 @@ def test_without_a_ledger(cli: Cli) -> None:
     assert not load_settings().ledger_file.exists()
 
 
-def test_a_damaged_ledger(cli: Cli, ledger: Path) -> None:
-    """It is an error without a traceback, which says what happens next."""
-    ledger.write_bytes(b"no database " * 1000)
+@pytest.mark.parametrize(
+    ("intact", "reason"),
+    [(0, "file is not a database"), (4096, "database disk image is malformed")],
+)
+def test_a_damaged_ledger(cli: Cli, ledger: Path, intact: int, reason: str) -> None:
+    """It is an error without a traceback, which says what happens next, also if only the sums are
+    damaged."""
+    content = ledger.read_bytes()
+    ledger.write_bytes(content[:intact] + b"\xff" * (len(content) - intact))
     ran = cli("usage")
 
-    assert (1, True) == (ran.code, "cannot be read: file is not a database." in ran.err)
+    assert (1, True) == (ran.code, f"cannot be read: {reason}." in ran.err)
     assert "sets it aside" in ran.err
 
 
