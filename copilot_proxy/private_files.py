@@ -1,8 +1,10 @@
 """Opens files that only their owner can read, and refuses files that another user created."""
 
 import os
+import secrets
 import shlex
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +56,23 @@ def open_private(path: Path, mode: int) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Write a private file, of which others see either the old content or the new one.
+
+    Its folder is created if it does not exist. Raises `UnsafeFileError` or another `OSError`.
+    """
+    make_folder(path.parent)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with open(open_private(draft, NEW), "wb") as file:
+            file.write(content)
+        os.replace(draft, path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
 
 
 def make_folder(folder: Path) -> None:

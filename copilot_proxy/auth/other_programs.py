@@ -30,6 +30,8 @@ _MAX_SIZE: Final = 1_000_000
 _KEYRING_SERVICE: Final = "copilot-cli"
 _CLI_VARIABLE: Final = "COPILOT_GITHUB_TOKEN"
 _COMMENT: Final = re.compile(r"^\s*//.*$", re.MULTILINE)
+_NO_HOST: Final = re.compile(r"[^a-z0-9.-]+")
+"""What stands around the host in a name such as ``https://github.com:mona``."""
 _TABLES: Final = ("copilotTokens", "copilot_tokens")
 _HINT: Final = "Sign in with: copilot-proxy login"
 
@@ -81,9 +83,9 @@ def _from_copilot_cli(host: str) -> FoundToken:
         return FoundToken(Secret(token), _CLI_VARIABLE)
     path = Path.home() / ".copilot" / "config.json"
     for name, value in _tables(path):
-        if host in name:
+        if _is_for(host, name):
             return FoundToken(Secret(value), f"the file {path}")
-    if (stored := _from_keyring()) is not None:
+    if (stored := _from_keyring(host)) is not None:
         return FoundToken(Secret(stored), "the system keyring")
     raise LoginFailed(
         "Copilot CLI is not signed in, or its token cannot be read from the keyring.",
@@ -102,14 +104,24 @@ def _tables(path: Path) -> Iterator[tuple[str, str]]:
                 yield name, value
 
 
-def _from_keyring() -> str | None:
+def _is_for(host: str, account: str) -> bool:
+    """Return whether an account such as ``https://github.com:mona`` is one of `host`.
+
+    The name of another host may contain that of `host`, and its token must not be sent there.
+    """
+    return host in _NO_HOST.split(account.lower())
+
+
+def _from_keyring(host: str) -> str | None:
     """Return Copilot CLI's token; its entry has the name of the account, which is not known."""
 
     def read() -> str | None:
         import keyring
 
         entry = keyring.get_credential(_KEYRING_SERVICE, None)
-        return entry.password if entry else None
+        if entry is None or ("://" in entry.username and not _is_for(host, entry.username)):
+            return None
+        return entry.password
 
     future = submit(read)
     wait([future], _TIMEOUT)

@@ -13,7 +13,7 @@ import msgspec
 
 from copilot_proxy.cost.limits import PERIODS, Limit
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.private_files import NEW, READ, failure_reason, make_folder, open_private
+from copilot_proxy.private_files import READ, failure_reason, open_private, replace_private
 
 NAME: Final = "budget.json"
 
@@ -103,13 +103,8 @@ def write(path: Path, limits: Limits, now: datetime) -> None:
         "limits": [one._asdict() for one in limits.limits],
         "raises": [one._asdict() for one in limits.raises if one.month == month],
     }
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        make_folder(path.parent)
-        beside.unlink(missing_ok=True)
-        with open(open_private(beside, NEW), "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(stored)))
-        os.replace(beside, path)
+        replace_private(path, msgspec.json.format(msgspec.json.encode(stored)))
     except OSError as error:
         raise CopilotProxyError(
             f"{path} cannot be written: {failure_reason(error)}.",

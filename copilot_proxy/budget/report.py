@@ -1,13 +1,14 @@
 """How much of each limit is used, for commands."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from copilot_proxy.budget.limits_file import Limits, days_of
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano import credits
 from copilot_proxy.ledger.database import Database
+from copilot_proxy.ledger.periods import this_month, today
 from copilot_proxy.ledger.reservations import costliest_session, state
 
 
@@ -56,9 +57,5 @@ def limit_states(database: Database, limits: Limits, now: datetime) -> Sequence[
 
 def _reset(limit: Limit, now: datetime) -> datetime | None:
     if limit.per == "day":
-        next_day = now.astimezone().date() + timedelta(days=1)
-        return datetime(next_day.year, next_day.month, next_day.day).astimezone()
-    if limit.per == "month":
-        first = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        return (first + timedelta(days=32)).replace(day=1)
-    return None
+        return today(now.astimezone()).until
+    return this_month(now).until if limit.per == "month" else None

@@ -1,7 +1,6 @@
 """The ``budget`` command: shows and changes what requests may cost."""
 
 import json
-from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -129,10 +128,10 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
 def _show(path: Path, settings: Settings, *, as_json: bool) -> None:
     from copilot_proxy.budget import limits_file
     from copilot_proxy.budget.report import limit_states
-    from copilot_proxy.ledger.reading import open_ledger
+    from copilot_proxy.ledger.database import opened_ledger
 
     limits = limits_file.read(path).with_defaults(settings.budget)
-    with closing(open_ledger(settings.ledger_file)) as database:
+    with opened_ledger(settings.ledger_file) as database:
         states = limit_states(database, limits, _now())
     if as_json:
         print_result(json.dumps({"limits": [one.as_json() for one in states]}, indent=2))

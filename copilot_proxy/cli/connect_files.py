@@ -23,11 +23,6 @@ _MAX_WIDTH: Final = 160
 """Characters of such a line; instructions for a model are thousands in one."""
 
 
-def journal_of(settings: Settings, client: Client) -> Journal:
-    """Return what was changed in the files of the client."""
-    return Journal.load(settings.state_dir / "backups" / client.name)
-
-
 def short(path: PurePath) -> str:
     """Return the path as users write it."""
     try:
@@ -43,7 +38,7 @@ def write_changes(
 
     Raises `CopilotProxyError`.
     """
-    journal = journal_of(settings, client)
+    journal = Journal.of(client.name, settings.state_dir)
     try:
         plans = journal.plan(setup.changes)
     except FileProblem as problem:
@@ -80,7 +75,12 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
 
     Raises `CopilotProxyError`.
     """
-    journal = journal_of(settings, client)
+    journal = Journal.of(client.name, settings.state_dir)
+    if journal.is_damaged:
+        raise CopilotProxyError(
+            f"What connect has changed of {client.title} is not known: its journal is damaged.",
+            hint=f"The files as they were before are in {journal.folder}",
+        )
     if not journal.entries:
         print_message(f"connect has not changed any files of {client.title}.")
         return 0

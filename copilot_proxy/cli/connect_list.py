@@ -1,11 +1,9 @@
 """The list of clients that ``connect`` knows: which are here, connected, and when last seen."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import datetime
 from typing import NamedTuple
 
-from copilot_proxy.cli.connect_files import journal_of
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.run_connection import is_found, program_of
 from copilot_proxy.cli.run_list import AT_ONCE, version_of
@@ -13,8 +11,8 @@ from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.registry import CLIENTS
 from copilot_proxy.edits.journal import Journal
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.ledger.database import opened_ledger
 from copilot_proxy.ledger.queries import last_seen
-from copilot_proxy.ledger.reading import open_ledger
 from copilot_proxy.settings import Settings
 
 
@@ -46,7 +44,7 @@ def print_connections(settings: Settings) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         versions = list(pool.map(_version, CLIENTS))
     states = [
-        _State(one, version, journal_of(settings, one), seen.get(one.name))
+        _State(one, version, Journal.of(one.name, settings.state_dir), seen.get(one.name))
         for one, version in zip(CLIENTS, versions, strict=True)
     ]
     states.sort(key=lambda one: (one.version is None, not one.journal.entries))
@@ -62,7 +60,7 @@ def _last_seen(settings: Settings) -> dict[str, datetime]:
     if not settings.ledger:
         return {}
     try:
-        with closing(open_ledger(settings.ledger_file)) as database:
+        with opened_ledger(settings.ledger_file) as database:
             return last_seen(database)
     except CopilotProxyError as error:
         print_message(f"It is not known when clients were last seen: {error.message}")

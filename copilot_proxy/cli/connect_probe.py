@@ -39,19 +39,18 @@ def print_probe(server: RunningServer, client: Client, to: Connection) -> bool:
 def _requests(client: Client, to: Connection) -> Iterator[tuple[str, str, Any]]:
     if client.lists_models:
         yield "GET", "/v1/models", None
-    api = client.apis[0]
+    model = {"model": to.model.id}
     message = {"role": "user", "content": _PROMPT}
     paths: Mapping[Api, tuple[str, Any]] = {
-        "chat": ("/v1/chat/completions", {"messages": [message]}),
-        "responses": ("/v1/responses", {"input": _PROMPT, "store": False}),
-        "messages": ("/v1/messages", {"messages": [message], "max_tokens": _MAX_TOKENS}),
+        "chat": ("/v1/chat/completions", {**model, "messages": [message]}),
+        "responses": ("/v1/responses", {**model, "input": _PROMPT, "store": False}),
+        "messages": ("/v1/messages", {**model, "messages": [message], "max_tokens": _MAX_TOKENS}),
         "gemini": (
             f"/v1beta/models/{to.model.id}:generateContent",
             {"contents": [{"role": "user", "parts": [{"text": _PROMPT}]}]},
         ),
     }
-    path, body = paths[api]
-    yield "POST", path, body if api == "gemini" else {"model": to.model.id, **body}
+    yield "POST", *paths[client.apis[0]]
 
 
 def _send(

@@ -1,16 +1,15 @@
 """What a session of ``run`` has cost, in one line."""
 
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from copilot_proxy.cli.console import counted
 from copilot_proxy.cost.nano import rounded
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.ledger.database import opened_ledger
 from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.queries import Filters, Sums, sums_by, total
-from copilot_proxy.ledger.reading import open_ledger
 
 _WRITTEN_AFTER: Final = 0.3
 """Seconds after which the server has written a request that has ended."""
@@ -20,7 +19,7 @@ def bill(ledger: Path, session: str) -> str:
     """Return the line for the session."""
     time.sleep(_WRITTEN_AFTER)
     try:
-        with closing(open_ledger(ledger)) as database:
+        with opened_ledger(ledger) as database:
             return line(total(sums_by(database, "session", Period(), Filters(session=session))))
     except CopilotProxyError as error:
         return f"The cost of this session is not known: {error.message}"

@@ -1,6 +1,5 @@
 """The ``usage`` command: what requests have cost, from the ledger."""
 
-from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -87,8 +86,8 @@ def usage(
     ] = False,
 ) -> int:
     """Show what requests have cost, and what is left of the quota."""
+    from copilot_proxy.ledger.database import opened_ledger
     from copilot_proxy.ledger.queries import Filters
-    from copilot_proxy.ledger.reading import open_ledger
 
     word, argument = _parsed(words or [])
     if before is not None and word != "forget":
@@ -112,7 +111,7 @@ def usage(
         client = ledger_name(client)
     period = _period(word, since, until, last)
     filters = Filters(model, client, key, project)
-    with closing(open_ledger(settings.ledger_file)) as database:
+    with opened_ledger(settings.ledger_file) as database:
         if word == "show":
             from copilot_proxy.cli import usage_request
 

@@ -1,19 +1,18 @@
 """``usage backup``, ``forget`` and ``import``: copies the ledger, removes days, adds requests."""
 
 import os
-from contextlib import closing
 from datetime import date
 from pathlib import Path
 
 from copilot_proxy.cli.console import counted, print_message
 from copilot_proxy.errors import UsageError
 from copilot_proxy.ledger import copilot_cli, maintenance
-from copilot_proxy.ledger.reading import open_ledger
+from copilot_proxy.ledger.database import opened_ledger
 
 
 def backup(path: Path, target: Path) -> int:
     """Copy the ledger to a new file; raises `CopilotProxyError`."""
-    with closing(open_ledger(path, write=True)) as database:
+    with opened_ledger(path, write=True) as database:
         maintenance.backup(database, target)
     print_message(f"The ledger was copied to {target}.")
     return 0
@@ -29,7 +28,7 @@ def forget(path: Path, before: str | None) -> int:
         raise UsageError(
             f"{before!r} is not a date.", hint="Use a date such as 2026-11-29."
         ) from None
-    with closing(open_ledger(path, write=True)) as database:
+    with opened_ledger(path, write=True) as database:
         count = maintenance.forget(database, day)
     print_message(f"{counted(count, 'row')} from before {day} removed.")
     return 0
@@ -42,7 +41,7 @@ def import_from(path: Path, source: str) -> int:
             f"Requests of {source!r} cannot be imported.", hint=f"Use: {copilot_cli.CLIENT}."
         )
     folder = os.environ.get("COPILOT_HOME") or Path.home() / ".copilot"
-    with closing(open_ledger(path, create=True)) as database:
+    with opened_ledger(path, create=True) as database:
         found = copilot_cli.import_events(database, Path(folder) / copilot_cli.FILE_NAME)
     print_message(
         f"{found.added:,} new request{'' if found.added == 1 else 's'} of Copilot CLI; "

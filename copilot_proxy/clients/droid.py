@@ -12,11 +12,12 @@ from copilot_proxy.edits.changes import JsonValues
 from copilot_proxy.edits.json_text import Item
 
 _FILE: Final = "settings.json"
-_PROVIDERS: Final[dict[Api, str]] = {
-    "chat": "generic-chat-completion-api",
-    "responses": "openai",
-    "messages": "anthropic",
+_PROVIDERS: Final[dict[Api, tuple[str, str]]] = {
+    "chat": ("generic-chat-completion-api", "/v1"),
+    "responses": ("openai", "/v1"),
+    "messages": ("anthropic", ""),
 }
+"""What droid calls each API, and what it expects at the end of the address."""
 
 
 def _launch(to: Connection) -> Launch:
@@ -50,15 +51,15 @@ def _id(model: ClientModel) -> str:
 
 def _model(model: ClientModel, index: int, to: Connection) -> dict[str, Any]:
     api: Api = next((api for api in DROID.apis if api in model.apis), "chat")
+    provider, end = _PROVIDERS[api]
     entry: dict[str, Any] = {
         "id": _id(model),
         "index": index,
         "model": model.id,
         "displayName": f"{model.name} (Copilot)",
-        # The server takes every path with and without /v1.
-        "baseUrl": to.url if api == "messages" else f"{to.url}/v1",
+        "baseUrl": to.url + end,
         "apiKey": to.key,
-        "provider": _PROVIDERS[api],
+        "provider": provider,
         "noImageSupport": not model.vision,
     }
     if model.output:

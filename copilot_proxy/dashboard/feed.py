@@ -13,6 +13,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from copilot_proxy.errors import CopilotProxyError
+
 log = logging.getLogger(__name__)
 
 _TICK: Final = 0.5
@@ -107,10 +109,13 @@ class Feed:
             channel = _Channel()
             await self._read(channel, key)
             channel.waiting.clear()
-            # Registered with its first page: this page may be closed before it has been read.
-            channel = self._channels.get(key, channel)
-        rows = await self._source.rows(key, 0)
+            channel = self._channels.setdefault(key, channel)
         page: asyncio.Queue[Message] = asyncio.Queue()
+        try:
+            rows = await self._source.rows(key, 0)
+        except BaseException:  # also if the page is closed meanwhile
+            self.unsubscribe(key, page)
+            raise
         page.put_nowait(b"retry: 2000\n\n")
         page.put_nowait(_event("server", channel.server))
         page.put_nowait(_event("overview", channel.overview))
@@ -155,7 +160,7 @@ class Feed:
         self._on_idle()
 
     async def _run(self) -> None:
-        tick, is_busy = 0, True
+        tick, is_busy, is_failing = 0, True, False
         while True:
             await asyncio.sleep(_TICK if is_busy else _IDLE_TICK)
             tick += 1
@@ -163,8 +168,11 @@ class Feed:
                 is_busy = self._send_state()
                 if is_busy or tick % _IDLE_TICKS == 0 or self._version is None:
                     await self._send_ledger()
-            except Exception:  # a ledger that cannot be read must not end the stream
-                log.exception("The page cannot be updated.")
+                    is_failing = False
+            except Exception as error:  # a ledger that cannot be read must not end the stream
+                if not is_failing:
+                    _report(error)
+                is_failing = True
             for channel in self._channels.values():
                 channel.flush()
 
@@ -208,6 +216,13 @@ class Feed:
         if overview != channel.overview:
             channel.overview = overview
             channel.send(_event("overview", overview))
+
+
+def _report(error: Exception) -> None:
+    if isinstance(error, CopilotProxyError):
+        log.error("The dashboard cannot be updated. %s", error.message)
+    else:
+        log.error("The dashboard cannot be updated.", exc_info=error)
 
 
 _encode: Final[Callable[[Any], bytes]] = msgspec.json.encode

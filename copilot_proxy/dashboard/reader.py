@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from copilot_proxy.ledger.activity import data_version
-from copilot_proxy.ledger.database import Database
-from copilot_proxy.ledger.reading import is_stored, open_ledger
+from copilot_proxy.ledger.database import Database, errors_for_users, is_stored, open_ledger
 
 _Result = TypeVar("_Result")
 
@@ -30,7 +29,7 @@ class LedgerReader:
         """How often a connection was opened."""
 
     async def read(self, query: Callable[[Database], _Result]) -> _Result:
-        """Return what `query` reads; raises `CopilotProxyError` if the ledger cannot be opened."""
+        """Return what `query` reads; raises `CopilotProxyError` if the ledger cannot be read."""
         async with self._turn:
             self._is_unused = False
             return await asyncio.to_thread(self._read, query)
@@ -63,7 +62,8 @@ class LedgerReader:
                 self._file = file if is_stored(self._database) else None
                 self._opened += 1
             try:
-                return query(self._database)
+                with errors_for_users(self.path):
+                    return query(self._database)
             finally:
                 if self._is_unused:
                     self._disconnect()

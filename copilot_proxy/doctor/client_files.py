@@ -44,7 +44,7 @@ def client_files(client: Client, settings: Settings) -> Iterator[ClientFile]:
     or has changed."""
     machine = Machine(Path.home(), os.environ, sys.platform, os.path.exists)
     changes = client.setup(any_connection(settings), machine).changes
-    changed = [entry.path for entry in journal_of(client, settings).entries]
+    changed = [entry.path for entry in Journal.of(client.name, settings.state_dir).entries]
     for path in dict.fromkeys([Path(change.path) for change in changes] + changed):
         try:
             with path.open(encoding="utf-8", errors="replace") as file:
@@ -60,11 +60,6 @@ def client_files(client: Client, settings: Settings) -> Iterator[ClientFile]:
                 )
             ),
         )
-
-
-def journal_of(client: Client, settings: Settings) -> Journal:
-    """Return what ``connect`` has changed in the files of the client."""
-    return Journal.load(settings.state_dir / "backups" / client.name)
 
 
 def any_connection(settings: Settings) -> Connection:

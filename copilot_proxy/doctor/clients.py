@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.environment import variables
-from copilot_proxy.doctor.client_files import any_connection, client_files, journal_of
+from copilot_proxy.doctor.client_files import any_connection, client_files
 from copilot_proxy.doctor.examination import Examination
 from copilot_proxy.doctor.models import model_problem
 from copilot_proxy.doctor.results import Check, Result, broken, off, ok, warning
+from copilot_proxy.edits.journal import Journal
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.host_names import is_loopback
 from copilot_proxy.server.port_owner import base_url
@@ -131,7 +132,7 @@ def _files(examination: Examination, client: Client) -> Iterator[Result]:
     settings = examination.settings
     files = list(client_files(client, settings))
     connected = [file for file in files if any(is_ours(url, settings) for _, url in file.urls)]
-    if journal_of(client, settings).entries and not connected:
+    if Journal.of(client.name, settings.state_dir).entries and not connected:
         yield warning(
             f"`connect` has configured {client.title}, but its files no longer point to this "
             "server.",
@@ -170,7 +171,7 @@ def _notes(examination: Examination, client: Client, version: str | None) -> Ite
     except CopilotProxyError:
         ledger = None
     seen = ledger.last_seen.get(client.name) if ledger else None
-    yield f"last seen {_ago(time.time() - seen)}" if seen else "not seen yet"
+    yield f"last seen {_ago(time.time() - seen.timestamp())}" if seen else "not seen yet"
 
 
 def _ago(seconds: float) -> str:

@@ -6,9 +6,9 @@ from pathlib import Path
 from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.keyring_store import SERVICE, KeyringStore
 from copilot_proxy.clients.registry import CLIENTS
-from copilot_proxy.doctor.client_files import journal_of
 from copilot_proxy.doctor.examination import Examination
 from copilot_proxy.doctor.service import files_of
+from copilot_proxy.edits.journal import Journal
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.settings import state_dir
 
@@ -29,7 +29,7 @@ def leftovers(examination: Examination) -> list[str]:
     ]
     found += map(str, files_of(settings))
     for client in CLIENTS:
-        for entry in journal_of(client, settings).entries:
+        for entry in Journal.of(client.name, settings.state_dir).entries:
             found.append(f"{entry.path} (copilot-proxy connect {client.word} --undo)")
     if _is_in_keyring(examination):
         found.append(f"the entry {SERVICE!r} in the system keyring (copilot-proxy logout)")

@@ -1,7 +1,6 @@
 """Checks what requests are recorded in and limited by: ledger, budget and prices."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
@@ -15,9 +14,8 @@ from copilot_proxy.cost.price_table import table_date, table_prices
 from copilot_proxy.doctor.examination import Examination
 from copilot_proxy.doctor.results import Result, broken, from_error, off, ok, skipped, warning
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.ledger.database import set_aside
+from copilot_proxy.ledger.database import opened_ledger, set_aside
 from copilot_proxy.ledger.health import DamagedLedger
-from copilot_proxy.ledger.reading import open_ledger
 from copilot_proxy.server.leases import is_used
 
 _PRICES_AGE: Final = 60
@@ -76,7 +74,7 @@ def check_budget(examination: Examination) -> Iterator[Result]:
         return
     try:
         examination.ledger()
-        with closing(open_ledger(settings.ledger_file)) as database:
+        with opened_ledger(settings.ledger_file) as database:
             states = limit_states(database, limits, datetime.now().astimezone())
     except CopilotProxyError:
         yield skipped("The ledger cannot be read; requests are admitted without a limit.")

@@ -1,13 +1,12 @@
 """Finds out what answers at the address of the settings, without a request to Copilot."""
 
 import http.client
-import socket
-import sys
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from copilot_proxy.server.port_owner import base_url, describe_owner, read_health
+from copilot_proxy.server.unix_socket import UnixConnection
 from copilot_proxy.settings import Settings
 
 _TIMEOUT: Final = 1.0
@@ -52,15 +51,13 @@ def read_server(settings: Settings) -> ServerFacts:
 
 def _connect(settings: Settings, facts: ServerFacts) -> http.client.HTTPConnection | None:
     """Return an open connection, or None if nothing listens."""
-    name = "localhost" if settings.uds is not None else urlsplit(facts.address).netloc
-    connection = http.client.HTTPConnection(name, timeout=_TIMEOUT)
+    connection: http.client.HTTPConnection
+    if settings.uds is not None:
+        connection = UnixConnection(settings.uds)
+    else:
+        connection = http.client.HTTPConnection(urlsplit(facts.address).netloc, timeout=_TIMEOUT)
     try:
-        if settings.uds is None:
-            connection.connect()
-        elif sys.platform != "win32":
-            connection.sock = socket.socket(socket.AF_UNIX)
-            connection.sock.settimeout(_TIMEOUT)
-            connection.sock.connect(str(settings.uds))
+        connection.connect()
     except OSError:
         connection.close()
         return None

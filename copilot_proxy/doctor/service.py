@@ -45,7 +45,7 @@ def check_service(examination: Examination) -> Iterator[Result]:
 
 def waits(state: ServiceState) -> bool:
     """Return whether the service starts when a client connects, and has not been started."""
-    return state.installed and not state.running and "connects" in state.starts
+    return state.installed and not state.running and state.on_demand
 
 
 def is_waiting(settings: Settings) -> bool:
@@ -68,7 +68,7 @@ def files_of(settings: Settings) -> list[Path]:
 
 def _is_changed(settings: Settings, state: ServiceState) -> bool:
     """Return whether the files of the service are not those that would be written now."""
-    service = service_for(settings, on_demand="connects" in state.starts)
+    service = service_for(settings, on_demand=state.on_demand)
     for path, content in manager_for(settings).files(service).items():
         try:
             if path.read_text(encoding="utf-8") != content:

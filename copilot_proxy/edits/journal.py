@@ -10,7 +10,6 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Final
@@ -19,7 +18,7 @@ from copilot_proxy.edits.changes import Change, JsonValues, TomlTables, WholeFil
 from copilot_proxy.edits.document import CannotEdit
 from copilot_proxy.edits.files import read_file, remove_folders, write_file
 from copilot_proxy.edits.json_text import Item
-from copilot_proxy.private_files import NEW, make_folder, open_private
+from copilot_proxy.private_files import NEW, failure_reason, make_folder, open_private
 
 _JOURNAL: Final = "journal.json"
 _KEPT: Final = 5
@@ -76,15 +75,27 @@ class Journal:
     entries: list[Entry] = field(default_factory=list)
     about: dict[str, str] = field(default_factory=dict)
     """What else the caller wants to know later, such as the address."""
+    is_damaged: bool = False
+    """Whether there is a journal that cannot be read."""
+
+    @classmethod
+    def of(cls, program: str, state_dir: Path) -> "Journal":
+        """Return the journal of a program, which is in the folder of this one's state."""
+        return cls.load(state_dir / "backups" / program)
 
     @classmethod
     def load(cls, folder: Path) -> "Journal":
         """Return the journal in `folder`, which is empty if nothing was changed."""
         journal = cls(folder)
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        try:
             found = json.loads((folder / _JOURNAL).read_text(encoding="utf-8"))
-            journal.entries = [_entry(one) for one in found["files"]]
-            journal.about = dict(found["about"])
+            entries, about = [_entry(one) for one in found["files"]], dict(found["about"])
+        except FileNotFoundError:
+            return journal
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            journal.is_damaged = True
+            return journal
+        journal.entries, journal.about = entries, about
         return journal
 
     def plan(self, changes: Sequence[Change]) -> list[FilePlan]:
@@ -120,21 +131,21 @@ class Journal:
     def apply(self, plans: Sequence[FilePlan], about: Mapping[str, str]) -> None:
         """Change the files; raises `FileProblem` and leaves all as they were if one cannot be."""
         _check_unchanged(plans)
-        make_folder(self.folder)
         old = {entry.path: entry for entry in self.entries}
-        entries = [
-            Entry(
-                plan.path,
-                plan.change,
-                _digest(plan.after or b""),
-                None if plan.base is None else self._save(plan.path, plan.base),
-                old[plan.path].folders if plan.path in old else (),
-            )
-            for plan in plans
-            if plan.change is not None
-        ]
-        before, self.entries, self.about = (self.entries, self.about), entries, dict(about)
-        self._write()
+        before = self.entries, self.about
+        try:
+            make_folder(self.folder)
+            entries = [
+                self._saved(plan, plan.change, old.get(plan.path))
+                for plan in plans
+                if plan.change is not None
+            ]
+            self.entries, self.about = entries, dict(about)
+            self._write()
+        except (OSError, CannotEdit) as error:
+            self.entries, self.about = before
+            what = error.reason if isinstance(error, CannotEdit) else _unwritable(error)
+            raise FileProblem(self.folder, what) from None
         done: list[tuple[FilePlan, list[Path]]] = []
         try:
             for plan in plans:
@@ -160,6 +171,16 @@ class Journal:
         for plan in plans:
             if plan.after is None and plan.path in old:
                 remove_folders(list(old[plan.path].folders))
+
+    def _saved(self, plan: FilePlan, change: Change, old: Entry | None) -> Entry:
+        """Return the entry of a plan, after writing the backup; raises `OSError`."""
+        return Entry(
+            plan.path,
+            change,
+            _digest(plan.after or b""),
+            None if plan.base is None else self._save(plan.path, plan.base),
+            () if old is None else old.folders,
+        )
 
     def _base(self, entry: Entry, current: bytes | None) -> bytes | None:
         """Return what the file would be without the change; raises `CannotEdit`."""
@@ -228,6 +249,10 @@ def _check_unchanged(plans: Sequence[FilePlan]) -> None:
             raise FileProblem(plan.path, error.reason) from None
         if current != plan.before:
             raise FileProblem(plan.path, "has changed in the meantime")
+
+
+def _unwritable(error: OSError) -> str:
+    return f"cannot be written: {failure_reason(error)}"
 
 
 def _safe(path: PurePath) -> str:

@@ -42,14 +42,11 @@ def latest_requests(
     `after` and `before` limit their `id`, and `failed` lists only those that did not succeed.
     """
     newest = before if before is not None else newest_id(database) + 1
-    conditions = ["id > ?", "id < ?", "corrects IS NULL"]
-    values: list[Any] = [max(after, newest - _SEARCHED), newest]
+    conditions, values = filters.conditions()
+    conditions += ["id > ?", "id < ?", "corrects IS NULL"]
+    values += [max(after, newest - _SEARCHED), newest]
     if failed:
         conditions.append("outcome <> 'ok'")
-    for name, value in filters._asdict().items():
-        if value is not None:
-            conditions.append(f"{name} = ?")
-            values.append(value)
     found = database.execute(
         f"SELECT {', '.join(LISTED)} FROM requests "  # noqa: S608  # constants
         f"WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",

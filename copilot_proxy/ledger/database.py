@@ -1,12 +1,19 @@
-"""Opens the ledger's file: private, in write-ahead mode, and shared with other processes."""
+"""Opens the ledger's file: private, in write-ahead mode, and shared with other processes.
+
+`open_ledger` is for what shows the ledger, and its errors are for the user. The server opens it
+with `open_for_writing`, and has to tell a damaged file from one that is in use.
+"""
 
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from copilot_proxy.ledger.schema import migrate, version_of
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.ledger.schema import VERSION, migrate, version_of
 from copilot_proxy.private_files import APPEND, make_folder, open_private
 
 Database = sqlite3.Connection
@@ -23,6 +30,58 @@ def _unchanged(value: None) -> None:
 # Without an adapter, sqlite3 searches for one for every null, which takes a quarter of the time of
 # writing a row.
 sqlite3.register_adapter(type(None), _unchanged)
+
+
+def open_ledger(path: Path, *, write: bool = False, create: bool = False) -> Database:
+    """Open the ledger, or an empty one in memory if there is none yet; with `create`, create it.
+
+    Raises `CopilotProxyError`.
+    """
+    try:
+        if create or (write and path.exists()):
+            return open_for_writing(path)
+        database = open_for_reading(path)
+        if database is None:
+            return open_in_memory()
+        if version_of(database) == VERSION:
+            return database
+        database.close()
+        return open_for_writing(path)  # which brings its tables up to date
+    except (sqlite3.Error, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+@contextmanager
+def opened_ledger(path: Path, *, write: bool = False, create: bool = False) -> Iterator[Database]:
+    """Open the ledger for the block, as `open_ledger` does; raises `CopilotProxyError`.
+
+    A file can turn out to be damaged when it is read.
+    """
+    with closing(open_ledger(path, write=write, create=create)) as database, errors_for_users(path):
+        yield database
+
+
+@contextmanager
+def errors_for_users(path: Path) -> Iterator[None]:
+    """Raise SQLite's errors in the block as `CopilotProxyError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> CopilotProxyError:
+    return CopilotProxyError(
+        f"The ledger {path} cannot be read: {str(error).rstrip('.')}.",
+        hint="The server sets it aside and starts a new one with its next request."
+        if is_damaged(error)
+        else None,
+    )
+
+
+def is_stored(database: Database) -> bool:
+    """Return whether the ledger is in a file; false for the one that stands for a missing file."""
+    return bool(database.execute("PRAGMA database_list").fetchone()[2])
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:

@@ -3,11 +3,13 @@
 import sqlite3
 import time
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import is_damaged, open_for_reading
+from copilot_proxy.ledger.queries import last_seen
 
 _SECONDS: Final = 5.0
 """How long the search for damage may take; a file of a gigabyte takes longer."""
@@ -23,8 +25,8 @@ class LedgerHealth(NamedTuple):
     """What a healthy ledger holds."""
 
     requests: int
-    last_seen: dict[str, float]
-    """When each client's last request ended, in seconds since 1970."""
+    last_seen: dict[str, datetime]
+    """When each client's last request ended."""
 
 
 def examine(path: Path) -> LedgerHealth | None:
@@ -39,10 +41,7 @@ def examine(path: Path) -> LedgerHealth | None:
         with closing(database):
             _search_damage(database, path)
             (requests,) = database.execute("SELECT count(*) FROM requests").fetchone()
-            seen = database.execute(
-                "SELECT client, max(last_us) FROM sums WHERE client <> '' GROUP BY client"
-            )
-            return LedgerHealth(requests, {client: last / 1e6 for client, last in seen})
+            return LedgerHealth(requests, last_seen(database))
     except (sqlite3.Error, OSError) as error:
         message = f"The ledger {path} cannot be read: {str(error).rstrip('.')}."
         if is_damaged(error):

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Final, TypeVar
 
 from copilot_proxy.ledger.chain import next_link
-from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, Row
+from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, PLACE, Row, tokens_of
 
 _Value = TypeVar("_Value")
 _CHUNKS: Final = (64, 8, 1)
@@ -33,21 +33,13 @@ _ADD: Final = (
     f"ON CONFLICT DO UPDATE SET {_SUMS}, "
     "first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)"
 )
-_PLACE: Final = {name: place for place, name in enumerate(COLUMNS)}
-_group_of: Final = itemgetter(*(_PLACE[name] for name in GROUPS))
-_DAY: Final = _PLACE["day"]
-_ENDED: Final = _PLACE["ended_us"]
-_COST: Final = _PLACE["nano_aiu"]
-_SOURCE: Final = _PLACE["cost_source"]
-_CORRECTS: Final = _PLACE["corrects"]
-_tokens_of: Final = itemgetter(
-    *(
-        _PLACE[name]
-        for name in ("input_tokens", "cache_read_tokens", "cache_write_tokens",
-                     "cache_write_1h_tokens", "output_tokens", "reasoning_tokens")
-    )
-)  # fmt: skip
-_LOST: Final = _PLACE["cache_lost_nano_aiu"]
+_group_of: Final = itemgetter(*(PLACE[name] for name in GROUPS))
+_DAY: Final = PLACE["day"]
+_ENDED: Final = PLACE["ended_us"]
+_COST: Final = PLACE["nano_aiu"]
+_SOURCE: Final = PLACE["cost_source"]
+_CORRECTS: Final = PLACE["corrects"]
+_LOST: Final = PLACE["cache_lost_nano_aiu"]
 
 
 def insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
@@ -112,7 +104,7 @@ def _chunks(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
 def add_to(sums: dict[Row, list[int]], row: Row) -> None:
     """Add a row of the ledger to the sums by group; see `schema.GROUPS` and `schema.AMOUNTS`."""
     group = tuple([value or "" for value in _group_of(row)])
-    fresh, read, written, written_1h, output, reasoning = [one or 0 for one in _tokens_of(row)]
+    fresh, read, written, written_1h, output, reasoning = [one or 0 for one in tokens_of(row)]
     counts = 0 if row[_CORRECTS] else 1
     ended = row[_ENDED]
     amounts = [

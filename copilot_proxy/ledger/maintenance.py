@@ -2,10 +2,11 @@
 
 import os
 import sqlite3
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.ledger.periods import midnight
 from copilot_proxy.private_files import NEW, failure_reason, open_private
 
 
@@ -38,8 +39,7 @@ def forget(database: sqlite3.Connection, first_kept: date) -> int:
         count = database.execute("DELETE FROM requests WHERE day < ?", day).rowcount
         database.execute("DELETE FROM sums WHERE day < ?", day)
         database.execute("DELETE FROM days WHERE day < ?", day)
-        midnight = datetime(first_kept.year, first_kept.month, first_kept.day).astimezone()
-        moment = round(midnight.timestamp() * 1e6)
+        moment = round(midnight(first_kept).timestamp() * 1e6)
         database.execute("DELETE FROM prompts WHERE started_us < ?", (moment,))
         database.execute("COMMIT")
         database.execute("VACUUM")

@@ -39,8 +39,8 @@ def today(now: datetime) -> Period:
 def whole_days(first: date | None, last: date | None) -> Period:
     """Return the local days from `first` to `last`, which are both included."""
     return Period(
-        _midnight(first) if first else None,
-        _midnight(last + timedelta(days=1)) if last else None,
+        midnight(first) if first else None,
+        midnight(last + timedelta(days=1)) if last else None,
         days=(first, last),
     )
 
@@ -59,8 +59,8 @@ def parse_period(since: str | None, until: str | None, last: str | None, now: da
     if not isinstance(start, datetime) and not isinstance(end, datetime):
         return whole_days(start, end)
     return Period(
-        start if isinstance(start, datetime) or start is None else _midnight(start),
-        end if isinstance(end, datetime) or end is None else _midnight(end + timedelta(days=1)),
+        start if isinstance(start, datetime) or start is None else midnight(start),
+        end if isinstance(end, datetime) or end is None else midnight(end + timedelta(days=1)),
     )
 
 
@@ -94,7 +94,8 @@ def _moment(text: str, now: datetime) -> date | datetime:
     return moment if moment.tzinfo else moment.astimezone()
 
 
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
+    """Return the moment at which a local day begins, with a time zone."""
     return datetime(day.year, day.month, day.day).astimezone()
 
 

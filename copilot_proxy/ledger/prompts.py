@@ -9,7 +9,6 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from hashlib import sha256
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -27,7 +26,7 @@ from copilot_proxy.cost.prompt_cache import (
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.formats.prompt_blocks import blocks, size_of
 from copilot_proxy.ledger.digest_key import read_key
-from copilot_proxy.ledger.schema import COLUMNS, Row
+from copilot_proxy.ledger.schema import PLACE, Row, tokens_of
 from copilot_proxy.ledger.writer import Writer
 from copilot_proxy.relay.costs import is_complete, prices_of
 from copilot_proxy.relay.records import RequestRecord
@@ -41,14 +40,6 @@ _MAX_EARLIER: Final = 8
 _BATCH: Final = 256
 """Blocks after which other threads get their turn."""
 _MAX_NAME: Final = 64
-_PLACE: Final = {name: place for place, name in enumerate(COLUMNS)}
-_tokens_of: Final = itemgetter(
-    *(
-        _PLACE[name]
-        for name in ("input_tokens", "cache_read_tokens", "cache_write_tokens",
-                     "cache_write_1h_tokens", "output_tokens", "reasoning_tokens")
-    )
-)  # fmt: skip
 _VERDICT: Final = ("cache_verdict", "cache_lost_nano_aiu", "cache_detail")
 
 _COLUMNS: Final = (
@@ -142,7 +133,7 @@ class CacheJudge:
         body = record.prompt
         if body is None or record.model is None or not is_complete(record):
             return None
-        tokens = Tokens(*[value or 0 for value in _tokens_of(row)])
+        tokens = Tokens(*[value or 0 for value in tokens_of(row)])
         if tokens.prompt < MIN_TOKENS:
             return None
         prompt = self._digest(record, body, row, tokens)
@@ -169,14 +160,14 @@ class CacheJudge:
             places.append((kind, number, name))
             if len(digests) % _BATCH == 0:
                 time.sleep(0)  # lets the event loop run
-        started = row[_PLACE["started_us"]]
-        first_ms = row[_PLACE["first_token_ms"]] or 0
+        started = row[PLACE["started_us"]]
+        first_ms = row[PLACE["first_token_ms"]] or 0
         return Prompt(
             model=record.model or "",
             started_us=started,
             ready_us=started + 1000 * first_ms,
             tokens=tokens,
-            tier=row[_PLACE["tier"]],
+            tier=row[PLACE["tier"]],
             marked=record.route == "messages" or tokens.cache_write > 0,
             digests=tuple(digests),
             sizes=tuple(sizes),
@@ -219,5 +210,5 @@ def _with_verdict(row: Row, verdict: Verdict | None) -> Row:
         detail = "".join(filter(str.isprintable, detail))[:_MAX_NAME]
     found = (verdict.reason, verdict.lost, detail)
     for name, value in zip(_VERDICT, found, strict=True):
-        values[_PLACE[name]] = value
+        values[PLACE[name]] = value
     return tuple(values)

@@ -39,6 +39,11 @@ class Filters(NamedTuple):
     """ "" for the server's own sign-in."""
     session: str | None = None
 
+    def conditions(self) -> tuple[list[str], list[Any]]:
+        """Return the conditions of a query, and their values."""
+        given = {name: value for name, value in self._asdict().items() if value is not None}
+        return [f"{name} = ?" for name in given], list(given.values())
+
 
 class Sums(NamedTuple):
     """The sums of a group of requests."""
@@ -103,8 +108,7 @@ def selection(period: Period, filters: Filters) -> tuple[str, str, list[Any]]:
 
     Whole days and months are read from the sums, which is fast however many requests there are.
     """
-    conditions: list[str] = []
-    values: list[Any] = []
+    conditions, values = filters.conditions()
     source = "sums"
     if period.month is not None:
         # The key of `sums` begins with the day, which can differ by one from the day in UTC.
@@ -123,10 +127,6 @@ def selection(period: Period, filters: Filters) -> tuple[str, str, list[Any]]:
                 source = _FROM_ROWS
                 conditions.append(f"ended_us {comparison} ?")
                 values.append(round(moment.timestamp() * 1e6))
-    for name, value in filters._asdict().items():
-        if value is not None:
-            conditions.append(f"{name} = ?")
-            values.append(value)
     return source, f"WHERE {' AND '.join(conditions)}" if conditions else "", values
 
 

@@ -4,6 +4,7 @@ docs/usage.md documents them, so that other programs can read the file.
 """
 
 import sqlite3
+from operator import itemgetter
 from typing import Any, Final
 
 from copilot_proxy.errors import CopilotProxyError
@@ -69,6 +70,14 @@ COLUMNS: Final = tuple(name for name, _ in (*_REQUESTS, *_ADDED))
 """The columns of a row, without `id` and `chain`."""
 Row = tuple[Any, ...]
 """The values of `COLUMNS`, in that order, as SQLite stores them."""
+PLACE: Final = {name: place for place, name in enumerate(COLUMNS)}
+"""Where each column is in a `Row`."""
+_TOKENS: Final = (
+    *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
+    *("output_tokens", "reasoning_tokens"),
+)
+tokens_of: Final = itemgetter(*(PLACE[name] for name in _TOKENS))
+"""Returns the token counts of a `Row`, in the order of `cost.tokens.Tokens`; None if unknown."""
 
 GROUPS: Final = ("day", "month", "account", "client", "model", "key", "project", "session")
 """The key of a row of `sums`. What is unknown is "" there, since SQLite's keys cannot be null."""

@@ -1,9 +1,10 @@
 """Reads what was spent over time: by day from the sums, by hour from the rows."""
 
 import sqlite3
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, get_args
 
+from copilot_proxy.ledger.periods import midnight
 from copilot_proxy.ledger.queries import Filters
 
 Dimension = Literal["client", "model", "key", "project"]
@@ -50,20 +51,19 @@ def series(
         slots = {str((start * 1_000_000 - shift) // _HOUR): n for n, start in enumerate(starts)}
         slot, table = f"(ended_us - {shift}) / {_HOUR}", "requests"
         amounts = "sum(ifnull(nano_aiu, 0)), sum(corrects IS NULL)"
-        condition = "ended_us >= ?"
-        values: list[Any] = [starts[0] * 1_000_000]
+        since: tuple[str, Any] = ("ended_us >= ?", starts[0] * 1_000_000)
     else:
         today = now.astimezone().date()
         days = [today - timedelta(days=number) for number in range(_DAYS[span] - 1, -1, -1)]
-        starts = [round(_midnight(day).timestamp()) for day in days]
+        starts = [round(midnight(day).timestamp()) for day in days]
         slots = {day.isoformat(): number for number, day in enumerate(days)}
         slot, table, amounts = "day", "sums", "sum(nano_aiu), sum(requests)"
-        condition, values = "day >= ?", [days[0].isoformat()]
-    where, more = _filtered(condition, values, filters)
+        since = ("day >= ?", days[0].isoformat())
+    conditions, values = filters.conditions()
     found = database.execute(
         f"SELECT {slot}, ifnull({by}, ''), {amounts} "  # noqa: S608  # constants
-        f"FROM {table} WHERE {where} GROUP BY 1, 2",
-        more,
+        f"FROM {table} WHERE {' AND '.join([*conditions, since[0]])} GROUP BY 1, 2",
+        (*values, since[1]),
     )
     spent: dict[str, Spent] = {}
     for where_in, name, nano, requests in found:
@@ -77,16 +77,3 @@ def series(
         starts,
         sorted(spent.values(), key=lambda one: (-sum(one.nano_aiu), -sum(one.requests))),
     )
-
-
-def _filtered(condition: str, values: list[Any], filters: Filters) -> tuple[str, list[Any]]:
-    conditions = [condition]
-    for name, value in filters._asdict().items():
-        if value is not None:
-            conditions.append(f"{name} = ?")
-            values = [*values, value]
-    return " AND ".join(conditions), values
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day).astimezone()

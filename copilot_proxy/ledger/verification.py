@@ -8,7 +8,7 @@ import msgspec
 from copilot_proxy.cost.nano import sum_of_details
 from copilot_proxy.ledger.chain import next_link
 from copilot_proxy.ledger.insertion import add_to
-from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, Row
+from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, PLACE, Row
 
 _MAX_FINDINGS = 50
 
@@ -42,13 +42,12 @@ def _verify(database: sqlite3.Connection) -> Findings:
     sums: dict[Row, list[int]] = {}
     findings = Findings(0, [], [])
     count = 0
-    place = {name: number for number, name in enumerate(COLUMNS)}
     for *values, stored in database.execute(
         f"SELECT {', '.join(COLUMNS)}, chain FROM requests ORDER BY id"  # noqa: S608  # constants
     ):
         count += 1
         row = tuple(values)
-        day, request_id = row[place["day"]], row[place["request_id"]]
+        day, request_id = row[PLACE["day"]], row[PLACE["request_id"]]
         number, previous = links.get(day, (0, b""))
         if next_link(previous, row) != stored and day not in broken:
             broken.add(day)
@@ -57,7 +56,7 @@ def _verify(database: sqlite3.Connection) -> Findings:
             )
         links[day] = number + 1, stored
         add_to(sums, row)
-        if difference := _difference(row, place):
+        if difference := _difference(row):
             findings.differences.append(difference)
     for day in sorted(ends.keys() | links.keys()):
         if ends.get(day) != links.get(day) and day not in broken:
@@ -67,21 +66,21 @@ def _verify(database: sqlite3.Connection) -> Findings:
     return Findings(count, findings.changes[:_MAX_FINDINGS], findings.differences[:_MAX_FINDINGS])
 
 
-def _difference(row: Row, place: dict[str, int]) -> str | None:
+def _difference(row: Row) -> str | None:
     """Return a sentence if the cost of a row is not the sum of its details, else None."""
-    details, nano = row[place["details_json"]], row[place["nano_aiu"]]
-    if details is None or row[place["cost_source"]] not in ("reported", "details"):
+    details, nano = row[PLACE["details_json"]], row[PLACE["nano_aiu"]]
+    if details is None or row[PLACE["cost_source"]] not in ("reported", "details"):
         return None
     try:
         decoded = msgspec.json.decode(details, type=dict)
     except msgspec.DecodeError:
-        return f"Request {row[place['request_id']]}: its details cannot be read."
+        return f"Request {row[PLACE['request_id']]}: its details cannot be read."
     again = sum_of_details(decoded)
     # GitHub may round each part, so each may differ by one.
     if again is None or abs(again - nano) <= len(decoded["token_details"]):
         return None
     return (
-        f"Request {row[place['request_id']]}: {nano} nano-AIU reported, but its details add up to "
+        f"Request {row[PLACE['request_id']]}: {nano} nano-AIU reported, but its details add up to "
         f"{again}."
     )
 

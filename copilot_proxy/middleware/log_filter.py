@@ -45,7 +45,7 @@ class LogFilter:
         those of the dashboard.
 
         Requests that call Copilot have a record, which is logged when they end. Of several probes
-        for other servers, or for what there cannot be here, only the first is logged.
+        for other servers, or for parts of an API that this one lacks, only the first is logged.
         """
         if context.has_record:
             return False

@@ -1,10 +1,11 @@
-"""Responses of the chat APIs: a stream of events, or one JSON body."""
+"""Responses of the APIs: a stream of events, or one JSON body."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
+from litestar import Response
 from litestar.types import ASGIApp
 
 from copilot_proxy.formats.api import ClientApi
@@ -61,6 +62,11 @@ def answer(
         is_large=body_bytes >= LARGE,
         request_id=record.request_id,
     )
+
+
+def json_response(body: object) -> Response[bytes]:
+    """Return the response with a JSON body that is there already."""
+    return Response(msgspec.json.encode(body), media_type="application/json")
 
 
 def respond(

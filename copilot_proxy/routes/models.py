@@ -1,11 +1,11 @@
 """``GET /v1/models`` and ``/v1/models/{id}``: the models that the account can use."""
 
-import msgspec
 from litestar import Response, get
 from litestar.params import FromPath
 
 from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
 from copilot_proxy.formats.models import ModelList, ModelObject
+from copilot_proxy.routes.answers import json_response
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import LitestarRequest, get_caller, get_context, get_services
 
@@ -29,7 +29,7 @@ async def model_list(request: LitestarRequest) -> Response[bytes]:
     catalogue = await models.models(caller)
     aliases, default = await models.aliases(caller), await models.default(caller)
     client = get_context(request).client_api
-    return _json(client.model_list(catalogue.usable, aliases, default))
+    return json_response(client.model_list(catalogue.usable, aliases, default))
 
 
 @get(
@@ -48,8 +48,6 @@ async def model_object(request: LitestarRequest, name: str) -> Response[bytes]:
     models, caller = get_services(request).relay.models, get_caller(request)
     model = await models.model(name, caller)
     client = get_context(request).client_api
-    return _json(client.model_object(model, name=name, default=await models.default(caller)))
-
-
-def _json(body: object) -> Response[bytes]:
-    return Response(msgspec.json.encode(body), media_type="application/json")
+    return json_response(
+        client.model_object(model, name=name, default=await models.default(caller))
+    )

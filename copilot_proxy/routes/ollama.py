@@ -24,7 +24,7 @@ from copilot_proxy.formats.ollama.request import parse_show
 from copilot_proxy.formats.types import ClientRequest, ClientResponse
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.costs import cost_headers
-from copilot_proxy.routes.answers import answer
+from copilot_proxy.routes.answers import answer, json_response
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
     LitestarRequest,
@@ -174,7 +174,7 @@ async def ollama_tags(request: LitestarRequest) -> Response[bytes]:
     """Leaves out models that need enabling, which Ollama's list cannot say."""
     models, caller = get_services(request).relay.models, get_caller(request)
     catalogue, aliases = await models.models(caller), await models.aliases(caller)
-    return _json(OLLAMA.model_list(catalogue.usable, aliases, None))
+    return json_response(OLLAMA.model_list(catalogue.usable, aliases, None))
 
 
 @post(
@@ -189,19 +189,19 @@ async def ollama_show(request: LitestarRequest) -> Response[bytes]:
     """Finds a model by its id or an alias, with or without the tag ``latest``."""
     name = parse_show(await read_body(request))
     model = await get_services(request).relay.models.model(name, get_caller(request))
-    return _json(OLLAMA.model_object(model, name=name))
+    return json_response(OLLAMA.model_object(model, name=name))
 
 
 @get("/api/ps", guards=[_require_on], include_in_schema=False)
 async def ollama_ps() -> Response[bytes]:
     """Return an empty list, since no model is in the memory of this machine."""
-    return _json({"models": []})
+    return json_response({"models": []})
 
 
 @get("/api/version", guards=[_require_on], include_in_schema=False)
 async def ollama_version() -> Response[bytes]:
     """Return the version of Ollama whose API this is; clients require one for some features."""
-    return _json({"version": API_VERSION})
+    return json_response({"version": API_VERSION})
 
 
 @post(
@@ -256,7 +256,3 @@ def _not_here(request: LitestarRequest) -> RequestError:
         hint="GET /api/tags lists the models, which can be used right away.",
         headers={"x-should-retry": "false"},
     )
-
-
-def _json(body: object) -> Response[bytes]:
-    return Response(msgspec.json.encode(body), media_type="application/json")

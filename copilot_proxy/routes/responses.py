@@ -58,13 +58,14 @@ async def responses(request: LitestarRequest) -> ASGIApp:
     if turn.is_warm_up:
         return await _warm_up(request, data, notes)
     parsed = await run_if_large(len(data), RESPONSES.parse, data)
-    extend: Callable[[ReplySource], ReplySource]
-    if is_compaction(parsed):
+    compacts = is_compaction(parsed)
+    if compacts:
         parsed["store"] = False
-        resumed = await memory.resume(parsed, caller, len(data), notes, turn.web_socket)
+    resumed = await memory.resume(parsed, caller, len(data), notes, turn.web_socket)
+    extend: Callable[[ReplySource], ReplySource]
+    if compacts:
         body, extend = summary_request(resumed.request), CompactedReply
     else:
-        resumed = await memory.resume(parsed, caller, len(data), notes, turn.web_socket)
         body, extend = resumed.request, memory.remembering(resumed, caller)
     return answer(
         request,

@@ -1,6 +1,5 @@
 """``/v1/responses/{id}`` and the paths below it: responses that the server remembers."""
 
-import msgspec
 from litestar import Response, delete, get, post
 from litestar.params import FromPath
 
@@ -9,6 +8,7 @@ from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBo
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.formats.responses.item_pages import parse_query
+from copilot_proxy.routes.answers import json_response
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import LitestarRequest, get_caller, get_services
 
@@ -32,7 +32,7 @@ async def get_response(request: LitestarRequest, response_id: FromPath[str]) -> 
             code="unsupported_value",
             hint="Omit `stream` to get the whole response.",
         )
-    return _json(found)
+    return json_response(found)
 
 
 @delete(
@@ -45,7 +45,7 @@ async def get_response(request: LitestarRequest, response_id: FromPath[str]) -> 
 async def delete_response(request: LitestarRequest, response_id: FromPath[str]) -> Response[bytes]:
     """Responses that continue it keep its items."""
     get_services(request).responses.forget(response_id, get_caller(request))
-    return _json({"id": response_id, "object": "response", "deleted": True})
+    return json_response({"id": response_id, "object": "response", "deleted": True})
 
 
 @get(
@@ -60,7 +60,7 @@ async def list_input_items(request: LitestarRequest, response_id: FromPath[str])
     given = request.query_params
     query = parse_query(given.get("limit"), given.get("order"), given.get("after"))
     memory = get_services(request).responses
-    return _json(await memory.input_page(response_id, get_caller(request), query))
+    return json_response(await memory.input_page(response_id, get_caller(request), query))
 
 
 @post(_PATH + "/cancel", status_code=200, include_in_schema=False)
@@ -72,7 +72,3 @@ async def cancel_response(request: LitestarRequest, response_id: FromPath[str]) 
         code="response_not_cancellable",
         hint="To stop a response while it is being written, close the connection.",
     )
-
-
-def _json(body: object) -> Response[bytes]:
-    return Response(msgspec.json.encode(body), media_type="application/json")

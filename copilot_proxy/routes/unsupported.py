@@ -1,4 +1,4 @@
-"""Says which parts of the vendors' APIs there cannot be, and why."""
+"""Says why the server does not have some parts of the vendors' APIs, and what to use instead."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -42,6 +42,8 @@ class ServiceState:
     process: int | None = None
     starts: str = ""
     """When it starts, such as ``when you log in``."""
+    on_demand: bool = False
+    """Whether it starts when a client connects."""
 
 
 class ServiceManager(Protocol):

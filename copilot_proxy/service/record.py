@@ -6,7 +6,6 @@ the server has not started. Both are private: an address of a proxy may contain 
 """
 
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from copilot_proxy.errors import UsageError
-from copilot_proxy.private_files import NEW, READ, make_folder, open_private
+from copilot_proxy.private_files import READ, open_private, replace_private
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, INSTANCE_VARIABLE, Settings
 
 _RECORD: Final = "service.json"
@@ -97,7 +96,7 @@ def read_record(folder: Path) -> Record | None:
 
 def write_record(folder: Path, record: Record) -> None:
     """Write the record, and forget an earlier failure."""
-    _write(folder / _RECORD, json.dumps(asdict(record), indent=2))
+    replace_private(folder / _RECORD, json.dumps(asdict(record), indent=2).encode())
     clear_failure(folder)
 
 
@@ -117,7 +116,7 @@ def read_failure(folder: Path) -> Failure | None:
 
 def write_failure(folder: Path, failure: Failure) -> None:
     """Write why the server has ended."""
-    _write(folder / _FAILURE, json.dumps(asdict(failure)))
+    replace_private(folder / _FAILURE, json.dumps(asdict(failure)).encode())
 
 
 def clear_failure(folder: Path) -> None:
@@ -132,12 +131,3 @@ def _new_id() -> str:
 def _read(path: Path) -> bytes:
     with open(open_private(path, READ), "rb") as file:
         return file.read(1_000_000)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a private file, replacing an older one at once."""
-    make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with open(open_private(temporary, NEW), "wb") as file:
-        file.write(text.encode())
-    os.replace(temporary, path)

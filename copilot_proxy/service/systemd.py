@@ -90,6 +90,7 @@ class Systemd:
             running=values.get("ActiveState") in _STATES and process is not None,
             process=process,
             starts=_starts(values.get("UnitFileState") == "enabled", on_demand),
+            on_demand=on_demand,
         )
 
     def advice(self) -> str | None:

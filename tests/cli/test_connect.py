@@ -285,3 +285,19 @@ def test_completion(cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch) -
     assert "claude-sonnet" in complete_model("claude-")
     monkeypatch.setenv("COPILOT_PROXY_PORT", "none")
     assert "claude-sonnet" in complete_model("claude-")
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "[" * 5000, '{"files": [{"path": 1}], "about": {}}']
+)
+def test_a_damaged_journal(cli: Cli, home: Path, tmp_path: Path, content: str) -> None:
+    """It is not taken for one without changes, and says where the old files are."""
+    journal = load_settings({}).state_dir / "backups" / "claude-code" / "journal.json"
+    journal.parent.mkdir(parents=True)
+    journal.write_text(content)
+    ran = cli("connect", "claude", "--undo", "--yes")
+
+    assert 1 == ran.code
+    assert "journal is damaged" in ran.err
+    assert str(journal.parent) in ran.err.replace("\n", "")
+    assert SETTINGS == (home / ".claude" / "settings.json").read_text()

@@ -100,6 +100,27 @@ def test_the_token_of_copilot_cli(
     assert "config.json" in ran.err
 
 
+@pytest.mark.parametrize("name", ["https://mygithub.com:mona", "https://github.com.example:mona"])
+def test_the_token_of_another_host_is_not_taken(
+    cli: Cli,
+    simulator: Simulator,
+    user: Path,
+    memory_keyring: MemoryKeyring,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """It would be sent to a host that it is not for, whose name is only part of its own."""
+    text = json.dumps({"copilotTokens": {name: FOREIGN_TOKEN}})
+    write(user / ".copilot/config.json", text)
+    monkeypatch.setattr(
+        memory_keyring, "get_credential", lambda *_: SimpleCredential(name, FOREIGN_TOKEN)
+    )
+    ran = cli("login", "--from", "copilot-cli", "--yes", "--store", "file")
+
+    assert (1, True) == (ran.code, "Copilot CLI is not signed in" in ran.err)
+    assert [] == simulator.state.requests
+
+
 def test_the_token_of_copilot_cli_in_the_keyring(
     cli: Cli,
     simulator: Simulator,

@@ -149,6 +149,17 @@ def test_views_and_periods(
     assert expected == {one["key"]: int(float(one["credits"] or 0)) for one in rows}
 
 
+def test_names_that_look_like_formulas(cli: Cli) -> None:
+    """A spreadsheet computes nothing that a client has chosen for its name."""
+    writer = Writer(load_settings().ledger_file)
+    names = ("=1+1", "-rf", "@x", "codex")
+    writer.write([row(record(name, credits=1.0, client=name), at()) for name in names])
+    writer.close()
+    found = csv.DictReader(io.StringIO(cli("usage", "client", "--csv").out))
+
+    assert {"'=1+1", "'-rf", "'@x", "codex"} == {one["key"] for one in found}
+
+
 def test_bars(cli: Cli, ledger: Path) -> None:
     """Days have bars, and no line is wider than 80 columns."""
     lines = cli("usage", "day").out.splitlines()
@@ -254,12 +265,18 @@ def test_without_a_ledger(cli: Cli) -> None:
     assert not load_settings().ledger_file.exists()
 
 
-def test_a_damaged_ledger(cli: Cli, ledger: Path) -> None:
-    """It is an error without a traceback, which says what happens next."""
-    ledger.write_bytes(b"no database " * 1000)
+@pytest.mark.parametrize(
+    ("intact", "reason"),
+    [(0, "file is not a database"), (4096, "database disk image is malformed")],
+)
+def test_a_damaged_ledger(cli: Cli, ledger: Path, intact: int, reason: str) -> None:
+    """It is an error without a traceback, which says what happens next, also if only the sums are
+    damaged."""
+    content = ledger.read_bytes()
+    ledger.write_bytes(content[:intact] + b"\xff" * (len(content) - intact))
     ran = cli("usage")
 
-    assert (1, True) == (ran.code, "cannot be read: file is not a database." in ran.err)
+    assert (1, True) == (ran.code, f"cannot be read: {reason}." in ran.err)
     assert "sets it aside" in ran.err
 
 

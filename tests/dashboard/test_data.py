@@ -210,6 +210,22 @@ def test_a_ledger_that_is_being_created(server: Proxy) -> None:
     assert after
 
 
+def test_a_damaged_ledger(server: Proxy, caplog: pytest.LogCaptureFixture) -> None:
+    """The page is told why it gets no data, and the log says so once."""
+    path = server.settings.ledger_file
+    fill(path, days=1)
+    with server.client() as page:
+        assert 200 == page.get("/dashboard/requests").status_code
+        content = path.read_bytes()
+        path.unlink()  # the connection would still have the old one in its cache
+        path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+        error = page.get("/dashboard/requests").json()["error"]
+
+    assert "malformed" in error["message"]
+    assert "sets it aside" in error["hint"]
+    assert "Traceback" not in caplog.text
+
+
 def test_a_profile(simulator: Simulator) -> None:
     """The page names the profile, and so do the commands that it offers."""
     settings = settings_at(simulator, ledger=True, profile="work")

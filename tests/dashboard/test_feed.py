@@ -1,18 +1,24 @@
-"""The live stream, without a server."""
+"""What the dashboard sends to its open pages."""
 
 import asyncio
 from typing import Any
 
 import pytest
 
+from copilot_proxy.dashboard import feed as feed_module
 from copilot_proxy.dashboard.feed import Feed
+from copilot_proxy.errors import CopilotProxyError
 
 
 class Source:
-    """A ledger that takes forever."""
+    """A ledger without requests."""
 
-    def __init__(self) -> None:
-        self.reads = 0
+    def __init__(self, hanging_read: int = 0) -> None:
+        """The rows with the number `hanging_read` never arrive."""
+        self._hanging_read = hanging_read
+        self._reads = 0
+        self.hangs = asyncio.Event()
+        self.failures = asyncio.Semaphore(0)
 
     def running(self, key: str | None) -> list[dict[str, Any]]:
         return []
@@ -21,30 +27,43 @@ class Source:
         return {}
 
     async def version(self) -> object:
-        return 1
+        self.failures.release()
+        raise CopilotProxyError("The ledger cannot be read.")
 
     async def overview(self, key: str | None) -> dict[str, Any]:
         return {}
 
     async def rows(self, key: str | None, after: int) -> list[dict[str, Any]]:
-        self.reads += 1
-        if self.reads == 2:
+        self._reads += 1
+        if self._reads == self._hanging_read:
+            self.hangs.set()
             await asyncio.Event().wait()
         return []
 
 
-@pytest.mark.anyio
-async def test_a_page_that_is_closed_at_once() -> None:
-    """A page that is closed before anything was sent leaves nothing behind that would be read."""
-    idle = []
-    source = Source()
-    feed = Feed(source, on_idle=lambda: idle.append(True))
-    early = asyncio.ensure_future(feed.subscribe("early"))
-    while source.reads < 2:  # noqa: ASYNC110  # turns of the loop, not time
-        await asyncio.sleep(0)
-    early.cancel()
-    await asyncio.gather(early, return_exceptions=True)
+async def test_a_page_that_is_closed_before_it_has_its_first_data() -> None:
+    """Nothing is read any more for a page that is closed while its first data is being read."""
+    source, idle = Source(hanging_read=2), asyncio.Event()
+    opening = asyncio.ensure_future(Feed(source, on_idle=idle.set).subscribe(None))
+    await source.hangs.wait()
+    opening.cancel()
+    await asyncio.wait({opening})
 
-    page = await feed.subscribe("other")
-    feed.unsubscribe("other", page)
-    assert [True] == idle
+    assert opening.cancelled()
+    assert idle.is_set()
+
+
+async def test_a_ledger_that_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says so once, however long a page is open."""
+    for name in ("_TICK", "_IDLE_TICK"):
+        monkeypatch.setattr(feed_module, name, 0)
+    source = Source()
+    feed = Feed(source, on_idle=lambda: None)
+    page = await feed.subscribe(None)
+    for _ in range(3):
+        await source.failures.acquire()
+    feed.unsubscribe(None, page)
+
+    assert ["The dashboard cannot be updated. The ledger cannot be read."] == caplog.messages

@@ -324,6 +324,21 @@ def test_a_change_in_the_meantime(home: Path, state: Path) -> None:
     assert HARD[3] == path.read_bytes()
 
 
+@pytest.mark.parametrize("where", ["backups", "journal"])
+def test_without_a_journal_nothing_is_changed(home: Path, state: Path, where: str) -> None:
+    """A change that could not be undone is not made, and says why."""
+    path = home / "s.json"
+    path.write_bytes(HARD[1])
+    if where == "backups":
+        state.write_text("a file")
+    else:
+        (state / "journal.json").mkdir(parents=True)
+
+    with pytest.raises(FileProblem, match="cannot be written"):
+        connect(state, values(path))
+    assert HARD[1] == path.read_bytes()
+
+
 def test_values_that_only_replace(home: Path, state: Path) -> None:
     """They are changed where there is one, and not added elsewhere."""
     path = home / "s.json"

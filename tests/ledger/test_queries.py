@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from copilot_proxy.ledger.database import open_ledger
 from copilot_proxy.ledger.periods import Period, this_month, whole_days
 from copilot_proxy.ledger.queries import Filters, Group, sums_by, total
-from copilot_proxy.ledger.reading import open_ledger
 from copilot_proxy.ledger.schema import COLUMNS
 from copilot_proxy.ledger.writer import Writer
 from tests.ledger.rows import record, row

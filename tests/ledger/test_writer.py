@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.ledger import reading, schema
+from copilot_proxy.ledger import database as ledger_file
+from copilot_proxy.ledger import schema
 from copilot_proxy.ledger import writer as writer_module
 from copilot_proxy.ledger.chain import next_link
-from copilot_proxy.ledger.database import open_for_writing
+from copilot_proxy.ledger.database import open_for_writing, open_ledger
 from copilot_proxy.ledger.insertion import add_to
 from copilot_proxy.ledger.ledger import Ledger
 from copilot_proxy.ledger.schema import COLUMNS, NewerLedger, Row
@@ -356,9 +357,9 @@ def test_an_older_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer.close()
     added = (*schema._MIGRATIONS, "ALTER TABLE requests ADD COLUMN mood TEXT")
     monkeypatch.setattr(schema, "_MIGRATIONS", added)
-    for module in (schema, reading):
+    for module in (schema, ledger_file):
         monkeypatch.setattr(module, "VERSION", len(added))
-    with closing(reading.open_ledger(path)) as database:
+    with closing(open_ledger(path)) as database:
         assert [(None,)] == database.execute("SELECT mood FROM requests").fetchall()
 
     assert [] == checked(path)
