@@ -24,6 +24,7 @@ _SIMULATABLE: Final = tuple(
     f"copilot-proxy {name}" for name in ("serve", "chat", "models", "status")
 )
 """The commands with the flag ``--simulate``."""
+_RUN: Final = "copilot-proxy run"
 _PACKAGE: Final = str(Path(__file__).parents[1])
 _PLAIN_WORDS: Final = (
     # Typer's messages are worded for programmers.
@@ -146,7 +147,10 @@ def _report_usage_error(error: Exception, message: str, command_path: str) -> in
         message = message.replace(original, plain)
     message = _EXTRA.sub(r"Unexpected argument: \1", message)
     print_message(mask(f"Error: {message}"))
-    print_message(f"See: {context.command_path if context else command_path} --help")
+    path = context.command_path if context else command_path
+    if path == _RUN and getattr(error, "option_name", None):
+        print_message(f"Arguments for the client go after --, such as: {_RUN} claude -- --help")
+    print_message(f"See: {path} --help")
     return 2
 
 

@@ -46,6 +46,10 @@ def budget(
     from copilot_proxy.budget.limits_file import NAME
 
     word, argument = _parsed(words or [])
+    if client:
+        from copilot_proxy.cli.client_choice import ledger_name
+
+        client = ledger_name(client)
     kind, name = _scope(key, client, project)
     settings = replace(load_settings(), simulated=simulate)
     path = settings.ledger_file.with_name(NAME)

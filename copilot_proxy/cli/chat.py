@@ -14,6 +14,7 @@ from copilot_proxy.cli.chat_options import ChatOptions
 from copilot_proxy.cli.completion import complete_model
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.default_model import default_model_warning, is_configured
+from copilot_proxy.cli.sign_in_offer import with_sign_in
 from copilot_proxy.cli.upstream_option import UpstreamOption
 from copilot_proxy.composition import check_upstream, make_backend, settings_for
 from copilot_proxy.errors import CopilotProxyError, UsageError, hints_for_simulator
@@ -83,7 +84,13 @@ def chat(
         )
         question = _question(" ".join(prompt or ()), options)
     flags = {"upstream": upstream.value if upstream else None}
-    with settings_for(flags, simulate=simulate) as (settings, _), asyncio.Runner() as runner:
+    with settings_for(flags, simulate=simulate) as (settings, _):
+        with_sign_in(lambda: _chat(settings, question, options))
+
+
+def _chat(settings: "Settings", question: str, options: ChatOptions) -> None:
+    """Answer the question; without one, have a conversation."""
+    with asyncio.Runner() as runner:
         check_upstream(settings)
         backend = runner.run(_open(settings))
         try:

@@ -5,14 +5,21 @@ from copilot_proxy.clients.registry import CLIENTS, find_client, similar_clients
 from copilot_proxy.errors import UsageError
 
 
+def ledger_name(name: str) -> str:
+    """Return the name in the ledger of a client that `run` calls `name`; else `name` itself."""
+    definition = find_client(name)
+    return definition.name if definition else name
+
+
 def named_client(name: str) -> Client:
     """Return the client; raises `UsageError` with the names that were perhaps meant."""
     definition = find_client(name)
     if definition is None:
-        near = similar_clients(name) or [one.word for one in CLIENTS]
+        near = similar_clients(name)
+        words = ", ".join(near or [one.word for one in CLIENTS])
+        known = f"Did you mean {words}?" if near else f"Use one of: {words}."
         raise UsageError(
             f"There is no client {name!r}.",
-            hint=f"Use one of: {', '.join(near)}; for other programs: "
-            "copilot-proxy run env -- PROGRAM",
+            hint=f"{known}\nFor other programs: copilot-proxy run env -- PROGRAM",
         )
     return definition

@@ -27,7 +27,10 @@ def run_program(command: Sequence[str], environ: Mapping[str, str]) -> int:
             process = subprocess.Popen(command, env=environ)  # noqa: S603  # what the user asked for
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
-            raise ClientNotFound(f"{command[0]} cannot be started: {reason}.") from None
+            raise ClientNotFound(
+                f"{command[0]} cannot be started: {reason}.",
+                hint="Its installation may be incomplete. Install it again.",
+            ) from None
         programs.append(process)
         code = process.wait()
     return code if code >= 0 else _SIGNALLED - code

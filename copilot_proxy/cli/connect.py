@@ -64,6 +64,12 @@ def connect(
     ] = False,
 ) -> int:
     """Configure a client so that it always uses this server."""
+    if client is None and undo:
+        raise UsageError(
+            "--undo needs the name of a client.",
+            hint="Example: copilot-proxy connect zed --undo\n"
+            "List the clients that are connected with: copilot-proxy connect",
+        )
     if client is None:
         from copilot_proxy.cli.connect_list import print_connections
 
@@ -75,6 +81,9 @@ def connect(
     settings, definition = load_settings(), named_client(client)
     if undo:
         return undo_changes(settings, definition, yes=yes, dry_run=dry_run)
+    if definition.obstacle:
+        print_result(definition.obstacle.rstrip("\n"))
+        return 1
     try:
         return _connect(
             settings,
@@ -147,7 +156,7 @@ def _connect(
         setup = definition.setup(to, machine)
         if is_printed or not setup.changes:
             _print_setup(setup)
-            return 0 if definition.apis else 1
+            return 0
         if program is None and not run_connection.is_found(definition):
             print_message(f"{definition.title} was not found on this machine.")
         code = write_changes(settings, definition, to, setup, yes=yes, dry_run=dry_run)
@@ -156,8 +165,10 @@ def _connect(
         _report_variables(definition)
         failed = is_probed and not print_probe(server, definition, to)
     if not was_running:
-        print_message("The server has to run when you use it. Start it with: copilot-proxy serve")
-    print_message(f"Start {definition.title} with: {setup.start}")
+        serve = "copilot-proxy serve" + " --simulate" * simulate
+        print_message(f"The server has to run when you use it. Start it with: {serve}")
+    if setup.start:
+        print_message(f"Start {definition.title} with: {setup.start}")
     for note in setup.notes:
         print_message(note)
     return 1 if failed else 0

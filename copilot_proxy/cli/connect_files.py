@@ -76,6 +76,11 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
     Raises `CopilotProxyError`.
     """
     journal = Journal.of(client.name, settings.state_dir)
+    if journal.is_damaged:
+        raise CopilotProxyError(
+            f"What connect has changed of {client.title} is not known: its journal is damaged.",
+            hint=f"The files as they were before are in {journal.folder}",
+        )
     if not journal.entries:
         print_message(f"Nothing of {client.title} was changed by connect.")
         return 0
@@ -130,8 +135,8 @@ def _agreed(question: str, *, yes: bool) -> bool:
         return True
     if not is_interactive():
         raise UsageError(
-            "Nothing was changed: there is no terminal to ask for your consent.",
-            hint="To give it, add --yes.",
+            "Nothing was changed: there is no terminal to ask whether to change it.",
+            hint="To agree, add --yes.",
         )
     return typer.confirm(question, err=True)
 

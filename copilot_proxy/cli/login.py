@@ -100,10 +100,13 @@ def sign_in(
     credentials = Credentials.from_settings(settings)
     token = _token_from_stdin() if with_token else None
     flags = "--with-token " if with_token else f"--from {source.value} " if source else ""
+    flags += f"--host {host} " if host else ""
     flags += "--yes " if yes else ""
     store_name = _choose_store(credentials, store, flags)
     if source:
-        token = token_of(source.value, target, credentials.store(store_name).describe(), yes=yes)
+        where = credentials.store(store_name).describe()
+        command = f"copilot-proxy login {flags}" + (f"--store {store.value}" if store else "")
+        token = token_of(source.value, target, where, yes=yes, command=command.rstrip())
     _report_existing(credentials)
     try:
         asyncio.run(_login(settings, target, credentials, store_name, token, browser))

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from copilot_proxy.masking import Secret
 
 
-def token_of(program: str, host: str, store: str, *, yes: bool) -> "Secret":
+def token_of(program: str, host: str, store: str, *, yes: bool, command: str) -> "Secret":
     """Return the token of ``gh``, ``copilot-cli`` or ``editor`` for `host`.
 
-    Asks first, unless `yes`; `store` says where the copy will be. Raises `UsageError` if it cannot
+    Asks first, unless `yes`; `store` says where the copy will be. `command` is the command line,
+    for the hint. Raises `UsageError` if it cannot
     ask, and `LoginFailed` if there is no token or the user does not agree.
     """
     from copilot_proxy.auth.other_programs import TITLES, find_token
@@ -25,7 +26,7 @@ def token_of(program: str, host: str, store: str, *, yes: bool) -> "Secret":
         if not is_interactive():
             raise UsageError(
                 f"There is no terminal to ask whether to use the sign-in of {title}.",
-                hint=f"To agree, run: copilot-proxy login --from {program} --yes",
+                hint=f"To agree, run: {command} --yes",
             )
         question = f"Read the token of {title} for {host}, and store a copy in {store}?"
         if not typer.confirm(question, err=True):

@@ -30,7 +30,9 @@ from copilot_proxy.cli.service import service
 from copilot_proxy.cli.simulate import simulate
 from copilot_proxy.cli.status import status
 from copilot_proxy.cli.usage import usage
+from copilot_proxy.errors import UsageError
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, unknown_variables
+from copilot_proxy.settings.profiles import profile as parse_profile
 
 _COMMANDS = (
     login,
@@ -54,10 +56,10 @@ _COMMAND_NAMES = [one.__name__ for one in _COMMANDS]
 
 app = typer.Typer(
     name="copilot-proxy",
-    help="Use your own GitHub Copilot subscription through a local server that speaks the OpenAI "
-    "and Anthropic APIs.",
+    help="Use your own GitHub Copilot subscription through the OpenAI, Anthropic, Gemini and "
+    "Ollama APIs, from a server on your own machine.",
     epilog="Get started with: copilot-proxy login. To try it without an account: "
-    "copilot-proxy serve --simulate",
+    "copilot-proxy chat --simulate",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -103,11 +105,15 @@ def run(arguments: Sequence[str]) -> int:
     profile = _take_profile(args)
     command = typer.main.get_command(app)
     named = [name for name in args[:1] if name in _COMMAND_NAMES]
+
+    def main_command() -> object:
+        if profile is not None:
+            _check_profile(profile)
+        return command.main(args or ["--help"], prog_name="copilot-proxy", standalone_mode=False)
+
     with _environ(_PROFILE, profile):
         return run_command(
-            lambda: command.main(
-                args or ["--help"], prog_name="copilot-proxy", standalone_mode=False
-            ),
+            main_command,
             debug=debug,
             command_path=" ".join(["copilot-proxy", *named]),
         )
@@ -131,6 +137,14 @@ def _take_profile(args: list[str]) -> str | None:
         del args[index : index + length]
         end -= length
     return name
+
+
+def _check_profile(name: str) -> None:
+    """Raise `UsageError` if the name is invalid; later, it would seem to come from a variable."""
+    try:
+        parse_profile(name)
+    except ValueError as error:
+        raise UsageError(f"--profile is invalid: {error}.") from None
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import typer
 
 from copilot_proxy.cli.completion import complete_model, complete_runnable
 from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.sign_in_offer import with_sign_in
 from copilot_proxy.errors import ClientNotFound, NotSignedIn, UsageError
 from copilot_proxy.settings import Settings, load_settings
 
@@ -64,7 +65,7 @@ def run(
         return _print_variables(settings, simulate=simulate)
     definition, command = _found(client, words)
     try:
-        return _run(settings, definition, command, model, simulate=simulate)
+        return with_sign_in(lambda: _run(settings, definition, command, model, simulate=simulate))
     except NotSignedIn as error:
         again = f"copilot-proxy run {client} --simulate"
         if client == _ANY:
@@ -102,6 +103,11 @@ def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
 
 
 def _unstartable(definition: "Client") -> UsageError:
+    if definition.obstacle:
+        return UsageError(
+            f"{definition.title} cannot use this server.",
+            hint=f"To see why, run: copilot-proxy connect {definition.word}",
+        )
     return UsageError(
         f"{definition.title} cannot be configured for one session only.",
         hint=f"Configure it with: copilot-proxy connect {definition.word}",

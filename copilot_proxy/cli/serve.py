@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 
-from copilot_proxy.cli.console import is_interactive, print_message
-from copilot_proxy.cli.login import sign_in
 from copilot_proxy.cli.server_runner import ServerRunner, new_event_loop
+from copilot_proxy.cli.sign_in_offer import with_sign_in
 from copilot_proxy.cli.upstream_option import UpstreamOption
 from copilot_proxy.composition import check_upstream, settings_for
-from copilot_proxy.errors import NotSignedIn, UsageError
+from copilot_proxy.errors import UsageError
 from copilot_proxy.server.signals import restored_signals
 from copilot_proxy.settings import Settings
 
@@ -140,17 +139,7 @@ def serve(
         "dump_dir": dump_dir,
     }
     with settings_for(flags, simulate=simulate) as (settings, simulator):
-        try:
-            return _serve(settings, simulator.url if simulator else None)
-        except NotSignedIn as error:
-            # With any other code, GitHub has refused a token, and its message says what to do.
-            if error.code != "not_signed_in" or not is_interactive():
-                raise
-            print_message("Not signed in to GitHub.")
-            if not typer.confirm("Sign in now?", default=True, err=True):
-                raise
-        sign_in()
-        return _serve(settings, simulator.url if simulator else None)
+        return with_sign_in(lambda: _serve(settings, simulator.url if simulator else None))
 
 
 def _serve(settings: Settings, simulator: str | None) -> int:

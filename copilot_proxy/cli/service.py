@@ -31,7 +31,7 @@ def options(context: typer.Context) -> None:
         print_result(context.get_help())
 
 
-@service.command()
+@service.command(short_help="Install the service and start it.")
 def install(
     on_demand: Annotated[
         bool,
@@ -75,7 +75,7 @@ def install(
     print_message("Start a client with: copilot-proxy run claude")
 
 
-@service.command()
+@service.command(short_help="Stop the service and remove it.")
 def uninstall() -> None:
     """Stop the service and remove it; the log, the ledger and the sign-in stay."""
     from copilot_proxy.service import installer
@@ -145,7 +145,7 @@ def _rows(shown: dict[str, Any], title: str, *, waits: bool) -> list[tuple[str, 
     return [*rows, ("Starts", shown["starts"] or "unknown"), ("Log", shown["log_file"])]
 
 
-@service.command()
+@service.command(short_help="Restart the service, such as after an upgrade.")
 def restart() -> None:
     """Restart the service, such as after an upgrade; open answers finish first."""
     from copilot_proxy.service.installer import restart as restart_service

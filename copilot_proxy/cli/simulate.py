@@ -21,19 +21,26 @@ def simulate(
     port: Annotated[
         int,
         typer.Option(
-            help="Port to listen on; 0 for any free port.", min=0, max=65535, metavar="NUMBER"
+            help="Port to listen on; 8765 by default, 0 for any free port.",
+            min=0,
+            max=65535,
+            metavar="NUMBER",
+            show_default=False,
         ),
     ] = 8765,
     plan: Annotated[
         str,
-        typer.Option(help="Plan of the simulated account, such as free or pro.", metavar="NAME"),
+        typer.Option(
+            help="Plan of the simulated account, such as free or pro (the default).",
+            metavar="NAME",
+            show_default=False,
+        ),
     ] = "pro",
     catalogue: Annotated[
         str | None,
         typer.Option(
-            help="Models of the account: 2026-11, 2026-03 or future.",
+            help="Models of the account: 2026-11 (the default), 2026-03 or future.",
             metavar="NAME",
-            show_default="2026-11",
         ),
     ] = None,
     pace: Annotated[

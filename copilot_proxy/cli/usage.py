@@ -105,6 +105,10 @@ def usage(
             if word == "forget":
                 return usage_file.forget(settings.ledger_file, before)
             return usage_file.backup(settings.ledger_file, Path(argument))
+    if client:
+        from copilot_proxy.cli.client_choice import ledger_name
+
+        client = ledger_name(client)
     period = _period(word, since, until, last)
     filters = Filters(model, client, key, project)
     with opened_ledger(settings.ledger_file) as database:

@@ -207,11 +207,19 @@ def _as_json(report: Report) -> str:
     return json.dumps(found, indent=2)
 
 
+_FORMULAS: Final = ("=", "+", "-", "@")
+"""How a formula begins in a spreadsheet."""
+
+
 def _as_csv(report: Report) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(_row(report.total)), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(map(_row, report.rows))
+    for row in map(_row, report.rows):
+        if str(row["key"] or "").startswith(_FORMULAS):
+            # Clients choose their names. A spreadsheet must not take one for a formula.
+            row["key"] = f"'{row['key']}"
+        writer.writerow(row)
     return text.getvalue().rstrip("\n")
 
 

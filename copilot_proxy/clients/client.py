@@ -117,6 +117,8 @@ class Client:
     """Families of models that `launch` has a use for."""
     family: str = "default"
     """The family to start with, if neither the command nor the settings name a model."""
+    obstacle: str = ""
+    """Why it cannot use this server at all; empty if it can."""
     keeps_folder: bool = False
     """Whether it stores something of its own beside the files, so that the folder has to stay."""
 

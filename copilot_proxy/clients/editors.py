@@ -105,14 +105,16 @@ Without "CORS", Obsidian's requests come from a web page. Then start the server 
     return Setup(text=text)
 
 
-def _cursor(to: Connection, machine: Machine) -> Setup:
-    text = """\
+_CURSOR_OBSTACLE: Final = """\
 Cursor cannot use this server. Its requests for your own models come from Cursor's servers, which
 refuse addresses of your machine. A public tunnel would work, but would let others use your
 subscription, and GitHub may then block your account. So it is not recommended.
 In Cursor's terminal, clients such as Claude Code do work: copilot-proxy run claude
 """
-    return Setup(text=text)
+
+
+def _cursor(to: Connection, machine: Machine) -> Setup:
+    return Setup(text=_CURSOR_OBSTACLE)
 
 
 JETBRAINS: Final = Client(
@@ -177,4 +179,5 @@ CURSOR: Final = Client(
     install="https://cursor.com",
     apis=(),
     setup=_cursor,
+    obstacle=_CURSOR_OBSTACLE,
 )

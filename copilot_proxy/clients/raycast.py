@@ -26,8 +26,10 @@ def _setup(to: Connection, machine: Machine) -> Setup:
     path = machine.config / "raycast" / "ai" / "providers.yaml"
     return Setup(
         [WholeFile(path, text, only_new=True)],
-        start="the model menu of Raycast AI",
-        notes=("Custom providers have to be turned on in Raycast's settings, under AI.",),
+        notes=(
+            "Turn on custom providers in Raycast's settings, under AI.",
+            "Choose a model in the menu of Raycast AI.",
+        ),
     )
 
 

@@ -26,8 +26,8 @@ def _setup(to: Connection, machine: Machine) -> Setup:
     path = machine.application_data / "Code" / "User" / "chatLanguageModels.json"
     return Setup(
         [JsonValues(path, [((Item("name", _NAME),), group)])],
-        start="the model menu of the chat",
         notes=(
+            "Choose a model in the menu of the chat.",
             "VS Code does not fetch the list of models: connect it again when it changes.",
             "A key that is entered in VS Code (Chat: Manage Language Models) is stored more safely "
             "than in this file.",

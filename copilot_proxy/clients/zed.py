@@ -25,10 +25,10 @@ def _setup(to: Connection, machine: Machine) -> Setup:
     path = folder / "settings.json"
     return Setup(
         [JsonValues(path, [(("language_models", "openai_compatible", _NAME), provider)])],
-        start="the model menu of the agent panel",
         notes=(
-            "Zed reads the key from COPILOT_PROXY_API_KEY, or from its settings (LLM Providers); "
-            "without a key of the server, enter any text there.",
+            "Choose a model in the menu of the agent panel.",
+            "Zed reads the key from COPILOT_PROXY_API_KEY, or from its settings (LLM Providers). "
+            "If the server has no key, enter any text there.",
         ),
     )
 

@@ -104,7 +104,9 @@ class Dashboard:
             if time.monotonic() > self._looked_at + _INSTALLED_SECONDS:
                 self._installed, self._looked_at = installed_clients(), time.monotonic()
             limits = limits_file.read(self._limits).with_defaults(self._settings.budget)
-            found = overview(database, limits, key, now, self._installed)
+            # What is installed on this machine is its owner's own affair.
+            installed = self._installed if key is None else []
+            found = overview(database, limits, key, now, installed)
             for client in found["clients"]:
                 client["command"] = with_profile(client["command"], self._settings.profile)
             return found

@@ -61,7 +61,7 @@ def check_keyring(examination: Examination) -> Iterator[Result]:
         yield ok("holds the token" if is_there else "not needed: the token is elsewhere")
     else:
         reason = KeyringStore(KEYRING_SECONDS).unavailable()
-        yield ok("available" if reason is None else f"{reason} The token is stored in a file.")
+        yield ok("available" if reason is None else f"{reason} `login` asks to use a file.")
 
 
 def check_copilot(examination: Examination) -> Iterator[Result]:

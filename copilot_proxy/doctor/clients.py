@@ -45,8 +45,9 @@ def client_check(client: Client, programs: Programs, *, is_wanted: bool = False)
         program = programs.find(client)
         if program is None and not programs.is_found(client):
             if is_wanted:
-                remedy = f"Run: {client.install}" if " " in client.install else client.install
-                yield broken(f"{client.title} is not installed.", remedy or "Install it.")
+                kind = "with" if " " in client.install else "from"
+                remedy = f"Install it {kind}: {client.install}" if client.install else "Install it."
+                yield broken(f"{client.title} is not installed.", remedy)
             return
         # Graphical programs would open a window.
         version = programs.version(program) if program and client.launch else None

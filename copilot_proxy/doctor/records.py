@@ -40,7 +40,8 @@ def check_ledger(examination: Examination) -> Iterator[Result]:
     except CopilotProxyError as error:
         yield from_error(error)
     else:
-        yield ok(f"{found.requests:,} requests" if found else "no requests yet")
+        count = found.requests if found else 0
+        yield ok(f"{count:,} request{'s' * (count != 1)}" if count else "no requests yet")
 
 
 def _is_server_running(examination: Examination) -> bool:

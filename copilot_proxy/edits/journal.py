@@ -10,7 +10,6 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Final
@@ -76,6 +75,8 @@ class Journal:
     entries: list[Entry] = field(default_factory=list)
     about: dict[str, str] = field(default_factory=dict)
     """What else the caller wants to know later, such as the address."""
+    is_damaged: bool = False
+    """Whether there is a journal that cannot be read."""
 
     @classmethod
     def of(cls, program: str, state_dir: Path) -> "Journal":
@@ -86,10 +87,15 @@ class Journal:
     def load(cls, folder: Path) -> "Journal":
         """Return the journal in `folder`, which is empty if nothing was changed."""
         journal = cls(folder)
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        try:
             found = json.loads((folder / _JOURNAL).read_text(encoding="utf-8"))
-            journal.entries = [_entry(one) for one in found["files"]]
-            journal.about = dict(found["about"])
+            entries, about = [_entry(one) for one in found["files"]], dict(found["about"])
+        except FileNotFoundError:
+            return journal
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            journal.is_damaged = True
+            return journal
+        journal.entries, journal.about = entries, about
         return journal
 
     def plan(self, changes: Sequence[Change]) -> list[FilePlan]:

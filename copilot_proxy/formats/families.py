@@ -99,6 +99,13 @@ FAMILIES: Final = (
         traits={"max_tool_id_length": None},
     ),
     Family(
+        name="Images for Anthropic, Google and Moonshot on Chat Completions",
+        source="public bug reports: models of other vendors refuse the detail original",
+        vendors=("Anthropic", "Google", "Moonshot AI"),
+        apis=("chat_completions",),
+        traits={"original_detail": False},
+    ),
+    Family(
         name="GPT-5, the o-series and newer",
         source="OpenAI API reference: only the default temperature and top_p are supported",
         vendors=_OPENAI,
@@ -246,6 +253,14 @@ FAMILIES: Final = (
         traits={"eager_input_streaming": False},
     ),
     Family(
+        # Copilot's list of models says that it supports schemas, which is true of Chat Completions.
+        name="Claude Haiku 4.5 on Messages",
+        source="GitHub's Copilot client; source code of pi-ai: no output_config",
+        ids=re.compile(r"claude-haiku-4[.-]5"),
+        apis=("messages",),
+        traits={"structured_output": False},
+    ),
+    Family(
         name="Claude 5.5 and later",
         source="GitHub's Copilot CLI, observed 2026-11; Anthropic API reference: thinking",
         since=(5, 5),
@@ -267,9 +282,11 @@ FAMILIES: Final = (
     ),
     Family(
         name="Kimi",
-        source="GitHub's Copilot client: only temperature 1 and top_p 0.95, the defaults",
+        source="GitHub's Copilot client: only temperature 1 and top_p 0.95, the defaults; public "
+        "bug reports: references to anything but $defs",
         ids=re.compile(r"kimi-"),
         traits={
+            "schema_references": False,
             "fixed_sampling": ("temperature", "top_p"),
             "default_top_p": 0.95,
             "tool_id_form": "{name}:{number}",

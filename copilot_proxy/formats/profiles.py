@@ -116,6 +116,8 @@ class ModelProfile:
     """Whether the schema of a tool must have ``properties``, even if they are empty."""
     schema_unions: bool = True
     """Whether a schema may have a list of types, and other fields beside ``anyOf``."""
+    schema_references: bool = True
+    """Whether a reference in a schema may point anywhere, not only to ``$defs``."""
     validated_choice: bool = False
     """Whether the tool choice may be ``validated``."""
     eager_input_streaming: bool = True
@@ -145,6 +147,8 @@ class ModelProfile:
     """The most stop sequences; None for any number."""
     documents: bool | None = None
     """Whether PDFs are accepted; None if unknown."""
+    original_detail: bool = True
+    """Whether an image may ask for the detail ``original``."""
     structured_output: bool = True
     """Whether a JSON schema for the output is accepted."""
     open_output_schemas: bool = True
@@ -211,7 +215,8 @@ def _catalogue_traits(model: Model, api: Api, family: ModelProfile) -> dict[str,
     if api == "chat_completions":
         traits["limit_field"] = family.limit_field or "max_tokens"
     if api == "messages":
-        traits["structured_output"] = model.supports.get("structured_outputs") is True
+        listed = model.supports.get("structured_outputs") is True
+        traits["structured_output"] = family.structured_output and listed
     return traits
 
 

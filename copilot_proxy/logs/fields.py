@@ -28,7 +28,7 @@ def http_fields(entry: logging.LogRecord) -> dict[str, Any] | None:
         return None
     fields = {
         "method": printable(context.method, 10),
-        "path": printable(quote(context.path, errors="replace"), _MAX_PATH_LENGTH),
+        "path": printable(quote(context.path, safe="/:", errors="replace"), _MAX_PATH_LENGTH),
         "status": context.status,
         "key": context.key.name if context.key else None,
     }

@@ -259,9 +259,13 @@ def test_mistakes(cli: Cli, home: Path) -> None:
     mistyped, nobody = cli("connect", "zedd"), cli("connect", "zed")
 
     assert 2 == mistyped.code
-    assert "Use one of: zed" in mistyped.err
+    assert "Did you mean zed?" in mistyped.err
     assert 3 == nobody.code
     assert "copilot-proxy connect zed --simulate" in nobody.err.replace("\xa0", " ")
+    assert 2 == cli("connect", "--undo").code
+    cursor = cli("connect", "cursor")  # no sign-in would help
+    assert 1 == cursor.code
+    assert "Cursor cannot use this server." in cursor.out
 
 
 def test_completion(cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,3 +283,19 @@ def test_completion(cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch) -
     assert "claude-sonnet" in complete_model("claude-")
     monkeypatch.setenv("COPILOT_PROXY_PORT", "none")
     assert "claude-sonnet" in complete_model("claude-")
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "[" * 5000, '{"files": [{"path": 1}], "about": {}}']
+)
+def test_a_damaged_journal(cli: Cli, home: Path, tmp_path: Path, content: str) -> None:
+    """It is not taken for one without changes, and says where the old files are."""
+    journal = load_settings({}).state_dir / "backups" / "claude-code" / "journal.json"
+    journal.parent.mkdir(parents=True)
+    journal.write_text(content)
+    ran = cli("connect", "claude", "--undo", "--yes")
+
+    assert 1 == ran.code
+    assert "journal is damaged" in ran.err
+    assert str(journal.parent) in ran.err.replace("\n", "")
+    assert SETTINGS == (home / ".claude" / "settings.json").read_text()

@@ -187,7 +187,7 @@ def test_it_asks_first(
     ran = cli("login", "--from", "gh", "--store", "file")
 
     assert 2 == ran.code
-    assert "copilot-proxy login --from gh --yes" in ran.err
+    assert "copilot-proxy login --from gh --store file --yes" in ran.err
 
 
 def test_a_fine_grained_token_with_the_permission_works(

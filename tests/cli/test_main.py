@@ -61,7 +61,7 @@ def test_the_help_lists_the_commands_and_the_first_step(cli: Cli, arguments: lis
     for command in ("login", "logout", "status"):
         assert f"\n  {command} " in ran.out
     assert "Get started with: copilot-proxy login" in ran.out
-    assert "copilot-proxy serve --simulate" in " ".join(ran.out.split())
+    assert "copilot-proxy chat --simulate" in " ".join(ran.out.split())
     assert "..." not in ran.out.partition("Commands:")[2]
     assert "" == ran.err
 

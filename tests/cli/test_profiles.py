@@ -120,7 +120,9 @@ def test_mistakes_are_explained(tmp_path: Path, config: str, message: str) -> No
 @pytest.mark.parametrize("name", ["Work", "../work", "a b", "", "x" * 33])
 def test_a_name_cannot_lead_to_another_folder(cli: Cli, name: str) -> None:
     """A name has letters, digits, dashes and underscores; an empty one is the default profile."""
-    assert (3 if name == "" else 2) == cli("status", "--profile", name).code
+    ran = cli("status", "--profile", name)
+    assert (3 if name == "" else 2) == ran.code
+    assert (name == "") or "--profile is invalid" in ran.err
 
 
 def test_hints_of_the_server_name_its_profile(simulator: Simulator, tmp_path: Path) -> None:

@@ -185,11 +185,20 @@ def test_a_client_that_is_not_there(cli: Cli, record: object) -> None:
 
 
 def test_a_client_that_cannot_be_started(cli: Cli, record: object) -> None:
-    """An editor is configured instead."""
-    ran = cli("run", "zed")
+    """An editor is configured instead; for one that cannot be, there are reasons."""
+    zed, cursor = cli("run", "zed"), cli("run", "cursor")
+
+    assert 2 == zed.code == cursor.code
+    assert "Configure it with: copilot-proxy connect zed" in zed.err.replace("\xa0", " ")
+    assert "Cursor cannot use this server." in cursor.err
+
+
+def test_arguments_without_the_dashes(cli: Cli, record: object) -> None:
+    """The error says where arguments for the client go."""
+    ran = cli("run", "claude", "-p", "Hi")
 
     assert 2 == ran.code
-    assert "Configure it with: copilot-proxy connect zed" in ran.err.replace("\xa0", " ")
+    assert "go after --" in ran.err
 
 
 def test_what_the_server_refuses(

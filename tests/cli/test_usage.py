@@ -134,6 +134,7 @@ def test_json(cli: Cli, ledger: Path) -> None:
         (("client", "--last", "7h"), {"codex": 1, "claude-code": 0}),
         (("client", "--since", "2026-11-20T00:15"), {"codex": 1, "claude-code": 0}),
         (("day", "--client", "codex"), {"2026-11-20": 1}),
+        (("client", "--last", "7h", "--client", "claude"), {"claude-code": 0}),  # as in `run`
         (("day", "--last", "4w"), {"2026-11-16": 2, "2026-11-19": 4, "2026-11-20": 1}),
         (("day", "--until", "2026-10-31"), {"2026-10-21": 7}),
     ],
@@ -146,6 +147,17 @@ def test_views_and_periods(
     rows = list(csv.DictReader(io.StringIO(ran.out)))
 
     assert expected == {one["key"]: int(float(one["credits"] or 0)) for one in rows}
+
+
+def test_names_that_look_like_formulas(cli: Cli) -> None:
+    """A spreadsheet computes nothing that a client has chosen for its name."""
+    writer = Writer(load_settings().ledger_file)
+    names = ("=1+1", "-rf", "@x", "codex")
+    writer.write([row(record(name, credits=1.0, client=name), at()) for name in names])
+    writer.close()
+    found = csv.DictReader(io.StringIO(cli("usage", "client", "--csv").out))
+
+    assert {"'=1+1", "'-rf", "'@x", "codex"} == {one["key"] for one in found}
 
 
 def test_bars(cli: Cli, ledger: Path) -> None:

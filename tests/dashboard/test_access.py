@@ -2,6 +2,7 @@
 
 import socket
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -96,8 +97,14 @@ def test_an_old_code(locked: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
         assert 401 == sign_in(client, code=code).status_code
 
 
-def test_a_named_key_shows_its_own_requests(locked: Proxy) -> None:
+def test_a_named_key_shows_its_own_requests(
+    locked: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It shows no sessions, no requests and no costs of others, and cannot raise the budget."""
+    (tmp_path / "codex").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with locked.client(headers={"x-api-key": OWNER_KEY}) as owner, events(owner) as stream:
+        known = stream.next("overview")["clients"]
     with locked.client() as client:
         mine = client.get("/dashboard/requests", headers={"x-api-key": OWNER_KEY}).json()
         theirs = next(one for one in mine["requests"] if one["key"] == "laptop")
@@ -115,6 +122,9 @@ def test_a_named_key_shows_its_own_requests(locked: Proxy) -> None:
     assert {"scripts"} == {one["key"] for one in (*listed, *rows)} == {one["name"] for one in spent}
     assert 404 == other.status_code
     assert [] == overview["sessions"]
+    # Nor what is installed on the owner's machine.
+    assert {"codex"} <= {one["name"] for one in known if one["installed"]}
+    assert not [one for one in overview["clients"] if one["installed"]]
     assert {"llm", "aider"} == {one["name"] for one in overview["clients"] if one["last_seen"]}
     assert (403, "key_not_allowed") == (raised.status_code, raised.json()["error"]["code"])
 

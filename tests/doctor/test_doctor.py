@@ -142,13 +142,13 @@ def test_one_client(machine: Machine, cli: Cli) -> None:
 def test_a_client_that_is_not_installed(machine: Machine, cli: Cli) -> None:
     ran = cli("doctor", "codex")
     assert 2 == ran.code
-    assert ran.out.startswith("broken   Run: npm install -g @openai/codex\n")
+    assert ran.out.startswith("broken   Install it with: npm install -g @openai/codex\n")
 
 
 def test_an_unknown_client(machine: Machine, cli: Cli) -> None:
     ran = cli("doctor", "codexx")
     assert 2 == ran.code
-    assert "Use one of: codex" in ran.err
+    assert "Did you mean codex" in ran.err
 
 
 def test_the_report_has_nothing_private(machine: Machine, cli: Cli) -> None:

@@ -16,8 +16,9 @@ from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import Json
 from tests.pdfs import PDF, PDF_BYTES, PDF_URL
 
-CLIENTS: Final = {api.name: api for api in CLIENT_APIS if api.name != "ollama"}
-"""All APIs but Ollama's, which has no documents."""
+WITHOUT_DOCUMENTS: Final = ("completions", "ollama")
+CLIENTS: Final = {api.name: api for api in CLIENT_APIS if api.name not in WITHOUT_DOCUMENTS}
+"""The APIs that have documents."""
 EACH_CLIENT = pytest.mark.parametrize("client", list(CLIENTS))
 NAME: Final = "paper.pdf"
 

@@ -1,11 +1,13 @@
-"""X-Initiator follows one rule on all three APIs, since some plans charge only for `user`."""
+"""X-Initiator follows one rule on all APIs, since some plans charge only for `user`."""
 
 from typing import Any, Final
 
 import pytest
 
 from copilot_proxy.formats.chat_completions import request as chat_completions
+from copilot_proxy.formats.gemini import request as gemini
 from copilot_proxy.formats.messages import request as messages
+from copilot_proxy.formats.ollama import request as ollama
 from copilot_proxy.formats.responses import request as responses
 from copilot_proxy.formats.types import Json
 from copilot_proxy.headers import user_turn
@@ -93,6 +95,53 @@ MESSAGES: Final[dict[str, list[Json]]] = {
     "results, image": [user(USED, IMAGE)],
 }
 
+
+def contents(*parts: Json, role: str = "user") -> list[Json]:
+    """Return Gemini's form of a message."""
+    return [{"role": role, "parts": list(parts)}]
+
+
+GEMINI_CALL: Final = {"functionCall": {"name": "f", "args": {}}}
+GEMINI_RESULT: Final = {"functionResponse": {"name": "f", "response": {"x": 1}}}
+GEMINI_IMAGE: Final = {"inlineData": {"mimeType": "image/png", "data": PIXEL}}
+GEMINI_WORDS: Final[dict[str, list[Json]]] = {
+    "words": [{"parts": [{"text": "Hi"}]}],
+    "parts": contents({"text": "Hi"}, {"text": "there"}),
+    "image": contents(GEMINI_IMAGE),
+    "blank": contents({"text": " "}),
+    "reminder": contents({"text": REMINDER}),
+    "words and reminder": contents({"text": REMINDER}, {"text": "Hi"}),
+    "answer": contents({"text": "Hello"}, role="model"),
+    "call": contents(GEMINI_CALL, role="model"),
+    "results": contents(GEMINI_RESULT, GEMINI_RESULT),
+    "results, reminder": contents(GEMINI_RESULT, {"text": REMINDER}),
+    "results, blank": [*contents(GEMINI_RESULT), *contents({"text": ""})],
+    "results, words": contents(GEMINI_RESULT, {"text": "And now?"}),
+    "results, image": [*contents(GEMINI_RESULT), *contents(GEMINI_IMAGE)],
+}
+OLLAMA_CALL: Final = {
+    "role": "assistant",
+    "content": "",
+    "tool_calls": [{"function": {"name": "f", "arguments": {}}}],
+}
+OLLAMA_RESULT: Final = {"role": "tool", "content": "1", "tool_name": "f"}
+OLLAMA_IMAGE: Final = {"role": "user", "content": "", "images": [PIXEL]}
+OLLAMA_WORDS: Final[dict[str, list[Json]]] = {
+    "words": [{"role": "user", "content": "Hi"}],
+    "image": [OLLAMA_IMAGE],
+    "blank": [{"role": "user", "content": " "}],
+    "reminder": [{"role": "user", "content": REMINDER}],
+    "words and reminder": [{"role": "user", "content": f"{REMINDER}Hi"}],
+    "system": [{"role": "system", "content": "Be brief."}],
+    "answer": [ANSWER],
+    "call": [OLLAMA_CALL],
+    "results": [OLLAMA_RESULT, OLLAMA_RESULT],
+    "results, reminder": [OLLAMA_RESULT, {"role": "user", "content": REMINDER}],
+    "results, blank": [OLLAMA_RESULT, {"role": "user", "content": ""}],
+    "results, words": [OLLAMA_RESULT, {"role": "user", "content": "And now?"}],
+    "results, image": [OLLAMA_RESULT, OLLAMA_IMAGE],
+}
+
 LOOP: Final = ["words", "call", "results"]
 TABLE: Final[list[tuple[list[str], str]]] = [
     (["words"], "user"),
@@ -139,7 +188,13 @@ TABLE: Final[list[tuple[list[str], str]]] = [
 ]
 
 
-APIS: Final = {"chat_completions": CHAT, "responses": RESPONSES, "messages": MESSAGES}
+APIS: Final = {
+    "chat_completions": CHAT,
+    "responses": RESPONSES,
+    "messages": MESSAGES,
+    "gemini": GEMINI_WORDS,
+    "ollama": OLLAMA_WORDS,
+}
 CASES: Final = [
     (api, shape, expected)
     for api, words in APIS.items()
@@ -157,8 +212,12 @@ def test_the_initiator(api: str, shape: list[str], expected: str) -> None:
         who = chat_completions.initiator(given)
     elif api == "responses":
         who = responses.initiator({"model": "m", "input": given})
-    else:
+    elif api == "messages":
         who = messages.initiator({"model": "m", "messages": given})
+    elif api == "gemini":
+        who = gemini.initiator({"model": "m", "contents": given})
+    else:
+        who = ollama.initiator({"model": "m", "messages": given})
 
     assert expected == who
 

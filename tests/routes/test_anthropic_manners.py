@@ -1,5 +1,6 @@
 """What clients of Anthropic's API expect: paths, headers, model lists, and the error format."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
 PATH = "/v1/messages"
+NOTES = "x-copilot-proxy-notes"
 VERSION = {"anthropic-version": "2023-06-01"}
 HELLO = {"model": "claude-sonnet-4.5", "messages": [{"role": "user", "content": "Hi"}]}
 
@@ -171,3 +173,39 @@ def test_previous_response(proxy: Proxy, simulator: Simulator) -> None:
 
     assert "previous_response_not_found" == answer.json()["error"]["code"]
     assert [] == [r for r in simulator.state.requests if r.path == "/responses"]
+
+
+@pytest.mark.parametrize("model", ["gpt-5.4", "gemini-2.5-pro"])
+def test_the_length_of_the_prompt_comes_first(proxy: Proxy, model: str) -> None:
+    """A stream begins with about as many input tokens as it ends with, also of other models."""
+    words = "How many words are in this sentence, and is the answer odd or even? " * 20
+    asked = {"model": model, "messages": [{"role": "user", "content": words}], "max_tokens": 50}
+    with proxy.client() as client:
+        lines = client.post(PATH, json={**asked, "stream": True}).text.splitlines()
+        whole = client.post(PATH, json=asked).json()
+
+    events = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
+    estimated = events[0]["message"]["usage"]
+    counted = next(e["usage"] for e in events if e["type"] == "message_delta")
+    assert 0.7 < estimated["input_tokens"] / counted["input_tokens"] < 1.5
+    assert 0 == estimated["cache_read_input_tokens"] == estimated["output_tokens"]
+    usage = whole["usage"]
+    assert counted["input_tokens"] == usage["input_tokens"] + usage["cache_read_input_tokens"]
+
+
+def test_a_title_as_json_by_haiku() -> None:
+    """Claude Code asks its small model for a title by a schema, which that refuses on Messages."""
+    schema = {"type": "object", "properties": {"title": {"type": "string"}}}
+    config = {"effort": "low", "format": {"type": "json_schema", "schema": schema}}
+    asked = {**HELLO, "model": "claude-haiku-4.5", "max_tokens": 50, "output_config": config}
+    with (
+        Simulator(catalogue="2026-11", pace=0) as simulator,
+        Proxy(settings_at(simulator)) as proxy,
+        proxy.client() as client,
+    ):
+        answer = client.post(PATH, json=asked)
+        body = simulator.state.requests[-1].body
+
+    assert 200 == answer.status_code, answer.text
+    assert "changed output_config.format to an instruction" in answer.headers[NOTES]
+    assert '"title"' in body["system"][-1]["text"]

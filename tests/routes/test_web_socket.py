@@ -409,7 +409,7 @@ def test_keys(simulator: Simulator) -> None:
 
 
 def test_size(simulator: Simulator) -> None:
-    """A message has the size limit of a body. One of more than twice that ends the connection."""
+    """A message has the size limit of a body. One of much more ends the connection."""
     with Proxy(settings_at(simulator, max_body_bytes=10_000)) as proxy, opened(proxy) as one:
         status, _ = one.refused(model=NATIVE, input="x" * 12_000)
         assert 413 == status

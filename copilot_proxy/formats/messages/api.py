@@ -26,7 +26,11 @@ from copilot_proxy.formats.messages.request_to_model import (
 from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
 from copilot_proxy.formats.messages.stream_repair import MessagesRepair
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
-from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
+from copilot_proxy.formats.messages.token_estimate import (
+    estimated_tokens,
+    media_tokens,
+    text_of,
+)
 from copilot_proxy.formats.messages.unrequested import unrequested_fields, without_fields
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
@@ -154,12 +158,13 @@ class MessagesApi:
         return _STREAM
 
     def writer(self, request: MessagesRequest) -> ChatToMessages:
-        return ChatToMessages(request, request["model"])
+        tokens = estimated_tokens(request) if request.get("stream") else 0
+        return ChatToMessages(request, request["model"], tokens)
 
     def fail(
         self, request: MessagesRequest, error: CopilotProxyError, request_id: str
     ) -> list[MessagesEvent]:
-        return self.writer(request).fail(error, request_id)
+        return ChatToMessages(request, request["model"]).fail(error, request_id)
 
     def accepts_documents(self, model: Model | None) -> bool:
         return profile_of(model, "messages").documents is not False

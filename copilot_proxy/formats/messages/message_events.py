@@ -53,7 +53,8 @@ def _split(block: Json) -> tuple[Json, list[Json]]:
                 deltas.append({"type": "signature_delta", "signature": block["signature"]})
             return {**block, "thinking": "", "signature": ""}, deltas
         case "tool_use" | "server_tool_use":
-            text = msgspec.json.encode(block.get("input") or {}).decode()
+            # Nothing is sent of an empty input: it may be what is left of a call that was cut.
+            text = msgspec.json.encode(block["input"]).decode() if block.get("input") else ""
             return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": text}]
     return block, []
 

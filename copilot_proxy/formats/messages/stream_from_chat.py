@@ -67,8 +67,10 @@ class ChatToMessages:
     only before a tool call, because the model needs it together with the result.
     """
 
-    def __init__(self, request: MessagesRequest, model: str) -> None:
+    def __init__(self, request: MessagesRequest, model: str, input_tokens: int = 0) -> None:
+        """`input_tokens` is the estimate that the first event gives; the last one has the count."""
         self._model = model
+        self._input_tokens = input_tokens
         self._shows_thinking = is_thinking_enabled(request)
         # With this display, Claude's own blocks have a signature but no text.
         self._omits_text = (request.get("thinking") or {}).get("display") == "omitted"
@@ -140,7 +142,8 @@ class ChatToMessages:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": usage_from_chat(None),  # Copilot only sends it at the end
+            # Copilot counts at the end, but clients show the length of the prompt from the start.
+            "usage": {**usage_from_chat(None), "input_tokens": self._input_tokens},
         }
         return {"type": "message_start", "message": message}
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from copilot_proxy.cost.estimate import prompt_tokens
 from copilot_proxy.formats.token_estimate import (
     DOCUMENT_TOKENS,
     IMAGE_TOKENS,
@@ -10,6 +11,7 @@ from copilot_proxy.formats.token_estimate import (
 )
 from copilot_proxy.formats.types import MessagesRequest
 
+_SECTIONS: Final = ("system", "tools", "messages")
 _FIELDS: Final = CountedFields(
     text=("text", "thinking", "name", "title", "context", "description"),
     json=("input", "input_schema"),
@@ -20,8 +22,12 @@ _FIELDS: Final = CountedFields(
 def text_of(request: MessagesRequest) -> str:
     """Return all texts of the system prompt, the tools and the messages, in this order, joined by
     newlines."""
-    sections = ("system", "tools", "messages")
-    return "\n".join(text for section in sections for text in texts(request.get(section), _FIELDS))
+    return "\n".join(text for section in _SECTIONS for text in texts(request.get(section), _FIELDS))
+
+
+def estimated_tokens(request: MessagesRequest) -> int:
+    """Return roughly the tokens of the prompt, by its length; `text_of` is for an exact count."""
+    return prompt_tokens({name: request.get(name) for name in _SECTIONS})
 
 
 def media_tokens(request: MessagesRequest) -> int:

@@ -99,6 +99,8 @@ def _turn(message: Json) -> Turn | None:
     match message["role"]:
         case "system":
             return None
+        case "user" if message.get("images"):
+            return "user"
         case "user":
             return headers.user_turn(message.get("content") or "")
         case "tool":

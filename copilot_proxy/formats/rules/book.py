@@ -15,9 +15,11 @@ from copilot_proxy.formats.rules import (
     cache_marks,
     effort,
     fields,
+    images,
     limits,
     many_calls,
     numbered_ids,
+    references,
     repeated_ids,
     results,
     sampling,
@@ -87,6 +89,13 @@ RULES: Final = (
     Rule("tools.schemas", _OBSERVED, schemas.fit_tool_schemas, pi_ai=True),
     Rule("tools.unions", _REPORTS, unions.fit_unions, lambda p: not p.schema_unions, pi_ai=True),
     Rule(
+        "tools.references",
+        _REPORTS,
+        references.fit_references,
+        lambda p: not p.schema_references,
+        pi_ai=True,
+    ),
+    Rule(
         "tools.validated",
         _CLIENTS,
         fields.drop_validated,
@@ -128,6 +137,12 @@ RULES: Final = (
         blanks.drop_blanks,
         lambda p: not p.accepts_blank_texts,
         pi_ai=True,
+    ),
+    Rule(
+        "images.detail",
+        _REPORTS,
+        images.fit_detail,
+        lambda p: not p.original_detail,
     ),
     Rule(
         "turns.consecutive",

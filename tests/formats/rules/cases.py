@@ -77,6 +77,12 @@ EAGER: Final = {"name": "f", "input_schema": {"type": "object"}, "eager_input_st
 CLAUDES: Final = ("claude-opus-4.7", "claude-opus-5", "claude-sonnet-5")
 SAMPLED: Final = ("gpt-5.4", "gpt-5-mini", *CLAUDES, KIMI)
 NULLABLE: Final = {"type": "object", "properties": {"a": {"type": ["string", "null"]}}}
+ORIGINAL: Final = {"url": "data:image/png;base64,iVBORw0KGgo=", "detail": "original"}
+REFERRING: Final = {
+    "type": "object",
+    "properties": {"a": {"$ref": "#/definitions/A"}},
+    "definitions": {"A": {"type": "string"}},
+}
 CHAT: Final = ("chat_completions",)
 OPENAIS: Final = ("chat_completions", "responses")
 STOPPING: Final = ("chat_completions", "messages")
@@ -196,6 +202,12 @@ CASES: Final[dict[str, Case]] = {
         broken=_dumped('["string", "null"]'),
         note="changed the schema of tool f",
     ),
+    "tools.references": Case(
+        models=(KIMI,),
+        options={"tool": "f", "schema": REFERRING},
+        broken=_dumped("#/definitions/"),
+        note="changed the schema of tool f",
+    ),
     "tools.validated": Case(
         models=(*GPT, "gemini-2.5-pro"),
         options={"tool": "f"},
@@ -255,6 +267,38 @@ CASES: Final[dict[str, Case]] = {
         models=CLAUDE,
         steps=(user(), assistant(" \n"), user("x")),
         broken=lambda body: any(not text.strip() for _, text in said(body)),
+    ),
+    "images.detail": Case(
+        models=("claude-sonnet-4.5", "gemini-2.5-pro", KIMI),
+        clients=OPENAIS,
+        own={
+            "chat_completions": {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "image_url", "image_url": ORIGINAL}],
+                    }
+                ]
+            },
+            "responses": {
+                "input": [
+                    {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"},
+                    {
+                        "type": "function_call_output",
+                        "call_id": "a",
+                        "output": [
+                            {
+                                "type": "input_image",
+                                "image_url": ORIGINAL["url"],
+                                "detail": "original",
+                            }
+                        ],
+                    },
+                ]
+            },
+        },
+        broken=_dumped('"original"'),
+        note="from original to high",
     ),
     "turns.consecutive": Case(
         models=("gemini-3-flash-preview",),

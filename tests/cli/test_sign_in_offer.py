@@ -1,4 +1,4 @@
-"""``serve`` on a terminal, without a sign-in: the way from nothing to the first answer."""
+"""Commands on a terminal, without a sign-in: the way from nothing to the first answer."""
 
 from collections.abc import Callable
 
@@ -46,3 +46,30 @@ def test_no_is_an_answer(start: Callable[[int], Terminal]) -> None:
     assert 3 == screen.end()
     assert "Sign in with:" in screen.screen
     assert "login" in screen.screen
+
+
+def test_chat_offers_it_too(simulator: Simulator, terminal: Callable[..., Terminal]) -> None:
+    """The question that was asked is answered after the sign-in."""
+    simulator.state.device_flow = ["ok"]
+    screen = terminal("chat", "Say hello", BROWSER="true")
+    _sign_in(screen)
+    screen.expect("You said:")
+    assert 0 == screen.end()
+
+
+def test_run_offers_it_too(simulator: Simulator, terminal: Callable[..., Terminal]) -> None:
+    """The program starts after the sign-in."""
+    simulator.state.device_flow = ["ok"]
+    command = ("run", "env", "--", "sh", "-c", "echo has $OPENAI_API_KEY")
+    screen = terminal(*command, BROWSER="true", COPILOT_PROXY_PORT=str(free_port()))
+    _sign_in(screen)
+    screen.expect("has unused")
+    assert 0 == screen.end()
+
+
+def _sign_in(screen: Terminal) -> None:
+    screen.expect("Sign in now? [Y/n]")
+    screen.type("")
+    screen.expect("readable only by you?")
+    screen.type("y")
+    screen.expect("Signed in as mona")

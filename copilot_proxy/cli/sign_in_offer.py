@@ -1,0 +1,30 @@
+"""Offers to sign in when a command on a terminal finds that the user is not."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import typer
+
+from copilot_proxy.cli.console import is_interactive, print_message
+from copilot_proxy.cli.login import sign_in
+from copilot_proxy.errors import NotSignedIn
+
+Result = TypeVar("Result")
+
+
+def with_sign_in(command: Callable[[], Result]) -> Result:
+    """Run `command`; if that needs a sign-in to which the user agrees, sign in and run it again.
+
+    Raises `NotSignedIn` if the user declines or cannot be asked, and what `sign_in` raises.
+    """
+    try:
+        return command()
+    except NotSignedIn as error:
+        # With any other code, GitHub has refused a token, and its message says what to do.
+        if error.code != "not_signed_in" or not is_interactive():
+            raise
+        print_message(error.message)
+        if not typer.confirm("Sign in now?", default=True, err=True):
+            raise
+    sign_in()
+    return command()

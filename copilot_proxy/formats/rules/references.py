@@ -1,0 +1,122 @@
+"""Moves what a tool's schema refers to into ``$defs``, for models that accept no other reference.
+
+Kimi refuses a whole request because of one ``#/definitions/A``, the form of older generators, or
+``#/properties/a``, which generators write for a schema that occurs twice.
+"""
+
+import re
+from typing import Any, Final
+from urllib.parse import unquote
+
+from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.types import Json
+
+_ACCEPTED: Final = "#/$defs/"
+_MAX_DEPTH: Final = 100
+"""Schemas that are nested more deeply are left as they are."""
+_MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+"""The keywords whose value maps names to schemas."""
+_VALUES: Final = ("enum", "const", "default", "examples", "required")
+"""The keywords whose value contains no schemas."""
+
+
+def fit_references(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Rewrite the references in the schemas of tools that the model would refuse."""
+    for tool in outgoing.tools:
+        current = tool.function.get(tool.schema_key)
+        if not isinstance(current, dict):
+            continue
+        schema = with_definitions(current)
+        if schema is not current:
+            tool.function[tool.schema_key] = schema
+            notes.append(
+                f"changed the schema of tool {str(tool.function.get('name'))[:80]}: the model "
+                "accepts only references to $defs"
+            )
+
+
+def with_definitions(schema: Json) -> Json:
+    """Return `schema` with all its references pointing to ``$defs``; the same object if they do.
+
+    A reference to another document, or to nothing, is left as it is.
+    """
+    definitions = _Definitions(schema)
+    rest = {name: value for name, value in schema.items() if name != "definitions"}
+    rewritten = definitions.rewrite(rest)
+    moved = definitions.rewrite_moved()
+    return {**rewritten, "$defs": {**rewritten.get("$defs", {}), **moved}} if moved else schema
+
+
+class _Definitions:
+    """What the references in a schema mean, under the names that it gets in ``$defs``."""
+
+    def __init__(self, schema: Json) -> None:
+        self._schema = schema
+        given = schema.get("$defs")
+        self._taken = set(given) if isinstance(given, dict) else set()
+        self._names: dict[str, str] = {}
+        self._targets: list[tuple[str, Json]] = []
+
+    def rewrite(self, value: Any, depth: int = 0) -> Any:
+        """Return a copy of a schema, or of a list of schemas, with other references."""
+        if depth > _MAX_DEPTH:
+            return value
+        if isinstance(value, list):
+            return [self.rewrite(item, depth + 1) for item in value]
+        if not isinstance(value, dict):
+            return value
+        copy: Json = {}
+        for name, inner in value.items():
+            if name == "$ref" and isinstance(inner, str):
+                copy[name] = self._reference(inner)
+            elif name in _MAPS and isinstance(inner, dict):
+                copy[name] = {key: self.rewrite(one, depth + 1) for key, one in inner.items()}
+            else:
+                copy[name] = inner if name in _VALUES else self.rewrite(inner, depth + 1)
+        return copy
+
+    def rewrite_moved(self) -> Json:
+        """Return the schemas that were referred to, and those that they refer to, by name."""
+        moved: Json = {}
+        while self._targets:
+            name, target = self._targets.pop(0)
+            moved[name] = self.rewrite(target)
+        return moved
+
+    def _reference(self, reference: str) -> str:
+        if reference.startswith(_ACCEPTED):
+            return reference
+        if reference not in self._names:
+            target = _target(self._schema, reference)
+            if target is None:
+                return reference
+            self._names[reference] = self._free_name(reference)
+            self._targets.append((self._names[reference], target))
+        return _ACCEPTED + self._names[reference]
+
+    def _free_name(self, reference: str) -> str:
+        """Return a name that the last part of the reference suggests."""
+        last = unquote(reference).strip("#").rsplit("/", 1)[-1]
+        base = re.sub(r"[^\w.-]", "_", last) or "root"
+        name, number = base, 2
+        while name in self._taken:
+            name, number = f"{base}_{number}", number + 1
+        self._taken.add(name)
+        return name
+
+
+def _target(schema: Json, reference: str) -> Json | None:
+    """Return the part of `schema` that a reference means; None if it is not in there."""
+    if reference == "#":
+        return {k: v for k, v in schema.items() if k not in ("$defs", "definitions")}
+    if not reference.startswith("#/"):
+        return None
+    value: Any = schema
+    for step in unquote(reference[2:]).split("/"):
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else None
