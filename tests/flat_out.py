@@ -7,12 +7,13 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.conftest import RECORDINGS
-from tests.servers import close
+from tests.servers import ThreadedServer, close
 
 Pieces = Callable[[int], str | None]
 """Returns the text of the piece with this number, or None at the end of the stream."""
@@ -34,42 +35,28 @@ class Stream:
         return self.written - self.writer.transport.get_write_buffer_size()  # type: ignore[attr-defined]
 
 
-class FlatOut:
+class FlatOut(ThreadedServer):
     """Runs in a thread. `pieces` returns the pieces of a stream by its name, the user's text.
 
     With `together`, that many streams start at once and stay in step, piece by piece.
     """
 
     def __init__(self, pieces: Callable[[str], Pieces], together: int = 0) -> None:
+        super().__init__()
         self._pieces = pieces
         self._together = together
         self.streams: dict[str, Stream] = {}
-        self.url = ""
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
-    def __enter__(self) -> "FlatOut":
-        self._thread.start()
-        assert self._ready.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-        assert not self._thread.is_alive()
-
-    async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[int]:
+        """Serve while the context is open, which gives the port."""
         self._barrier = asyncio.Barrier(self._together) if self._together else None
         self._answering: set[asyncio.Task[None]] = set()
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
         for listener in server.sockets:
             # Data in this system's send buffer has not reached the client, so the buffer is small.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        self._ready.set()
-        await self._stop.wait()
+        yield server.sockets[0].getsockname()[1]
         await close(server)
         for task in self._answering:
             task.cancel()

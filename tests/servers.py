@@ -1,9 +1,11 @@
-"""Run asyncio servers on a test's event loop, and close them without leaving connections open."""
+"""Run asyncio servers on a test's event loop, or on one of their own in a thread, and close them
+without leaving connections open."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, Final, Self
 
 _ITERATIONS: Final = 8
 """Event loop iterations after which a new connection has been reported to its handler, and an
@@ -55,3 +57,35 @@ async def serving(handler: Handler, **options: Any) -> AsyncIterator[int]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await iterate()
+
+
+class ThreadedServer:
+    """A server in a thread, while a `with` block runs; `listening` says what it does."""
+
+    url = ""
+    """Its address, once the block has begun."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._leave.set)
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    def listening(self) -> AbstractAsyncContextManager[int]:
+        """Serve while the context is open, which gives the port."""
+        raise NotImplementedError
+
+    async def _run(self) -> None:
+        self._loop, self._leave = asyncio.get_running_loop(), asyncio.Event()
+        async with self.listening() as port:
+            self.url = f"http://127.0.0.1:{port}"
+            self._ready.set()
+            await self._leave.wait()

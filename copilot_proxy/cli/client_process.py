@@ -59,7 +59,7 @@ def _passed_signals() -> Iterator["list[subprocess.Popen[bytes]]"]:
     programs: list[subprocess.Popen[bytes]] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
-        # A terminal sends Ctrl+C to the program as well, and nobody else knows that it did.
+        # A terminal sends Ctrl+C to the program as well; nothing else shows that it did.
         if number == signal.SIGINT and _is_in_foreground():
             return
         for process in programs:

@@ -1,4 +1,4 @@
-"""The program of the server that ``run`` starts: ``serve``, until nobody holds a lease on it."""
+"""The program of the server that ``run`` starts: ``serve``, until no client holds a lease on it."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def _stop_when_unused(folder: Path) -> None:
         with start_lock(folder):
             if not is_used(folder):
                 _stop()
-                # Until this process has ended, nobody may look for a server here.
+                # Until this process has ended, no client may look for a server here.
                 threading.Event().wait()
 
 

@@ -92,10 +92,8 @@ def installed_clients() -> list[str]:
     return [
         client.name
         for client in CLIENTS
-        if any(
-            shutil.which(name)
-            for name in (*client.programs, *(str(Path.home() / path) for path in client.paths))
-        )
+        if any(map(shutil.which, client.programs))
+        or any((Path.home() / path).exists() for path in client.paths)
     ]
 
 

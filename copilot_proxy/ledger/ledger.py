@@ -30,7 +30,7 @@ class Ledger:
         self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._ending: threading.Thread | None = None
-        """The thread that was told to end; whoever closes the ledger waits for it."""
+        """The thread that is about to end; closing the ledger waits for it."""
         self._closing = threading.Event()
 
     def __call__(self, record: RequestRecord) -> None:

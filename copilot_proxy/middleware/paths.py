@@ -3,6 +3,7 @@
 from typing import Final, NamedTuple
 
 from copilot_proxy.formats.apis import CLIENT_APIS
+from copilot_proxy.formats.gemini.api import METHODS
 from copilot_proxy.formats.ollama.api import OLLAMA
 from copilot_proxy.who import MAX_NAME_LENGTH
 
@@ -14,13 +15,7 @@ _FIRST_PARTS: Final = {
 """The first parts of all paths that follow a version."""
 _GEMINI_VERSIONS: Final = ("v1beta", "v1alpha")
 _VERSIONS: Final = ("v1", *_GEMINI_VERSIONS)
-_GEMINI_METHODS: Final = (
-    ":generateContent",
-    ":streamGenerateContent",
-    ":countTokens",
-    ":embedContent",
-    ":batchEmbedContents",
-)
+_GEMINI_METHODS: Final = tuple(f":{name}" for name in METHODS)
 
 
 class BasePath(NamedTuple):

@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from copilot_proxy.formats.gemini import schema
-from copilot_proxy.formats.gemini.api import GEMINI
+from copilot_proxy.formats.gemini.api import GEMINI, METHODS
 from copilot_proxy.formats.gemini.embeddings import (
     embedding,
     embedding_list,
@@ -60,7 +60,7 @@ async def list_gemini_models(request: LitestarRequest) -> Response[bytes]:
 )
 async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) -> Response[bytes]:
     """Finds a model by its id or an alias."""
-    if str(model_id).rpartition(":")[2] in _METHODS:
+    if str(model_id).rpartition(":")[2] in _HANDLERS:
         raise MethodNotAllowedException(headers={"allow": "POST"})
     return await model_object(request, str(model_id).removeprefix("/"))
 
@@ -87,7 +87,7 @@ async def call_gemini_model(request: LitestarRequest, call: FromPath[str]) -> AS
     bodies of the other methods are GeminiCountTokensRequest, GeminiEmbedContentRequest and
     GeminiBatchEmbedContentsRequest."""
     model, _, method = str(call).removeprefix("/").rpartition(":")
-    handle = _METHODS.get(method)
+    handle = _HANDLERS.get(method)
     if handle is None or not model:
         raise NotFoundException
     return await handle(request, model)
@@ -148,10 +148,6 @@ async def _embeddings(
     return WholeAnswer(make_answer)
 
 
-_METHODS: Final[Mapping[str, Callable[[LitestarRequest, str], Awaitable[ASGIApp]]]] = {
-    "generateContent": _generate,
-    "streamGenerateContent": _stream,
-    "countTokens": _count_tokens,
-    "embedContent": _embed,
-    "batchEmbedContents": _embed_batch,
-}
+_HANDLERS: Final[Mapping[str, Callable[[LitestarRequest, str], Awaitable[ASGIApp]]]] = dict(
+    zip(METHODS, (_generate, _stream, _count_tokens, _embed, _embed_batch), strict=True)
+)

@@ -38,7 +38,7 @@ def start_lock(folder: Path) -> Iterator[None]:
 
 
 def wait_until_unused(folder: Path) -> None:
-    """Wait until nobody holds a lease, and remove those of processes that were killed."""
+    """Wait until no client holds a lease, and remove those of processes that were killed."""
     while True:
         with start_lock(folder):  # otherwise, a new file may not be locked yet
             paths = _leases(folder)
@@ -51,7 +51,7 @@ def wait_until_unused(folder: Path) -> None:
 
 
 def is_used(folder: Path) -> bool:
-    """Return whether somebody holds, or has just held, a lease."""
+    """Return whether a client holds, or has just held, a lease."""
     return bool(_leases(folder))
 
 

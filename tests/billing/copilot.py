@@ -6,16 +6,14 @@ It is a small server of its own: it shares no code with the product or with its 
 import asyncio
 import json
 import re
-import threading
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from tests.billing import answers
 from tests.billing.bills import LISTED, bill_of, bill_of_turn
 from tests.billing.orders import EMBEDDING_MODEL, MODELS, MOVED_MODEL
-from tests.servers import serving
+from tests.servers import ThreadedServer, serving
 
 _ORDER: Final = re.compile(r"order (\d+) (\w+)")
 _STREAMED: Final = re.compile(r'"stream":\s*true')
@@ -69,38 +67,19 @@ _LIST: Final = {
 }  # fmt: skip
 
 
-class FakeCopilot:
+class FakeCopilot(ThreadedServer):
     """Serves in a thread of its own, inside a `with` block."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.charges: dict[int, Charge] = {}
         """What each order was charged, by its number."""
-        self.url = ""
         self._prompts: dict[int, int] = {}
         """The tokens of each agent's last prompt."""
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._ready.wait(10)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._leave.set)
-        self._thread.join(10)
-
-    async def _run(self) -> None:
-        self._loop, self._leave = asyncio.get_running_loop(), asyncio.Event()
-        async with serving(self._serve, backlog=500) as port:
-            self.url = f"http://127.0.0.1:{port}"
-            self._ready.set()
-            await self._leave.wait()
+    def listening(self) -> AbstractAsyncContextManager[int]:
+        """Serve while the context is open, which gives the port."""
+        return serving(self._serve, backlog=500)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:

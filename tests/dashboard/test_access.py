@@ -2,6 +2,7 @@
 
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 from litestar.exceptions import NotFoundException
 
+from copilot_proxy.budget.limits_file import NAME, read
 from copilot_proxy.dashboard.codes import make_code
 from copilot_proxy.routes.dashboard import _file
 from copilot_proxy.simulator import Simulator
@@ -138,6 +140,20 @@ def test_raising_the_budget(locked: Proxy) -> None:
 
     assert 200 == raised.status_code
     assert 1050 * 10**9 == overview["budget"][0]["allowed"]
+
+
+def test_raising_the_budget_twice_at_once(locked: Proxy) -> None:
+    """No raise replaces another one."""
+    with locked.client(headers={"x-api-key": OWNER_KEY, **PAGE}) as client:
+        with ThreadPoolExecutor(8) as threads:
+            raises = [
+                threads.submit(client.post, "/dashboard/raise", json={"credits": "10"})
+                for _ in range(16)
+            ]
+        assert {200} == {one.result().status_code for one in raises}
+    limits = read(locked.settings.ledger_file.with_name(NAME))
+
+    assert [10 * 10**9] * 16 == [one.nano for one in limits.raises]
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,18 @@
 
 import asyncio
 import ssl
-import threading
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 import trustme
 
+from tests.servers import ThreadedServer, serving
+
 NAMES = ("api.githubcopilot.com", "api.github.com", "github.com")
 
 
-class Outside:
+class Outside(ThreadedServer):
     """Tunnels to `NAMES`, which speak TLS, and to `target`, a URL with a port, end at `target`.
 
     All others are refused, and kept in `refused`, e.g. "example.com:443". Runs inside a `with`
@@ -21,6 +21,7 @@ class Outside:
     """
 
     def __init__(self, target: str, folder: Path) -> None:
+        super().__init__()
         authority = trustme.CA()
         self.authority = folder / "authority.pem"
         authority.cert_pem.write_to_path(str(self.authority))
@@ -29,41 +30,10 @@ class Outside:
         place = urlsplit(target)
         self._target = place.hostname, place.port
         self.refused: list[str] = []
-        self.url = ""
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._ready.wait(10)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._leave.set)
-        self._thread.join(10)
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._leave = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        self._ready.set()
-        await self._leave.wait()
-        server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._tunnel(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def listening(self) -> AbstractAsyncContextManager[int]:
+        """Serve while the context is open, which gives the port."""
+        return serving(self._tunnel)
 
     async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one CONNECT request, and copy bytes until a side closes."""

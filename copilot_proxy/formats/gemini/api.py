@@ -21,7 +21,12 @@ from copilot_proxy.formats.gemini.request import (
     initiator,
     model_name,
 )
-from copilot_proxy.formats.gemini.request_to_chat import effort, generation_config, to_chat
+from copilot_proxy.formats.gemini.request_to_chat import (
+    effort,
+    generation_config,
+    shows_thoughts,
+    to_chat,
+)
 from copilot_proxy.formats.gemini.stream_from_chat import ChatToGemini
 from copilot_proxy.formats.gemini.token_estimate import media_tokens, text_of
 from copilot_proxy.formats.gemini.tools import functions
@@ -33,6 +38,14 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "temperature": "temperature",
     "top_p": "topP",
 }
+METHODS: Final = (
+    "generateContent",
+    "streamGenerateContent",
+    "countTokens",
+    "embedContent",
+    "batchEmbedContents",
+)
+"""What can follow a model in a path, after a colon."""
 _encode: Final = msgspec.json.Encoder().encode
 # Google's SDK for Python takes a comment for data, but not an empty line.
 _KEEP_ALIVE: Final = b"\n"
@@ -104,9 +117,7 @@ class GeminiApi:
         return GEMINI_FIELDS._replace(effort=name, effort_value=budget)
 
     def wants_reasoning(self, request: GeminiRequest) -> bool:
-        config = generation_config(request)
-        shows = (config.get("thinkingConfig") or {}).get("includeThoughts") is True
-        return shows or effort(config) not in (None, "none")
+        return shows_thoughts(request) or effort(generation_config(request)) not in (None, "none")
 
     def encrypted_reasoning(self, request: GeminiRequest) -> list[str]:
         return [

@@ -92,7 +92,9 @@ def to_chat(request: GeminiRequest, notes: list[str]) -> ChatRequest:
         )
     _check_modalities(config)
     set_tools(request, chat, notes)
-    _set_thinking(config, chat)
+    if (wanted := effort(config)) is not None:
+        chat["reasoning_effort"] = wanted
+    chat[REASONING_SUMMARY] = "auto" if shows_thoughts(request) else "none"
     _set_format(config, chat)
     return chat
 
@@ -135,15 +137,7 @@ def effort(config: Json) -> str | None:
 
 def shows_thoughts(request: GeminiRequest) -> bool:
     """Whether the client wants to see the model's reasoning."""
-    config = (request.get("generationConfig") or {}).get("thinkingConfig") or {}
-    return config.get("includeThoughts") is True
-
-
-def _set_thinking(config: Json, chat: ChatRequest) -> None:
-    if (wanted := effort(config)) is not None:
-        chat["reasoning_effort"] = wanted
-    shows = (config.get("thinkingConfig") or {}).get("includeThoughts") is True
-    chat[REASONING_SUMMARY] = "auto" if shows else "none"
+    return (generation_config(request).get("thinkingConfig") or {}).get("includeThoughts") is True
 
 
 def output_schema(config: Json) -> Json | None:
