@@ -58,6 +58,19 @@ def open_private(path: Path, mode: int) -> int:
     return descriptor
 
 
+def ensure_private(path: Path) -> None:
+    """Create an empty private file, or make an existing one private without opening it.
+
+    Closing a file ends all locks that this process has on it, also those of other code, such as
+    SQLite. Raises `UnsafeFileError` or another `OSError`.
+    """
+    try:
+        os.close(open_private(path, NEW))
+    except FileExistsError:
+        status = path.lstat()
+        _check(path, status, path, APPEND)
+
+
 def replace_private(path: Path, content: bytes) -> None:
     """Write a private file, of which others see either the old content or the new one.
 
@@ -121,8 +134,8 @@ def _is_spare(folder: Path) -> bool:
     )
 
 
-def _check(path: Path, status: os.stat_result, descriptor: int, mode: int) -> None:
-    """Raise `UnsafeFileError` if another user may read or write the open file; fix its mode."""
+def _check(path: Path, status: os.stat_result, file: int | Path, mode: int) -> None:
+    """Raise `UnsafeFileError` if another user may read or write the file; fix its mode."""
     if not stat.S_ISREG(status.st_mode):
         raise UnsafeFileError("is not a regular file")
     if not _POSIX:
@@ -133,7 +146,7 @@ def _check(path: Path, status: os.stat_result, descriptor: int, mode: int) -> No
         raise UnsafeFileError("has a hard link, through which other users may read it")
     if status.st_mode & 0o077:
         try:
-            os.fchmod(descriptor, 0o600)
+            os.chmod(file, 0o600)
         except OSError:
             raise UnsafeFileError(
                 "can be read by other users, and its mode cannot be changed",

@@ -6,6 +6,7 @@ with `open_for_writing`, and has to tell a damaged file from one that is in use.
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,12 +15,14 @@ from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.schema import VERSION, migrate, version_of
-from copilot_proxy.private_files import APPEND, make_folder, open_private
+from copilot_proxy.private_files import ensure_private, make_folder
 
 Database = sqlite3.Connection
 """An open ledger."""
 BUSY_SECONDS: Final = 5.0
 """How long to wait while another process writes."""
+_CREATING: Final = threading.Lock()
+"""Only one thread creates the file: closing it would end SQLite's locks in the others."""
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -90,7 +93,8 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     Raises `sqlite3.Error`, `OSError`, or `NewerLedger`.
     """
     make_folder(path.parent)
-    os.close(open_private(path, APPEND))
+    with _CREATING:
+        ensure_private(path)
     database = _connect(f"{path.resolve().as_uri()}?mode=rw")
     try:
         _use_write_ahead_log(database)

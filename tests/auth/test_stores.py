@@ -192,7 +192,7 @@ def test_a_file_that_cannot_be_repaired_is_refused(
     def refused(descriptor: int, mode: int) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(file_store.os, "fchmod", refused)
+    monkeypatch.setattr(file_store.os, "chmod", refused)
     with pytest.raises(StoreError, match="can be read by other users") as caught:
         file.load()
 

@@ -293,6 +293,33 @@ def test_several_processes(path: Path) -> None:
         ).fetchone()
 
 
+LOCK = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)
+"""
+"""Takes the lock that SQLite takes to find out whether nobody else uses a file."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other locks")
+def test_a_second_connection(path: Path) -> None:
+    """A second connection of the same process does not end SQLite's locks on the file. Another
+    process that closed the ledger would remove the write-ahead log, with the rows in it."""
+    writer = Writer(path)
+    writer.write([row(1)])
+    with closing(open_for_writing(path)):
+        done = subprocess.run(
+            [sys.executable, "-c", LOCK, str(path)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    writer.close()
+
+    assert "BlockingIOError" in done.stderr
+
+
 def test_a_kill(path: Path) -> None:
     """A server that is killed in the middle leaves a sound file, without half a batch."""
     program = recording(path, "a", 3000, "stay")
