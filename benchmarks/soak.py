@@ -183,6 +183,8 @@ def _environment(address: dict[str, str], folder: Path) -> dict[str, str]:
         "COPILOT_PROXY_READ_TIMEOUT": str(_READ_TIMEOUT),
         "COPILOT_PROXY_HEADER_GRACE": "1",
         "COPILOT_PROXY_KEEP_ALIVE": "0.5",
+        "COPILOT_PROXY_OLLAMA": "true",
+        "COPILOT_PROXY_OLLAMA_PORT": "0",
         "COPILOT_PROXY_LOG_FILE": str(folder / "requests.log"),
         "COPILOT_PROXY_LOG_FILE_BYTES": "200000",
         "COPILOT_PROXY_MAX_BODY_BYTES": str(MAX_BODY_BYTES),
