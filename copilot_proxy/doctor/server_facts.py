@@ -10,8 +10,8 @@ from copilot_proxy.server.unix_socket import UnixConnection
 from copilot_proxy.settings import Settings
 
 _TIMEOUT: Final = 1.0
-_UNKNOWN_PATH: Final = "/v1/doctor"
-"""A path that no API has: the server first looks at the key, and then refuses it."""
+_GUARDED_PATH: Final = "/metrics"
+"""A path that needs the key, asks Copilot nothing, and leaves no line in the log."""
 
 
 @dataclass
@@ -71,7 +71,7 @@ def _refuses_key(settings: Settings, facts: ServerFacts) -> bool:
     keys = settings.keys
     headers = {"authorization": f"Bearer {keys[0].key.reveal()}"} if keys else {}
     try:
-        connection.request("GET", _UNKNOWN_PATH, headers=headers)
+        connection.request("GET", _GUARDED_PATH, headers=headers)
         return connection.getresponse().status == http.HTTPStatus.UNAUTHORIZED
     except (OSError, http.client.HTTPException):
         return False

@@ -35,6 +35,8 @@ class Ledger:
 
     def __call__(self, record: RequestRecord) -> None:
         """Record a request that has ended; to be called on the event loop."""
+        if record.error == "not_signed_in" and record.reserved is None:
+            return  # no account was asked, and none can be charged
         self._queue.put((record, time.time_ns() // 1000))
         if self._thread is None or not self._thread.is_alive():
             self._start()

@@ -3,8 +3,9 @@
 import csv
 import io
 import json
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,9 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+Program = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def at(days: float = 0, hours: float = 0) -> float:
@@ -390,3 +394,9 @@ def test_another_model_of_the_simulator(cli: Cli) -> None:
 
     assert 0 == ran.code, ran.err
     assert "What these requests would cost with gpt-6-luna" in ran.err
+
+
+def test_without_a_sign_in_nothing_is_recorded(cli: Cli, program: Program) -> None:
+    """A question that could not be asked is no request in the ledger."""
+    assert 3 == program("chat", "Hi").returncode
+    assert 0 == json.loads(cli("usage", "--json").out)["total"]["requests"]
