@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -124,7 +125,52 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             # The connection is no longer idle.
             self._start_receive_timeout()
-        super().data_received(data)
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        """Parse `data` as uvicorn does, but read the body of a request whose upgrade is ignored."""
+        self._unset_keepalive_if_required()
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = self._parse_request(rest)
+        except httptools.HttpParserError as error:
+            self.send_400_response(str(error))
+
+    def _parse_request(self, data: memoryview) -> memoryview:
+        """Parse `data` up to an ignored upgrade, and return what follows the head that has it."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            elif self._ignores_upgrade():
+                self._parse_head_without_upgrade()
+                return data[upgrade.args[0] :]
+        return data[:0]
+
+    def _ignores_upgrade(self) -> bool:
+        """Return whether the request offers a protocol that this server does not speak.
+
+        Java's HTTP client offers HTTP/2 (h2c) with every request. A server may ignore the offer
+        (RFC 9110, section 7.8), but the parser would take the body for the other protocol.
+        """
+        if not self.parser.should_upgrade() or self.parser.get_method() == b"CONNECT":
+            return False
+        return not self._should_upgrade()
+
+    def _parse_head_without_upgrade(self) -> None:
+        """Parse the head again with a new parser, which then expects the body."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (method, self.url, version)]
+        lines += [
+            b"%s: %s" % (name, value)
+            for name, value in self.headers
+            if name not in (b"upgrade", b"http2-settings")
+        ]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn
+        self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
 
     def on_message_begin(self) -> None:
         # A head that arrived together with the end of another request has not been counted.
@@ -132,6 +178,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        if self._ignores_upgrade():
+            return
         self._is_in_head = False
         self._head_size = 0
         if b"://" in self.url and not self.url.startswith(b"/"):
@@ -161,6 +209,8 @@ class BoundedProtocol(HttpToolsProtocol):
         return bool(is_idle and self.parser.get_method() == b"GET" and super()._should_upgrade())
 
     def on_message_complete(self) -> None:
+        if self._ignores_upgrade():
+            return
         self._is_in_head = True
         super().on_message_complete()
 

@@ -144,6 +144,31 @@ def test_http_1_0(proxy: Proxy, stream: bool) -> None:
         assert json.loads(answer)["choices"]
 
 
+@pytest.mark.parametrize("upgrade", ["h2c", "websocket", "TLS/1.0"])
+@pytest.mark.parametrize("chunked", [True, False])
+@pytest.mark.parametrize("size", [1, 100, 65536])
+def test_ignored_upgrades(proxy: Proxy, upgrade: str, chunked: bool, size: int) -> None:
+    """A body is read although the client offers another protocol, as Java's clients do."""
+    address = urlsplit(proxy.url)
+    length = "transfer-encoding: chunked" if chunked else f"content-length: {len(CHAT)}"
+    body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(CHAT), CHAT) if chunked else CHAT
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade, HTTP2-Settings\r\n"
+        f"upgrade: {upgrade}\r\nhttp2-settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
+        f"{length}\r\n\r\n"
+    )
+    sent = head.encode() + body
+    sent += sent + b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(sent), size):
+            conn.sendall(sent[start : start + size])
+        reply = b"".join(iter(lambda: conn.recv(65536), b""))
+
+    assert 3 == reply.count(b"HTTP/1.1 200 OK")
+    assert 2 == reply.count(b'"choices":')
+
+
 def test_expect_100_continue(simulator: Simulator) -> None:
     """A client that waits for 100 Continue gets it, or 413 if the body is too large."""
     with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy:
