@@ -77,11 +77,15 @@ clients:  ## install the clients that some tests need, with npm: see CONTRIBUTIN
 	cd tests/pi_ai && npm install $(NPM_FLAGS)
 	cd tests/official && npm install $(NPM_FLAGS)
 
-agents: $(VENV)/dev.stamp  ## run coding agents against the server: a question, a tool, refusals
+agents: $(VENV)/dev.stamp  ## run coding agents against the server: a question, a tool, refusals; ALL=yes for more
 	cd tests/agents && npm install $(NPM_FLAGS)
 	@test -x .venv-agents/bin/llm || { $(PYTHON) -m venv .venv-agents \
 	  && .venv-agents/bin/python -m pip install --quiet -r tests/agents/requirements.txt; }
-	AGENTS=yes $(BIN)/python $(PYTEST) tests/agents
+ifdef ALL
+	@test -x .venv-gptme/bin/gptme || { $(PYTHON) -m venv .venv-gptme \
+	  && .venv-gptme/bin/python -m pip install --quiet gptme==0.35.1; }
+endif
+	AGENTS=$(if $(ALL),all,yes) $(BIN)/python $(PYTEST) tests/agents
 
 browser: $(VENV)/dev.stamp  ## try the dashboard in Chromium, which has to be installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group browser

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from copilot_proxy.clients.claude_code import CLAUDE_CODE
 from copilot_proxy.clients.client import Client
@@ -17,6 +18,7 @@ from copilot_proxy.clients.continue_cli import CONTINUE
 from copilot_proxy.clients.copilot_cli import COPILOT_CLI
 from copilot_proxy.clients.droid import DROID
 from copilot_proxy.clients.gemini_cli import GEMINI_CLI
+from copilot_proxy.clients.gptme import GPTME
 from copilot_proxy.clients.llm import LLM
 from copilot_proxy.clients.opencode import OPENCODE
 from copilot_proxy.clients.pi import PI
@@ -76,7 +78,7 @@ class Agent:
         return [node, str(self.program)] if self.is_script else [str(self.program)]
 
 
-ALL = (
+_IN_CI = (
     Agent(
         CLAUDE_CODE,
         CLIENTS / "@anthropic-ai/claude-code/cli-wrapper.cjs",
@@ -249,3 +251,25 @@ models:
         is_script=False,
     ),
 )
+_BY_HAND = (
+    # It needs another version of OpenAI's package than llm, and so an environment of its own.
+    Agent(
+        GPTME,
+        TESTS.parent / ".venv-gptme" / "bin" / "gptme",
+        ["--non-interactive"],
+        {
+            ".config/gptme/config.toml": f"""# mine
+[[providers]]
+name = "other"
+base_url = "{NOWHERE}/v1"
+"""
+        },
+        ["--non-interactive", "--model", "copilot-proxy/claude-sonnet-5.5"],
+        tool="",
+        is_script=False,
+        is_slow=True,
+    ),
+)
+IS_COMPLETE: Final = os.environ.get("AGENTS") == "all"
+"""Whether all agents and all tests run, and not only those of CI."""
+ALL = (*_IN_CI, *_BY_HAND) if IS_COMPLETE else _IN_CI

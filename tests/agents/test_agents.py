@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.agents.agents import ALL, Agent
+from tests.agents.agents import ALL, IS_COMPLETE, Agent
 from tests.agents.conftest import Runner
 
 BUDGET = "0.01/day"
@@ -17,6 +17,7 @@ REFUSALS = {
     BUDGET: "budget for today, 0.01 AI credits",
 }
 """Faults with which Copilot refuses every request, or our own limit; and what the agent shows."""
+TRIED = REFUSALS if IS_COMPLETE else ["quota_exceeded", BUDGET]
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -38,6 +39,7 @@ def test_a_question(runner: Runner, agent: Agent) -> None:
     }
 
 
+@pytest.mark.skipif(not IS_COMPLETE, reason="test_connected uses a tool as well: AGENTS=all")
 @EACH_QUICK
 def test_a_tool(runner: Runner, agent: Agent) -> None:
     """The model calls one of the agent's tools, and gets its result."""
@@ -72,7 +74,7 @@ def test_connected(runner: Runner, agent: Agent) -> None:
     assert [] == [path.name for path in left if path.suffix in (".toml", ".json", ".yaml", ".ts")]
 
 
-@pytest.mark.parametrize("fault", REFUSALS)
+@pytest.mark.parametrize("fault", TRIED)
 @EACH_QUICK
 def test_a_refusal(runner: Runner, agent: Agent, fault: str) -> None:
     """A refusal that stays ends the agent at once, and it shows the sentence."""

@@ -191,7 +191,7 @@ def test_the_code_of_the_command(opened: Opened, simulator: Simulator) -> None:
         page = opened(address)
         assert f"{server.url}/" == page.url
         other = opened(address, wait="#login[open]")
-        assert "not valid any more" in other.inner_text("#login-error")
+        assert "no longer valid" in other.inner_text("#login-error")
     opened.problems = [one for one in opened.problems if "401" not in one]
 
 
