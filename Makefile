@@ -82,6 +82,8 @@ agents: $(VENV)/dev.stamp  ## run coding agents against the server: a question, 
 	@test -x .venv-agents/bin/llm || { $(PYTHON) -m venv .venv-agents \
 	  && .venv-agents/bin/python -m pip install --quiet -r tests/agents/requirements.txt; }
 ifdef ALL
+	@test -x .venv-aider/bin/aider || { $(PYTHON) -m venv .venv-aider \
+	  && .venv-aider/bin/python -m pip install --quiet aider-chat==0.86.2; }
 	@test -x .venv-gptme/bin/gptme || { $(PYTHON) -m venv .venv-gptme \
 	  && .venv-gptme/bin/python -m pip install --quiet gptme==0.35.1; }
 endif
@@ -136,4 +138,4 @@ sbom:  ## write dist/sbom.json: every package that an installation brings, as Cy
 	@echo "Written to dist/sbom.json."
 
 clean:  ## remove what the other targets have created
-	rm -rf $(VENV) .venv-wheel .venv-audit .venv-agents .venv-sbom .venv-lowest build dist .coverage .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-wheel .venv-audit .venv-agents .venv-aider .venv-gptme .venv-sbom .venv-lowest build dist .coverage .mypy_cache .ruff_cache .pytest_cache

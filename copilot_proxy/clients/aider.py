@@ -21,7 +21,13 @@ def _launch(to: Connection) -> Launch:
         *("--model", f"openai/{to.model.id}", "--weak-model", f"openai/{small.id}"),
         *("--model-metadata-file", str(to.folder / _FILE), "--no-show-model-warnings"),
     ]
-    environ = {"OPENAI_API_BASE": f"{to.url}/v1", "OPENAI_API_KEY": to.key}
+    environ = {
+        "OPENAI_API_BASE": f"{to.url}/v1",
+        "OPENAI_API_KEY": to.key,
+        # These come before the user's own .aider.conf.yml, which comes before the two above.
+        "AIDER_OPENAI_API_BASE": f"{to.url}/v1",
+        "AIDER_OPENAI_API_KEY": to.key,
+    }
     return Launch(arguments, environ, {_FILE: json.dumps(_metadata(to), indent=2)})
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from copilot_proxy.clients.aider import AIDER
 from copilot_proxy.clients.claude_code import CLAUDE_CODE
 from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.cline import CLINE
@@ -252,6 +253,15 @@ models:
     ),
 )
 _BY_HAND = (
+    Agent(
+        AIDER,
+        TESTS.parent / ".venv-aider" / "bin" / "aider",
+        ["--no-git", "--yes-always", "--no-check-update", "--analytics-disable", "--message"],
+        {".aider.conf.yml": f'# mine\nopenai-api-base: "{NOWHERE}/v1"\n'},
+        tool="",
+        is_script=False,
+        is_slow=True,
+    ),
     # It needs another version of OpenAI's package than llm, and so an environment of its own.
     Agent(
         GPTME,

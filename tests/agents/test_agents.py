@@ -2,6 +2,7 @@
 
 import pytest
 
+from copilot_proxy.clients.aider import AIDER
 from tests.agents.agents import ALL, IS_COMPLETE, Agent
 from tests.agents.conftest import Runner
 
@@ -56,6 +57,8 @@ def test_a_tool(runner: Runner, agent: Agent) -> None:
 def test_connected(runner: Runner, agent: Agent) -> None:
     """After ``connect``, the agent answers and uses a tool, and the ledger has its name. After
     ``--undo``, its files are what they were."""
+    if agent.client is AIDER:
+        pytest.skip("connect only prints what to add to a YAML file that exists")
     prompt = f'Call {agent.tool} with "{agent.argument}"' if agent.tool else "Say hello to me"
     ran = runner.run_connected(agent, prompt)
 
