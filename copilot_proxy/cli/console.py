@@ -114,9 +114,14 @@ def stderr_is_tty() -> bool:
     return sys.stderr.isatty()
 
 
+def stdin_is_tty() -> bool:
+    """Return whether standard input is a terminal; it may be closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def is_interactive() -> bool:
     """Return whether the user can be prompted."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return stdin_is_tty() and stderr_is_tty()
 
 
 def _runnable(command: re.Match[str]) -> str:

@@ -12,6 +12,7 @@ from copilot_proxy.cli.console import (
     print_error,
     print_message,
     stderr_is_tty,
+    stdin_is_tty,
 )
 from copilot_proxy.cli.login_source import limits, token_of
 from copilot_proxy.errors import NoCopilotAccess, SignInError, StoreError, UpstreamError, UsageError
@@ -214,10 +215,10 @@ def _token_from_stdin() -> "Secret":
     from copilot_proxy.auth.token_kinds import may_be_token, reject_classic_token
     from copilot_proxy.masking import Secret
 
-    if sys.stdin.isatty():
+    if stdin_is_tty():
         text = typer.prompt("GitHub OAuth token", hide_input=True, err=True)
     else:
-        text = sys.stdin.readline(_MAX_TOKEN_LENGTH)
+        text = sys.stdin.readline(_MAX_TOKEN_LENGTH) if sys.stdin is not None else ""
     text = text.strip()
     if not text:
         raise UsageError(
