@@ -24,6 +24,7 @@ from copilot_proxy.server.supervisor import Supervisor
 from copilot_proxy.server.worker_channel import WorkerConfig, encode_config
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+from tests.attack.site import can_listen
 from tests.cli.terminals import (
     Terminal,
     client_of,
@@ -122,18 +123,6 @@ def streams_of_both(terminal: Terminal, url: str) -> tuple[Stream, Stream]:
         return one, Stream(url)
 
 
-def is_free(port: int) -> bool:
-    """Wait until the port is free."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-            probe.listen()
-        except OSError:
-            return False
-    return True
-
-
 @linux
 def test_a_killed_worker_fails_only_its_own_requests(account: Simulator) -> None:
     """The other worker's stream is whole, the log has one line, and the worker is restarted."""
@@ -204,7 +193,7 @@ def test_workers_without_their_server_finish_and_end(account: Simulator) -> None
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
         streams = streams_of_both(terminal, url := url_in(terminal))
         terminal.kill(signal.SIGKILL)
-        wait_until(lambda: is_free(httpx.URL(url).port or 0))
+        wait_until(lambda: can_listen(httpx.URL(url).port or 0))
         account.state.pace = 0
         assert all(stream.is_whole for stream in streams)
         terminal.end()  # workers hold the terminal open, too
