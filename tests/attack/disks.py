@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from .site import PROGRAM, Impossible, Site
+from .site import PROGRAM, Impossible, Site, until
 
 
 @contextlib.contextmanager
@@ -114,6 +114,8 @@ def moved_log(site: Site) -> str:
         for number in range(10):
             for _ in range(10):
                 server.check()
+            # A line is written after its answer has left.
+            until(log.exists, "a new log file")
             os.rename(log, site.folder / f"moved-{number}")
         server.check()
         assert 0 == server.stop()
