@@ -55,6 +55,8 @@ class RequestRecord:
     request_id: str
     api: str
     """The client's API: ``chat_completions``, ``responses``, ``messages``, ``embeddings``, ..."""
+    client_api: ClientApi = field(default=CHAT_COMPLETIONS, repr=False)
+    """What knows the fields of the request."""
     key: str | None = None
     """The name of the API key, if it has one."""
     who: Who = NOBODY

@@ -105,7 +105,7 @@ class Relay:
     ) -> ClientRequest:
         """Return the request, for the small model if it is a small job that this model can do."""
         name = self._small_model
-        job = small_job(record.who.client, request) if name is not None else None
+        job = small_job(record, request) if name is not None else None
         if name is None or job is None:
             return request
         try:
@@ -214,6 +214,7 @@ class Relay:
     ) -> Iterator[None]:
         """Fill in `record` with how the block ends, and report it."""
         record.model = record.model_asked = request["model"]
+        record.client_api = client
         record.own_sign_in = caller.auth is not None
         self.running[record.request_id] = record
         try:

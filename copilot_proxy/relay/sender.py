@@ -17,7 +17,6 @@ from copilot_proxy.formats.types import ClientRequest, UpstreamBody
 from copilot_proxy.formats.unexplained import explain
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.admission import Admission, admit
-from copilot_proxy.relay.cache_key import with_cache_key
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
@@ -171,7 +170,7 @@ def _call(prepared: PreparedRequest, conversation: _Conversation, record: Reques
     """Return the call for a prepared request, and record how it is sent."""
     record.route, record.notes = prepared.api.name, prepared.notes
     record.initiator = prepared.initiator
-    body = with_cache_key(prepared.api, prepared.body, record.who.session)
+    body = prepared.api.with_cache_key(prepared.body, record.who.session)
     record.prompt = body
     return make_call(
         prepared.api.name,

@@ -24,6 +24,7 @@ from copilot_proxy.formats.chat_completions.request_to_model import chat_for_mod
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.chat_completions.tool_results import resolve_results
 from copilot_proxy.formats.client_fields import ClientFields
+from copilot_proxy.formats.conversation import Conversation, lowest, message_turns
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
@@ -48,7 +49,6 @@ class ChatCompletionsApi:
     client_path = "/v1/chat/completions"
     identifying_header = request_id_header = b""
     path = CHAT_COMPLETIONS_PATH
-    cache_key_field = ""
     conversation_field = "messages"
     effort_field = "reasoning_effort"
     native: NativePassage | None = None
@@ -84,6 +84,12 @@ class ChatCompletionsApi:
     def fields(self, request: ChatRequest) -> ClientFields:
         newer = request.get("max_completion_tokens") is not None
         return ClientFields(limit="max_completion_tokens" if newer else "max_tokens")
+
+    def conversation(self, request: ChatRequest) -> Conversation:
+        return Conversation([], message_turns(request["messages"]))
+
+    def output_limit(self, request: ChatRequest) -> int | None:
+        return lowest(request.get("max_completion_tokens"), request.get("max_tokens"))
 
     def wants_reasoning(self, request: ChatRequest) -> bool:
         thinking = request.get("thinking")
@@ -134,6 +140,9 @@ class ChatCompletionsApi:
         self, body: UpstreamBody, betas: Collection[str], notes: list[str]
     ) -> dict[str, str]:
         return {}
+
+    def with_cache_key(self, body: UpstreamBody, session: str | None) -> UpstreamBody:
+        return body
 
     def reader(
         self,

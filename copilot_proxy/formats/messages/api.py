@@ -8,6 +8,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
+from copilot_proxy.formats.conversation import Conversation, lowest, message_turns, texts
 from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.messages.blocks import thinking_signatures, without_thinking
 from copilot_proxy.formats.messages.errors import error_body, error_status
@@ -79,7 +80,6 @@ class MessagesApi:
     identifying_header = b"anthropic-version"
     request_id_header = b"request-id"
     path = MESSAGES_PATH
-    cache_key_field = ""
     counting: NativeCounting | None = _Counting()
     conversation_field = "messages"
     effort_field = MESSAGES_FIELDS.effort
@@ -137,6 +137,12 @@ class MessagesApi:
         budget = thinking.get("budget_tokens")
         return MESSAGES_FIELDS._replace(effort="thinking.budget_tokens", effort_value=budget)
 
+    def conversation(self, request: MessagesRequest) -> Conversation:
+        return Conversation(texts(request.get("system")), message_turns(request["messages"]))
+
+    def output_limit(self, request: MessagesRequest) -> int | None:
+        return lowest(request.get("max_tokens"))
+
     def wants_reasoning(self, request: MessagesRequest) -> bool:
         return is_thinking_enabled(request)
 
@@ -181,6 +187,9 @@ class MessagesApi:
         if selected:
             headers["anthropic-beta"] = ",".join(selected)
         return headers
+
+    def with_cache_key(self, body: MessagesRequest, session: str | None) -> MessagesRequest:
+        return body
 
     def reader(
         self,

@@ -9,10 +9,18 @@ from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics, StreamFormat
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
+from copilot_proxy.formats.conversation import (
+    Conversation,
+    Turn,
+    lowest,
+    message_turns,
+    texts,
+)
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.reasoning_summary import summary_of
+from copilot_proxy.formats.responses.cache_key import with_cache_key
 from copilot_proxy.formats.responses.history_items import (
     item_contents,
     without_encrypted_items,
@@ -62,7 +70,6 @@ class ResponsesApi:
     client_path = "/v1/responses"
     identifying_header = request_id_header = b""
     path = RESPONSES_PATH
-    cache_key_field = "prompt_cache_key"
     conversation_field = "input"
     effort_field = RESPONSES_FIELDS.effort
     native: NativePassage | None = _Native()
@@ -118,6 +125,14 @@ class ResponsesApi:
     def fields(self, request: ResponsesRequest) -> ClientFields:
         return RESPONSES_FIELDS
 
+    def conversation(self, request: ResponsesRequest) -> Conversation:
+        given = request["input"]
+        turns = message_turns(given) if isinstance(given, list) else [Turn("user", texts(given))]
+        return Conversation(texts(request.get("instructions")), turns)
+
+    def output_limit(self, request: ResponsesRequest) -> int | None:
+        return lowest(request.get("max_output_tokens"))
+
     def wants_reasoning(self, request: ResponsesRequest) -> bool:
         reasoning = request.get("reasoning") or {}
         return reasoning.get("effort") not in (None, "none") or summary_of(reasoning) != "none"
@@ -157,6 +172,9 @@ class ResponsesApi:
         self, body: ResponsesRequest, betas: Collection[str], notes: list[str]
     ) -> dict[str, str]:
         return {}
+
+    def with_cache_key(self, body: ResponsesRequest, session: str | None) -> ResponsesRequest:
+        return with_cache_key(body, session)
 
     def reader(
         self,
