@@ -1,7 +1,10 @@
 """The texts of a request, whatever its API calls the fields that hold them."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+FIELDS: Final = ("messages", "input", "contents")
+"""The field with the messages or items; each API has one of them."""
 
 
 class Turn(NamedTuple):

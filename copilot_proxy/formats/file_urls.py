@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import unquote, urlsplit
 
+from copilot_proxy.formats.conversation import FIELDS
 from copilot_proxy.formats.images import is_web_url
 from copilot_proxy.formats.types import ClientRequest
 
-_ROOTS: Final = ("messages", "input", "contents")
 _INNER: Final = ("content", "output", "source", "parts", "functionResponse", "function_response")
 _URIS: Final = {"fileData": ("fileUri", "mimeType"), "file_data": ("file_uri", "mime_type")}
 """Gemini's names for a file with a URL, which may be written in either way."""
@@ -48,7 +48,7 @@ class FileUrl:
 def find_file_urls(request: ClientRequest) -> Iterator[FileUrl]:
     """Yield all URLs of images and documents in a request of any of the APIs, also in tool
     results."""
-    pending: deque[tuple[str, Any]] = deque((name, request.get(name)) for name in _ROOTS)
+    pending: deque[tuple[str, Any]] = deque((name, request.get(name)) for name in FIELDS)
     while pending:
         path, value = pending.popleft()
         if isinstance(value, list):
