@@ -27,6 +27,11 @@ class Connection:
     answer: str = ""
     """What the client has printed for its `question`."""
 
+    @property
+    def ordered_models(self) -> list[ClientModel]:
+        """All chat models, beginning with `model`."""
+        return [self.model, *(model for model in self.models if model is not self.model)]
+
 
 @dataclass(frozen=True)
 class Launch:

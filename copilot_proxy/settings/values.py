@@ -7,7 +7,7 @@ Each function takes the raw value, a TOML value or a string, and returns the par
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from copilot_proxy.host_names import is_host, is_loopback
 from copilot_proxy.masking import Secret, mask
@@ -16,6 +16,9 @@ _BOOLEANS: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
 }
+
+_BEYOND_BASE: Final = "@?#"
+"""The characters that begin parts of a URL which a base URL does not have."""
 
 
 def plain_text(value: object) -> str:
@@ -128,15 +131,10 @@ def url(value: object) -> str | None:
     text = plain_text(value).rstrip("/")
     if not text:
         return None
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
-        _ = parts.port  # raises ValueError if it is not a number
-    except ValueError:
-        valid = False
-    if not valid:
+    parts = _url_parts(text)
+    if parts is None:
         raise ValueError("expected a URL such as https://github.com")
-    if any(char in text for char in "@?#"):
+    if any(char in text for char in _BEYOND_BASE):
         raise ValueError("expected a URL without user, password, query or fragment")
     name = parts.hostname or ""
     if not is_host(name):
@@ -155,15 +153,20 @@ def collector(value: object) -> str | None:
     text = plain_text(value).rstrip("/")
     if not text or text == FROM_ENVIRONMENT:
         return text or None
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
-        _ = parts.port  # raises ValueError if it is not a number
-    except ValueError:
-        valid = False
-    if not valid or any(char in text for char in "@?#"):
+    if _url_parts(text) is None or any(char in text for char in _BEYOND_BASE):
         raise ValueError("expected a URL such as http://localhost:4318, or env")
     return text
+
+
+def _url_parts(text: str) -> SplitResult | None:
+    """Return the parts of a URL of http or https; None if it is not one."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises ValueError if it is not a number
+    except ValueError:
+        return None
+    valid = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
+    return parts if valid else None
 
 
 def required_url(value: object) -> str:

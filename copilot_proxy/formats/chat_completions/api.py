@@ -27,7 +27,6 @@ from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.conversation import Conversation, lowest, message_turns
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
-from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.translators import ChatWriter
 from copilot_proxy.formats.types import ChatRequest, ErrorBody, UpstreamBody
@@ -53,6 +52,7 @@ class ChatCompletionsApi:
     effort_field = "reasoning_effort"
     native: NativePassage | None = None
 
+    reader = staticmethod(ChatRepair)
     error_body = staticmethod(error_body)
     error_status = staticmethod(error_status)
     model_object = staticmethod(model_object)
@@ -143,25 +143,6 @@ class ChatCompletionsApi:
 
     def with_cache_key(self, body: UpstreamBody, session: str | None) -> UpstreamBody:
         return body
-
-    def reader(
-        self,
-        model: str,
-        *,
-        include_usage: bool,
-        recorder: ReasoningRecorder | None,
-        tool_names: Mapping[str, str],
-        custom_tools: Collection[str] = (),
-        used_ids: Collection[str] = (),
-    ) -> ChatRepair:
-        return ChatRepair(
-            model,
-            include_usage=include_usage,
-            recorder=recorder,
-            tool_names=tool_names,
-            custom_tools=custom_tools,
-            used_ids=used_ids,
-        )
 
 
 CHAT_COMPLETIONS: Final = ChatCompletionsApi()

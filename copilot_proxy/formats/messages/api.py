@@ -34,7 +34,6 @@ from copilot_proxy.formats.messages.token_estimate import (
 )
 from copilot_proxy.formats.messages.unrequested import unrequested_fields, without_fields
 from copilot_proxy.formats.profiles import profile_of
-from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesEvent, MessagesRequest
 from copilot_proxy.headers import Initiator
@@ -85,6 +84,7 @@ class MessagesApi:
     effort_field = MESSAGES_FIELDS.effort
     native: NativePassage | None = _Native()
 
+    reader = staticmethod(MessagesToChat)
     error_body = staticmethod(error_body)
     error_status = staticmethod(error_status)
     model_object = staticmethod(model_info)
@@ -190,25 +190,6 @@ class MessagesApi:
 
     def with_cache_key(self, body: MessagesRequest, session: str | None) -> MessagesRequest:
         return body
-
-    def reader(
-        self,
-        model: str,
-        *,
-        include_usage: bool,
-        recorder: ReasoningRecorder | None,
-        tool_names: Mapping[str, str],
-        custom_tools: Collection[str] = (),
-        used_ids: Collection[str] = (),
-    ) -> MessagesToChat:
-        return MessagesToChat(
-            model,
-            include_usage=include_usage,
-            recorder=recorder,
-            tool_names=tool_names,
-            custom_tools=custom_tools,
-            used_ids=used_ids,
-        )
 
 
 MESSAGES: Final = MessagesApi()

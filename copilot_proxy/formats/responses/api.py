@@ -18,7 +18,6 @@ from copilot_proxy.formats.conversation import (
 )
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
-from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.reasoning_summary import summary_of
 from copilot_proxy.formats.responses.cache_key import with_cache_key
 from copilot_proxy.formats.responses.history_items import (
@@ -75,6 +74,7 @@ class ResponsesApi:
     native: NativePassage | None = _Native()
     counting: NativeCounting | None = None
 
+    reader = staticmethod(ResponsesToChat)
     error_body = staticmethod(error_body)
     error_status = staticmethod(error_status)
     model_object = staticmethod(model_object)
@@ -175,25 +175,6 @@ class ResponsesApi:
 
     def with_cache_key(self, body: ResponsesRequest, session: str | None) -> ResponsesRequest:
         return with_cache_key(body, session)
-
-    def reader(
-        self,
-        model: str,
-        *,
-        include_usage: bool,
-        recorder: ReasoningRecorder | None,
-        tool_names: Mapping[str, str],
-        custom_tools: Collection[str] = (),
-        used_ids: Collection[str] = (),
-    ) -> ResponsesToChat:
-        return ResponsesToChat(
-            model,
-            include_usage=include_usage,
-            recorder=recorder,
-            tool_names=tool_names,
-            custom_tools=custom_tools,
-            used_ids=used_ids,
-        )
 
 
 RESPONSES: Final = ResponsesApi()
