@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from copilot_proxy.clients.models import Api, ClientModel
-from copilot_proxy.clients.traffic import USER_AGENTS
+from copilot_proxy.clients.request_headers import USER_AGENTS
 from copilot_proxy.edits.changes import Change
 
 

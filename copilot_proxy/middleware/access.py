@@ -21,8 +21,8 @@ from copilot_proxy.middleware.error_responses import send_error
 from copilot_proxy.middleware.host_header import host_name, plain_address
 from copilot_proxy.middleware.key_parameter import KEY_PATHS, take_key_parameter
 from copilot_proxy.middleware.log_filter import LogFilter
-from copilot_proxy.middleware.page_policy import PAGE_HEADERS, PART_HEADERS, SECURITY_HEADERS
 from copilot_proxy.middleware.paths import normalize_path, split_base
+from copilot_proxy.middleware.security_headers import PAGE_HEADERS, PART_HEADERS, SECURITY_HEADERS
 from copilot_proxy.relay.records import RequestContext, new_request_id
 
 log = logging.getLogger(__name__)

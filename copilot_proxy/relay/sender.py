@@ -14,9 +14,9 @@ from copilot_proxy.formats.api import ClientApi, UpstreamApi
 from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoning
 from copilot_proxy.formats.large_json import encode_request
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, RefusedReasoning
+from copilot_proxy.formats.refusal_diagnosis import diagnose
 from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import ClientRequest, UpstreamBody
-from copilot_proxy.formats.unexplained import explain
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.admission import Admission, admit
 from copilot_proxy.relay.caller import Caller
@@ -107,7 +107,7 @@ class Sender:
             try:
                 response = await self._upstream.send(_call(ready, conversation, record))
             except UpstreamRefusal as error:
-                explain(error, prepared.body, prepared.tool_names)
+                diagnose(error, prepared.body, prepared.tool_names)
                 repaired = await self._repaired(error, conversation, prepared, record)
                 if repaired is None:
                     raise
