@@ -1,6 +1,5 @@
 """``POST /v1/messages`` and ``/v1/messages/count_tokens``: Anthropic's Messages API."""
 
-import msgspec
 from litestar import post
 from litestar.types import ASGIApp
 
@@ -8,16 +7,12 @@ from copilot_proxy.formats.messages import schema
 from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.costs import COUNT_TOKENS
-from copilot_proxy.routes.answers import answer
+from copilot_proxy.routes.answers import answer, answer_with_count
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
     LitestarRequest,
-    get_caller,
-    get_services,
     read_chat_body,
-    start_record,
 )
-from copilot_proxy.routes.streaming import WholeAnswer
 
 
 @post(
@@ -58,13 +53,6 @@ async def count_tokens(request: LitestarRequest) -> ASGIApp:
     data, _ = await read_chat_body(request)
     body = await run_if_large(len(data), MESSAGES.parse_count, data)
     betas = request.headers.getall("anthropic-beta", [])
-    relay, caller = get_services(request).relay, get_caller(request)
-    record = start_record(request, COUNT_TOKENS, body, len(data))
-
-    async def make_answer() -> tuple[bytes, dict[str, str]]:
-        count, headers = await relay.count_tokens(
-            MESSAGES, body, record, caller=caller, betas=betas
-        )
-        return msgspec.json.encode(count), headers
-
-    return WholeAnswer(make_answer)
+    return answer_with_count(
+        request, MESSAGES, body, name=COUNT_TOKENS, body_bytes=len(data), betas=betas
+    )
