@@ -19,7 +19,7 @@ class LimitState(NamedTuple):
     allowed: int
     """With what it was raised by."""
     spent: int
-    """For a limit per session: of the session that has cost most today."""
+    """For a limit per session: of the session that has cost the most today."""
     reserved: int
     resets_at: datetime | None
     """None for a limit per session."""

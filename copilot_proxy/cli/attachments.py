@@ -69,7 +69,7 @@ def check_images(images: Sequence[Image], model: "Model") -> None:
     if model.supports and model.supports.get("vision") is not True:
         raise UsageError(
             f"{model.id} does not support images.",
-            hint="See which models do with: copilot-proxy models",
+            hint="To see which models do, run: copilot-proxy models",
         )
     vision = model.limits.get("vision")
     limits = vision if isinstance(vision, dict) else {}

@@ -1,4 +1,4 @@
-"""The ``dashboard`` command: opens the page of a server that runs on this machine."""
+"""The ``dashboard`` command: opens the page of a server running on this machine."""
 
 import os
 import sys

@@ -122,7 +122,7 @@ def run(arguments: Sequence[str]) -> int:
 def _take_profile(args: list[str]) -> str | None:
     """Remove ``--profile NAME`` from the arguments before any ``--``, and return the name.
 
-    Without a name, it stays there, so that Typer reports that.
+    Without a name, it stays there, so that Typer reports the error.
     """
     end = args.index("--") if "--" in args else len(args)
     name = None

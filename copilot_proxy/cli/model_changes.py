@@ -27,7 +27,7 @@ _MAX_BYTES: Final = 4 * 1024 * 1024
 
 
 class SeenModel(NamedTuple):
-    """What is remembered of a model."""
+    """What is remembered about a model."""
 
     price: str
     """As `price_text` gives it."""

@@ -66,8 +66,8 @@ def address_of(settings: Settings) -> str:
 
 
 def key_of(settings: Settings) -> str | None:
-    """Return a key that the server accepts, or None if it wants none."""
-    # A key without a limit to some models is the better one.
+    """Return a key that the server accepts, or None if it needs none."""
+    # Prefer a key that is not limited to some models.
     keys = sorted(settings.keys, key=lambda one: bool(one.models))
     return keys[0].key.reveal() if keys else None
 

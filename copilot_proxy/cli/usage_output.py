@@ -46,7 +46,7 @@ def lines(report: Report, *, is_bare: bool) -> Iterator[str]:
 
 
 def remarks(report: Report) -> list[str]:
-    """Return what has to be known to read the numbers."""
+    """Return the remarks that explain the numbers."""
     found = []
     if (count := report.total.unknown_cost_requests) > 0:
         found.append(f"{counted(count, 'request')} of unknown cost: the sums do not include them.")

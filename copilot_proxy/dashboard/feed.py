@@ -22,7 +22,7 @@ _TICK: Final = 0.5
 _IDLE_TICK: Final = 1.0
 """The same while there are none."""
 _IDLE_TICKS: Final = 4
-"""Ticks between two looks at the ledger while nothing happens; other processes may write to it."""
+"""Ticks between two checks of the ledger while nothing happens; other processes may write to it."""
 _MAX_SHARE: Final = 0.05
 """The share of the time that reading the overview may take."""
 _MAX_PAUSE: Final = 5.0
@@ -46,7 +46,7 @@ class Source(Protocol):
         ...
 
     async def version(self) -> object:
-        """Return a value that differs once the overview may have changed."""
+        """Return a value that changes whenever the overview may have changed."""
         ...
 
     async def overview(self, key: str | None) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Feed:
         self._is_closed = False
 
     async def subscribe(self, key: str | None) -> "asyncio.Queue[Message]":
-        """Return the messages for a new page; the first ones tell everything.
+        """Return the messages for a new page; the first ones have the whole state.
 
         `key` limits them to the requests of the API key with that name. Raises `CopilotProxyError`.
         """

@@ -35,7 +35,7 @@ class LedgerReader:
             return await asyncio.to_thread(self._read, query)
 
     async def version(self) -> object:
-        """Return a value that differs once another connection has changed the ledger.
+        """Return a value that changes whenever another connection has changed the ledger.
 
         SQLite's number is only comparable within one connection.
         """
