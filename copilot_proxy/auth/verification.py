@@ -50,7 +50,7 @@ async def verify(
 ) -> Verification:
     """Verify that the token has access to Copilot.
 
-    Raises `NoCopilotAccess` or `NotSignedIn` if it has not, and `UpstreamError` if GitHub asked to
+    Raises `NoCopilotAccess` or `NotSignedIn` if it does not, and `UpstreamError` if GitHub asked to
     wait, or cannot be reached after several retries.
     """
     github = github.at(credential.host)

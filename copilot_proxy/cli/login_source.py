@@ -42,7 +42,7 @@ def token_of(program: str, host: str, store: str, *, yes: bool, command: str) ->
 def limits() -> str:
     """Return the limits of a sign-in whose token is used without an exchange."""
     return (
-        "This token is used the way Copilot CLI does. Models that Copilot offers only to editors, "
-        "such as some previews, may refuse it; a sign-in with `copilot-proxy login` has no such "
-        "limit."
+        "This token is used the way Copilot CLI uses it. Models that Copilot offers only to "
+        "editors, such as some previews, may refuse it; a sign-in with `copilot-proxy login` has "
+        "no such limit."
     )

@@ -99,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     args = list(arguments)
     end = args.index("--") if "--" in args else len(args)
-    # Users add --debug after an error, so it may stand anywhere, such as at the end of the line.
+    # Users add --debug after an error, so it may be anywhere, for example at the end of the line.
     debug = "--debug" in args[:end]
     args[:end] = [argument for argument in args[:end] if argument != "--debug"]
     profile = _take_profile(args)

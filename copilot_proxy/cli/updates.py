@@ -82,7 +82,7 @@ def latest_version() -> str | None:
 
 
 def _is_released() -> bool:
-    """Return whether this copy comes from a package index, and is neither a checkout nor temporary."""
+    """Return whether this copy comes from a package index and is not temporary."""
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:

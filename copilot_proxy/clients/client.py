@@ -21,7 +21,7 @@ class Connection:
     models: Sequence[ClientModel]
     """All chat models, including `model`."""
     families: Mapping[str, ClientModel] = field(default_factory=dict)
-    """What those of the client's `families` mean that the account has."""
+    """What each of the client's `families` means, if the account has it."""
     folder: PurePath
     """The folder to which the files of the `Launch` will be written."""
     answer: str = ""
@@ -100,7 +100,7 @@ class Client:
     apis: tuple[Api, ...]
     """The APIs that it can use, in the order of preference."""
     launch: Callable[[Connection], Launch] | None = None
-    """How it is started for one session, without touching its files; None if that cannot be."""
+    """How it is started for one session, without touching its files; None if that is impossible."""
     install: str = ""
     """The command that installs it, or the address of a page about it."""
     version: str = ""
@@ -120,7 +120,7 @@ class Client:
     obstacle: str = ""
     """Why it cannot use this server at all; empty if it can."""
     keeps_folder: bool = False
-    """Whether it stores something of its own beside the files, so that the folder has to stay."""
+    """Whether it stores something of its own next to the files, so that the folder has to stay."""
 
     @property
     def user_agent(self) -> str:

@@ -70,7 +70,7 @@ def rounded(nano: int) -> str:
 def merged(parts: Sequence[object]) -> dict[str, Any] | None:
     """Return the ``copilot_usage`` of a request that took several calls, from the answers.
 
-    None if one of them does not report a total, since the others' is not the cost.
+    None if one of them does not report a total, since the sum of the others is not the cost.
     """
     usages = [one.get("copilot_usage") if isinstance(one, dict) else None for one in parts]
     totals = [reported_total(one) if isinstance(one, dict) else None for one in usages]

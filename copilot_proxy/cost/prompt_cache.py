@@ -30,7 +30,7 @@ MIN_TOKENS: Final = 1024
 _STEP: Final = 128
 """OpenAI caches whole steps of so many tokens."""
 _GOOD: Final = 0.8
-"""The share of what could have been read from the cache from which nothing was missed."""
+"""If at least this share of what was cached has been read, nothing counts as missed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,8 +235,8 @@ def _has_read(prompt: Prompt, match: _Match) -> bool:
 def _has_changed(prompt: Prompt, match: _Match) -> bool:
     """Return whether a change of the prompt is to blame for what was not read.
 
-    What Claude has cached ends where the earlier prompt ended, so there any change is. Elsewhere,
-    all up to the change could still have been read.
+    What Claude has cached ends where the earlier prompt ended, so any change is to blame. With
+    other models, everything up to the change could still have been read.
     """
     is_extended = match.common * DIGEST_BYTES == len(match.earlier.digests)
     is_small = not prompt.marked and match.prefix >= _GOOD * match.readable

@@ -141,7 +141,7 @@ class Feed:
             self._stop()
 
     def refresh(self) -> None:
-        """Read everything again at the next tick, such as after a change of the budget."""
+        """Read everything again at the next tick, for example after a change of the budget."""
         self._version, self._quiet_until = None, 0.0
 
     def close(self) -> None:

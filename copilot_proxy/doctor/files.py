@@ -60,7 +60,7 @@ def check_privacy(examination: Examination) -> Iterator[Result]:
         with suppress(CopilotProxyError):
             examination.account()  # which reads the file, and so makes it private
         yield warning(
-            f"{what} It holds your GitHub token, and is private again now.",
+            f"{what} It holds your GitHub token, and is now private again.",
             "If others use this machine, replace the token: copilot-proxy login",
         )
     yield ok("only you can read them")

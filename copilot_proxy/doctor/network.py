@@ -1,4 +1,4 @@
-"""Checks the way to GitHub and to this machine: proxies, certificates, GitHub itself, the clock."""
+"""Checks the connections to GitHub and to this machine: proxies, certificates, GitHub itself, the clock."""
 
 import socket
 from collections.abc import Iterator

@@ -121,7 +121,7 @@ def _account(examination: Examination) -> Iterator[str]:
 
 
 def _private_names(examination: Examination) -> Iterator[str]:
-    """Yield names of hosts, keys and other things that are the user's own affair."""
+    """Yield names of hosts, keys and other things that are private."""
     settings = examination.settings
     urls = [settings.github_url, settings.github_api_url, settings.copilot_api_url or ""]
     urls += [

@@ -27,7 +27,7 @@ class ServerFacts:
     owner: str = ""
     """Which program it is, if it is another one."""
     refuses_key: bool = False
-    """Whether it wants another API key than the settings have."""
+    """Whether it requires a different API key from the one in the settings."""
 
 
 def read_server(settings: Settings) -> ServerFacts:

@@ -1,7 +1,7 @@
 """Applies changes to files, and keeps what is needed to undo them: backups, and a journal.
 
 One folder for each program that is configured. The journal says which files were changed and how;
-it is written before the files, so that also an interrupted change can be undone.
+it is written before the files, so that even an interrupted change can be undone.
 """
 
 import glob
@@ -101,7 +101,7 @@ class Journal:
     def plan(self, changes: Sequence[Change]) -> list[FilePlan]:
         """Return what `changes` do to the files; raises `FileProblem`.
 
-        What an earlier plan has done to them is undone by it.
+        They replace what an earlier plan has done.
         """
         plans = []
         known = {entry.path: entry for entry in self.entries}
@@ -129,7 +129,7 @@ class Journal:
         return current is None or _digest(current) != entry.written
 
     def apply(self, plans: Sequence[FilePlan], about: Mapping[str, str]) -> None:
-        """Change the files; raises `FileProblem` and leaves all as they were if one cannot be."""
+        """Change all files, or none and raise `FileProblem` if one of them cannot be changed."""
         _check_unchanged(plans)
         old = {entry.path: entry for entry in self.entries}
         before = self.entries, self.about

@@ -82,5 +82,5 @@ def session_use(database: sqlite3.Connection, session: str) -> tuple[str | None,
 
 
 def data_version(database: sqlite3.Connection) -> int:
-    """Return a number that differs once another connection has changed the ledger."""
+    """Return a number that changes whenever another connection has changed the ledger."""
     return int(database.execute("PRAGMA data_version").fetchone()[0])

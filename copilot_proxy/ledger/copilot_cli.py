@@ -59,7 +59,7 @@ def _open(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise CopilotProxyError(
             f"There is no {path}.",
-            hint="Copilot CLI writes it with its first request. If its folder is another one, set "
+            hint="Copilot CLI writes it with its first request. If its folder is elsewhere, set "
             "COPILOT_HOME.",
         )
     source = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)

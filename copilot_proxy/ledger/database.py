@@ -136,7 +136,7 @@ def open_in_memory() -> sqlite3.Connection:
 
 
 def is_damaged(error: Exception) -> bool:
-    """Return whether the file is damaged, or is no SQLite file at all."""
+    """Return whether the file is damaged, or not an SQLite file at all."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in _DAMAGE
 

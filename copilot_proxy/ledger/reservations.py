@@ -1,4 +1,4 @@
-"""Reservations: what running requests may cost, so that many at once cannot exceed a limit.
+"""Reservations: what running requests may cost, so that parallel ones cannot exceed a limit.
 
 They are in the ledger's file, so that all processes see them. A reservation is made in the same
 transaction that compares the limits with what is spent and reserved, and it ends in the one that

@@ -21,7 +21,7 @@ from copilot_proxy.settings.settings import Settings, config_dir, state_dir
 
 ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
 INSTANCE_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}INSTANCE"
-"""Where a service gets its id from; it is no setting."""
+"""Where a service gets its id from; it is not a setting."""
 _SECRETS: Final = ("github_token", "api_key")
 """Settings whose value may be in a file that ``…_FILE`` names, as containers pass secrets."""
 _FILE: Final = "_FILE"

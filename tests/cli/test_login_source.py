@@ -76,7 +76,7 @@ def test_the_token_of_github_cli_is_used_directly(
 
     assert 0 == ran.code, ran.err
     assert "Found a token in GitHub CLI." in ran.err
-    assert "This token is used as Copilot CLI uses it." in ran.err
+    assert "This token is used the way Copilot CLI uses it." in ran.err
     answer = program("chat", "Hi")
     assert 0 == answer.returncode, answer.stderr
     assert "simulator" in answer.stdout
