@@ -1,4 +1,4 @@
-"""Checks the connections to GitHub and to this machine: proxies, certificates, GitHub itself, the clock."""
+"""Checks how GitHub and this machine are reached: proxies, certificates, GitHub itself, the clock."""
 
 import socket
 from collections.abc import Iterator

@@ -147,7 +147,7 @@ def state(
 
 
 def costliest_session(database: sqlite3.Connection, limit: Limit, day: str) -> str:
-    """Return the session of that day that has cost most; "" if there is none."""
+    """Return the session of that day that has cost the most; "" if there is none."""
     scope = f" AND {limit.kind} = ?" if limit.kind else ""
     found = database.execute(
         f"SELECT session FROM {_OWN_SUMS} WHERE day = ? AND session <> ''{scope} "  # noqa: S608
