@@ -105,7 +105,7 @@ def _without_values(text: str) -> str:
     lower = text.lower()
     found = [form for form in _forms() if form in lower]
     for form in sorted(found, key=len, reverse=True):  # one may be a part of another
-        # A host name has its capitals lost, so capitals do not matter.
+        # Host names are converted to lower case, so case is ignored.
         text = re.sub(re.escape(form), _MASK, text, flags=re.IGNORECASE)
     return text
 

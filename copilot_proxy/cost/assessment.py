@@ -1,8 +1,8 @@
 """Finds out what a request cost, and how reliable that is.
 
 The sources, the most reliable first: the total that Copilot reports; the sum of the details that it
-reports; the prices in its list of models; the bundled table, with its date. Otherwise the cost is unknown, which
-is not zero.
+reports; the prices in its list of models; the bundled table, with its date. Otherwise the cost is
+unknown, which is not zero.
 """
 
 from collections.abc import Mapping

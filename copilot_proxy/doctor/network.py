@@ -1,4 +1,4 @@
-"""Checks how GitHub and this machine are reached: proxies, certificates, GitHub itself, the clock."""
+"""Checks the connections to GitHub and this machine: proxies, certificates, GitHub, the clock."""
 
 import socket
 from collections.abc import Iterator

@@ -16,7 +16,7 @@ _INPUT_DESCRIPTION: Final = (
 )
 _START: Final = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _MAX_START: Final = 64
-"""The most characters of arguments in which the beginning of the text is looked for."""
+"""Characters of arguments within which the text has to begin."""
 _TEXT: Final = re.compile(
     r'(?:[^"\\]++|\\[^u]|\\u[0-9a-fA-F]{4}|\\u(?![0-9a-fA-F]{0,3}\Z))*+', re.DOTALL
 )

@@ -99,7 +99,7 @@ def _invalid(param: str, what: str) -> RequestError:
 
 
 def _text(content: bytes) -> str | None:
-    """Return `content` as text, or None if it is empty or no text."""
+    """Return `content` as text, or None if it is empty or not text."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

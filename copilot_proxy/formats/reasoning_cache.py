@@ -3,7 +3,7 @@
 If the reasoning before a tool call is missing in the next turn, Gemini rejects the request, and
 Claude and GPT lose it. Few clients send back fields that OpenAI's API does not have, so the
 reasoning is cached by the id of the tool call: in memory, for the most recent calls, and only for
-the model that produced it and the caller that got it. Callers are told apart by an opaque
+the model that produced it and the caller that got it. Callers are distinguished by an opaque
 identifier, since two of them may use the same ids.
 
 Some clients drop even the ids (Ollama's). Their calls get ids by position, which begin with

@@ -192,7 +192,7 @@ class Relay:
                         route = {"x-copilot-proxy-route": "count_tokens"}
                         return counted, route | notes_header(resolved.notes)
                 except UpstreamRefusal as error:
-                    # Counting must not fail because of something that the request itself would survive.
+                    # Counting must not fail because of what the request itself would survive.
                     can_estimate = (
                         error.upstream_status >= 500
                         or error.upstream_status == 404

@@ -1,4 +1,4 @@
-"""Recognises the small jobs of clients, such as finding a title, which a small model does just as well.
+"""Recognises the small jobs of clients, such as finding a title, which a small model can do.
 
 A client asks for them besides the conversation, often with the same model. They are recognised by
 the client and by a phrase of its instructions, and only if the request offers no tools, so that no

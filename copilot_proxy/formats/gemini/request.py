@@ -36,7 +36,7 @@ _OTHER_MEDIA: Final = ("audio/", "video/")
 
 
 def model_name(name: object) -> str:
-    """Return the name of a model without Google's prefix; raises `RequestError` if it is none, or
+    """Return the name of a model without Google's prefix; raises `RequestError` if it is empty or
     too long."""
     name = name.removeprefix(_PREFIX) if isinstance(name, str) else ""
     if len(name) > MAX_NAME_LENGTH:

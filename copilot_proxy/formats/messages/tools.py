@@ -23,7 +23,7 @@ _FIELDS: Final = (
 
 _WANTED: Final = re.compile(r"code_execution_\d|mcp_toolset")
 """The tools of Anthropic's servers that a client asks for on purpose. Others, such as searches,
-are offered by clients on their own initiative, beside their own tools."""
+are offered by clients on their own initiative, besides their own tools."""
 _DATE: Final = re.compile(r"_\d+$")
 
 

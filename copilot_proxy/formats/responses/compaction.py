@@ -26,7 +26,7 @@ SUMMARY_PROMPT: Final = (
     "exact values), what failed, and what remains to be done. Answer with the summary only, and "
     "do not call a tool."
 )
-_PREFIX: Final = "Summary of the conversation so far, beside the user's own messages:\n\n"
+_PREFIX: Final = "Summary of the conversation so far, besides the user's own messages:\n\n"
 
 
 def is_compaction(request: ResponsesRequest) -> bool:

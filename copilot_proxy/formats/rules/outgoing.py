@@ -122,7 +122,7 @@ class OutgoingBody(ABC):
         return 0
 
     def split_calls(self, max_calls: int) -> Sequence[Piece]:
-        """Split assistant messages with more calls, and return what they were."""
+        """Split assistant messages with more calls, and return these messages as they were."""
         return ()
 
     def replace_unsigned_calls(self) -> bool:
