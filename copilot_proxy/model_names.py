@@ -112,8 +112,8 @@ def resolve(catalogue: Catalogue, name: str, default_model: str) -> Meaning | No
 def default(catalogue: Catalogue, wanted: str) -> Model | None:
     """Return the chat model for ``default``: what the setting says, if it can be used.
 
-    Otherwise the successor of the configured model, Copilot's own default, or a mid-sized model; never
-    the most expensive, unless the setting names it.
+    Otherwise the successor of the configured model, Copilot's own default, or a mid-sized model;
+    never the most expensive, unless the setting names it.
     """
     if wanted in ("default", AUTO):
         wanted = ""
