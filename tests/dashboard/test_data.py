@@ -211,7 +211,7 @@ def test_a_ledger_that_is_being_created(server: Proxy) -> None:
 
 
 def test_a_damaged_ledger(server: Proxy, caplog: pytest.LogCaptureFixture) -> None:
-    """The page is told why it gets no data, and the log says so once."""
+    """The page gets the reason why there is no data, and the log says so once."""
     path = server.settings.ledger_file
     fill(path, days=1)
     with server.client() as page:

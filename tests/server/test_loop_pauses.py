@@ -182,7 +182,7 @@ CASES: dict[str, tuple[str, Callable[[], bytes], int]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_large_requests(watchdog: Watchdog, case: str) -> None:
-    """A large request is answered, or refused with a reason, and delays nobody."""
+    """A large request is answered, or refused with a reason, and delays no other."""
     path, make_body, status = CASES[case]
     body = make_body()
     assert len(body) < 32 * MIB
