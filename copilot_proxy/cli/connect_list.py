@@ -1,4 +1,4 @@
-"""The list of clients that ``connect`` knows: which are here, connected, and when last seen."""
+"""The list of clients that ``connect`` knows: whether they are installed and connected, and when last seen."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime

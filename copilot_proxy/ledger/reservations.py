@@ -65,7 +65,7 @@ class Refusal(NamedTuple):
 
 
 class SpentCache:
-    """What is spent of limits, as one connection has read it.
+    """How much of each limit is spent, as read by one connection.
 
     Summing up a month takes longer than a request, and the sums change only when a batch of rows is
     written. SQLite counts the changes of all other connections; `clear` is for the connection's
