@@ -12,7 +12,7 @@ from urllib.parse import quote
 from weakref import WeakValueDictionary
 
 _BEGIN: Final = r"(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2}))"
-"""The start of a word, also after a percent-encoded character such as `%20`."""
+"""The start of a word, even after a percent-encoded character such as `%20`."""
 _SECRETS: Final = re.compile(
     # Anything after "Bearer " as in a header; after "bearer " only what looks like a secret, since
     # that may be ordinary text.

@@ -1,7 +1,7 @@
 """Admits requests as long as they fit the budget.
 
-What is spent, what running requests have reserved, and what the next one will probably cost must
-fit each limit. So parallel requests cannot exceed it together, except by the error in the
+The sum of the spent amount, the reservations of running requests and the expected cost of the next
+one must fit each limit. So parallel requests cannot exceed it together, except by the error in the
 estimates of those that are running. An answer that has begun is never cut off.
 """
 

@@ -112,7 +112,7 @@ class Client:
     overrides: tuple[str, ...] = ()
     """Variables that would make it use something else, so it is started without them."""
     question: tuple[str, ...] = ()
-    """The arguments with which it prints what `launch` has to know of this version."""
+    """The arguments with which it prints what `launch` needs to know about this version."""
     families: tuple[str, ...] = ()
     """Families of models that `launch` has a use for."""
     family: str = "default"

@@ -10,7 +10,7 @@ _CHARS_PER_TOKEN: Final = 4
 _FILE_TOKENS: Final = 1600
 """For an image or a document: the most that Claude counts for an image."""
 _MIN_FILE: Final = 2000
-"""Texts without spaces that have at least so many characters count as the data of a file."""
+"""Texts without spaces that have at least this many characters count as the data of a file."""
 TOKENS_PER_EVENT: Final = 2.0
 """Output tokens in an event of a stream, until the model's answers have shown how many it has."""
 

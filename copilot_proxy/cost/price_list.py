@@ -36,7 +36,7 @@ class PriceList(NamedTuple):
     threshold: int | None = None
 
     def tier(self, prompt: int) -> str:
-        """Return the name of the tier of a prompt with so many tokens, as Copilot calls it."""
+        """Return Copilot's name of the tier for a prompt with this many tokens."""
         is_long = self.threshold is not None and prompt > self.threshold
         return "long_context" if is_long and self.long_context else "default"
 

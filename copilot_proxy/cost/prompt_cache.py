@@ -28,7 +28,7 @@ LONG_TTL: Final = 3600
 MIN_TOKENS: Final = 1024
 """The shortest prompt that the providers cache."""
 _STEP: Final = 128
-"""OpenAI caches whole steps of so many tokens."""
+"""OpenAI caches in steps of this many tokens."""
 _GOOD: Final = 0.8
 """If at least this share of what was cached has been read, nothing counts as missed."""
 

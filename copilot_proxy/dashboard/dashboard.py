@@ -52,7 +52,7 @@ class Dashboard:
         self.feed.close()
 
     def running(self, key: str | None) -> list[dict[str, Any]]:
-        """Return the requests that this process is answering, the newest first."""
+        """Return the requests that this process is answering, newest first."""
         records = reversed(self._relay.running.values())
         return [running(record) for record in records if key in (None, record.key)]
 
@@ -122,7 +122,7 @@ class Dashboard:
     async def requests(
         self, filters: Filters, *, after: int = 0, before: int | None = None, failed: bool = False
     ) -> list[dict[str, Any]]:
-        """Return a page of requests, the newest first."""
+        """Return a page of requests, newest first."""
         if not self._settings.ledger:
             return []
         return await self._ledger.read(

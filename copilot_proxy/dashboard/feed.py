@@ -1,7 +1,7 @@
 """Sends what changes to all open pages: running requests, new rows of the ledger, the overview.
 
-It works only while a page is open. What all pages of a viewer get is encoded once, so that many
-pages cost little more than one.
+It works only while a page is open. The data for all pages of a viewer is encoded once, so that
+many pages cost little more than one.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from copilot_proxy.errors import CopilotProxyError
 log = logging.getLogger(__name__)
 
 _TICK: Final = 0.5
-"""Seconds after which running requests are looked at again."""
+"""Seconds between two checks of running requests."""
 _IDLE_TICK: Final = 1.0
 """The same while there are none."""
 _IDLE_TICKS: Final = 4
@@ -54,7 +54,7 @@ class Source(Protocol):
         ...
 
     async def rows(self, key: str | None, after: int) -> list[dict[str, Any]]:
-        """Return the latest rows after the one with this `id`, the newest first."""
+        """Return the latest rows after the one with this `id`, newest first."""
         ...
 
 

@@ -20,7 +20,7 @@ class LedgerReader:
         self.path = path
         self._turn = asyncio.Lock()
         self._in_use = threading.Lock()
-        """Held while a thread uses the connection. A query whose task was cancelled runs on."""
+        """Held while a thread uses the connection. The query of a cancelled task keeps running."""
         self._database: Database | None = None
         self._file: tuple[int, int] | None = None
         """The file that the connection reads; None if there was none yet."""

@@ -142,7 +142,7 @@ def _files(examination: Examination, client: Client) -> Iterator[Result]:
     for file in files:
         is_connected = file in connected
         for key, url in file.urls:
-            # A variable has one value; a list of providers may have others beside this server.
+            # A variable has one value; a list of providers may have others next to this server.
             if key.isupper() and not is_connected:
                 yield warning(
                     f"{file.path} sets {key} to {_without_secrets(url)}, so {client.title} does "

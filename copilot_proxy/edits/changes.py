@@ -18,7 +18,7 @@ from copilot_proxy.edits.json_text import Item, Path
 
 @dataclass(frozen=True)
 class WholeFile:
-    """A file that has no other content than this."""
+    """A file with exactly this content."""
 
     path: PurePath
     text: str

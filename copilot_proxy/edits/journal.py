@@ -55,7 +55,7 @@ class Entry:
     backup: str | None
     """The name of the backup from before the change; None if there was no file."""
     folders: tuple[Path, ...] = ()
-    """Those that were created for it, the innermost first."""
+    """Those that were created for it, innermost first."""
 
 
 class FileProblem(Exception):
@@ -211,7 +211,7 @@ class Journal:
         backups = self._backups(path)
         if backups and backups[-1].read_bytes() == content:
             return backups[-1].name
-        # The names stay in their order, also within a second and if the clock is set back.
+        # The names stay in order, even within a second or if the clock is set back.
         last, _, number = backups[-1].suffix[1:].partition("-") if backups else ("", "", "")
         now = max(time.strftime("%Y%m%dT%H%M%S", time.gmtime()), last)
         name = f"{_safe(path)}.{now}-{int(number) + 1 if now == last else 0:03}"

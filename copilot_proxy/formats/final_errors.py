@@ -17,7 +17,7 @@ _NUMBERS: Final = re.compile(r"4(?=29)|5(?=00|02|03|04|24)")
 """The first digits of the numbers that are taken for a status to retry."""
 _DIGITS: Final = re.compile(r"\d+", re.ASCII)
 _LONG_NUMBER: Final = 10
-"""A number with at least so many digits is probably an id."""
+"""A number with at least this many digits is probably an id."""
 _WORDS: Final[Mapping[str, str]] = {
     "rate limit": "request limit",
     "rate_limit": "request limit",

@@ -64,7 +64,7 @@ class Relay:
         self.quota: Quota | None = None
         """What was left of the server's own quota at the last answer."""
         self.running: dict[str, RequestRecord] = {}
-        """The requests that are being answered, by their id, the oldest first."""
+        """The requests that are being answered, by their id, oldest first."""
 
     @asynccontextmanager
     async def answer(

@@ -196,7 +196,7 @@ class ResponseMemory:
 
 
 class _RememberedReply:
-    """A `Reply` that is remembered before the client gets the end of it."""
+    """A `Reply` that is remembered before the client gets its end."""
 
     def __init__(self, reply: ReplySource, remember: Callable[[Response], Awaitable[None]]) -> None:
         self._reply = reply

@@ -20,7 +20,7 @@ from tests.watchdog import Watchdog, watched
 
 LONGEST = float(os.environ.get("LONGEST_PAUSE", "0.25"))
 """Seconds that the loop may stand still. With LONGEST_PAUSE=0.05 these tests pass on a machine with
-nothing else to do; beside other tests, and measured by coverage, everything takes longer."""
+nothing else to do; next to other tests, and measured by coverage, everything takes longer."""
 TRIES = 3
 """A pause that the request causes occurs every time; one of a busy machine does not."""
 MIB = 1024 * 1024

@@ -50,7 +50,7 @@ def settings_for(**flags: object) -> Settings:
 
 
 def test_a_port_that_is_free() -> None:
-    """It is bound beside the server's own, on the same address."""
+    """It is bound in addition to the server's own, on the same address."""
     port = free_port()
     with ollama_port.bound(settings_for(ollama_port=port)) as second:
         assert second.listener is not None

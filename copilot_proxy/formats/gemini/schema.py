@@ -61,7 +61,7 @@ class GeminiPart(Struct, rename="camel"):
 
 
 class GeminiContent(Struct):
-    """A turn of the conversation; its `role` is ``user``, also if it is missing, or ``model``."""
+    """A turn of the conversation; its `role` is ``user`` (the default) or ``model``."""
 
     parts: list[GeminiPart] | None = None
     role: str | None = None

@@ -1,7 +1,7 @@
 """Puts remembered items into a request that refers to them, and stores items as JSON.
 
-What is not remembered is an error, never left out. Statuses are OpenAI's. No message has an id,
-since some clients retry an error whose text has certain numbers in it, such as 503.
+An item that is not remembered is an error, and never left out. Statuses are OpenAI's. No message
+has an id, since some clients retry an error whose text has certain numbers in it, such as 503.
 """
 
 from collections.abc import Iterable, Mapping

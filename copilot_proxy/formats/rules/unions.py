@@ -137,7 +137,7 @@ def _of_type(name: str, limits: Json) -> Json:
 
 
 def _has_siblings(schema: Json) -> bool:
-    """Whether the schema has fields beside ``anyOf`` because of which it is refused."""
+    """Whether the schema is refused because of fields beside ``anyOf``."""
     branches = schema.get("anyOf")
     return isinstance(branches, list) and ("type" in schema or "properties" in schema)
 
