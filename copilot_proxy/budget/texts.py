@@ -1,7 +1,7 @@
 """Amounts of money in the text of a refusal.
 
-Some clients repeat a request if the text of its error has one of certain numbers in it, such as
-500, whatever the number means. So an amount is written in a form that has none of them.
+Some clients repeat a request if the text of its error contains certain numbers, such as 500,
+whatever they mean. So an amount is written in a form that has none of them.
 """
 
 import shlex

@@ -1,4 +1,4 @@
-"""The list of clients that ``connect`` knows: whether each is here and connected, and when it was seen."""
+"""The list of clients that ``connect`` knows: which are here and connected, and when last seen."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime

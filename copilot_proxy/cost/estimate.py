@@ -36,7 +36,7 @@ def prompt_tokens(request: Mapping[str, Any]) -> int:
 
 
 def _has_no_space(text: str) -> bool:
-    """Return whether `text` is a single word: lists of numbers or names have lines."""
+    """Return whether `text` has no whitespace, unlike lists of numbers or names."""
     return " " not in text and "\n" not in text
 
 

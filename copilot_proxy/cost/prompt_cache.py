@@ -1,7 +1,7 @@
 """Judges how well a request used the provider's prompt cache, and why it did not do better.
 
-Pure. A request is compared with the earlier ones of its conversation. Of their prompts only digests
-are known: whether two blocks are the same, but not what they say.
+Pure. A request is compared with the earlier ones of its conversation. Only digests of their
+prompts are known: they show whether two blocks are the same, but not what they say.
 """
 
 from collections.abc import Sequence
@@ -99,7 +99,7 @@ class Verdict(NamedTuple):
     lost: int | None
     """What that cost, in nano-AIU; None if the price is not known."""
     detail: str | None = None
-    """The first block that changed, the model before, or the seconds of the pause."""
+    """The first block that changed, the previous model, or the seconds of the pause."""
 
 
 class _Match(NamedTuple):
@@ -249,7 +249,7 @@ def _pause(prompt: Prompt, match: _Match) -> float:
 
 
 def _lost(prompt: Prompt, readable: int, prices: PriceList | None) -> int | None:
-    """Return what it cost that not all of `readable` tokens were read from the cache."""
+    """Return the cost of not reading all `readable` tokens from the cache."""
     if prices is None:
         return None
     missed, tier = max(0, readable - prompt.tokens.cache_read), _tier(prompt, prices)

@@ -24,7 +24,7 @@ from copilot_proxy.settings import Settings
 
 _NUMBER: Final = re.compile(r"\d+")
 _MUCH_OLDER: Final = 10
-"""By how many minor versions, in version 0 of a client, it is much older than the one tried."""
+"""A client of version 0 counts as much older if it is this many minor versions behind."""
 
 
 class Programs(NamedTuple):

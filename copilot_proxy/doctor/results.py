@@ -16,9 +16,9 @@ class Status(StrEnum):
 
     OK = "ok"
     SKIPPED = "skipped"
-    """Another check has found what keeps this one from being made."""
+    """Another check has found the reason why this one cannot be made."""
     WARNING = "warning"
-    """It works, but not as the user probably wants it."""
+    """It works, but probably not as the user wants."""
     BROKEN = "broken"
     FIXED = "fixed"
 

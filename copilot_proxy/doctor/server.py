@@ -1,4 +1,4 @@
-"""Checks the server that runs, if one does, and the service that starts it."""
+"""Checks the running server, if there is one, and the service that starts it."""
 
 import socket
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Applies changes to files, and keeps what is needed to undo them: backups, and a journal.
 
-One folder for each program that is configured. The journal says which files were changed and how;
+There is one folder for each configured program. The journal says which files were changed and how;
 it is written before the files, so that even an interrupted change can be undone.
 """
 
@@ -80,7 +80,7 @@ class Journal:
 
     @classmethod
     def of(cls, program: str, state_dir: Path) -> "Journal":
-        """Return the journal of a program, which is in the folder of this one's state."""
+        """Return the journal of a program, which is in the state folder."""
         return cls.load(state_dir / "backups" / program)
 
     @classmethod

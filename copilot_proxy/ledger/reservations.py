@@ -30,7 +30,7 @@ class Reservation(NamedTuple):
 
     request_id: str
     host: str
-    """The name of the machine or container, which has its own numbers of processes."""
+    """The name of the machine or container, which has its own process ids."""
     pid: int
     started_us: int
     day: str

@@ -1,4 +1,4 @@
-"""The protocol of what decides, before a request is sent, whether it may cost anything."""
+"""The protocol for deciding, before a request is sent, whether it may cost anything."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Protocol

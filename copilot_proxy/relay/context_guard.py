@@ -30,8 +30,7 @@ class ContextGuard:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._known: dict[tuple[str | None, str | None], tuple[int, int]] = {}
-        """The tokens of the last prompt, and what they had been estimated at, by session (or
-        client) and model."""
+        """The tokens of the last prompt, and their estimate, by session (or client) and model."""
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a request that has ended how many tokens its prompt had."""

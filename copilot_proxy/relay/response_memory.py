@@ -107,7 +107,7 @@ class ResponseMemory:
     def remembering(
         self, resumed: Continuation, caller: Caller
     ) -> Callable[[ReplySource], ReplySource]:
-        """Return a function that has the response of a reply to the request remembered."""
+        """Return a wrapper for a reply to the request that remembers its response."""
         if not resumed.is_remembered:
             return lambda reply: reply
 
