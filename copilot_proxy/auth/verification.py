@@ -39,7 +39,7 @@ class Verification:
     models: int | None
     """The number of enabled chat models in Copilot's own model picker."""
     direct: bool = False
-    """Whether the token is used itself, without an exchange."""
+    """Whether the token is used directly, without an exchange."""
 
 
 async def verify(

@@ -110,7 +110,7 @@ def piped_text() -> str | None:
 
 
 def is_piped() -> bool:
-    """Return whether stdin is a pipe or a file, and not, for example, /dev/null."""
+    """Return whether stdin is a pipe or a file, rather than, for example, /dev/null."""
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
     except (OSError, ValueError):

@@ -17,7 +17,7 @@ from copilot_proxy.settings import Settings
 
 
 class _State(NamedTuple):
-    """What is known of a client."""
+    """What is known about a client."""
 
     client: Client
     version: str | None

@@ -45,7 +45,8 @@ def doctor(
     report: Annotated[
         bool,
         typer.Option(
-            "--report", help="Print a report for an issue, without secrets, names or texts."
+            "--report",
+            help="Print a report for an issue, without secrets, names or conversation text.",
         ),
     ] = False,
 ) -> int:

@@ -149,7 +149,7 @@ def _check_profile(name: str) -> None:
 
 @contextmanager
 def _environ(name: str, value: str | None) -> Iterator[None]:
-    """Set the variable while the block runs, also for the programs that it starts."""
+    """Set the variable while the block runs, including for the programs that it starts."""
     before = os.environ.get(name)
     if value is not None:
         os.environ[name] = value

@@ -1,7 +1,7 @@
 """Opens the ledger's file: private, in write-ahead mode, and shared with other processes.
 
-`open_ledger` is for commands and the dashboard, and its errors are for the user. The server opens it
-with `open_for_writing`, and has to tell a damaged file from one that is in use.
+`open_ledger` is for commands and the dashboard, and its errors are for the user. The server opens
+it with `open_for_writing`, and has to tell a damaged file from one that is in use.
 """
 
 import os

@@ -84,7 +84,7 @@ class _Reference:
 
 
 def _find_files(request: ClientRequest) -> Iterator[_Reference]:
-    """Yield all URLs of images and documents in a request of any of the APIs, also in tool
+    """Yield all URLs of images and documents in a request of any of the APIs, including tool
     results."""
     pending: deque[tuple[str, Any]] = deque((name, request.get(name)) for name in _ROOTS)
     while pending:
