@@ -182,8 +182,8 @@ def pdf_data(part: Json) -> str:
 
 
 def first_pdf(request: ClientRequest) -> str | None:
-    """Return the path of the first PDF in a checked request of any client API, also in the results
-    of tools; None if there is none."""
+    """Return the path of the first PDF in a checked request of any client API, including tool
+    results; None if there is none."""
     for root in ("messages", "input", "contents"):
         items = request.get(root)
         if isinstance(items, list) and (found := _search(items)) is not None:

@@ -50,14 +50,13 @@ def has_repeatable_number(text: str) -> bool:
 
 
 def final_text(text: str) -> str:
-    """Return `text` in other words, and with spaces in these numbers: ``150 293``, ``4 29``."""
+    """Return `text` reworded, and with spaces in these numbers: ``150 293``, ``4 29``."""
     text = _WORD.sub(lambda found: _WORDS[found[0].lower()], text)
     return _DIGITS.sub(lambda found: _with_spaces(found[0]), text)
 
 
 def final_fields(fields: Json) -> Json:
-    """Return an error object with all its texts reworded, also inside of lists and of
-    other objects."""
+    """Return an error object with all its texts reworded, including those in nested values."""
     return {name: value if name in _KEPT else _reworded(value) for name, value in fields.items()}
 
 

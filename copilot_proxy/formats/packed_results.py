@@ -27,7 +27,7 @@ def unpack_results(api: str, request: Json) -> None:
 
 
 def unpacked(api: str, content: object) -> list[Json] | None:
-    """Return the parts of a packed result, in the notation of `api`; None if it is another text.
+    """Return the parts of a packed result, in the notation of `api`; None if it is any other text.
 
     A packed result is a list of texts and images, with at least one image as data.
     """

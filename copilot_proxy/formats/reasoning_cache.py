@@ -21,7 +21,7 @@ import msgspec
 from copilot_proxy.formats.types import Json
 
 PLACE_ID: Final = "call_at_"
-"""The beginning of an id that a call has got by its position."""
+"""The beginning of the id of a call that got one by its position."""
 _MAX_CALLS: Final = 2000
 _MAX_CHARACTERS: Final = 20_000_000
 _MAX_REFUSED: Final = 10_000
@@ -57,7 +57,7 @@ class ReasoningCache:
                 self._remove(next(iter(self._entries)))
 
     def store_calls(self, caller: bytes, calls: list[Json]) -> None:
-        """Store the id of the first of these tool calls of a response, under all that they say."""
+        """Store the id of the first of a response's tool calls, under a digest of all of them."""
         if (digest := _digest_of(calls)) is not None:
             self._ids.pop((caller, digest), None)
             self._ids[caller, digest] = calls[0]["id"]

@@ -68,7 +68,7 @@ def fit_tools(body: MessagesRequest, notes: list[str]) -> None:
 
 
 def drop_reason(tool: Json) -> str:
-    """Return why a tool of Anthropic's is dropped."""
+    """Return the reason for dropping one of Anthropic's tools."""
     if is_hosted_search(tool):
         return "Copilot does not run this search, so the model gets all tools"
     return "Copilot does not run it"

@@ -1,4 +1,4 @@
-"""Rewrites tool schemas for models that take neither lists of types nor fields beside ``anyOf``.
+"""Rewrites tool schemas for models that accept neither lists of types nor fields next to ``anyOf``.
 
 Gemini refuses a whole request because of one such schema, without a reason. Only the refused parts
 are changed: ``anyOf`` alone, also with ``null`` in it, is accepted.
