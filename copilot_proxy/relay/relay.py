@@ -64,7 +64,7 @@ class Relay:
         self.quota: Quota | None = None
         """What was left of the server's own quota at the last answer."""
         self.running: dict[str, RequestRecord] = {}
-        """The requests that are being answered, by their id, the oldest first."""
+        """The requests that are being answered, by their id, oldest first."""
 
     @asynccontextmanager
     async def answer(
@@ -193,7 +193,7 @@ class Relay:
                         route = {"x-copilot-proxy-route": "count_tokens"}
                         return counted, route | notes_header(resolved.notes)
                 except UpstreamRefusal as error:
-                    # What the request itself survives, counting survives too.
+                    # Counting must not fail because of what the request itself would survive.
                     can_estimate = (
                         error.upstream_status >= 500
                         or error.upstream_status == 404
