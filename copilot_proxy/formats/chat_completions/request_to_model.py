@@ -12,7 +12,6 @@ from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.rules import FittedBody, fit
 from copilot_proxy.formats.types import ChatRequest, Json
 
-"""Prefixes of a ``reasoning_opaque`` that another API encrypted."""
 _PDF_NOTE: Final = "changed files to images, without their names: Copilot's chat API has no files"
 
 
@@ -93,8 +92,8 @@ def _drop_nulls(message: Json) -> None:
 def _normalize_assistant(message: Json) -> None:
     """Change an assistant message into the form that Copilot's models accept."""
     refusal = message.pop("refusal", None)
-    message.pop("annotations", None)
-    message.pop("audio", None)
+    for name in ("annotations", "audio", "parsed"):  # `parsed` is the SDK's own
+        message.pop(name, None)
     reasoning = message.pop("reasoning_content", None)
     content = message.get("content")
     if isinstance(content, list):
@@ -136,6 +135,7 @@ def _call(call: Json) -> Json:
         return copy
     copy.setdefault("type", "function")
     copy["function"] = function = call["function"].copy()
+    function.pop("parsed_arguments", None)  # the SDK's own
     if not function.get("arguments"):
         function["arguments"] = "{}"
     return copy
