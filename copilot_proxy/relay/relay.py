@@ -239,11 +239,22 @@ class Relay:
                 f"{model.id} needs enabling: accept its terms at {ENABLE_URL}, or ask your "
                 "organisation to do so."
             )
+        elif model is not None and self._is_automatic(caller):
+            error.hint = (
+                "The account's list has no model that can be chosen. With Copilot Free and "
+                "Student, GitHub chooses the model in its own programs, and others may get none. "
+                "See the plan with: copilot-proxy status"
+            )
         elif model is not None:
             error.hint = (
                 f"Choose another model: {model.id} is in the account's list, but Copilot does not "
                 "serve it to this client. The plan, organisation or region may not allow it."
             )
+
+    def _is_automatic(self, caller: Caller) -> bool:
+        """Return whether no model of the account can be chosen in Copilot's own programs."""
+        catalogue = self._upstream.cached_models(caller.auth)
+        return catalogue is not None and not catalogue.has_picker
 
 
 def _estimate(client: CountingApi, request: ClientRequest) -> int:
