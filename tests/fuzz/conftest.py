@@ -11,7 +11,8 @@ import pytest
 from hypothesis import settings
 
 from copilot_proxy.simulator import Simulator
-from tests.conftest import Proxy, clear_environment, examples, settings_at
+from tests.conftest import Proxy, clear_environment, settings_at
+from tests.selection import examples
 
 _FACTOR: Final = int(os.environ.get("FUZZ", "1"))
 TIMEOUT: Final = 60 * _FACTOR
