@@ -16,6 +16,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.profiles import Api, profile_of
 
 T = TypeVar("T")
+Test = TypeVar("Test", bound=Callable[..., object])
 
 COMPLETE: Final = "CI" in os.environ
 """Whether every case runs."""
@@ -61,6 +62,16 @@ def sample(cases: Iterable[T], alike: Callable[[T], Hashable]) -> list[T]:
     for case in cases:
         groups.setdefault(alike(case), []).append(case)
     return [group[number % len(group)] for number, group in enumerate(groups.values())]
+
+
+def first(cases: Iterable[T]) -> list[T]:
+    """Return all cases in CI, and elsewhere the first one: for programs that take seconds."""
+    return sample(cases, alike=lambda case: None)
+
+
+def only_in_ci(test: Test) -> Test | None:
+    """Collect the decorated test only in CI."""
+    return test if COMPLETE else None
 
 
 def traits(model: Model, api: Api) -> Hashable:
