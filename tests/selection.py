@@ -30,7 +30,7 @@ _VALUES: Final[dict[str, Any]] = {
     "default_unstreamed_output": None,
 }
 """Replaces names and numbers in a profile, which do not change the code that runs."""
-_EXAMPLES: Final = 100 if COMPLETE else 20
+_EXAMPLES: Final = 100 if COMPLETE else 10
 """The number of examples for property tests that do not ask for another one."""
 
 hypothesis.settings.register_profile(
@@ -45,8 +45,8 @@ hypothesis.settings.load_profile("selection")
 
 
 def examples(number: int) -> hypothesis.settings:
-    """Return settings for `number` examples in CI, and for a fifth of them elsewhere."""
-    return hypothesis.settings(max_examples=number if COMPLETE else max(1, round(number / 5)))
+    """Return settings for `number` examples in CI, and for a tenth of them elsewhere."""
+    return hypothesis.settings(max_examples=number if COMPLETE else max(1, round(number / 10)))
 
 
 def sample(cases: Iterable[T], alike: Callable[[T], Hashable]) -> list[T]:

@@ -27,7 +27,7 @@ def server_for(simulator: Simulator, **more: object) -> Proxy:
 
 
 def many(cases: int) -> settings:
-    """Return settings for `cases` examples in CI, and a fifth of them elsewhere; FUZZ=20 multiplies
+    """Return settings for `cases` examples in CI, and a tenth of them elsewhere; FUZZ=20 multiplies
     them by 20."""
     return examples(cases * _FACTOR)
 

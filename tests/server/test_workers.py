@@ -34,6 +34,7 @@ from tests.cli.terminals import (
     wait_until,
 )
 from tests.conftest import NO_TLS, settings_at
+from tests.selection import first
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has one process")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="child processes are looked up in /proc")
@@ -146,7 +147,7 @@ def test_a_killed_worker_fails_only_its_own_requests(account: Simulator) -> None
 
 
 @linux
-@pytest.mark.parametrize("how", ["ctrl-c", "sigterm", "sigterm to all", "sighup"])
+@pytest.mark.parametrize("how", first(["ctrl-c", "sigterm", "sigterm to all", "sighup"]))
 def test_stopping_lets_the_answers_of_all_workers_end(account: Simulator, how: str) -> None:
     """One line has the number of open requests; they finish, and the exit code is 0. A service
     manager may signal the workers, too."""
