@@ -34,7 +34,7 @@ from tests.cli.terminals import (
     wait_until,
 )
 from tests.conftest import NO_TLS, settings_at
-from tests.selection import first
+from tests.selection import first, only_in_ci
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has one process")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="child processes are looked up in /proc")
@@ -170,6 +170,7 @@ def test_stopping_lets_the_answers_of_all_workers_end(account: Simulator, how: s
     assert all(stream.is_whole for stream in streams)
 
 
+@only_in_ci
 @linux
 def test_a_second_ctrl_c_aborts_the_requests_of_all_workers(account: Simulator) -> None:
     """Every client gets an error, one line has their number, and the exit code is 130."""
@@ -406,6 +407,7 @@ def test_one_process_does_not_import_the_worker_modules(account: Simulator) -> N
     assert done.stdout == "[]\n"
 
 
+@only_in_ci
 @linux
 def test_a_deleted_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers start even if the current folder has been deleted."""
