@@ -1,7 +1,7 @@
 """Admits requests as long as they fit the budget.
 
-What is spent, what running requests have reserved, and what the next one will probably cost must
-fit each limit. So parallel requests cannot exceed it together; what is left is the error of the
+The sum of the spent amount, the reservations of running requests and the expected cost of the next
+one must fit each limit. So parallel requests cannot exceed it together, except by the error in the
 estimates of those that are running. An answer that has begun is never cut off.
 """
 
@@ -154,7 +154,7 @@ class Budget:
 
 
 def _applies(limit: Limit, record: RequestRecord) -> bool:
-    """Return whether `limit` is for this request; one per session needs to know the session."""
+    """Return whether `limit` is for this request; one per session only if the session is known."""
     if limit.per == "session" and record.who.session is None:
         return False
     names = {"key": record.key, "client": record.who.client, "project": record.who.project}

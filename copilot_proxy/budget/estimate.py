@@ -1,7 +1,7 @@
 """Estimates what a request will cost before it is sent.
 
 The prompt is estimated from its length; what the same session has just sent counts as read from the
-cache. The output is taken from what the model's recent answers were like, at the longer end.
+cache. The output is estimated from the longer ones of the model's recent answers.
 """
 
 import time

@@ -1,7 +1,7 @@
 """Amounts of money in the text of a refusal.
 
-Some clients repeat a request if the text of its error has one of certain numbers in it, such as
-500, whatever the number means. So an amount is written in a form that has none of them.
+Some clients repeat a request if the text of its error contains certain numbers, such as 500,
+whatever they mean. So an amount is written in a form that has none of them.
 """
 
 import shlex
@@ -34,5 +34,5 @@ def scope_text(limit: Limit) -> str:
 
 
 def scope_flag(limit: Limit) -> str:
-    """Return the flag with which commands name whom the limit is for; "" for all requests."""
+    """Return the flag that selects the same limit in commands; "" for all requests."""
     return f" --{limit.kind} {shlex.quote(limit.name)}" if limit.kind else ""

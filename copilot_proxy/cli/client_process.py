@@ -14,7 +14,7 @@ from copilot_proxy.errors import ClientNotFound
 _ANSWER_TIMEOUT: Final = 20
 """Seconds that a client may take to answer a question about itself."""
 _SIGNALLED: Final = 128
-"""What shells add to the number of the signal that ended a program."""
+"""Shells add this to the number of the signal that ended a program, for its exit code."""
 
 
 def run_program(command: Sequence[str], environ: Mapping[str, str]) -> int:

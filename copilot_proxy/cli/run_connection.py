@@ -18,7 +18,7 @@ from copilot_proxy.settings import Settings
 from copilot_proxy.temporary_folders import temporary_folder
 
 NO_KEY: Final = "unused"
-"""The key for clients if the server wants none, since most of them insist on one."""
+"""The key for clients if the server needs none, since most of them insist on one."""
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _LOCAL: Final = ("127.0.0.1", "localhost", "::1")
 
@@ -56,7 +56,7 @@ def connect(
     chosen = _meaning(server, model or ("default" if is_set else client.family), models)
     families: dict[str, ClientModel] = {}
     for family in client.families:
-        # An account without the family is no reason not to start.
+        # The client can start even if the account does not have the family.
         with suppress(CopilotProxyError):
             families[family] = _meaning(server, family, models)
     return Connection(

@@ -58,7 +58,7 @@ class ServerRunner:
             ollama=ollama,
         )
         self._startup_error: Exception | None = None
-        """An error because of which the server can never answer requests."""
+        """An error that keeps the server from ever answering requests."""
 
     async def run(self) -> int:
         """Serve, and return the exit code.

@@ -52,7 +52,7 @@ class StreamFormat(NamedTuple):
     end: bytes
     """The bytes that follow the last event."""
     keep_alive: bytes
-    """Bytes between two events that clients ignore, for times without events."""
+    """Bytes that clients ignore, sent between events while there are none."""
 
 
 class ClientApi(Protocol):

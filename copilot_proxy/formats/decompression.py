@@ -99,7 +99,7 @@ class _Zstd:
 class _Brotli:
     """A brotli body (RFC 7932)."""
 
-    rest = b""  # the library refuses a body with more behind it
+    rest = b""  # the library refuses a body with more after it
 
     def __init__(self) -> None:
         import brotli

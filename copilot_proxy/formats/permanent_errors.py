@@ -17,7 +17,7 @@ _NUMBERS: Final = re.compile(r"4(?=29)|5(?=00|02|03|04|24)")
 """The first digits of the numbers that are taken for a status to retry."""
 _DIGITS: Final = re.compile(r"\d+", re.ASCII)
 _LONG_NUMBER: Final = 10
-"""A number with at least so many digits is probably an id."""
+"""A number with at least this many digits is probably an id."""
 _WORDS: Final[Mapping[str, str]] = {
     "rate limit": "request limit",
     "rate_limit": "request limit",
@@ -50,14 +50,13 @@ def has_retryable_number(text: str) -> bool:
 
 
 def permanent_text(text: str) -> str:
-    """Return `text` in other words, and with spaces in these numbers: ``150 293``, ``4 29``."""
+    """Return `text` reworded, and with spaces in these numbers: ``150 293``, ``4 29``."""
     text = _WORD.sub(lambda found: _WORDS[found[0].lower()], text)
     return _DIGITS.sub(lambda found: _with_spaces(found[0]), text)
 
 
 def permanent_fields(fields: Json) -> Json:
-    """Return an error object with all its texts reworded, also inside of lists and of
-    other objects."""
+    """Return an error object with all its texts reworded, including those in nested values."""
     return {name: value if name in _KEPT else _reworded(value) for name, value in fields.items()}
 
 

@@ -137,13 +137,13 @@ def _messages(messages: list[Json]) -> list[Block]:
 
 
 def _listed(content: Any) -> list[Any]:
-    """Return the parts of a content. A text is one part, however the client writes it."""
+    """Return the parts of a message's content. A text is one part, however the client writes it."""
     return content if isinstance(content, list) else [] if content is None else [content]
 
 
 def _part(part: Any) -> bytes:
-    """Return a part of a message. Its role is left out, and what belongs to a text, such as
-    citations: no prompt differs only in that."""
+    """Return a part of a message. Its role is left out, and so are additions to a text, such
+    as citations: prompts never differ only in those."""
     if isinstance(part, str):
         return part.encode("utf-8", "surrogatepass")
     if isinstance(text := part.get("text"), str):

@@ -1,6 +1,6 @@
 """Explains refusals for which Copilot gives no reason, from the request that it refused.
 
-Gemini answers a request with a tool schema that it does not take with a bare "Bad Request".
+If Gemini does not accept the schema of a tool, it only answers "Bad Request".
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The protocol of what decides whether a request may cost anything more."""
+"""The protocol for deciding, before a request is sent, whether it may cost anything."""
 
 from typing import Final, Protocol
 

@@ -2,8 +2,8 @@
 
 Some models have a second, higher price for long prompts. Agents compact a conversation when the
 model refuses it as too long, but not when it becomes expensive; so the refusal here looks the same.
-What asks for a summary passes, since that is how agents compact, and so do requests without tools:
-chat clients cannot compact.
+Requests for a summary pass, since that is how agents compact, and so do requests without tools,
+since chat clients cannot compact.
 """
 
 from typing import Final
@@ -19,7 +19,7 @@ from copilot_proxy.relay.costs import prices_of
 from copilot_proxy.relay.records import RequestRecord
 
 MIN_BYTES: Final = 2
-"""Bytes of a request that a token takes at least; most take four or more."""
+"""The fewest bytes of a request that a token takes; most take four or more."""
 _MAX_KNOWN: Final = 500
 _MAX_TEXT: Final = 20_000
 """Characters at the end of a text in which it may ask for a summary."""
@@ -31,8 +31,7 @@ class ContextGuard:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._known: dict[tuple[str | None, str | None], tuple[int, int]] = {}
-        """The tokens of the last prompt, and what they had been estimated at, by session (or
-        client) and model."""
+        """The tokens of the last prompt, and their estimate, by session (or client) and model."""
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a request that has ended how many tokens its prompt had."""
@@ -46,7 +45,7 @@ class ContextGuard:
             del self._known[next(iter(self._known))]
 
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
-        """Raise `RequestError` if the prompt is longer than the model's first price is for."""
+        """Raise `RequestError` if the prompt is so long that the model's higher price applies."""
         threshold = price_threshold(record)
         if threshold is not None and record.tools and record.body_bytes > MIN_BYTES * threshold:
             # Walking through a megabyte of JSON must not block other requests.

@@ -15,7 +15,7 @@ from copilot_proxy.relay.records import RequestRecord
 log = logging.getLogger(__name__)
 
 _SHARE: Final = 0.8
-"""The share of the threshold from which it is said."""
+"""The share of the threshold from which a note is added."""
 _MAX_KNOWN: Final = 500
 
 

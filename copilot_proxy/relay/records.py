@@ -119,7 +119,7 @@ class RequestRecord:
     """The request, kept for a moment to estimate its tokens, if the answer ended without counts."""
     prompt: Mapping[str, Any] | None = field(default=None, repr=False)
     """The body that was sent to Copilot, kept for a moment to see which parts of it have changed
-    since the request before."""
+    since the previous request."""
     estimated_prompt: int | None = None
     """The tokens that the prompt was estimated to have, if its length had to be checked."""
     reserved: int | None = None

@@ -64,7 +64,7 @@ class Relay:
         self.quota: Quota | None = None
         """What was left of the server's own quota at the last answer."""
         self.running: dict[str, RequestRecord] = {}
-        """The requests that are being answered, by their id, the oldest first."""
+        """The requests that are being answered, by their id, oldest first."""
 
     @asynccontextmanager
     async def answer(
@@ -193,7 +193,7 @@ class Relay:
                         route = {"x-copilot-proxy-route": "count_tokens"}
                         return counted, route | notes_header(resolved.notes)
                 except UpstreamRefusal as error:
-                    # What the request itself survives, counting survives too.
+                    # Counting must not fail because of what the request itself would survive.
                     can_estimate = (
                         error.upstream_status >= 500
                         or error.upstream_status == 404
@@ -239,11 +239,22 @@ class Relay:
                 f"{model.id} needs enabling: accept its terms at {ENABLE_URL}, or ask your "
                 "organisation to do so."
             )
+        elif model is not None and self._is_automatic(caller):
+            error.hint = (
+                "The account's list has no model that can be chosen. With Copilot Free and "
+                "Student, GitHub chooses the model in its own programs, and others may get none. "
+                "See the plan with: copilot-proxy status"
+            )
         elif model is not None:
             error.hint = (
                 f"Choose another model: {model.id} is in the account's list, but Copilot does not "
                 "serve it to this client. The plan, organisation or region may not allow it."
             )
+
+    def _is_automatic(self, caller: Caller) -> bool:
+        """Return whether no model of the account can be chosen in Copilot's own programs."""
+        catalogue = self._upstream.cached_models(caller.auth)
+        return catalogue is not None and not catalogue.has_picker
 
 
 def _estimate(client: CountingApi, request: ClientRequest) -> int:

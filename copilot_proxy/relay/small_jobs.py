@@ -1,6 +1,6 @@
-"""Recognises the small jobs of clients, such as finding a title, which a small model does as well.
+"""Recognises the small jobs of clients, such as finding a title, which a small model can do.
 
-A client asks for them beside the conversation, often with the same model. They are recognised by
+A client asks for them besides the conversation, often with the same model. They are recognised by
 the client and by a phrase of its instructions, and only if the request offers no tools, so that no
 request of the user's own is taken for one. Compacting a conversation is not a small job.
 """

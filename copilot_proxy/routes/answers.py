@@ -121,7 +121,7 @@ def answer_with_count(
 
 
 def json_response(body: object) -> Response[bytes]:
-    """Return the response with a JSON body that is there already."""
+    """Return the response with `body` as JSON."""
     return Response(msgspec.json.encode(body), media_type="application/json")
 
 

@@ -1,6 +1,6 @@
 """``/v1beta/models``: Google's Gemini API.
 
-Google puts the method behind the model: ``/v1beta/models/MODEL:generateContent``.
+Google puts the method after the model: ``/v1beta/models/MODEL:generateContent``.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

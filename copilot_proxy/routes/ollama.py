@@ -162,7 +162,7 @@ async def _embed(
     summary="List the models (Ollama)",
 )
 async def ollama_tags(request: LitestarRequest) -> Response[bytes]:
-    """Leaves out models that need enabling, which Ollama's list cannot say."""
+    """Leaves out models that need enabling, which Ollama's list cannot express."""
     models, caller = get_services(request).relay.models, get_caller(request)
     catalogue, aliases = await models.models(caller), await models.aliases(caller)
     return json_response(OLLAMA.model_list(catalogue.usable, aliases, None))

@@ -132,7 +132,7 @@ class Settings:
     ollama: bool = _setting(
         False,
         parse.boolean,
-        "Serve Ollama's API as well, for clients that know no other.",
+        "Serve Ollama's API as well, for clients that support no other.",
         own=True,
     )
     ollama_port: int = _setting(
@@ -142,7 +142,7 @@ class Settings:
         own=True,
     )
     update_check: bool = _setting(
-        True, parse.boolean, "Say on a terminal, once a day, that there is a newer version."
+        True, parse.boolean, "Announce a newer version on a terminal, once a day."
     )
     ledger: bool = _setting(True, parse.boolean, "Record what each request costs, for `usage`.")
     budget: tuple[Limit, ...] = _setting(

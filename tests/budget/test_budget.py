@@ -117,7 +117,7 @@ def test_raising_while_the_server_runs(simulator: Simulator, cli: Callable[..., 
 
 
 def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
-    """What nothing was raised by is not added to a limit that is set later."""
+    """A raise that applied to no limit is not added to one that is set later."""
     ran = cli("budget", "raise", "100")
     assert (2, "There is no budget to raise.") == (ran.code, ran.err[7:].splitlines()[0])
     cli("budget", "set", "5/day")
@@ -216,7 +216,7 @@ async def test_a_killed_server(tmp_path: Path) -> None:
 async def test_a_ledger_that_cannot_be_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It stops nobody's work, and the log says that the budget is not applied."""
+    """It stops no one's work, and the log says that the budget is not applied."""
     (tmp_path / "file").touch()
     budget = Budget(tmp_path / "file" / "ledger.sqlite3", [Limit(0, "day")])
     await budget.admit(record("a"), {})

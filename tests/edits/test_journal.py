@@ -146,7 +146,7 @@ def test_the_user_edits_tables(home: Path, state: Path) -> None:
 
     connect(state, TomlTables(path, tables))
     path.write_text(path.read_text().replace("'x'", "'y'"))
-    with pytest.raises(FileProblem, match="other tables"):
+    with pytest.raises(FileProblem, match="no longer has the tables"):
         undo(state)
 
 

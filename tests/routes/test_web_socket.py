@@ -270,7 +270,7 @@ def test_other_messages(web_socket: Socket) -> None:
 
 
 def test_input_that_cannot_be_repeated(web_socket: Socket) -> None:
-    """A refusal repeats no long input, and nothing that is no text."""
+    """A refusal does not repeat a long input, or anything that is not text."""
     connection = web_socket.connection
     connection.send(json.dumps({"type": "response.steer", "input": "x" * 200_000}))
     too_long = web_socket.receive()
@@ -519,7 +519,7 @@ def test_a_client_that_does_not_read(simulator: Simulator, monkeypatch: pytest.M
     ids=lambda head: repr(head[:90]),
 )
 def test_broken_handshakes(proxy: Proxy, head: str, caplog: pytest.LogCaptureFixture) -> None:
-    """What is no handshake gets a 4xx, and nothing fails inside the server."""
+    """A request that is not a handshake gets a 4xx, and nothing fails inside the server."""
     address = urlsplit(proxy.url)
     with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
         conn.sendall(f"{head}\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n".encode())

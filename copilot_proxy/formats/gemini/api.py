@@ -177,7 +177,7 @@ def _array_frame() -> Callable[[ClientEvent], bytes]:
 
 
 def _without_reasoning(content: Json, encrypted: Collection[str]) -> Json:
-    """Return a content without the thought signatures in `encrypted`, and what belongs to them."""
+    """Return a content, without its reasoning if it has a thought signature in `encrypted`."""
     parts = content.get("parts") or []
     if not any(part.get("thoughtSignature") in encrypted for part in parts):
         return content

@@ -78,7 +78,7 @@ class Thinking(Struct):
 
 
 class OutputConfig(Struct):
-    """How much effort the model makes (`effort`), and the schema of its answer (`format`)."""
+    """How much effort the model puts in (`effort`), and the schema of its answer (`format`)."""
 
     effort: str | None = None
     format: Json | None = None

@@ -1,6 +1,6 @@
-"""Moves what a tool's schema refers to into ``$defs``, for models that accept no other reference.
+"""Moves the targets of a tool schema's references into ``$defs``, for models that require it.
 
-Kimi refuses a whole request because of one ``#/definitions/A``, the form of older generators, or
+Kimi refuses a whole request because of one ``#/definitions/A``, which older generators write, or
 ``#/properties/a``, which generators write for a schema that occurs twice.
 """
 
@@ -27,7 +27,7 @@ def fit_references(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
 
 
 def with_definitions(schema: Json) -> Json:
-    """Return `schema` with all its references pointing to ``$defs``; the same object if they do.
+    """Return `schema` with all references pointing to ``$defs``; the same object if they do.
 
     A reference to another document, or to nothing, is left as it is.
     """
@@ -39,7 +39,7 @@ def with_definitions(schema: Json) -> Json:
 
 
 class _Definitions:
-    """What the references in a schema mean, under the names that it gets in ``$defs``."""
+    """The targets of the references in a schema, under the names that they get in ``$defs``."""
 
     def __init__(self, schema: Json) -> None:
         self._schema = schema

@@ -73,8 +73,7 @@ def object_schema(schema: Json | None, *, properties: bool = True) -> Json:
 def close_schema(schema: Any) -> Any:
     """Return a copy of a JSON schema in which no object allows additional properties.
 
-    What is valid against the copy is also valid against
-    the original.
+    Any value that is valid against the copy is also valid against the original.
     """
     if isinstance(schema, list):
         return [close_schema(item) for item in schema]

@@ -1,4 +1,4 @@
-"""Rewrites tool schemas for models that take neither lists of types nor fields beside ``anyOf``.
+"""Rewrites tool schemas for models that accept neither lists of types nor fields next to ``anyOf``.
 
 Gemini refuses a whole request because of one such schema, without a reason. Only the refused parts
 are changed: ``anyOf`` alone, also with ``null`` in it, is accepted.
@@ -129,7 +129,7 @@ def _of_type(name: str, limits: Json) -> Json:
 
 
 def _has_siblings(schema: Json) -> bool:
-    """Whether the schema has fields beside ``anyOf`` because of which it is refused."""
+    """Whether the schema is refused because of fields beside ``anyOf``."""
     branches = schema.get("anyOf")
     return isinstance(branches, list) and ("type" in schema or "properties" in schema)
 
