@@ -34,7 +34,7 @@ if sys.platform == "win32":
         yield
 
     def _remove_abandoned() -> None:
-        """Do nothing: a locked file cannot be renamed, so it would be missing for a moment."""
+        """Do nothing: Windows cannot rename an open file, so new folders would look abandoned."""
 
 else:
     import fcntl

@@ -15,8 +15,9 @@ from copilot_proxy.cli.completion import complete_model
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.default_model import default_model_warning, is_configured
 from copilot_proxy.cli.sign_in_offer import with_sign_in
+from copilot_proxy.cli.simulated_settings import settings_for
 from copilot_proxy.cli.upstream_option import UpstreamOption
-from copilot_proxy.composition import check_upstream, make_backend, settings_for
+from copilot_proxy.composition import check_upstream, make_backend
 from copilot_proxy.errors import CopilotProxyError, UsageError, hints_for_simulator
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ import typer
 
 from copilot_proxy.cli.completion import remember_models
 from copilot_proxy.cli.console import counted, print_drawn, print_message, print_result
+from copilot_proxy.cli.simulated_settings import settings_for
 from copilot_proxy.cli.upstream_option import UpstreamOption
-from copilot_proxy.composition import make_connection, settings_for
+from copilot_proxy.composition import make_connection
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.terminal import can_style
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from copilot_proxy.cli.console import print_error, print_result, two_columns
-from copilot_proxy.composition import settings_for
+from copilot_proxy.cli.simulated_settings import settings_for
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
 from copilot_proxy.masking import mask
 from copilot_proxy.settings import DEFAULT_PROFILE, Settings
