@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from copilot_proxy.cli.console import print_error, print_result, two_columns
+from copilot_proxy.cli.shared_options import JsonOption
 from copilot_proxy.cli.simulated_settings import settings_for
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
 from copilot_proxy.masking import mask
@@ -33,7 +34,7 @@ class AccountStatus:
 
 
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+    as_json: JsonOption = False,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Show the simulator's account.")
     ] = False,
