@@ -14,7 +14,6 @@ import typer
 
 from copilot_proxy.cli.console import print_error, print_message
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.masking import mask
 from copilot_proxy.terminal import discard, escape_controls
 
 INTERRUPTED: Final = 130
@@ -120,6 +119,8 @@ def _report_os_error(error: OSError, debug: bool) -> int:
         discard(sys.stdout)
     if not error.strerror:
         return _report_unexpected(error, debug, "")
+    from copilot_proxy.masking import mask
+
     _show_traceback(error, debug)
     print_message(mask(f"Error: {what}: {error.strerror}."))
     return 1
@@ -142,6 +143,8 @@ def _report_unexpected(error: Exception, debug: bool, command_path: str) -> int:
 
 def _report_usage_error(error: Exception, message: str, command_path: str) -> int:
     """Report one of Typer's errors about the command line; their class has no public name."""
+    from copilot_proxy.masking import mask
+
     context = getattr(error, "ctx", None)
     for original, plain in _PLAIN_WORDS:
         message = message.replace(original, plain)
@@ -158,6 +161,8 @@ def _show_traceback(error: Exception, debug: bool) -> None:
     """With `debug`, print the traceback; for our own errors, only with frames of this package."""
     if not debug:
         return
+    from copilot_proxy.masking import mask
+
     summary = traceback.TracebackException.from_exception(error)
     if isinstance(error, CopilotProxyError):
         one: traceback.TracebackException | None = summary

@@ -11,10 +11,9 @@ from typing import Final
 
 import typer
 
+from copilot_proxy import ENVIRONMENT_PREFIX
 from copilot_proxy.errors import CopilotProxyError, NotSignedIn, join_sentences, with_profile
 from copilot_proxy.launchers import launcher
-from copilot_proxy.masking import mask
-from copilot_proxy.settings import ENVIRONMENT_PREFIX
 from copilot_proxy.terminal import escape_controls
 
 NAME: Final = "copilot-proxy"
@@ -76,6 +75,8 @@ def format_message(text: str) -> str:
 
 def print_error(error: CopilotProxyError) -> None:
     """Print an error and its hint to stderr."""
+    from copilot_proxy.masking import mask
+
     # An error of Copilot's must not look like several lines of this program.
     message = escape_controls(error.message).replace("\n", " ")
     print_message(mask(f"Error: {message}"))
