@@ -5,16 +5,15 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
-from litestar import Response
-from litestar.types import ASGIApp
 
+from copilot_proxy.asgi import ASGIApp, Receive, Scope, Send
 from copilot_proxy.formats.api import ClientApi
 from copilot_proxy.formats.large_json import LARGE, encode_json, encode_strings
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.relay.reply import ReplySource
 from copilot_proxy.routes.services import (
-    LitestarRequest,
+    Request,
     Services,
     get_caller,
     get_services,
@@ -26,7 +25,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def answer(
-    request: LitestarRequest,
+    request: Request,
     client: ClientApi,
     body: ClientRequest,
     *,
@@ -64,9 +63,19 @@ def answer(
     )
 
 
-def json_response(body: object) -> Response[bytes]:
-    """Return the response with a JSON body that is there already."""
-    return Response(msgspec.json.encode(body), media_type="application/json")
+class JsonResponse:
+    """An ASGI application that responds with a JSON body that is there already."""
+
+    def __init__(self, body: object) -> None:
+        self._body = _encode(body)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(self._body)).encode()),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body, "more_body": False})
 
 
 def respond(

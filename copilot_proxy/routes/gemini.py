@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import msgspec
-from litestar import Response, get, post
+from litestar import get, post
 from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.params import FromPath
-from litestar.types import ASGIApp
 
+from copilot_proxy.asgi import ASGIApp
 from copilot_proxy.formats.gemini import schema
 from copilot_proxy.formats.gemini.api import GEMINI, METHODS
 from copilot_proxy.formats.gemini.embeddings import (
@@ -26,10 +26,10 @@ from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.costs import COUNT_TOKENS, cost_headers
 from copilot_proxy.relay.reply import notes_header
 from copilot_proxy.routes.answers import answer
+from copilot_proxy.routes.framework import LitestarRequest
 from copilot_proxy.routes.models import model_list, model_object
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
-    LitestarRequest,
     get_caller,
     get_services,
     read_body,
@@ -47,7 +47,7 @@ from copilot_proxy.routes.streaming import WholeAnswer
     ),
     summary="List the models (Gemini)",
 )
-async def list_gemini_models(request: LitestarRequest) -> Response[bytes]:
+async def list_gemini_models(request: LitestarRequest) -> ASGIApp:
     """Returns all models on one page."""
     return await model_list(request)
 
@@ -58,7 +58,7 @@ async def list_gemini_models(request: LitestarRequest) -> Response[bytes]:
     responses=answers_with(schema.GeminiModel, schema.GoogleErrorBody, "The model."),
     summary="Show a model (Gemini)",
 )
-async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) -> Response[bytes]:
+async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) -> ASGIApp:
     """Finds a model by its id or an alias."""
     if str(model_id).rpartition(":")[2] in _HANDLERS:
         raise MethodNotAllowedException(headers={"allow": "POST"})

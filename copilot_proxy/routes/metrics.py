@@ -7,7 +7,8 @@ from litestar import Response, get
 
 from copilot_proxy import __version__
 from copilot_proxy.metrics.prometheus import CONTENT_TYPE, Gauge, text_of
-from copilot_proxy.routes.services import LitestarRequest, Services, get_services
+from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.services import Services, get_services
 
 
 @get("/metrics", include_in_schema=False)

@@ -177,7 +177,7 @@ def test_stored_responses(web_socket: Socket, proxy: Proxy) -> None:
 
 def test_a_closed_web_socket_is_forgotten(proxy: Proxy) -> None:
     """What only a WebSocket could continue takes no memory after it is closed."""
-    memory = proxy._router.state["services"].responses._web_sockets
+    memory = proxy.running.responses._web_sockets
     with opened(proxy) as one:
         one.ask(model=NATIVE, input="Hello", store=False)
         assert 1 == memory.count
