@@ -12,8 +12,9 @@ from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.params import FromPath
 
 from copilot_proxy.asgi import ASGIApp
+from copilot_proxy.formats.client_paths import GEMINI_METHODS
 from copilot_proxy.formats.gemini import schema
-from copilot_proxy.formats.gemini.api import GEMINI, METHODS
+from copilot_proxy.formats.gemini.api import GEMINI
 from copilot_proxy.formats.gemini.embeddings import (
     embedding,
     embedding_list,
@@ -149,5 +150,5 @@ async def _embeddings(
 
 
 _HANDLERS: Final[Mapping[str, Callable[[LitestarRequest, str], Awaitable[ASGIApp]]]] = dict(
-    zip(METHODS, (_generate, _stream, _count_tokens, _embed, _embed_batch), strict=True)
+    zip(GEMINI_METHODS, (_generate, _stream, _count_tokens, _embed, _embed_batch), strict=True)
 )

@@ -11,8 +11,9 @@ from litestar.handlers import BaseRouteHandler
 
 from copilot_proxy.asgi import ASGIApp
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.client_paths import OLLAMA_BLOBS
 from copilot_proxy.formats.ollama import schema
-from copilot_proxy.formats.ollama.api import BLOBS_PATH, OLLAMA
+from copilot_proxy.formats.ollama.api import OLLAMA
 from copilot_proxy.formats.ollama.embeddings import (
     embed_answer,
     embeddings_answer,
@@ -221,7 +222,7 @@ async def ollama_delete(request: LitestarRequest) -> None:
 
 
 @route(
-    BLOBS_PATH + "{digest:str}",
+    OLLAMA_BLOBS + "{digest:str}",
     http_method=["GET", "POST"],
     status_code=200,
     guards=[_require_on],
