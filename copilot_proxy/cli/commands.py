@@ -24,7 +24,7 @@ COMMANDS: Final = {
     "dashboard": "Open the dashboard of a running server in the browser.",
     "doctor": "Find out what does not work, and what to do about it.",
     "simulate": "Run a simulator of GitHub and Copilot; no account is needed.",
-    "service": "Run the server in the background, from each login on.",
+    "service": "Run the server in the background, started at login.",
     "pi-ai": "Install the library for --upstream pi-ai.",
 }
 """What each command does, as its own help begins. The command ``pi-ai`` is `pi_ai` in the module
