@@ -10,11 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import typer
-
-from copilot_proxy.cli.console import print_error, print_message
+from copilot_proxy.cli.console import print_error, print_message, print_unwrapped
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.terminal import discard, escape_controls
+from copilot_proxy.terminal import discard
 
 INTERRUPTED: Final = 130
 _UNWRITABLE: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
@@ -60,7 +58,7 @@ def run_command(
             raise
         discard(sys.stdout)
         return 0
-    except (KeyboardInterrupt, typer.Abort):
+    except _interruptions():
         print_message()
         return INTERRUPTED
     except CopilotProxyError as error:
@@ -74,6 +72,13 @@ def run_command(
     except Exception as error:
         return _report_unexpected(error, debug, command_path)
     return code if isinstance(code, int) else 0
+
+
+def _interruptions() -> tuple[type[BaseException], ...]:
+    """Return what is raised for Ctrl+C, and by Typer for Ctrl+D at a prompt."""
+    import typer  # which a worker process does not need unless it fails
+
+    return KeyboardInterrupt, typer.Abort
 
 
 class _Waiting(logging.Handler):
@@ -170,4 +175,4 @@ def _show_traceback(error: Exception, debug: bool) -> None:
             frames = [frame for frame in one.stack if frame.filename.startswith(_PACKAGE)]
             one.stack = traceback.StackSummary.from_list(frames)
             one = one.__cause__ or one.__context__
-    typer.echo(escape_controls(mask("".join(summary.format()))).rstrip(), err=True)
+    print_unwrapped(mask("".join(summary.format())).rstrip())

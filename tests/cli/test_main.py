@@ -412,3 +412,9 @@ def test_a_server_imports_no_unused_modules() -> None:
         "import copilot_proxy.relay.relay, copilot_proxy.upstreams.http.copilot"
     )
     assert "[]" == loaded_by(code, (*libraries, *modules, *apis, *others))
+
+
+def test_a_worker_imports_no_command_line() -> None:
+    """Each worker would take memory for it."""
+    code = "import copilot_proxy.cli.worker"
+    assert "[]" == loaded_by(code, ("typer", "copilot_proxy.cli.main", "copilot_proxy.cli.serve"))
