@@ -67,6 +67,7 @@ FAMILIES: Final = (
         source="OpenAI API reference: Responses; Copilot API, observed 2026-11",
         apis=("responses",),
         traits={
+            "max_stops": 0,
             "max_tool_id_length": 64,
             "min_output": 16,
             "fields": _RESPONSES,

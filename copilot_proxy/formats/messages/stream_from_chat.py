@@ -16,6 +16,7 @@ from copilot_proxy.formats.messages.errors import error_event
 from copilot_proxy.formats.messages.message_events import MessageAssembler
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.usage import usage_from_chat
+from copilot_proxy.formats.stop_sequences import STOP_SEQUENCE
 from copilot_proxy.formats.tool_arguments import Arguments
 from copilot_proxy.formats.types import (
     ChatChunk,
@@ -82,6 +83,7 @@ class ChatToMessages:
         self._tag = ""
         self._refusal = ""
         self._finish: str | None = None
+        self._stop_sequence: str | None = None
         self._usage: ChatUsage | None = None
         self._copilot_usage: CopilotUsage | None = None
 
@@ -94,6 +96,7 @@ class ChatToMessages:
         for choice in chunk["choices"]:
             self._add_delta(choice["delta"])
             self._finish = choice["finish_reason"] or self._finish
+            self._stop_sequence = choice.get(STOP_SEQUENCE)
         self._usage = chunk.get("usage") or self._usage
         self._copilot_usage = chunk.get("copilot_usage") or self._copilot_usage
         self._send(events)
@@ -110,7 +113,9 @@ class ChatToMessages:
         reason = _STOP_REASONS.get(self._finish, "end_turn")
         if self._refusal and reason == "end_turn":
             reason = "refusal"
-        delta: Json = {"stop_reason": reason, "stop_sequence": None}
+        if self._stop_sequence is not None and reason == "end_turn":
+            reason = "stop_sequence"
+        delta: Json = {"stop_reason": reason, "stop_sequence": self._stop_sequence}
         if reason == "refusal" and (details := stop_details(self._refusal)):
             delta["stop_details"] = details
         last: MessagesEvent = {

@@ -179,12 +179,6 @@ RULES: Final = (
         stops.drop_blank,
         lambda p: not p.accepts_blank_stops,
     ),
-    Rule(
-        "stops.maximum",
-        "OpenAI API reference: Chat Completions",
-        stops.drop_surplus,
-        lambda p: p.max_stops is not None,
-    ),
     # Limits come before thinking budgets, which must stay below them.
     Rule("limits.invalid", _REPORTS, limits.drop_invalid_limit, pi_ai=True),
     Rule(

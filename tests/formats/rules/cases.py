@@ -334,17 +334,10 @@ CASES: Final[dict[str, Case]] = {
     ),
     "stops.blank": Case(
         models=CLAUDE,
-        clients=STOPPING,
+        clients=("messages",),
         options={"stops": [" ", "END"]},
         broken=lambda body: " " in stops(body),
         note="dropped a blank stop sequence",
-    ),
-    "stops.maximum": Case(
-        models=("gpt-4o", "gemini-2.5-pro"),
-        clients=STOPPING,
-        options={"stops": list("vwxyz")},
-        broken=lambda body: len(stops(body)) > 4,
-        note="only the first 4",
     ),
     "limits.invalid": Case(
         models=ALL,
