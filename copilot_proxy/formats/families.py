@@ -170,6 +170,19 @@ FAMILIES: Final = (
         },
     ),
     Family(
+        # Copilot's list of models also has a number, usually 1, which GitHub's client ignores.
+        name="Images for Anthropic on Messages",
+        source="source code of GitHub's Copilot client (@vscode/chat-lib 0.66)",
+        apis=("messages",),
+        traits={"max_images": 20},
+    ),
+    Family(
+        name="Images for Google",
+        source="source code of GitHub's Copilot client (@vscode/chat-lib 0.66)",
+        vendors=("Google",),
+        traits={"max_images": 10},
+    ),
+    Family(
         name="Gemini",
         source="Copilot API, observed 2026-11; Gemini API reference: args is a Struct",
         vendors=("Google",),

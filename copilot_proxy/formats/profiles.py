@@ -147,6 +147,8 @@ class ModelProfile:
     """The most stop sequences; None for any number."""
     documents: bool | None = None
     """Whether PDFs are accepted; None if unknown."""
+    max_images: int | None = None
+    """The most images in a request; None if no limit is known."""
     original_detail: bool = True
     """Whether an image may ask for the detail ``original``."""
     structured_output: bool = True

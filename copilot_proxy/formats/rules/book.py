@@ -145,6 +145,13 @@ RULES: Final = (
         lambda p: not p.original_detail,
     ),
     Rule(
+        "images.maximum",
+        _CLIENTS,
+        images.replace_oldest,
+        lambda p: p.max_images is not None,
+        pi_ai=True,
+    ),
+    Rule(
         "turns.consecutive",
         _OBSERVED,
         turns.merge_consecutive_assistants,
