@@ -121,7 +121,7 @@ class ChatToMessages:
         last: MessagesEvent = {
             "type": "message_delta",
             "delta": delta,
-            "usage": usage_from_chat(self._usage),
+            "usage": self._counts(),
         }
         if self._copilot_usage is not None:
             last["copilot_usage"] = self._copilot_usage
@@ -148,9 +148,15 @@ class ChatToMessages:
             "stop_reason": None,
             "stop_sequence": None,
             # Copilot counts at the end, but clients show the length of the prompt from the start.
-            "usage": {**usage_from_chat(None), "input_tokens": self._input_tokens},
+            "usage": self._counts(),
         }
         return {"type": "message_start", "message": message}
+
+    def _counts(self) -> Json:
+        """Return Copilot's counts, or before they have arrived the estimate of the input."""
+        if self._usage is not None:
+            return usage_from_chat(self._usage)
+        return {**usage_from_chat(None), "input_tokens": self._input_tokens}
 
     def _add_delta(self, delta: Json) -> None:
         if text := delta.get("reasoning_content"):
