@@ -22,7 +22,6 @@ class PiAiApi:
 
     name = "pi_ai"
     path: str | None = None
-    cache_key_field = ""
     native: NativePassage | None = None
 
     def accepted_stops(self, model: Model | None, stops: Sequence[str]) -> list[str]:
@@ -40,6 +39,9 @@ class PiAiApi:
         self, body: PiAiRequest, betas: Collection[str], notes: list[str]
     ) -> dict[str, str]:
         return {}
+
+    def with_cache_key(self, body: PiAiRequest, session: str | None) -> PiAiRequest:
+        return body
 
     def reader(
         self,

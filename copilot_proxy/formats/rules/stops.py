@@ -9,7 +9,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
 def drop_blank(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drop stop sequences of only whitespace."""
+    """Drop stop sequences that are only whitespace."""
     stops = outgoing.stops
     if not stops:
         return
