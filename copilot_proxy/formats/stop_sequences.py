@@ -102,7 +102,8 @@ class StopTranslator:
         self._stops = StopSequences(stops)
         self._names_stop = names_stop
         self._head: ChatChunk = {}
-        self._has_calls = False
+        self._calls: set[int] = set()
+        """The indexes of the tool calls before the cut."""
         self._has_failed = False
         self.notes: list[str] | None = None
         self.whole = reader.whole
@@ -169,22 +170,25 @@ class StopTranslator:
     @property
     def _cut_reason(self) -> str:
         # A call from before the text is complete, and the client has to answer it.
-        return "tool_calls" if self._has_calls else "stop"
+        return "tool_calls" if self._calls else "stop"
 
     def _filter(self, chunk: ChatChunk) -> list[ChatChunk]:
-        """Return what the client gets of a chunk; of a cut answer, only the token counts."""
+        """Return what the client gets of a chunk; of a cut answer, the token counts, and what
+        completes the calls before the cut."""
         if not chunk["choices"]:
             return [chunk]
-        if self._is_cut:
-            return []
-        self._head = chunk
         choice = chunk["choices"][0]
         delta = choice["delta"]
+        parts = delta.get("tool_calls") or ()
+        if self._is_cut:
+            known = [part for part in parts if part["index"] in self._calls]
+            return [self._chunk({"tool_calls": known})] if known else []
+        self._head = chunk
         if text := delta.get("content"):
             return self._filter_text(text, chunk)
         is_over = delta.keys() - {"role", "content"} or choice["finish_reason"]
         held = self._stops.release() if is_over else ""
-        self._has_calls = self._has_calls or bool(delta.get("tool_calls"))
+        self._calls.update(part["index"] for part in parts)
         return [self._chunk({"content": held}), chunk] if held else [chunk]
 
     def _filter_text(self, text: str, chunk: ChatChunk) -> list[ChatChunk]:
@@ -196,8 +200,8 @@ class StopTranslator:
             # The reasoning comes before the text, and everything else after it.
             delta = {name: value for name, value in delta.items() if name in _REASONING}
             choice = {**choice, "logprobs": None}
-        elif "tool_calls" in delta:
-            self._has_calls = True
+        elif parts := delta.get("tool_calls"):
+            self._calls.update(part["index"] for part in parts)
             shown += self._stops.release()
         if shown:
             delta = {"content": shown, **delta}
