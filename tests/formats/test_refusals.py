@@ -18,8 +18,9 @@ from tests.auth.accounts import Time
 
 CLIENTS: Final = {api.name: api for api in client_apis()}
 EACH_CLIENT = pytest.mark.parametrize("client", list(CLIENTS))
-NEVER_REPEATED: Final = (400, 402, 403, 413, 421, 422, 466)
-"""The statuses that GitHub's Copilot CLI does not repeat."""
+NEVER_REPEATED: Final = (400, 402, 403, 413, 421, 422, 424, 466)
+"""The statuses that GitHub's Copilot CLI does not repeat. Nor do Claude Code, opencode, pi and
+qwen-code repeat a 424."""
 
 TOO_LONG: Final = {
     "code": "model_max_prompt_tokens_exceeded",

@@ -54,7 +54,7 @@ _REASONS: Final[Mapping[str, str]] = {
 }
 """Why a field is dropped, if not because the Responses API does not support it.
 
-That is the reason for stop, seed, logprobs, logit_bias, both penalties and prediction.
+That is the reason for seed, logprobs, logit_bias, both penalties and prediction.
 """
 
 
