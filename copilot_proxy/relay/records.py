@@ -18,7 +18,7 @@ from copilot_proxy.keys import ApiKey
 from copilot_proxy.who import NOBODY, Who
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class RequestContext:
     """An HTTP request. If it calls Copilot, there is a `RequestRecord` as well."""
 
