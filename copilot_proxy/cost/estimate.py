@@ -10,7 +10,7 @@ _CHARS_PER_TOKEN: Final = 4
 _FILE_TOKENS: Final = 1600
 """For an image or a document: the most that Claude counts for an image."""
 _MIN_FILE: Final = 2000
-"""Characters from which a text without spaces counts as the data of a file."""
+"""Texts without spaces that have at least this many characters count as the data of a file."""
 TOKENS_PER_EVENT: Final = 2.0
 """Output tokens in an event of a stream, until the model's answers have shown how many it has."""
 
@@ -19,24 +19,24 @@ def prompt_tokens(request: Mapping[str, Any]) -> int:
     """Return the estimated tokens of a request in the format of any API."""
     chars = files = 0
     todo: list[Any] = [request]
-    while todo:
-        value = todo.pop()
+    for value in todo:  # which grows meanwhile
         if isinstance(value, str):
-            if len(value) >= _MIN_FILE and _has_no_space(value[:_MIN_FILE]):
+            length = len(value)
+            if length >= _MIN_FILE and _has_no_space(value[:_MIN_FILE]):
                 files += 1
             else:
-                chars += len(value)
+                chars += length
         elif isinstance(value, dict):
             # Names of fields count too: the schemas of tools consist mostly of them.
-            chars += sum(map(len, value))
-            todo.extend(value.values())
+            chars += len("".join(value))
+            todo += value.values()
         elif isinstance(value, list):
-            todo.extend(value)
+            todo += value
     return chars // _CHARS_PER_TOKEN + files * _FILE_TOKENS
 
 
 def _has_no_space(text: str) -> bool:
-    """Return whether `text` is a single word: lists of numbers or names have lines."""
+    """Return whether `text` has no whitespace, unlike lists of numbers or names."""
     return " " not in text and "\n" not in text
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.conversation import FIELDS
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.types import ClientRequest, Json
 
@@ -26,6 +27,9 @@ OTHER_UPSTREAM_HINT: Final = (
 
 _FILE_TYPES: Final = ("file", "input_file", "document")
 """The types of parts that hold a file, on the three client APIs."""
+_RESPONSE: Final = "functionResponse"
+_NESTED: Final = ("content", "output", "parts", _RESPONSE)
+"""The fields with further parts, in any API."""
 _MAGIC: Final = b"%PDF-"
 _MAGIC_WITHIN: Final = 1024
 """PDF readers accept other bytes before the magic number, up to this many bytes in total."""
@@ -99,7 +103,7 @@ def _invalid(param: str, what: str) -> RequestError:
 
 
 def _text(content: bytes) -> str | None:
-    """Return `content` as text, or None if it is empty or no text."""
+    """Return `content` as text, or None if it is empty or not text."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -179,9 +183,9 @@ def pdf_data(part: Json) -> str:
 
 
 def first_pdf(request: ClientRequest) -> str | None:
-    """Return the path of the first PDF in a checked request of any client API, also in the results
-    of tools; None if there is none."""
-    for root in ("messages", "input", "contents"):
+    """Return the path of the first PDF in a checked request of any client API, including tool
+    results; None if there is none."""
+    for root in FIELDS:
         items = request.get(root)
         if isinstance(items, list) and (found := _search(items)) is not None:
             return f"{root}{found}"
@@ -197,13 +201,15 @@ def _search(items: list[Any]) -> str | None:
         is_file = item.get("type") in _FILE_TYPES or "inlineData" in item
         if is_file and (found := _pdf_in(item)) is not None:
             return f"[{i}]{found}"
-        for name in ("content", "output", "parts"):
-            inner = item.get(name)
+        for name in _NESTED:
+            if name not in item:
+                continue
+            inner = item[name]
             if isinstance(inner, list) and (found := _search(inner)) is not None:
                 return f"[{i}].{name}{found}"
-        result = item.get("functionResponse")
-        if isinstance(result, dict) and (found := _search([result])) is not None:
-            return f"[{i}].functionResponse{found.removeprefix('[0]')}"
+            is_response = name == _RESPONSE and isinstance(inner, dict)
+            if is_response and (found := _search([inner])) is not None:
+                return f"[{i}].{name}{found.removeprefix('[0]')}"
     return None
 
 

@@ -66,7 +66,7 @@ def _value_count(body: bytes, limit: int) -> int:
 def decode_large(body: bytes, decode: Decode) -> Any:
     """Return what ``decode(body)`` returns, with long strings decoded piece by piece.
 
-    `decode` decodes JSON. Its exceptions are raised, also for bodies that are not JSON.
+    `decode` decodes JSON. Its exceptions are raised, including those for bodies that are not JSON.
     """
     strings = list(_long_strings(body))
     if not strings:
@@ -123,6 +123,14 @@ def _replaced(value: Any, texts: dict[str, str]) -> Any:
 def encode_json(value: Any, size: int) -> bytes:
     """Return `value` as JSON, of about `size` bytes; if large, its long strings piece by piece."""
     return msgspec.json.encode(encode_strings(value) if size >= LARGE else value)
+
+
+def encode_request(body: dict[str, Any], size: int) -> bytes:
+    """Return a request body as JSON, of about `size` bytes; raises `RequestError`."""
+    try:
+        return encode_json(body, size)
+    except RecursionError:
+        raise RequestError("The body is nested too deeply.") from None
 
 
 def encode_strings(value: Any) -> Any:

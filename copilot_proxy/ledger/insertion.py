@@ -91,7 +91,7 @@ def _write(database: sqlite3.Connection, rows: Sequence[Row], known: set[str]) -
     if new:
         _store(database, new)
     if database.execute("SELECT EXISTS (SELECT 1 FROM reservations)").fetchone()[0]:
-        # What is spent is no longer reserved, in the same transaction.
+        # Spent amounts stop being reserved in the same transaction.
         for ids in _chunks([row[0] for row in rows]):
             database.execute(_RELEASE[len(ids)], ids)
     database.executemany(_ADD, ((*group, *amounts) for group, amounts in sums.items()))

@@ -12,8 +12,11 @@ from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.rules import FittedBody, fit
 from copilot_proxy.formats.types import ChatRequest, Json
 
-"""Prefixes of a ``reasoning_opaque`` that another API encrypted."""
 _PDF_NOTE: Final = "changed files to images, without their names: Copilot's chat API has no files"
+
+
+_PLAIN_FIELDS: Final = {"role", "content", "tool_calls"}
+"""The fields of most of the assistant's messages in an agent's conversation."""
 
 
 def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
@@ -92,18 +95,19 @@ def _drop_nulls(message: Json) -> None:
 
 def _normalize_assistant(message: Json) -> None:
     """Change an assistant message into the form that Copilot's models accept."""
-    refusal = message.pop("refusal", None)
-    message.pop("annotations", None)
-    message.pop("audio", None)
-    reasoning = message.pop("reasoning_content", None)
     content = message.get("content")
+    if message.keys() <= _PLAIN_FIELDS and not isinstance(content, list):
+        message["content"] = content or None
+        _copy_calls(message)
+        return
+    refusal = message.pop("refusal", None)
+    for name in ("annotations", "audio", "parsed"):  # `parsed` is the SDK's own
+        message.pop(name, None)
+    reasoning = message.pop("reasoning_content", None)
     if isinstance(content, list):
         content = [part for part in content if part.get("type") != "text" or part.get("text")]
     message["content"] = content or refusal or None
-    if calls := message.get("tool_calls"):
-        message["tool_calls"] = [_call(call) for call in calls]
-    else:
-        message.pop("tool_calls", None)
+    _copy_calls(message)
     _drop_nulls(message)
     if str(message.get("reasoning_opaque", "")).startswith(OTHER_APIS):
         # Another vendor encrypted it, so neither it nor its text is of use to this model.
@@ -112,6 +116,13 @@ def _normalize_assistant(message: Json) -> None:
         reasoning = None
     if reasoning:
         message.setdefault("reasoning_text", reasoning)
+
+
+def _copy_calls(message: Json) -> None:
+    if calls := message.get("tool_calls"):
+        message["tool_calls"] = [_call(call) for call in calls]
+    else:
+        message.pop("tool_calls", None)
 
 
 def _part(part: Json, notes: list[str]) -> Json:
@@ -136,6 +147,7 @@ def _call(call: Json) -> Json:
         return copy
     copy.setdefault("type", "function")
     copy["function"] = function = call["function"].copy()
+    function.pop("parsed_arguments", None)  # the SDK's own
     if not function.get("arguments"):
         function["arguments"] = "{}"
     return copy

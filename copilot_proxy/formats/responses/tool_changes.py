@@ -22,6 +22,8 @@ from copilot_proxy.formats.responses.tools import (
 )
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
+_LISTING: Final = (ADDITIONAL, "tool_search_output")
+"""The types of items that list tools which the model may call."""
 _DESCRIPTION: Final = "About all the {namespace} tools: {description}"
 
 
@@ -38,7 +40,7 @@ def copy_tools(tools: Any) -> list[Json]:
 
 def has_tools(item: Json) -> bool:
     """Whether an item lists tools that the model may call."""
-    return item.get("type") in (ADDITIONAL, "tool_search_output")
+    return item.get("type") in _LISTING
 
 
 def lift_additional_tools(body: ResponsesRequest) -> bool:
@@ -54,7 +56,7 @@ def lift_additional_tools(body: ResponsesRequest) -> bool:
 
 
 def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool, int]:
-    """Make a function of a search that the client runs, and offer only what it has found.
+    """Turn a search that the client runs into a function, and offer only what it has found.
 
     Returns whether the model was asked to search by itself, which it cannot: then all tools are
     offered; and how many deferred tools are left out, since the client's search has not found them.
@@ -138,7 +140,7 @@ def flatten_namespaces(body: ResponsesRequest, names: ToolNames) -> bool:
 
 
 def replace_custom_tools(body: ResponsesRequest) -> bool:
-    """Make functions of custom tools, and of their calls; return whether there were tools."""
+    """Turn custom tools and their calls into functions; return whether there were any."""
     has_custom = any(tool.get("type") == "custom" for tool in _all_tools(body))
     for holder in [*_holders(body), *_namespaces(body)]:
         holder["tools"] = [_function_tool(tool) for tool in tools_of(holder)]
@@ -179,7 +181,7 @@ def apply_allowed_tools(body: ResponsesRequest) -> bool:
 
 
 def function_tools(body: ResponsesRequest, kind: str) -> list[Json]:
-    """Return all tools of one type, ``function`` or ``custom``, also in namespaces and items."""
+    """Return all tools of one type, including those in namespaces and items."""
     return [tool for tool in _all_tools(body) if tool.get("type") == kind]
 
 
@@ -189,7 +191,7 @@ def _key(tool: Json, namespace: object) -> tuple[object, object, object]:
 
 def _holders(body: ResponsesRequest) -> list[Json]:
     """Return the body and the items that have ``tools``."""
-    items = [item for item in item_list(body) if has_tools(item)]
+    items = [item for item in item_list(body) if item.get("type") in _LISTING]
     return [holder for holder in (body, *items) if holder.get("tools")]
 
 
