@@ -78,6 +78,7 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
     )
 
 
+@lru_cache(maxsize=4)  # most answers repeat the values of the one before
 def _quota(quota: Quota) -> tuple[str, float, float, float, str | None]:
     return (
         quota.unit,

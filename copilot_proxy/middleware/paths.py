@@ -1,5 +1,6 @@
 """Normalizes the paths of requests: users and clients put base URLs together in many ways."""
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from copilot_proxy.formats.apis import COPILOT_APIS
@@ -27,6 +28,7 @@ class BasePath(NamedTuple):
     session: str | None = None
 
 
+@lru_cache(maxsize=32)  # a client uses few paths
 def split_base(path: str) -> BasePath:
     """Split ``/c/CLIENT`` off the start of `path`, with ``/p/PROJECT`` and ``/s/SESSION`` if they
     follow."""
@@ -45,6 +47,7 @@ def _is_name(text: str) -> bool:
     return len(text) <= MAX_NAME_LENGTH and text.isprintable()
 
 
+@lru_cache(maxsize=32)
 def normalize_path(path: str) -> str:
     """Return `path` without ``//`` or a trailing slash, and with the version exactly once.
 

@@ -18,7 +18,7 @@ from copilot_proxy.keys import ApiKey
 from copilot_proxy.who import NOBODY, Who
 
 
-@dataclass
+@dataclass(slots=True, weakref_slot=True)
 class RequestContext:
     """An HTTP request. If it calls Copilot, there is a `RequestRecord` as well."""
 
@@ -48,7 +48,7 @@ class RequestContext:
     """Whether the request has a `RequestRecord`."""
 
 
-@dataclass
+@dataclass(slots=True)
 class RequestRecord:
     """A request that may call Copilot; filled in while it is answered."""
 
