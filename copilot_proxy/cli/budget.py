@@ -99,8 +99,7 @@ def _limit(text: str) -> Limit:
 def _set(path: Path, limit: Limit) -> None:
     from copilot_proxy.budget import limits_file
 
-    stored = limits_file.read(path)
-    limits_file.write(path, stored.with_limit(limit), _now())
+    limits_file.change(path, _now(), lambda stored: stored.with_limit(limit))
 
 
 def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> None:
@@ -117,10 +116,15 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
     """Remove the limits of a scope and what they were raised by; without a scope, all of them."""
     from copilot_proxy.budget import limits_file
 
-    stored = limits_file.read(path)
-    limits = tuple(one for one in stored.limits if kind and (one.kind, one.name) != (kind, name))
-    raises = tuple(one for one in stored.raises if kind and (one.kind, one.name) != (kind, name))
-    limits_file.write(path, limits_file.Limits(limits, raises), _now())
+    def is_other(one: Limit | limits_file.Raise) -> bool:
+        return bool(kind) and (one.kind, one.name) != (kind, name)
+
+    def remaining(stored: limits_file.Limits) -> limits_file.Limits:
+        return limits_file.Limits(
+            tuple(filter(is_other, stored.limits)), tuple(filter(is_other, stored.raises))
+        )
+
+    limits_file.change(path, _now(), remaining)
     if settings.budget and not kind:
         print_message(f"The limits in {settings.sources['budget']} remain.")
 

@@ -379,3 +379,16 @@ def test_what_to_write_by_hand() -> None:
     path = Path("f")
     assert '{\n  "a": {\n    "b": 1\n  }\n}\n' == JsonValues(path, [(("a", "b"), 1)]).shown()
     assert ["x\n", "y\n"] == shown([WholeFile(path, "x\n"), TomlTables(path, "y\n")])
+
+
+def test_two_commands_at_once(home: Path, state: Path) -> None:
+    """The later one of two overlapping commands changes nothing, so all can be undone."""
+    first, second = home / "first", home / "second"
+    late = Journal.load(state)
+    plans = late.plan([WholeFile(second, "mine")])
+    connect(state, WholeFile(first, "mine"))
+    with pytest.raises(FileProblem, match="was changed by another command in the meantime"):
+        late.apply(plans, {})
+    assert not second.exists()
+    undo(state)
+    assert not first.exists()
