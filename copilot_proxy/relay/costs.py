@@ -29,7 +29,7 @@ def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -
         # Copilot failed, or its answer never arrived: it may have charged for it.
         return Cost(None, "unknown")
     tokens = from_usage(record.usage)
-    if tokens is None:
+    if tokens is None or not tokens.prompt:
         tokens = Tokens(input=prompt_tokens(record.unmetered or {}))
     output = max(tokens.output, round(record.events * tokens_per_event))
     prices = prices_of(record.listed) if record.listed is not None else None
