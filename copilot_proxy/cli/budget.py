@@ -120,13 +120,18 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
         return bool(kind) and (one.kind, one.name) != (kind, name)
 
     def remaining(stored: limits_file.Limits) -> limits_file.Limits:
-        return limits_file.Limits(
-            tuple(filter(is_other, stored.limits)), tuple(filter(is_other, stored.raises))
-        )
+        limits = tuple(filter(is_other, stored.limits))
+        if kind and limits == stored.limits:
+            raise UsageError(
+                f"There is no budget for the {kind} {name} to remove.",
+                hint="The limits and their names: copilot-proxy budget",
+            )
+        return limits_file.Limits(limits, tuple(filter(is_other, stored.raises)))
 
     limits_file.change(path, _now(), remaining)
     if settings.budget and not kind:
-        print_message(f"The limits in {settings.sources['budget']} remain.")
+        source = settings.sources["budget"]
+        print_message(f"The limits in {source} remain, unless you remove them there.")
 
 
 def _show(path: Path, settings: Settings, *, as_json: bool) -> None:
@@ -147,15 +152,15 @@ def _show(path: Path, settings: Settings, *, as_json: bool) -> None:
 
 def limit_line(one: "LimitState") -> str:
     """Describe a limit and how much of it is used, in one line."""
-    from copilot_proxy.cost.nano import credits, rounded
+    from copilot_proxy.cost.nano import NANO, credits, rounded
 
     limit = one.limit
     scope = f" for the {limit.kind} {limit.name}" if limit.kind else ""
     more = one.allowed - limit.nano
     raised = f" (raised by {credits(more):,g})" if more else ""
     text = (
-        f"{credits(one.allowed):,g} AI credits per {limit.per}{scope}{raised}: "
-        f"{rounded(one.spent)} spent"
+        f"{credits(one.allowed):,g} AI credit{'s' * (one.allowed != NANO)} per {limit.per}"
+        f"{scope}{raised}: {rounded(one.spent)} spent"
     )
     if limit.per == "session":
         text += " by today's most expensive session"

@@ -116,6 +116,22 @@ def test_raising_while_the_server_runs(simulator: Simulator, cli: Callable[..., 
         assert 200 == ask(client, **{"user-agent": "codex_exec/1"}).status_code
 
 
+def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    """A limit that does not exist is an error, and those of the settings are said to remain."""
+    cli("budget", "set", "5/day")
+    ran = cli("budget", "off", "--client", "codex")
+    assert (2, "There is no budget for the client codex to remove.") == (
+        ran.code,
+        ran.err[7:].splitlines()[0],
+    )
+    monkeypatch.setenv("COPILOT_PROXY_BUDGET", "1/month")
+    ran = cli("budget", "off")
+    assert "The limits in COPILOT_PROXY_BUDGET remain" in ran.err
+    assert ["1 AI credit per month: 0.00 spent, 1.00 left"] == ran.out.splitlines()
+    monkeypatch.delenv("COPILOT_PROXY_BUDGET")
+    assert cli("budget").out.startswith("There is no budget.")
+
+
 def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
     """What nothing was raised by is not added to a limit that is set later."""
     ran = cli("budget", "raise", "100")
