@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from copilot_proxy.budget.estimate import Estimator
 from copilot_proxy.budget.limits_file import NAME, LimitsFile, days_of
+from copilot_proxy.budget.notices import Notices
 from copilot_proxy.budget.texts import NAMES, amount, scope_flag, scope_text
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
@@ -48,8 +49,10 @@ class BudgetExceeded(CopilotProxyError):
 class Budget:
     """The budget of the server's account, as seen by one process."""
 
-    def __init__(self, ledger: Path, defaults: Iterable[Limit]) -> None:
+    def __init__(self, ledger: Path, defaults: Iterable[Limit], notify: Sequence[str] = ()) -> None:
+        """`notify` is the command of the setting with that name."""
         self._ledger = ledger
+        self._notices = Notices(notify, ledger.parent / "notices" / ledger.stem)
         self._file = LimitsFile(ledger.with_name(NAME), defaults)
         self._estimator = Estimator()
         self._executor: ThreadPoolExecutor | None = None
@@ -90,7 +93,11 @@ class Budget:
             log.error("The budget is not applied, since the ledger cannot be used: %s.", error)
             return
         if isinstance(outcome, tuple):
-            raise _refused(outcome, cost)
+            limit, allowed, _ = outcome
+            refused = _refused(outcome, cost)
+            period = _period(limit, record, now)
+            self._notices.send("refused", limit, allowed, period, refused.message)
+            raise refused
         record.reserved = cost
         for (limit, allowed), used in zip(applying, outcome, strict=True):
             if sum(used) >= _WARN_AT * allowed:
@@ -145,11 +152,17 @@ class Budget:
             f"{NAMES[limit.per]}"
         )
         record.notes.append(text)
-        day, month = days_of(now)
-        period = {"day": day, "month": month}.get(limit.per, record.who.session or "")
+        period, sentence = _period(limit, record, now), f"{text[0].upper()}{text[1:]}."
         if (limit, period) not in self._warned:
             self._warned.add((limit, period))
-            log.warning("%s%s.", text[0].upper(), text[1:])
+            log.warning("%s", sentence)
+        self._notices.send("used", limit, allowed, period, sentence)
+
+
+def _period(limit: Limit, record: RequestRecord, now: datetime) -> str:
+    """Return the day, month or session that a request counts for."""
+    day, month = days_of(now)
+    return {"day": day, "month": month}.get(limit.per, record.who.session or "")
 
 
 def _applies(limit: Limit, record: RequestRecord) -> bool:

@@ -1,5 +1,6 @@
 """Checks what requests are recorded in and limited by: ledger, budget and prices."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -66,6 +67,12 @@ def check_budget(examination: Examination) -> Iterator[Result]:
     if not limits.limits:
         yield off("none")
         return
+    if settings.notify and shutil.which(settings.notify[0]) is None:
+        yield warning(
+            f"The program {settings.notify[0]} of the setting notify was not found.",
+            f"Install it, or change {settings.sources['notify']}.",
+            public="The program of the setting notify was not found.",
+        )
     if not settings.ledger:
         yield broken(
             f"There is a budget, but {settings.sources['ledger']} turns off the ledger that it "
