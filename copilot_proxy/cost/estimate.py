@@ -19,19 +19,19 @@ def prompt_tokens(request: Mapping[str, Any]) -> int:
     """Return the estimated tokens of a request in the format of any API."""
     chars = files = 0
     todo: list[Any] = [request]
-    while todo:
-        value = todo.pop()
+    for value in todo:  # which grows meanwhile
         if isinstance(value, str):
-            if len(value) >= _MIN_FILE and _has_no_space(value[:_MIN_FILE]):
+            length = len(value)
+            if length >= _MIN_FILE and _has_no_space(value[:_MIN_FILE]):
                 files += 1
             else:
-                chars += len(value)
+                chars += length
         elif isinstance(value, dict):
             # Names of fields count too: the schemas of tools consist mostly of them.
-            chars += sum(map(len, value))
-            todo.extend(value.values())
+            chars += len("".join(value))
+            todo += value.values()
         elif isinstance(value, list):
-            todo.extend(value)
+            todo += value
     return chars // _CHARS_PER_TOKEN + files * _FILE_TOKENS
 
 

@@ -38,7 +38,6 @@ class RequestMetrics(NamedTuple):
     noun: str = "msg"
     """What `items` counts, in the log."""
     tools: int = 0
-    images: int = 0
     effort: str | None = None
     """The requested reasoning effort, as the client spells it."""
 
@@ -96,7 +95,13 @@ class ClientApi(Protocol):
         """Return the decoded and validated request; raises `RequestError`."""
         ...
 
-    def metrics(self, request: ClientRequest) -> RequestMetrics: ...
+    def metrics(self, request: ClientRequest) -> RequestMetrics:
+        """Return what the log says about a request, without reading its messages."""
+        ...
+
+    def count_images(self, request: ClientRequest) -> int:
+        """Return the number of images in the whole conversation."""
+        ...
 
     def initiator(self, request: ClientRequest) -> Initiator:
         """Return who caused the request: the user, or an agent that continues by itself."""

@@ -26,6 +26,9 @@ OTHER_UPSTREAM_HINT: Final = (
 
 _FILE_TYPES: Final = ("file", "input_file", "document")
 """The types of parts that hold a file, on the three client APIs."""
+_RESPONSE: Final = "functionResponse"
+_NESTED: Final = ("content", "output", "parts", _RESPONSE)
+"""The fields with further parts, in any API."""
 _MAGIC: Final = b"%PDF-"
 _MAGIC_WITHIN: Final = 1024
 """PDF readers accept other bytes before the magic number, up to this many bytes in total."""
@@ -197,13 +200,15 @@ def _search(items: list[Any]) -> str | None:
         is_file = item.get("type") in _FILE_TYPES or "inlineData" in item
         if is_file and (found := _pdf_in(item)) is not None:
             return f"[{i}]{found}"
-        for name in ("content", "output", "parts"):
-            inner = item.get(name)
+        for name in _NESTED:
+            if name not in item:
+                continue
+            inner = item[name]
             if isinstance(inner, list) and (found := _search(inner)) is not None:
                 return f"[{i}].{name}{found}"
-        result = item.get("functionResponse")
-        if isinstance(result, dict) and (found := _search([result])) is not None:
-            return f"[{i}].functionResponse{found.removeprefix('[0]')}"
+            is_response = name == _RESPONSE and isinstance(inner, dict)
+            if is_response and (found := _search([inner])) is not None:
+                return f"[{i}].{name}{found.removeprefix('[0]')}"
     return None
 
 

@@ -125,6 +125,14 @@ def encode_json(value: Any, size: int) -> bytes:
     return msgspec.json.encode(encode_strings(value) if size >= LARGE else value)
 
 
+def encode_request(body: dict[str, Any], size: int) -> bytes:
+    """Return a request body as JSON, of about `size` bytes; raises `RequestError`."""
+    try:
+        return encode_json(body, size)
+    except RecursionError:
+        raise RequestError("The body is nested too deeply.") from None
+
+
 def encode_strings(value: Any) -> Any:
     """Return `value` with its long strings encoded already, as `msgspec.Raw`."""
     if isinstance(value, str) and len(value) >= _LONG // 4:  # characters of up to four bytes

@@ -122,6 +122,11 @@ def read_request(api: str, request: Json) -> None:
         request["tool_choice"] = {"type": "function", **choice["function"]}
 
 
+def is_foreign_part(api: str, part: Json) -> bool:
+    """Return whether a content part, whose type is a string, is one of another API."""
+    return part.get("type") in _PARTS[api]
+
+
 def check_part(api: str, part: Any, path: str) -> None:
     """Raise `RequestError` if a content part at `path` is one of another API."""
     kind = part.get("type") if isinstance(part, dict) else None

@@ -48,6 +48,8 @@ class PreparedRequest:
     """Changes to the request that may matter to the client."""
     tool_names: Mapping[str, str] = field(default_factory=dict)
     """The client's names of renamed tools, by the names in `body`."""
+    images: int = 0
+    """How many images the client has sent."""
     pdf_as_image: bool = False
     """Whether the body has a PDF as an image, since Chat Completions has no documents."""
 
@@ -76,7 +78,7 @@ def prepare(
     request.
     """
     notes: list[str] = []
-    initiator = client.initiator(request)
+    initiator, images = client.initiator(request), client.count_images(request)
     if foreign:
         request = client.without_reasoning(request, foreign)
     if foreign or not restores_reasoning:
@@ -128,6 +130,7 @@ def prepare(
         translator=translator,
         notes=notes,
         tool_names=fitted.tool_names,
+        images=images,
         pdf_as_image=pdf is not None and api is CHAT_COMPLETIONS,
     )
 

@@ -143,9 +143,9 @@ class RequestRecord:
         return max(self.body_bytes, self.conversation_bytes)
 
     def add_metrics(self, metrics: RequestMetrics) -> None:
-        """Record the size of the request: messages, tools, images, effort."""
+        """Record the size of the request: messages, tools, effort."""
         self.items, self.noun = metrics.items, metrics.noun
-        self.tools, self.images = metrics.tools, metrics.images
+        self.tools = metrics.tools
         self.effort = metrics.effort if isinstance(metrics.effort, str) else None
 
     def add_headers(self, headers: Mapping[str, str]) -> None:

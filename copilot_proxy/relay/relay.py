@@ -86,7 +86,7 @@ class Relay:
             request = client.with_parameters(request, alias.parameters)
         record.stream = request.get("stream") is True
         with self._recording(client, record, request, caller):
-            record.add_metrics(await run_if_large(record.size, client.metrics, request))
+            record.add_metrics(client.metrics(request))
             request = await self._with_small_model(request, record, caller)
             try:
                 reply = await self._sender.send(client, request, record, caller, betas)
@@ -173,7 +173,8 @@ class Relay:
         for it. Otherwise the count is an estimate, and a note says so. Raises `CopilotProxyError`.
         """
         with self._recording(client, record, request, caller):
-            record.add_metrics(await run_if_large(record.size, client.metrics, request))
+            record.add_metrics(client.metrics(request))
+            record.images = await run_if_large(record.size, client.count_images, request)
             resolved = await self.models.for_request("chat", request["model"], caller, betas)
             api = choose(client, resolved.model)
             if client.counting is not None and is_same_api(client, api):

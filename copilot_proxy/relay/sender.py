@@ -7,10 +7,12 @@ reasoning of earlier answers, and once for each.
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from copilot_proxy.errors import RequestError, UpstreamRefusal
 from copilot_proxy.formats.api import ClientApi, UpstreamApi
 from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoning
+from copilot_proxy.formats.large_json import encode_request
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, RefusedReasoning
 from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import ClientRequest, UpstreamBody
@@ -46,6 +48,15 @@ class _Conversation:
     foreign: frozenset[str] = frozenset()
     """The encrypted reasoning that the model has refused."""
     restores_reasoning: bool = True
+
+
+class _Ready(NamedTuple):
+    """A request that can be sent."""
+
+    prepared: PreparedRequest
+    body: UpstreamBody
+    content: bytes | None
+    """`body` as JSON; None if the upstream takes it as it is."""
 
 
 class Sender:
@@ -86,23 +97,22 @@ class Sender:
             resolved=resolved,
             fixed_api=fixed_api,
             listed=listed,
-            foreign=await run_if_large(
-                record.size, self._known_foreign, client, request, resolved.id
-            ),
+            foreign=await self._known_foreign(client, request, resolved.id, record.size),
             refused=list(self._unsupported.get(listed, ())) if listed is not None else [],
         )
         notes = [*record.notes, *resolved.notes]
-        prepared = await self._prepare(conversation, record)
+        ready = await self._prepare(conversation, record)
         while True:
+            prepared = ready.prepared
             prepared.notes[:0] = notes
             try:
-                response = await self._upstream.send(_call(prepared, conversation, record))
+                response = await self._upstream.send(_call(ready, conversation, record))
             except UpstreamRefusal as error:
                 explain(error, prepared.body, prepared.tool_names)
                 repaired = await self._repaired(error, conversation, prepared, record)
                 if repaired is None:
                     raise
-                prepared = repaired
+                ready = repaired
             else:
                 if conversation.is_rerouted and listed is not None:
                     # Remembered only after the other API has worked: while no API serves the
@@ -112,18 +122,24 @@ class Sender:
                     self._refused_reasoning.add(conversation.resolved.id, conversation.foreign)
                 return Reply(response, prepared, record)
 
-    def _known_foreign(
-        self, client: ClientApi, request: ClientRequest, model: str
+    async def _known_foreign(
+        self, client: ClientApi, request: ClientRequest, model: str, size: int
     ) -> frozenset[str]:
         """Return the reasoning in the request that the model has refused before."""
         if not self._refused_reasoning:
             return frozenset()  # the usual case, in which nothing is hashed
-        return self._refused_reasoning.among(model, client.encrypted_reasoning(request))
 
-    async def _prepare(self, conversation: _Conversation, record: RequestRecord) -> PreparedRequest:
-        return await run_if_large(
-            record.size,
-            prepare,
+        def known() -> frozenset[str]:
+            return self._refused_reasoning.among(model, client.encrypted_reasoning(request))
+
+        return await run_if_large(size, known)
+
+    async def _prepare(self, conversation: _Conversation, record: RequestRecord) -> _Ready:
+        """Translate and encode the request, in one visit to the thread if it is large."""
+        return await run_if_large(record.size, self._make_ready, conversation, record)
+
+    def _make_ready(self, conversation: _Conversation, record: RequestRecord) -> _Ready:
+        prepared = prepare(
             conversation.client,
             conversation.request,
             conversation.resolved.model,
@@ -136,6 +152,11 @@ class Sender:
             betas=conversation.betas,
             request_id=record.request_id,
         )
+        body = with_cache_key(prepared.api, prepared.body, record.who.session)
+        body = _for_model(body, conversation.resolved)
+        # An upstream with an API of its own does not send JSON over HTTP.
+        is_json = conversation.fixed_api is None
+        return _Ready(prepared, body, encode_request(body, record.size) if is_json else None)
 
     async def _repaired(
         self,
@@ -143,7 +164,7 @@ class Sender:
         conversation: _Conversation,
         prepared: PreparedRequest,
         record: RequestRecord,
-    ) -> PreparedRequest | None:
+    ) -> _Ready | None:
         """Return the request without what Copilot has refused; None if nothing can be done."""
         if error.code == WRONG_API_CODE:
             if conversation.is_rerouted or conversation.fixed_api is not None:
@@ -163,54 +184,64 @@ class Sender:
         conversation.foreign = frozenset(client.encrypted_reasoning(request))
         with suppress(RequestError):  # nothing but reasoning
             repaired = await self._prepare(conversation, record)
-            return repaired if repaired.body != prepared.body else None
+            return repaired if repaired.prepared.body != prepared.body else None
         return None
 
 
-def _call(prepared: PreparedRequest, conversation: _Conversation, record: RequestRecord) -> Call:
+def _call(ready: _Ready, conversation: _Conversation, record: RequestRecord) -> Call:
     """Return the call for a prepared request, and record how it is sent."""
+    prepared = ready.prepared
     record.route, record.notes = prepared.api.name, prepared.notes
-    record.initiator = prepared.initiator
-    body = with_cache_key(prepared.api, prepared.body, record.who.session)
-    record.prompt = body
-    return make_call(
-        prepared.api.name,
-        prepared.api.path,
-        conversation.resolved,
-        body,
-        record,
-        conversation.caller,
-        prepared.headers,
-        vision=record.images > 0 or prepared.pdf_as_image,
+    record.initiator, record.images = prepared.initiator, prepared.images
+    record.prompt = ready.body
+    _count_attempt(record, conversation.resolved)
+    return Call(
+        api=prepared.api.name,
+        path=prepared.api.path,
+        body=ready.body,
+        content=ready.content,
+        initiator=prepared.initiator,
+        vision=prepared.images > 0 or prepared.pdf_as_image,
+        request_id=record.request_id,
+        headers=prepared.headers,
+        auth=conversation.caller.auth,
+        size=record.size,
     )
 
 
 def make_call(
     api: str,
-    path: str | None,
+    path: str,
     resolved: ResolvedModel,
     body: UpstreamBody,
     record: RequestRecord,
     caller: Caller,
     headers: Mapping[str, str] | None = None,
-    *,
-    vision: bool | None = None,
 ) -> Call:
-    """Return a call to Copilot.
-
-    The model is set here for every API, so that no API can send the client's own name for a model
-    instead of the model that the caller's key was checked for.
-    """
-    record.model, record.listed = resolved.id, resolved.model
-    record.attempts += 1
+    """Return a call to Copilot that is not a conversation."""
+    _count_attempt(record, resolved)
     return Call(
         api=api,
         path=path,
-        body={**body, "model": resolved.id},
+        body=_for_model(body, resolved),
         initiator=record.initiator,
-        vision=record.images > 0 if vision is None else vision,
+        vision=record.images > 0,
         request_id=record.request_id,
         headers=headers or {},
         auth=caller.auth,
         size=record.size,
     )
+
+
+def _count_attempt(record: RequestRecord, resolved: ResolvedModel) -> None:
+    record.model, record.listed = resolved.id, resolved.model
+    record.attempts += 1
+
+
+def _for_model(body: UpstreamBody, resolved: ResolvedModel) -> UpstreamBody:
+    """Return the body for the resolved model.
+
+    This is done for every API, so that none can send the client's own name for a model instead of
+    the model that the caller's key was checked for.
+    """
+    return {**body, "model": resolved.id}

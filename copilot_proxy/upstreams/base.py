@@ -32,6 +32,8 @@ class Call:
     """Headers of the API, such as ``anthropic-version``."""
     auth: TokenSource | None = None
     """The caller's token; None to use the server's own sign-in."""
+    content: bytes | None = None
+    """`body` as JSON, if it has been encoded already."""
     size: int = 0
     """The size of the client's conversation in bytes, about that of the encoded `body`."""
 

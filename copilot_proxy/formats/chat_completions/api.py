@@ -68,9 +68,11 @@ class ChatCompletionsApi:
         return RequestMetrics(
             items=len(request["messages"]),
             tools=len(request.get("tools") or ()),
-            images=count_images(request["messages"]),
             effort=request.get("reasoning_effort"),
         )
+
+    def count_images(self, request: ChatRequest) -> int:
+        return count_images(request["messages"])
 
     def initiator(self, request: ChatRequest) -> Initiator:
         return initiator(request["messages"])

@@ -114,12 +114,17 @@ def check_request(request: ChatRequest) -> None:
             hint="Send the request several times.",
         )
     _check_tools(request)
+    # Paths are put together only where there is something to check: a conversation can be long.
     for i, message in enumerate(request["messages"]):
-        if message["role"] == "tool":
-            _check_result(message["content"], f"messages[{i}].content")
-        _check_parts(message.get("content"), f"messages[{i}].content")
+        content = message.get("content")
+        if isinstance(content, list):
+            path = f"messages[{i}].content"
+            if message["role"] == "tool":
+                _check_result(content, path)
+            _check_parts(content, path)
         for j, call in enumerate(message.get("tool_calls") or ()):
-            _check_either(call, f"messages[{i}].tool_calls[{j}]")
+            if call.get(_tool_kind(call)) is None:
+                raise _no_definition(call, f"messages[{i}].tool_calls[{j}]")
 
 
 def _check_foreign_parts(request: Json) -> None:
@@ -150,7 +155,8 @@ def _check_tools(request: ChatRequest) -> None:
     tools = request.get("tools") or ()
     check_tool_count(len(tools))
     for i, tool in enumerate(tools):
-        _check_either(tool, f"tools[{i}]")
+        if tool.get(_tool_kind(tool)) is None:
+            raise _no_definition(tool, f"tools[{i}]")
 
 
 def check_tool_count(count: int) -> None:
@@ -164,20 +170,21 @@ def check_tool_count(count: int) -> None:
         )
 
 
-def _check_either(tool: Json, path: str) -> None:
-    """Check that a tool or call has the object that its type names."""
-    name = "custom" if tool.get("type") == "custom" else "function"
-    if tool.get(name) is None:
-        raise _invalid(
-            f"{path}.{name}",
-            f"Missing required parameter: '{path}.{name}'.",
-            code="missing_required_parameter",
-        )
+def _tool_kind(tool: Json) -> str:
+    """Return the name of the object that a tool or call has to have."""
+    return "custom" if tool.get("type") == "custom" else "function"
 
 
-def _check_result(content: Any, path: str) -> None:
+def _no_definition(tool: Json, path: str) -> RequestError:
+    param = f"{path}.{_tool_kind(tool)}"
+    return _invalid(
+        param, f"Missing required parameter: '{param}'.", code="missing_required_parameter"
+    )
+
+
+def _check_result(content: list[Any], path: str) -> None:
     """Check the parts of a tool result; those of unknown types become text later."""
-    for i, part in enumerate(content if isinstance(content, list) else ()):
+    for i, part in enumerate(content):
         kind = part.get("type")
         if not isinstance(kind, str):
             raise _invalid(
@@ -189,9 +196,7 @@ def _check_result(content: Any, path: str) -> None:
             check_shape(part, ContentPart, f"{path}[{i}]")
 
 
-def _check_parts(content: object, path: str) -> None:
-    if not isinstance(content, list):
-        return
+def _check_parts(content: list[Any], path: str) -> None:
     for i, part in enumerate(content):
         match part["type"]:
             case "image_url":
@@ -244,13 +249,12 @@ def count_images(value: object) -> int:
     """Return the number of images in the messages, including old and nested ones."""
     count = 0
     pending = [value]
-    while pending:
-        item = pending.pop()
+    for item in pending:
         if isinstance(item, list):
             pending += item
         elif isinstance(item, dict):
             if item.get("type") in ("image_url", "input_image", "image"):
                 count += 1
-            else:
-                pending.append(item.get("content"))
+            elif not isinstance(content := item.get("content"), str):
+                pending.append(content)
     return count

@@ -16,6 +16,10 @@ from copilot_proxy.formats.types import ChatRequest, Json
 _PDF_NOTE: Final = "changed files to images, without their names: Copilot's chat API has no files"
 
 
+_PLAIN_FIELDS: Final = {"role", "content", "tool_calls"}
+"""The fields of most of the assistant's messages in an agent's conversation."""
+
+
 def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
     """Return the body for Copilot's chat API; add a note for each change that may matter.
 
@@ -92,18 +96,19 @@ def _drop_nulls(message: Json) -> None:
 
 def _normalize_assistant(message: Json) -> None:
     """Change an assistant message into the form that Copilot's models accept."""
+    content = message.get("content")
+    if message.keys() <= _PLAIN_FIELDS and not isinstance(content, list):
+        message["content"] = content or None
+        _copy_calls(message)
+        return
     refusal = message.pop("refusal", None)
     message.pop("annotations", None)
     message.pop("audio", None)
     reasoning = message.pop("reasoning_content", None)
-    content = message.get("content")
     if isinstance(content, list):
         content = [part for part in content if part.get("type") != "text" or part.get("text")]
     message["content"] = content or refusal or None
-    if calls := message.get("tool_calls"):
-        message["tool_calls"] = [_call(call) for call in calls]
-    else:
-        message.pop("tool_calls", None)
+    _copy_calls(message)
     _drop_nulls(message)
     if str(message.get("reasoning_opaque", "")).startswith(OTHER_APIS):
         # Another vendor encrypted it, so neither it nor its text is of use to this model.
@@ -112,6 +117,13 @@ def _normalize_assistant(message: Json) -> None:
         reasoning = None
     if reasoning:
         message.setdefault("reasoning_text", reasoning)
+
+
+def _copy_calls(message: Json) -> None:
+    if calls := message.get("tool_calls"):
+        message["tool_calls"] = [_call(call) for call in calls]
+    else:
+        message.pop("tool_calls", None)
 
 
 def _part(part: Json, notes: list[str]) -> Json:

@@ -46,6 +46,9 @@ class CompletionsApi:
     def metrics(self, request: ClientRequest) -> RequestMetrics:
         return RequestMetrics(items=1, noun="prompt")
 
+    def count_images(self, request: ClientRequest) -> int:
+        return 0
+
     def initiator(self, request: ClientRequest) -> Initiator:
         return initiator(chat_request(request)["messages"])
 

@@ -87,9 +87,11 @@ class GeminiApi:
         return RequestMetrics(
             items=len(request["contents"]),
             tools=len(functions(request)),
-            images=count_images(request),
             effort=thinking.get("thinkingLevel") or (None if budget is None else str(budget)),
         )
+
+    def count_images(self, request: GeminiRequest) -> int:
+        return count_images(request)
 
     def initiator(self, request: GeminiRequest) -> Initiator:
         return initiator(request)

@@ -110,9 +110,11 @@ class MessagesApi:
         return RequestMetrics(
             items=len(request["messages"]),
             tools=len(request.get("tools") or ()),
-            images=count_images(request),
             effort=config.get("effort") if isinstance(config, dict) else None,
         )
+
+    def count_images(self, request: MessagesRequest) -> int:
+        return count_images(request)
 
     def initiator(self, request: MessagesRequest) -> Initiator:
         return initiator(request)

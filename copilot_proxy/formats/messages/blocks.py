@@ -83,7 +83,7 @@ def _content(content: str | list[Json], path: str, unique_notes: set[str]) -> st
         return content
     kept: list[Json] = []
     for i, block in enumerate(content):
-        copy = _block(block, f"{path}[{i}]", unique_notes)
+        copy = _block(block, path, i, unique_notes)
         if copy is not None and copy["type"] == "document":
             kept += _document(copy, f"{path}[{i}]", unique_notes)
         elif copy is not None:
@@ -109,8 +109,11 @@ def _document(block: Json, path: str, unique_notes: set[str]) -> list[Json]:
     return [{"type": "text", "text": start}, *blocks, {"type": "text", "text": end, **mark}]
 
 
-def _block(block: Json, path: str, unique_notes: set[str]) -> Json | None:
-    """Return a copy of the block that Copilot accepts, or None if it is to be dropped."""
+def _block(block: Json, path: str, index: int, unique_notes: set[str]) -> Json | None:
+    """Return a copy of the block that Copilot accepts, or None if it is to be dropped.
+
+    It is at `index` of the list at `path`.
+    """
     # Clients send the blocks of a response back with all the fields of their SDK, many of them
     # null.
     block = {name: value for name, value in block.items() if value is not None}
@@ -121,12 +124,12 @@ def _block(block: Json, path: str, unique_notes: set[str]) -> Json | None:
             data = claude_signature(block.get("data"))
             return {**block, "data": data} if data else None
         case "image" | "document":
-            _check_source(block, path)
-            _read_text(block, path)
+            _check_source(block, f"{path}[{index}]")
+            _read_text(block, f"{path}[{index}]")
         case "tool_result" if "content" in block:
-            block["content"] = _content(block["content"], f"{path}.content", unique_notes)
+            block["content"] = _content(block["content"], f"{path}[{index}].content", unique_notes)
         case "container_upload":
-            raise not_uploaded(path)
+            raise not_uploaded(f"{path}[{index}]")
         case block_type if block_type in SERVER_BLOCKS:
             unique_notes.add(changed_note(block_type))
             return {"type": "text", "text": block_text(block)}

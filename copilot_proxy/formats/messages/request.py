@@ -14,7 +14,7 @@ from copilot_proxy.formats.chat_completions.request import (
 )
 from copilot_proxy.formats.documents import check_source
 from copilot_proxy.formats.messages import schema
-from copilot_proxy.formats.other_apis import check_part, read_request
+from copilot_proxy.formats.other_apis import check_part, is_foreign_part, read_request
 from copilot_proxy.formats.packed_results import unpack_results
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
@@ -58,7 +58,8 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     if not counting and request["max_tokens"] < 1:
         raise _error("max_tokens", "`max_tokens` must be at least 1.")
     for i, message in enumerate(request["messages"]):
-        _check_blocks(message["content"], f"messages[{i}].content")
+        if isinstance(message["content"], list):
+            _check_blocks(message["content"], f"messages[{i}].content")
     _check_tools(request.get("tools") or [])
     return request
 
@@ -116,24 +117,23 @@ def _check_tools(tools: list[Json]) -> None:
     check_tool_count(sum(not tool.get("defer_loading") for _, tool in client_tools))
 
 
-def _check_blocks(content: Any, path: str) -> None:
-    if not isinstance(content, list):
-        return
+def _check_blocks(content: list[Json], path: str) -> None:
     for i, block in enumerate(content):
         block_type = block["type"]
-        check_part("messages", block, f"{path}[{i}]")
+        if is_foreign_part("messages", block):
+            check_part("messages", block, f"{path}[{i}]")
         for name in _REQUIRED_FIELDS.get(block_type, ()):
             if block.get(name) is None:
                 raise _missing(f"{path}[{i}].{name}")
         if block_type == "document":
             check_source(block["source"], f"{path}[{i}].source")
         if block_type == "tool_result":
-            _check_tool_result(block.get("content"), f"{path}[{i}].content")
+            result = block.get("content")
+            if result is not None and not isinstance(result, str):
+                _check_tool_result(result, f"{path}[{i}].content")
 
 
 def _check_tool_result(content: Any, path: str) -> None:
-    if content is None or isinstance(content, str):
-        return
     try:
         msgspec.convert(content, list[schema.Block])
     except msgspec.ValidationError:
@@ -173,13 +173,15 @@ def count_images(request: MessagesRequest) -> int:
     """Return the number of images in all messages, including tool results and documents."""
     count = 0
     pending: list[Any] = [request["messages"]]
-    while pending:
-        item = pending.pop()
+    for item in pending:
         if isinstance(item, list):
             pending += item
         elif isinstance(item, dict):
             if item.get("type") == "image":
                 count += 1
-            else:
-                pending += [item.get("content"), item.get("source")]
+                continue
+            if not isinstance(content := item.get("content"), str):
+                pending.append(content)
+            if "source" in item:
+                pending.append(item["source"])
     return count

@@ -83,9 +83,11 @@ class OllamaApi:
         return RequestMetrics(
             items=len(request["messages"]),
             tools=len(request.get("tools") or ()),
-            images=sum(1 for _ in images_of(request)),
             effort=think if isinstance(think, str) else None,
         )
+
+    def count_images(self, request: ClientRequest) -> int:
+        return sum(1 for _ in images_of(request))
 
     def initiator(self, request: ClientRequest) -> Initiator:
         return initiator(request)

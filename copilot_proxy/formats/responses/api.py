@@ -97,9 +97,11 @@ class ResponsesApi:
             items=len(items) if isinstance(items, list) else 1,
             noun="item",
             tools=len(request.get("tools") or ()),
-            images=count_images(request),
             effort=reasoning.get("effort") if isinstance(reasoning, dict) else None,
         )
+
+    def count_images(self, request: ResponsesRequest) -> int:
+        return count_images(request)
 
     def initiator(self, request: ResponsesRequest) -> Initiator:
         return initiator(request)

@@ -1,7 +1,7 @@
 """Gives the rules access to the body of a Responses request."""
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Literal
 
 from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
 from copilot_proxy.formats.responses.tool_changes import (
@@ -23,6 +23,11 @@ _OUTPUTS: Final = {
     "tool_search_call": "tool_search_output",
 }
 """The item type of a result, by that of its call."""
+_KINDS: Final[Mapping[object, Literal["assistant", "result"]]] = {
+    **dict.fromkeys(_OUTPUTS, "assistant"),
+    **dict.fromkeys(_OUTPUTS.values(), "result"),
+}
+"""The kind of a piece, by the type of its item."""
 
 
 class ResponsesBody(OutgoingBody):
@@ -49,22 +54,25 @@ class ResponsesBody(OutgoingBody):
         """The item type of each call, by its id."""
 
     def _collect(self) -> tuple[list[Json], list[Json]]:
-        pieces = self.pieces()
-        calls = [piece.raw for piece in pieces if piece.kind == "assistant"]
-        results = [piece.raw for piece in pieces if piece.kind == "result"]
+        calls: list[Json] = []
+        results: list[Json] = []
+        for item in self.turns:
+            if kind := _kind(item):
+                (calls if kind == "assistant" else results).append(item)
         return calls, results
 
     def is_paired(self) -> bool:
         unanswered: set[str] = set()
-        for piece in self.pieces():
-            if piece.kind == "assistant":
-                if piece.ids[0] in unanswered:
+        for item in self.turns:
+            kind = _kind(item)
+            if kind == "assistant":
+                if item["call_id"] in unanswered:
                     return False
-                unanswered.add(piece.ids[0])
-            elif piece.kind == "result":
-                if piece.ids[0] not in unanswered:
+                unanswered.add(item["call_id"])
+            elif kind == "result":
+                if item["call_id"] not in unanswered:
                     return False
-                unanswered.remove(piece.ids[0])
+                unanswered.remove(item["call_id"])
         return not unanswered
 
     def pieces(self) -> list[Piece]:
@@ -171,11 +179,14 @@ class ResponsesBody(OutgoingBody):
             self.body["tool_choice"] = {**choice, "name": names[choice["name"]]}
 
 
-def _piece(item: Json, index: int) -> Piece:
-    kind, id = item.get("type"), item.get("call_id")
+def _kind(item: Json) -> Literal["assistant", "result"] | None:
+    """Return whether an item is a call or a result; None if it is neither."""
+    kind = _KINDS.get(item.get("type"))
     # A search that Copilot runs has no id, and its call needs no result.
-    if isinstance(id, str) and kind in _OUTPUTS:
-        return Piece("assistant", (id,), item, index)
-    if isinstance(id, str) and kind in _OUTPUTS.values():
-        return Piece("result", (id,), item, index)
+    return kind if kind is not None and isinstance(item.get("call_id"), str) else None
+
+
+def _piece(item: Json, index: int) -> Piece:
+    if (kind := _kind(item)) is not None:
+        return Piece(kind, (item["call_id"],), item, index)
     return Piece("other", (), item, index)

@@ -116,7 +116,8 @@ def _check_tools(request: ResponsesRequest) -> None:
     for i, tool in enumerate(request.get("tools") or ()):
         _check_tool(tool, f"tools[{i}]")
     for i, item in enumerate(item_list(request)):
-        _check_listed(item, f"input[{i}]")
+        if "tools" in item or item.get("type") == ADDITIONAL:
+            _check_listed(item, f"input[{i}]")
     choice = request.get("tool_choice")
     if isinstance(choice, dict) and choice.get("type") in HOSTED:
         raise _not_run("tool_choice", choice["type"])
@@ -185,12 +186,13 @@ def _check_item(item: Json, path: str) -> None:
             f"Invalid type for '{path}.arguments': expected a text.",
             code="invalid_type",
         )
-    _check_parts(item.get("content"), f"{path}.content")
-    _check_parts(item.get("output"), f"{path}.output")
+    for name in ("content", "output"):
+        if isinstance(parts := item.get(name), list):
+            _check_parts(parts, f"{path}.{name}")
 
 
-def _check_parts(parts: object, path: str) -> None:
-    for i, part in enumerate(parts if isinstance(parts, list) else ()):
+def _check_parts(parts: list[Any], path: str) -> None:
+    for i, part in enumerate(parts):
         check_part("responses", part, f"{path}[{i}]")
         match part.get("type"):
             case "input_text" | "output_text" if not isinstance(part.get("text"), str):
@@ -266,10 +268,11 @@ def count_images(request: ResponsesRequest) -> int:
 def _objects(value: Any) -> Iterator[Json]:
     """Yield the objects in `value`, at any depth of lists, `content` and `output`."""
     pending = [value]
-    while pending:
-        one = pending.pop()
+    for one in pending:
         if isinstance(one, list):
             pending += one
         elif isinstance(one, dict):
             yield one
-            pending += [one.get("content"), one.get("output")]
+            for name in ("content", "output"):
+                if name in one:
+                    pending.append(one[name])

@@ -22,6 +22,8 @@ from copilot_proxy.formats.responses.tools import (
 )
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
+_LISTING: Final = (ADDITIONAL, "tool_search_output")
+"""The types of items that list tools which the model may call."""
 _DESCRIPTION: Final = "About all the {namespace} tools: {description}"
 
 
@@ -38,7 +40,7 @@ def copy_tools(tools: Any) -> list[Json]:
 
 def has_tools(item: Json) -> bool:
     """Whether an item lists tools that the model may call."""
-    return item.get("type") in (ADDITIONAL, "tool_search_output")
+    return item.get("type") in _LISTING
 
 
 def lift_additional_tools(body: ResponsesRequest) -> bool:
@@ -189,7 +191,7 @@ def _key(tool: Json, namespace: object) -> tuple[object, object, object]:
 
 def _holders(body: ResponsesRequest) -> list[Json]:
     """Return the body and the items that have ``tools``."""
-    items = [item for item in item_list(body) if has_tools(item)]
+    items = [item for item in item_list(body) if item.get("type") in _LISTING]
     return [holder for holder in (body, *items) if holder.get("tools")]
 
 

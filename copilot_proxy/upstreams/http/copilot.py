@@ -6,7 +6,7 @@ was sent, or the token was rejected (401, 421).
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import httpx
 
@@ -17,13 +17,12 @@ from copilot_proxy.auth.network_errors import map_http_error
 from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import (
     BrokenResponse,
-    RequestError,
     UpstreamError,
     UpstreamUnreachable,
     allow_client_retry,
 )
 from copilot_proxy.formats import broken_responses
-from copilot_proxy.formats.large_json import encode_json
+from copilot_proxy.formats.large_json import encode_request
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.headers import Identity
 from copilot_proxy.large_work import run_if_large
@@ -125,7 +124,9 @@ class CopilotUpstream:
         auth = call.auth or self._auth
         token = await auth.token()
         path = call.path or ""
-        content = await run_if_large(call.size, _encoded, call.body, call.size)
+        content = call.content or await run_if_large(
+            call.size, encode_request, call.body, call.size
+        )
         return await self.account_cooldowns.call(
             auth,
             token,
@@ -195,14 +196,6 @@ class CopilotUpstream:
             return await self._transport.send(request)
         except httpx.HTTPError as error:
             raise map_http_error(error, token.api_url) from error
-
-
-def _encoded(body: dict[str, Any], size: int) -> bytes:
-    """Return the body as JSON; `size` is about how many bytes that are."""
-    try:
-        return encode_json(body, size)
-    except RecursionError:
-        raise RequestError("The body is nested too deeply.") from None
 
 
 def is_stale_token(status: int, body: bytes) -> bool:
