@@ -38,7 +38,7 @@ class Raise(NamedTuple):
     kind: str = ""
     name: str = ""
     per: str = ""
-    """The period of the limits that it is for; "" for all of them."""
+    """The period of the limits that it applies to; "" for all of them."""
 
 
 class Limits(NamedTuple):
@@ -123,7 +123,7 @@ def change(path: Path, now: datetime, changed: Callable[[Limits], Limits]) -> No
 
 
 def _write(path: Path, limits: Limits, now: datetime) -> None:
-    """Replace the file; raises are kept only while they count. Raises `OSError`."""
+    """Replace the file; raises are kept only while they apply. Raises `OSError`."""
     _, month = days_of(now)
     stored = {
         "limits": [one._asdict() for one in limits.limits],

@@ -1,4 +1,4 @@
-"""Checks what requests are recorded in and limited by: ledger, budget and prices."""
+"""Checks the ledger, the budget and the prices."""
 
 import shutil
 from collections.abc import Callable, Iterator

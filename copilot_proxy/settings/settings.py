@@ -17,7 +17,7 @@ from copilot_proxy.host_names import is_loopback
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.masking import Secret
 from copilot_proxy.model_names import DEFAULT_FAMILY
-from copilot_proxy.settings import profiles
+from copilot_proxy.settings import profiles, tables
 from copilot_proxy.settings import values as parse
 from copilot_proxy.settings.command_line import command_line
 
@@ -60,7 +60,7 @@ class Settings:
     )
     api_keys: tuple[ApiKey, ...] = _setting(
         (),
-        parse.api_keys,
+        tables.api_keys,
         "More keys, each with a name for the log and optionally the models that it may use.",
         own=True,
     )
@@ -107,7 +107,7 @@ class Settings:
     aliases: Mapping[str, Alias] = field(
         default_factory=lambda: MappingProxyType({}),
         metadata={
-            "parse": parse.aliases,
+            "parse": tables.aliases,
             "help": "Your own names for models, optionally with fixed parameters.",
         },
     )
@@ -133,7 +133,7 @@ class Settings:
     ollama: bool = _setting(
         False,
         parse.boolean,
-        "Serve Ollama's API as well, for clients that know no other.",
+        "Serve Ollama's API as well, for clients that support no other.",
         own=True,
     )
     ollama_port: int = _setting(
@@ -143,7 +143,7 @@ class Settings:
         own=True,
     )
     update_check: bool = _setting(
-        True, parse.boolean, "Say on a terminal, once a day, that there is a newer version."
+        True, parse.boolean, "Announce a newer version on a terminal, once a day."
     )
     ledger: bool = _setting(True, parse.boolean, "Record what each request costs, for `usage`.")
     budget: tuple[Limit, ...] = _setting(
