@@ -22,6 +22,7 @@ from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import run_if_large
+from copilot_proxy.masking import mask
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.records import RequestRecord
 
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 
 _WARN_AT: Final = 0.8
 """The share of a limit from which requests get a note."""
+
+
+_MAX_NAME: Final = 64
 
 
 class BudgetExceeded(CopilotProxyError):
@@ -96,8 +100,8 @@ class Budget:
         if isinstance(outcome, tuple):
             limit, allowed, _ = outcome
             refused = _refused(outcome, cost)
-            period = _period(limit, record, now)
-            self._notices.send("refused", limit, allowed, period, refused.message)
+            notice = _with_session(refused.message, limit, record)
+            self._notices.send("refused", limit, allowed, _period(limit, record, now), notice)
             raise refused
         record.reserved = cost
         for (limit, allowed), used in zip(applying, outcome, strict=True):
@@ -157,13 +161,23 @@ class Budget:
         if (limit, period) not in self._warned:
             self._warned.add((limit, period))
             log.warning("%s", sentence)
-        self._notices.send("used", limit, allowed, period, sentence)
+        notice = _with_session(sentence, limit, record)
+        self._notices.send("used", limit, allowed, period, notice)
 
 
 def _period(limit: Limit, record: RequestRecord, now: datetime) -> str:
     """Return the day, month or session that a request counts for."""
     day, month = days_of(now)
     return {"day": day, "month": month}.get(limit.per, record.who.session or "")
+
+
+def _with_session(text: str, limit: Limit, record: RequestRecord) -> str:
+    """Add to a notice about a limit per session which one it is."""
+    if limit.per != "session":
+        return text
+    who = record.who
+    session = "".join(filter(str.isprintable, mask(who.session or "")))[:_MAX_NAME]
+    return f"{text} It is the session {session} of {who.client or 'an unknown client'}."
 
 
 def _applies(limit: Limit, record: RequestRecord) -> bool:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -74,6 +75,8 @@ class Notices:
             log.warning("The command of the setting notify did not end in %g s.", _TIMEOUT)
         except OSError as error:
             log.warning("The command of the setting notify failed: %s.", failure_reason(error))
+            with suppress(OSError):  # it is tried again after a restart
+                (self._folder / name).unlink(missing_ok=True)
         else:
             if done.returncode:
                 log.warning("The command of the setting notify failed: code %d.", done.returncode)

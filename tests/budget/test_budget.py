@@ -142,6 +142,21 @@ def test_notices(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.Monke
     assert refusal.startswith("The budget for today, 1 AI credit, does not allow this request: ")
 
 
+def test_a_notice_about_a_session(simulator: Simulator, tmp_path: Path) -> None:
+    """It says which session has reached the limit, and each session has its own."""
+    (script := tmp_path / "notified.py").write_text(NOTIFIED)
+    notify = [sys.executable, str(script), str(tmp_path / "said")]
+    settings = settings_at(simulator, ledger=True, budget=["0/session"], notify=notify)
+    body = {"model": MODEL, "messages": USER}
+    with Proxy(settings) as proxy, proxy.client() as client:
+        for session in ("s-1", "s-1", "s-2"):
+            path = f"/c/codex/s/{session}/v1/chat/completions"
+            assert 400 == client.post(path, json=body).status_code
+        wait_for_notices()
+    said = sorted(json.loads(line)[0][0] for line in (tmp_path / "said").read_text().splitlines())
+    assert ["s-1 of codex.", "s-2 of codex."] == [text.rpartition(" session ")[2] for text in said]
+
+
 def test_a_command_that_fails(
     simulator: Simulator, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
