@@ -357,3 +357,16 @@ def test_a_damaged_journal(state: Path, text: str) -> None:
     (state / "journal.json").write_text(text)
 
     assert [] == Journal.load(state).entries
+
+
+def test_two_commands_at_once(home: Path, state: Path) -> None:
+    """The later one of two overlapping commands changes nothing, so all can be undone."""
+    first, second = home / "first", home / "second"
+    late = Journal.load(state)
+    plans = late.plan([WholeFile(second, "mine")])
+    connect(state, WholeFile(first, "mine"))
+    with pytest.raises(FileProblem, match="was changed by another command in the meantime"):
+        late.apply(plans, {})
+    assert not second.exists()
+    undo(state)
+    assert not first.exists()
