@@ -99,14 +99,14 @@ class Backend(Connection):
 
 @dataclass(frozen=True)
 class Telemetry:
-    """What sends OpenTelemetry data."""
+    """The sender of OpenTelemetry data."""
 
     exporter: "OtlpExporter"
     collector: "Collector"
 
     @classmethod
     def for_settings(cls, settings: Settings, metrics: "SharedMetrics") -> "Telemetry | None":
-        """Return it if the settings ask for it; raises `UsageError`."""
+        """Return the sender if the settings ask for one; raises `UsageError`."""
         if settings.otlp_endpoint is None:
             return None  # without importing anything
         from copilot_proxy.metrics.exporter import OtlpExporter
@@ -120,7 +120,7 @@ class Telemetry:
         return cls(OtlpExporter(target, metrics.own, collector.post), collector)
 
     async def aclose(self) -> None:
-        """Send what is left, and close the connection."""
+        """Send the remaining data, and close the connection."""
         await self.exporter.close()
         await self.collector.aclose()
 

@@ -1,7 +1,7 @@
-"""Chooses models by size and age: what a family, a default or a successor comes down to.
+"""Chooses models by size and age, for the name of a family, as the default, or as a successor.
 
-Pure. What GitHub says about a model decides, and its price where GitHub says nothing. A model that
-needs enabling or retires is chosen only if there is no other.
+Pure. GitHub's category of a model decides, or else its price. A model that needs enabling or
+retires is chosen only if there is no other.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from copilot_proxy.model_prices import PriceClass
 
 
 class Size(IntEnum):
-    """What a model is for, as far as GitHub's category or its price says."""
+    """The purpose of a model, according to GitHub's category or its price."""
 
     SMALL = 1
     MIDDLE = 2
