@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import hypothesis
 import pytest
 import uvicorn
 from litestar import Litestar
@@ -25,10 +24,10 @@ from copilot_proxy.composition import make_backend, make_services
 from copilot_proxy.dumps import dumps_for
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.routes.services import Services
-from copilot_proxy.server.http_protocol import server_config
+from copilot_proxy.server.uvicorn_config import server_config
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
-from tests import servers
+from tests import selection, servers  # noqa: F401  # selection sets up property tests
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Shells ignore SIGINT in background jobs. The programs that tests start would inherit that,
@@ -45,25 +44,6 @@ _HOMES: Final = itertools.count()
 _ROUTERS: Final[list[Litestar]] = []
 """Routers of stopped servers, for reuse: making one takes longer than most tests, and only the
 services in it belong to a particular server."""
-
-_EXAMPLES: Final = {"ci": 100, "default": 20}
-"""The default number of examples, by Hypothesis profile. Hypothesis uses `ci` if CI is set;
-elsewhere a fifth is enough, since every run tries other examples."""
-for _profile, _number in _EXAMPLES.items():
-    hypothesis.settings.register_profile(
-        _profile,
-        hypothesis.settings.get_profile(_profile),
-        max_examples=_number,
-        # The duration of an example depends on the machine, not on the program.
-        deadline=None,
-        suppress_health_check=[hypothesis.HealthCheck.too_slow],
-    )
-
-
-def examples(number: int) -> hypothesis.settings:
-    """Return settings for `number` examples in CI, and for a fifth of them elsewhere."""
-    share = hypothesis.settings().max_examples / _EXAMPLES["ci"]
-    return hypothesis.settings(max_examples=max(1, round(number * share)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,18 +7,19 @@ estimates of those that are running. An answer that has begun is never cut off.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.budget.estimate import Estimator
 from copilot_proxy.budget.limits_file import NAME, LimitsFile, days_of
 from copilot_proxy.budget.texts import NAMES, amount, scope_flag, scope_text
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.records import RequestRecord
@@ -60,7 +61,7 @@ class Budget:
         if self._file.known.limits:
             self._estimator(record)
 
-    async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
+    async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
         """Reserve what `request` will probably cost; raises `BudgetExceeded` if it does not fit.
 
         If the limits cannot be checked, the request is admitted: a broken file must not stop the

@@ -9,7 +9,7 @@ from typing import Final
 
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano import NANO, credits
-from copilot_proxy.formats.final_errors import looks_repeatable
+from copilot_proxy.formats.permanent_errors import looks_retryable
 
 NAMES: Final = {"day": "today", "month": "this month", "session": "this session"}
 
@@ -25,7 +25,7 @@ def amount(nano: int) -> str:
         f"{round(value):,} AI credits".replace(",", " "),
         f"${value / 100:.1f}",
     )
-    return next((form for form in forms if not looks_repeatable(form)), "the allowed amount")
+    return next((form for form in forms if not looks_retryable(form)), "the allowed amount")
 
 
 def scope_text(limit: Limit) -> str:

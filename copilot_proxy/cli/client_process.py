@@ -24,7 +24,11 @@ def run_program(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """
     with _passed_signals() as programs:
         try:
-            process = subprocess.Popen(command, env=environ)  # noqa: S603  # what the user asked for
+            process = subprocess.Popen(  # noqa: S603  # what the user asked for
+                command,
+                env=environ,
+                close_fds=sys.platform == "win32",  # it keeps its `temporary_folder`
+            )
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
             raise ClientNotFound(

@@ -23,7 +23,7 @@ def dashboard(
 ) -> None:
     """Open the dashboard of a running server in the browser."""
     from copilot_proxy.cli.shared_server import address_of, running_server
-    from copilot_proxy.dashboard.codes import make_code
+    from copilot_proxy.dashboard.login_codes import make_code
 
     settings = load_settings()
     server = running_server(settings, simulate=simulate)

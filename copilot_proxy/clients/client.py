@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from copilot_proxy.clients.models import Api, ClientModel
-from copilot_proxy.clients.traffic import USER_AGENTS
+from copilot_proxy.clients.request_headers import USER_AGENTS
 from copilot_proxy.edits.changes import Change
 
 
@@ -26,6 +26,11 @@ class Connection:
     """The folder to which the files of the `Launch` will be written."""
     answer: str = ""
     """What the client has printed for its `question`."""
+
+    @property
+    def ordered_models(self) -> list[ClientModel]:
+        """All chat models, beginning with `model`."""
+        return [self.model, *(model for model in self.models if model is not self.model)]
 
 
 @dataclass(frozen=True)

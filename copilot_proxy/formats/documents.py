@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.conversation import FIELDS
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.types import ClientRequest, Json
 
@@ -184,7 +185,7 @@ def pdf_data(part: Json) -> str:
 def first_pdf(request: ClientRequest) -> str | None:
     """Return the path of the first PDF in a checked request of any client API, including tool
     results; None if there is none."""
-    for root in ("messages", "input", "contents"):
+    for root in FIELDS:
         items = request.get(root)
         if isinstance(items, list) and (found := _search(items)) is not None:
             return f"{root}{found}"

@@ -53,6 +53,11 @@ def blocks(api: str, body: Mapping[str, Any]) -> list[Block]:
     return cut(body) if cut is not None else []
 
 
+def needs_marks(api: str) -> bool:
+    """Return whether providers cache only prompts with marks on the Copilot API named `api`."""
+    return api == "messages"
+
+
 def _chat_completions(body: Mapping[str, Any]) -> list[Block]:
     return [*_tools(body.get("tools")), *_conversation(body.get("messages") or [])]
 

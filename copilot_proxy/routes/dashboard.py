@@ -111,7 +111,7 @@ async def _login(request: LitestarRequest, login: Login, *, https: bool) -> str 
         return None
     sessions = services.dashboard.sessions
     if login.code:
-        from copilot_proxy.dashboard.codes import redeem
+        from copilot_proxy.dashboard.login_codes import redeem
 
         if await asyncio.to_thread(redeem, services.settings.state_dir, login.code):
             return sessions.cookie(None, https=https)

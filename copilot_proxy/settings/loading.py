@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from copilot_proxy.errors import UsageError, join_sentences
 from copilot_proxy.settings import profiles
-from copilot_proxy.settings import values as parse
 from copilot_proxy.settings.config_file import read_config, read_secret
 from copilot_proxy.settings.settings import Settings, config_dir, state_dir
+from copilot_proxy.settings.tables import check_distinct
 
 ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
 INSTANCE_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}INSTANCE"
@@ -126,7 +126,7 @@ def _load(
         instance=environ.get(INSTANCE_VARIABLE),
     )
     try:
-        parse.check_distinct(settings.keys)
+        check_distinct(settings.keys)
     except ValueError as error:
         on_error(UsageError(f"The API keys are invalid: {error}."))
     return settings

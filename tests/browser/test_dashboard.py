@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from copilot_proxy.dashboard.codes import make_code
+from copilot_proxy.dashboard.login_codes import make_code
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
 from tests.browser.conftest import Opened

@@ -17,7 +17,7 @@ import pytest
 from copilot_proxy.budget.budget import Budget, BudgetExceeded
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano import NANO
-from copilot_proxy.formats.final_errors import looks_repeatable
+from copilot_proxy.formats.permanent_errors import looks_retryable
 from copilot_proxy.ledger.verification import verify
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
@@ -71,7 +71,7 @@ def test_a_refusal(simulator: Simulator, path: str, stream: bool) -> None:
     assert "retry-after" not in answer.headers
     assert "It resets at midnight." in answer.text
     assert "copilot-proxy budget raise 100" in answer.text
-    assert not looks_repeatable(answer.text)
+    assert not looks_retryable(answer.text)
     assert not [one for one in simulator.state.requests if one.path.endswith(path[3:])]
 
 

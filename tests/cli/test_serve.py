@@ -36,6 +36,7 @@ from tests.cli.terminals import (
     wait_until,
 )
 from tests.conftest import NO_TLS
+from tests.selection import first
 
 
 @pytest.fixture
@@ -622,7 +623,7 @@ def url_in(terminal: Terminal) -> str:
     return next(line for line in shown.splitlines() if "Base URL" in line).split()[-1]
 
 
-@pytest.mark.parametrize("how", ["ctrl-c", "sigterm"])
+@pytest.mark.parametrize("how", first(["ctrl-c", "sigterm"]))
 def test_stopping_lets_open_answers_end(account: Simulator, how: str) -> None:
     """The first Ctrl+C or SIGTERM finishes open requests; the exit code is 0."""
     account.state.pace = 0.001

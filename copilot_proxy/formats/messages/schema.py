@@ -178,12 +178,3 @@ class ModelInfo(Struct):
     retires_at: str | None = None
     max_input_tokens: int | None = None
     max_tokens: int | None = None
-
-
-class AnthropicModelList(Struct):
-    """The models of the account, on one page."""
-
-    data: list[ModelInfo]
-    has_more: bool
-    first_id: str | None
-    last_id: str | None

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.rules.schemas import VALUE_KEYWORDS, rewrite_tool_schemas
 from copilot_proxy.formats.types import Json
 
 _ACCEPTED: Final = "#/$defs/"
@@ -17,23 +18,12 @@ _MAX_DEPTH: Final = 100
 """Schemas that are nested more deeply are left as they are."""
 _MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 """The keywords whose value maps names to schemas."""
-_VALUES: Final = ("enum", "const", "default", "examples", "required")
-"""The keywords whose value contains no schemas."""
 
 
 def fit_references(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Rewrite the references in the schemas of tools that the model would refuse."""
-    for tool in outgoing.tools:
-        current = tool.function.get(tool.schema_key)
-        if not isinstance(current, dict):
-            continue
-        schema = with_definitions(current)
-        if schema is not current:
-            tool.function[tool.schema_key] = schema
-            notes.append(
-                f"changed the schema of tool {str(tool.function.get('name'))[:80]}: the model "
-                "accepts only references to $defs"
-            )
+    reason = "the model accepts only references to $defs"
+    rewrite_tool_schemas(outgoing, with_definitions, reason, notes)
 
 
 def with_definitions(schema: Json) -> Json:
@@ -73,7 +63,7 @@ class _Definitions:
             elif name in _MAPS and isinstance(inner, dict):
                 copy[name] = {key: self.rewrite(one, depth + 1) for key, one in inner.items()}
             else:
-                copy[name] = inner if name in _VALUES else self.rewrite(inner, depth + 1)
+                copy[name] = inner if name in VALUE_KEYWORDS else self.rewrite(inner, depth + 1)
         return copy
 
     def rewrite_moved(self) -> Json:

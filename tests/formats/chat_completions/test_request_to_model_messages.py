@@ -10,8 +10,8 @@ from openai.types.chat import ChatCompletionMessage
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_request
-from tests.conftest import examples
 from tests.formats.requests import PNG, RECORDED, TOOL, a_model, chat_request, for_chat, image, user
+from tests.selection import examples
 
 
 def messages(*given: Any) -> Any:
@@ -66,6 +66,13 @@ def test_images_are_objects() -> None:
                 {"id": "c", "type": "function", "function": {"name": "f", "arguments": "[]"}}]},
             {"content": None, "tool_calls": [
                 {"id": "c", "type": "function", "function": {"name": "f", "arguments": "[]"}}]},
+        ),
+        ({"content": "{}", "parsed": {"a": 1}}, {"content": "{}"}),
+        (
+            {"tool_calls": [{"id": "c", "type": "function", "function": {
+                "name": "f", "arguments": "{}", "parsed_arguments": {}}}]},
+            {"content": None, "tool_calls": [
+                {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
         ),
     ],
 )  # fmt: skip

@@ -40,7 +40,7 @@ class _Suspect(NamedTuple):
     what: str
 
 
-def explain(
+def diagnose(
     error: UpstreamRefusal, body: UpstreamBody, tool_names: Mapping[str, str] | None = None
 ) -> None:
     """Set the message and hint of `error` if Copilot refused `body` without a reason.
