@@ -1,4 +1,4 @@
-"""Creates what sends OpenTelemetry data; imported only if the settings name a collector."""
+"""Creates the sender of OpenTelemetry data; imported only if the settings name a collector."""
 
 import os
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Telemetry:
 
 
 def telemetry_for(settings: Settings, metrics: Metrics) -> Telemetry | None:
-    """Return what sends `metrics` and requests, if there is a collector; raises `UsageError`."""
+    """Return the sender of `metrics` and requests if there is a collector; raises `UsageError`."""
     target = otlp_target(settings, os.environ)
     if target is None:
         return None
