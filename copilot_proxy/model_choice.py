@@ -14,7 +14,7 @@ from copilot_proxy.model_prices import PriceClass
 
 
 class Size(IntEnum):
-    """The purpose of a model, according to GitHub's category or its price."""
+    """The size of a model, according to GitHub's category or its price."""
 
     SMALL = 1
     MIDDLE = 2
@@ -132,7 +132,7 @@ def _by_nearness(wanted: Size) -> list[Size]:
 
 
 def _usable(catalogue: Catalogue, brand: str = "") -> list[Model]:
-    """Return the models of one brand that can be used; if all of them retire, all of them."""
+    """Return one brand's usable models that do not retire, or all usable ones if all retire."""
     ready = [m for m in catalogue.chat if is_ready(m) and brand in ("", m.parts.brand)]
     return [model for model in ready if model.retirement is None] or ready
 

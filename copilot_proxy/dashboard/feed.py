@@ -1,4 +1,4 @@
-"""Sends what changes to all open pages: running requests, new rows of the ledger, the overview.
+"""Sends changes to all open pages: running requests, new rows of the ledger, the overview.
 
 It works only while a page is open. The data for all pages of a viewer is encoded once, so that
 many pages cost little more than one.

@@ -262,7 +262,7 @@ _BY_HAND = (
         is_script=False,
         is_slow=True,
     ),
-    # It needs another version of OpenAI's package than llm, and so an environment of its own.
+    # It needs a different version of OpenAI's package than llm, and so a separate environment.
     Agent(
         GPTME,
         TESTS.parent / ".venv-gptme" / "bin" / "gptme",

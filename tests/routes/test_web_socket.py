@@ -208,7 +208,7 @@ def test_warm_up(web_socket: Socket, proxy: Proxy, simulator: Simulator) -> None
 
 
 def test_notes(web_socket: Socket) -> None:
-    """What was changed in the request is said with the first event."""
+    """The first event says what was changed in the request."""
     (first, *_) = web_socket.ask(model=NATIVE, input="Hi", seven=7)
 
     assert "seven" in first["headers"]["x-copilot-proxy-notes"]

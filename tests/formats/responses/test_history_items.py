@@ -45,7 +45,7 @@ def chat(*items: Json) -> tuple[list[Json], list[str]]:
 
 
 def test_a_message_of_another_agent_is_read() -> None:
-    """It becomes a message of the user that names the agents; what is encrypted is noted."""
+    """It becomes a user message that names the agents; what is encrypted is noted."""
     (item,), notes = native(AGENT)
     (message,), also = chat(AGENT)
 
