@@ -1,7 +1,7 @@
 """Rewrites tool schemas for models that accept neither lists of types nor fields next to ``anyOf``.
 
 Gemini refuses a whole request because of one such schema, without a reason. Only the refused parts
-are changed: ``anyOf`` alone, also with ``null`` in it, is accepted.
+are changed: ``anyOf`` alone, even with ``null`` in it, is accepted.
 """
 
 from collections.abc import Mapping

@@ -104,7 +104,7 @@ def test_our_own_compactions_are_read() -> None:
     "response", [{"status": "completed", "output": []}, {"status": "incomplete", "output": []}]
 )
 def test_a_summary_must_be_complete(response: Json) -> None:
-    """Half a summary would lose the rest of the conversation in silence."""
+    """Half a summary would silently lose the rest of the conversation."""
     with pytest.raises(BrokenResponse):
         compaction_response(response)
 
