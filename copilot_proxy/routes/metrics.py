@@ -1,4 +1,4 @@
-"""``GET /metrics``: counters for Prometheus, without a word of a conversation."""
+"""``GET /metrics``: counters for Prometheus, without any text of conversations."""
 
 from collections import Counter
 from collections.abc import Iterator
