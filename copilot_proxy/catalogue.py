@@ -134,7 +134,8 @@ class Catalogue:
         return [m for m in self._by_id.values() if m.is_chat]
 
     @cached_property
-    def _has_picker(self) -> bool:
+    def has_picker(self) -> bool:
+        """Whether any model is in Copilot's own model picker."""
         return any(m.raw.get("model_picker_enabled") is True for m in self.chat)
 
     def is_picked(self, model: Model) -> bool:
@@ -143,7 +144,7 @@ class Catalogue:
         Some accounts get a list in which no model is. The flag means nothing there, and all chat
         models count as picked.
         """
-        return model.raw.get("model_picker_enabled") is True or not self._has_picker
+        return model.raw.get("model_picker_enabled") is True or not self.has_picker
 
     @property
     def picker_models(self) -> list[Model]:

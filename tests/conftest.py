@@ -24,7 +24,7 @@ from copilot_proxy.composition import make_backend, make_services
 from copilot_proxy.dumps import dumps_for
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.routes.services import Services
-from copilot_proxy.server.http_protocol import server_config
+from copilot_proxy.server.uvicorn_config import server_config
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests import selection, servers  # noqa: F401  # selection sets up property tests

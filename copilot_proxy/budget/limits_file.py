@@ -29,7 +29,7 @@ class Raise(NamedTuple):
     kind: str = ""
     name: str = ""
     per: str = ""
-    """The period of the limits that it is for; "" for all of them."""
+    """The period of the limits that it applies to; "" for all of them."""
 
 
 class Limits(NamedTuple):
@@ -97,7 +97,7 @@ def read(path: Path) -> Limits:
 
 
 def write(path: Path, limits: Limits, now: datetime) -> None:
-    """Replace the file; raises are kept only while they count. Raises `CopilotProxyError`."""
+    """Replace the file; raises are kept only while they apply. Raises `CopilotProxyError`."""
     _, month = days_of(now)
     stored = {
         "limits": [one._asdict() for one in limits.limits],

@@ -69,7 +69,7 @@ def check_images(images: Sequence[Image], model: "Model") -> None:
     if model.supports and model.supports.get("vision") is not True:
         raise UsageError(
             f"{model.id} does not support images.",
-            hint="See which models do with: copilot-proxy models",
+            hint="To see which models do, run: copilot-proxy models",
         )
     vision = model.limits.get("vision")
     limits = vision if isinstance(vision, dict) else {}
@@ -110,7 +110,7 @@ def piped_text() -> str | None:
 
 
 def is_piped() -> bool:
-    """Return whether stdin is a pipe or a file, and not, for example, /dev/null."""
+    """Return whether stdin is a pipe or a file, rather than, for example, /dev/null."""
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
     except (OSError, ValueError):

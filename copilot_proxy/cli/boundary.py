@@ -78,7 +78,7 @@ def run_command(
 
 
 class _Waiting(logging.Handler):
-    """Prints what a command waits for, unless the log does it."""
+    """Prints what a command is waiting for, unless the log does it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if not logging.getLogger().handlers:

@@ -45,7 +45,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def print_drawn(line: str) -> None:
-    """Print a line to stdout that has styles, and nothing else to escape."""
+    """Print a line with styles to stdout; everything else in it is already escaped."""
     typer.echo(line)
 
 

@@ -99,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     args = list(arguments)
     end = args.index("--") if "--" in args else len(args)
-    # Users add --debug after an error, so it may stand anywhere, such as at the end of the line.
+    # Users add --debug after an error, so it may be anywhere, for example at the end of the line.
     debug = "--debug" in args[:end]
     args[:end] = [argument for argument in args[:end] if argument != "--debug"]
     profile = _take_profile(args)
@@ -122,7 +122,7 @@ def run(arguments: Sequence[str]) -> int:
 def _take_profile(args: list[str]) -> str | None:
     """Remove ``--profile NAME`` from the arguments before any ``--``, and return the name.
 
-    Without a name, it stays there, so that Typer reports that.
+    Without a name, it stays there, so that Typer reports the error.
     """
     end = args.index("--") if "--" in args else len(args)
     name = None
@@ -149,7 +149,7 @@ def _check_profile(name: str) -> None:
 
 @contextmanager
 def _environ(name: str, value: str | None) -> Iterator[None]:
-    """Set the variable while the block runs, also for the programs that it starts."""
+    """Set the variable while the block runs, including for the programs that it starts."""
     before = os.environ.get(name)
     if value is not None:
         os.environ[name] = value

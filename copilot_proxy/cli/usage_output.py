@@ -25,7 +25,7 @@ _BAR_ENDS: Final = " ▏▎▍▌▋▊▉"
 
 
 def lines(report: Report, *, is_bare: bool) -> Iterator[str]:
-    """Yield the lines of a report to read; with `is_bare`, the overview before the table."""
+    """Yield the lines of a readable report; with `is_bare`, the overview before the table."""
     if is_bare:
         rows = [("Today", _summary(report.today)), ("This month", _summary(report.month))]
         if report.quota is not None:
@@ -46,7 +46,7 @@ def lines(report: Report, *, is_bare: bool) -> Iterator[str]:
 
 
 def remarks(report: Report) -> list[str]:
-    """Return what has to be known to read the numbers."""
+    """Return the remarks that explain the numbers."""
     found = []
     if (count := report.total.unknown_cost_requests) > 0:
         found.append(f"{counted(count, 'request')} of unknown cost: the sums do not include them.")

@@ -49,7 +49,7 @@ MESSAGES_FIELDS: Final = frozenset({
 FAMILIES: Final = (
     Family(
         name="Chat Completions",
-        # OpenAI's limit on ids also applies to vendors of which the limit is unknown.
+        # OpenAI's limit on ids also applies to vendors whose limit is unknown.
         source="OpenAI API reference: up to four stop sequences; its error 'string too long. "
         "Expected a string with maximum length 40'; Copilot's error 'array too long. Expected an "
         "array with maximum length 128'; custom tools are not known to be accepted by Copilot",

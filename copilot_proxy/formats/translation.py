@@ -28,8 +28,8 @@ from copilot_proxy.formats.types import (
 from copilot_proxy.headers import Initiator
 
 _NO_REASONING: Final = (
-    "dropped the reasoning of earlier answers: Copilot refused it, since it is of another model "
-    "or account"
+    "dropped the reasoning of earlier answers: Copilot refused it, since it belongs to another "
+    "model or account"
 )
 
 

@@ -39,7 +39,7 @@ _WAIT: Final = re.compile(
     re.I,
 )
 _LONG_WAIT: Final = 60
-"""Seconds of Retry-After above which SDKs are told not to retry: some would sleep for days."""
+"""Seconds of Retry-After above which SDKs are asked not to retry: some would sleep for days."""
 
 
 def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamRefusal:

@@ -81,7 +81,7 @@ def _insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
     for chunk in _chunks(new):
         database.execute(_INSERT[len(chunk)], tuple(chain.from_iterable(chunk)))
     if database.execute("SELECT EXISTS (SELECT 1 FROM reservations)").fetchone()[0]:
-        # What is spent is no longer reserved, in the same transaction.
+        # Spent amounts stop being reserved in the same transaction.
         for ids in _chunks([row[0] for row in rows]):
             database.execute(_RELEASE[len(ids)], ids)
     database.executemany(_ADD, ((*group, *amounts) for group, amounts in sums.items()))

@@ -24,7 +24,7 @@ from copilot_proxy.cost.prompt_cache import (
     judge,
 )
 from copilot_proxy.cost.tokens import Tokens
-from copilot_proxy.formats.prompt_blocks import blocks, size_of
+from copilot_proxy.formats.prompt_blocks import blocks, needs_marks, size_of
 from copilot_proxy.ledger.digest_key import read_key
 from copilot_proxy.ledger.schema import PLACE, Row, tokens_of
 from copilot_proxy.ledger.writer import Writer
@@ -56,7 +56,7 @@ _UPDATED: Final = (*_COLUMNS[1:], "warm_nano_aiu", "cold_nano_aiu")
 _REMEMBER: Final = (
     f"INSERT INTO prompts ({', '.join((*_COLUMNS, *_OTHERS))}) "  # noqa: S608  # constants
     f"VALUES ({', '.join('?' * len((*_COLUMNS, *_OTHERS)))}) ON CONFLICT DO UPDATE SET "
-    # What was cached for an hour stays so, even if it is only read.
+    # A prompt that was cached for an hour stays so, even if it is only read.
     + ", ".join(
         f"{name} = {'max(ttl, excluded.ttl)' if name == 'ttl' else f'excluded.{name}'}"
         for name in _UPDATED
@@ -153,7 +153,8 @@ class CacheJudge:
         if self._keyed is None:
             self._keyed = sha256(read_key(self._folder))
         keyed, digests, sizes, places = self._keyed, [], [], []
-        for kind, number, name, data in blocks(record.route or "", body):
+        route = record.route or ""
+        for kind, number, name, data in blocks(route, body):
             (digest := keyed.copy()).update(data)
             digests.append(digest.digest()[:DIGEST_BYTES])
             sizes.append(size_of(data))
@@ -168,7 +169,7 @@ class CacheJudge:
             ready_us=started + 1000 * first_ms,
             tokens=tokens,
             tier=row[PLACE["tier"]],
-            marked=record.route == "messages" or tokens.cache_write > 0,
+            marked=needs_marks(route) or tokens.cache_write > 0,
             digests=tuple(digests),
             sizes=tuple(sizes),
             places=tuple(places),

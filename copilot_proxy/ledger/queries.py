@@ -71,7 +71,7 @@ class Sums(NamedTuple):
 def sums_by(
     database: sqlite3.Connection, group: Group, period: Period, filters: Filters
 ) -> list[Sums]:
-    """Return the sums by `group`: times in their order, everything else by cost."""
+    """Return the sums by `group`: times in order, everything else by cost."""
     source, where, values = selection(period, filters)
     column = "day" if group == "week" else group
     found = database.execute(
@@ -202,7 +202,7 @@ def sums_by_tier(
     filters: Filters,
     threshold: int | None,
 ) -> list[tuple[Sums, bool]]:
-    """Return the sums by `group`, apart for prompts with more than `threshold` tokens.
+    """Return the sums by `group`, separately for prompts with more than `threshold` tokens.
 
     The second value is whether the sums are of those longer ones.
     """

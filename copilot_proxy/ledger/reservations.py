@@ -1,4 +1,4 @@
-"""Reservations: what running requests may cost, so that many at once cannot exceed a limit.
+"""Reservations: what running requests may cost, so that parallel ones cannot exceed a limit.
 
 They are in the ledger's file, so that all processes see them. A reservation is made in the same
 transaction that compares the limits with what is spent and reserved, and it ends in the one that
@@ -30,7 +30,7 @@ class Reservation(NamedTuple):
 
     request_id: str
     host: str
-    """The name of the machine or container, which has its own numbers of processes."""
+    """The name of the machine or container, which has its own process ids."""
     pid: int
     started_us: int
     day: str
@@ -65,7 +65,7 @@ class Refusal(NamedTuple):
 
 
 class SpentCache:
-    """What is spent of limits, as one connection has read it.
+    """How much of each limit is spent, as read by one connection.
 
     Summing up a month takes longer than a request, and the sums change only when a batch of rows is
     written. SQLite counts the changes of all other connections; `clear` is for the connection's
@@ -147,7 +147,7 @@ def state(
 
 
 def costliest_session(database: sqlite3.Connection, limit: Limit, day: str) -> str:
-    """Return the session of that day that has cost most; "" if there is none."""
+    """Return the session of that day that has cost the most; "" if there is none."""
     scope = f" AND {limit.kind} = ?" if limit.kind else ""
     found = database.execute(
         f"SELECT session FROM {_OWN_SUMS} WHERE day = ? AND session <> ''{scope} "  # noqa: S608

@@ -79,7 +79,7 @@ class Reserver:
         return outcome
 
     def release(self, request_id: str) -> None:
-        """End the reservation of a request that gets no row, or has got one already."""
+        """End the reservation of a request that gets no row, or already has one."""
         with self._waiting() as database:
             reservations.release(database, [request_id])
 

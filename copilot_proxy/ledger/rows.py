@@ -107,6 +107,6 @@ def _text(value: str | None) -> str | None:
 
 
 def _plain(value: str | None) -> str | None:
-    """Return an id that is no secret, short and printable."""
+    """Return an id that is not secret, short and printable."""
     text = (value or "")[:_MAX_TEXT]
     return (text if text.isprintable() else "".join(filter(str.isprintable, text))) or None

@@ -1,8 +1,8 @@
 """Limits how many requests are answered at once; more wait in a queue, and the rest get 503.
 
 A request holds its slot from before its body is read until its response has ended, for whatever
-reason. Only ``POST`` requests take a slot, since only they may cost something upstream; and not the
-dashboard's, which cost nothing, and of which anyone may send one to sign in.
+reason. Only ``POST`` requests take a slot, since only they may cost something upstream. The
+dashboard's do not: they cost nothing, and anyone may send one to sign in.
 """
 
 import asyncio

@@ -87,7 +87,7 @@ class ModelResolver:
     def _usable(
         self, meaning: Meaning | None, name: str, catalogue: Catalogue, caller: Caller
     ) -> Meaning:
-        """Return `meaning` if `caller` may use its model; raises `RequestError` as `meaning`."""
+        """Return `meaning` if `caller` may use its model; raises `RequestError` like `meaning`."""
         if meaning is None or meaning.model.type not in ("chat", "embeddings"):
             raise _unknown_model(self._without_alias(name), self._allowed(catalogue, caller.key))
         self._check_key(caller.key, meaning.model.id, catalogue)

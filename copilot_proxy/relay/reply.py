@@ -19,13 +19,13 @@ from copilot_proxy.upstreams.base import UpstreamResponse
 
 _MAX_HEADER_LENGTH: Final = 2000
 _MAX_UNKNOWN: Final = 200
-"""Unknown names that are recorded of one reply."""
+"""Unknown names that are recorded for one reply."""
 _END_TIMEOUT: Final = 3.0
 """Seconds to wait for token counts and the end of the stream after the model has finished."""
 
 
 class ReplySource(Protocol):
-    """A `Reply`, or what adds something to one."""
+    """A `Reply`, or a wrapper that adds something to one."""
 
     @property
     def headers(self) -> dict[str, str]: ...

@@ -1,6 +1,6 @@
 """``/v1beta/models``: Google's Gemini API.
 
-Google puts the method behind the model: ``/v1beta/models/MODEL:generateContent``.
+Google puts the method after the model: ``/v1beta/models/MODEL:generateContent``.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,9 +23,8 @@ from copilot_proxy.formats.gemini.embeddings import (
 from copilot_proxy.formats.gemini.request import parse_call, parse_count
 from copilot_proxy.formats.types import ClientResponse, Json
 from copilot_proxy.large_work import run_if_large
-from copilot_proxy.relay.costs import COUNT_TOKENS, cost_headers
-from copilot_proxy.relay.reply import notes_header
-from copilot_proxy.routes.answers import answer
+from copilot_proxy.relay.costs import COUNT_TOKENS
+from copilot_proxy.routes.answers import answer, answer_with_embeddings
 from copilot_proxy.routes.models import model_list, model_object
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
@@ -137,15 +136,9 @@ async def _embeddings(
     data = await read_body(request)
     notes: list[str] = []
     body = await run_if_large(len(data), parse, data, model, notes)
-    relay, caller = get_services(request).relay, get_caller(request)
-    record = start_record(request, "embeddings", body, len(data), notes)
-
-    async def make_answer() -> tuple[bytes, Mapping[str, str]]:
-        vectors = await relay.embeddings(body, record, caller=caller, client=GEMINI)
-        headers = {"x-copilot-proxy-route": "embeddings", **cost_headers(record)}
-        return msgspec.json.encode(convert(vectors)), headers | notes_header(record.notes)
-
-    return WholeAnswer(make_answer)
+    return answer_with_embeddings(
+        request, body, body_bytes=len(data), client=GEMINI, notes=notes, convert=convert
+    )
 
 
 _HANDLERS: Final[Mapping[str, Callable[[LitestarRequest, str], Awaitable[ASGIApp]]]] = dict(

@@ -24,9 +24,9 @@ def _gauges(services: Services) -> Iterator[Gauge]:
     busy = {"": limiter.limit - limiter.free}
     yield Gauge("open_requests", "Requests that are being answered by this process.", "", busy)
     waiting = {"": limiter.waiting}
-    yield Gauge("queued_requests", "Requests that wait for their turn.", "", waiting)
+    yield Gauge("queued_requests", "Requests that wait in the queue.", "", waiting)
     cooldowns = Counter[str](one.scope for one in services.upstream.active_cooldowns())
-    help = "Refusals of Copilot that are repeated without asking it."
+    help = "Copilot's refusals that are repeated without asking it."
     yield Gauge("cooldowns", help, "scope", {"model": 0, "account": 0, **cooldowns})
     if quota is not None and quota.left is not None:
         help = "What was left of the quota at the last answer."

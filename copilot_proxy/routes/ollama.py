@@ -23,8 +23,7 @@ from copilot_proxy.formats.ollama.models import API_VERSION
 from copilot_proxy.formats.ollama.request import parse_show
 from copilot_proxy.formats.types import ClientRequest, ClientResponse
 from copilot_proxy.large_work import run_if_large
-from copilot_proxy.relay.costs import cost_headers
-from copilot_proxy.routes.answers import answer, json_response
+from copilot_proxy.routes.answers import answer, answer_with_embeddings, json_response
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
     LitestarRequest,
@@ -32,7 +31,6 @@ from copilot_proxy.routes.services import (
     get_caller,
     get_services,
     read_body,
-    start_record,
 )
 from copilot_proxy.routes.streaming import WholeAnswer
 
@@ -153,14 +151,7 @@ async def _embed(
 
     if not body["input"]:
         return WholeAnswer(load)
-    record = start_record(request, "embeddings", body, len(data))
-
-    async def make_answer() -> tuple[bytes, dict[str, str]]:
-        vectors = await relay.embeddings(body, record, caller=caller)
-        headers = {"x-copilot-proxy-route": "embeddings", **cost_headers(record)}
-        return msgspec.json.encode(to_answer(vectors)), headers
-
-    return WholeAnswer(make_answer)
+    return answer_with_embeddings(request, body, body_bytes=len(data), convert=to_answer)
 
 
 @get(
@@ -171,7 +162,7 @@ async def _embed(
     summary="List the models (Ollama)",
 )
 async def ollama_tags(request: LitestarRequest) -> Response[bytes]:
-    """Leaves out models that need enabling, which Ollama's list cannot say."""
+    """Leaves out models that need enabling, which Ollama's list cannot express."""
     models, caller = get_services(request).relay.models, get_caller(request)
     catalogue, aliases = await models.models(caller), await models.aliases(caller)
     return json_response(OLLAMA.model_list(catalogue.usable, aliases, None))

@@ -124,7 +124,7 @@ def start_record(
 
 
 async def read_body(request: LitestarRequest, limit: int | None = None) -> bytes:
-    """Return the decompressed body, of at most `limit` bytes if there is one of this route's own;
+    """Return the decompressed body, of at most `limit` bytes if the route has its own limit;
     raises `RequestError`."""
     settings = get_services(request).settings
     return await receive_body(

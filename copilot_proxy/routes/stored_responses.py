@@ -51,7 +51,7 @@ async def delete_response(request: LitestarRequest, response_id: FromPath[str]) 
 @get(
     _PATH + "/input_items",
     operation_class=documented(),
-    responses=answers_with(schema.ItemList, OpenAIErrorBody, "A page of items, the latest first."),
+    responses=answers_with(schema.ItemList, OpenAIErrorBody, "A page of items, latest first."),
     summary="List the input items of a response (OpenAI)",
 )
 async def list_input_items(request: LitestarRequest, response_id: FromPath[str]) -> Response[bytes]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import uvicorn
 
 from copilot_proxy.server import signals
-from copilot_proxy.server.http_protocol import server_config
+from copilot_proxy.server.uvicorn_config import server_config
 from copilot_proxy.settings import Settings
 
 _LOOP_ITERATIONS: Final = 4

@@ -53,7 +53,7 @@ class Agent:
     own_files: Mapping[str, str] = field(default_factory=dict)
     """Paths in the home, with the contents: a configuration that uses another server."""
     connected: Sequence[str] | None = None
-    """The arguments after ``connect``, if they are others; ``~`` is the home."""
+    """The arguments after ``connect``, if they differ; ``~`` is the home."""
     environ: Mapping[str, str] = field(default_factory=dict)
     """The variables that it needs after ``connect``."""
     tool: str = "bash"

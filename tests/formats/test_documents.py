@@ -240,7 +240,7 @@ def test_without_a_catalogue_pdfs_are_sent(client: str) -> None:
 def test_other_files_become_text(
     client: str, model: Model, content: bytes, media_type: str
 ) -> None:
-    """Every model reads the text of a file that is no PDF, with its name."""
+    """Every model reads the text of a file that is not a PDF, with its name."""
     prepared = sent(
         client, body(client, part(client, encoded(content, media_type), "notes")), model
     )
@@ -270,7 +270,7 @@ def test_other_files_become_text(
     ],
 )
 def test_invalid_files_are_refused(client: str, url: str, code: str) -> None:
-    """Data that is not base64, no PDF, or no text is refused, with the name of the field."""
+    """Data that is not base64, not a PDF, or not text is refused, with the name of the field."""
     error = refusal(client, body(client, part(client, url)))
 
     field = {"chat_completions": "file.file_data", "responses": "file_data"}

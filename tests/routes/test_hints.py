@@ -112,3 +112,27 @@ def test_a_models_name_in_another_services_spelling(proxy: Proxy) -> None:
             answer = client.post("/v1/chat/completions", json={**CHAT, "model": name})
             assert 404 == answer.status_code
             assert hint_of(answer).startswith("Did you mean gpt-4.1? ")
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "model", "hint"),
+    [
+        (
+            "2026-11",
+            "claude-opus-5",
+            "Choose another model: claude-opus-5 is in the account's list",
+        ),
+        ("future", "plain-1", "The account's list has no model that can be chosen."),
+    ],
+)
+def test_a_model_that_copilot_does_not_serve(catalogue: str, model: str, hint: str) -> None:
+    """If the account can choose no model at all, another model is no advice."""
+    with (
+        Simulator(catalogue=catalogue, pace=0) as simulator,
+        Proxy(settings_at(simulator)) as proxy,
+    ):
+        simulator.state.faults.on("model_not_supported")
+        with proxy.client() as client:
+            answer = client.post("/v1/chat/completions", json={**CHAT, "model": model})
+
+    assert (404, True) == (answer.status_code, hint_of(answer).startswith(hint))

@@ -89,7 +89,7 @@ def url_in(terminal: Terminal) -> str:
 
 
 def children(of: int) -> list[int]:
-    """Return the child processes of `of`, the oldest first."""
+    """Return the child processes of `of`, oldest first."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):

@@ -12,7 +12,6 @@ from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.rules import FittedBody, fit
 from copilot_proxy.formats.types import ChatRequest, Json
 
-"""Prefixes of a ``reasoning_opaque`` that another API encrypted."""
 _PDF_NOTE: Final = "changed files to images, without their names: Copilot's chat API has no files"
 
 
@@ -102,8 +101,8 @@ def _normalize_assistant(message: Json) -> None:
         _copy_calls(message)
         return
     refusal = message.pop("refusal", None)
-    message.pop("annotations", None)
-    message.pop("audio", None)
+    for name in ("annotations", "audio", "parsed"):  # `parsed` is the SDK's own
+        message.pop(name, None)
     reasoning = message.pop("reasoning_content", None)
     if isinstance(content, list):
         content = [part for part in content if part.get("type") != "text" or part.get("text")]
@@ -148,6 +147,7 @@ def _call(call: Json) -> Json:
         return copy
     copy.setdefault("type", "function")
     copy["function"] = function = call["function"].copy()
+    function.pop("parsed_arguments", None)  # the SDK's own
     if not function.get("arguments"):
         function["arguments"] = "{}"
     return copy

@@ -11,6 +11,7 @@ from copilot_proxy.formats.chat_completions.request import initiator
 from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.completions.request import chat_request, parse_request
 from copilot_proxy.formats.completions.stream_from_chat import ChatToCompletion
+from copilot_proxy.formats.conversation import Conversation, Turn, lowest, texts
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.types import ChatRequest, ClientRequest, ErrorBody
 from copilot_proxy.headers import Initiator
@@ -59,6 +60,12 @@ class CompletionsApi:
 
     def fields(self, request: ClientRequest) -> ClientFields:
         return ClientFields(limit="max_tokens", conversation="prompt")
+
+    def conversation(self, request: ClientRequest) -> Conversation:
+        return Conversation([], [Turn("user", texts(request["prompt"]))])
+
+    def output_limit(self, request: ClientRequest) -> int | None:
+        return lowest(request.get("max_tokens"))
 
     def wants_reasoning(self, request: ClientRequest) -> bool:
         return False

@@ -10,6 +10,7 @@ from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativeCounting, RequestMetrics, StreamFormat
 from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.client_fields import GEMINI_FIELDS, ClientFields
+from copilot_proxy.formats.conversation import Conversation, Turn, lowest, texts
 from copilot_proxy.formats.gemini.errors import error_body, error_status
 from copilot_proxy.formats.gemini.field_names import with_google_names
 from copilot_proxy.formats.gemini.models import model_list, model_object
@@ -118,6 +119,14 @@ class GeminiApi:
         name = "generationConfig.thinkingConfig.thinkingBudget"
         return GEMINI_FIELDS._replace(effort=name, effort_value=budget)
 
+    def conversation(self, request: GeminiRequest) -> Conversation:
+        system = request.get("systemInstruction") or {}
+        turns = [Turn(one.get("role"), texts(one.get("parts"))) for one in request["contents"]]
+        return Conversation(texts(system.get("parts")), turns)
+
+    def output_limit(self, request: GeminiRequest) -> int | None:
+        return lowest(generation_config(request).get("maxOutputTokens"))
+
     def wants_reasoning(self, request: GeminiRequest) -> bool:
         return shows_thoughts(request) or effort(generation_config(request)) not in (None, "none")
 
@@ -168,7 +177,7 @@ def _array_frame() -> Callable[[ClientEvent], bytes]:
 
 
 def _without_reasoning(content: Json, encrypted: Collection[str]) -> Json:
-    """Return a content without the thought signatures in `encrypted`, and what belongs to them."""
+    """Return a content, without its reasoning if it has a thought signature in `encrypted`."""
     parts = content.get("parts") or []
     if not any(part.get("thoughtSignature") in encrypted for part in parts):
         return content

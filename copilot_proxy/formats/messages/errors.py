@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError, join_sentences
-from copilot_proxy.formats.final_errors import final_fields, is_final
+from copilot_proxy.formats.permanent_errors import is_permanent, permanent_fields
 from copilot_proxy.formats.types import ErrorBody, Json, MessagesEvent
 from copilot_proxy.masking import mask
 
@@ -51,8 +51,8 @@ def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
         details["hint"] = mask(error.hint)
     for name, value in error.extra.items():
         details.setdefault(name, value)
-    if is_final(error):
-        details = final_fields(details)
+    if is_permanent(error):
+        details = permanent_fields(details)
     return {"type": "error", "error": details, "request_id": prefixed_request_id(request_id)}
 
 

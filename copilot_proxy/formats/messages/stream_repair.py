@@ -1,4 +1,4 @@
-"""Passes on Copilot's Messages responses without the fields that Copilot adds."""
+"""Passes on Copilot's Messages responses, repaired and without the fields that Copilot adds."""
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping
@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamError
 from copilot_proxy.formats import broken_responses
+from copilot_proxy.formats.messages.block_repair import BlockRepair, true_reason
 from copilot_proxy.formats.messages.errors import error_event, without_hint
 from copilot_proxy.formats.messages.message_events import MessageAssembler, message_to_events
 from copilot_proxy.formats.messages.transformations import note_transformations
@@ -18,14 +19,13 @@ from copilot_proxy.formats.upstream_errors import parse_error_event
 _ADDITIONS: Final = ("copilot_annotations", "amazon-bedrock-invocationMetrics")
 """The fields that Copilot and its backends add to events and blocks; strict clients reject them."""
 
+_ENDS: Final = ("message_delta", "message_stop")
 _NESTED: Final = ("delta", "content_block", "message")
 """The fields of an event whose value can have additions, too."""
 
-
 _UNSTATED_END: Final[MessagesEvent] = {
     "type": "message_delta",
-    "delta": {"stop_reason": "end_turn", "stop_sequence": None},
-    "usage": {"output_tokens": 0},
+    "delta": {"stop_reason": "", "stop_sequence": None},
 }
 """The end of a response that ended properly but gave no stop reason."""
 
@@ -60,6 +60,7 @@ class MessagesRepair:
         self._has_stopped = False
         self._counts: Json = {}
         self._guards: dict[Any, RunawayGuard] = {}
+        self._blocks = BlockRepair()
         self._message: Message | None = None
         self.usage: ChatUsage | None = None
         self.copilot_usage: CopilotUsage | None = None
@@ -117,7 +118,9 @@ class MessagesRepair:
                 **event,
                 "content_block": _renamed(event.get("content_block"), self._tool_names),
             }
-        return [event]
+        if data["type"].startswith("content_block_"):
+            return self._blocks.feed(event)
+        return self._end(event) if data["type"] in _ENDS else [event]
 
     def close(self, *, done: bool = False) -> list[MessagesEvent]:
         """Return the last events if Copilot did not send them."""
@@ -126,10 +129,23 @@ class MessagesRepair:
         if self._has_finished:
             return [{"type": "message_stop"}]
         if done and self._has_started:
-            return [_UNSTATED_END, {"type": "message_stop"}]
+            return [*self._end(_UNSTATED_END), {"type": "message_stop"}]
         if not self._has_started:
             raise broken_responses.empty_answer()
         raise broken_responses.broke_off()
+
+    def _end(self, event: MessagesEvent) -> list[MessagesEvent]:
+        """Return one of the last events with all its fields, after the ends of open blocks."""
+        if event["type"] == "message_delta":
+            if not isinstance(event.get("usage"), dict):
+                # SDKs read it without looking whether it is there.
+                event = {**event, "usage": {"output_tokens": self._counts.get("output_tokens", 0)}}
+            delta = event.get("delta")
+            stated = delta.get("stop_reason") if isinstance(delta, dict) else None
+            reason = true_reason(stated, has_call=self._blocks.has_call)
+            if isinstance(stated, str) and reason != stated:
+                event = {**event, "delta": {**event["delta"], "stop_reason": reason}}
+        return [*self._blocks.close(), event]
 
     def _fail(self, data: MessagesEvent) -> list[MessagesEvent]:
         failure = parse_error_event(data)
@@ -223,7 +239,7 @@ def repair_message(body: object, tool_names: Mapping[str, str] | None = None) ->
         "type": "message",
         "role": "assistant",
         "content": content,
-        "stop_reason": body.get("stop_reason") or ("tool_use" if has_call else "end_turn"),
+        "stop_reason": true_reason(body.get("stop_reason"), has_call=has_call),
         "usage": {
             "input_tokens": 0,
             "output_tokens": 0,

@@ -8,6 +8,7 @@ import msgspec
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.api import RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import OLLAMA_FIELDS, ClientFields
+from copilot_proxy.formats.conversation import Conversation, lowest, message_turns
 from copilot_proxy.formats.ollama.errors import error_body, error_status
 from copilot_proxy.formats.ollama.models import model_list, model_object
 from copilot_proxy.formats.ollama.request import (
@@ -107,6 +108,12 @@ class OllamaApi:
         effort, think = effort_of(request), request.get("think")
         value = None if effort == think else str(think).lower()
         return OLLAMA_FIELDS._replace(effort_value=value)
+
+    def conversation(self, request: ClientRequest) -> Conversation:
+        return Conversation([], message_turns(request["messages"]))
+
+    def output_limit(self, request: ClientRequest) -> int | None:
+        return lowest((request.get("options") or {}).get("num_predict"))
 
     def wants_reasoning(self, request: ClientRequest) -> bool:
         return thinks(request)

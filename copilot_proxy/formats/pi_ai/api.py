@@ -22,7 +22,6 @@ class PiAiApi:
 
     name = "pi_ai"
     path: str | None = None
-    cache_key_field = ""
     native: NativePassage | None = None
 
     def accepts_documents(self, model: Model | None) -> bool:
@@ -37,6 +36,9 @@ class PiAiApi:
         self, body: PiAiRequest, betas: Collection[str], notes: list[str]
     ) -> dict[str, str]:
         return {}
+
+    def with_cache_key(self, body: PiAiRequest, session: str | None) -> PiAiRequest:
+        return body
 
     def reader(
         self,

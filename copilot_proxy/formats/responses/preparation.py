@@ -1,11 +1,17 @@
 """Copies the tools and items of a client's request, without what no model at Copilot supports."""
 
+from typing import Final
+
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.responses.history_items import carry_over
 from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.tool_changes import copy_tools, has_tools
 from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED
 from copilot_proxy.formats.types import Json, ResponsesRequest
+
+_UNSENT: Final = ("id", "parsed_arguments")
+"""Copilot refuses an item's id on any connection but the one that it was sent on. The SDK itself
+adds the other one, and some programs send it back."""
 
 
 def prepare_tools(body: ResponsesRequest, notes: list[str]) -> None:
@@ -32,11 +38,10 @@ def prepare_items(body: ResponsesRequest, notes: list[str]) -> list[Json]:
     for item in input_items(body):
         carried = carry_over(item, notes)
         for one in [item] if carried is None else carried:
-            # Copilot refuses an item's id on any connection but the one that it was sent on.
-            copy = {name: v for name, v in one.items() if v is not None and name != "id"}
+            copy = {name: v for name, v in one.items() if v is not None and name not in _UNSENT}
             for field in ("content", "output"):
                 if isinstance(copy.get(field), list):
-                    copy[field] = _named_texts(copy[field], copy.get("role"))
+                    copy[field] = [_part(part, copy.get("role")) for part in copy[field]]
             if has_tools(copy):
                 copy["tools"] = _own_tools(copy.get("tools"), notes)
                 if copy["type"] == ADDITIONAL and not copy["tools"]:
@@ -62,7 +67,10 @@ def _own_tools(tools: object, notes: list[str]) -> list[Json]:
     return [tool for tool in copies if tool.get("type") not in HOSTED]
 
 
-def _named_texts(parts: list[Json], role: object) -> list[Json]:
-    """Return the content parts with texts under the names of this API, not Chat Completions'."""
-    name = "output_text" if role == "assistant" else "input_text"
-    return [{**part, "type": name} if part.get("type") == "text" else part for part in parts]
+def _part(part: Json, role: object) -> Json:
+    """Return a content part without what the SDK has added; a text under this API's name."""
+    if "parsed" in part:
+        part = {name: value for name, value in part.items() if name != "parsed"}
+    if part.get("type") != "text":
+        return part
+    return {**part, "type": "output_text" if role == "assistant" else "input_text"}

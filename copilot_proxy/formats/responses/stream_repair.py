@@ -10,6 +10,7 @@ from typing import Final
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamRefusal
 from copilot_proxy.formats import broken_responses
+from copilot_proxy.formats.responses.event_indexes import EventIndexes
 from copilot_proxy.formats.responses.ids import new_id, short_id
 from copilot_proxy.formats.responses.item_repair import ItemRepair
 from copilot_proxy.formats.responses.response_events import TERMINAL, whole_events
@@ -57,6 +58,7 @@ class ResponsesRepair:
         self.notes: list[str] | None = None
         self._tools = ToolNames(request)
         self._items = ItemRepair(self._tools, tool_names or {})
+        self._indexes = EventIndexes()
         self._has_renamed_tools = bool(tool_names)
         created = int(time.time()) if now is None else now
         self._base = base_response(request, request["model"], created)
@@ -133,11 +135,11 @@ class ResponsesRepair:
     def _repaired(self, kind: str, event: ResponsesEvent) -> list[ResponsesEvent]:
         if kind == "error":
             return [self._error(event)]
-        out = dict(event)
+        out = dict(self._indexes.complete(kind, event))
         response = event.get("response")
         if isinstance(response, dict):
             out["response"] = self._response(kind, response, event)
-        index = event.get("output_index")
+        index = out.get("output_index")
         return self._items.repair(kind, index, out) if type(index) is int else [out]
 
     def _response(self, kind: str, response: Response, event: ResponsesEvent) -> Response:

@@ -12,6 +12,7 @@ from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTransla
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.responses import encrypted_reasoning
+from copilot_proxy.formats.responses.event_indexes import EventIndexes
 from copilot_proxy.formats.responses.response_events import TERMINAL
 from copilot_proxy.formats.responses.usage import chat_usage
 from copilot_proxy.formats.types import (
@@ -68,6 +69,7 @@ class ResponsesToChat(ChunkTranslator):
             custom_tools=custom_tools,
             used_ids=used_ids,
         )
+        self._indexes = EventIndexes()
         self._sent: dict[_Key, list[str]] = {}
         """The pieces of each text so far; the whole text at its end only adds what is missing."""
         self._calls: dict[int, list[str]] = {}
@@ -126,6 +128,7 @@ class ResponsesToChat(ChunkTranslator):
         return self._chat.close()
 
     def _event(self, kind: str, data: ResponsesEvent) -> list[ChatChunk]:
+        data = self._indexes.complete(kind, data)
         index = data.get("output_index")
         index = index if type(index) is int else 0
         item = data.get("item")
@@ -200,6 +203,10 @@ class ResponsesToChat(ChunkTranslator):
                 for number, part in enumerate(_objects(item.get("summary"))):
                     key = ("reasoning_text", index, number)
                     chunks += self._add_missing_text(key, _text(part.get("text")))
+                if not item.get("summary"):
+                    for number, part in enumerate(_objects(item.get("content"))):
+                        key = ("reasoning_text", index, number)
+                        chunks += self._add_missing_text(key, _text(part.get("text")))
                 chunks += self._add_encrypted(_text(item.get("encrypted_content")))
             case "function_call":
                 chunks += self._open_call(index, item)

@@ -1,4 +1,4 @@
-"""Changes the detail of images, for models that do not know OpenAI's newest.
+"""Changes the detail of images, for models that do not know OpenAI's newest value.
 
 Codex asks for the detail ``original`` for its screenshots.
 """

@@ -5,7 +5,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
 def drop_blank(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drop stop sequences of only whitespace."""
+    """Drop stop sequences that are only whitespace."""
     stops = outgoing.stops
     if not stops:
         return
@@ -18,7 +18,7 @@ def drop_blank(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
 
 
 def drop_surplus(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drop the stop sequences beyond the number that is accepted."""
+    """Drop the stop sequences that exceed the accepted number."""
     stops, max_stops = outgoing.stops, profile.max_stops
     if max_stops is not None and len(stops) > max_stops:
         outgoing.body[outgoing.stop_field] = stops[:max_stops]

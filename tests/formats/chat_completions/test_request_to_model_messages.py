@@ -67,6 +67,13 @@ def test_images_are_objects() -> None:
             {"content": None, "tool_calls": [
                 {"id": "c", "type": "function", "function": {"name": "f", "arguments": "[]"}}]},
         ),
+        ({"content": "{}", "parsed": {"a": 1}}, {"content": "{}"}),
+        (
+            {"tool_calls": [{"id": "c", "type": "function", "function": {
+                "name": "f", "arguments": "{}", "parsed_arguments": {}}}]},
+            {"content": None, "tool_calls": [
+                {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+        ),
     ],
 )  # fmt: skip
 def test_earlier_responses_are_sent_as_models_accept_them(given_back: Any, expected: Any) -> None:

@@ -69,6 +69,7 @@ def test_copilots_additions_are_removed() -> None:
             {"type": "ping"},
             {"type": "brand_new", "x": 1},
             {"x": "no type"},
+            RECORDED[-3],
             finish,
             {**STOP, "amazon-bedrock-invocationMetrics": {"inputTokenCount": 1}},
             {"type": "after_the_end"},
@@ -76,7 +77,7 @@ def test_copilots_additions_are_removed() -> None:
     )
 
     unknown = [{"type": "ping"}, {"type": "brand_new", "x": 1}]
-    assert [*RECORDED[:3], *unknown, finish, STOP] == events
+    assert [*RECORDED[:3], *unknown, RECORDED[-3], finish, STOP] == events
     assert copilot_usage == stream.copilot_usage
 
 

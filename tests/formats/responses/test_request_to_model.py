@@ -190,6 +190,17 @@ def test_an_unknown_model_gets_all_fields() -> None:
              {"type": "custom_tool_call_output", "call_id": "a", "output": "ok"}],
         ),
         (
+            {"type": "message", "role": "assistant",
+             "content": [{"type": "output_text", "text": "{}", "parsed": {}}]},
+            [{"type": "message", "role": "assistant",
+              "content": [{"type": "output_text", "text": "{}"}]}],
+        ),
+        (
+            {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}",
+             "parsed_arguments": {}},
+            [{"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"}],
+        ),
+        (
             {"type": "compaction", "id": "cmp_1", "encrypted_content": "gBBBB"},
             [{"type": "compaction", "encrypted_content": "gBBBB"}],
         ),
@@ -197,7 +208,8 @@ def test_an_unknown_model_gets_all_fields() -> None:
     ],
 )  # fmt: skip
 def test_items_lose_only_their_ids(item: Json, out: list[Json]) -> None:
-    """Ids are removed, since other connections refuse them; all other fields are kept."""
+    """Ids are removed, since other connections refuse them, and the SDK's own fields; all other
+    fields are kept."""
     after = out[1:] if out[0].get("type") == "custom_tool_call" else []
     if out[0].get("type") == "function_call":
         after = [{"type": "function_call_output", "call_id": "a", "output": "ok"}]

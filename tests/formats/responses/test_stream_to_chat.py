@@ -195,6 +195,17 @@ def test_raw_reasoning_becomes_reasoning() -> None:
     assert "Hm." == message_of([delta, Upstream().end([])])["reasoning_content"]
 
 
+def test_raw_reasoning_of_a_whole_response() -> None:
+    """It has the reasoning text, too, once, whether or not that was streamed."""
+    up = Upstream()
+    delta = {"type": "response.reasoning_text.delta", "output_index": 0, "delta": "Hm."}
+    content = [{"type": "reasoning_text", "text": "Hm."}]
+    done = up.done(0, {"type": "reasoning", "summary": [], "content": content})
+
+    for events in ([up.end([done])], [done, up.end([done])], [delta, done, up.end([done])]):
+        assert "Hm." == message_of(events)["reasoning_content"]
+
+
 def test_encrypted_content_with_spaces_is_dropped() -> None:
     """Spaces separate encrypted contents, so a content must not have any."""
     up = Upstream()

@@ -21,7 +21,7 @@ RETRIED = re.compile(
 
 @pytest.mark.parametrize("api", CLIENT_APIS, ids=lambda api: api.name)
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422])
-def test_final_errors_are_reworded(api: ClientApi, status: int) -> None:
+def test_permanent_errors_are_reworded(api: ClientApi, status: int) -> None:
     """Numbers and words that would start a retry are changed everywhere in the error."""
     error = CopilotProxyError(
         "Quota exhausted: 1500 of 1500 used, Server error 429, 150293 tokens.",

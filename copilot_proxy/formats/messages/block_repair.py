@@ -1,0 +1,97 @@
+"""Repairs the blocks of a Messages stream, so that every client can put them together.
+
+Clients keep blocks in a list by `index`, start a tool's input empty, and run a tool only if
+`stop_reason` is `tool_use`. Copilot's backends do not always follow these rules: Bedrock, for
+example, ends some answers with calls with `end_turn`.
+"""
+
+from typing import Final
+
+import msgspec
+
+from copilot_proxy.formats.types import Json, MessagesEvent
+
+_IMPLIED: Final[dict[object, Json]] = {
+    "text_delta": {"type": "text", "text": ""},
+    "thinking_delta": {"type": "thinking", "thinking": "", "signature": ""},
+}
+"""The block of a delta, by the delta's type, if no block was started for it."""
+
+
+class BlockRepair:
+    """The blocks of one stream; events that need no repair are returned as they are."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, int] = {}
+        """Copilot's index of each block that has not ended -> the client's."""
+        self._inputs: dict[int, Json] = {}
+        """Copilot's index -> the input that the start of a block had, until it is sent."""
+        self._count = 0
+        self.has_call = False
+
+    def feed(self, event: MessagesEvent) -> list[MessagesEvent]:
+        """Return the client's events for one event about a block."""
+        index = event.get("index")
+        index = index if type(index) is int else 0
+        match event.get("type"):
+            case "content_block_delta":
+                return self._delta(index, event)
+            case "content_block_start":
+                return self._start(index, event)
+        return self._stop(index, event)
+
+    def close(self) -> list[MessagesEvent]:
+        """Return the events that end the blocks which Copilot has left open."""
+        stop: MessagesEvent = {"type": "content_block_stop"}
+        return [event for index in list(self._open) for event in self._stop(index, stop)]
+
+    def _start(self, index: int, event: MessagesEvent) -> list[MessagesEvent]:
+        events = self._stop(index, {"type": "content_block_stop"})
+        block = event.get("content_block")
+        if isinstance(block, dict) and block.get("type") == "tool_use":
+            self.has_call = True
+            if isinstance(block.get("input"), dict) and block["input"]:
+                # Claude Code reads the input from deltas only.
+                self._inputs[index] = block["input"]
+                event = {**event, "content_block": {**block, "input": {}}}
+        self._open[index] = self._count
+        self._count += 1
+        return [*events, _at(self._open[index], event)]
+
+    def _delta(self, index: int, event: MessagesEvent) -> list[MessagesEvent]:
+        delta = event.get("delta")
+        if index not in self._open:
+            block = _IMPLIED.get(delta.get("type")) if isinstance(delta, dict) else None
+            if block is None:
+                return [event]
+            start: MessagesEvent = {"type": "content_block_start", "content_block": {**block}}
+            return [*self._start(index, start), _at(self._open[index], event)]
+        if self._inputs and isinstance(delta, dict) and delta.get("partial_json"):
+            self._inputs.pop(index, None)
+        return [_at(self._open[index], event)]
+
+    def _stop(self, index: int, event: MessagesEvent) -> list[MessagesEvent]:
+        number = self._open.pop(index, None)
+        if number is None:
+            return []
+        events = [_at(number, event)]
+        if whole := self._inputs.pop(index, None):
+            text = msgspec.json.encode(whole).decode()
+            delta = {"type": "input_json_delta", "partial_json": text}
+            events.insert(0, {"type": "content_block_delta", "index": number, "delta": delta})
+        return events
+
+
+def true_reason(reason: object, *, has_call: bool) -> object:
+    """Return the stop reason, corrected by whether the answer calls one of the client's tools.
+
+    A client would not run the tools after `end_turn`, and would wait after `tool_use` if there
+    are none.
+    """
+    if has_call:
+        return "tool_use" if reason in (None, "", "end_turn") else reason
+    return "end_turn" if reason in (None, "", "tool_use") else reason
+
+
+def _at(index: int, event: MessagesEvent) -> MessagesEvent:
+    return event if event.get("index") == index else {**event, "index": index}
