@@ -45,10 +45,11 @@ else:
         draft = folder / f"{_LOCK}.new"
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # Only now, so that no other process finds the file without its lock.
-            draft.rename(folder / _LOCK)
-            os.set_inheritable(descriptor, True)
+            with suppress(OSError):  # without locks, no other process takes it for abandoned
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                # Only now, so that no other process finds the file without its lock.
+                draft.rename(folder / _LOCK)
+                os.set_inheritable(descriptor, True)
             yield
         finally:
             os.close(descriptor)
