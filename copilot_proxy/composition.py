@@ -197,7 +197,7 @@ def make_backend(
 
 
 def _telemetry(settings: Settings, metrics: "SharedMetrics | None") -> "Telemetry | None":
-    """Return what sends OpenTelemetry data, if the settings ask for it; raises `UsageError`."""
+    """Return the sender of OpenTelemetry data if the settings ask for one; raises `UsageError`."""
     if metrics is None or settings.otlp_endpoint is None:
         return None
     from copilot_proxy.metrics.telemetry import telemetry_for

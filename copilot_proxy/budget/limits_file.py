@@ -6,6 +6,7 @@ The server looks at the file before each request, so that a change takes effect 
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -83,7 +84,13 @@ class Limits(NamedTuple):
 
 def days_of(now: datetime) -> tuple[str, str]:
     """Return the local day and the month in UTC of a moment."""
-    return f"{now.astimezone():%Y-%m-%d}", f"{now.astimezone(UTC):%Y-%m}"
+    return _days_of(int(now.timestamp()) // 60)
+
+
+@lru_cache(maxsize=4)  # each request asks for them
+def _days_of(minute: int) -> tuple[str, str]:
+    moment = datetime.fromtimestamp(minute * 60, UTC)
+    return f"{moment.astimezone():%Y-%m-%d}", f"{moment:%Y-%m}"
 
 
 def read(path: Path) -> Limits:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from copilot_proxy.cost.assessment import Cost
+from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.large_work import LARGE
 from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.relay.outcome import outcome
@@ -81,7 +82,7 @@ class Metrics:
         if cost.tokens is not None:
             for kind, count in (("input", cost.tokens.prompt), ("output", cost.tokens.output)):
                 self.token_usage.observe((record.api, model, kind), count)
-            for kind, count in cost.tokens._asdict().items():
+            for kind, count in zip(Tokens._fields, cost.tokens, strict=True):
                 if count:
                     self.tokens[model, client, kind] += count
         if record.attempts:

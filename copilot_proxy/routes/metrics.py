@@ -1,4 +1,4 @@
-"""``GET /metrics``: counters for Prometheus, without a word of a conversation."""
+"""``GET /metrics``: counters for Prometheus, without any text of conversations."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,7 +8,8 @@ from litestar import Response, get
 from copilot_proxy import __version__
 from copilot_proxy.errors import RequestError
 from copilot_proxy.metrics.prometheus import CONTENT_TYPE, Gauge, text_of
-from copilot_proxy.routes.services import LitestarRequest, Services, get_context, get_services
+from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.services import Services, get_context, get_services
 
 
 @get("/metrics", include_in_schema=False)

@@ -231,7 +231,7 @@ def test_tiny_amounts(cli: Cli, own_home: Path) -> None:
 
 
 def test_another_model(cli: Cli, ledger: Path) -> None:
-    """`--as` uses the other model's prices for the same tokens, without a sign-in too."""
+    """`--as` uses the other model's prices for the same tokens, even without a sign-in."""
     ran = cli("usage", "--as", "claude-opus-5", "--json")
     expected = 30 * 500_000 + 6 * 2_500_000 + 1200 * 500_000 + 4_100_000 * 50_000 + 5 * 2_500_000
 
@@ -274,7 +274,7 @@ def test_without_a_ledger(cli: Cli) -> None:
     [(0, "file is not a database"), (4096, "database disk image is malformed")],
 )
 def test_a_damaged_ledger(cli: Cli, ledger: Path, intact: int, reason: str) -> None:
-    """It is an error without a traceback, which says what happens next, also if only the sums are
+    """It is an error without a traceback, which says what happens next, even if only the sums are
     damaged."""
     content = ledger.read_bytes()
     ledger.write_bytes(content[:intact] + b"\xff" * (len(content) - intact))

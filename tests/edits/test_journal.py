@@ -174,7 +174,7 @@ def test_the_same_again(home: Path, state: Path) -> None:
 
 
 def test_backups(home: Path, state: Path) -> None:
-    """Five are kept, only for the user's eyes, and the one that undoing needs."""
+    """Five are kept, readable only by the user, and the one that undoing needs."""
     path = home / "s.json"
     for number in range(9):
         path.write_text(f'{{"a": {number}}}')

@@ -124,7 +124,7 @@ def record(client: str) -> RequestRecord:
 
 
 async def test_workers_are_added(tmp_path: Path) -> None:
-    """Every worker shows the sums, also of one that has died and of the one in its place."""
+    """Every worker shows the sums, including those of a dead worker and of its replacement."""
     first, second = SharedMetrics(tmp_path, 1), SharedMetrics(tmp_path, 2)
     for client in ("a", "a", "b"):
         first(record(client))

@@ -10,8 +10,8 @@ from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
 _UNSENT: Final = ("id", "parsed_arguments")
-"""Copilot refuses an item's id on any connection but the one that it was sent on. The SDK itself
-adds the other one, and some programs send it back."""
+"""Copilot refuses an item's id on any connection but the one that it was sent on. The other
+field is added by the SDK, and some programs send it back."""
 
 
 def prepare_tools(body: ResponsesRequest, notes: list[str]) -> None:
