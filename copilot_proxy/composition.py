@@ -1,7 +1,6 @@
 """The composition root: creates the objects that the commands need to talk to Copilot."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from copilot_proxy.budget.budget import Budget
     from copilot_proxy.dumps import Dumps
     from copilot_proxy.ledger.ledger import Ledger
-    from copilot_proxy.metrics.exporter import OtlpExporter
+    from copilot_proxy.metrics.telemetry import Telemetry
     from copilot_proxy.metrics.workers import SharedMetrics
     from copilot_proxy.relay.context_guard import ContextGuard
     from copilot_proxy.relay.records import RequestRecord
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from copilot_proxy.server.uvicorn_server import Server
     from copilot_proxy.simulator import Simulator
     from copilot_proxy.upstreams.base import Upstream
-    from copilot_proxy.upstreams.collector import Collector
 
     Report = Callable[[RequestRecord], None]
 
@@ -95,34 +93,6 @@ class Backend(Connection):
         if self.telemetry is not None:
             await self.telemetry.aclose()
         await super().aclose()
-
-
-@dataclass(frozen=True)
-class Telemetry:
-    """What sends OpenTelemetry data."""
-
-    exporter: "OtlpExporter"
-    collector: "Collector"
-
-    @classmethod
-    def for_settings(cls, settings: Settings, metrics: "SharedMetrics") -> "Telemetry | None":
-        """Return it if the settings ask for it; raises `UsageError`."""
-        if settings.otlp_endpoint is None:
-            return None  # without importing anything
-        from copilot_proxy.metrics.exporter import OtlpExporter
-        from copilot_proxy.settings.telemetry import otlp_target
-        from copilot_proxy.upstreams.collector import Collector
-
-        target = otlp_target(settings, os.environ)
-        if target is None:
-            return None
-        collector = Collector()
-        return cls(OtlpExporter(target, metrics.own, collector.post), collector)
-
-    async def aclose(self) -> None:
-        """Send what is left, and close the connection."""
-        await self.exporter.close()
-        await self.collector.aclose()
 
 
 def check_upstream(settings: Settings) -> None:
@@ -201,7 +171,7 @@ def make_backend(
         from copilot_proxy.metrics.workers import SharedMetrics
 
         metrics = SharedMetrics()
-    telemetry = Telemetry.for_settings(settings, metrics) if metrics is not None else None
+    telemetry = _telemetry(settings, metrics)
     exporter = telemetry.exporter if telemetry is not None else None
     notice = ContextNotice(guard or budget or AdmitAll())
     all_reports = (report, ledger, budget, guard, notice, metrics, exporter)
@@ -224,6 +194,15 @@ def make_backend(
         ledger=ledger,
         budget=budget,
     )
+
+
+def _telemetry(settings: Settings, metrics: "SharedMetrics | None") -> "Telemetry | None":
+    """Return what sends OpenTelemetry data, if the settings ask for it; raises `UsageError`."""
+    if metrics is None or settings.otlp_endpoint is None:
+        return None
+    from copilot_proxy.metrics.telemetry import telemetry_for
+
+    return telemetry_for(settings, metrics.own)
 
 
 def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":

@@ -45,7 +45,7 @@ _ASIDE: Final = re.compile(
 
 
 def initiator(turns: Iterable[Turn | None]) -> Initiator:
-    """Return who caused a request, from the kinds of its messages, the latest first.
+    """Return who caused a request, from the kinds of its messages, latest first.
 
     It is ``user`` if and only if the last turn is the user's own. Instructions and lists of tools
     (None) are not turns and are skipped, since clients also put them after the user's words; a

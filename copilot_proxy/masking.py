@@ -12,7 +12,7 @@ from urllib.parse import quote
 from weakref import WeakValueDictionary
 
 _BEGIN: Final = r"(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2}))"
-"""The start of a word, also after a percent-encoded character such as `%20`."""
+"""The start of a word, even after a percent-encoded character such as `%20`."""
 _SECRETS: Final = re.compile(
     # Anything after "Bearer " as in a header; after "bearer " only what looks like a secret, since
     # that may be ordinary text.
@@ -105,7 +105,7 @@ def _without_values(text: str) -> str:
     lower = text.lower()
     found = [form for form in _forms() if form in lower]
     for form in sorted(found, key=len, reverse=True):  # one may be a part of another
-        # A host name has its capitals lost, so capitals do not matter.
+        # Host names are converted to lower case, so case is ignored.
         text = re.sub(re.escape(form), _MASK, text, flags=re.IGNORECASE)
     return text
 

@@ -61,8 +61,8 @@ def is_ready(model: Model) -> bool:
 def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
     """Return the newest model of a brand and a size, or the nearest one; never the most expensive.
 
-    A model without a word in its name, such as ``kimi-k3``, is what its brand is for, and counts as
-    a middle one.
+    A model without a word in its name, such as ``kimi-k3``, is its brand's main model, and counts
+    as mid-sized.
     """
     usable = _usable(catalogue, kind.brand)
     for size in _by_nearness(kind.size):
@@ -85,7 +85,7 @@ def successor_of(catalogue: Catalogue, parts: ModelName, kind: Kind) -> Model | 
     plain = [model for model in newer if model.parts == model.parts.plain]
     most = max(kind.size, Size.LARGE)
     for size in sorted(Size, key=lambda size: (abs(size - kind.size), -size)):
-        # A model without a word in its name is what its brand is for; see `of_brand`.
+        # A model without a word in its name is its brand's main model; see `of_brand`.
         is_middle = size is Size.MIDDLE
         found = [m for m in plain if size_of(m) is size or (is_middle and not m.parts.words)]
         if model := newest(catalogue, [m for m in found if size_of(m) <= most]):

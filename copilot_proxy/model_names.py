@@ -36,7 +36,7 @@ AUTO: Final = "auto"
 """What clients call a model that is chosen for each prompt; Copilot does that only for clients that
 ask it first."""
 _TYPO_CUTOFF: Final = 0.85
-"""How similar, from 0 to 1, a name is to the one that it was meant to be."""
+"""How similar, from 0 to 1, a name has to be to one that is suggested."""
 
 
 FAMILY_NAMES: Final[Mapping[str, Kind]] = {
@@ -112,8 +112,8 @@ def resolve(catalogue: Catalogue, name: str, default_model: str) -> Meaning | No
 def default(catalogue: Catalogue, wanted: str) -> Model | None:
     """Return the chat model for ``default``: what the setting says, if it can be used.
 
-    Otherwise the successor of the configured model, Copilot's own default, or a middle model; never
-    the most expensive, unless the setting names it.
+    Otherwise the successor of the configured model, Copilot's own default, or a mid-sized model;
+    never the most expensive, unless the setting names it.
     """
     if wanted in ("default", AUTO):
         wanted = ""
@@ -152,7 +152,7 @@ def successor(catalogue: Catalogue, name: str, size: Size | None = None) -> Mode
 
 
 def needs_catalogue(name: str) -> bool:
-    """Return whether `name` is certainly not an id that Copilot knows, but the name of a family."""
+    """Return whether `name` can only be the name of a family, and not an id at Copilot."""
     return parse_name(name).family in FAMILY_NAMES and not parse_name(name).version
 
 

@@ -61,7 +61,7 @@ def open_private(path: Path, mode: int) -> int:
 def ensure_private(path: Path) -> None:
     """Create an empty private file, or make an existing one private without opening it.
 
-    Closing a file ends all locks that this process has on it, also those of other code, such as
+    Closing a file ends all locks that this process has on it, even those of other code, such as
     SQLite. Raises `UnsafeFileError` or another `OSError`.
     """
     try:

@@ -1,4 +1,4 @@
-"""Detects what a terminal can show, makes text safe to show, and discards output not read."""
+"""Detects what a terminal can show, makes text safe to show, and discards unread output."""
 
 import os
 import re

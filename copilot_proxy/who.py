@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from copilot_proxy.clients.traffic import SESSION_HEADERS, USER_AGENTS
+from copilot_proxy.clients.request_headers import SESSION_HEADERS, USER_AGENTS
 
 _SDKS: Final = (
     ("openai/python", "openai-python"),

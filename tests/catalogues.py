@@ -1,4 +1,4 @@
-"""Lists of models of three times, to show that nothing depends on the models of one of them.
+"""Lists of models from three dates, to show that nothing depends on the models of one of them.
 
 March 2026 is a recording. November 2026 has the models, prices and classes of that month in the
 shape of Copilot's list. The third is invented: other vendors, no classes, prices without tiers, no

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from copilot_proxy import model_names
 from copilot_proxy.catalogue import Catalogue, parse_models
-from tests.conftest import examples, recorded_json
+from tests.conftest import recorded_json
+from tests.selection import examples
 
 RECORDED = parse_models(recorded_json("models.json"))
 

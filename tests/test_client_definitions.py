@@ -12,7 +12,7 @@ from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Se
 from copilot_proxy.clients.codex import model_list
 from copilot_proxy.clients.models import ClientModel, parse_models
 from copilot_proxy.clients.registry import CLIENTS, RUNNABLE, any_program, find_client
-from copilot_proxy.clients.traffic import SESSION_HEADERS, USER_AGENTS
+from copilot_proxy.clients.request_headers import SESSION_HEADERS, USER_AGENTS
 from copilot_proxy.who import identify
 from tests import client_table
 

@@ -2,23 +2,47 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.apis import CLIENT_APIS, choose
 from copilot_proxy.simulator import CATALOGUES
 from copilot_proxy.simulator.catalogue import DEFAULT_CATALOGUE
 from tests.matrix import CASES, HEAD, Matrix, models, running
 from tests.matrix_clients import EVERY_CLIENT, Client
+from tests.selection import sample, traits
 
 API_PAGE = Path(__file__).parent.parent / "docs" / "api.md"
 START, END = "<!-- printed by `make matrix` -->\n\n", "\n<!-- end of the table -->"
 
 
-def _cells() -> Iterator[object]:
-    for name in CATALOGUES:
-        for model in models(name):
-            yield pytest.param(name, model, id=f"{name}-{model.id}")
+class Cell(NamedTuple):
+    """A model of a catalogue on an API."""
+
+    catalogue: str
+    model: Model
+    client: Client
+
+
+def _path(cell: Cell) -> object:
+    """Return what decides which code answers in the cell: the APIs of both sides, and the model's
+    traits."""
+    client = next(api for api in CLIENT_APIS if api.name == cell.client.api)
+    called = choose(client, cell.model)
+    return cell.client.api, traits(cell.model, called.name)
+
+
+CELLS = sample(
+    (
+        Cell(name, model, client)
+        for client in EVERY_CLIENT
+        for name in CATALOGUES
+        for model in models(name)
+    ),
+    alike=_path,
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +52,12 @@ def matrix(request: pytest.FixtureRequest) -> Iterator[Matrix]:
         yield matrix
 
 
-@pytest.mark.parametrize("client", EVERY_CLIENT, ids=lambda client: client.api)
-@pytest.mark.parametrize(("matrix", "model"), list(_cells()), indirect=["matrix"])
+@pytest.mark.parametrize(
+    ("matrix", "model", "client"),
+    CELLS,
+    indirect=["matrix"],
+    ids=[f"{cell.catalogue}-{cell.model.id}-{cell.client.api}" for cell in CELLS],
+)
 def test_every_model_on_every_api(matrix: Matrix, model: Model, client: Client) -> None:
     """Text, streams, system prompts, tools, images, limits, usage and errors work, as docs/api.md
     says: it has the table that `make matrix` prints."""

@@ -69,7 +69,7 @@ def test_examples_are_found() -> None:
 @pytest.mark.parametrize(("document", "name"), EXAMPLES)
 @pytest.mark.parametrize("time", CATALOGUES)
 def test_every_example_gets_an_answer(time: str, document: str, name: str) -> None:
-    """Who copies an example gets an answer, in March, in November, and later.
+    """A user who copies an example gets an answer, in March, in November, and later.
 
     Embeddings need an id, which may be gone one day: vectors of two models cannot be compared.
     """

@@ -15,7 +15,7 @@ CERTIFICATE_FILES: Final = (
     "/etc/ssl/ca-bundle.pem",  # SUSE
     "/etc/ssl/cert.pem",  # Alpine, BSD
 )
-"""The certificate files of Linux distributions, in case OpenSSL's default path is another one."""
+"""The certificate files of Linux distributions, in case OpenSSL's default path differs."""
 
 _HINT: Final = (
     "Unset it to use the system's certificates, or set it to certificates in PEM format. Then "
@@ -37,7 +37,7 @@ def check_paths() -> None:
 
 
 def count_authorities() -> int | None:
-    """Return how many certificate authorities there are; None if the system does not tell.
+    """Return how many certificate authorities there are; None if the system does not say.
 
     Raises `UsageError` if SSL_CERT_FILE or SSL_CERT_DIR is invalid.
     """

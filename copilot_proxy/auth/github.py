@@ -132,7 +132,7 @@ class GitHub:
     async def exchange(self, token: Secret) -> TokenExchange:
         """Exchange a GitHub token for a Copilot token.
 
-        A token of another app than the editors', which cannot be exchanged, is used itself.
+        The token of an app other than the editors' cannot be exchanged, and is used directly.
         Raises `NotSignedIn`, `NoCopilotAccess` or, for a temporary error, `UpstreamError`.
         """
         with allow_client_retry():
@@ -280,7 +280,7 @@ def _timestamp(http_date: str | None) -> float:
 
 
 def _seconds(value: object, default: float) -> float:
-    """Return a number of seconds from 0 to a day, also if it is text; else `default`."""
+    """Return a number of seconds from 0 to a day, even if it is text; else `default`."""
     try:
         seconds = float(value)  # type: ignore[arg-type]  # other types raise TypeError
     except (TypeError, ValueError):

@@ -171,7 +171,7 @@ def account_error(response: httpx.Response) -> CopilotProxyError:
 
 
 def clean(text: object) -> str:
-    """Return text from a response as one printable line without secrets; "" if it is no text."""
+    """Return text from a response as one printable line without secrets; "" if it is not text."""
     if not isinstance(text, str):
         return ""
     line = " ".join(text.split())

@@ -21,7 +21,7 @@ _ENTRY: Final = "github"
 """The entry of the default profile; the others add their name."""
 _PROBE: Final = "write-check"
 _QUIET: Final = 2.0
-"""Seconds after which the user sees what the program waits for."""
+"""Seconds after which the user sees what the program is waiting for."""
 _UNAVAILABLE: Final = "No keyring is available"
 _FILE_HINT: Final = "To store the token in a file instead, run: copilot-proxy login --store file"
 

@@ -31,7 +31,7 @@ _KEYRING_SERVICE: Final = "copilot-cli"
 _CLI_VARIABLE: Final = "COPILOT_GITHUB_TOKEN"
 _COMMENT: Final = re.compile(r"^\s*//.*$", re.MULTILINE)
 _NO_HOST: Final = re.compile(r"[^a-z0-9.-]+")
-"""What stands around the host in a name such as ``https://github.com:mona``."""
+"""What surrounds the host in a name such as ``https://github.com:mona``."""
 _TABLES: Final = ("copilotTokens", "copilot_tokens")
 _HINT: Final = "Sign in with: copilot-proxy login"
 
@@ -53,7 +53,7 @@ def find_token(program: str, host: str) -> FoundToken:
     finders = {"gh": _from_gh, "copilot-cli": _from_copilot_cli, "editor": _from_editor}
     found = finders[program](host)
     if not may_be_token(found.token):
-        raise LoginFailed(f"What is in {found.where} is not a GitHub token.", hint=_HINT)
+        raise LoginFailed(f"There is no GitHub token in {found.where}.", hint=_HINT)
     return found
 
 
@@ -125,7 +125,7 @@ def _from_keyring(host: str) -> str | None:
 
     future = submit(read)
     wait([future], _TIMEOUT)
-    # Backends raise many errors; without an answer there is no token to be had.
+    # Backends raise many errors; without an answer, there is no token.
     return future.result() if future.done() and future.exception() is None else None
 
 

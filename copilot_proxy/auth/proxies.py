@@ -74,7 +74,7 @@ def proxy_in_use(url: str) -> ProxyInUse | None:
 
 
 def local_proxy_variable(url: str) -> str | None:
-    """Return the variable through which other programs reach `url`, on this machine, by a proxy.
+    """Return the variable that makes other programs use a proxy for `url`, on this machine.
 
     Many HTTP libraries, unlike this program, do so unless NO_PROXY lists the host.
     """

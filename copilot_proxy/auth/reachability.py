@@ -9,7 +9,7 @@ from copilot_proxy.auth.network_errors import map_http_error
 async def check_reachable(github: GitHub) -> None:
     """Send one request to GitHub's API; raises `UpstreamUnreachable` if there is no answer.
 
-    Any answer will do, also an error.
+    Any answer will do, even an error.
     """
     try:
         await github.client.head(github.addresses.api, timeout=github.timeout)

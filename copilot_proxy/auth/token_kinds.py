@@ -11,7 +11,7 @@ _FINE_GRAINED: Final = "github_pat_"
 _OAUTH: Final = re.compile(r"gh[uo]_[A-Za-z0-9_]+")
 _COPILOT: Final = re.compile(r"[!-~]+")
 _GITHUB: Final = re.compile(r"[A-Za-z0-9_.-]{10,}")
-"""Any kind of GitHub token, also of older servers; those of today have 40 characters and more."""
+"""Any kind of GitHub token, even of older servers; today's have at least 40 characters."""
 
 
 def may_be_token(token: Secret) -> bool:

@@ -39,7 +39,7 @@ class Verification:
     models: int | None
     """The number of enabled chat models in Copilot's own model picker."""
     direct: bool = False
-    """Whether the token is used itself, without an exchange."""
+    """Whether the token is used directly, without an exchange."""
 
 
 async def verify(
@@ -50,7 +50,7 @@ async def verify(
 ) -> Verification:
     """Verify that the token has access to Copilot.
 
-    Raises `NoCopilotAccess` or `NotSignedIn` if it has not, and `UpstreamError` if GitHub asked to
+    Raises `NoCopilotAccess` or `NotSignedIn` if it does not, and `UpstreamError` if GitHub asked to
     wait, or cannot be reached after several retries.
     """
     github = github.at(credential.host)

@@ -1,1 +1,1 @@
-"""The budget: limits on what requests may cost, which also hold for many requests at once."""
+"""The budget: limits on what requests may cost, which parallel requests cannot exceed together."""

@@ -1,24 +1,25 @@
 """Admits requests as long as they fit the budget.
 
-What is spent, what running requests have reserved, and what the next one will probably cost must
-fit each limit. So parallel requests cannot exceed it together; what is left is the error of the
+The sum of the spent amount, the reservations of running requests and the expected cost of the next
+one must fit each limit. So parallel requests cannot exceed it together, except by the error in the
 estimates of those that are running. An answer that has begun is never cut off.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.budget.estimate import Estimator
 from copilot_proxy.budget.limits_file import NAME, LimitsFile, days_of
 from copilot_proxy.budget.texts import NAMES, amount, scope_flag, scope_text
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.records import RequestRecord
@@ -60,7 +61,7 @@ class Budget:
         if self._file.known.limits:
             self._estimator(record)
 
-    async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
+    async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
         """Reserve what `request` will probably cost; raises `BudgetExceeded` if it does not fit.
 
         If the limits cannot be checked, the request is admitted: a broken file must not stop the
@@ -153,7 +154,7 @@ class Budget:
 
 
 def _applies(limit: Limit, record: RequestRecord) -> bool:
-    """Return whether `limit` is for this request; one per session needs to know the session."""
+    """Return whether `limit` is for this request; one per session only if the session is known."""
     if limit.per == "session" and record.who.session is None:
         return False
     names = {"key": record.key, "client": record.who.client, "project": record.who.project}

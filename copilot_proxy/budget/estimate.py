@@ -1,17 +1,18 @@
 """Estimates what a request will cost before it is sent.
 
 The prompt is estimated from its length; what the same session has just sent counts as read from the
-cache. The output is taken from what the model's recent answers were like, at the longer end.
+cache. The output is estimated from the longer ones of the model's recent answers.
 """
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from copilot_proxy.cost.estimate import prompt_tokens
 from copilot_proxy.cost.price_table import table_prices
 from copilot_proxy.cost.tokens import Tokens, from_usage
+from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.relay.costs import prices_of
 from copilot_proxy.relay.records import RequestRecord
 
@@ -24,10 +25,6 @@ _RECENT: Final = 50
 _SHARE: Final = 0.9
 """The share of recent answers that were at most as long as is expected of the next one."""
 _MAX_SESSIONS: Final = 500
-_LIMIT_FIELDS: Final = (
-    *("max_completion_tokens", "max_tokens", "max_output_tokens"),
-    "maxOutputTokens",  # Gemini's, in ``generationConfig``
-)
 
 
 class _Prompt(NamedTuple):
@@ -56,7 +53,7 @@ class Estimator:
             if len(self._prompts) > _MAX_SESSIONS:
                 del self._prompts[next(iter(self._prompts))]
 
-    def estimate(self, record: RequestRecord, request: Mapping[str, Any]) -> int:
+    def estimate(self, record: RequestRecord, request: ClientRequest) -> int:
         """Return what `request` will probably cost, in nano-AIU; 0 if the price is not known."""
         model = record.model or ""
         prices = prices_of(record.listed) if record.listed is not None else None
@@ -65,9 +62,8 @@ class Estimator:
             return 0
         prompt = prompt_tokens(request)
         cached = min(prompt, self._cached(model, record.who.session))
-        tokens = Tokens(
-            input=prompt - cached, cache_read=cached, output=self._output(model, request)
-        )
+        output = self._output(model, record.client_api.output_limit(request))
+        tokens = Tokens(input=prompt - cached, cache_read=cached, output=output)
         # What is not in the cache may have to be written to it, at a higher price.
         written = tokens._replace(input=0, cache_write=tokens.input)
         return max(prices.cost(tokens), prices.cost(written))
@@ -77,11 +73,7 @@ class Estimator:
         is_warm = seen is not None and self._clock() - seen.at < _CACHE_SECONDS
         return seen.tokens if seen is not None and is_warm else 0
 
-    def _output(self, model: str, request: Mapping[str, Any]) -> int:
+    def _output(self, model: str, limit: int | None) -> int:
         recent = sorted(self._outputs.get(model, ()))
         expected = recent[int(_SHARE * (len(recent) - 1))] if recent else _FIRST_OUTPUT
-        config = request.get("generationConfig")
-        holder = config if isinstance(config, Mapping) else request
-        given = (holder.get(name) for name in _LIMIT_FIELDS)
-        limits = [one for one in given if type(one) is int and one > 0]
-        return min([expected, *limits])
+        return expected if limit is None else min(expected, limit)

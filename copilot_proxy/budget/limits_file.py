@@ -6,6 +6,7 @@ The server looks at the file before each request, so that a change takes effect 
 import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,7 +30,7 @@ class Raise(NamedTuple):
     kind: str = ""
     name: str = ""
     per: str = ""
-    """The period of the limits that it is for; "" for all of them."""
+    """The period of the limits that it applies to; "" for all of them."""
 
 
 class Limits(NamedTuple):
@@ -74,7 +75,13 @@ class Limits(NamedTuple):
 
 def days_of(now: datetime) -> tuple[str, str]:
     """Return the local day and the month in UTC of a moment."""
-    return f"{now.astimezone():%Y-%m-%d}", f"{now.astimezone(UTC):%Y-%m}"
+    return _days_of(int(now.timestamp()) // 60)
+
+
+@lru_cache(maxsize=4)  # each request asks for them
+def _days_of(minute: int) -> tuple[str, str]:
+    moment = datetime.fromtimestamp(minute * 60, UTC)
+    return f"{moment.astimezone():%Y-%m-%d}", f"{moment:%Y-%m}"
 
 
 def read(path: Path) -> Limits:
@@ -97,7 +104,7 @@ def read(path: Path) -> Limits:
 
 
 def write(path: Path, limits: Limits, now: datetime) -> None:
-    """Replace the file; raises are kept only while they count. Raises `CopilotProxyError`."""
+    """Replace the file; raises are kept only while they apply. Raises `CopilotProxyError`."""
     _, month = days_of(now)
     stored = {
         "limits": [one._asdict() for one in limits.limits],

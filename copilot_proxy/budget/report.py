@@ -17,9 +17,9 @@ class LimitState(NamedTuple):
 
     limit: Limit
     allowed: int
-    """With what it was raised by."""
+    """Including what it was raised by."""
     spent: int
-    """For a limit per session: of the session that has cost most today."""
+    """For a limit per session: of the session that has cost the most today."""
     reserved: int
     resets_at: datetime | None
     """None for a limit per session."""

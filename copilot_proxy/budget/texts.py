@@ -1,7 +1,7 @@
 """Amounts of money in the text of a refusal.
 
-Some clients repeat a request if the text of its error has one of certain numbers in it, such as
-500, whatever the number means. So an amount is written in a form that has none of them.
+Some clients repeat a request if the text of its error contains certain numbers, such as 500,
+whatever they mean. So an amount is written in a form that has none of them.
 """
 
 import shlex
@@ -9,7 +9,7 @@ from typing import Final
 
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano import NANO, credits
-from copilot_proxy.formats.final_errors import looks_repeatable
+from copilot_proxy.formats.permanent_errors import looks_retryable
 
 NAMES: Final = {"day": "today", "month": "this month", "session": "this session"}
 
@@ -25,7 +25,7 @@ def amount(nano: int) -> str:
         f"{round(value):,} AI credits".replace(",", " "),
         f"${value / 100:.1f}",
     )
-    return next((form for form in forms if not looks_repeatable(form)), "the allowed amount")
+    return next((form for form in forms if not looks_retryable(form)), "the allowed amount")
 
 
 def scope_text(limit: Limit) -> str:
@@ -34,5 +34,5 @@ def scope_text(limit: Limit) -> str:
 
 
 def scope_flag(limit: Limit) -> str:
-    """Return the flag with which commands name whom the limit is for; "" for all requests."""
+    """Return the flag that selects the same limit in commands; "" for all requests."""
     return f" --{limit.kind} {shlex.quote(limit.name)}" if limit.kind else ""

@@ -69,15 +69,12 @@ def check_images(images: Sequence[Image], model: "Model") -> None:
     if model.supports and model.supports.get("vision") is not True:
         raise UsageError(
             f"{model.id} does not support images.",
-            hint="See which models do with: copilot-proxy models",
+            hint="To see which models do, run: copilot-proxy models",
         )
     vision = model.limits.get("vision")
     limits = vision if isinstance(vision, dict) else {}
-    most, largest = limits.get("max_prompt_images"), limits.get("max_prompt_image_size")
-    if isinstance(most, int) and len(images) > most > 0:
-        raise UsageError(
-            f"{len(images)} images are attached, but {model.id} accepts at most {most}."
-        )
+    # `max_prompt_images` is no limit: GitHub's own client does not heed it, and sends more.
+    largest = limits.get("max_prompt_image_size")
     types = limits.get("supported_media_types")
     for image in images:
         if isinstance(largest, int) and len(image.data) > largest > 0:
@@ -110,7 +107,7 @@ def piped_text() -> str | None:
 
 
 def is_piped() -> bool:
-    """Return whether stdin is a pipe or a file, and not, for example, /dev/null."""
+    """Return whether stdin is a pipe or a file, rather than, for example, /dev/null."""
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
     except (OSError, ValueError):

@@ -33,9 +33,9 @@ _EXAMPLE_FAULT: Final = "server_error_500"
 """The fault in the example: it affects a single request. Others, such as a rate limit, would keep
 the server from sending more requests for a while."""
 _NOTICE: Final = (
-    "copilot-proxy is not made or endorsed by GitHub. It talks to Copilot the way editors do, as "
-    "you and with your subscription. GitHub's terms apply: do not share it, and use it at a human "
-    "pace. (This notice is shown only once.)"
+    "copilot-proxy is not made or endorsed by GitHub. It talks to Copilot the way editors do, in "
+    "your name and with your subscription. GitHub's terms apply: do not share it, and use it at "
+    "a human pace. (This notice is shown only once.)"
 )
 
 
@@ -175,7 +175,7 @@ _ONCE: Final = '{"times":1}'
 def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
     """Return up to three models to start with: the default, a free one, and another vendor's.
 
-    Models that retire and the most expensive ones come last.
+    Models about to retire and the most expensive ones come last.
     """
     usable = [model for model in catalogue.chat if not model.needs_enabling]
     usable.sort(

@@ -70,7 +70,7 @@ def _parsed(words: list[str]) -> tuple[str | None, str]:
         return None, ""
     word, rest = words[0], words[1:]
     if word not in _ARGUMENTS:
-        raise UsageError(f"There is no `budget {word}`.", hint="Use set, raise or off.")
+        raise UsageError(f"Unknown argument: {word}.", hint="Use set, raise or off.")
     wanted = _ARGUMENTS[word]
     if len(rest) != (wanted is not None):
         raise UsageError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from copilot_proxy import __version__
 from copilot_proxy.cli.console import print_message
 from copilot_proxy.cli.prices import credits_text
-from copilot_proxy.formats.copilot_usage import credits_of
+from copilot_proxy.cost.nano import reported_credits
 from copilot_proxy.terminal import can_draw, escape_controls
 from copilot_proxy.who import Who
 
@@ -127,7 +127,7 @@ def usage_summary(record: "RequestRecord") -> str:
     if record.first_token is not None:
         parts.append(f"first token after {record.first_token:.2f} s")
     parts.append(f"{record.duration:.2f} s in total")
-    if (credits := credits_of(record.copilot_usage)) is not None:
+    if (credits := reported_credits(record.copilot_usage)) is not None:
         parts.append(credits_text(credits))
     parts += [f"note: {note}" for note in record.notes]
     return f"{record.model}: {', '.join(parts)}"

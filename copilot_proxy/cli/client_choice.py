@@ -12,7 +12,7 @@ def ledger_name(name: str) -> str:
 
 
 def named_client(name: str) -> Client:
-    """Return the client; raises `UsageError` with the names that were perhaps meant."""
+    """Return the client; raises `UsageError` with similar names."""
     definition = find_client(name)
     if definition is None:
         near = similar_clients(name)

@@ -14,7 +14,7 @@ from copilot_proxy.errors import ClientNotFound
 _ANSWER_TIMEOUT: Final = 20
 """Seconds that a client may take to answer a question about itself."""
 _SIGNALLED: Final = 128
-"""What shells add to the number of the signal that ended a program."""
+"""Shells add this to the number of the signal that ended a program, for its exit code."""
 
 
 def run_program(command: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -24,7 +24,11 @@ def run_program(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """
     with _passed_signals() as programs:
         try:
-            process = subprocess.Popen(command, env=environ)  # noqa: S603  # what the user asked for
+            process = subprocess.Popen(  # noqa: S603  # what the user asked for
+                command,
+                env=environ,
+                close_fds=sys.platform == "win32",  # it keeps its `temporary_folder`
+            )
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
             raise ClientNotFound(

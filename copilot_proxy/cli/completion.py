@@ -1,4 +1,4 @@
-"""Completes clients and models in a shell, from what is on this machine: nothing is asked for."""
+"""Completes clients and models in a shell, from what is on this machine, without any request."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def complete_client(incomplete: str) -> list[tuple[str, str]]:
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Return families, aliases and the models of the list that was last seen."""
+    """Return families, aliases and the models of the last list seen."""
     return [name for name in dict.fromkeys(_names()) if name.startswith(incomplete)]
 
 

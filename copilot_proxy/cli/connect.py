@@ -42,7 +42,7 @@ def connect(
     ] = False,
     print_: Annotated[
         bool,
-        typer.Option("--print", help="Print the configuration, such as for another machine."),
+        typer.Option("--print", help="Print the configuration, for example for another machine."),
     ] = False,
     url: Annotated[
         str | None,
@@ -66,7 +66,7 @@ def connect(
         raise UsageError(
             "--undo needs the name of a client.",
             hint="Example: copilot-proxy connect zed --undo\n"
-            "List the clients that are connected with: copilot-proxy connect",
+            "To list the connected clients, run: copilot-proxy connect",
         )
     if client is None:
         from copilot_proxy.cli.connect_list import print_connections
@@ -108,7 +108,7 @@ def _base_url(settings: Settings, url: str | None) -> str:
 
     if url is None and settings.uds:
         raise UsageError(
-            "The settings have the server listen on a Unix socket, which clients cannot use.",
+            "The server is set to listen on a Unix socket, which clients cannot use.",
             hint="Remove uds from the settings, or name another address with --url.",
         )
     if url is None:
@@ -164,7 +164,7 @@ def _connect(
         failed = is_probed and not print_probe(server, definition, to)
     if not was_running:
         serve = "copilot-proxy serve" + " --simulate" * simulate
-        print_message(f"The server has to run when you use it. Start it with: {serve}")
+        print_message(f"The server has to be running when you use it. Start it with: {serve}")
     if setup.start:
         print_message(f"Start {definition.title} with: {setup.start}")
     for note in setup.notes:

@@ -71,14 +71,14 @@ def write_changes(
 
 
 def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool) -> int:
-    """Make the files what they were, if the user agrees; return the exit code.
+    """Restore the files, if the user agrees; return the exit code.
 
     Raises `CopilotProxyError`.
     """
     journal = Journal.of(client.name, settings.state_dir)
     if journal.is_damaged:
         raise CopilotProxyError(
-            f"What connect has changed of {client.title} is not known: its journal is damaged.",
+            f"It is not known what connect changed for {client.title}: the journal is damaged.",
             hint=f"The files as they were before are in {journal.folder}",
         )
     if not journal.entries:
@@ -99,7 +99,7 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
         journal.apply(plans, {})
     except FileProblem as problem:
         raise _failure(problem) from None
-    names = ", ".join(short(plan.path) for plan in needed) or "the files were already as before"
+    names = ", ".join(short(plan.path) for plan in needed) or "no file had to be changed"
     print_message(f"Undone: {names}.")
     return 0
 
@@ -125,8 +125,8 @@ def _report_readable(paths: Iterable[Path]) -> None:
     for path in paths:
         if os.name == "posix" and path.stat().st_mode & 0o077:
             print_message(
-                f"{short(path)} can be read by other users of this machine, and has the server's "
-                f"API key now. Run: chmod 600 {shlex.quote(str(path))}"
+                f"{short(path)} can be read by other users of this machine, and now contains the "
+                f"server's API key. Run: chmod 600 {shlex.quote(str(path))}"
             )
 
 
@@ -135,7 +135,7 @@ def _agreed(question: str, *, yes: bool) -> bool:
         return True
     if not is_interactive():
         raise UsageError(
-            "Nothing was changed: there is no terminal to ask whether to change it.",
+            "Nothing was changed: there is no terminal to ask for confirmation.",
             hint="To agree, add --yes.",
         )
     return typer.confirm(question, err=True)

@@ -1,4 +1,4 @@
-"""The list of clients that ``connect`` knows: which are here, connected, and when last seen."""
+"""The list of clients that ``connect`` knows: which are here and connected, and when last seen."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -17,7 +17,7 @@ from copilot_proxy.settings import Settings
 
 
 class _State(NamedTuple):
-    """What is known of a client."""
+    """What is known about a client."""
 
     client: Client
     version: str | None

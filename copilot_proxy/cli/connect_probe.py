@@ -1,4 +1,4 @@
-"""Tries a connection the way the client would use it: its API, its address, in its order."""
+"""Tries a connection the way the client would use it: on its API and address, in its order."""
 
 import http.client
 import json

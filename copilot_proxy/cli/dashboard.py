@@ -1,4 +1,4 @@
-"""The ``dashboard`` command: opens the page of a server that runs on this machine."""
+"""The ``dashboard`` command: opens the page of a server running on this machine."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ def dashboard(
 ) -> None:
     """Open the dashboard of a running server in the browser."""
     from copilot_proxy.cli.shared_server import address_of, running_server
-    from copilot_proxy.dashboard.codes import make_code
+    from copilot_proxy.dashboard.login_codes import make_code
 
     settings = load_settings()
     server = running_server(settings, simulate=simulate)
@@ -52,7 +52,7 @@ def dashboard(
 
 
 def _open(address: str) -> bool:
-    """Open the address in a browser; return false if there is none, such as over SSH."""
+    """Open the address in a browser; return false if there is none, as over SSH."""
     is_linux = sys.platform.startswith("linux")
     if is_linux and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
         return False  # a browser in the terminal could not show the page

@@ -1,4 +1,4 @@
-"""The ``doctor`` command: finds what does not work, and says first what to do about it."""
+"""The ``doctor`` command: finds what does not work, and shows the remedy first."""
 
 import json
 import os
@@ -39,13 +39,14 @@ def doctor(
         bool, typer.Option("--fix", help="Fix what can be fixed without any risk.")
     ] = False,
     network_only: Annotated[
-        bool, typer.Option("--network-only", help="Check only the way to GitHub.")
+        bool, typer.Option("--network-only", help="Check only the connection to GitHub.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
     report: Annotated[
         bool,
         typer.Option(
-            "--report", help="Print a report for an issue, without secrets, names or texts."
+            "--report",
+            help="Print a report for an issue, without secrets, names or conversation text.",
         ),
     ] = False,
 ) -> int:

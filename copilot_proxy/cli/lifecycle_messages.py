@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class LifecycleMessages:
-    """Prints or logs what happens to the server; a closed terminal is no error."""
+    """Prints or logs what happens to the server; a closed terminal is not an error."""
 
     def __init__(
         self,

@@ -34,15 +34,15 @@ def token_of(program: str, host: str, store: str, *, yes: bool, command: str) ->
     found = find_token(program, host)
     reject_classic_token(found.token, where=f"in {found.where}")
     print_message(
-        f"Found a token in {found.where}. If {title} signs out, copilot-proxy may lose its sign-in."
+        f"Found a token in {found.where}. If {title} signs out, this sign-in may end as well."
     )
     return found.token
 
 
 def limits() -> str:
-    """Return what a sign-in cannot do whose token is used without an exchange."""
+    """Return the limits of a sign-in whose token is used without an exchange."""
     return (
-        "This token is used as Copilot CLI uses it. Models that Copilot offers only to editors, "
-        "such as some previews, may refuse it; a sign-in with `copilot-proxy login` has no such "
-        "limit."
+        "This token is used the way Copilot CLI uses it. Models that Copilot offers only to "
+        "editors, such as some previews, may refuse it; a sign-in with `copilot-proxy login` has "
+        "no such limit."
     )

@@ -27,12 +27,12 @@ _MAX_BYTES: Final = 4 * 1024 * 1024
 
 
 class SeenModel(NamedTuple):
-    """What is remembered of a model."""
+    """What is remembered about a model."""
 
     price: str
     """As `price_text` gives it."""
     retires: str | None
-    """The day of its retirement, "" if only the fact is announced, None if nothing is."""
+    """The day of its retirement, "" if it is announced without a day, None if it is not."""
     size: int | None = None
     """Its `Size`; None in lists of earlier versions."""
 
@@ -59,7 +59,7 @@ class Changes(NamedTuple):
 
 
 def seen_list(catalogue: "Catalogue", now: datetime | None = None) -> SeenList:
-    """Return what is remembered of `catalogue`."""
+    """Return what is remembered about `catalogue`."""
     at = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return SeenList(
         at,
@@ -88,7 +88,7 @@ def compare(before: SeenList, now: SeenList) -> Changes:
 
 
 def load(folder: Path, host: str) -> SeenList | None:
-    """Return the list that was remembered for `host`, or None if there is none that is valid."""
+    """Return the list that was remembered for `host`, or None if there is no valid one."""
     entry: Any = _read(folder / _FILE).get(host)
     try:
         models = {

@@ -64,7 +64,7 @@ COLUMNS: Final = (
     Column("PRICE", 1, price_text, right=True),
     Column("NATIVE API", 5, lambda model: apis(model)),
 )
-"""The columns of the table but the last, the state."""
+"""All columns of the table except the last, the state."""
 
 
 def apis(model: Model) -> str:

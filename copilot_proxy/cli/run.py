@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from copilot_proxy.clients.client import Client
 
 _ANY: Final = "env"
-"""What stands for a program without a definition."""
+"""The name for a program without a definition."""
 
 
 def run(

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,9 +15,10 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.private_files import make_folder
 from copilot_proxy.server.running import RunningServer
 from copilot_proxy.settings import Settings
+from copilot_proxy.temporary_folders import temporary_folder
 
 NO_KEY: Final = "unused"
-"""The key for clients if the server wants none, since most of them insist on one."""
+"""The key for clients if the server needs none, since most of them insist on one."""
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _LOCAL: Final = ("127.0.0.1", "localhost", "::1")
 
@@ -56,7 +56,7 @@ def connect(
     chosen = _meaning(server, model or ("default" if is_set else client.family), models)
     families: dict[str, ClientModel] = {}
     for family in client.families:
-        # An account without the family is no reason not to start.
+        # The client can start even if the account does not have the family.
         with suppress(CopilotProxyError):
             families[family] = _meaning(server, family, models)
     return Connection(
@@ -101,8 +101,8 @@ def folder_for(client: Client, state_dir: Path) -> Iterator[Path]:
         make_folder(folder)
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="copilot-proxy-", ignore_cleanup_errors=True) as name:
-        yield Path(name)
+    with temporary_folder() as folder:
+        yield folder
 
 
 def write_files(launch: Launch, folder: Path) -> None:

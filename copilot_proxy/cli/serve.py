@@ -144,9 +144,9 @@ def serve(
 
 def _serve(settings: Settings, simulator: str | None) -> int:
     from copilot_proxy.server import ollama_port
-    from copilot_proxy.server.activation import activated
     from copilot_proxy.server.file_limits import raise_limit
     from copilot_proxy.server.listen_socket import bound
+    from copilot_proxy.server.socket_activation import activated
 
     if settings.workers > 1 and sys.platform == "win32":
         raise UsageError("More than one worker needs Linux or macOS.")

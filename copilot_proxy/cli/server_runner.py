@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.cli.boundary import INTERRUPTED
@@ -18,6 +17,7 @@ from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.server import signals
 from copilot_proxy.server.gc_tuning import tune_gc_for_serving
 from copilot_proxy.settings import Settings
+from copilot_proxy.temporary_folders import temporary_folder
 
 if TYPE_CHECKING:
     import socket
@@ -58,7 +58,7 @@ class ServerRunner:
             ollama=ollama,
         )
         self._startup_error: Exception | None = None
-        """An error because of which the server can never answer requests."""
+        """An error that keeps the server from ever answering requests."""
 
     async def run(self) -> int:
         """Serve, and return the exit code.
@@ -96,10 +96,10 @@ class ServerRunner:
         from copilot_proxy.server.listen_socket import listen
 
         single = self._settings.workers == 1
-        # Importing the framework takes about as long as GitHub's response, so do both at once.
+        # Importing the server takes about as long as GitHub's response, so do both at once.
         models = asyncio.create_task(backend.relay.models.models())
         models.add_done_callback(_retrieve_exception)
-        await run_in_thread(_import_framework if single else _import_supervisor)
+        await run_in_thread(_import_server if single else _import_supervisor)
 
         announcement: asyncio.Task[None] | None = None
 
@@ -118,15 +118,13 @@ class ServerRunner:
 
         with (
             logging_to_stderr(self._settings.log_format, self._reporter, log_file),
-            nullcontext()
-            if single
-            else TemporaryDirectory(prefix="copilot-proxy-", ignore_cleanup_errors=True) as shared,
+            nullcontext() if single else temporary_folder() as shared,
         ):
             server: Server | Supervisor
             server = (
                 self._server(backend, on_ready)
                 if shared is None
-                else self._supervisor(credential, on_ready, Path(shared))
+                else self._supervisor(credential, on_ready, shared)
             )
             with server.capture_signals():
                 # An earlier Ctrl+C takes effect here instead of in the middle of the startup.
@@ -213,18 +211,13 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def _import_framework() -> None:
+def _import_server() -> None:
     import copilot_proxy.app
     import copilot_proxy.server.uvicorn_server  # noqa: F401
 
 
 def _import_supervisor() -> None:
     import copilot_proxy.server.supervisor  # noqa: F401
-
-
-def _shared_folder() -> "TemporaryDirectory[str]":
-    """Return a folder that only this user can read, in which workers share their counters."""
-    return TemporaryDirectory(prefix="copilot-proxy-", ignore_cleanup_errors=True)
 
 
 async def _wait_for_models(

@@ -1,4 +1,4 @@
-"""The ``service`` commands: run the server in the background, from each login on."""
+"""The ``service`` commands: run the server in the background, started at login."""
 
 import json
 import os
@@ -21,7 +21,7 @@ _SHORT: Final = 1.0
 _MISSING: Final = "The service is not installed."
 _INSTALL: Final = "Install it with: copilot-proxy service install"
 
-service = typer.Typer(name="service", help="Run the server in the background, from each login on.")
+service = typer.Typer(name="service", help="Run the server in the background, started at login.")
 
 
 @service.callback(invoke_without_command=True)
@@ -135,7 +135,7 @@ def _rows(shown: dict[str, Any], title: str, *, waits: bool) -> list[tuple[str, 
     if waits:
         text = "waiting for a client"
     if shown["error"] and not shown["answers"]:
-        text = "failed to start; it is tried again every few minutes"
+        text = "failed to start; it is retried every few minutes"
     process = f", process {shown['process']}" if shown["process"] else ""
     rows = [("Service", f"{text} ({title}{process})"), ("Address", shown["address"])]
     if shown["signed_in"]:
@@ -145,9 +145,9 @@ def _rows(shown: dict[str, Any], title: str, *, waits: bool) -> list[tuple[str, 
     return [*rows, ("Starts", shown["starts"] or "unknown"), ("Log", shown["log_file"])]
 
 
-@service.command(short_help="Restart the service, such as after an upgrade.")
+@service.command(short_help="Restart the service, for example after an upgrade.")
 def restart() -> None:
-    """Restart the service, such as after an upgrade; open answers finish first."""
+    """Restart the service, for example after an upgrade; open answers finish first."""
     from copilot_proxy.service.installer import restart as restart_service
     from copilot_proxy.service.readiness import address_of
 

@@ -23,7 +23,7 @@ from copilot_proxy.settings import INSTANCE_VARIABLE, load_settings
 
 _RETRY: Final = 300.0
 """Seconds until a server that has failed is ended, so that it is started again. Until the user has
-done something about it, it would only fail again, and might ask GitHub each time."""
+fixed the cause, it would only fail again, and might ask GitHub each time."""
 _LINES: Final = 12
 
 

@@ -1,4 +1,4 @@
-"""The server that ``run`` uses: one that answers already, else one that all of them share.
+"""The server that ``run`` uses: one that is already running, else one that all clients share.
 
 The shared server is a process of its own. It belongs to no terminal, and stops when the last client
 has ended; `server_process` is its program.
@@ -56,7 +56,7 @@ def server_for(settings: Settings, *, simulate: bool) -> Iterator[RunningServer]
 
 
 def running_server(settings: Settings, *, simulate: bool) -> RunningServer | None:
-    """Return a server that answers already, or None; with `simulate`, one with a simulator."""
+    """Return a server that is already running, or None; with `simulate`, one with a simulator."""
     return _running(settings, _folder(settings, simulate=simulate), simulate=simulate)
 
 
@@ -66,8 +66,8 @@ def address_of(settings: Settings) -> str:
 
 
 def key_of(settings: Settings) -> str | None:
-    """Return a key that the server accepts, or None if it wants none."""
-    # A key without a limit to some models is the better one.
+    """Return a key that the server accepts, or None if it needs none."""
+    # Prefer a key that is not limited to some models.
     keys = sorted(settings.keys, key=lambda one: bool(one.models))
     return keys[0].key.reveal() if keys else None
 

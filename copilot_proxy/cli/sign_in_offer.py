@@ -1,4 +1,4 @@
-"""Offers to sign in when a command on a terminal finds that the user is not."""
+"""Offers to sign in when a command on a terminal finds that the user is not signed in."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,6 +1,6 @@
 """Tells the user on a terminal that there is a newer version, at most once a day.
 
-A process of its own asks pip, and with it the package index, proxy and certificates that the user
+A separate process asks pip, and with it the package index, proxy and certificates that the user
 has configured for pip, so no command waits for the answer. The next command shows it.
 """
 
@@ -82,7 +82,7 @@ def latest_version() -> str | None:
 
 
 def _is_released() -> bool:
-    """Return whether this copy comes from a package index: no checkout, and nothing temporary."""
+    """Return whether this copy comes from a package index and is not temporary."""
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:

@@ -32,7 +32,7 @@ def usage(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help=f"Sum up by {', '.join(_VIEWS[:-1])} or {_VIEWS[-1]}. Or: show [REQUEST], path, "
+            help=f"Group by {', '.join(_VIEWS[:-1])} or {_VIEWS[-1]}. Or: show [REQUEST], path, "
             "backup FILE, forget --before DATE, import copilot-cli.",
             metavar="[VIEW]",
         ),
@@ -91,7 +91,7 @@ def usage(
 
     word, argument = _parsed(words or [])
     if before is not None and word != "forget":
-        raise UsageError("--before needs: copilot-proxy usage forget")
+        raise UsageError("--before is only for: copilot-proxy usage forget")
     settings = replace(load_settings(), simulated=simulate)
     match word:
         case "path":
@@ -213,7 +213,7 @@ def _threshold_code(report: "Report", threshold: float) -> int:
     left = report.quota.left if report.quota else None
     if left is None:
         raise CopilotProxyError(
-            "The remaining quota is not known.",
+            "The remaining quota is unknown.",
             hint="Copilot reports it with every answer, for plans with a quota.",
         )
     return 2 if left <= 0 else 1 if left < threshold else 0

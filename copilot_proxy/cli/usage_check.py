@@ -38,7 +38,7 @@ def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
     else:
         print_result(
             f"This month: ledger {month['ledger']:,.2f}, GitHub {month['github']:,.2f}, other "
-            f"clients {month['others']:,.2f} AI credits. GitHub's number has steps of "
+            f"clients {month['others']:,.2f} AI credits. GitHub reports in steps of "
             f"{month['step']:g}."
         )
 

@@ -30,7 +30,7 @@ class Report:
     limits: Sequence[LimitState] = ()
     """The limits of the budget."""
     next_turns: Sequence[NextTurn] = ()
-    """What the next turns of recent sessions cost, the latest first."""
+    """What the next turns of recent sessions cost, latest first."""
     as_model: str | None = None
     """The model whose prices were used instead, if any."""
 

@@ -78,7 +78,7 @@ def _recent_json(one: Recent) -> dict[str, Any]:
 
 
 def _decoded(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with its JSON decoded, and without the word in the columns' names."""
+    """Return a row with its JSON decoded, and without ``_json`` in the columns' names."""
     return {
         name.removesuffix("_json"): json.loads(value) if name.endswith("_json") and value else value
         for name, value in row.items()
@@ -149,7 +149,7 @@ def _tokens(one: dict[str, Any]) -> str:
 
 
 def _cache(one: dict[str, Any]) -> str | None:
-    """Return why not more was read from the prompt cache."""
+    """Return why more was not read from the prompt cache."""
     if one["cache_verdict"] is None:
         return None
     text = one["cache_verdict"].replace("_", " ")

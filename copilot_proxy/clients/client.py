@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from copilot_proxy.clients.models import Api, ClientModel
-from copilot_proxy.clients.traffic import USER_AGENTS
+from copilot_proxy.clients.request_headers import USER_AGENTS
 from copilot_proxy.edits.changes import Change
 
 
@@ -21,11 +21,16 @@ class Connection:
     models: Sequence[ClientModel]
     """All chat models, including `model`."""
     families: Mapping[str, ClientModel] = field(default_factory=dict)
-    """What those of the client's `families` mean that the account has."""
+    """What each of the client's `families` means, if the account has it."""
     folder: PurePath
     """The folder to which the files of the `Launch` will be written."""
     answer: str = ""
     """What the client has printed for its `question`."""
+
+    @property
+    def ordered_models(self) -> list[ClientModel]:
+        """All chat models, beginning with `model`."""
+        return [self.model, *(model for model in self.models if model is not self.model)]
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class Client:
     apis: tuple[Api, ...]
     """The APIs that it can use, in the order of preference."""
     launch: Callable[[Connection], Launch] | None = None
-    """How it is started for one session, without touching its files; None if that cannot be."""
+    """How it is started for one session, without touching its files; None if that is impossible."""
     install: str = ""
     """The command that installs it, or the address of a page about it."""
     version: str = ""
@@ -112,7 +117,7 @@ class Client:
     overrides: tuple[str, ...] = ()
     """Variables that would make it use something else, so it is started without them."""
     question: tuple[str, ...] = ()
-    """The arguments with which it prints what `launch` has to know of this version."""
+    """The arguments with which it prints what `launch` needs to know about this version."""
     families: tuple[str, ...] = ()
     """Families of models that `launch` has a use for."""
     family: str = "default"
@@ -120,7 +125,7 @@ class Client:
     obstacle: str = ""
     """Why it cannot use this server at all; empty if it can."""
     keeps_folder: bool = False
-    """Whether it stores something of its own beside the files, so that the folder has to stay."""
+    """Whether it stores something of its own next to the files, so that the folder has to stay."""
 
     @property
     def user_agent(self) -> str:

@@ -44,7 +44,7 @@ def _launch(to: Connection) -> Launch:
 
 
 def _setup(to: Connection, machine: Machine) -> Setup:
-    """Return a profile of its own: ``config.toml`` stays as it is."""
+    """Return a separate profile: ``config.toml`` stays as it is."""
     folder = machine.folder("CODEX_HOME", ".codex")
     top = {"model": to.model.id, "model_provider": _PROVIDER}
     provider = {

@@ -23,13 +23,12 @@ def _setup(to: Connection, machine: Machine) -> Setup:
 
 
 def _config(to: Connection) -> str:
-    others = [model for model in to.models if model is not to.model]
     config = {
         "name": "copilot-proxy",
         "version": "0.0.1",
         "schema": "v1",
         # It starts with the first one.
-        "models": [_model(model, to) for model in (to.model, *others)],
+        "models": [_model(model, to) for model in to.ordered_models],
     }
     # All JSON is YAML.
     return json.dumps(config, indent=2) + "\n"

@@ -21,11 +21,9 @@ _PROVIDERS: Final[dict[Api, tuple[str, str]]] = {
 
 
 def _launch(to: Connection) -> Launch:
-    others = [model for model in to.models if model is not to.model]
-    models = [to.model, *others]
     settings = {
         "sessionDefaultSettings": {"model": _id(to.model)},
-        "customModels": [_model(model, index, to) for index, model in enumerate(models)],
+        "customModels": [_model(model, index, to) for index, model in enumerate(to.ordered_models)],
     }
     return Launch(
         ("--settings", str(to.folder / _FILE)),

@@ -34,8 +34,8 @@ _OTHER_JOBS: Final = (
     "web-fetch",
     "web-fetch-fallback",
 )
-"""What it calls its jobs beside the conversation, for which it names models of Google's; from its
-own program, 0.61."""
+"""Its names for jobs besides the conversation, for which it names Google's models; taken from its
+program, version 0.61."""
 
 
 def _launch(to: Connection) -> Launch:

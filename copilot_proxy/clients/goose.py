@@ -1,4 +1,4 @@
-"""goose: a file for each provider of the user's own, in a folder.
+"""goose: a file for each of the user's own providers, in a folder.
 
 Source: https://goose-docs.ai/docs/getting-started/providers and the files of its own providers.
 """

@@ -1,4 +1,4 @@
-"""gptme: what it calls a local model is one on a server that variables name.
+"""gptme: variables name the server, whose models it calls local.
 
 Source: https://gptme.org/docs/providers-custom.html
 """

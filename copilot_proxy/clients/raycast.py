@@ -1,4 +1,4 @@
-"""Raycast: a YAML file with providers of the user's own.
+"""Raycast: a YAML file with the user's own providers.
 
 Source: https://manual.raycast.com/ai/custom-providers
 """

@@ -37,11 +37,11 @@ from copilot_proxy.clients.web_apps import LIBRECHAT, N8N, OPEN_WEBUI
 from copilot_proxy.clients.zed import ZED
 
 _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9._-]")
-"""What the name of a program may contain, but should not stand in a URL."""
+"""Characters that a program's name may contain, but a URL should not."""
 _MAX_LENGTH: Final = 64
 """Characters of a client's name in the ledger."""
 _SIMILAR: Final = 0.7
-"""How similar, from 0 to 1, a name is to the one that it was probably meant to be."""
+"""How similar, from 0 to 1, a name has to be to one that is suggested."""
 CLIENTS: Final = (
     CLAUDE_CODE,
     CODEX,

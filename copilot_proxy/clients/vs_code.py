@@ -1,4 +1,4 @@
-"""VS Code's chat: a group of models of the user's own, from version 1.122.
+"""VS Code's chat: a group of the user's own models, from version 1.122 on.
 
 Source: https://code.visualstudio.com/docs/agent-customization/language-models
 """

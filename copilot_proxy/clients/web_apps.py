@@ -9,7 +9,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from copilot_proxy.clients.client import Client, Connection, Machine, Setup
-from copilot_proxy.clients.models import ClientModel
 from copilot_proxy.clients.shell import exports
 
 _SMALL: Final = "gpt-mini"
@@ -42,7 +41,7 @@ Or in its window, under Admin Panel | Settings | Connections, add an OpenAI conn
 
 def _librechat(to: Connection, machine: Machine) -> Setup:
     small = to.families.get(_SMALL, to.model)
-    models = json.dumps([model.id for model in (to.model, *_others(to))])
+    models = json.dumps([model.id for model in to.ordered_models])
     text = f"""\
 # In librechat.yaml:
 endpoints:
@@ -68,10 +67,6 @@ Create a credential of the type OpenAI:
 Then choose a model in the node OpenAI Chat Model, such as {to.model.id}.
 """
     return Setup(text=text, notes=(_CONTAINER_NOTE,) if _is_local(to) else ())
-
-
-def _others(to: Connection) -> list[ClientModel]:
-    return [model for model in to.models if model is not to.model]
 
 
 def _is_local(to: Connection) -> bool:

@@ -1,8 +1,8 @@
-"""Finds out what a request cost, and how surely that is known.
+"""Finds out what a request cost, and how reliable that is.
 
-The order of truth: the total that Copilot reports; the sum of the details that it reports; the
-prices in its list of models; the bundled table, with its date. Otherwise the cost is unknown, which
-is not zero.
+The sources, the most reliable first: the total that Copilot reports; the sum of the details that it
+reports; the prices in its list of models; the bundled table, with its date. Otherwise the cost is
+unknown, which is not zero.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from copilot_proxy.cost.tokens import Tokens, from_details, from_usage
 
 Source = Literal["reported", "details", "models", "table", "estimated", "free", "unknown"]
 """Where a cost comes from. ``estimated``: the answer ended before its token counts, so these were
-estimated. ``free``: nothing was charged, such as for a refused request."""
+estimated. ``free``: nothing was charged, for example for a refused request."""
 
 SOURCE_TEXTS: Final[Mapping[str, str]] = {
     "reported": "as reported by Copilot",

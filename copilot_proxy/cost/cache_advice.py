@@ -53,8 +53,8 @@ _REASONS: Final = {
 def explain(reason: str, detail: str | None) -> tuple[str, str]:
     """Return what has happened, as the end of a sentence about requests, and what to do about it.
 
-    `reason` is a `cost.prompt_cache.Reason` other than ``cold``, and `detail` what the ledger has
-    with it.
+    `reason` is a `cost.prompt_cache.Reason` other than ``cold``, and `detail` its
+    detail in the ledger.
     """
     detail = detail or ""
     if reason == "prefix_change":

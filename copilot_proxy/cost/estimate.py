@@ -10,7 +10,7 @@ _CHARS_PER_TOKEN: Final = 4
 _FILE_TOKENS: Final = 1600
 """For an image or a document: the most that Claude counts for an image."""
 _MIN_FILE: Final = 2000
-"""Characters from which a text without spaces counts as the data of a file."""
+"""Texts without spaces that have at least this many characters count as the data of a file."""
 TOKENS_PER_EVENT: Final = 2.0
 """Output tokens in an event of a stream, until the model's answers have shown how many it has."""
 
@@ -36,7 +36,7 @@ def prompt_tokens(request: Mapping[str, Any]) -> int:
 
 
 def _has_no_space(text: str) -> bool:
-    """Return whether `text` is a single word: lists of numbers or names have lines."""
+    """Return whether `text` has no whitespace, unlike lists of numbers or names."""
     return " " not in text and "\n" not in text
 
 

@@ -25,7 +25,7 @@ class Limit(NamedTuple):
 
     @property
     def target(self) -> tuple[str, str, str]:
-        """What it limits; a newer limit for the same replaces it."""
+        """What it limits; a newer limit on the same replaces it."""
         return self.per, self.kind, self.name
 
 

@@ -17,13 +17,19 @@ def share(count: int, price: int, batch: int) -> int:
 
 
 def credits(nano: int) -> float:
-    """Return nano-AIU in AI credits, for showing them; calculate with nano-AIU."""
+    """Return nano-AIU in AI credits, for display only; calculate with nano-AIU."""
     return nano / NANO
 
 
 def reported_total(copilot_usage: Mapping[str, Any] | None) -> int | None:
     """Return the total that Copilot reported in ``copilot_usage``, or None if it did not."""
     return _whole((copilot_usage or {}).get("total_nano_aiu"))
+
+
+def reported_credits(copilot_usage: Mapping[str, Any] | None) -> float | None:
+    """Return what `reported_total` does, in AI credits."""
+    nano = reported_total(copilot_usage)
+    return None if nano is None else credits(nano)
 
 
 def sum_of_details(copilot_usage: Mapping[str, Any] | None) -> int | None:
@@ -47,7 +53,7 @@ def sum_of_details(copilot_usage: Mapping[str, Any] | None) -> int | None:
 
 
 def _whole(value: object) -> int | None:
-    """Return a number that is not negative as an integer, or None."""
+    """Return a non-negative number as an integer, or None for anything else."""
     if isinstance(value, bool) or not isinstance(value, _NUMBERS) or not 0 <= value < 1e18:
         return None
     return round(value)
@@ -70,7 +76,7 @@ def rounded(nano: int) -> str:
 def merged(parts: Sequence[object]) -> dict[str, Any] | None:
     """Return the ``copilot_usage`` of a request that took several calls, from the answers.
 
-    None if one of them does not report a total, since the others' is not the cost.
+    None if one of them does not report a total, since the sum of the others is not the cost.
     """
     usages = [one.get("copilot_usage") if isinstance(one, dict) else None for one in parts]
     totals = [reported_total(one) if isinstance(one, dict) else None for one in usages]

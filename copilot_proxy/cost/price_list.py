@@ -1,7 +1,7 @@
 """The prices of a model's tokens, from its entry in Copilot's list or from the bundled table.
 
-Lenient: without a price for input and output, the prices are unknown. A missing price of reading
-from the cache or writing to it is that of input, and a missing price of reasoning is that of
+Lenient: without a price for input and output, the prices are unknown. A missing price for reading
+from the cache or writing to it is that of input, and a missing price for reasoning is that of
 output, as in GitHub's specification of AI credits for agentic workflows.
 """
 
@@ -36,7 +36,7 @@ class PriceList(NamedTuple):
     threshold: int | None = None
 
     def tier(self, prompt: int) -> str:
-        """Return the name of the tier of a prompt with so many tokens, as Copilot calls it."""
+        """Return Copilot's name of the tier for a prompt with this many tokens."""
         is_long = self.threshold is not None and prompt > self.threshold
         return "long_context" if is_long and self.long_context else "default"
 
@@ -78,7 +78,7 @@ def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
 
 
 def _tier(prices: Mapping[str, Any], unit: int) -> Tier | None:
-    """Return the prices of a tier; `unit` is how many nano-AIU a 1 in it stands for."""
+    """Return the prices of a tier; `unit` is what a 1 in it means, in nano-AIU."""
     fresh, output = number(prices.get("input_price")), number(prices.get("output_price"))
     if fresh is None or output is None:
         return None

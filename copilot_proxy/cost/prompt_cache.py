@@ -1,7 +1,7 @@
 """Judges how well a request used the provider's prompt cache, and why it did not do better.
 
-Pure. A request is compared with the earlier ones of its conversation. Of their prompts only digests
-are known: whether two blocks are the same, but not what they say.
+Pure. A request is compared with the earlier ones of its conversation. Only digests of their
+prompts are known: they show whether two blocks are the same, but not what they say.
 """
 
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ LONG_TTL: Final = 3600
 MIN_TOKENS: Final = 1024
 """The shortest prompt that the providers cache."""
 _STEP: Final = 128
-"""OpenAI caches whole steps of so many tokens."""
+"""OpenAI caches in steps of this many tokens."""
 _GOOD: Final = 0.8
-"""The share of what could have been read from the cache from which nothing was missed."""
+"""If at least this share of what was cached has been read, nothing counts as missed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ class Verdict(NamedTuple):
     lost: int | None
     """What that cost, in nano-AIU; None if the price is not known."""
     detail: str | None = None
-    """The first block that changed, the model before, or the seconds of the pause."""
+    """The first block that changed, the previous model, or the seconds of the pause."""
 
 
 class _Match(NamedTuple):
@@ -235,8 +235,8 @@ def _has_read(prompt: Prompt, match: _Match) -> bool:
 def _has_changed(prompt: Prompt, match: _Match) -> bool:
     """Return whether a change of the prompt is to blame for what was not read.
 
-    What Claude has cached ends where the earlier prompt ended, so there any change is. Elsewhere,
-    all up to the change could still have been read.
+    What Claude has cached ends where the earlier prompt ended, so any change is to blame. With
+    other models, everything up to the change could still have been read.
     """
     is_extended = match.common * DIGEST_BYTES == len(match.earlier.digests)
     is_small = not prompt.marked and match.prefix >= _GOOD * match.readable
@@ -249,7 +249,7 @@ def _pause(prompt: Prompt, match: _Match) -> float:
 
 
 def _lost(prompt: Prompt, readable: int, prices: PriceList | None) -> int | None:
-    """Return what it cost that not all of `readable` tokens were read from the cache."""
+    """Return the cost of not reading all `readable` tokens from the cache."""
     if prices is None:
         return None
     missed, tier = max(0, readable - prompt.tokens.cache_read), _tier(prompt, prices)

@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl
 
 _PREFIX: Final = "x-quota-snapshot-"
 _NAMES: Final = ("premium_models", "premium_interactions", "chat")
-"""In the order in which they are asked; chat meters only the plans without the others."""
+"""In the order of precedence; chat meters only plans that have none of the others."""
 _MIN_ELAPSED: Final = timedelta(days=1)
-"""After a shorter part of the month, the pace says nothing."""
+"""Before this part of the month has passed, the pace means nothing."""
 
 
 class Quota(NamedTuple):

@@ -52,12 +52,12 @@ class Dashboard:
         self.feed.close()
 
     def running(self, key: str | None) -> list[dict[str, Any]]:
-        """Return the requests that this process is answering, the newest first."""
+        """Return the requests that this process is answering, newest first."""
         records = reversed(self._relay.running.values())
         return [running(record) for record in records if key in (None, record.key)]
 
     def server(self, key: str | None) -> dict[str, Any]:
-        """Return the state of the server; what names folders is for its owner only."""
+        """Return the state of the server; only its owner sees the names of folders."""
         state, settings = self._upstream.state(), self._settings
         folder = settings.dump_dir if key is None else None
         return {
@@ -80,8 +80,7 @@ class Dashboard:
         }
 
     async def version(self) -> object:
-        """Return a value that differs once the ledger or the budget has changed, or on a new
-        day."""
+        """Return a value that changes with the ledger, the budget and the day."""
         if not self._settings.ledger:
             return self._relay.quota
         version = await self._ledger.version()
@@ -107,7 +106,7 @@ class Dashboard:
             if time.monotonic() > self._looked_at + _INSTALLED_SECONDS:
                 self._installed, self._looked_at = installed_clients(), time.monotonic()
             limits = limits_file.read(self._limits).with_defaults(self._settings.budget)
-            # What is installed on this machine is its owner's own affair.
+            # Only the owner sees what is installed on this machine.
             installed = self._installed if key is None else []
             found = overview(database, limits, key, now, installed)
             for client in found["clients"]:
@@ -123,7 +122,7 @@ class Dashboard:
     async def requests(
         self, filters: Filters, *, after: int = 0, before: int | None = None, failed: bool = False
     ) -> list[dict[str, Any]]:
-        """Return a page of requests, the newest first."""
+        """Return a page of requests, newest first."""
         if not self._settings.ledger:
             return []
         return await self._ledger.read(

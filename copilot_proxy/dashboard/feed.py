@@ -1,7 +1,7 @@
 """Sends what changes to all open pages: running requests, new rows of the ledger, the overview.
 
-It works only while a page is open. What all pages of a viewer get is encoded once, so that many
-pages cost little more than one.
+It works only while a page is open. The data for all pages of a viewer is encoded once, so that
+many pages cost little more than one.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from copilot_proxy.errors import CopilotProxyError
 log = logging.getLogger(__name__)
 
 _TICK: Final = 0.5
-"""Seconds after which running requests are looked at again."""
+"""Seconds between two checks of running requests."""
 _IDLE_TICK: Final = 1.0
 """The same while there are none."""
 _IDLE_TICKS: Final = 4
-"""Ticks between two looks at the ledger while nothing happens; other processes may write to it."""
+"""Ticks between two checks of the ledger while nothing happens; other processes may write to it."""
 _MAX_SHARE: Final = 0.05
 """The share of the time that reading the overview may take."""
 _MAX_PAUSE: Final = 5.0
@@ -46,7 +46,7 @@ class Source(Protocol):
         ...
 
     async def version(self) -> object:
-        """Return a value that differs once the overview may have changed."""
+        """Return a value that changes whenever the overview may have changed."""
         ...
 
     async def overview(self, key: str | None) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class Source(Protocol):
         ...
 
     async def rows(self, key: str | None, after: int) -> list[dict[str, Any]]:
-        """Return the latest rows after the one with this `id`, the newest first."""
+        """Return the latest rows after the one with this `id`, newest first."""
         ...
 
 
@@ -100,7 +100,7 @@ class Feed:
         self._is_closed = False
 
     async def subscribe(self, key: str | None) -> "asyncio.Queue[Message]":
-        """Return the messages for a new page; the first ones tell everything.
+        """Return the messages for a new page; the first ones have the whole state.
 
         `key` limits them to the requests of the API key with that name. Raises `CopilotProxyError`.
         """
@@ -141,7 +141,7 @@ class Feed:
             self._stop()
 
     def refresh(self) -> None:
-        """Read everything again at the next tick, such as after a change of the budget."""
+        """Read everything again at the next tick, for example after a change of the budget."""
         self._version, self._quiet_until = None, 0.0
 
     def close(self) -> None:

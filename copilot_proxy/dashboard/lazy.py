@@ -1,4 +1,4 @@
-"""Loads the dashboard when it is first opened, so that it costs nothing before."""
+"""Loads the dashboard when it is first opened, so that it costs nothing until then."""
 
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,6 @@ class LazyDashboard:
         return self.sessions.find(cookies) if cookies else None
 
     def close(self) -> None:
-        """End all streams, such as when the server stops."""
+        """End all streams, for example when the server stops."""
         if self._dashboard is not None:
             self._dashboard.close()

@@ -135,7 +135,7 @@ def _sessions(database: Database, now: datetime) -> list[dict[str, Any]]:
 def _clients(
     database: Database, key: str | None, now: datetime, installed: set[str]
 ) -> list[dict[str, Any]]:
-    """Return the clients that were seen, the latest first, and then the others that are known."""
+    """Return the clients that were seen, latest first, and then the others that are known."""
     first = now.date() - timedelta(days=_SEEN_DAYS)
     known = {client.name: client for client in CLIENTS}
     seen = {one.client: one for one in clients_since(database, first, key)}

@@ -20,7 +20,7 @@ class LedgerReader:
         self.path = path
         self._turn = asyncio.Lock()
         self._in_use = threading.Lock()
-        """Held while a thread uses the connection. A query whose task was cancelled runs on."""
+        """Held while a thread uses the connection. The query of a cancelled task keeps running."""
         self._database: Database | None = None
         self._file: tuple[int, int] | None = None
         """The file that the connection reads; None if there was none yet."""
@@ -35,7 +35,7 @@ class LedgerReader:
             return await asyncio.to_thread(self._read, query)
 
     async def version(self) -> object:
-        """Return a value that differs once another connection has changed the ledger.
+        """Return a value that changes whenever another connection has changed the ledger.
 
         SQLite's number is only comparable within one connection.
         """

@@ -18,7 +18,7 @@ _BROKEN: Final = 502
 
 
 _CLOCK_OFFSET: Final = time.time() - time.perf_counter()
-"""Makes a time of day of the time at which a record was started."""
+"""Converts the start time of a record to a time of day."""
 
 
 def running(record: RequestRecord) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def check_sign_in(examination: Examination) -> Iterator[Result]:
 
 
 def check_keyring(examination: Examination) -> Iterator[Result]:
-    """Whether the system's keyring works, if a sign-in is or could be there."""
+    """Whether the system's keyring works, if it holds or could hold a sign-in."""
     facts = _facts(examination)
     credential = facts.credential if isinstance(facts, AccountFacts) else None
     is_broken = isinstance(facts, AccountFacts) and facts.is_keyring_broken

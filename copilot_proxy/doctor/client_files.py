@@ -36,7 +36,7 @@ class ClientFile(NamedTuple):
     urls: tuple[tuple[str, str], ...]
     """The URLs of APIs, each with its key."""
     models: tuple[str, ...]
-    """The names of models, without that of a provider before a slash."""
+    """The names of models, without a provider's name before a slash."""
 
 
 def client_files(client: Client, settings: Settings) -> Iterator[ClientFile]:

@@ -24,7 +24,7 @@ from copilot_proxy.settings import Settings
 
 _NUMBER: Final = re.compile(r"\d+")
 _MUCH_OLDER: Final = 10
-"""By how many minor versions, in version 0 of a client, it is much older than the one tried."""
+"""A client of version 0 counts as much older if it is this many minor versions behind."""
 
 
 class Programs(NamedTuple):
@@ -142,7 +142,7 @@ def _files(examination: Examination, client: Client) -> Iterator[Result]:
     for file in files:
         is_connected = file in connected
         for key, url in file.urls:
-            # A variable has one value; a list of providers may have others beside this server.
+            # A variable has one value; a list of providers may have others next to this server.
             if key.isupper() and not is_connected:
                 yield warning(
                     f"{file.path} sets {key} to {_without_secrets(url)}, so {client.title} does "

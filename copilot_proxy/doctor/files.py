@@ -14,7 +14,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.private_files import APPEND, failure_reason, is_open_to_others, open_private
 
 _PROBE: Final = b"copilot-proxy" * 400
-"""As much as a row of the ledger, with SQLite's log, needs at least."""
+"""The least space that a row of the ledger needs, with SQLite's log."""
 _LOW_SPACE: Final = 100 * 1024 * 1024
 _OWN_NAMES: Final = ("copilot-proxy",)
 """Names of folders that belong to this program alone."""
@@ -60,7 +60,7 @@ def check_privacy(examination: Examination) -> Iterator[Result]:
         with suppress(CopilotProxyError):
             examination.account()  # which reads the file, and so makes it private
         yield warning(
-            f"{what} It holds your GitHub token, and is private again now.",
+            f"{what} It holds your GitHub token, and is now private again.",
             "If others use this machine, replace the token: copilot-proxy login",
         )
     yield ok("only you can read them")

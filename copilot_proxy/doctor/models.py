@@ -19,7 +19,7 @@ from copilot_proxy.settings import Settings
 
 
 def check_models(examination: Examination) -> Iterator[Result]:
-    """Whether the models in the settings exist, and will."""
+    """Whether the models in the settings exist, and will continue to."""
     catalogue = examination.catalogue()
     if catalogue is None:
         yield skipped("Copilot's list of models could not be read.")
@@ -71,7 +71,7 @@ def model_problem(catalogue: Catalogue, name: str, where: str) -> Result | None:
 
 
 def check_drift(examination: Examination) -> Iterator[Result]:
-    """What Copilot's list has that this version does not know; that is no problem by itself."""
+    """What Copilot's list has that this version does not know; that is not a problem by itself."""
     catalogue = examination.catalogue()
     if catalogue is None:
         yield skipped("Copilot's list of models could not be read.")

@@ -1,4 +1,4 @@
-"""Checks the way to GitHub and to this machine: proxies, certificates, GitHub itself, the clock."""
+"""Checks the connections to GitHub and this machine: proxies, certificates, GitHub, the clock."""
 
 import socket
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ def _unconnectable(host: str, port: int) -> str | None:
 
 
 def _urls(settings: Settings) -> list[str]:
-    """Return the URLs that the program asks, as far as they are known before."""
+    """Return the URLs that the program contacts, as far as they are known in advance."""
     host = hosts.host_of(settings)
     addresses = hosts.addresses(host, settings)
     return [addresses.web, addresses.api, addresses.copilot]

@@ -1,4 +1,4 @@
-"""Checks what requests are recorded in and limited by: ledger, budget and prices."""
+"""Checks the ledger, the budget and the prices."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime

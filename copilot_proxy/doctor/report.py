@@ -35,7 +35,7 @@ _PUBLIC: Final = frozenset(
         "log_format",
     }
 )
-"""Settings whose values name nothing of the user's, besides numbers and switches."""
+"""Settings, besides numbers and switches, whose values say nothing about the user."""
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _MAX_UNKNOWN: Final = 20
 _PUBLIC_HOSTS: Final = ("github.com", "api.github.com", "api.githubcopilot.com", "nodejs.org")
@@ -121,7 +121,7 @@ def _account(examination: Examination) -> Iterator[str]:
 
 
 def _private_names(examination: Examination) -> Iterator[str]:
-    """Yield names of hosts, keys and other things that are the user's own affair."""
+    """Yield names of hosts, keys and other things that are private."""
     settings = examination.settings
     urls = [settings.github_url, settings.github_api_url, settings.copilot_api_url or ""]
     urls += [

@@ -1,4 +1,4 @@
-"""What a check finds: a status, what is so, and what to do about it."""
+"""What a check finds: a status, a description, and a remedy."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class Status(StrEnum):
-    """How well it is."""
+    """How serious a result is."""
 
     OK = "ok"
     SKIPPED = "skipped"
-    """Another check has found what keeps this one from being made."""
+    """Another check has found the reason why this one cannot be made."""
     WARNING = "warning"
-    """It works, but not as the user probably wants it."""
+    """It works, but probably not as the user wants."""
     BROKEN = "broken"
     FIXED = "fixed"
 
@@ -36,7 +36,7 @@ class Result:
     """Does what the remedy says, if that is safe, and returns a sentence about it. Raises
     `OSError`."""
     is_off: bool = False
-    """Whether it is in order because it is not used."""
+    """Whether it is fine because it is not used."""
 
 
 def ok(what: str) -> Result:
@@ -78,4 +78,4 @@ class Check:
     title: str
     run: "Callable[[Examination], Iterable[Result]]"
     is_network: bool = False
-    """Whether it is about the way to GitHub, for ``--network-only``."""
+    """Whether it is about the connection to GitHub, for ``--network-only``."""

@@ -19,7 +19,7 @@ _SEVERITY: Final = {Status.BROKEN: 2, Status.WARNING: 1}
 
 @dataclass(frozen=True)
 class Finding:
-    """A result, and the check that it is of."""
+    """A result, and the check that found it."""
 
     check: Check
     result: Result
@@ -28,7 +28,7 @@ class Finding:
 def examine(examination: Examination, checks: Iterable[Check]) -> list[Finding]:
     """Run the checks and return what they find, in their order.
 
-    If a check finds a problem, its results without one are left out.
+    If a check finds a problem, its results that are fine are left out.
     """
     running = [(check, _start(check, examination)) for check in checks]
     findings: list[Finding] = []
@@ -45,7 +45,7 @@ def exit_code(findings: Iterable[Finding]) -> int:
 
 
 def fix(findings: Iterable[Finding]) -> list[Finding]:
-    """Do what is safe; what was done is then the result."""
+    """Do what is safe, and return the findings with what was done."""
     return [replace(one, result=_fixed(one.result)) for one in findings]
 
 

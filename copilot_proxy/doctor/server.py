@@ -1,4 +1,4 @@
-"""Checks the server that runs, if one does, and the service that starts it."""
+"""Checks the running server, if there is one, and the service that starts it."""
 
 import socket
 from collections.abc import Iterator
@@ -45,8 +45,8 @@ def _problems(facts: ServerFacts, health: dict[str, object]) -> Iterator[Result]
         )
     if facts.refuses_key:
         yield warning(
-            f"The server at {facts.address} was started with another API key than the settings "
-            "have.",
+            f"The server at {facts.address} was started with a different API key from the one "
+            "in the settings.",
             f"Set COPILOT_PROXY_API_KEY to its key. Or: {_RESTART[0].lower()}{_RESTART[1:]}",
         )
     if health.get("signed_in") == "no":

@@ -25,9 +25,9 @@ class ServerFacts:
     health: dict[str, Any] | None = None
     """The ``/health`` of a copilot-proxy, or None if it is another program."""
     owner: str = ""
-    """Which program it is, if it is another one."""
+    """Which program it is, if it is not a copilot-proxy."""
     refuses_key: bool = False
-    """Whether it wants another API key than the settings have."""
+    """Whether it requires a different API key from the one in the settings."""
 
 
 def read_server(settings: Settings) -> ServerFacts:

@@ -17,7 +17,7 @@ _INSTALL = "Run: copilot-proxy service install"
 
 
 def check_service(examination: Examination) -> Iterator[Result]:
-    """Whether the service runs, and is that of this installation."""
+    """Whether the service runs, and belongs to this installation."""
     settings = examination.settings
     try:
         manager = manager_for(settings)
@@ -57,7 +57,7 @@ def is_waiting(settings: Settings) -> bool:
 
 
 def files_of(settings: Settings) -> list[Path]:
-    """Return the files that define the service, and exist."""
+    """Return the existing files that define the service."""
     try:
         manager = manager_for(settings)
     except CopilotProxyError:
@@ -67,7 +67,7 @@ def files_of(settings: Settings) -> list[Path]:
 
 
 def _is_changed(settings: Settings, state: ServiceState) -> bool:
-    """Return whether the files of the service are not those that would be written now."""
+    """Return whether the files of the service differ from those that would be written now."""
     service = service_for(settings, on_demand=state.on_demand)
     for path, content in manager_for(settings).files(service).items():
         try:

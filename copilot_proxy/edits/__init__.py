@@ -1,6 +1,6 @@
 """Edits of other programs' configuration files: planned, shown as a diff, applied, and undone.
 
-`changes` says what is wanted of a file, and computes its new content with `json_text` and
+`changes` describes a change to a file, and computes its new content with `json_text` and
 `toml_text`; these modules, and `diff`, are pure. `files` reads and replaces files safely. `journal`
 keeps what a file was before.
 """

@@ -1,7 +1,7 @@
-"""What is wanted of a file: the whole file, values in its JSON, or tables in its TOML.
+"""A wanted change to a file: the whole file, values in its JSON, or tables in its TOML.
 
-A change computes the new content of a file from the old one, and from the new one what the file is
-without the change, also if the user has edited it since.
+A change computes the new content of a file from the old one, and the content without
+the change from the new one, even if the user has edited it since.
 """
 
 import json
@@ -18,7 +18,7 @@ from copilot_proxy.edits.json_text import Item, Path
 
 @dataclass(frozen=True)
 class WholeFile:
-    """A file that has no other content than this."""
+    """A file with exactly this content."""
 
     path: PurePath
     text: str

@@ -16,7 +16,7 @@ class CannotEdit(Exception):
 
 @dataclass(frozen=True)
 class Document:
-    """A text with what is not part of it."""
+    """A text, with its byte order mark kept apart."""
 
     text: str
     bom: bool = False

@@ -17,8 +17,8 @@ _PRIVATE: Final = 0o600
 def read_file(path: Path) -> bytes | None:
     """Return the content of `path`, or None if there is no such file.
 
-    Raises `CannotEdit` if it cannot be read, or not be replaced afterwards: read-only files and
-    folders are respected even if root could write to them, since something else manages them.
+    Raises `CannotEdit` if it cannot be read, or could not be replaced afterwards: read-only files
+    and folders are respected even if root could write to them, since something else manages them.
     """
     try:
         target = _target(path)
@@ -39,9 +39,9 @@ def read_file(path: Path) -> bytes | None:
 
 
 def write_file(path: Path, content: bytes | None) -> list[Path]:
-    """Replace the file by one with `content`, or remove it for None; a symbolic link stays.
+    """Write `content` to the file, or remove the file for None; a symbolic link stays.
 
-    Returns the folders that had to be created, the innermost first. Raises `CannotEdit`.
+    Returns the folders that had to be created, innermost first. Raises `CannotEdit`.
     """
     made: list[Path] = []
     try:
@@ -90,7 +90,7 @@ def _target(path: Path) -> Path | None:
 
 
 def _missing(folder: Path) -> list[Path]:
-    """Return `folder` and its parents that do not exist, the outermost first."""
+    """Return `folder` and its parents that do not exist, outermost first."""
     missing: list[Path] = []
     while not folder.exists():
         missing.insert(0, folder)

@@ -1,7 +1,7 @@
 """Applies changes to files, and keeps what is needed to undo them: backups, and a journal.
 
-One folder for each program that is configured. The journal says which files were changed and how;
-it is written before the files, so that also an interrupted change can be undone.
+There is one folder for each configured program. The journal says which files were changed and how;
+it is written before the files, so that even an interrupted change can be undone.
 """
 
 import glob
@@ -55,7 +55,7 @@ class Entry:
     backup: str | None
     """The name of the backup from before the change; None if there was no file."""
     folders: tuple[Path, ...] = ()
-    """Those that were created for it, the innermost first."""
+    """Those that were created for it, innermost first."""
 
 
 class FileProblem(Exception):
@@ -80,7 +80,7 @@ class Journal:
 
     @classmethod
     def of(cls, program: str, state_dir: Path) -> "Journal":
-        """Return the journal of a program, which is in the folder of this one's state."""
+        """Return the journal of a program, which is in the state folder."""
         return cls.load(state_dir / "backups" / program)
 
     @classmethod
@@ -101,7 +101,7 @@ class Journal:
     def plan(self, changes: Sequence[Change]) -> list[FilePlan]:
         """Return what `changes` do to the files; raises `FileProblem`.
 
-        What an earlier plan has done to them is undone by it.
+        They replace what an earlier plan has done.
         """
         plans = []
         known = {entry.path: entry for entry in self.entries}
@@ -129,7 +129,7 @@ class Journal:
         return current is None or _digest(current) != entry.written
 
     def apply(self, plans: Sequence[FilePlan], about: Mapping[str, str]) -> None:
-        """Change the files; raises `FileProblem` and leaves all as they were if one cannot be."""
+        """Change all files, or none and raise `FileProblem` if one of them cannot be changed."""
         _check_unchanged(plans)
         old = {entry.path: entry for entry in self.entries}
         before = self.entries, self.about
@@ -211,7 +211,7 @@ class Journal:
         backups = self._backups(path)
         if backups and backups[-1].read_bytes() == content:
             return backups[-1].name
-        # The names stay in their order, also within a second and if the clock is set back.
+        # The names stay in order, even within a second or if the clock is set back.
         last, _, number = backups[-1].suffix[1:].partition("-") if backups else ("", "", "")
         now = max(time.strftime("%Y%m%dT%H%M%S", time.gmtime()), last)
         name = f"{_safe(path)}.{now}-{int(number) + 1 if now == last else 0:03}"

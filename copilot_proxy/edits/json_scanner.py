@@ -1,4 +1,4 @@
-"""Reads JSON with comments and trailing commas, and where in the text each value stands."""
+"""Reads JSON with comments and trailing commas, and where in the text each value is."""
 
 import json
 import re

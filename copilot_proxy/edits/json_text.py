@@ -88,8 +88,8 @@ def remove_value(text: str, path: Path) -> str:
 def put_back(text: str, path: Path, original: str) -> str:
     """Return `text` with the value at `path` as it is in the text `original`.
 
-    Where `original` has none, it is removed, and so are objects and arrays around it that are empty
-    then and that `original` lacks. Raises `CannotEdit`.
+    Where `original` has none, it is removed, and so are objects and arrays around it that are then
+    empty and that `original` lacks. Raises `CannotEdit`.
     """
     before = get_value(original, path)
     if before is not None:

@@ -43,6 +43,6 @@ def remove_tables(text: str, tables: str) -> str:
     end = newline_of(text)
     block = tables.replace("\n", end)
     if text.count(block) != 1:
-        raise CannotEdit("has other tables now than those that were added")
+        raise CannotEdit("no longer has the tables that were added")
     before, _, after = text.partition(block)
     return before.removesuffix(end if before.endswith(end * 2) else "") + after

@@ -10,12 +10,13 @@ If the client's API is also the one that the model is called on, its `NativePass
 translations, and the response passes a single `StreamTranslator` that only repairs it.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.client_fields import ClientFields
+from copilot_proxy.formats.conversation import Conversation
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.translators import ChatWriter, StreamTranslator
@@ -51,7 +52,7 @@ class StreamFormat(NamedTuple):
     end: bytes
     """The bytes that follow the last event."""
     keep_alive: bytes
-    """Bytes between two events that clients ignore, for times without events."""
+    """Bytes that clients ignore, sent between events while there are none."""
 
 
 class ClientApi(Protocol):
@@ -118,6 +119,14 @@ class ClientApi(Protocol):
 
     def fields(self, request: ClientRequest) -> ClientFields:
         """Return the names of the request's fields, for notes."""
+        ...
+
+    def conversation(self, request: ClientRequest) -> Conversation:
+        """Return the texts of the request, for what is recognised by its words."""
+        ...
+
+    def output_limit(self, request: ClientRequest) -> int | None:
+        """Return how many tokens the answer may have at most, if the request says so."""
         ...
 
     def wants_reasoning(self, request: ClientRequest) -> bool:
@@ -245,13 +254,12 @@ class UpstreamApi(Protocol):
         ...
 
     @property
-    def cache_key_field(self) -> str:
-        """The field of the key that leads to a conversation's cached prompt; may be empty."""
-        ...
-
-    @property
     def native(self) -> NativePassage | None:
         """The passage for clients of the same API; None for Chat Completions, which needs none."""
+        ...
+
+    def accepted_stops(self, model: Model | None, stops: Sequence[str]) -> list[str]:
+        """Return those of the stop sequences that can be sent to `model` on this API."""
         ...
 
     def accepts_documents(self, model: Model | None) -> bool:
@@ -268,6 +276,13 @@ class UpstreamApi(Protocol):
         """Return the headers that the API requires.
 
         `betas` are the values of the client's ``anthropic-beta`` headers.
+        """
+        ...
+
+    def with_cache_key(self, body: UpstreamBody, session: str | None) -> UpstreamBody:
+        """Return `body` with a key for the conversation's cached prompt, if the API has such keys.
+
+        `session` is the client's session, if it is known.
         """
         ...
 

@@ -23,7 +23,7 @@ def not_an_object() -> BrokenResponse:
 def fell_silent() -> BrokenResponse:
     """Return the error for an answer that does not continue."""
     return BrokenResponse(
-        "Copilot fell silent in the middle of its answer.",
+        "Copilot stopped sending in the middle of its answer.",
         hint="Try again. To wait longer, set COPILOT_PROXY_READ_TIMEOUT.",
     )
 

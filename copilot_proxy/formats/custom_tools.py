@@ -1,4 +1,4 @@
-"""Custom tools, whose input is one text, as functions for models that only support functions.
+"""Custom tools, whose input is plain text, as functions for models that only support functions.
 
 The function has one argument, the text: ``{"input": "..."}``. Chat Completions has the parts of a
 grammar in an object, and Responses has them beside its type.
@@ -16,7 +16,7 @@ _INPUT_DESCRIPTION: Final = (
 )
 _START: Final = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _MAX_START: Final = 64
-"""The most characters of arguments in which the beginning of the text is looked for."""
+"""The text has to begin within this many characters of the arguments."""
 _TEXT: Final = re.compile(
     r'(?:[^"\\]++|\\[^u]|\\u[0-9a-fA-F]{4}|\\u(?![0-9a-fA-F]{0,3}\Z))*+', re.DOTALL
 )
@@ -72,7 +72,7 @@ def custom_arguments(text: str) -> str:
 def custom_input(arguments: str) -> str:
     """Return the input of a custom tool, from the arguments of the function that represents it.
 
-    Models know some of these tools with an argument of another name, such as ``patch``, which is
+    Models know some of these tools with a differently named argument, such as ``patch``, which is
     read as well. Arguments of any other form are returned unchanged.
     """
     try:

@@ -39,7 +39,6 @@ class _Zlib:
     """A gzip member, or a deflate body (RFC 1950, or RFC 1951 as some clients send it)."""
 
     def __init__(self, window: int) -> None:
-        self._window = window
         self._decompressor = zlib.decompressobj(window) if window > 0 else None
         self._head = b""
         self.eof = False
@@ -100,7 +99,7 @@ class _Zstd:
 class _Brotli:
     """A brotli body (RFC 7932)."""
 
-    rest = b""  # the library refuses a body with more behind it
+    rest = b""  # the library refuses a body with more after it
 
     def __init__(self) -> None:
         import brotli

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.conversation import FIELDS
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.types import ClientRequest, Json
 
@@ -102,7 +103,7 @@ def _invalid(param: str, what: str) -> RequestError:
 
 
 def _text(content: bytes) -> str | None:
-    """Return `content` as text, or None if it is empty or no text."""
+    """Return `content` as text, or None if it is empty or not text."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -182,9 +183,9 @@ def pdf_data(part: Json) -> str:
 
 
 def first_pdf(request: ClientRequest) -> str | None:
-    """Return the path of the first PDF in a checked request of any client API, also in the results
-    of tools; None if there is none."""
-    for root in ("messages", "input", "contents"):
+    """Return the path of the first PDF in a checked request of any client API, including tool
+    results; None if there is none."""
+    for root in FIELDS:
         items = request.get(root)
         if isinstance(items, list) and (found := _search(items)) is not None:
             return f"{root}{found}"

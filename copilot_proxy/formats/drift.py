@@ -1,7 +1,7 @@
-"""Finds what Copilot sends that this program does not know, by name and never with its content.
+"""Finds the names of things from Copilot that this program does not know, never their content.
 
-Pure. The names come from Copilot's API as observed until 2026-11. What is not here still works: it
-is passed on or ignored. It is only a sign that a newer version of this program may know more.
+Pure. The names come from Copilot's API as observed until 2026-11. Anything else still works: it is
+passed on or ignored. It is only a sign that a newer version of this program may know more.
 """
 
 import re
@@ -174,6 +174,6 @@ def _in_type(kind: str, value: object, known: Iterable[str]) -> list[Unknown]:
 
 
 def _unknown(kind: str, name: object) -> Unknown:
-    """Return it by its name; what does not look like a name could be content."""
+    """Return something unknown by its name, unless that does not look like a name."""
     is_name = isinstance(name, str) and _NAME.fullmatch(name)
     return Unknown(kind, str(name) if is_name else "(not a name)")

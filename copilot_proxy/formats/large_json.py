@@ -66,7 +66,7 @@ def _value_count(body: bytes, limit: int) -> int:
 def decode_large(body: bytes, decode: Decode) -> Any:
     """Return what ``decode(body)`` returns, with long strings decoded piece by piece.
 
-    `decode` decodes JSON. Its exceptions are raised, also for bodies that are not JSON.
+    `decode` decodes JSON. Its exceptions are raised, including those for bodies that are not JSON.
     """
     strings = list(_long_strings(body))
     if not strings:

@@ -104,7 +104,7 @@ def model_list(
     aliases: Iterable[tuple[str, Model]] = (),
     default: Model | None = None,
 ) -> Json:
-    """Return the list object of the aliases and of those `models` that none of them hides.
+    """Return the list object of the aliases and of those `models` that no alias hides.
 
     `default` is the model that ``default`` means.
     """

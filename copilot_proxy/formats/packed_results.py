@@ -27,7 +27,7 @@ def unpack_results(api: str, request: Json) -> None:
 
 
 def unpacked(api: str, content: object) -> list[Json] | None:
-    """Return the parts of a packed result, in the notation of `api`; None if it is another text.
+    """Return the parts of a packed result, in the notation of `api`; None if it is any other text.
 
     A packed result is a list of texts and images, with at least one image as data.
     """
@@ -46,7 +46,7 @@ def unpacked(api: str, content: object) -> list[Json] | None:
 
 
 def _read(part: Any) -> tuple[str, str] | None:
-    """Return a part of any notation as its kind and its text or data: URL; None if it is none."""
+    """Return a part as its kind and its text or data: URL; None if it is neither text nor image."""
     match part:
         case {"type": str(kind), "text": str(text)} if kind in _TEXTS:
             return "text", text

@@ -5,7 +5,7 @@ override earlier ones. No other file of `formats` looks at a model's id, vendor 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final, Literal
@@ -105,7 +105,7 @@ class ModelProfile:
     max_calls: int | None = None
     """The most calls in one message; None for any number."""
     custom_tools: bool = True
-    """Whether custom tools, whose input is a text, are accepted."""
+    """Whether custom tools, whose input is plain text, are accepted."""
     namespaces: bool = True
     """Whether tools may be grouped in namespaces."""
     tool_search: bool = True
@@ -115,13 +115,13 @@ class ModelProfile:
     schema_properties: bool = True
     """Whether the schema of a tool must have ``properties``, even if they are empty."""
     schema_unions: bool = True
-    """Whether a schema may have a list of types, and other fields beside ``anyOf``."""
+    """Whether a schema may have a list of types, and other fields next to ``anyOf``."""
     schema_references: bool = True
     """Whether a reference in a schema may point anywhere, not only to ``$defs``."""
     validated_choice: bool = False
     """Whether the tool choice may be ``validated``."""
     eager_input_streaming: bool = True
-    """Whether tools may have the field of this name."""
+    """Whether tools may have the field with this name."""
     signed_calls: bool = False
     """Whether the calls of the current turn must be signed, so that only the model's own are
     accepted."""
@@ -130,7 +130,7 @@ class ModelProfile:
 
     # The conversation
     accepts_blank_texts: bool = True
-    """Whether texts of only whitespace are accepted."""
+    """Whether texts that are only whitespace are accepted."""
     consecutive_assistants: bool = True
     """Whether two assistant messages in a row are accepted."""
     may_begin_with_assistant: bool = True
@@ -142,11 +142,13 @@ class ModelProfile:
     fields: frozenset[str] | None = None
     """The accepted fields; None for any."""
     accepts_blank_stops: bool = True
-    """Whether a stop sequence of only whitespace is accepted."""
+    """Whether a stop sequence that is only whitespace is accepted."""
     max_stops: int | None = None
     """The most stop sequences; None for any number."""
     documents: bool | None = None
     """Whether PDFs are accepted; None if unknown."""
+    max_images: int | None = None
+    """The most images in a request; None if no limit is known."""
     original_detail: bool = True
     """Whether an image may ask for the detail ``original``."""
     structured_output: bool = True
@@ -159,6 +161,12 @@ class ModelProfile:
     """Whether parts may have a ``prompt_cache_breakpoint``, OpenAI's cache mark."""
     one_hour_cache: bool = False
     """Whether a cache mark may ask for one hour."""
+
+    def accepted_stops(self, stops: Sequence[str]) -> list[str]:
+        """Return those of the stop sequences that the model accepts, in their order."""
+        return [stop for stop in stops if stop.strip() or self.accepts_blank_stops][
+            : self.max_stops
+        ]
 
     derived: dict[Any, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
     """What other modules have derived from the profile."""

@@ -53,6 +53,11 @@ def blocks(api: str, body: Mapping[str, Any]) -> list[Block]:
     return cut(body) if cut is not None else []
 
 
+def needs_marks(api: str) -> bool:
+    """Return whether providers cache only prompts with marks on the Copilot API named `api`."""
+    return api == "messages"
+
+
 def _chat_completions(body: Mapping[str, Any]) -> list[Block]:
     return [*_tools(body.get("tools")), *_conversation(body.get("messages") or [])]
 
@@ -132,13 +137,13 @@ def _messages(messages: list[Json]) -> list[Block]:
 
 
 def _listed(content: Any) -> list[Any]:
-    """Return the parts of a content. A text is one part, however the client writes it."""
+    """Return the parts of a message's content. A text is one part, however the client writes it."""
     return content if isinstance(content, list) else [] if content is None else [content]
 
 
 def _part(part: Any) -> bytes:
-    """Return a part of a message. Its role is left out, and what belongs to a text, such as
-    citations: no prompt differs only in that."""
+    """Return a part of a message. Its role is left out, and so are additions to a text, such
+    as citations: prompts never differ only in those."""
     if isinstance(part, str):
         return part.encode("utf-8", "surrogatepass")
     if isinstance(text := part.get("text"), str):

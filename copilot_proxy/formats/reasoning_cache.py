@@ -3,7 +3,7 @@
 If the reasoning before a tool call is missing in the next turn, Gemini rejects the request, and
 Claude and GPT lose it. Few clients send back fields that OpenAI's API does not have, so the
 reasoning is cached by the id of the tool call: in memory, for the most recent calls, and only for
-the model that produced it and the caller that got it. Callers are told apart by an opaque
+the model that produced it and the caller that got it. Callers are distinguished by an opaque
 identifier, since two of them may use the same ids.
 
 Some clients drop even the ids (Ollama's). Their calls get ids by position, which begin with
@@ -21,7 +21,7 @@ import msgspec
 from copilot_proxy.formats.types import Json
 
 PLACE_ID: Final = "call_at_"
-"""The beginning of an id that a call has got by its position."""
+"""The beginning of the id of a call that got one by its position."""
 _MAX_CALLS: Final = 2000
 _MAX_CHARACTERS: Final = 20_000_000
 _MAX_REFUSED: Final = 10_000
@@ -57,7 +57,7 @@ class ReasoningCache:
                 self._remove(next(iter(self._entries)))
 
     def store_calls(self, caller: bytes, calls: list[Json]) -> None:
-        """Store the id of the first of these tool calls of a response, under all that they say."""
+        """Store the id of the first of a response's tool calls, under a digest of all of them."""
         if (digest := _digest_of(calls)) is not None:
             self._ids.pop((caller, digest), None)
             self._ids[caller, digest] = calls[0]["id"]

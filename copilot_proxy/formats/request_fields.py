@@ -1,7 +1,7 @@
-"""Decides about the request fields that Copilot does not take, in one table for all models.
+"""Refuses or drops the request fields that Copilot does not accept; one table for all models.
 
-A field is refused if its loss would change what the client gets without being seen, and otherwise
-dropped with a note. `tests/sdk_fields.py` compares the table with the vendors' SDKs.
+A field is refused if dropping it would change the answer unnoticed, and otherwise dropped with a
+note. `tests/sdk_fields.py` compares the table with the vendors' SDKs.
 
 Sources: the API references of OpenAI, Anthropic and Google; Copilot API, observed 2026-11.
 """

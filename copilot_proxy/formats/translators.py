@@ -23,7 +23,7 @@ class StreamTranslator(Protocol):
     """
 
     notes: list[str] | None
-    """Gets a line for what Copilot reports to have changed in the request; None if nobody reads
+    """Gets a line for what Copilot reports to have changed in the request; None if no one reads
     it."""
 
     @property

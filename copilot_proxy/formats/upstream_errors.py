@@ -3,7 +3,6 @@
 Pure. The status, code and hint for the client come from `error_table`.
 """
 
-import html
 import re
 from collections.abc import Mapping
 from datetime import UTC
@@ -39,7 +38,7 @@ _WAIT: Final = re.compile(
     re.I,
 )
 _LONG_WAIT: Final = 60
-"""Seconds of Retry-After above which SDKs are told not to retry: some would sleep for days."""
+"""Seconds of Retry-After above which SDKs are asked not to retry: some would sleep for days."""
 
 
 def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamRefusal:
@@ -195,6 +194,8 @@ def _error_object(text: str) -> Json | None:
 
 
 def _page_message(page: str) -> str:
+    import html  # large, and rarely needed
+
     title = re.search(r"<title[^>]*>(.*?)</title>", page, re.IGNORECASE | re.DOTALL)
     name = " ".join(html.unescape(title[1]).split()) if title else ""
     return f"A web page was sent instead of a response{f' ({name})' if name else ''}."

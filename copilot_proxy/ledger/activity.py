@@ -37,7 +37,7 @@ def latest_requests(
     failed: bool = False,
     limit: int = 50,
 ) -> list[dict[str, Any]]:
-    """Return the latest requests, the newest first, as dictionaries of `LISTED`.
+    """Return the latest requests, newest first, as dictionaries of `LISTED`.
 
     `after` and `before` limit their `id`, and `failed` lists only those that did not succeed.
     """
@@ -61,7 +61,7 @@ def newest_id(database: sqlite3.Connection) -> int:
 
 
 def clients_since(database: sqlite3.Connection, first: date, key: str | None) -> list[ClientUse]:
-    """Return the clients since a local day, the latest first; with `key`, only those of a key."""
+    """Return the clients since a local day, latest first; with `key`, only those of a key."""
     scope = " AND key = ?" if key is not None else ""
     found = database.execute(
         "SELECT client, max(last_us), sum(requests), sum(nano_aiu) FROM sums "  # noqa: S608
@@ -82,5 +82,5 @@ def session_use(database: sqlite3.Connection, session: str) -> tuple[str | None,
 
 
 def data_version(database: sqlite3.Connection) -> int:
-    """Return a number that differs once another connection has changed the ledger."""
+    """Return a number that changes whenever another connection has changed the ledger."""
     return int(database.execute("PRAGMA data_version").fetchone()[0])

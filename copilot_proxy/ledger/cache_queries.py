@@ -11,7 +11,7 @@ from copilot_proxy.ledger.schema import MISSED
 _NUMBERED: Final = ("message",)
 """Blocks whose number says nothing about other requests."""
 _RECENT_SECONDS: Final = 3600
-"""Sessions that were used in this time count as open."""
+"""Sessions that were used within this time count as open."""
 
 
 class Loss(NamedTuple):
@@ -21,7 +21,7 @@ class Loss(NamedTuple):
     reason: str
     """See `cost.prompt_cache.Reason`; never ``cold``."""
     detail: str | None
-    """The block that changed, the model before, or the longest pause in seconds."""
+    """The block that changed, the previous model, or the longest pause in seconds."""
     requests: int
     nano_aiu: int
     unknown_cost_requests: int
@@ -39,7 +39,7 @@ class NextTurn(NamedTuple):
     cold_nano_aiu: int | None
     """After that."""
     seconds_left: int
-    """Until then, at least; 0 if it may have gone already."""
+    """The prompt is cached at least until then; 0 if it may be gone already."""
 
 
 def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> list[Loss]:
@@ -64,7 +64,7 @@ def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> li
 
 
 def next_turns(database: sqlite3.Connection, now: datetime, *, limit: int = 5) -> list[NextTurn]:
-    """Return the next turns of the sessions that were used last, the latest first."""
+    """Return the next turns of the sessions that were used last, latest first."""
     moment = round(now.timestamp() * 1e6)
     found = database.execute(
         "SELECT conversation, model, prompt_tokens, warm_nano_aiu, cold_nano_aiu, ttl, "

@@ -28,7 +28,7 @@ _BATCH: Final = 1000
 """Rows that are written in one transaction, so that a server need not wait for long."""
 _MAX_TEXT: Final = 200
 _SAME_US: Final = 120 * 1_000_000
-"""How much the times may differ that the CLI and this server have recorded for a request."""
+"""How much the times recorded by the CLI and by this server may differ for a request."""
 _APIS: Final = (("messages", "messages"), ("responses", "responses"), ("chat", "chat_completions"))
 """A part of the CLI's name of an endpoint, and the API."""
 
@@ -59,7 +59,7 @@ def _open(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise CopilotProxyError(
             f"There is no {path}.",
-            hint="Copilot CLI writes it with its first request. If its folder is another one, set "
+            hint="Copilot CLI writes it with its first request. If its folder is elsewhere, set "
             "COPILOT_HOME.",
         )
     source = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)
@@ -182,7 +182,7 @@ def _is_own(ledger: Database, row: Row, used: set[str]) -> bool:
     """Return whether the ledger has the request already, since it was sent through this server.
 
     The same amount of nano-AIU for the same tokens at the same time is the same request; each row
-    of the ledger, whose ids are added to `used`, stands for one only.
+    of the ledger, whose ids are added to `used`, matches only one.
     """
     values = dict(zip(COLUMNS, row, strict=True))
     for (request_id,) in _similar(ledger, values):

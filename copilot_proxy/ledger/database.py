@@ -1,7 +1,7 @@
 """Opens the ledger's file: private, in write-ahead mode, and shared with other processes.
 
-`open_ledger` is for what shows the ledger, and its errors are for the user. The server opens it
-with `open_for_writing`, and has to tell a damaged file from one that is in use.
+`open_ledger` is for commands and the dashboard, and its errors are for the user. The server opens
+it with `open_for_writing`, and has to tell a damaged file from one that is in use.
 """
 
 import os
@@ -136,7 +136,7 @@ def open_in_memory() -> sqlite3.Connection:
 
 
 def is_damaged(error: Exception) -> bool:
-    """Return whether the file is damaged, or is no SQLite file at all."""
+    """Return whether the file is damaged, or not an SQLite file at all."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in _DAMAGE
 

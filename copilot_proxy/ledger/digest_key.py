@@ -1,4 +1,4 @@
-"""The key of this installation's digests, without which they tell nothing about a prompt."""
+"""The key of this installation's digests, without which they reveal nothing about a prompt."""
 
 import os
 import secrets

@@ -14,7 +14,7 @@ from copilot_proxy.ledger.queries import last_seen
 _SECONDS: Final = 5.0
 """How long the search for damage may take; a file of a gigabyte takes longer."""
 _STEPS: Final = 10_000
-"""Steps of SQLite's virtual machine between two looks at the clock."""
+"""Steps of SQLite's virtual machine between two checks of the clock."""
 
 
 class DamagedLedger(CopilotProxyError):

@@ -29,7 +29,7 @@ def backup(database: sqlite3.Connection, target: Path) -> None:
 
 
 def forget(database: sqlite3.Connection, first_kept: date) -> int:
-    """Remove all days before `first_kept`, and return how many rows that were.
+    """Remove all days before `first_kept`, and return the number of removed rows.
 
     Raises `CopilotProxyError`.
     """

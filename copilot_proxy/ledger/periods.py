@@ -48,7 +48,7 @@ def whole_days(first: date | None, last: date | None) -> Period:
 def parse_period(since: str | None, until: str | None, last: str | None, now: datetime) -> Period:
     """Return the period that the options of a command describe; raises `UsageError`.
 
-    `since` and `until` are days, which are included, or times; `last` is such as ``7d`` or ``12h``.
+    `since` and `until` are days, which are included, or times; `last` is a text such as ``7d``.
     """
     if last is not None:
         if since is not None or until is not None:

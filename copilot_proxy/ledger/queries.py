@@ -71,20 +71,40 @@ class Sums(NamedTuple):
 def sums_by(
     database: sqlite3.Connection, group: Group, period: Period, filters: Filters
 ) -> list[Sums]:
-    """Return the sums by `group`: times in their order, everything else by cost."""
+    """Return the sums by `group`: times in order, everything else by cost."""
     source, where, values = selection(period, filters)
     column = "day" if group == "week" else group
-    found = database.execute(
-        f"SELECT {column}, {', '.join(f'sum({name})' for name in AMOUNTS)} "  # noqa: S608
-        f"FROM {source} {where} GROUP BY 1 ORDER BY 1",
-        values,
-    ).fetchall()
-    rows = [Sums(name or None, *amounts) for name, *amounts in found]
+    if group == "session" and source == "sums":
+        rows = _by_session(database, where, values)
+    else:
+        found = database.execute(
+            f"SELECT {column}, {', '.join(f'sum({name})' for name in AMOUNTS)} "  # noqa: S608
+            f"FROM {source} {where} GROUP BY 1 ORDER BY 1",
+            values,
+        ).fetchall()
+        rows = [Sums(name or None, *amounts) for name, *amounts in found]
     if group == "week":
         return _by_week(rows)
     if group in ("day", "month"):
         return rows
     return sorted(rows, key=lambda row: (-row.nano_aiu, -row.requests, row.name or ""))
+
+
+def _by_session(database: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Sums]:
+    """Return the sums by session. Most have a single row in `sums`, so sorting all rows to add up
+    a few would take SQLite longer than reading them."""
+    found: dict[str, Sums] = {}
+    for row in database.execute(
+        f"SELECT session, {', '.join(AMOUNTS)} FROM sums {where}",  # noqa: S608  # constants
+        values,
+    ):
+        known = found.get(row[0])
+        found[row[0]] = Sums(row[0] or None, *row[1:]) if known is None else _added(known, row)
+    return list(found.values())
+
+
+def _added(sums: Sums, row: Sequence[Any]) -> Sums:
+    return Sums(sums.name, *map(int.__add__, sums[1:], row[1:]))
 
 
 def total(rows: Sequence[Sums], name: str | None = None) -> Sums:
@@ -202,7 +222,7 @@ def sums_by_tier(
     filters: Filters,
     threshold: int | None,
 ) -> list[tuple[Sums, bool]]:
-    """Return the sums by `group`, apart for prompts with more than `threshold` tokens.
+    """Return the sums by `group`, separately for prompts with more than `threshold` tokens.
 
     The second value is whether the sums are of those longer ones.
     """

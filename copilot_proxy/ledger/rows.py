@@ -78,6 +78,7 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
     )
 
 
+@lru_cache(maxsize=4)  # most answers repeat the values of the one before
 def _quota(quota: Quota) -> tuple[str, float, float, float, str | None]:
     return (
         quota.unit,
@@ -107,6 +108,6 @@ def _text(value: str | None) -> str | None:
 
 
 def _plain(value: str | None) -> str | None:
-    """Return an id that is no secret, short and printable."""
+    """Return an id that is not secret, short and printable."""
     text = (value or "")[:_MAX_TEXT]
     return (text if text.isprintable() else "".join(filter(str.isprintable, text))) or None

@@ -80,7 +80,7 @@ tokens_of: Final = itemgetter(*(PLACE[name] for name in _TOKENS))
 """Returns the token counts of a `Row`, in the order of `cost.tokens.Tokens`; None if unknown."""
 
 GROUPS: Final = ("day", "month", "account", "client", "model", "key", "project", "session")
-"""The key of a row of `sums`. What is unknown is "" there, since SQLite's keys cannot be null."""
+"""The key of a row of `sums`. Unknown values are "" there, since SQLite's keys cannot be null."""
 AMOUNTS: Final = (
     "requests",
     "nano_aiu",

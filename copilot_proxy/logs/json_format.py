@@ -5,7 +5,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from copilot_proxy.formats.copilot_usage import credits_of
+from copilot_proxy.cost.nano import reported_credits
 from copilot_proxy.logs.fields import http_fields, printable, token_counts
 from copilot_proxy.masking import mask
 
@@ -71,7 +71,7 @@ def _request_fields(record: "RequestRecord") -> dict[str, Any]:
         "first_token": _rounded(record.first_token),
         "duration": _rounded(record.duration),
         **token_counts(record),
-        "credits": credits_of(record.copilot_usage),
+        "credits": reported_credits(record.copilot_usage),
         "notes": record.notes,
     }
 

@@ -16,7 +16,7 @@ STOPPED: Final = "server_stopped"
 """The error code of an answer that was cut off by a shutdown."""
 _DAY: Final = 24 * 60 * 60
 _MAX_NAMES: Final = 200
-"""Different unknown names that are counted; later ones are counted together."""
+"""Unknown names that are counted separately; later ones are counted together."""
 _SHOWN: Final = 20
 """The names in a log line that is text."""
 

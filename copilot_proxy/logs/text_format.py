@@ -4,7 +4,7 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from copilot_proxy.formats.copilot_usage import credits_of
+from copilot_proxy.cost.nano import reported_credits
 from copilot_proxy.logs.fields import http_fields, printable, token_counts
 from copilot_proxy.logs.reporter import STOPPED
 from copilot_proxy.masking import mask
@@ -83,7 +83,7 @@ def _request_columns(record: "RequestRecord") -> str:
     if record.sent_notes is not None:
         # The client cannot see these: they came after the headers.
         remarks += [printable(note, _MAX_NOTE) for note in record.notes[record.sent_notes :]]
-    if (credits := credits_of(record.copilot_usage)) is not None:
+    if (credits := reported_credits(record.copilot_usage)) is not None:
         remarks.append(f"{credits:.3g} credits")
     if record.error:
         # The client gets the id as well, so a bug report can be matched with this line.

@@ -1,7 +1,7 @@
 """The counters of one process, and the sums of several.
 
-Labels have few values: nothing that a client can make up gets a counter of its own without limit,
-and no request or session has a label.
+Labels have few values: what a client can make up gets only a limited number of counters, and no
+request or session has a label.
 """
 
 from bisect import bisect_left
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from copilot_proxy.cost.assessment import Cost
+from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.large_work import LARGE
 from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.relay.outcome import outcome
@@ -19,7 +20,7 @@ Labels = tuple[str, ...]
 MAX_CLIENTS: Final = 50
 MAX_MODELS: Final = 200
 OTHER: Final = "other"
-"""The label of what is not listed, or too much."""
+"""The label of everything that is not listed, or beyond the limit."""
 SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """The upper bounds of the histograms of times."""
 TOKENS: Final = tuple(4.0**power for power in range(14))
@@ -81,7 +82,7 @@ class Metrics:
         if cost.tokens is not None:
             for kind, count in (("input", cost.tokens.prompt), ("output", cost.tokens.output)):
                 self.token_usage.observe((record.api, model, kind), count)
-            for kind, count in cost.tokens._asdict().items():
+            for kind, count in zip(Tokens._fields, cost.tokens, strict=True):
                 if count:
                     self.tokens[model, client, kind] += count
         if record.attempts:

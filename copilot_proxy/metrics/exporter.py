@@ -107,7 +107,7 @@ class OtlpExporter:
             await self._post(url, msgspec.json.encode(body), self._target.headers)
         except OSError as error:
             if not self._is_failing:
-                log.warning("The OpenTelemetry collector does not take %s: %s.", signal, error)
+                log.warning("The OpenTelemetry collector does not accept %s: %s.", signal, error)
             self._is_failing = True
             return False
         self._is_failing = False

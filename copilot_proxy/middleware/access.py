@@ -9,44 +9,24 @@ import logging
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
-from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
-
+from copilot_proxy.asgi import ASGIApp, Message, Receive, Scope, Send
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.apis import client_api
-from copilot_proxy.headers import FORWARDED_PREFIXES
 from copilot_proxy.host_names import is_loopback
 from copilot_proxy.keys import KEY_HEADERS, ApiKey, Keys
+from copilot_proxy.middleware import cors
 from copilot_proxy.middleware.error_responses import send_error
 from copilot_proxy.middleware.host_header import host_name, plain_address
 from copilot_proxy.middleware.key_parameter import KEY_PATHS, take_key_parameter
 from copilot_proxy.middleware.log_filter import LogFilter
-from copilot_proxy.middleware.page_policy import PAGE_HEADERS, PART_HEADERS, SECURITY_HEADERS
 from copilot_proxy.middleware.paths import normalize_path, split_base
+from copilot_proxy.middleware.security_headers import PAGE_HEADERS, PART_HEADERS, SECURITY_HEADERS
 from copilot_proxy.relay.records import RequestContext, new_request_id
 
 log = logging.getLogger(__name__)
 
 _OPEN_PATHS: Final = ("/health", "/dashboard/login")
 _DASHBOARD: Final = "/dashboard/"
-_EXPOSED_HEADERS: Final = (
-    "x-request-id",
-    "request-id",
-    "retry-after",
-    "x-should-retry",
-    "x-copilot-proxy-notes",
-    "x-copilot-proxy-route",
-    "x-copilot-proxy-cost",
-    "x-copilot-proxy-quota-left",
-)
-_METHODS: Final = "GET, POST, DELETE, OPTIONS"
-_REQUESTED_HEADERS: Final = b"access-control-request-headers"
-_VARY: Final = (b"vary", b"Origin")
-_VARY_PREFLIGHT: Final = (
-    b"vary",
-    b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers, "
-    b"Access-Control-Request-Private-Network",
-)
 
 
 class AccessMiddleware:
@@ -79,7 +59,7 @@ class AccessMiddleware:
         self._is_logged = LogFilter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
@@ -117,11 +97,11 @@ class AccessMiddleware:
         is_preflight = scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
         if self._origins:
             # Needed without an Origin too: a cache must not reuse the response for another page.
-            extra.append(_VARY_PREFLIGHT if is_preflight else _VARY)
+            extra.append(cors.VARY_PREFLIGHT if is_preflight else cors.VARY)
         if origin in origins:
             extra.append((b"access-control-allow-origin", origin.encode("latin-1")))
             if is_preflight:
-                extra += _preflight(headers)
+                extra += cors.preflight(headers)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -129,7 +109,7 @@ class AccessMiddleware:
                 if self._is_logged(context):
                     log.info("http", extra={"context": context})
                 sent = [*message.get("headers", ()), *extra]
-                message["headers"] = [*sent, _exposed(sent)] if origin in origins else sent
+                message["headers"] = [*sent, cors.exposed(sent)] if origin in origins else sent
             await send(message)
 
         is_open = is_preflight or path in _OPEN_PATHS or (is_page and _is_file(path, headers))
@@ -285,27 +265,3 @@ def _address(server: tuple[str, int | None] | None) -> str:
     if port is None:
         return "http://localhost"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _exposed(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    """Return the header that lets a page read this server's own headers and those on quota."""
-    names = (name.decode("latin-1").lower() for name, _ in headers)
-    exposed = dict.fromkeys(
-        (*_EXPOSED_HEADERS, *(name for name in names if name.startswith(FORWARDED_PREFIXES)))
-    )
-    return b"access-control-expose-headers", ", ".join(exposed).encode()
-
-
-def _preflight(headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-    """Return the headers of a preflight response for an allowed page."""
-    allowed = [
-        (b"access-control-allow-methods", _METHODS.encode()),
-        (
-            b"access-control-allow-headers",
-            headers.get(_REQUESTED_HEADERS, b"authorization, content-type"),
-        ),
-        (b"access-control-max-age", b"600"),
-    ]
-    if headers.get(b"access-control-request-private-network") == b"true":
-        allowed.append((b"access-control-allow-private-network", b"true"))
-    return allowed

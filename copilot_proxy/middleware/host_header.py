@@ -25,7 +25,7 @@ def host_name(host: str) -> str:
 
 
 def plain_address(address: str) -> str:
-    """Return the address that a connection was accepted at as clients write it.
+    """Return the address at which a connection was accepted, as clients write it.
 
     A socket for IPv6 and IPv4 reports ``::ffff:192.0.2.1`` for the latter.
     """

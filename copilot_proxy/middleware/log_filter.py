@@ -34,7 +34,7 @@ _PROBE_INTERVAL: Final = 60.0
 
 
 class LogFilter:
-    """Says of each request whether to log it; `clock` gives seconds."""
+    """Decides for each request whether to log it; `clock` gives seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -1,8 +1,8 @@
-"""The protocol of what decides whether a request may cost anything more."""
+"""The protocol for deciding, before a request is sent, whether it may cost anything."""
 
-from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
+from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.relay.model_resolver import ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
 
@@ -13,7 +13,7 @@ BUDGET_EXCEEDED: Final = "budget_exceeded"
 class Admission(Protocol):
     """Decides about requests before they are sent to Copilot."""
 
-    async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
+    async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
         """Return if `request` may be sent; raises `CopilotProxyError` if it may not.
 
         `record` names the model and who sent the request.
@@ -24,12 +24,12 @@ class Admission(Protocol):
 class AdmitAll:
     """Admits every request."""
 
-    async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
+    async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
         """Do nothing."""
 
 
 async def admit(
-    admission: Admission, resolved: ResolvedModel, record: RequestRecord, request: Mapping[str, Any]
+    admission: Admission, resolved: ResolvedModel, record: RequestRecord, request: ClientRequest
 ) -> None:
     """Ask `admission` about a request to a model; raises `CopilotProxyError` if it is refused."""
     record.model, record.listed = resolved.id, resolved.model

@@ -20,8 +20,8 @@ class Caller:
 
     @property
     def identity(self) -> bytes:
-        """What the server remembers of a conversation is kept under this, so that only the same
-        sign-in with the same key gets it back."""
+        """The key under which the server remembers conversations: only the same sign-in with the
+        same API key gets them back."""
         return self.token + b"/" + (b"" if self.key is None else self.key.digest)
 
 

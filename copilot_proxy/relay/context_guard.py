@@ -2,23 +2,24 @@
 
 Some models have a second, higher price for long prompts. Agents compact a conversation when the
 model refuses it as too long, but not when it becomes expensive; so the refusal here looks the same.
-What asks for a summary passes, since that is how agents compact, and so do requests without tools:
-chat clients cannot compact.
+Requests for a summary pass, since that is how agents compact, and so do requests without tools,
+since chat clients cannot compact.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from copilot_proxy.cost.estimate import prompt_tokens
 from copilot_proxy.cost.tokens import from_usage
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.conversation import Conversation
+from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.relay.admission import Admission
 from copilot_proxy.relay.costs import prices_of
 from copilot_proxy.relay.records import RequestRecord
 
 MIN_BYTES: Final = 2
-"""Bytes of a request that a token takes at least; most take four or more."""
+"""The fewest bytes of a request that a token takes; most take four or more."""
 _MAX_KNOWN: Final = 500
 _MAX_TEXT: Final = 20_000
 """Characters at the end of a text in which it may ask for a summary."""
@@ -30,8 +31,7 @@ class ContextGuard:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._known: dict[tuple[str | None, str | None], tuple[int, int]] = {}
-        """The tokens of the last prompt, and what they had been estimated at, by session (or
-        client) and model."""
+        """The tokens of the last prompt, and their estimate, by session (or client) and model."""
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a request that has ended how many tokens its prompt had."""
@@ -44,14 +44,16 @@ class ContextGuard:
         if len(self._known) > _MAX_KNOWN:
             del self._known[next(iter(self._known))]
 
-    async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
-        """Raise `RequestError` if the prompt is longer than the model's first price is for."""
+    async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
+        """Raise `RequestError` if the prompt is so long that the model's higher price applies."""
         threshold = price_threshold(record)
         if threshold is not None and record.tools and record.body_bytes > MIN_BYTES * threshold:
             # Walking through a megabyte of JSON must not block other requests.
             record.estimated_prompt = await run_in_turn(prompt_tokens, request)
             tokens = self._tokens(record, record.estimated_prompt)
-            if tokens > threshold and not _asks_for_summary(request):
+            if tokens > threshold and not _asks_for_summary(
+                record.client_api.conversation(request)
+            ):
                 raise _too_long(tokens, threshold)
         await self._admission.admit(record, request)
 
@@ -68,17 +70,12 @@ def key_of(record: RequestRecord) -> tuple[str | None, str | None]:
     return record.who.session or record.who.client, record.model
 
 
-def _asks_for_summary(request: Mapping[str, Any]) -> bool:
-    """Return whether the last turn is a user's text that asks for a summary, in any API."""
-    turns = request.get("messages") or request.get("input") or request.get("contents")
-    for turn in reversed(turns) if isinstance(turns, list) else ():
-        if turn.get("role") in ("system", "developer"):
-            continue  # Claude Code adds notes after the user's text
-        is_user = turn.get("role") == "user"
-        content = (turn.get("content") or turn.get("parts")) if is_user else None
-        if isinstance(content, list):
-            content = content[-1].get("text") if content else None
-        return isinstance(content, str) and "summar" in content[-_MAX_TEXT:].lower()
+def _asks_for_summary(conversation: Conversation) -> bool:
+    """Return whether the last turn is a user's text that asks for a summary."""
+    for turn in reversed(conversation.turns):
+        if turn.role not in ("system", "developer"):  # Claude Code adds notes after the user's text
+            last = turn.texts[-1] if turn.role == "user" and turn.texts else ""
+            return "summar" in last[-_MAX_TEXT:].lower()
     return False
 
 

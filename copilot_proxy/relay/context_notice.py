@@ -4,10 +4,10 @@ It is known from the last answer of the conversation, so nothing has to be estim
 """
 
 import logging
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from copilot_proxy.cost.tokens import from_usage
+from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.relay.admission import Admission
 from copilot_proxy.relay.context_guard import MIN_BYTES, key_of, price_threshold
 from copilot_proxy.relay.records import RequestRecord
@@ -15,7 +15,7 @@ from copilot_proxy.relay.records import RequestRecord
 log = logging.getLogger(__name__)
 
 _SHARE: Final = 0.8
-"""The share of the threshold from which it is said."""
+"""The share of the threshold from which a note is added."""
 _MAX_KNOWN: Final = 500
 
 
@@ -46,7 +46,7 @@ class ContextNotice:
             client = record.who.client or "A client"
             log.warning("%s has sent a %s.", client, _text(tokens.prompt, threshold, record.model))
 
-    async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
+    async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
         """Add a note if the last prompt of the conversation was long."""
         tokens = self._long.get(key_of(record)) if self._long else None
         threshold = price_threshold(record) if tokens else None

@@ -22,7 +22,7 @@ from copilot_proxy.relay.records import RequestRecord
 def outcome_recorded(
     client: ClientApi, record: RequestRecord, request: ClientRequest
 ) -> Iterator[None]:
-    """Record how the block, which answers `request`, ends; it always ends with all times known."""
+    """Record how the block, which answers `request`, ends; afterwards, all times are known."""
     try:
         yield
     except CopilotProxyError as error:

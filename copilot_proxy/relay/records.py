@@ -12,13 +12,13 @@ from copilot_proxy.cost.quota import Quota, quota_of
 from copilot_proxy.formats.api import ClientApi, RequestMetrics
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.drift import Unknown
-from copilot_proxy.formats.final_errors import has_repeatable_number
+from copilot_proxy.formats.permanent_errors import has_retryable_number
 from copilot_proxy.headers import Initiator
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.who import NOBODY, Who
 
 
-@dataclass
+@dataclass(slots=True, weakref_slot=True)
 class RequestContext:
     """An HTTP request. If it calls Copilot, there is a `RequestRecord` as well."""
 
@@ -48,13 +48,15 @@ class RequestContext:
     """Whether the request has a `RequestRecord`."""
 
 
-@dataclass
+@dataclass(slots=True)
 class RequestRecord:
     """A request that may call Copilot; filled in while it is answered."""
 
     request_id: str
     api: str
     """The client's API: ``chat_completions``, ``responses``, ``messages``, ``embeddings``, ..."""
+    client_api: ClientApi = field(default=CHAT_COMPLETIONS, repr=False)
+    """What knows the fields of the request."""
     key: str | None = None
     """The name of the API key, if it has one."""
     who: Who = NOBODY
@@ -117,7 +119,7 @@ class RequestRecord:
     """The request, kept for a moment to estimate its tokens, if the answer ended without counts."""
     prompt: Mapping[str, Any] | None = field(default=None, repr=False)
     """The body that was sent to Copilot, kept for a moment to see which parts of it have changed
-    since the request before."""
+    since the previous request."""
     estimated_prompt: int | None = None
     """The tokens that the prompt was estimated to have, if its length had to be checked."""
     reserved: int | None = None
@@ -174,5 +176,5 @@ def new_request_id() -> str:
         version, variant = "4", "89ab"[int(x[16], 16) % 4]
         request_id = f"{x[:8]}-{x[8:12]}-{version}{x[13:16]}-{variant}{x[17:20]}-{x[20:]}"
         # Some agents repeat a request if its error contains a number such as 429, even in an id.
-        if not has_repeatable_number(request_id):
+        if not has_retryable_number(request_id):
             return request_id

@@ -64,7 +64,7 @@ class Relay:
         self.quota: Quota | None = None
         """What was left of the server's own quota at the last answer."""
         self.running: dict[str, RequestRecord] = {}
-        """The requests that are being answered, by their id, the oldest first."""
+        """The requests that are being answered, by their id, oldest first."""
 
     @asynccontextmanager
     async def answer(
@@ -105,7 +105,7 @@ class Relay:
     ) -> ClientRequest:
         """Return the request, for the small model if it is a small job that this model can do."""
         name = self._small_model
-        job = small_job(record.who.client, request) if name is not None else None
+        job = small_job(record, request) if name is not None else None
         if name is None or job is None:
             return request
         try:
@@ -193,7 +193,7 @@ class Relay:
                         route = {"x-copilot-proxy-route": "count_tokens"}
                         return counted, route | notes_header(resolved.notes)
                 except UpstreamRefusal as error:
-                    # What the request itself survives, counting survives too.
+                    # Counting must not fail because of what the request itself would survive.
                     can_estimate = (
                         error.upstream_status >= 500
                         or error.upstream_status == 404
@@ -215,6 +215,7 @@ class Relay:
     ) -> Iterator[None]:
         """Fill in `record` with how the block ends, and report it."""
         record.model = record.model_asked = request["model"]
+        record.client_api = client
         record.own_sign_in = caller.auth is not None
         self.running[record.request_id] = record
         try:

@@ -55,14 +55,14 @@ class Continuation:
 
     @property
     def is_remembered(self) -> bool:
-        """Whether its response will be remembered, be it only on its WebSocket."""
+        """Whether its response will be remembered, even if only on its WebSocket."""
         return bool(self.request["store"] or self.web_socket)
 
 
 class ResponseMemory:
     """The remembered responses of the server; without a `store`, only those of WebSockets.
 
-    A WebSocket can continue all its responses, also those with ``store: false``, until it closes.
+    A WebSocket can continue all its responses, even those with ``store: false``, until it closes.
     A conversation may have up to `limit` bytes. `workers` is how many processes answer requests,
     each with a memory of its own.
     """
@@ -107,7 +107,7 @@ class ResponseMemory:
     def remembering(
         self, resumed: Continuation, caller: Caller
     ) -> Callable[[ReplySource], ReplySource]:
-        """Return what makes a reply to the request one whose response is remembered."""
+        """Return a wrapper for a reply to the request that remembers its response."""
         if not resumed.is_remembered:
             return lambda reply: reply
 
@@ -196,7 +196,7 @@ class ResponseMemory:
 
 
 class _RememberedReply:
-    """A `Reply` that is remembered before the client gets the end of it."""
+    """A `Reply` that is remembered before the client gets its end."""
 
     def __init__(self, reply: ReplySource, remember: Callable[[Response], Awaitable[None]]) -> None:
         self._reply = reply

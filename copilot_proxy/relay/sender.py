@@ -14,12 +14,11 @@ from copilot_proxy.formats.api import ClientApi, UpstreamApi
 from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoning
 from copilot_proxy.formats.large_json import encode_request
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, RefusedReasoning
+from copilot_proxy.formats.refusal_diagnosis import diagnose
 from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import ClientRequest, UpstreamBody
-from copilot_proxy.formats.unexplained import explain
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.admission import Admission, admit
-from copilot_proxy.relay.cache_key import with_cache_key
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
@@ -108,7 +107,7 @@ class Sender:
             try:
                 response = await self._upstream.send(_call(ready, conversation, record))
             except UpstreamRefusal as error:
-                explain(error, prepared.body, prepared.tool_names)
+                diagnose(error, prepared.body, prepared.tool_names)
                 repaired = await self._repaired(error, conversation, prepared, record)
                 if repaired is None:
                     raise
@@ -152,7 +151,7 @@ class Sender:
             betas=conversation.betas,
             request_id=record.request_id,
         )
-        body = with_cache_key(prepared.api, prepared.body, record.who.session)
+        body = prepared.api.with_cache_key(prepared.body, record.who.session)
         body = _for_model(body, conversation.resolved)
         # An upstream with an API of its own does not send JSON over HTTP.
         is_json = conversation.fixed_api is None

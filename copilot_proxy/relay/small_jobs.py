@@ -1,12 +1,15 @@
-"""Recognises the small jobs of clients, such as finding a title, which a small model does as well.
+"""Recognises the small jobs of clients, such as finding a title, which a small model can do.
 
-A client asks for them beside the conversation, often with the same model. They are recognised by
+A client asks for them besides the conversation, often with the same model. They are recognised by
 the client and by a phrase of its instructions, and only if the request offers no tools, so that no
 request of the user's own is taken for one. Compacting a conversation is not a small job.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
+
+from copilot_proxy.formats.types import ClientRequest
+from copilot_proxy.relay.records import RequestRecord
 
 _JOBS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "claude-code": (
@@ -31,43 +34,25 @@ _JOBS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "qwen-code": (("title", "Generate a concise, sentence-case title (3-7 words)"),),
 }
 """For each client, the kind of job and the phrase; from the clients' own programs, 2026-11."""
-_INSTRUCTIONS: Final = ("system", "instructions", "systemInstruction")
-_CONVERSATIONS: Final = ("messages", "input", "contents")
 _MAX_CHARS: Final = 20_000
 """Longer texts are the user's or a tool's, not a client's instructions for a small job."""
 
 
-def small_job(client: str | None, request: Mapping[str, Any]) -> str | None:
-    """Return the kind of small job that a request in the format of any API asks for, or None."""
-    phrases = _JOBS.get(client or "")
-    if phrases is None or request.get("tools"):
+def small_job(record: RequestRecord, request: ClientRequest) -> str | None:
+    """Return the kind of small job that a request asks for, or None."""
+    phrases = _JOBS.get(record.who.client or "")
+    if phrases is None or record.tools:
         return None
-    for text in _texts(request):
+    for text in _instructions(record, request):
         for kind, phrase in phrases:
             if phrase in text:
                 return kind
     return None
 
 
-def _texts(request: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the texts in which a client puts its instructions: the first ones, and the last."""
-    for name in _INSTRUCTIONS:
-        yield from _texts_in(request.get(name))
-    for name in _CONVERSATIONS:
-        turns = request.get(name)
-        if isinstance(turns, str):
-            yield from _texts_in(turns)
-        elif isinstance(turns, list):
-            for turn in (*turns[:2], *turns[2:][-1:]):
-                yield from _texts_in(turn)
-
-
-def _texts_in(content: object) -> Iterator[str]:
-    """Yield the texts in a turn, a text or a list of parts."""
-    if isinstance(content, dict):
-        content = content.get("content") or content.get("parts")
-    parts = content if isinstance(content, list) else [content]
-    for part in parts:
-        text = part.get("text") if isinstance(part, dict) else part
-        if isinstance(text, str) and len(text) <= _MAX_CHARS:
-            yield text
+def _instructions(record: RequestRecord, request: ClientRequest) -> list[str]:
+    """Return the texts in which a client puts its instructions: the first ones, and the last."""
+    found, turns = record.client_api.conversation(request)
+    for turn in (*turns[:2], *turns[2:][-1:]):
+        found = found + turn.texts
+    return [text for text in found if len(text) <= _MAX_CHARS]

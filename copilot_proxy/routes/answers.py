@@ -1,20 +1,21 @@
-"""Responses of the APIs: a stream of events, or one JSON body."""
+"""Responses of the APIs: a stream of events, or one JSON body, such as that with embeddings."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
-from litestar import Response
-from litestar.types import ASGIApp
 
+from copilot_proxy.asgi import ASGIApp, Receive, Scope, Send
 from copilot_proxy.formats.api import ClientApi
+from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.large_json import LARGE, encode_json, encode_strings
-from copilot_proxy.formats.types import ClientRequest
+from copilot_proxy.formats.types import ClientRequest, ClientResponse
 from copilot_proxy.large_work import run_in_turn
-from copilot_proxy.relay.reply import ReplySource
+from copilot_proxy.relay.costs import cost_headers
+from copilot_proxy.relay.reply import ReplySource, notes_header
 from copilot_proxy.routes.services import (
-    LitestarRequest,
+    Request,
     Services,
     get_caller,
     get_services,
@@ -26,7 +27,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def answer(
-    request: LitestarRequest,
+    request: Request,
     client: ClientApi,
     body: ClientRequest,
     *,
@@ -64,9 +65,44 @@ def answer(
     )
 
 
-def json_response(body: object) -> Response[bytes]:
-    """Return the response with a JSON body that is there already."""
-    return Response(msgspec.json.encode(body), media_type="application/json")
+class JsonResponse:
+    """An ASGI application that responds with a JSON body that is there already."""
+
+    def __init__(self, body: object) -> None:
+        self._body = _encode(body)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(self._body)).encode()),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body, "more_body": False})
+
+
+def answer_with_embeddings(
+    request: Request,
+    body: ClientRequest,
+    *,
+    body_bytes: int,
+    client: ClientApi = CHAT_COMPLETIONS,
+    notes: Iterable[str] = (),
+    convert: Callable[[ClientResponse], ClientResponse] = lambda response: response,
+) -> ASGIApp:
+    """Return the response to `request`, whose checked body in OpenAI's format is `body`.
+
+    `client` is the API whose errors the client gets, and `convert` turns OpenAI's response into
+    that API's. For the rest, see `answer`.
+    """
+    services, caller = get_services(request), get_caller(request)
+    record = start_record(request, "embeddings", body, body_bytes, notes)
+
+    async def make_answer() -> tuple[bytes, Mapping[str, str]]:
+        vectors = await services.relay.embeddings(body, record, caller=caller, client=client)
+        headers = {"x-copilot-proxy-route": "embeddings", **cost_headers(record)}
+        return _encode(convert(vectors)), headers | notes_header(record.notes)
+
+    return WholeAnswer(make_answer)
 
 
 def respond(

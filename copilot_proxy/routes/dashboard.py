@@ -13,11 +13,12 @@ import msgspec
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
-from litestar.types import ASGIApp
 
+from copilot_proxy.asgi import ASGIApp
 from copilot_proxy.errors import RequestError
 from copilot_proxy.keys import Keys
-from copilot_proxy.routes.services import LitestarRequest, get_context, get_services, read_body
+from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.services import get_context, get_services, read_body
 
 _TYPES: Final = {
     "html": "text/html",
@@ -27,7 +28,7 @@ _TYPES: Final = {
     "txt": "text/plain",
 }
 _OWN_HEADER: Final = b"x-copilot-proxy-page"
-"""What the page sends with every change. Other pages cannot, since it is no simple header."""
+"""What the page sends with every change. Other pages cannot, since it is not a simple header."""
 _MAX_BODY: Final = 64 * 1024
 """Bytes of a change. Anyone may try to sign in, so a larger one must not take memory or time."""
 
@@ -111,7 +112,7 @@ async def _login(request: LitestarRequest, login: Login, *, https: bool) -> str 
         return None
     sessions = services.dashboard.sessions
     if login.code:
-        from copilot_proxy.dashboard.codes import redeem
+        from copilot_proxy.dashboard.login_codes import redeem
 
         if await asyncio.to_thread(redeem, services.settings.state_dir, login.code):
             return sessions.cookie(None, https=https)

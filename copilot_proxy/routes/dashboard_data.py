@@ -1,4 +1,4 @@
-"""Answers the dashboard's questions to the ledger; loaded by the first one."""
+"""Answers the dashboard's queries to the ledger; loaded by the first one."""
 
 import asyncio
 from typing import Final, TypeVar

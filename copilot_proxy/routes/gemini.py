@@ -1,19 +1,20 @@
 """``/v1beta/models``: Google's Gemini API.
 
-Google puts the method behind the model: ``/v1beta/models/MODEL:generateContent``.
+Google puts the method after the model: ``/v1beta/models/MODEL:generateContent``.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import msgspec
-from litestar import Response, get, post
+from litestar import get, post
 from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.params import FromPath
-from litestar.types import ASGIApp
 
+from copilot_proxy.asgi import ASGIApp
+from copilot_proxy.formats.client_paths import GEMINI_METHODS
 from copilot_proxy.formats.gemini import schema
-from copilot_proxy.formats.gemini.api import GEMINI, METHODS
+from copilot_proxy.formats.gemini.api import GEMINI
 from copilot_proxy.formats.gemini.embeddings import (
     embedding,
     embedding_list,
@@ -23,13 +24,12 @@ from copilot_proxy.formats.gemini.embeddings import (
 from copilot_proxy.formats.gemini.request import parse_call, parse_count
 from copilot_proxy.formats.types import ClientResponse, Json
 from copilot_proxy.large_work import run_if_large
-from copilot_proxy.relay.costs import COUNT_TOKENS, cost_headers
-from copilot_proxy.relay.reply import notes_header
-from copilot_proxy.routes.answers import answer
+from copilot_proxy.relay.costs import COUNT_TOKENS
+from copilot_proxy.routes.answers import answer, answer_with_embeddings
+from copilot_proxy.routes.framework import LitestarRequest
 from copilot_proxy.routes.models import model_list, model_object
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
-    LitestarRequest,
     get_caller,
     get_services,
     read_body,
@@ -47,7 +47,7 @@ from copilot_proxy.routes.streaming import WholeAnswer
     ),
     summary="List the models (Gemini)",
 )
-async def list_gemini_models(request: LitestarRequest) -> Response[bytes]:
+async def list_gemini_models(request: LitestarRequest) -> ASGIApp:
     """Returns all models on one page."""
     return await model_list(request)
 
@@ -58,7 +58,7 @@ async def list_gemini_models(request: LitestarRequest) -> Response[bytes]:
     responses=answers_with(schema.GeminiModel, schema.GoogleErrorBody, "The model."),
     summary="Show a model (Gemini)",
 )
-async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) -> Response[bytes]:
+async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) -> ASGIApp:
     """Finds a model by its id or an alias."""
     if str(model_id).rpartition(":")[2] in _HANDLERS:
         raise MethodNotAllowedException(headers={"allow": "POST"})
@@ -137,17 +137,11 @@ async def _embeddings(
     data = await read_body(request)
     notes: list[str] = []
     body = await run_if_large(len(data), parse, data, model, notes)
-    relay, caller = get_services(request).relay, get_caller(request)
-    record = start_record(request, "embeddings", body, len(data), notes)
-
-    async def make_answer() -> tuple[bytes, Mapping[str, str]]:
-        vectors = await relay.embeddings(body, record, caller=caller, client=GEMINI)
-        headers = {"x-copilot-proxy-route": "embeddings", **cost_headers(record)}
-        return msgspec.json.encode(convert(vectors)), headers | notes_header(record.notes)
-
-    return WholeAnswer(make_answer)
+    return answer_with_embeddings(
+        request, body, body_bytes=len(data), client=GEMINI, notes=notes, convert=convert
+    )
 
 
 _HANDLERS: Final[Mapping[str, Callable[[LitestarRequest, str], Awaitable[ASGIApp]]]] = dict(
-    zip(METHODS, (_generate, _stream, _count_tokens, _embed, _embed_batch), strict=True)
+    zip(GEMINI_METHODS, (_generate, _stream, _count_tokens, _embed, _embed_batch), strict=True)
 )

@@ -7,7 +7,8 @@ from litestar import Response, get
 
 from copilot_proxy import __version__
 from copilot_proxy.metrics.prometheus import CONTENT_TYPE, Gauge, text_of
-from copilot_proxy.routes.services import LitestarRequest, Services, get_services
+from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.services import Services, get_services
 
 
 @get("/metrics", include_in_schema=False)
@@ -24,9 +25,9 @@ def _gauges(services: Services) -> Iterator[Gauge]:
     busy = {"": limiter.limit - limiter.free}
     yield Gauge("open_requests", "Requests that are being answered by this process.", "", busy)
     waiting = {"": limiter.waiting}
-    yield Gauge("queued_requests", "Requests that wait for their turn.", "", waiting)
+    yield Gauge("queued_requests", "Requests that wait in the queue.", "", waiting)
     cooldowns = Counter[str](one.scope for one in services.upstream.active_cooldowns())
-    help = "Refusals of Copilot that are repeated without asking it."
+    help = "Copilot's refusals that are repeated without asking it."
     yield Gauge("cooldowns", help, "scope", {"model": 0, "account": 0, **cooldowns})
     if quota is not None and quota.left is not None:
         help = "What was left of the quota at the last answer."

@@ -54,15 +54,15 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "videos": ("Copilot's models do not make videos.", "Use another service for videos."),
 }
-"""By the first part of the path: what there is not, and what to do instead."""
+"""By the first part of the path: what is missing, and what to do instead."""
 _BELOW: Final = {"messages/batches": "batches"}
 """The same, by the first two parts."""
 _SUFFIX: Final = "_not_supported"
-"""The end of the code of these errors; before it stands the name."""
+"""The end of the code of these errors; the name comes before it."""
 
 
 def not_supported(path: str) -> RequestError | None:
-    """Return the error for a path that belongs to something that cannot be; None for others."""
+    """Return the error for a path that belongs to something unsupported; None for others."""
     parts = [part for part in path.split("/") if part and part != "v1"]
     name = _BELOW.get("/".join(parts[:2]), parts[0] if parts else "")
     if name not in _FACTS:

@@ -10,63 +10,22 @@ import asyncio
 import contextlib
 import socket
 from collections import deque
-from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httptools
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.server import malformed_requests
-from copilot_proxy.settings import Settings
 
 MAX_HEAD_SIZE: Final = 512 * 1024
 """The largest request head in bytes. It exceeds the size of a single read from the network, since
 such a read may contain part of the body as well."""
-_KEEP_ALIVE: Final = 75
-"""Seconds after which an idle connection is closed."""
 _MAX_PIPELINED: Final = 8
 """Requests of a connection that may queue behind the current one; then it is no longer read."""
-_PING_INTERVAL: Final = 20
-"""Seconds between pings on a WebSocket, and for the answer to one."""
 _MAX_UNSENT: Final = 128 * 1024
 """Unsent bytes that the system may buffer for a client; some systems buffer 4 MiB by default."""
-
-
-def server_config(app: Any, settings: Settings) -> uvicorn.Config:
-    """Return the configuration with which uvicorn serves `app`."""
-    protocol: Any = partial(
-        BoundedProtocol,
-        receive_timeout=settings.receive_timeout,
-        send_timeout=settings.read_timeout,
-    )
-    return uvicorn.Config(
-        app,
-        http=protocol,
-        ws=_web_socket_protocol,  # type: ignore[arg-type]  # anything that returns a protocol
-        # A message that is little too long is refused with an error instead. Larger ones would
-        # also delay other requests, since all of a message is decoded in one step.
-        ws_max_size=settings.max_body_bytes * 5 // 4,
-        ws_ping_interval=_PING_INTERVAL,
-        ws_ping_timeout=_PING_INTERVAL,
-        # Compressing what does not leave the machine would only take time.
-        ws_per_message_deflate=False,
-        lifespan="on",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE,
-    )
-
-
-def _web_socket_protocol(**arguments: Any) -> asyncio.Protocol:
-    from copilot_proxy.server.web_socket_protocol import DrainingWebSocket
-
-    return DrainingWebSocket(**arguments)
 
 
 class BoundedProtocol(HttpToolsProtocol):

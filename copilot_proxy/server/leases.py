@@ -32,7 +32,7 @@ def hold_lease(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def start_lock(folder: Path) -> Iterator[None]:
-    """Wait until no other process starts or stops the server, and keep it so."""
+    """Let no other process start or stop the server while the block runs; waits if one does."""
     with _locked(folder / _START):
         yield
 

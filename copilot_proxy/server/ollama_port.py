@@ -35,8 +35,8 @@ class OllamaPort(NamedTuple):
 def bound(settings: Settings) -> Iterator[OllamaPort]:
     """Bind the second port if the settings want one, and listen; it is closed when the block ends.
 
-    Raises `CopilotProxyError` if the user has named the port and it cannot be used. The default
-    port is done without, since the real Ollama may be there.
+    Raises `CopilotProxyError` if the user has named the port and it cannot be used. Without
+    the default port, the server still starts, since the real Ollama may be there.
     """
     port = settings.ollama_port
     if not settings.ollama or port in (0, settings.port if settings.uds is None else 0):

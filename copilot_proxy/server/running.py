@@ -1,4 +1,4 @@
-"""A server that already runs on this machine, as commands use it."""
+"""A server that is already running on this machine, as commands use it."""
 
 import http.client
 import json
@@ -22,7 +22,7 @@ class RunningServer:
     url: str
     """Without ``/v1``."""
     key: str | None
-    """The API key to send; None if it wants none, as far as the settings tell."""
+    """The API key to send; None if it needs none, as far as the settings tell."""
     simulated: bool
     prefix: str = ""
     """What clients add to the URL to name themselves, such as ``/c/codex``."""

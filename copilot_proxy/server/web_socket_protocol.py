@@ -19,7 +19,7 @@ _CLOSE_TIMEOUT = 0.5
 
 
 class DrainingWebSocket(WebSocketsSansIOProtocol):
-    """Tells the application that the server stops, instead of closing the connection."""
+    """Tells the application that the server is stopping, instead of closing the connection."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)

@@ -100,7 +100,7 @@ class WorkerProcess:
         return code
 
     def finish(self) -> None:
-        """Tell the worker to finish open requests; one that still starts does so afterwards."""
+        """Tell the worker to finish open requests, after its start if it is still starting."""
         self._send_command(b"finish\n")
 
     def cut_requests(self) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from copilot_proxy.service.commands import run, run_checked
 from copilot_proxy.service.definition import Service, ServiceState, remove_files
-from copilot_proxy.service.tools import ask, tell
 
 _RESTART_DELAY: Final = 10
 _POLL: Final = 0.1
@@ -23,7 +23,7 @@ class Launchd:
 
     def check(self) -> None:
         """Raise `ServiceError` if there is no launchctl."""
-        ask(["launchctl", "version"])
+        run(["launchctl", "version"])
 
     def files(self, service: Service) -> Mapping[Path, str]:
         """Return the property list."""
@@ -32,7 +32,7 @@ class Launchd:
     def activate(self, service: Service) -> None:
         """Load the agent, which starts it; one that is loaded is stopped first."""
         _unload(service)
-        tell(["launchctl", "bootstrap", _domain(), str(_file(service))])
+        run_checked(["launchctl", "bootstrap", _domain(), str(_file(service))])
 
     def deactivate(self, service: Service) -> None:
         """Stop and unload the agent."""
@@ -41,13 +41,13 @@ class Launchd:
 
     def restart(self, service: Service) -> None:
         """Restart the agent."""
-        tell(["launchctl", "kickstart", "-k", _target(service)])
+        run_checked(["launchctl", "kickstart", "-k", _target(service)])
 
     def state(self, service: Service) -> ServiceState:
         """Return the state of the agent."""
         if not _file(service).is_file():
             return ServiceState(installed=False)
-        code, output = ask(["launchctl", "print", _target(service)])
+        code, output = run(["launchctl", "print", _target(service)])
         found = _PROCESS.search(output) if code == 0 else None
         return ServiceState(
             installed=True,
@@ -82,9 +82,9 @@ def property_list(service: Service) -> str:
 
 def _unload(service: Service) -> None:
     """Stop and unload the agent, and wait until it has ended: until then, it cannot be loaded."""
-    ask(["launchctl", "bootout", _target(service)])
+    run(["launchctl", "bootout", _target(service)])
     deadline = time.monotonic() + service.stop_timeout
-    while ask(["launchctl", "print", _target(service)])[0] == 0 and time.monotonic() < deadline:
+    while run(["launchctl", "print", _target(service)])[0] == 0 and time.monotonic() < deadline:
         time.sleep(_POLL)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from copilot_proxy.service.commands import run, run_checked
 from copilot_proxy.service.definition import (
     DESCRIPTION,
     Service,
@@ -14,7 +15,6 @@ from copilot_proxy.service.definition import (
     ServiceState,
     remove_files,
 )
-from copilot_proxy.service.tools import ask, tell
 
 _RESTART_DELAY: Final = 3
 """Seconds until a server that has failed is started again."""
@@ -103,10 +103,10 @@ class Systemd:
         )
 
     def _ask(self, *arguments: str) -> tuple[int, str]:
-        return ask(["systemctl", "--user", *arguments], _environ())
+        return run(["systemctl", "--user", *arguments], _environ())
 
     def _tell(self, *arguments: str) -> str:
-        return tell(["systemctl", "--user", *arguments], _environ())
+        return run_checked(["systemctl", "--user", *arguments], _environ())
 
 
 def service_unit(service: Service) -> str:
@@ -175,7 +175,7 @@ def _starts(enabled: bool, on_demand: bool) -> str:
 def _lingers() -> bool | None:
     """Return whether systemd runs for the user without a login; None if that is unknown."""
     try:
-        code, output = ask(["loginctl", "show-user", getpass.getuser(), "--property=Linger"])
+        code, output = run(["loginctl", "show-user", getpass.getuser(), "--property=Linger"])
     except (ServiceError, OSError):
         return None
     if code != 0:

@@ -7,8 +7,8 @@ from pathlib import Path, PureWindowsPath
 from typing import Final
 from xml.sax.saxutils import escape
 
+from copilot_proxy.service.commands import run, run_checked
 from copilot_proxy.service.definition import DESCRIPTION, Service, ServiceState, remove_files
-from copilot_proxy.service.tools import ask, tell
 
 _NAMESPACE: Final = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 _RUNNING: Final = "Running"
@@ -25,7 +25,7 @@ class TaskScheduler:
 
     def check(self) -> None:
         """Raise `ServiceError` if there is no schtasks."""
-        ask(["schtasks", "/?"])
+        run(["schtasks", "/?"])
 
     def files(self, service: Service) -> Mapping[Path, str]:
         """Return the definition of the task."""
@@ -33,24 +33,24 @@ class TaskScheduler:
 
     def activate(self, service: Service) -> None:
         """Register the task and start it."""
-        ask(["schtasks", "/End", "/TN", service.name])
-        tell(["schtasks", "/Create", "/F", "/TN", service.name, "/XML", str(self._file)])
-        tell(["schtasks", "/Run", "/TN", service.name])
+        run(["schtasks", "/End", "/TN", service.name])
+        run_checked(["schtasks", "/Create", "/F", "/TN", service.name, "/XML", str(self._file)])
+        run_checked(["schtasks", "/Run", "/TN", service.name])
 
     def deactivate(self, service: Service) -> None:
         """Stop the task and delete it."""
-        ask(["schtasks", "/End", "/TN", service.name])
-        ask(["schtasks", "/Delete", "/F", "/TN", service.name])
+        run(["schtasks", "/End", "/TN", service.name])
+        run(["schtasks", "/Delete", "/F", "/TN", service.name])
         remove_files(self.files(service))
 
     def restart(self, service: Service) -> None:
         """Restart the task."""
-        ask(["schtasks", "/End", "/TN", service.name])
-        tell(["schtasks", "/Run", "/TN", service.name])
+        run(["schtasks", "/End", "/TN", service.name])
+        run_checked(["schtasks", "/Run", "/TN", service.name])
 
     def state(self, service: Service) -> ServiceState:
         """Return the state of the task."""
-        code, output = ask(["schtasks", "/Query", "/TN", service.name, "/FO", "CSV", "/NH"])
+        code, output = run(["schtasks", "/Query", "/TN", service.name, "/FO", "CSV", "/NH"])
         if code != 0:
             return ServiceState(installed=False)
         return ServiceState(True, running=f'"{_RUNNING}"' in output, starts="when you log in")

@@ -13,21 +13,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from copilot_proxy import ENVIRONMENT_PREFIX
 from copilot_proxy.errors import UsageError, join_sentences
 from copilot_proxy.settings import profiles
-from copilot_proxy.settings import values as parse
 from copilot_proxy.settings.config_file import read_config, read_secret
 from copilot_proxy.settings.settings import Settings, config_dir, state_dir
+from copilot_proxy.settings.tables import check_distinct
 
-ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
 INSTANCE_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}INSTANCE"
-"""Where a service gets its id from; it is no setting."""
+"""Where a service gets its id from; it is not a setting."""
 _SECRETS: Final = ("github_token", "api_key")
-"""Settings whose value may be in a file that ``…_FILE`` names, as containers pass secrets."""
+"""Settings whose value may be in a file that ``…_FILE`` names, for secrets of containers."""
 _FILE: Final = "_FILE"
 _CONFIG_HINT: Final = "Correct the setting, or remove it to use its default."
 _SIMILAR: Final = 0.75
-"""How similar, from 0 to 1, a name is to the one that it was probably meant to be."""
+"""How similar, from 0 to 1, a name has to be to one that is suggested."""
 _FLAGS: Final = {"cors_origins": "cors_origin"}
 """Settings whose flag has another name."""
 
@@ -126,7 +126,7 @@ def _load(
         instance=environ.get(INSTANCE_VARIABLE),
     )
     try:
-        parse.check_distinct(settings.keys)
+        check_distinct(settings.keys)
     except ValueError as error:
         on_error(UsageError(f"The API keys are invalid: {error}."))
     return settings

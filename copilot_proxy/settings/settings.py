@@ -17,7 +17,7 @@ from copilot_proxy.host_names import is_loopback
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.masking import Secret
 from copilot_proxy.model_names import DEFAULT_FAMILY
-from copilot_proxy.settings import profiles
+from copilot_proxy.settings import profiles, tables
 from copilot_proxy.settings import values as parse
 
 DEFAULT_GITHUB_URL: Final = "https://github.com"
@@ -59,7 +59,7 @@ class Settings:
     )
     api_keys: tuple[ApiKey, ...] = _setting(
         (),
-        parse.api_keys,
+        tables.api_keys,
         "More keys, each with a name for the log and optionally the models that it may use.",
         own=True,
     )
@@ -106,7 +106,7 @@ class Settings:
     aliases: Mapping[str, Alias] = field(
         default_factory=lambda: MappingProxyType({}),
         metadata={
-            "parse": parse.aliases,
+            "parse": tables.aliases,
             "help": "Your own names for models, optionally with fixed parameters.",
         },
     )
@@ -132,7 +132,7 @@ class Settings:
     ollama: bool = _setting(
         False,
         parse.boolean,
-        "Serve Ollama's API as well, for clients that know no other.",
+        "Serve Ollama's API as well, for clients that support no other.",
         own=True,
     )
     ollama_port: int = _setting(
@@ -142,7 +142,7 @@ class Settings:
         own=True,
     )
     update_check: bool = _setting(
-        True, parse.boolean, "Say on a terminal, once a day, that there is a newer version."
+        True, parse.boolean, "Announce a newer version on a terminal, once a day."
     )
     ledger: bool = _setting(True, parse.boolean, "Record what each request costs, for `usage`.")
     budget: tuple[Limit, ...] = _setting(

@@ -4,23 +4,21 @@ Each function takes the raw value, a TOML value or a string, and returns the par
 `ValueError` with a message for the user, in lower case and without a full stop.
 """
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from copilot_proxy.catalogue import ALIAS_PARAMETERS, Alias
 from copilot_proxy.host_names import is_host, is_loopback
-from copilot_proxy.keys import MIN_KEY_LENGTH, ApiKey
 from copilot_proxy.masking import Secret, mask
 
-_KEY_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,23}")
 _BOOLEANS: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
 }
+
+_BEYOND_BASE: Final = "@?#"
+"""The characters that begin parts of a URL which a base URL does not have."""
 
 
 def plain_text(value: object) -> str:
@@ -133,15 +131,10 @@ def url(value: object) -> str | None:
     text = plain_text(value).rstrip("/")
     if not text:
         return None
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
-        _ = parts.port  # raises ValueError if it is not a number
-    except ValueError:
-        valid = False
-    if not valid:
+    parts = _url_parts(text)
+    if parts is None:
         raise ValueError("expected a URL such as https://github.com")
-    if any(char in text for char in "@?#"):
+    if any(char in text for char in _BEYOND_BASE):
         raise ValueError("expected a URL without user, password, query or fragment")
     name = parts.hostname or ""
     if not is_host(name):
@@ -160,15 +153,20 @@ def collector(value: object) -> str | None:
     text = plain_text(value).rstrip("/")
     if not text or text == FROM_ENVIRONMENT:
         return text or None
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
-        _ = parts.port  # raises ValueError if it is not a number
-    except ValueError:
-        valid = False
-    if not valid or any(char in text for char in "@?#"):
+    if _url_parts(text) is None or any(char in text for char in _BEYOND_BASE):
         raise ValueError("expected a URL such as http://localhost:4318, or env")
     return text
+
+
+def _url_parts(text: str) -> SplitResult | None:
+    """Return the parts of a URL of http or https; None if it is not one."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises ValueError if it is not a number
+    except ValueError:
+        return None
+    valid = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
+    return parts if valid else None
 
 
 def required_url(value: object) -> str:
@@ -216,89 +214,6 @@ def _without_default_port(origin: str) -> str:
     if origin.startswith("http://"):
         return origin.removesuffix(":80")
     return origin.removesuffix(":443") if origin.startswith("https://") else origin
-
-
-def aliases(value: object) -> Mapping[str, Alias]:
-    """A table that maps names to models, or a string such as ``fast=gpt-mini,x=y``."""
-    if isinstance(value, str):
-        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
-        value = {name.strip(): model.strip() for name, _, model in pairs}
-    if not isinstance(value, Mapping):
-        raise ValueError("expected a table of names and models")
-    return MappingProxyType({str(name): _alias(name, entry) for name, entry in value.items()})
-
-
-def _alias(name: str, entry: object) -> Alias:
-    if isinstance(entry, Alias):
-        return entry
-    table = {"model": entry} if isinstance(entry, str) else entry
-    if not isinstance(table, Mapping) or not isinstance(table.get("model"), str):
-        raise ValueError(f"{name!r} has no model")
-    if not name or not table["model"]:
-        raise ValueError("the name or the model of an alias is empty")
-    parameters = {key: parameter for key, parameter in table.items() if key != "model"}
-    for key in parameters:
-        if key not in ALIAS_PARAMETERS:
-            allowed = ", ".join(ALIAS_PARAMETERS)
-            raise ValueError(f"{name!r} has the unknown parameter {key!r}; use {allowed}")
-    return Alias(table["model"], MappingProxyType(parameters))
-
-
-def api_keys(value: object) -> tuple[ApiKey, ...]:
-    """A table that maps names to keys, or a string such as ``laptop=KEY1,ci=KEY2``.
-
-    The messages of errors never show a key, nor a text that may be a misplaced key.
-    """
-    if isinstance(value, str):
-        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
-        if not all(equals for _, equals, _ in pairs):
-            raise ValueError("expected NAME=KEY, several of them separated by commas")
-        if len({name.strip() for name, _, _ in pairs}) < len(pairs):
-            raise ValueError("it contains a name twice")
-        value = {name.strip(): key.strip() for name, _, key in pairs}
-    if isinstance(value, tuple):
-        return value
-    if not isinstance(value, Mapping):
-        raise ValueError("expected a table of names and keys")
-    if not value:
-        raise ValueError("it is empty")
-    keys = tuple(_api_key(name, entry) for name, entry in value.items())
-    check_distinct(keys)
-    return keys
-
-
-def check_distinct(keys: tuple[ApiKey, ...]) -> None:
-    """Raise `ValueError` if two names have the same key, as the log could not tell them apart."""
-    seen: dict[Secret, str | None] = {}
-    for api_key in keys:
-        if api_key.key in seen:
-            other = seen[api_key.key]
-            name = repr(other) if other else "api_key"
-            raise ValueError(f"{api_key.name!r} has the same key as {name}")
-        seen[api_key.key] = api_key.name
-
-
-def _api_key(name: str, entry: object) -> ApiKey:
-    if not _KEY_NAME.fullmatch(name):
-        raise ValueError(
-            "a name must have 1 to 24 letters, digits, dots, dashes and underscores, and start "
-            "with a letter or digit"
-        )
-    table = {"key": entry} if isinstance(entry, str) else entry
-    if not isinstance(table, Mapping) or not isinstance(table.get("key"), str):
-        raise ValueError(f"{name!r} has no key")
-    for field in table:
-        if field not in ("key", "models"):
-            raise ValueError(f"{name!r} has an unknown field; use key and models")
-    key = secret(table["key"])
-    if key is None or len(key.reveal()) < MIN_KEY_LENGTH:
-        raise ValueError(f"the key of {name!r} has fewer than {MIN_KEY_LENGTH} characters")
-    if any(char.isspace() for char in key.reveal()):
-        raise ValueError(f"the key of {name!r} contains a space")
-    models = names(table.get("models", ()))
-    if "models" in table and not models:
-        raise ValueError(f"the list of models of {name!r} is empty, so it would allow no model")
-    return ApiKey(key, name, models)
 
 
 def choice(*choices: str) -> Callable[[object], str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from .types import Json, Model
+from .types import Model
 
 CATALOGUES = {
     "2026-11": "the models of November 2026",
@@ -53,12 +53,6 @@ def limit(model: Model, name: str) -> int | None:
     """Return one of the model's ``limits``; None if the entry lacks it."""
     value = model.get("capabilities", {}).get("limits", {}).get(name)
     return value if isinstance(value, int) else None
-
-
-def vision_limits(model: Model) -> Json:
-    """Return the limits of its images and documents; empty if the entry has none."""
-    limits = model.get("capabilities", {}).get("limits", {}).get("vision")
-    return limits if isinstance(limits, dict) else {}
 
 
 def vendor(model: Model) -> str:

@@ -33,7 +33,7 @@ def check_source(source: Json) -> None:
 
 
 def check_file(part: Part, model: Model) -> None:
-    """Raise a 400 for an ``input_file`` part of the Responses API that is no PDF."""
+    """Raise a 400 for an ``input_file`` part of the Responses API that is not a PDF."""
     if catalogue.gpt_version(model) < catalogue.FIRST_WITH_FILES:
         raise invalid(f"input_file is not supported by model {model['id']}")
     found = DATA_URL.fullmatch(str(part.get("file_data")))

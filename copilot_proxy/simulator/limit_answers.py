@@ -64,7 +64,7 @@ LIMITS: dict[str, FaultAnswer] = {
         "Additional spend limit reached",
     ),
     "custom_billing_not_configured": _spent(
-        "an own provider has no billing",
+        "the user's own provider has no billing",
         "custom_billing_not_configured",
         "Custom billing is not configured",
     ),

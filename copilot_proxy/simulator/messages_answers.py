@@ -121,7 +121,7 @@ def blocks(
     if reply.reasoning:
         found.append(thoughts.block(reply.reasoning, opaque_strings))
     if reply.text and reply.calls and thoughts.mark is not None:
-        # What these models say between tool calls is thinking, too.
+        # With these models, text between tool calls is thinking, too.
         found.append(thoughts.block(reply.text, opaque_strings))
     elif reply.text and "wordless" not in quirks:
         found.append({"type": "text", "text": reply.text})

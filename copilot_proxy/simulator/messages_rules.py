@@ -144,7 +144,7 @@ def check(body: MessagesRequest, model: Model, call: Call) -> None:
 
 
 def sources(message: ClaudeMessage, kind: str = "image") -> Iterator[Json]:
-    """Yield the sources of a message's images or documents, also of those in tool results."""
+    """Yield the sources of a message's images or documents, including those in tool results."""
     for block in blocks(message):
         if block["type"] == kind:
             yield block["source"]

@@ -1,4 +1,4 @@
-"""The provider's prompt cache, which tests can turn on: it keeps what prompts begin with.
+"""The provider's prompt cache, which tests can turn on: it keeps the beginnings of prompts.
 
 Claude keeps what a request marks; GPT keeps whole prompts, in steps of 128 tokens.
 """

@@ -21,7 +21,7 @@ ENDS = ("response.completed", "response.incomplete")
 NOT_OF_A_REQUEST = (
     "type", "initiator", "previous_response_id", "agent_task_id", "parent_agent_id", "headers",
 )  # fmt: skip
-"""Keys of a message beside the request's. The CLI sends the last three: its agents' ids, and what
+"""Keys of a message besides the request's. The CLI sends the last three: its agents' ids, and what
 it sends as headers over HTTP."""
 
 

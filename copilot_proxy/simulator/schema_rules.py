@@ -25,7 +25,7 @@ def is_schema(value: Any) -> bool:
 def is_gemini_schema(value: Any) -> bool:
     """Whether Gemini takes a schema: ``anyOf`` stands alone, and a type is a single name.
 
-    Whether its keywords have valid values is checked by `is_schema`.
+    `is_schema` checks the values of its keywords.
     """
     if not isinstance(value, dict):
         return True

@@ -37,7 +37,7 @@ class FrameError(Exception):
 
 
 class Frames:
-    """Assembles the frames of a client to messages."""
+    """Assembles the frames of a client into messages."""
 
     def __init__(self) -> None:
         self._data = bytearray()

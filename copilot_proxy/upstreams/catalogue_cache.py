@@ -12,7 +12,7 @@ from copilot_proxy.catalogue import Catalogue
 from copilot_proxy.errors import UpstreamError
 
 _MAX_AGE: Final = 600.0
-"""Seconds that a list is used for; Copilot's own client refreshes it as often."""
+"""Seconds that a list is used for; Copilot's own client refreshes it just as often."""
 
 _FRESH_MAX_AGE: Final = 1.0
 """The same for a fresh list, so that concurrent requests for one share it."""

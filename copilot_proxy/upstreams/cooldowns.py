@@ -162,7 +162,7 @@ class Cooldowns:
             failed = before.failed_probes + 1
             pause = min(_MIN_COOLDOWN * 2 ** min(failed, 10), _MAX_COOLDOWN)
             self._open(target, _Breaker(error, now + pause, failed_probes=failed))
-        # Otherwise it was sent before the cooldown began, so its refusal is no news.
+        # Otherwise it was sent before the cooldown began, so its refusal is not news.
 
     def _open_for(
         self,

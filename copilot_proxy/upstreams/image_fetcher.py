@@ -10,18 +10,18 @@ so that it reveals nothing about the target.
 import asyncio
 import base64
 import urllib.request
-from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final
 
 import httpx
 
 from copilot_proxy.auth.http_clients import make_anonymous_client
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.documents import PDF, is_pdf
-from copilot_proxy.formats.images import is_web_url, media_type
+from copilot_proxy.formats.file_urls import FileUrl, Kind, find_file_urls
+from copilot_proxy.formats.images import media_type
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.upstreams.public_addresses import fetchable_host, is_public, look_up
 
@@ -41,83 +41,11 @@ MAX_REDIRECTS: Final = 3
 _CONCURRENCY: Final = 4
 _MAX_ADDRESSES: Final = 3
 
-_ROOTS: Final = ("messages", "input", "contents")
-_INNER: Final = ("content", "output", "source", "parts", "functionResponse", "function_response")
-_URIS: Final = {"fileData": ("fileUri", "mimeType"), "file_data": ("file_uri", "mime_type")}
-"""Gemini's names for a file with a URL, which may be written in either way."""
 _NOT_ALLOWED: Final = "it cannot be fetched from this URL"
-
-
-_Kind = Literal["image", "document"]
 
 
 class _FetchError(Exception):
     """A file cannot be fetched; the message is the reason."""
-
-
-@dataclass(frozen=True)
-class _Reference:
-    """A URL of an image or PDF in a request: the value of `holder[key]`, at `path`."""
-
-    kind: _Kind
-    path: str
-    holder: ClientRequest
-    key: str
-    url: str
-
-    def replace(self, media_type: str, data: str) -> None:
-        """Replace the URL with the base64 `data` of the file."""
-        if self.key == "source":
-            self.holder["source"] = {"type": "base64", "media_type": media_type, "data": data}
-            return
-        if self.key in _URIS:
-            del self.holder[self.key]
-            self.holder["inlineData"] = {"mimeType": media_type, "data": data}
-            return
-        data_url = f"data:{media_type};base64,{data}"
-        if self.key == "file_url":
-            del self.holder["file_url"]
-            self.holder["file_data"] = data_url
-            self.holder.setdefault("filename", httpx.URL(self.url).path.rpartition("/")[2])
-        else:
-            self.holder[self.key] = data_url
-
-
-def _find_files(request: ClientRequest) -> Iterator[_Reference]:
-    """Yield all URLs of images and documents in a request of any of the APIs, also in tool
-    results."""
-    pending: deque[tuple[str, Any]] = deque((name, request.get(name)) for name in _ROOTS)
-    while pending:
-        path, value = pending.popleft()
-        if isinstance(value, list):
-            pending.extend((f"{path}[{i}]", item) for i, item in enumerate(value))
-        elif isinstance(value, dict):
-            match value:
-                case {"type": "image_url", "image_url": {"url": url} as holder} if is_web_url(url):
-                    yield _Reference("image", f"{path}.image_url", holder, "url", url)
-                case {"type": "image_url" | "input_image", "image_url": url} if is_web_url(url):
-                    yield _Reference("image", f"{path}.image_url", value, "image_url", url)
-                case {
-                    "type": "image" | "document" as kind,
-                    "source": {"type": "url", "url": url},
-                } if is_web_url(url):
-                    yield _Reference(kind, f"{path}.source", value, "source", url)
-                case {"type": "input_file", "file_url": url} if is_web_url(url):
-                    yield _Reference("document", f"{path}.file_url", value, "file_url", url)
-                case {"fileData": dict()} | {"file_data": dict()}:
-                    yield from _gemini_files(value, path)
-            pending.extend((f"{path}.{name}", value.get(name)) for name in _INNER)
-
-
-def _gemini_files(part: ClientRequest, path: str) -> Iterator[_Reference]:
-    """Yield the URL of a part of a Gemini request; without a type, it should be that of an
-    image."""
-    for key, (uri, type_name) in _URIS.items():
-        file = part.get(key)
-        if isinstance(file, dict) and is_web_url(url := file.get(uri)):
-            kind = str(file.get(type_name) or "image/").lower()
-            is_image = kind.startswith("image/")
-            yield _Reference("image" if is_image else "document", f"{path}.{key}", part, key, url)
 
 
 class ImageFetcher:
@@ -143,8 +71,8 @@ class ImageFetcher:
         Each URL is fetched once. Raises `RequestError` (400), with the path of the URL, if a file
         cannot be fetched.
         """
-        references: dict[tuple[str, str], list[_Reference]] = defaultdict(list)
-        for reference in _find_files(request):
+        references: dict[tuple[str, str], list[FileUrl]] = defaultdict(list)
+        for reference in find_file_urls(request):
             references[reference.kind, reference.url].append(reference)
             if len(references) > MAX_URLS:
                 reason = f"the request has more than {MAX_URLS} URLs of images and documents"
@@ -185,7 +113,7 @@ class _Fetch:
         self._semaphore = asyncio.Semaphore(_CONCURRENCY)
         self._remaining = MAX_TOTAL
 
-    async def file(self, reference: _Reference, count: int) -> tuple[str, bytes]:
+    async def file(self, reference: FileUrl, count: int) -> tuple[str, bytes]:
         """Return the media type and the bytes of a file that occurs `count` times, first at
         `reference`; raises `RequestError`."""
         try:
@@ -207,7 +135,7 @@ class _Fetch:
             raise _fetch_error(reference, "it is not a PNG, JPEG, GIF or WebP image")
         return image_type, data
 
-    async def _follow(self, url: httpx.URL, kind: _Kind, count: int) -> bytes:
+    async def _follow(self, url: httpx.URL, kind: Kind, count: int) -> bytes:
         for _ in range(MAX_REDIRECTS + 1):
             async with self._open(url, "image/*" if kind == "image" else PDF) as response:
                 if not response.has_redirect_location:
@@ -269,7 +197,7 @@ class _Fetch:
         return bytes(data)
 
 
-def _fetch_error(reference: _Reference, reason: str) -> RequestError:
+def _fetch_error(reference: FileUrl, reason: str) -> RequestError:
     kind = reference.kind
     return RequestError(
         f"The {kind} cannot be fetched: {reason}.",

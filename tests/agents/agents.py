@@ -21,7 +21,7 @@ from copilot_proxy.clients.droid import DROID
 from copilot_proxy.clients.gemini_cli import GEMINI_CLI
 from copilot_proxy.clients.gptme import GPTME
 from copilot_proxy.clients.llm import LLM
-from copilot_proxy.clients.opencode import OPENCODE
+from copilot_proxy.clients.opencode import KILO, OPENCODE
 from copilot_proxy.clients.pi import PI
 from copilot_proxy.clients.qwen_code import QWEN_CODE
 
@@ -53,7 +53,7 @@ class Agent:
     own_files: Mapping[str, str] = field(default_factory=dict)
     """Paths in the home, with the contents: a configuration that uses another server."""
     connected: Sequence[str] | None = None
-    """The arguments after ``connect``, if they are others; ``~`` is the home."""
+    """The arguments after ``connect``, if they differ; ``~`` is the home."""
     environ: Mapping[str, str] = field(default_factory=dict)
     """The variables that it needs after ``connect``."""
     tool: str = "bash"
@@ -261,6 +261,32 @@ _BY_HAND = (
         tool="",
         is_script=False,
         is_slow=True,
+    ),
+    Agent(
+        KILO,
+        AGENTS / f"@kilocode/cli-linux-{MACHINE}/bin/kilo",
+        ["run"],
+        {
+            # It adds the schema and the permission itself, if they are missing.
+            ".config/kilo/kilo.jsonc": f"""{{
+  "$schema": "https://app.kilo.ai/config.json",
+  // mine
+  "permission": {{"bash": "allow"}},
+  "model": "other/some",
+  "provider": {{
+    "other": {{
+      "npm": "@ai-sdk/openai-compatible",
+      "options": {{"baseURL": "{NOWHERE}/v1"}},
+      "models": {{"some": {{}}}},
+    }},
+  }},
+}}"""
+        },
+        # It puts a text of its own after the prompt, which the simulator takes for the prompt.
+        tool="",
+        is_script=False,
+        is_slow=True,
+        is_split=True,
     ),
     # It needs another version of OpenAI's package than llm, and so an environment of its own.
     Agent(

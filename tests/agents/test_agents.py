@@ -80,7 +80,7 @@ def test_connected(runner: Runner, agent: Agent) -> None:
 @pytest.mark.parametrize("fault", TRIED)
 @EACH_QUICK
 def test_a_refusal(runner: Runner, agent: Agent, fault: str) -> None:
-    """A refusal that stays ends the agent at once, and it shows the sentence."""
+    """A permanent refusal ends the agent at once, and it shows the message."""
     if fault == BUDGET:
         runner.set_budget(BUDGET)
     else:

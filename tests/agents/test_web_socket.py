@@ -1,4 +1,4 @@
-"""Coding agents that use the Responses API over a WebSocket, if they are told to."""
+"""Coding agents that use the Responses API over a WebSocket, if they are configured to."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Disks that are full, read-only or not there."""
+"""Disks that are full, read-only or missing."""
 
 import contextlib
 import os

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+from tests.selection import only_in_ci
 
 MISSING = [name for name in ("dbus-daemon", "gnome-keyring-daemon") if not shutil.which(name)]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}")
@@ -149,6 +150,7 @@ def test_a_keyring_of_a_desktop(desktop: Desktop) -> None:
     assert "login" in shown
 
 
+@only_in_ci
 def test_a_locked_keyring(desktop: Desktop) -> None:
     """A locked keyring is named as the reason, with what to do; unlocked, it works again."""
     assert 0 == desktop.sign_in()[0]
@@ -168,6 +170,7 @@ def test_a_locked_keyring(desktop: Desktop) -> None:
     assert 0 == desktop.run("status")[0]
 
 
+@only_in_ci
 def test_a_keyring_that_dies(desktop: Desktop) -> None:
     """Without its daemon, commands say so, and a token can be stored in a file."""
     assert 0 == desktop.sign_in()[0]

@@ -1,7 +1,6 @@
 """The soak finds wrong answers and leaks, and a short run finds none."""
 
 import asyncio
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ from benchmarks.soak_report import verdicts
 from benchmarks.soak_traffic import Request, Traffic
 from copilot_proxy.errors import UpstreamRefusal
 from copilot_proxy.formats.api import ClientApi
-from copilot_proxy.formats.apis import CLIENT_APIS
+from copilot_proxy.formats.apis import client_apis
 from tests.matrix_clients import CLIENTS
+from tests.selection import COMPLETE
 
 SAMPLE = {"memory": 50 * 2**20, "objects": 80_000, "files": 20, "tasks": 4, "threads": 1}
 REFUSED = b'{"error": {"message": "no", "type": "t", "param": null, "code": "c"}}'
@@ -27,7 +27,7 @@ REFUSED = b'{"error": {"message": "no", "type": "t", "param": null, "code": "c"}
 @pytest.mark.timeout(60)
 async def test_a_few_seconds(tmp_path: Path) -> None:
     """Under mixed traffic and faults all answers are right, and no resources are left over."""
-    assert [] == await soak(5 if "CI" in os.environ else 3, seed=4, workers=6, folder=tmp_path)
+    assert [] == await soak(5 if COMPLETE else 2, seed=4, workers=6, folder=tmp_path)
 
 
 def used(**more: float) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def test_an_excuse_ends() -> None:
     assert not limit.excuses(16.0, 17.0, 429)
 
 
-@pytest.mark.parametrize("api", CLIENT_APIS, ids=lambda api: api.name)
+@pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
 @pytest.mark.parametrize(
     ("fault", "status"), [("rate_limited", 429), ("quota_exceeded", 402), ("forbidden", 403)]
 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from copilot_proxy.dashboard.codes import make_code
+from copilot_proxy.dashboard.login_codes import make_code
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
 from tests.browser.conftest import Opened
@@ -196,7 +196,7 @@ def test_the_code_of_the_command(opened: Opened, simulator: Simulator) -> None:
 
 
 def test_a_hidden_page_closes_its_stream(opened: Opened, server: Proxy) -> None:
-    """Nobody looks at it, so the server does nothing for it; when it is shown, it is live again."""
+    """The server does nothing for a page that is hidden; when it is shown, it is live again."""
     page = opened(server.url)
     script = """hidden => {
         Object.defineProperty(document, "hidden", { value: hidden, configurable: true });

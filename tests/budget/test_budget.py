@@ -17,7 +17,7 @@ import pytest
 from copilot_proxy.budget.budget import Budget, BudgetExceeded
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano import NANO
-from copilot_proxy.formats.final_errors import looks_repeatable
+from copilot_proxy.formats.permanent_errors import looks_retryable
 from copilot_proxy.ledger.verification import verify
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
@@ -71,7 +71,7 @@ def test_a_refusal(simulator: Simulator, path: str, stream: bool) -> None:
     assert "retry-after" not in answer.headers
     assert "It resets at midnight." in answer.text
     assert "copilot-proxy budget raise 100" in answer.text
-    assert not looks_repeatable(answer.text)
+    assert not looks_retryable(answer.text)
     assert not [one for one in simulator.state.requests if one.path.endswith(path[3:])]
 
 
@@ -117,7 +117,7 @@ def test_raising_while_the_server_runs(simulator: Simulator, cli: Callable[..., 
 
 
 def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
-    """What nothing was raised by is not added to a limit that is set later."""
+    """A raise that applied to no limit is not added to one that is set later."""
     ran = cli("budget", "raise", "100")
     assert (2, "There is no budget to raise.") == (ran.code, ran.err[7:].splitlines()[0])
     cli("budget", "set", "5/day")
@@ -216,7 +216,7 @@ async def test_a_killed_server(tmp_path: Path) -> None:
 async def test_a_ledger_that_cannot_be_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It stops nobody's work, and the log says that the budget is not applied."""
+    """It stops no one's work, and the log says that the budget is not applied."""
     (tmp_path / "file").touch()
     budget = Budget(tmp_path / "file" / "ledger.sqlite3", [Limit(0, "day")])
     await budget.admit(record("a"), {})

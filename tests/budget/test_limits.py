@@ -12,7 +12,7 @@ from copilot_proxy.budget.texts import amount
 from copilot_proxy.cost.limits import Limit, parse_limit, parse_limits
 from copilot_proxy.cost.nano import NANO
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.formats.final_errors import looks_repeatable
+from copilot_proxy.formats.permanent_errors import looks_retryable
 from copilot_proxy.relay.records import new_request_id
 from tests.ledger.rows import record
 
@@ -45,10 +45,10 @@ def test_what_is_no_limit(text: str) -> None:
 def test_no_refusal_looks_like_a_passing_failure() -> None:
     """No amount has a number that some clients take for a status, such as 500 or 429."""
     for credits in [*range(0, 60_000, 7), *range(400, 600), 42_900, 50_000, 50_250, 429_503]:
-        assert not looks_repeatable(amount(credits * NANO + 20_000_000)), credits
+        assert not looks_retryable(amount(credits * NANO + 20_000_000)), credits
     assert "450 AI credits" == amount(450 * NANO)
     assert "$5.00" == amount(500 * NANO)
-    assert not any(looks_repeatable(new_request_id()) for _ in range(500))
+    assert not any(looks_retryable(new_request_id()) for _ in range(500))
 
 
 def test_the_file_is_read_again(tmp_path: Path) -> None:

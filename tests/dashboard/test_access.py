@@ -11,7 +11,7 @@ import pytest
 from litestar.exceptions import NotFoundException
 
 from copilot_proxy.budget.limits_file import NAME, read
-from copilot_proxy.dashboard.codes import make_code
+from copilot_proxy.dashboard.login_codes import make_code
 from copilot_proxy.routes.dashboard import _file
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
@@ -94,7 +94,7 @@ def test_an_old_code(locked: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """After two minutes, a code is useless."""
     code = make_code(locked.settings.state_dir)
     now = time.time()
-    monkeypatch.setattr("copilot_proxy.dashboard.codes.time.time", lambda: now + 121)
+    monkeypatch.setattr("copilot_proxy.dashboard.login_codes.time.time", lambda: now + 121)
     with locked.client() as client:
         assert 401 == sign_in(client, code=code).status_code
 

@@ -190,7 +190,7 @@ def test_head(server: Proxy) -> None:
 
 
 def test_folders_of_dumps(simulator: Simulator, tmp_path: Path) -> None:
-    """The page says where the texts of conversations are, if they are written at all."""
+    """The page says where conversations are written, if they are."""
     settings = settings_at(simulator, dump_dir=str(tmp_path / "dumps"))
     with Proxy(settings) as server, server.client() as page, events(page) as stream:
         assert str(tmp_path / "dumps") == stream.next("server")["dump_dir"]
@@ -211,7 +211,7 @@ def test_a_ledger_that_is_being_created(server: Proxy) -> None:
 
 
 def test_a_damaged_ledger(server: Proxy, caplog: pytest.LogCaptureFixture) -> None:
-    """The page is told why it gets no data, and the log says so once."""
+    """The page gets the reason why there is no data, and the log says so once."""
     path = server.settings.ledger_file
     fill(path, days=1)
     with server.client() as page:

@@ -1,4 +1,4 @@
-"""The list of planted faults; the modules beside this one add theirs."""
+"""The list of planted faults; the modules next to this one add theirs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

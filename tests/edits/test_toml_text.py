@@ -44,7 +44,7 @@ def test_what_cannot_be_edited(text: str, reason: str) -> None:
     """A broken file, or one in which the tables would mean something else, is refused."""
     with pytest.raises(CannotEdit, match=reason):
         add_tables(text, TABLES)
-    with pytest.raises(CannotEdit, match="other tables"):
+    with pytest.raises(CannotEdit, match="no longer has the tables"):
         remove_tables(text, TABLES)
 
 

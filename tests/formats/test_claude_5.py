@@ -63,7 +63,7 @@ def test_models_that_always_think_are_asked_to(client: str, id: str) -> None:
 
 @every_client
 def test_models_that_can_do_without_thinking_are_not_asked_to(client: str) -> None:
-    """Without a request of the client, a model thinks only if it cannot be helped."""
+    """If the client does not ask for it, a model thinks only if that cannot be turned off."""
     assert thinking(client, "claude-sonnet-5.5") is None
     assert thinking(client, "claude-sonnet-4.6") is None
 
@@ -360,7 +360,7 @@ def test_reasoning_summary_never_leaves_the_program(client: str) -> None:
 
 
 def test_reasoning_summary_does_not_reach_pi_ai() -> None:
-    """pi-ai is not told of the field, and the client gets no note about it."""
+    """pi-ai does not get the field, and the client gets no note about it."""
     chat = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
     model = model_on("chat_completions", "gemini-4-neon", "Google")
 
@@ -384,7 +384,7 @@ def test_eager_input_is_for_models_that_support_it() -> None:
 
 @every_client
 def test_many_images_go_up(client: str) -> None:
-    """The catalogue's limit of images is no limit of Copilot's, so all images are sent."""
+    """The catalogue's limit of images is not Copilot's, so all images are sent."""
     data = "iVBORw0KGgo="
     url = f"data:image/png;base64,{data}"
     part = {

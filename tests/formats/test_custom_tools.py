@@ -17,8 +17,8 @@ from copilot_proxy.formats.custom_tools import (
     nested_format,
 )
 from copilot_proxy.formats.types import Json
-from tests.conftest import examples
 from tests.formats.answers import call, calling, complete, event, repair
+from tests.selection import examples
 
 GRAMMAR: Json = {"syntax": "regex", "definition": "[a-z]+"}
 FLAT: Json = {"type": "grammar", **GRAMMAR}

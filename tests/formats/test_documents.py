@@ -8,7 +8,7 @@ import pytest
 
 from copilot_proxy.catalogue import Model, parse_models
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.apis import CLIENT_APIS
+from copilot_proxy.formats.apis import client_apis
 from copilot_proxy.formats.documents import DEFAULT_NAME
 from copilot_proxy.formats.pi_ai.api import PI_AI
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
@@ -17,7 +17,7 @@ from copilot_proxy.formats.types import Json
 from tests.pdfs import PDF, PDF_BYTES, PDF_URL
 
 WITHOUT_DOCUMENTS: Final = ("completions", "ollama")
-CLIENTS: Final = {api.name: api for api in CLIENT_APIS if api.name not in WITHOUT_DOCUMENTS}
+CLIENTS: Final = {api.name: api for api in client_apis() if api.name not in WITHOUT_DOCUMENTS}
 """The APIs that have documents."""
 EACH_CLIENT = pytest.mark.parametrize("client", list(CLIENTS))
 NAME: Final = "paper.pdf"
@@ -240,7 +240,7 @@ def test_without_a_catalogue_pdfs_are_sent(client: str) -> None:
 def test_other_files_become_text(
     client: str, model: Model, content: bytes, media_type: str
 ) -> None:
-    """Every model reads the text of a file that is no PDF, with its name."""
+    """Every model reads the text of a file that is not a PDF, with its name."""
     prepared = sent(
         client, body(client, part(client, encoded(content, media_type), "notes")), model
     )
@@ -270,7 +270,7 @@ def test_other_files_become_text(
     ],
 )
 def test_invalid_files_are_refused(client: str, url: str, code: str) -> None:
-    """Data that is not base64, no PDF, or no text is refused, with the name of the field."""
+    """Data that is not base64, not a PDF, or not text is refused, with the name of the field."""
     error = refusal(client, body(client, part(client, url)))
 
     field = {"chat_completions": "file.file_data", "responses": "file_data"}

@@ -45,7 +45,7 @@ def test_what_has_been_seen_is_known() -> None:
     ],
 )  # fmt: skip
 def test_unknown_in_models(entry: dict[str, Any], expected: tuple[str, str]) -> None:
-    """Fields, values, codes and models are found; a text that is no name is not repeated."""
+    """Fields, values, codes and models are found; a text that is not a name is not repeated."""
     catalogue = parse_models([{"id": "a-1", "vendor": "OpenAI", **entry}])
 
     assert [Unknown(*expected)] == unknown_in_models(catalogue)

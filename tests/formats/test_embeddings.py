@@ -14,7 +14,8 @@ from copilot_proxy.catalogue import parse_models
 from copilot_proxy.errors import BrokenResponse, RequestError, UpstreamRefusal
 from copilot_proxy.formats import embeddings
 from copilot_proxy.simulator import Simulator
-from tests.conftest import Proxy, examples
+from tests.conftest import Proxy
+from tests.selection import examples
 
 PATH = "/v1/embeddings"
 SMALL = "text-embedding-3-small"

@@ -46,7 +46,7 @@ def chat_event(*calls: Json) -> Json:
     ],
 )
 def test_an_answer_with_only_token_counts_has_no_text(client: str, probe: Json) -> None:
-    """A probe of one token that Copilot answers with token counts alone is no failure."""
+    """A probe of one token that Copilot answers with token counts alone is not a failure."""
     model = model_on("chat_completions", "claude-sonnet-4.6", "Anthropic")
 
     answer = answer_of(sent(client, model, limit=1), [probe], client)

@@ -12,7 +12,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import large_json
 from copilot_proxy.formats.chat_completions.request import parse_json
 from copilot_proxy.formats.large_json import check_value_count, encode_json
-from tests.conftest import examples
+from tests.selection import examples
 
 TEXTS = st.lists(
     st.sampled_from([*'a"\\/,[{é\n\u2028\0😀', "\\u00e9", "\\ud83d", "long" * 5]), max_size=30

@@ -113,7 +113,7 @@ def test_the_order(api: str, body: dict[str, Any], expected: str) -> None:
     ],
 )  # fmt: skip
 def test_what_does_not_matter(api: str, one: dict[str, Any], other: dict[str, Any]) -> None:
-    """Marks, ids, and the form of a text are no part of the prompt."""
+    """Marks, ids, and the form of a text are not part of the prompt."""
     assert data(api, one) == data(api, other)
 
 

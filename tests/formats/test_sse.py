@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy.formats.sse import KEEP_ALIVE, EventDecoder, EventTooLarge, encode
-from tests.conftest import RECORDINGS, examples
+from tests.conftest import RECORDINGS
+from tests.selection import examples
 
 STREAMS = sorted(path.name for path in RECORDINGS.glob("*.sse"))
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from copilot_proxy.formats import upstream_errors
 from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.formats.upstream_errors import parse_error_response
-from tests.conftest import examples
 from tests.formats.openai_schemas import check_error
+from tests.selection import examples
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 

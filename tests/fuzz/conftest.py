@@ -11,7 +11,8 @@ import pytest
 from hypothesis import settings
 
 from copilot_proxy.simulator import Simulator
-from tests.conftest import Proxy, clear_environment, examples, settings_at
+from tests.conftest import Proxy, clear_environment, settings_at
+from tests.selection import examples
 
 _FACTOR: Final = int(os.environ.get("FUZZ", "1"))
 TIMEOUT: Final = 60 * _FACTOR
@@ -26,7 +27,7 @@ def server_for(simulator: Simulator, **more: object) -> Proxy:
 
 
 def many(cases: int) -> settings:
-    """Return settings for `cases` examples in CI, and a fifth of them elsewhere; FUZZ=20 multiplies
+    """Return settings for `cases` examples in CI, and a tenth of them elsewhere; FUZZ=20 multiplies
     them by 20."""
     return examples(cases * _FACTOR)
 

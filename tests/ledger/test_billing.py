@@ -11,6 +11,7 @@ from copilot_proxy.ledger.writer import Writer
 from tests.billing.agents import run_agents
 from tests.billing.trial import run_trial
 from tests.ledger.rows import record, row
+from tests.selection import only_in_ci
 
 ORDERS = 250
 """`make ledger` places 10,000."""
@@ -27,6 +28,7 @@ def test_nothing_is_lost_or_counted_twice(tmp_path: Path) -> None:
     assert 0.9 * ORDERS < found.rows <= ORDERS
 
 
+@only_in_ci
 def test_parallel_agents(tmp_path: Path) -> None:
     """Twenty agents spend at most the limit, plus the error of the estimates that were running."""
     found = run_agents(tmp_path / "home", 3)

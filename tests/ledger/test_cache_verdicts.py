@@ -350,7 +350,7 @@ def test_without_a_session(make: Callable[..., Client]) -> None:
 
 
 def test_the_cache_key(make: Callable[..., Client]) -> None:
-    """A conversation keeps its key, which nobody can read; a client's own is passed on."""
+    """A conversation keeps its key, which no one can read; a client's own is passed on."""
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION))
         client.ask("/v1/responses", responses(QUESTION, ANSWER, "Go on."))

@@ -58,7 +58,7 @@ def test_both_sources_agree(path: Path, group: Group, filters: Filters) -> None:
 
 
 def test_a_correction(path: Path) -> None:
-    """It changes the cost of its day, and is no request of its own."""
+    """It changes the cost of its day, and does not count as a request."""
     day = (NOON - timedelta(days=8)).date()
     with closing(open_ledger(path)) as database:
         (row,) = sums_by(database, "day", whole_days(day, day), Filters())

@@ -172,7 +172,7 @@ def test_who_asked(settings: Settings) -> None:
 
 
 def test_what_is_left(settings: Settings) -> None:
-    """Every answer tells what is left of the quota, and so does /health, without asking GitHub."""
+    """Every answer shows what is left of the quota, and so does /health, without asking GitHub."""
     with Proxy(settings) as proxy, proxy.client() as client:
         assert client.get("/health").json()["quota"] is None
         answer = client.post(
@@ -197,7 +197,7 @@ def test_without_a_ledger(simulator: Simulator, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["/c/x", "/c/x/p/y"])
 def test_a_named_client_needs_the_key(simulator: Simulator, prefix: str) -> None:
-    """Naming a client in the base URL opens no door: the same checks apply."""
+    """Naming a client in the base URL gives no access: the same checks apply."""
     settings = settings_at(simulator, api_key="a-key-0123456789")
     with Proxy(settings) as proxy, proxy.client() as client:
 

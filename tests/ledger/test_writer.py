@@ -298,7 +298,7 @@ import fcntl, sys
 with open(sys.argv[1], "r+b") as file:
     fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)
 """
-"""Takes the lock that SQLite takes to find out whether nobody else uses a file."""
+"""Takes the lock that SQLite takes to find out whether no one else uses a file."""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other locks")

@@ -109,7 +109,7 @@ def test_rotation_loses_and_splits_no_line(file: LogFile, path: Path) -> None:
 def test_old_files_are_deleted(file: LogFile, path: Path) -> None:
     """The number of files is limited; a line larger than a file gets a separate file."""
     for number in range(300):
-        warn("line %d", number)
+        logging.getLogger("a.library").warning("line %d", number)
     warn("x" * 3000)
     warn("after")
     assert sorted(os.listdir(path.parent)) == [

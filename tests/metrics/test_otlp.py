@@ -182,7 +182,7 @@ def test_a_collector_that_refuses(
         last = collector.wait_for("/v1/traces", 3)[-1]
     assert 3 == len(spans(last))
     warnings = [one for one in caplog.records if one.name.endswith("exporter")]
-    assert ["The OpenTelemetry collector does not take traces: HTTP 503."] == [
+    assert ["The OpenTelemetry collector does not accept traces: HTTP 503."] == [
         one.getMessage() for one in warnings
     ]
 
@@ -198,7 +198,7 @@ def test_a_collector_that_cannot_be_reached(
     ):
         assert 200 == http.post("/v1/chat/completions", json=CHAT).status_code
         proxy.wait_for_record()
-    assert "does not take" in caplog.text
+    assert "does not accept" in caplog.text
     assert [] == [one for one in caplog.records if one.exc_info]
 
 

@@ -15,6 +15,7 @@ from copilot_proxy.ledger.verification import verify
 from copilot_proxy.simulator.state import FOREIGN_TOKEN
 from tests.official.conftest import FOLDER, MODULES, PLATFORM, Copilot, Home, needed
 from tests.pictures import PNG
+from tests.selection import first, only_in_ci
 
 PROGRAM = MODULES / "@github" / f"copilot-{PLATFORM}" / "copilot"
 COMMAND = 'Call the bash tool with "echo tool-$((40+2))"'
@@ -54,7 +55,7 @@ def ask(home: Home, copilot: Copilot, model: str, prompt: str, *options: str) ->
     return ran.stdout
 
 
-@pytest.mark.parametrize("model", ENDPOINTS)
+@pytest.mark.parametrize("model", first(ENDPOINTS))
 def test_command(home: Home, copilot: Copilot, model: str) -> None:
     """A model of each vendor runs a command and answers with its output; nothing is refused."""
     answer = ask(home, copilot, model, COMMAND)
@@ -65,6 +66,7 @@ def test_command(home: Home, copilot: Copilot, model: str) -> None:
     assert (SOCKET if method == "WEBSOCKET" else []) + turns == copilot.calls()
 
 
+@only_in_ci
 def test_auto(home: Home, copilot: Copilot) -> None:
     """Copilot chooses the model, which answers."""
     answer = ask(home, copilot, "auto", "Say hello")
@@ -75,6 +77,7 @@ def test_auto(home: Home, copilot: Copilot) -> None:
     assert [("WEBSOCKET", 200)] == [(one[0], one[2]) for one in others if one not in SOCKET]
 
 
+@only_in_ci
 @pytest.mark.parametrize("model", ["claude-opus-5.5", "gpt-6.1-sol", "gemini-4-carbon"])
 def test_image(home: Home, copilot: Copilot, model: str) -> None:
     """An attached image is seen on each API."""
@@ -87,7 +90,7 @@ def test_image(home: Home, copilot: Copilot, model: str) -> None:
     assert [] == [one for one in copilot.calls() if one[2] >= 400]
 
 
-@pytest.mark.parametrize("model", ["claude-opus-5.5", "gpt-6.1-sol", "gemini-4-carbon"])
+@pytest.mark.parametrize("model", first(["gpt-6.1-sol", "claude-opus-5.5", "gemini-4-carbon"]))
 def test_many_tools(home: Home, copilot: Copilot, model: str) -> None:
     """The CLI defers many tools, in the form that each API has for it; nothing is refused."""
     server = {"type": "local", "command": sys.executable, "args": [str(FOLDER / "mcp_server.py")]}

@@ -12,6 +12,7 @@ from copilot_proxy.simulator import SIMULATED_TOKEN
 from tests.official.conftest import MODULES, PLATFORM, Copilot, Home, needed
 from tests.official.language_client import LanguageClient
 from tests.pictures import PNG
+from tests.selection import sample
 
 PROGRAM = MODULES / "@github" / f"copilot-language-server-{PLATFORM}" / "copilot-language-server"
 ENDPOINTS = {
@@ -124,7 +125,7 @@ def test_models(editor: LanguageClient) -> None:
     assert set(ENDPOINTS) == models & set(ENDPOINTS)
 
 
-@pytest.mark.parametrize("model", ENDPOINTS)
+@pytest.mark.parametrize("model", sample(ENDPOINTS, alike=ENDPOINTS.get))
 def test_tool(editor: LanguageClient, home: Home, copilot: Copilot, model: str) -> None:
     """A model of each vendor calls the editor's tool, and answers with its result."""
     answer = ask(editor, home, model, "Call get_weather for Paris")
@@ -134,7 +135,7 @@ def test_tool(editor: LanguageClient, home: Home, copilot: Copilot, model: str) 
     assert [("POST", path, 200, "user"), ("POST", path, 200, "agent")] == copilot.calls()
 
 
-@pytest.mark.parametrize("model", ENDPOINTS)
+@pytest.mark.parametrize("model", sample(ENDPOINTS, alike=ENDPOINTS.get))
 def test_image(editor: LanguageClient, home: Home, copilot: Copilot, model: str) -> None:
     """An image reaches a model of each vendor."""
     prompt = [{"type": "text", "text": "What is this?"}, IMAGE]

@@ -6,12 +6,14 @@ from typing import Any
 import httpx
 import pytest
 
+from copilot_proxy.formats.pi_ai.models import APIS, api_of
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.simulator import Simulator
 from copilot_proxy.simulator.catalogue import DEFAULT_CATALOGUE
 from tests.conftest import Proxy, clear_environment, settings_at
 from tests.matrix import models
 from tests.pi_ai.conftest import give_pi_ai, needs_pi_ai
+from tests.selection import sample, traits
 
 pytestmark = needs_pi_ai
 
@@ -20,6 +22,12 @@ PARAMETERS = {
     "properties": {"city": {"type": "string"}},
     "required": ["city"],
 }
+MODELS = [
+    model.id
+    for model in sample(
+        models(DEFAULT_CATALOGUE), alike=lambda model: traits(model, APIS[api_of(model)])
+    )
+]
 TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": PARAMETERS}}
 
 
@@ -48,7 +56,7 @@ def ask(http: httpx.Client, model: str, *messages: Any, **fields: Any) -> Any:
 
 
 @pytest.mark.parametrize("effort", [None, "none", "high", "max"])
-@pytest.mark.parametrize("model", [model.id for model in models(DEFAULT_CATALOGUE)])
+@pytest.mark.parametrize("model", MODELS)
 def test_the_tool_loop_of_every_model(http: httpx.Client, model: str, effort: str | None) -> None:
     """It calls a tool and answers with its result, with and without thinking, even if the client
     sends nothing of the thinking back."""
@@ -64,7 +72,7 @@ def test_the_tool_loop_of_every_model(http: httpx.Client, model: str, effort: st
         assert "sunny" in ask(http, model, asked, earlier, result, **fields)["content"]
 
 
-@pytest.mark.parametrize("model", [model.id for model in models(DEFAULT_CATALOGUE)])
+@pytest.mark.parametrize("model", MODELS)
 def test_an_edited_conversation_of_every_model(http: httpx.Client, model: str) -> None:
     """Thinking that belongs to a longer conversation does not lead to a refusal."""
     first = {"role": "user", "content": "Hello"}

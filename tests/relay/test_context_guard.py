@@ -93,6 +93,10 @@ def test_off() -> None:
         assert 200 == ask(client, "/v1/messages").status_code
 
 
+def asking(text: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": text}]}
+
+
 @pytest.mark.anyio
 async def test_learning() -> None:
     """How far the last prompt of a session was estimated wrongly corrects the next estimate."""
@@ -105,12 +109,12 @@ async def test_learning() -> None:
         return made
 
     first = record()
-    await guard.admit(first, {"messages": "a word " * 900})  # 1,575 tokens, as estimated
+    await guard.admit(first, asking("a word " * 900))  # 1,575 tokens, as estimated
     first.usage = {"prompt_tokens": 1000}
     guard(first)
-    await guard.admit(record(), {"messages": "a word " * 1450})  # 550 more words, 963 tokens
+    await guard.admit(record(), asking("a word " * 1450))  # 550 more words, 963 tokens
     with pytest.raises(RequestError, match="2050 exceeds the limit of 2000"):
-        await guard.admit(record(), {"messages": "a word " * 1500})
+        await guard.admit(record(), asking("a word " * 1500))
 
 
 def test_a_note_before_the_price_rises(caplog: pytest.LogCaptureFixture) -> None:

@@ -87,8 +87,8 @@ def test_no_small_model(simulator: Simulator, flags: dict[str, Any]) -> None:
 
 
 def test_gemini_cli_chooses_a_model(simulator: Simulator) -> None:
-    """Its question how hard a task is goes to the small model, though it names one that the account
-    does not have."""
+    """Its question about how hard a task is goes to the small model, though it names one that the
+    account does not have."""
     settings = settings_with(simulator)
     body = {"systemInstruction": {"parts": [{"text": ROUTING}]}, "contents": CONTENTS}
     path = "/v1beta/models/gemini-9.5-flash-lite:generateContent"

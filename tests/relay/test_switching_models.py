@@ -19,7 +19,7 @@ CLAUDE, BOUND = "claude-sonnet-4.6", "claude-opus-5.5"
 GEMINI, OTHER_GEMINI = "gemini-3.8-flash", "gemini-4-argon"
 MODELS = (GPT, OTHER_GPT, CLAUDE, BOUND, GEMINI, OTHER_GEMINI, "kimi-k3")
 EACH = pytest.mark.parametrize("client", [*CLIENTS, GEMINI_API], ids=lambda client: client.api)
-REFUSED = "Copilot refused it, since it is of another model"
+REFUSED = "Copilot refused it, since it belongs to another model"
 
 
 class Switching:

@@ -1,4 +1,4 @@
-"""The Completions API, and the APIs of OpenAI that there cannot be."""
+"""The Completions API, and the APIs of OpenAI that are not supported."""
 
 import json
 from collections.abc import Iterator

@@ -12,11 +12,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from copilot_proxy.formats.types import ErrorBody
+from copilot_proxy.routes.router import make_router
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
+from tests.selection import sample
 
 BODY = '{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"input":"x","max_tokens":1}'
 ALLOWED = "http://localhost:3000"
+_ROUTER = make_router()
 
 
 class OpenProxy(Proxy):
@@ -24,7 +27,7 @@ class OpenProxy(Proxy):
 
     def routes(self) -> Iterator[tuple[str, str]]:
         """Yield each method and path, and an unknown path."""
-        paths = {route.path_format: route.methods for route in self._router.routes}  # type: ignore[union-attr]
+        paths = {route.path_format: route.methods for route in _ROUTER.routes}  # type: ignore[union-attr]
         assert {"/v1/chat/completions", "/schema/openapi.json", "/health"} <= paths.keys()
         for path, methods in {**paths, "/nowhere": {"GET", "POST"}}.items():
             for method in sorted({"GET", "HEAD", "POST", "OPTIONS", "DELETE", *methods}):
@@ -47,12 +50,14 @@ def code_of(body: ErrorBody) -> str:
 
 
 def refusals(server: OpenProxy, headers: dict[str, str], methods: str = "") -> set[str]:
-    """Return the error codes with which the routes refuse a request with these headers."""
+    """Return the error codes with which the routes refuse a request with these headers; outside CI,
+    each path is tried with one method."""
     codes = set()
+    routes = [
+        (method, path) for method, path in server.routes() if not methods or method in methods
+    ]
     with server.client() as client:
-        for method, path in server.routes():
-            if methods and method not in methods:
-                continue
+        for method, path in sample(routes, alike=lambda route: route[1]):
             answer = client.request(method, path, content=BODY, headers=headers)
             assert 403 == answer.status_code, f"{method} {path}"
             assert not [name for name in answer.headers if name.startswith("access-control")]

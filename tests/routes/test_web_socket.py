@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from copilot_proxy.middleware.access import AccessMiddleware
-from copilot_proxy.server import http_protocol
+from copilot_proxy.server import uvicorn_config
 from copilot_proxy.simulator import Simulator
 from tests.conftest import NO_TLS, Proxy, settings_at
 from tests.test_sdk_openai_responses import PATHS
@@ -177,7 +177,7 @@ def test_stored_responses(web_socket: Socket, proxy: Proxy) -> None:
 
 def test_a_closed_web_socket_is_forgotten(proxy: Proxy) -> None:
     """What only a WebSocket could continue takes no memory after it is closed."""
-    memory = proxy._router.state["services"].responses._web_sockets
+    memory = proxy.running.responses._web_sockets
     with opened(proxy) as one:
         one.ask(model=NATIVE, input="Hello", store=False)
         assert 1 == memory.count
@@ -270,7 +270,7 @@ def test_other_messages(web_socket: Socket) -> None:
 
 
 def test_input_that_cannot_be_repeated(web_socket: Socket) -> None:
-    """A refusal repeats no long input, and nothing that is no text."""
+    """A refusal does not repeat a long input, or anything that is not text."""
     connection = web_socket.connection
     connection.send(json.dumps({"type": "response.steer", "input": "x" * 200_000}))
     too_long = web_socket.receive()
@@ -485,7 +485,7 @@ def test_a_client_that_answers_no_ping(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that has gone without a word is noticed by its silence."""
-    monkeypatch.setattr(http_protocol, "_PING_INTERVAL", 0.02)
+    monkeypatch.setattr(uvicorn_config, "_PING_INTERVAL", 0.02)
     simulator.state.faults.on("stall_mid_stream")
     with Proxy(settings_at(simulator)) as proxy, opened(proxy) as one:
         one.send(model=NATIVE, input="Hello")
@@ -496,7 +496,7 @@ def test_a_client_that_answers_no_ping(
 
 def test_a_client_that_does_not_read(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that reads nothing does not keep the call open."""
-    monkeypatch.setattr(http_protocol, "_PING_INTERVAL", 0.1)
+    monkeypatch.setattr(uvicorn_config, "_PING_INTERVAL", 0.1)
     with Proxy(settings_at(simulator)) as proxy, opened(proxy) as one:
         one.send(model=NATIVE, input="Write 60000 words")
         simulator.state.recorder.wait_for(lambda r: r.finished == "client_gone")
@@ -519,7 +519,7 @@ def test_a_client_that_does_not_read(simulator: Simulator, monkeypatch: pytest.M
     ids=lambda head: repr(head[:90]),
 )
 def test_broken_handshakes(proxy: Proxy, head: str, caplog: pytest.LogCaptureFixture) -> None:
-    """What is no handshake gets a 4xx, and nothing fails inside the server."""
+    """A request that is not a handshake gets a 4xx, and nothing fails inside the server."""
     address = urlsplit(proxy.url)
     with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
         conn.sendall(f"{head}\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n".encode())

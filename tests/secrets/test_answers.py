@@ -17,6 +17,7 @@ from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 from tests.secrets.marks import Marks, files, sent
 from tests.secrets.mirror import Mirror
+from tests.selection import sample
 
 TURNS = [{"role": "user", "content": "Hi"}]
 ASKED: list[tuple[str, str, dict[str, Any] | None]] = [
@@ -105,8 +106,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "written"
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
-@pytest.mark.parametrize(("status", "kind"), ECHOES)
+@pytest.mark.parametrize(
+    ("status", "kind", "form"),
+    sample(
+        ((*echo, form) for echo in ECHOES for form in ("text", "json")),
+        alike=lambda case: case[:2],
+    ),
+)
 def test_copilot_echoes_its_token(
     simulator: Simulator,
     folder: Path,
@@ -135,8 +141,13 @@ def test_copilot_echoes_its_token(
     assert [] == marks.found({**places, **written, **sent(simulator), **others})
 
 
-@pytest.mark.parametrize("whose", ["server", "caller"])
-@pytest.mark.parametrize(("status", "kind"), EXCHANGES)
+@pytest.mark.parametrize(
+    ("status", "kind", "whose"),
+    sample(
+        ((*exchange, whose) for exchange in EXCHANGES for whose in ("server", "caller")),
+        alike=lambda case: case[:2],
+    ),
+)
 def test_github_echoes_its_token(
     folder: Path, capsys: pytest.CaptureFixture[str], status: int, kind: str, whose: str
 ) -> None:

@@ -17,6 +17,7 @@ from tests.cli.conftest import Cli, Ran, Terminal, memory_keyring, own_home, ter
 from tests.cli.conftest import simulator as github
 from tests.secrets.marks import Marks, files, sent
 from tests.secrets.mirror import Mirror
+from tests.selection import sample
 
 __all__ = ["github", "memory_keyring", "own_home", "terminal"]
 
@@ -37,6 +38,7 @@ TROUBLES = [(200, "exchange"), (302, "redirect")] + [
     for status in (200, 400, 401, 403, 404, 429, 500)
     for kind in ("github", "text", "html")
 ]
+TROUBLES = sample(TROUBLES, alike=lambda trouble: trouble[0])
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.watchdog import Watchdog, watched
 
 LONGEST = float(os.environ.get("LONGEST_PAUSE", "0.25"))
 """Seconds that the loop may stand still. With LONGEST_PAUSE=0.05 these tests pass on a machine with
-nothing else to do; beside other tests, and measured by coverage, everything takes longer."""
+nothing else to do; next to other tests, and measured by coverage, everything takes longer."""
 TRIES = 3
 """A pause that the request causes occurs every time; one of a busy machine does not."""
 MIB = 1024 * 1024
@@ -182,7 +182,7 @@ CASES: dict[str, tuple[str, Callable[[], bytes], int]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_large_requests(watchdog: Watchdog, case: str) -> None:
-    """A large request is answered, or refused with a reason, and delays nobody."""
+    """A large request is answered, or refused with a reason, and delays no other."""
     path, make_body, status = CASES[case]
     body = make_body()
     assert len(body) < 32 * MIB

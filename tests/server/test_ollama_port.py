@@ -21,7 +21,7 @@ from tests.conftest import NO_TLS
 
 
 class Ollama(BaseHTTPRequestHandler):
-    """The real Ollama, as far as it can be told by asking."""
+    """The real Ollama, as far as others can find out by asking."""
 
     def do_GET(self) -> None:
         body = b"Ollama is running" if self.path == "/" else b"404 page not found"
@@ -50,7 +50,7 @@ def settings_for(**flags: object) -> Settings:
 
 
 def test_a_port_that_is_free() -> None:
-    """It is bound beside the server's own, on the same address."""
+    """It is bound in addition to the server's own, on the same address."""
     port = free_port()
     with ollama_port.bound(settings_for(ollama_port=port)) as second:
         assert second.listener is not None
@@ -73,7 +73,7 @@ def test_the_servers_own_port() -> None:
 
 
 def test_beside_a_real_ollama() -> None:
-    """The default port is done without; one that the user has named is an error."""
+    """Without the default port, the server still starts; one that the user named is an error."""
     with real_ollama() as port:
         with (
             pytest.raises(CopilotProxyError, match=f"Port {port} is in use by Ollama") as caught,

@@ -34,6 +34,7 @@ from tests.cli.terminals import (
     wait_until,
 )
 from tests.conftest import NO_TLS, settings_at
+from tests.selection import first, only_in_ci
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has one process")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="child processes are looked up in /proc")
@@ -88,7 +89,7 @@ def url_in(terminal: Terminal) -> str:
 
 
 def children(of: int) -> list[int]:
-    """Return the child processes of `of`, the oldest first."""
+    """Return the child processes of `of`, oldest first."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -146,7 +147,7 @@ def test_a_killed_worker_fails_only_its_own_requests(account: Simulator) -> None
 
 
 @linux
-@pytest.mark.parametrize("how", ["ctrl-c", "sigterm", "sigterm to all", "sighup"])
+@pytest.mark.parametrize("how", first(["ctrl-c", "sigterm", "sigterm to all", "sighup"]))
 def test_stopping_lets_the_answers_of_all_workers_end(account: Simulator, how: str) -> None:
     """One line has the number of open requests; they finish, and the exit code is 0. A service
     manager may signal the workers, too."""
@@ -169,6 +170,7 @@ def test_stopping_lets_the_answers_of_all_workers_end(account: Simulator, how: s
     assert all(stream.is_whole for stream in streams)
 
 
+@only_in_ci
 @linux
 def test_a_second_ctrl_c_aborts_the_requests_of_all_workers(account: Simulator) -> None:
     """Every client gets an error, one line has their number, and the exit code is 130."""
@@ -405,6 +407,7 @@ def test_one_process_does_not_import_the_worker_modules(account: Simulator) -> N
     assert done.stdout == "[]\n"
 
 
+@only_in_ci
 @linux
 def test_a_deleted_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers start even if the current folder has been deleted."""

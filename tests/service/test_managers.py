@@ -72,7 +72,7 @@ def test_launchd(record: Path) -> None:
 
 
 def test_task_scheduler(record: Path, tmp_path: Path) -> None:
-    """A task is created from its file, run and deleted; that it does not run is no error."""
+    """A task is created from its file, run and deleted; that it does not run is not an error."""
     life(TaskScheduler(tmp_path / "service"))
 
     commands = record.read_text()

@@ -19,6 +19,7 @@ from copilot_proxy.masking import Secret
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.cli.conftest import Cli
 from tests.conftest import NO_TLS
+from tests.selection import only_in_ci
 from tests.service.systemds import reason_missing, user_systemd
 
 pytestmark = pytest.mark.skipif(reason_missing() is not None, reason=str(reason_missing()))
@@ -135,6 +136,7 @@ def test_without_a_sign_in_it_is_not_installed(cli: Cli, systemd: dict[str, str]
     assert set() == units(systemd)
 
 
+@only_in_ci
 def test_a_failed_update_restores_the_service(
     cli: Cli, installed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

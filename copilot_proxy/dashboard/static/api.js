@@ -29,7 +29,7 @@ async function read(response) {
   return body;
 }
 
-/** The live stream; it is closed while nobody looks at the page. */
+/** The live stream; it is closed while the page is hidden. */
 export class Live {
   #source = null;
   #handlers;

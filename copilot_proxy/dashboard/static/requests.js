@@ -61,7 +61,7 @@ export class Requests {
     return this.reload();
   }
 
-  /** Adds rows of the live stream, the newest first. */
+  /** Adds rows of the live stream, newest first. */
   add(rows) {
     for (const row of rows) this.#running.get(row.request_id)?.node.remove();
     for (const row of rows) this.#running.delete(row.request_id);

@@ -1,6 +1,6 @@
 """The Chat Completions API, for clients and for models."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from copilot_proxy.catalogue import CHAT_COMPLETIONS_PATH, Model
@@ -24,9 +24,9 @@ from copilot_proxy.formats.chat_completions.request_to_model import chat_for_mod
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.chat_completions.tool_results import resolve_results
 from copilot_proxy.formats.client_fields import ClientFields
+from copilot_proxy.formats.conversation import Conversation, lowest, message_turns
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
-from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.translators import ChatWriter
 from copilot_proxy.formats.types import ChatRequest, ErrorBody, UpstreamBody
@@ -48,11 +48,11 @@ class ChatCompletionsApi:
     client_path = "/v1/chat/completions"
     identifying_header = request_id_header = b""
     path = CHAT_COMPLETIONS_PATH
-    cache_key_field = ""
     conversation_field = "messages"
     effort_field = "reasoning_effort"
     native: NativePassage | None = None
 
+    reader = staticmethod(ChatRepair)
     error_body = staticmethod(error_body)
     error_status = staticmethod(error_status)
     model_object = staticmethod(model_object)
@@ -86,6 +86,12 @@ class ChatCompletionsApi:
     def fields(self, request: ChatRequest) -> ClientFields:
         newer = request.get("max_completion_tokens") is not None
         return ClientFields(limit="max_completion_tokens" if newer else "max_tokens")
+
+    def conversation(self, request: ChatRequest) -> Conversation:
+        return Conversation([], message_turns(request["messages"]))
+
+    def output_limit(self, request: ChatRequest) -> int | None:
+        return lowest(request.get("max_completion_tokens"), request.get("max_tokens"))
 
     def wants_reasoning(self, request: ChatRequest) -> bool:
         thinking = request.get("thinking")
@@ -126,6 +132,9 @@ class ChatCompletionsApi:
     ) -> list[ErrorBody]:
         return [error_body(error, request_id)]
 
+    def accepted_stops(self, model: Model | None, stops: Sequence[str]) -> list[str]:
+        return profile_of(model, "chat_completions").accepted_stops(stops)
+
     def accepts_documents(self, model: Model | None) -> bool:
         return profile_of(model, "chat_completions").documents is not False
 
@@ -137,24 +146,8 @@ class ChatCompletionsApi:
     ) -> dict[str, str]:
         return {}
 
-    def reader(
-        self,
-        model: str,
-        *,
-        include_usage: bool,
-        recorder: ReasoningRecorder | None,
-        tool_names: Mapping[str, str],
-        custom_tools: Collection[str] = (),
-        used_ids: Collection[str] = (),
-    ) -> ChatRepair:
-        return ChatRepair(
-            model,
-            include_usage=include_usage,
-            recorder=recorder,
-            tool_names=tool_names,
-            custom_tools=custom_tools,
-            used_ids=used_ids,
-        )
+    def with_cache_key(self, body: UpstreamBody, session: str | None) -> UpstreamBody:
+        return body
 
 
 CHAT_COMPLETIONS: Final = ChatCompletionsApi()

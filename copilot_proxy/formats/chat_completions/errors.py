@@ -1,7 +1,7 @@
 """Errors in OpenAI's format."""
 
 from copilot_proxy.errors import CopilotProxyError, join_sentences
-from copilot_proxy.formats.final_errors import final_fields, is_final
+from copilot_proxy.formats.permanent_errors import is_permanent, permanent_fields
 from copilot_proxy.formats.types import ErrorBody, Json
 from copilot_proxy.masking import mask
 
@@ -29,7 +29,7 @@ def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
     if error.hint:
         fields["hint"] = mask(error.hint)
     fields.update(error.extra)
-    if is_final(error):
-        fields = final_fields(fields)
+    if is_permanent(error):
+        fields = permanent_fields(fields)
     fields["request_id"] = request_id
     return {"error": fields}

@@ -141,7 +141,7 @@ class CustomToolDefinition(Struct):
 
 
 class ChatTool(Struct):
-    """A `function`, or a `custom` tool whose input is one text."""
+    """A `function`, or a `custom` tool whose input is plain text."""
 
     function: FunctionDefinition | None = None
     custom: CustomToolDefinition | None = None

@@ -7,7 +7,7 @@ index, or else to the last call, unless that is complete and the fragment begins
 Some models, such as Kimi K3, use the same ids in every turn. Clients find the result of a call by
 its id, so an id that an earlier call has gets a number.
 
-A call of a custom tool has a text instead of arguments. Models that only support functions call a
+A call of a custom tool has text instead of arguments. Models that only support functions call a
 function of the same name, whose argument is the text; the client gets a call of its custom tool.
 """
 

@@ -10,6 +10,8 @@ from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativeCounting, RequestMetrics, StreamFormat
 from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.client_fields import GEMINI_FIELDS, ClientFields
+from copilot_proxy.formats.client_paths import GEMINI_HEADER, GEMINI_PATH, is_gemini
+from copilot_proxy.formats.conversation import Conversation, Turn, lowest, texts
 from copilot_proxy.formats.gemini.errors import error_body, error_status
 from copilot_proxy.formats.gemini.field_names import with_google_names
 from copilot_proxy.formats.gemini.models import model_list, model_object
@@ -38,14 +40,6 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "temperature": "temperature",
     "top_p": "topP",
 }
-METHODS: Final = (
-    "generateContent",
-    "streamGenerateContent",
-    "countTokens",
-    "embedContent",
-    "batchEmbedContents",
-)
-"""What can follow a model in a path, after a colon."""
 _encode: Final = msgspec.json.Encoder().encode
 # Google's SDK for Python takes a comment for data, but not an empty line.
 _KEEP_ALIVE: Final = b"\n"
@@ -56,8 +50,8 @@ class GeminiApi:
     """Implements `formats.api.ClientApi`."""
 
     name = "gemini"
-    client_path = "/v1beta/models"
-    identifying_header = b"x-goog-api-key"
+    client_path = GEMINI_PATH
+    identifying_header = GEMINI_HEADER
     request_id_header = b""
     counting: NativeCounting | None = None
     conversation_field = "contents"
@@ -71,7 +65,7 @@ class GeminiApi:
     media_tokens = staticmethod(media_tokens)
 
     def has_path(self, path: str) -> bool:
-        return path.startswith("/v1beta/")
+        return is_gemini(path)
 
     def parse(self, body: bytes) -> GeminiRequest:
         """Return a request with ``model`` in the body, as ``GenerateContentRequest`` has it."""
@@ -117,6 +111,14 @@ class GeminiApi:
             return GEMINI_FIELDS
         name = "generationConfig.thinkingConfig.thinkingBudget"
         return GEMINI_FIELDS._replace(effort=name, effort_value=budget)
+
+    def conversation(self, request: GeminiRequest) -> Conversation:
+        system = request.get("systemInstruction") or {}
+        turns = [Turn(one.get("role"), texts(one.get("parts"))) for one in request["contents"]]
+        return Conversation(texts(system.get("parts")), turns)
+
+    def output_limit(self, request: GeminiRequest) -> int | None:
+        return lowest(generation_config(request).get("maxOutputTokens"))
 
     def wants_reasoning(self, request: GeminiRequest) -> bool:
         return shows_thoughts(request) or effort(generation_config(request)) not in (None, "none")
@@ -168,7 +170,7 @@ def _array_frame() -> Callable[[ClientEvent], bytes]:
 
 
 def _without_reasoning(content: Json, encrypted: Collection[str]) -> Json:
-    """Return a content without the thought signatures in `encrypted`, and what belongs to them."""
+    """Return a content, without its reasoning if it has a thought signature in `encrypted`."""
     parts = content.get("parts") or []
     if not any(part.get("thoughtSignature") in encrypted for part in parts):
         return content

@@ -45,8 +45,8 @@ def system_message(instruction: Json | None) -> list[Json]:
 def translate_contents(contents: list[Json], notes: list[str]) -> list[Json]:
     """Return the chat messages; one content may become several. Raises `RequestError`.
 
-    Contents of the model that follow each other are one message: clients store each part of a
-    stream as a content of its own.
+    Consecutive contents of the model become one message: clients store each part of a stream as a
+    separate content.
     """
     translator = _Translator()
     for is_model, group in groupby(enumerate(contents), lambda one: _is_model(one[1])):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError, code_of, join_sentences
-from copilot_proxy.formats.final_errors import final_fields, is_final
+from copilot_proxy.formats.permanent_errors import is_permanent, permanent_fields
 from copilot_proxy.formats.types import ErrorBody, Json
 from copilot_proxy.masking import mask
 
@@ -51,8 +51,8 @@ def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
         "status": _STATUSES.get(error.status, default),
         "details": _details(error),
     }
-    if is_final(error):
-        fields = final_fields(fields)
+    if is_permanent(error):
+        fields = permanent_fields(fields)
     fields["details"].append({"@type": f"{_TYPE}RequestInfo", "requestId": request_id})
     return {"error": {"code": error.status, **fields}}
 

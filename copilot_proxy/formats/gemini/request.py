@@ -36,7 +36,7 @@ _OTHER_MEDIA: Final = ("audio/", "video/")
 
 
 def model_name(name: object) -> str:
-    """Return the name of a model without Google's prefix; raises `RequestError` if it is none, or
+    """Return the name of a model without Google's prefix; raises `RequestError` if it is empty or
     too long."""
     name = name.removeprefix(_PREFIX) if isinstance(name, str) else ""
     if len(name) > MAX_NAME_LENGTH:
@@ -147,7 +147,7 @@ def is_image(part: Json) -> bool:
 
 
 def all_parts(request: GeminiRequest) -> Iterator[Json]:
-    """Yield all parts of a checked request, also those in the results of functions."""
+    """Yield all parts of a checked request, including those in function results."""
     for content in (request.get("systemInstruction") or {}, *request["contents"]):
         for part in content.get("parts") or ():
             yield part
@@ -174,7 +174,7 @@ def _turn(content: Json) -> Turn | None:
         if part.get("text") is not None
         else {"type": "inlineData"}
         for part in parts
-        # What a function has found may be in parts beside its result.
+        # The result of a function may have further parts next to it.
         if not has_result or part.get("text")
     ]
     if has_result:

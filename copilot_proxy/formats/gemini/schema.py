@@ -19,7 +19,7 @@ class GeminiBlob(Struct, rename="camel"):
 
 
 class GeminiFunctionCall(Struct):
-    """A call of a function. Models of the Gemini API have no `id` in older versions."""
+    """A call of a function. Older Gemini models send no `id`."""
 
     name: str
     args: Json | None = None
@@ -61,7 +61,7 @@ class GeminiPart(Struct, rename="camel"):
 
 
 class GeminiContent(Struct):
-    """A turn of the conversation; its `role` is ``user``, if there is none, or ``model``."""
+    """A turn of the conversation; its `role` is ``user`` (the default) or ``model``."""
 
     parts: list[GeminiPart] | None = None
     role: str | None = None

@@ -1,6 +1,6 @@
 """Anthropic's Messages API, as clients use it and as Copilot serves it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from copilot_proxy.catalogue import MESSAGES_PATH, Model
@@ -8,6 +8,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
+from copilot_proxy.formats.conversation import Conversation, lowest, message_turns, texts
 from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.messages.blocks import thinking_signatures, without_thinking
 from copilot_proxy.formats.messages.errors import error_body, error_status
@@ -33,7 +34,6 @@ from copilot_proxy.formats.messages.token_estimate import (
 )
 from copilot_proxy.formats.messages.unrequested import unrequested_fields, without_fields
 from copilot_proxy.formats.profiles import profile_of
-from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesEvent, MessagesRequest
 from copilot_proxy.headers import Initiator
@@ -79,12 +79,12 @@ class MessagesApi:
     identifying_header = b"anthropic-version"
     request_id_header = b"request-id"
     path = MESSAGES_PATH
-    cache_key_field = ""
     counting: NativeCounting | None = _Counting()
     conversation_field = "messages"
     effort_field = MESSAGES_FIELDS.effort
     native: NativePassage | None = _Native()
 
+    reader = staticmethod(MessagesToChat)
     error_body = staticmethod(error_body)
     error_status = staticmethod(error_status)
     model_object = staticmethod(model_info)
@@ -139,6 +139,12 @@ class MessagesApi:
         budget = thinking.get("budget_tokens")
         return MESSAGES_FIELDS._replace(effort="thinking.budget_tokens", effort_value=budget)
 
+    def conversation(self, request: MessagesRequest) -> Conversation:
+        return Conversation(texts(request.get("system")), message_turns(request["messages"]))
+
+    def output_limit(self, request: MessagesRequest) -> int | None:
+        return lowest(request.get("max_tokens"))
+
     def wants_reasoning(self, request: MessagesRequest) -> bool:
         return is_thinking_enabled(request)
 
@@ -168,6 +174,9 @@ class MessagesApi:
     ) -> list[MessagesEvent]:
         return ChatToMessages(request, request["model"]).fail(error, request_id)
 
+    def accepted_stops(self, model: Model | None, stops: Sequence[str]) -> list[str]:
+        return profile_of(model, "messages").accepted_stops(stops)
+
     def accepts_documents(self, model: Model | None) -> bool:
         return profile_of(model, "messages").documents is not False
 
@@ -184,24 +193,8 @@ class MessagesApi:
             headers["anthropic-beta"] = ",".join(selected)
         return headers
 
-    def reader(
-        self,
-        model: str,
-        *,
-        include_usage: bool,
-        recorder: ReasoningRecorder | None,
-        tool_names: Mapping[str, str],
-        custom_tools: Collection[str] = (),
-        used_ids: Collection[str] = (),
-    ) -> MessagesToChat:
-        return MessagesToChat(
-            model,
-            include_usage=include_usage,
-            recorder=recorder,
-            tool_names=tool_names,
-            custom_tools=custom_tools,
-            used_ids=used_ids,
-        )
+    def with_cache_key(self, body: MessagesRequest, session: str | None) -> MessagesRequest:
+        return body
 
 
 MESSAGES: Final = MessagesApi()

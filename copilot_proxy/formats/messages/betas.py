@@ -79,12 +79,12 @@ _OF_FIELDS: Final = (
     "fast-mode", "mcp-client", "message-threads", "mid-conversation-system-clear-at",
     "server-side-fallback", "task-budgets",
 )  # fmt: skip
-"""For fields and tools that are refused or noted themselves."""
+"""Their fields and tools are refused or noted separately."""
 _OF_DETAILS: Final = (
     "dev-full-thinking", "model-context-window-exceeded", "output-128k", "output-300k",
     "thinking-token-count", "token-efficient-tools",
 )  # fmt: skip
-"""They change details of answers on which no client depends."""
+"""They change details of answers that no client depends on."""
 
 DROPPED: Final[Mapping[str, str]] = {
     **dict.fromkeys(_OF_OTHER_APIS, "it is for another API of Anthropic"),
@@ -93,7 +93,7 @@ DROPPED: Final[Mapping[str, str]] = {
 """Betas of Anthropic that Copilot does not accept, without their dates, and the reasons."""
 
 ALWAYS_ON: Final = ("prompt-caching", "pdfs", "token-counting")
-"""Betas, without their dates, for what every request can do today: they need no note."""
+"""Betas, without their dates, for features that every request can use today; they need no note."""
 
 _DATE: Final = re.compile(r"-\d{4}-?\d\d-?\d\d$")
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError, join_sentences
-from copilot_proxy.formats.final_errors import final_fields, is_final
+from copilot_proxy.formats.permanent_errors import is_permanent, permanent_fields
 from copilot_proxy.formats.types import ErrorBody, Json, MessagesEvent
 from copilot_proxy.masking import mask
 
@@ -32,9 +32,18 @@ _TOO_LONG: Final = "prompt is too long"
 _TOKEN_COUNTS: Final = re.compile(r"prompt token count of (\d+) exceeds the limit of (\d+)")
 
 
+_FILTERS: Final = ("content_filter", "cyber_policy")
+"""The codes with which GitHub refuses what the conversation says."""
+
+
 def error_status(error: CopilotProxyError) -> int:
-    """Return the status of an error response."""
-    return error.status
+    """Return the status of an error response.
+
+    Claude Code repeats any 400 five times within a second, in three forms, to find out which field
+    is refused. What GitHub's filters refuse must not be sent to them so often, so that has a status
+    at which Claude Code stops, as other clients do, and shows the message.
+    """
+    return 424 if error.status == 400 and error.code in _FILTERS else error.status
 
 
 def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
@@ -51,8 +60,8 @@ def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
         details["hint"] = mask(error.hint)
     for name, value in error.extra.items():
         details.setdefault(name, value)
-    if is_final(error):
-        details = final_fields(details)
+    if is_permanent(error):
+        details = permanent_fields(details)
     return {"type": "error", "error": details, "request_id": prefixed_request_id(request_id)}
 
 

@@ -53,7 +53,7 @@ def _split(block: Json) -> tuple[Json, list[Json]]:
                 deltas.append({"type": "signature_delta", "signature": block["signature"]})
             return {**block, "thinking": "", "signature": ""}, deltas
         case "tool_use" | "server_tool_use":
-            # Nothing is sent of an empty input: it may be what is left of a call that was cut.
+            # An empty input is not sent: it may be what is left of a call that was cut off.
             text = msgspec.json.encode(block["input"]).decode() if block.get("input") else ""
             return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": text}]
     return block, []

@@ -40,7 +40,7 @@ def model_list(
     aliases: Iterable[tuple[str, Model]] = (),
     default: Model | None = None,
 ) -> Json:
-    """Return the list of the chat models on one page: `schema.AnthropicModelList`.
+    """Return the list of the chat models on one page.
 
     Anthropic's list has neither aliases nor a mark for the default.
     """

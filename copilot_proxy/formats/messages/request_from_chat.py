@@ -46,7 +46,7 @@ _LOCAL_FIELDS: Final = ("stream_options", "n", REASONING_SUMMARY)
 def from_chat(chat: ChatRequest, notes: list[str]) -> MessagesRequest:
     """Return the body for the Messages API; `notes` gets a line for each change that may matter.
 
-    What the model accepts is left to `formats.rules`. Raises `RequestError` for an image that is
+    `formats.rules` later adapts it to the model. Raises `RequestError` for an image that is
     not base64.
     """
     chat = {name: value for name, value in chat.items() if value is not None}

@@ -78,7 +78,7 @@ class Thinking(Struct):
 
 
 class OutputConfig(Struct):
-    """How much effort the model makes (`effort`), and the schema of its answer (`format`)."""
+    """How much effort the model puts in (`effort`), and the schema of its answer (`format`)."""
 
     effort: str | None = None
     format: Json | None = None
@@ -178,12 +178,3 @@ class ModelInfo(Struct):
     retires_at: str | None = None
     max_input_tokens: int | None = None
     max_tokens: int | None = None
-
-
-class AnthropicModelList(Struct):
-    """The models of the account, on one page."""
-
-    data: list[ModelInfo]
-    has_more: bool
-    first_id: str | None
-    last_id: str | None

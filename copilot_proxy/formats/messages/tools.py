@@ -23,7 +23,7 @@ _FIELDS: Final = (
 
 _WANTED: Final = re.compile(r"code_execution_\d|mcp_toolset")
 """The tools of Anthropic's servers that a client asks for on purpose. Others, such as searches,
-are offered by clients on their own initiative, beside their own tools."""
+are offered by clients on their own initiative, besides their own tools."""
 _DATE: Final = re.compile(r"_\d+$")
 
 
@@ -68,7 +68,7 @@ def fit_tools(body: MessagesRequest, notes: list[str]) -> None:
 
 
 def drop_reason(tool: Json) -> str:
-    """Return why a tool of Anthropic's is dropped."""
+    """Return the reason for dropping one of Anthropic's tools."""
     if is_hosted_search(tool):
         return "Copilot does not run this search, so the model gets all tools"
     return "Copilot does not run it"

@@ -1,7 +1,7 @@
 """Reports what Copilot left out of the conversation before the model read it.
 
 Claude's answers list it in ``input_transformations``, for example thinking whose conversation has
-changed. The form of its entries is not documented, so that only their type is read.
+changed. The form of its entries is not documented, so only their type is read.
 """
 
 import re

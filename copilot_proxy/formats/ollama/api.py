@@ -8,6 +8,8 @@ import msgspec
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.api import RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import OLLAMA_FIELDS, ClientFields
+from copilot_proxy.formats.client_paths import is_ollama
+from copilot_proxy.formats.conversation import Conversation, lowest, message_turns
 from copilot_proxy.formats.ollama.errors import error_body, error_status
 from copilot_proxy.formats.ollama.models import model_list, model_object
 from copilot_proxy.formats.ollama.request import (
@@ -22,16 +24,6 @@ from copilot_proxy.formats.ollama.request_to_chat import effort_of, to_chat
 from copilot_proxy.formats.ollama.stream_from_chat import ChatToOllama
 from copilot_proxy.formats.types import ChatRequest, ClientEvent, ClientRequest
 from copilot_proxy.headers import Initiator
-
-PATHS: Final = frozenset(
-    f"/api/{name}"
-    for name in (
-        *("chat", "generate", "embed", "embeddings", "tags", "show", "ps", "version"),
-        *("pull", "push", "create", "copy", "delete"),
-    )
-)
-"""All paths of the API, except those of blobs."""
-BLOBS_PATH: Final = "/api/blobs/"
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -66,7 +58,7 @@ class OllamaApi:
     model_list = staticmethod(model_list)
 
     def has_path(self, path: str) -> bool:
-        return path in PATHS or path.startswith(BLOBS_PATH)
+        return is_ollama(path)
 
     def parse(self, body: bytes) -> ClientRequest:
         return parse_chat(body)
@@ -107,6 +99,12 @@ class OllamaApi:
         effort, think = effort_of(request), request.get("think")
         value = None if effort == think else str(think).lower()
         return OLLAMA_FIELDS._replace(effort_value=value)
+
+    def conversation(self, request: ClientRequest) -> Conversation:
+        return Conversation([], message_turns(request["messages"]))
+
+    def output_limit(self, request: ClientRequest) -> int | None:
+        return lowest((request.get("options") or {}).get("num_predict"))
 
     def wants_reasoning(self, request: ClientRequest) -> bool:
         return thinks(request)

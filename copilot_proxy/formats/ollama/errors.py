@@ -1,7 +1,7 @@
 """Errors in Ollama's format, as a response body or as the last line of a stream."""
 
 from copilot_proxy.errors import CopilotProxyError, join_sentences
-from copilot_proxy.formats.final_errors import final_fields, is_final
+from copilot_proxy.formats.permanent_errors import is_permanent, permanent_fields
 from copilot_proxy.formats.types import ErrorBody, Json
 from copilot_proxy.masking import mask
 
@@ -20,6 +20,6 @@ def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
     fields: Json = {"error": mask(join_sentences(error.message, error.hint))}
     if error.code:
         fields["code"] = error.code
-    if is_final(error):
-        fields = final_fields(fields)
+    if is_permanent(error):
+        fields = permanent_fields(fields)
     return {**fields, "request_id": request_id}

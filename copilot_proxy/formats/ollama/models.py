@@ -23,8 +23,8 @@ def model_list(
     aliases: Iterable[tuple[str, Model]] = (),
     default: Model | None = None,
 ) -> Json:
-    """Return the list of the aliases and of those `models` that can be used and that none of them
-    hides: `schema.OllamaModelList`."""
+    """Return the list of the aliases, and of the usable `models` that no alias hides:
+    `schema.OllamaModelList`."""
     named = dict(aliases)
     listed = [*named.items(), *((one.id, one) for one in models if one.id not in named)]
     return {"models": [_entry(name, one) for name, one in listed if not one.needs_enabling]}

@@ -216,12 +216,6 @@ class OllamaEmbeddingsAnswer(Struct):
     embedding: list[float]
 
 
-class OllamaVersion(Struct):
-    """The response of ``/api/version``."""
-
-    version: str
-
-
 class OllamaErrorBody(Struct):
     """The body of every error response, or the last line of a stream that failed."""
 

@@ -1,6 +1,6 @@
 """The Responses API, as clients use it and as Copilot serves it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from copilot_proxy.catalogue import RESPONSES_PATH, Model
@@ -9,10 +9,17 @@ from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics, StreamFormat
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
+from copilot_proxy.formats.conversation import (
+    Conversation,
+    Turn,
+    lowest,
+    message_turns,
+    texts,
+)
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
-from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.reasoning_summary import summary_of
+from copilot_proxy.formats.responses.cache_key import with_cache_key
 from copilot_proxy.formats.responses.history_items import (
     item_contents,
     without_encrypted_items,
@@ -62,12 +69,12 @@ class ResponsesApi:
     client_path = "/v1/responses"
     identifying_header = request_id_header = b""
     path = RESPONSES_PATH
-    cache_key_field = "prompt_cache_key"
     conversation_field = "input"
     effort_field = RESPONSES_FIELDS.effort
     native: NativePassage | None = _Native()
     counting: NativeCounting | None = None
 
+    reader = staticmethod(ResponsesToChat)
     error_body = staticmethod(error_body)
     error_status = staticmethod(error_status)
     model_object = staticmethod(model_object)
@@ -120,6 +127,14 @@ class ResponsesApi:
     def fields(self, request: ResponsesRequest) -> ClientFields:
         return RESPONSES_FIELDS
 
+    def conversation(self, request: ResponsesRequest) -> Conversation:
+        given = request["input"]
+        turns = message_turns(given) if isinstance(given, list) else [Turn("user", texts(given))]
+        return Conversation(texts(request.get("instructions")), turns)
+
+    def output_limit(self, request: ResponsesRequest) -> int | None:
+        return lowest(request.get("max_output_tokens"))
+
     def wants_reasoning(self, request: ResponsesRequest) -> bool:
         reasoning = request.get("reasoning") or {}
         return reasoning.get("effort") not in (None, "none") or summary_of(reasoning) != "none"
@@ -149,6 +164,9 @@ class ResponsesApi:
     ) -> list[ResponsesEvent]:
         return self.writer(request).fail(error, request_id)
 
+    def accepted_stops(self, model: Model | None, stops: Sequence[str]) -> list[str]:
+        return profile_of(model, "responses").accepted_stops(stops)
+
     def accepts_documents(self, model: Model | None) -> bool:
         return profile_of(model, "responses").documents is not False
 
@@ -160,24 +178,8 @@ class ResponsesApi:
     ) -> dict[str, str]:
         return {}
 
-    def reader(
-        self,
-        model: str,
-        *,
-        include_usage: bool,
-        recorder: ReasoningRecorder | None,
-        tool_names: Mapping[str, str],
-        custom_tools: Collection[str] = (),
-        used_ids: Collection[str] = (),
-    ) -> ResponsesToChat:
-        return ResponsesToChat(
-            model,
-            include_usage=include_usage,
-            recorder=recorder,
-            tool_names=tool_names,
-            custom_tools=custom_tools,
-            used_ids=used_ids,
-        )
+    def with_cache_key(self, body: ResponsesRequest, session: str | None) -> ResponsesRequest:
+        return with_cache_key(body, session)
 
 
 RESPONSES: Final = ResponsesApi()

@@ -26,7 +26,7 @@ SUMMARY_PROMPT: Final = (
     "exact values), what failed, and what remains to be done. Answer with the summary only, and "
     "do not call a tool."
 )
-_PREFIX: Final = "Summary of the conversation so far, beside the user's own messages:\n\n"
+_PREFIX: Final = "Summary of the conversation so far, besides the user's own messages:\n\n"
 
 
 def is_compaction(request: ResponsesRequest) -> bool:
@@ -88,7 +88,7 @@ def compacted_conversation(request: ResponsesRequest, compaction: Response) -> J
 def summary_of(encrypted: object) -> str | None:
     """Return the message for the model if this is the content of one of our compaction items.
 
-    Content that only looks like ours gives None, and no error.
+    Content that only looks like ours gives None, not an error.
     """
     if not isinstance(encrypted, str) or not encrypted.startswith(_LABEL):
         return None
@@ -113,7 +113,7 @@ def _sealed(summary: str) -> str:
 
 
 def _user_message(item: Json) -> Json:
-    """Return a message of the user in OpenAI's full form."""
+    """Return a user message in OpenAI's full form."""
     content = item.get("content")
     parts = [{"type": "input_text", "text": content}] if isinstance(content, str) else content
     return {

@@ -1,7 +1,8 @@
 """Puts remembered items into a request that refers to them, and stores items as JSON.
 
-What is not remembered is an error, never left out. Statuses are OpenAI's. No message has an id,
-since some clients retry an error whose text has certain numbers in it, such as 503.
+A reference to an item that is not remembered is an error, never ignored. Statuses are OpenAI's. No
+message has an id, since some clients retry an error whose text has certain numbers in it, such as
+503.
 """
 
 from collections.abc import Iterable, Mapping
@@ -46,7 +47,7 @@ def _decoded(data: bytes) -> Any:
 
 
 def encoded(items: Iterable[Json], size: int = 0) -> list[bytes]:
-    """Return the items as they are remembered; `size` is about how many bytes that are."""
+    """Return the items in the form in which they are remembered; `size` is about their bytes."""
     return [encode_json(item, size) for item in items]
 
 

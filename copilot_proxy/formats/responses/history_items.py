@@ -35,9 +35,9 @@ _HOSTED: Final = (
     "program",
     "program_output",
 )
-"""What tools that OpenAI runs have done, of which Copilot knows nothing."""
+"""Calls of tools that OpenAI runs, which Copilot does not know."""
 _UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
-"""Fields of these items that say nothing, or are a whole image."""
+"""Fields of these items that are useless to the model, or are a whole image."""
 _COMPACTIONS: Final = ("compaction", "context_compaction", "compaction_summary")
 """Items that hold a summary of the conversation, encrypted."""
 _RESULTS: Final = ("function_call_output", "custom_tool_call_output")
@@ -92,8 +92,8 @@ def without_encrypted_items(
 ) -> ResponsesRequest:
     """Return a client's request without the items that have one of the encrypted `contents`.
 
-    A compaction, and the encrypted part of a tool's result, are replaced by a text that says that
-    there was one.
+    A compaction, and the encrypted part of a tool's result, are replaced by a note that there was
+    one.
     """
     if isinstance(request["input"], str):
         return request
@@ -143,7 +143,7 @@ def _encrypted_parts(item: Json) -> list[Json]:
 
 
 def as_user_message(item: Json) -> Json:
-    """Return an item of an unknown type as a message of the user."""
+    """Return an item of an unknown type as a user message."""
     return _message("user", f"({item['type']}: {_json(_described(item))})")
 
 
@@ -201,7 +201,7 @@ def _mcp_call(item: Json, notes: list[str]) -> list[Json]:
 
 
 def _agent_message(item: Json, notes: list[str]) -> list[Json]:
-    """Return the message of another agent of Codex as a message of the user."""
+    """Return a message from another of Codex's agents as a user message."""
     content = item.get("content")
     parts = (
         [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []

@@ -74,7 +74,7 @@ class MessagesBuilder:
         return out
 
     def add_message(self, message: Json) -> None:
-        """Add a message of another role than the assistant."""
+        """Add a message with a role other than the assistant's."""
         self._current = None
         self._turns.append(_Turn(message))
 

@@ -1,7 +1,7 @@
 """Remembers responses in memory, so that clients can refer to them instead of sending them again.
 
-Each response is kept for the caller that got it. What is used least recently goes first when
-there are too many responses or bytes; those that are not used for a while go as well.
+Each response is kept for the caller that got it. If there are too many responses or bytes,
+the least recently used ones are forgotten first; so are those that are not used for a while.
 
 Items are kept as JSON bytes: they take a third of the memory of objects, the garbage collector
 skips them, and what is read from them can be changed.

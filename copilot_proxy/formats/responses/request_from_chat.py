@@ -18,7 +18,7 @@ from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 ENCRYPTED: Final = "reasoning.encrypted_content"
 
-_SAME: Final = (
+SAME_FIELDS: Final = (
     "stream",
     "temperature",
     "top_p",
@@ -31,7 +31,7 @@ _SAME: Final = (
 
 _TRANSLATED: Final = frozenset(
     {
-        *_SAME,
+        *SAME_FIELDS,
         "model",
         "messages",
         "max_tokens",
@@ -54,7 +54,7 @@ _REASONS: Final[Mapping[str, str]] = {
 }
 """Why a field is dropped, if not because the Responses API does not support it.
 
-That is the reason for stop, seed, logprobs, logit_bias, both penalties and prediction.
+That is the reason for seed, logprobs, logit_bias, both penalties and prediction.
 """
 
 
@@ -75,7 +75,7 @@ def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> Res
         "store": False,
         "include": [ENCRYPTED],
     }
-    body.update({name: fields[name] for name in _SAME if name in fields})
+    body.update({name: fields[name] for name in SAME_FIELDS if name in fields})
     body["stream"] = fields.get("stream") is True
     limit = output_limit(fields, notes)
     if limit is not None:

@@ -14,7 +14,7 @@ from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY, summary_o
 from copilot_proxy.formats.responses.items_to_messages import MessagesBuilder
 from copilot_proxy.formats.responses.preparation import prepare_items, prepare_tools
 from copilot_proxy.formats.responses.request import input_items
-from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED
+from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, SAME_FIELDS
 from copilot_proxy.formats.responses.tool_changes import (
     flatten_namespaces,
     lift_additional_tools,
@@ -24,17 +24,7 @@ from copilot_proxy.formats.responses.tools import HOSTED, ToolNames, item_list, 
 from copilot_proxy.formats.rules.tool_kinds import FLATTENED, LIFTED, search_notes
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
-_SAME: Final = (
-    "model",
-    "stream",
-    "temperature",
-    "top_p",
-    "parallel_tool_calls",
-    "prompt_cache_key",
-    "prompt_cache_options",
-    "user",
-)
-"""Fields of the same name and meaning in both APIs."""
+_SAME: Final = ("model", *SAME_FIELDS)
 
 _TRANSLATED: Final = frozenset(
     {

@@ -74,7 +74,7 @@ class MessageError(Exception):
 def parse_message(data: bytes | str, limit: int) -> ClientMessage:
     """Return a message of the client, which may have `limit` bytes; raises `MessageError`.
 
-    What is not a JSON object is taken for a request, which will then be refused.
+    Anything but a JSON object is treated as a request, which will then be refused.
     """
     data = data.encode() if isinstance(data, str) else data
     try:

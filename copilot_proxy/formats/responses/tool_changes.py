@@ -56,7 +56,7 @@ def lift_additional_tools(body: ResponsesRequest) -> bool:
 
 
 def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool, int]:
-    """Make a function of a search that the client runs, and offer only what it has found.
+    """Turn a search that the client runs into a function, and offer only what it has found.
 
     Returns whether the model was asked to search by itself, which it cannot: then all tools are
     offered; and how many deferred tools are left out, since the client's search has not found them.
@@ -140,7 +140,7 @@ def flatten_namespaces(body: ResponsesRequest, names: ToolNames) -> bool:
 
 
 def replace_custom_tools(body: ResponsesRequest) -> bool:
-    """Make functions of custom tools, and of their calls; return whether there were tools."""
+    """Turn custom tools and their calls into functions; return whether there were any."""
     has_custom = any(tool.get("type") == "custom" for tool in _all_tools(body))
     for holder in [*_holders(body), *_namespaces(body)]:
         holder["tools"] = [_function_tool(tool) for tool in tools_of(holder)]
@@ -181,7 +181,7 @@ def apply_allowed_tools(body: ResponsesRequest) -> bool:
 
 
 def function_tools(body: ResponsesRequest, kind: str) -> list[Json]:
-    """Return all tools of one type, ``function`` or ``custom``, also in namespaces and items."""
+    """Return all tools of one type, including those in namespaces and items."""
     return [tool for tool in _all_tools(body) if tool.get("type") == kind]
 
 

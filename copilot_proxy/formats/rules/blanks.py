@@ -1,4 +1,4 @@
-"""Drops texts of only whitespace, which Claude refuses."""
+"""Drops texts that are only whitespace, which Claude refuses."""
 
 from typing import Any, Final
 

@@ -1,8 +1,8 @@
 """Ids of tool calls for models that expect a name and a number, such as Kimi's ``read:0``.
 
-Such a model continues the numbering of the conversation, so that its own ids are left alone. If any
-other model made one, all are renumbered, in order: the same conversation always gets the same
-ids. Models that refuse the form get other ids by the rule in `tool_ids`.
+Such a model continues the numbering of the conversation, so its own ids are left alone. If any
+other model made one, all are renumbered, in order: the same conversation always gets the same ids.
+Models that refuse the form get other ids by the rule in `tool_ids`.
 """
 
 from copilot_proxy.formats.profiles import ModelProfile

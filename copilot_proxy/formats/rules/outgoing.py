@@ -122,11 +122,11 @@ class OutgoingBody(ABC):
         return 0
 
     def split_calls(self, max_calls: int) -> Sequence[Piece]:
-        """Split assistant messages with more calls, and return what they were."""
+        """Split assistant messages with more calls, and return these messages as they were."""
         return ()
 
     def replace_unsigned_calls(self) -> bool:
-        """Make texts of the current turn's unsigned calls; return whether there were any."""
+        """Turn the current turn's unsigned calls into text; return whether there were any."""
         return False
 
     @property
@@ -230,7 +230,7 @@ class OutgoingBody(ABC):
         return False
 
     def replace_tool_search(self) -> tuple[bool, int]:
-        """Make a function of the client's own search, and offer the tools that it has found.
+        """Turn the client's own search into a function, and offer the tools that it has found.
 
         Returns whether the model was to search by itself, and how many tools are left out.
         """
@@ -242,7 +242,7 @@ class OutgoingBody(ABC):
         return False
 
     def replace_custom_tools(self) -> bool:
-        """Make functions of custom tools, and of their calls; return whether there were tools."""
+        """Turn custom tools and their calls into functions; return whether there were any."""
         return False
 
     def allow_tools(self) -> bool:

@@ -1,6 +1,6 @@
-"""Moves what a tool's schema refers to into ``$defs``, for models that accept no other reference.
+"""Moves the targets of a tool schema's references into ``$defs``, for models that require it.
 
-Kimi refuses a whole request because of one ``#/definitions/A``, the form of older generators, or
+Kimi refuses a whole request because of one ``#/definitions/A``, which older generators write, or
 ``#/properties/a``, which generators write for a schema that occurs twice.
 """
 
@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.rules.schemas import VALUE_KEYWORDS, rewrite_tool_schemas
 from copilot_proxy.formats.types import Json
 
 _ACCEPTED: Final = "#/$defs/"
@@ -17,27 +18,16 @@ _MAX_DEPTH: Final = 100
 """Schemas that are nested more deeply are left as they are."""
 _MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 """The keywords whose value maps names to schemas."""
-_VALUES: Final = ("enum", "const", "default", "examples", "required")
-"""The keywords whose value contains no schemas."""
 
 
 def fit_references(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Rewrite the references in the schemas of tools that the model would refuse."""
-    for tool in outgoing.tools:
-        current = tool.function.get(tool.schema_key)
-        if not isinstance(current, dict):
-            continue
-        schema = with_definitions(current)
-        if schema is not current:
-            tool.function[tool.schema_key] = schema
-            notes.append(
-                f"changed the schema of tool {str(tool.function.get('name'))[:80]}: the model "
-                "accepts only references to $defs"
-            )
+    reason = "the model accepts only references to $defs"
+    rewrite_tool_schemas(outgoing, with_definitions, reason, notes)
 
 
 def with_definitions(schema: Json) -> Json:
-    """Return `schema` with all its references pointing to ``$defs``; the same object if they do.
+    """Return `schema` with all references pointing to ``$defs``; the same object if they do.
 
     A reference to another document, or to nothing, is left as it is.
     """
@@ -49,7 +39,7 @@ def with_definitions(schema: Json) -> Json:
 
 
 class _Definitions:
-    """What the references in a schema mean, under the names that it gets in ``$defs``."""
+    """The targets of the references in a schema, under the names that they get in ``$defs``."""
 
     def __init__(self, schema: Json) -> None:
         self._schema = schema
@@ -73,7 +63,7 @@ class _Definitions:
             elif name in _MAPS and isinstance(inner, dict):
                 copy[name] = {key: self.rewrite(one, depth + 1) for key, one in inner.items()}
             else:
-                copy[name] = inner if name in _VALUES else self.rewrite(inner, depth + 1)
+                copy[name] = inner if name in VALUE_KEYWORDS else self.rewrite(inner, depth + 1)
         return copy
 
     def rewrite_moved(self) -> Json:

@@ -11,7 +11,7 @@ _MIN_TOP_P: Final = 0.95
 
 
 def drop_fixed(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drop fields of which the model accepts only the default.
+    """Drop fields for which the model accepts only the default.
 
     Dropping the default itself changes nothing and is not noted.
     """

@@ -1,5 +1,6 @@
 """Adapts the schemas of tools and of structured output to what the model accepts."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from copilot_proxy.formats.profiles import ModelProfile
@@ -9,7 +10,7 @@ from copilot_proxy.formats.types import Json
 _SCHEMA_MAPS: Final = ("properties", "patternProperties", "$defs", "definitions")
 """The keywords whose value maps client-defined names to schemas."""
 
-_VALUE_KEYWORDS: Final = ("enum", "const", "default", "examples", "required")
+VALUE_KEYWORDS: Final = ("enum", "const", "default", "examples", "required")
 """The keywords whose value contains no schemas."""
 
 
@@ -22,6 +23,21 @@ def fit_tool_schemas(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
         )
         if schema is not current:
             tool.function[tool.schema_key] = schema
+
+
+def rewrite_tool_schemas(
+    outgoing: OutgoingBody, rewrite: Callable[[Json], Json], reason: str, notes: list[str]
+) -> None:
+    """Replace the schemas of tools for which `rewrite` returns another one, with a note."""
+    for tool in outgoing.tools:
+        current = tool.function.get(tool.schema_key)
+        if not isinstance(current, dict):
+            continue
+        schema = rewrite(current)
+        if schema is not current:
+            tool.function[tool.schema_key] = schema
+            name = str(tool.function.get("name"))[:80]
+            notes.append(f"changed the schema of tool {name}: {reason}")
 
 
 def fit_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -57,8 +73,7 @@ def object_schema(schema: Json | None, *, properties: bool = True) -> Json:
 def close_schema(schema: Any) -> Any:
     """Return a copy of a JSON schema in which no object allows additional properties.
 
-    What is valid against the copy is also valid against
-    the original.
+    Any value that is valid against the copy is also valid against the original.
     """
     if isinstance(schema, list):
         return [close_schema(item) for item in schema]
@@ -69,7 +84,7 @@ def close_schema(schema: Any) -> Any:
         if name in _SCHEMA_MAPS and isinstance(value, dict):
             copy[name] = {key: close_schema(inner) for key, inner in value.items()}
         else:
-            copy[name] = value if name in _VALUE_KEYWORDS else close_schema(value)
+            copy[name] = value if name in VALUE_KEYWORDS else close_schema(value)
     if schema.get("type") == "object" and isinstance(schema.get("properties"), dict):
         copy["additionalProperties"] = False
     return copy

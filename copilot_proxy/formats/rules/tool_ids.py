@@ -2,7 +2,7 @@
 
 The ids need not be restored, since each response has new ones. A valid id is not changed.
 The replacement for an invalid one depends only on the old id, so that a call and its result still
-match, also in later requests.
+match, even in later requests.
 """
 
 import re

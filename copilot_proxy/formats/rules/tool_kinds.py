@@ -50,7 +50,7 @@ def flatten_namespaces(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
 
 
 def replace_custom(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Replace custom tools, whose input is a text, by functions with one argument.
+    """Replace custom tools, whose input is plain text, by functions with one argument.
 
     The translator of the response changes calls of these functions back.
     """

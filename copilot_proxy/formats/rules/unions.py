@@ -1,4 +1,4 @@
-"""Rewrites tool schemas for models that take neither lists of types nor fields beside ``anyOf``.
+"""Rewrites tool schemas for models that accept neither lists of types nor fields next to ``anyOf``.
 
 Gemini refuses a whole request because of one such schema, without a reason. Only the refused parts
 are changed: ``anyOf`` alone, also with ``null`` in it, is accepted.
@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.rules.schemas import rewrite_tool_schemas
 from copilot_proxy.formats.types import Json
 
 _MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
@@ -51,17 +52,8 @@ _NULL: Final = {"type": "null"}
 
 def fit_unions(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Rewrite the schemas of tools that the model would refuse."""
-    for tool in outgoing.tools:
-        current = tool.function.get(tool.schema_key)
-        if not isinstance(current, dict):
-            continue
-        schema = without_unions(current)
-        if schema is not current:
-            tool.function[tool.schema_key] = schema
-            notes.append(
-                f"changed the schema of tool {str(tool.function.get('name'))[:80]}: the model "
-                "accepts neither a list of types nor fields beside anyOf"
-            )
+    reason = "the model accepts neither a list of types nor fields beside anyOf"
+    rewrite_tool_schemas(outgoing, without_unions, reason, notes)
 
 
 def without_unions(parameters: Json) -> Json:
@@ -137,7 +129,7 @@ def _of_type(name: str, limits: Json) -> Json:
 
 
 def _has_siblings(schema: Json) -> bool:
-    """Whether the schema has fields beside ``anyOf`` because of which it is refused."""
+    """Whether the schema is refused because of fields beside ``anyOf``."""
     branches = schema.get("anyOf")
     return isinstance(branches, list) and ("type" in schema or "properties" in schema)
 

@@ -1,4 +1,4 @@
-"""Starts the sidecar process when it is first needed, and restarts it after it died.
+"""Starts the sidecar process when it is first needed, and restarts it after it has died.
 
 A restart happens with the next exchange, after a delay that grows as long as the process keeps
 dying.

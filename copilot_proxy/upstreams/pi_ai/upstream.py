@@ -108,7 +108,7 @@ class PiAiUpstream:
         return self._native.cached_models(auth)
 
     async def models(self, auth: TokenSource | None = None, *, fresh: bool = False) -> Catalogue:
-        """Return the account's models from the catalogue, also those that pi-ai does not know."""
+        """Return the account's models from the catalogue, including those unknown to pi-ai."""
         return await self._native.models(auth, fresh=fresh)
 
     async def send(self, call: Call) -> UpstreamResponse:

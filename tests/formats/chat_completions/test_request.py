@@ -16,8 +16,9 @@ from copilot_proxy.formats.chat_completions.request import (
 )
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
 from copilot_proxy.formats.schema_check import check_shape
-from tests.conftest import examples, recorded_json
+from tests.conftest import recorded_json
 from tests.formats.requests import PNG, TOOL, chat_request, image, user
+from tests.selection import examples
 
 ASSISTANT = {"role": "assistant", "content": "Hello"}
 CALLING = {

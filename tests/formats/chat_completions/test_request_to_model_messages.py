@@ -10,8 +10,8 @@ from openai.types.chat import ChatCompletionMessage
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_request
-from tests.conftest import examples
 from tests.formats.requests import PNG, RECORDED, TOOL, a_model, chat_request, for_chat, image, user
+from tests.selection import examples
 
 
 def messages(*given: Any) -> Any:

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from copilot_proxy.errors import UpstreamError
 from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
-from tests.conftest import examples
 from tests.formats.answers import MODEL, call, calling, calls_of, check_stream, event, message_of
 from tests.formats.openai_schemas import check_completion
+from tests.selection import examples
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 3) | st.floats(-1e9, 1e9) | st.text(max_size=4),

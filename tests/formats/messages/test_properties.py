@@ -18,11 +18,11 @@ from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
 from copilot_proxy.formats.messages.stream_repair import MessagesRepair, message_from_events
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from copilot_proxy.formats.types import Json
-from tests.conftest import examples
 from tests.formats.answers import MODEL, check_stream
 from tests.formats.messages.samples import RAW, check_order, judge, request, simulated
 from tests.formats.openai_schemas import check_completion
 from tests.formats.requests import PNG
+from tests.selection import examples
 
 CLAUDES = [id for id, raw in RAW.items() if "/v1/messages" in raw.get("supported_endpoints", ())]
 MODELS = st.sampled_from(CLAUDES).map(simulated)

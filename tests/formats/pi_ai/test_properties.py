@@ -13,7 +13,6 @@ from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from copilot_proxy.formats.types import Json
-from tests.conftest import examples
 from tests.formats.answers import MODEL, NOW, check_stream
 from tests.formats.chat_completions.test_stream_properties import (
     JSON,
@@ -25,6 +24,7 @@ from tests.formats.openai_schemas import check_completion
 from tests.formats.pi_ai import models
 from tests.formats.pi_ai.test_stream_to_chat import called, done, start, text, thought
 from tests.formats.requests import PNG, image
+from tests.selection import examples
 
 SAID = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=8)
 OBJECTS = st.dictionaries(st.text(max_size=3), st.integers() | SAID | st.none(), max_size=2)

@@ -421,7 +421,7 @@ def test_a_whole_response(api: str, body: Json) -> None:
     ("event", "code", "words"),
     [
         (failed("whatever", broke="cut"), "upstream_broken", "connection to Copilot broke"),
-        (failed("whatever", broke="silent"), "upstream_broken", "fell silent"),
+        (failed("whatever", broke="silent"), "upstream_broken", "stopped sending"),
         (failed("whatever", broke="garbled"), "upstream_broken", "not a JSON object"),
         (failed("An unknown error occurred"), "upstream_broken", "An unknown error occurred."),
         (failed("Provider finish_reason: error", "error"), "upstream_broken", "failed while"),

@@ -57,7 +57,7 @@ def test_a_message_of_another_agent_is_read() -> None:
 
 @pytest.mark.parametrize("kind", ["compaction", "context_compaction", "compaction_summary"])
 def test_compactions(kind: str) -> None:
-    """GPT models get the compaction under OpenAI's name; others are told that there was one."""
+    """GPT models get the compaction under OpenAI's name; others get a text that says so."""
     item = {"type": kind, "id": "cmp_1", "encrypted_content": "gBBBB"}
 
     assert [{"type": "compaction", "encrypted_content": "gBBBB"}] == native(item)[0]

@@ -43,7 +43,7 @@ def said(response: StoredResponse) -> list[str]:
 
 
 def test_only_its_caller_finds_a_response() -> None:
-    """Neither the response nor its items exist for anybody else."""
+    """Neither the response nor its items exist for anyone else."""
     store = ResponseStore()
     store.store(b"a", answered("resp_1"))
 
@@ -57,7 +57,7 @@ def test_only_its_caller_finds_a_response() -> None:
 
 
 def test_responses_expire() -> None:
-    """What nobody uses goes; each use counts."""
+    """What is not used is forgotten; each use counts."""
     clock = Clock()
     store = ResponseStore(seconds=10, now=clock)
     store.store(b"", answered("resp_1"))

@@ -21,7 +21,6 @@ from copilot_proxy.formats.responses.request_to_model import (
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 from copilot_proxy.formats.types import Json
-from tests.conftest import examples
 from tests.formats.answers import MODEL, NOW, call, calling, check_stream, event
 from tests.formats.openai_schemas import check_completion
 from tests.formats.responses.answers import (
@@ -34,6 +33,7 @@ from tests.formats.responses.answers import (
     write,
 )
 from tests.formats.responses.models import GPT
+from tests.selection import examples
 
 PROFILE = profile_of(GPT, "responses")
 

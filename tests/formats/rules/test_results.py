@@ -18,7 +18,7 @@ from copilot_proxy.formats.rules import blanks, book
 from copilot_proxy.formats.rules.results import NO_RESULT, pair_results
 from copilot_proxy.formats.rules.turns import CONTINUE
 from copilot_proxy.formats.types import Json
-from tests.conftest import examples
+from tests.selection import examples
 
 _WHOLE_MESSAGES = ("turns.consecutive", "tools.results", "turns.first", "turns.last")
 MARK = {"type": "ephemeral"}

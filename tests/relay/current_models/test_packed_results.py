@@ -79,7 +79,7 @@ def messages(result: str) -> Json:
 def test_the_model_sees_the_image(
     http: httpx.Client, simulator: Simulator, path: str, make: Any, notation: str, model: str
 ) -> None:
-    """Copilot gets an image and a text instead of a text with base64, and is told of the image."""
+    """Copilot gets an image and a text instead of a text with base64, with the vision header."""
     result = json.dumps([{"type": "text", "text": "seen"}, IMAGES[notation]])
 
     answer = http.post(path, json={"model": model, **make(result)})

@@ -1,4 +1,4 @@
-"""How clients name themselves in their requests. The server needs nothing else of a client.
+"""How clients name themselves in their requests: all that the server needs to know about them.
 
 A module of its own, so that the server does not load the definitions of all clients.
 """

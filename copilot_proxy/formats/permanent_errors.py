@@ -1,4 +1,4 @@
-"""Words final errors so that no agent repeats a request that would be refused again.
+"""Words permanent errors so that no agent repeats a request that would be refused again.
 
 Some agents repeat a request whatever the status, for hours, if the error contains certain numbers
 or words: opencode on all APIs, pi on Messages (source code of opencode 1.18 and pi 1.6).
@@ -11,13 +11,13 @@ from typing import Any, Final
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.types import Json
 
-_REPEATABLE: Final = (408, 429)
+_RETRYABLE: Final = (408, 429)
 """The statuses below 500 after which a client may try again."""
 _NUMBERS: Final = re.compile(r"4(?=29)|5(?=00|02|03|04|24)")
 """The first digits of the numbers that are taken for a status to retry."""
 _DIGITS: Final = re.compile(r"\d+", re.ASCII)
 _LONG_NUMBER: Final = 10
-"""A number with at least so many digits is probably an id."""
+"""A number with at least this many digits is probably an id."""
 _WORDS: Final[Mapping[str, str]] = {
     "rate limit": "request limit",
     "rate_limit": "request limit",
@@ -34,30 +34,29 @@ _KEPT: Final = ("type", "@type", "code", "status")
 """The fields that programs compare; none of their values is one of those words."""
 
 
-def is_final(error: CopilotProxyError) -> bool:
+def is_permanent(error: CopilotProxyError) -> bool:
     """Return whether the same request would be refused again."""
-    return 400 <= error.status < 500 and error.status not in _REPEATABLE
+    return 400 <= error.status < 500 and error.status not in _RETRYABLE
 
 
-def looks_repeatable(text: str) -> bool:
+def looks_retryable(text: str) -> bool:
     """Return whether some agents would repeat a request because of `text`."""
-    return has_repeatable_number(text) or _WORD.search(text) is not None
+    return has_retryable_number(text) or _WORD.search(text) is not None
 
 
-def has_repeatable_number(text: str) -> bool:
+def has_retryable_number(text: str) -> bool:
     """Return whether some agents would repeat a request because of a number in `text`."""
     return _NUMBERS.search(text) is not None
 
 
-def final_text(text: str) -> str:
-    """Return `text` in other words, and with spaces in these numbers: ``150 293``, ``4 29``."""
+def permanent_text(text: str) -> str:
+    """Return `text` reworded, and with spaces in these numbers: ``150 293``, ``4 29``."""
     text = _WORD.sub(lambda found: _WORDS[found[0].lower()], text)
     return _DIGITS.sub(lambda found: _with_spaces(found[0]), text)
 
 
-def final_fields(fields: Json) -> Json:
-    """Return an error object with all its texts reworded, also inside of lists and of
-    other objects."""
+def permanent_fields(fields: Json) -> Json:
+    """Return an error object with all its texts reworded, including those in nested values."""
     return {name: value if name in _KEPT else _reworded(value) for name, value in fields.items()}
 
 
@@ -73,7 +72,7 @@ def _with_spaces(digits: str) -> str:
 
 def _reworded(value: Any) -> Any:
     if isinstance(value, str):
-        return final_text(value)
+        return permanent_text(value)
     if isinstance(value, list):
         return [_reworded(one) for one in value]
-    return final_fields(value) if isinstance(value, dict) else value
+    return permanent_fields(value) if isinstance(value, dict) else value

@@ -7,28 +7,27 @@ each may go to another machine. Only on Responses is Copilot known to take one.
 import hashlib
 from typing import Any, Final
 
-from copilot_proxy.formats.api import UpstreamApi
-from copilot_proxy.formats.types import UpstreamBody
+from copilot_proxy.formats.types import ResponsesRequest
 
+_FIELD: Final = "prompt_cache_key"
 _MAX_TEXT: Final = 1000
 """Characters at the start of a conversation that identify it; hashing all could take long."""
 
 
-def with_cache_key(api: UpstreamApi, body: UpstreamBody, session: str | None) -> UpstreamBody:
-    """Return `body` with a cache key, if the API takes one and the client has set none.
+def with_cache_key(body: ResponsesRequest, session: str | None) -> ResponsesRequest:
+    """Return `body` with a cache key, if the client has set none.
 
     It is the same for all requests of a session, or of a conversation if the session is not known.
     """
-    field = api.cache_key_field
-    if not field or field in body:
+    if _FIELD in body:
         return body
     source = f"session {session}" if session else f"text {_beginning(body)}"
     key = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return {**body, field: key}
+    return {**body, _FIELD: key}
 
 
-def _beginning(body: UpstreamBody) -> str:
-    """Return how the conversation in a Responses body begins."""
+def _beginning(body: ResponsesRequest) -> str:
+    """Return how the conversation begins."""
     given: Any = body.get("input")
     first = given[0] if isinstance(given, list) and given else given
     text = first.get("content") if isinstance(first, dict) else first

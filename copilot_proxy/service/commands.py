@@ -10,7 +10,7 @@ _TIMEOUT: Final = 90.0
 """Seconds; stopping a service may have to wait for open requests."""
 
 
-def ask(command: Sequence[str], environ: Mapping[str, str] | None = None) -> tuple[int, str]:
+def run(command: Sequence[str], environ: Mapping[str, str] | None = None) -> tuple[int, str]:
     """Run a command, and return its exit code and what it has printed.
 
     Raises `ServiceError` if it is missing or does not end.
@@ -32,9 +32,9 @@ def ask(command: Sequence[str], environ: Mapping[str, str] | None = None) -> tup
     return done.returncode, done.stdout.decode("utf-8", "replace").strip()
 
 
-def tell(command: Sequence[str], environ: Mapping[str, str] | None = None) -> str:
+def run_checked(command: Sequence[str], environ: Mapping[str, str] | None = None) -> str:
     """Run a command that must succeed, and return what it has printed; raises `ServiceError`."""
-    code, output = ask(command, environ)
+    code, output = run(command, environ)
     if code != 0:
         reason = output.splitlines()[-1] if output else f"exit code {code}"
         raise ServiceError(f"{' '.join(command)} failed: {reason}")

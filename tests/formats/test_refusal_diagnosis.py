@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.formats.refusal_diagnosis import diagnose
 from copilot_proxy.formats.types import Json
-from copilot_proxy.formats.unexplained import explain
 from copilot_proxy.formats.upstream_errors import parse_error_response
 
 
 def refused(body: Json, text: bytes = b"Bad Request\n", status: int = 400, **more: Any) -> Any:
     error = parse_error_response(status, {}, text)
-    explain(error, body, **more)
+    diagnose(error, body, **more)
     return error
 
 

@@ -37,7 +37,7 @@ def activated(settings: Settings) -> tuple[Settings, socket.socket | None]:
     listener = socket.socket(fileno=_FIRST)
     listener.set_inheritable(False)
     if listener.type != socket.SOCK_STREAM:
-        raise UsageError("The socket from systemd is no stream.", hint="Use ListenStream=.")
+        raise UsageError("The socket from systemd is not a stream.", hint="Use ListenStream=.")
     if listener.family == socket.AF_UNIX:
         settings = replace(settings, uds=Path(os.fsdecode(listener.getsockname())))
     else:

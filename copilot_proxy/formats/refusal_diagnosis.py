@@ -1,6 +1,6 @@
 """Explains refusals for which Copilot gives no reason, from the request that it refused.
 
-Gemini answers a request with a tool schema that it does not take with a bare "Bad Request".
+If Gemini does not accept the schema of a tool, it only answers "Bad Request".
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ class _Suspect(NamedTuple):
     what: str
 
 
-def explain(
+def diagnose(
     error: UpstreamRefusal, body: UpstreamBody, tool_names: Mapping[str, str] | None = None
 ) -> None:
     """Set the message and hint of `error` if Copilot refused `body` without a reason.

@@ -1,0 +1,32 @@
+"""Creates what sends OpenTelemetry data; imported only if the settings name a collector."""
+
+import os
+from dataclasses import dataclass
+
+from copilot_proxy.metrics.counters import Metrics
+from copilot_proxy.metrics.exporter import OtlpExporter
+from copilot_proxy.settings import Settings
+from copilot_proxy.settings.telemetry import otlp_target
+from copilot_proxy.upstreams.collector import Collector
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """What sends OpenTelemetry data."""
+
+    exporter: OtlpExporter
+    collector: Collector
+
+    async def aclose(self) -> None:
+        """Send what is left, and close the connection."""
+        await self.exporter.close()
+        await self.collector.aclose()
+
+
+def telemetry_for(settings: Settings, metrics: Metrics) -> Telemetry | None:
+    """Return what sends `metrics` and requests, if there is a collector; raises `UsageError`."""
+    target = otlp_target(settings, os.environ)
+    if target is None:
+        return None
+    collector = Collector()
+    return Telemetry(OtlpExporter(target, metrics, collector.post), collector)

@@ -1,0 +1,49 @@
+"""The configuration with which uvicorn serves the application."""
+
+import asyncio
+from functools import partial
+from typing import Any, Final
+
+import uvicorn
+
+from copilot_proxy.server.http_protocol import BoundedProtocol
+from copilot_proxy.settings import Settings
+
+_KEEP_ALIVE: Final = 75
+"""Seconds after which an idle connection is closed."""
+_PING_INTERVAL: Final = 20
+"""Seconds between pings on a WebSocket, and for the answer to one."""
+
+
+def server_config(app: Any, settings: Settings) -> uvicorn.Config:
+    """Return the configuration with which uvicorn serves `app`."""
+    protocol: Any = partial(
+        BoundedProtocol,
+        receive_timeout=settings.receive_timeout,
+        send_timeout=settings.read_timeout,
+    )
+    return uvicorn.Config(
+        app,
+        http=protocol,
+        ws=_web_socket_protocol,  # type: ignore[arg-type]  # anything that returns a protocol
+        # A message that is little too long is refused with an error instead. Larger ones would
+        # also delay other requests, since all of a message is decoded in one step.
+        ws_max_size=settings.max_body_bytes * 5 // 4,
+        ws_ping_interval=_PING_INTERVAL,
+        ws_ping_timeout=_PING_INTERVAL,
+        # Compressing what does not leave the machine would only take time.
+        ws_per_message_deflate=False,
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+    )
+
+
+def _web_socket_protocol(**arguments: Any) -> asyncio.Protocol:
+    from copilot_proxy.server.web_socket_protocol import DrainingWebSocket
+
+    return DrainingWebSocket(**arguments)

@@ -1,0 +1,74 @@
+"""Temporary folders that are removed in any case: if their owner was killed, by the next one.
+
+Such a folder has a file that its owner locks. The system unlocks it when the owner ends, however
+that happens. A program that inherits the open file keeps the folder too, until it ends.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+_PREFIX: Final = "copilot-proxy-"
+_LOCK: Final = ".in-use"
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield a new folder that only this user can read, and remove it if it can be removed."""
+    _remove_abandoned()
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        with _held(folder):
+            yield folder
+
+
+if sys.platform == "win32":
+
+    @contextmanager
+    def _held(folder: Path) -> Iterator[None]:
+        yield
+
+    def _remove_abandoned() -> None:
+        """Do nothing: a locked file cannot be renamed, so it would be missing for a moment."""
+
+else:
+    import fcntl
+
+    @contextmanager
+    def _held(folder: Path) -> Iterator[None]:
+        """Show while the block runs that `folder` has an owner."""
+        draft = folder / f"{_LOCK}.new"
+        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Only now, so that no other process finds the file without its lock.
+            draft.rename(folder / _LOCK)
+            os.set_inheritable(descriptor, True)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _remove_abandoned() -> None:
+        """Remove this user's folders whose owner has ended."""
+        with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+            for entry in entries:
+                if entry.name.startswith(_PREFIX):
+                    with suppress(OSError):
+                        _remove_if_abandoned(entry)
+
+    def _remove_if_abandoned(folder: "os.DirEntry[str]") -> None:
+        """Remove `folder`; raises `OSError` if it is another user's, not locked, or in use."""
+        is_own = folder.stat(follow_symlinks=False).st_uid == os.geteuid()
+        if not is_own or not folder.is_dir(follow_symlinks=False):
+            return
+        descriptor = os.open(Path(folder.path, _LOCK), os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder.path)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,79 @@
+"""Chooses the cases that `make test` runs.
+
+CI runs every case. Elsewhere the suite should take three minutes on two cores, so tables whose
+cases run the same code many times are sampled, and property tests try fewer examples: every run
+tries others. With CI=true, every case runs anywhere.
+"""
+
+import os
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+import hypothesis
+
+from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.profiles import Api, profile_of
+
+T = TypeVar("T")
+Test = TypeVar("Test", bound=Callable[..., object])
+
+COMPLETE: Final = "CI" in os.environ
+"""Whether every case runs."""
+_VALUES: Final[dict[str, Any]] = {
+    "id": None,
+    "efforts": None,
+    "max_budget": None,
+    "max_output": None,
+    "max_unstreamed_output": None,
+    "default_output": None,
+    "default_unstreamed_output": None,
+}
+"""Replaces names and numbers in a profile, which do not change the code that runs."""
+_EXAMPLES: Final = 100 if COMPLETE else 10
+"""The number of examples for property tests that do not ask for another one."""
+
+hypothesis.settings.register_profile(
+    "selection",
+    hypothesis.settings.get_profile("ci" if COMPLETE else "default"),
+    max_examples=_EXAMPLES,
+    # The duration of an example depends on the machine, not on the program.
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("selection")
+
+
+def examples(number: int) -> hypothesis.settings:
+    """Return settings for `number` examples in CI, and for a tenth of them elsewhere."""
+    return hypothesis.settings(max_examples=number if COMPLETE else max(1, round(number / 10)))
+
+
+def sample(cases: Iterable[T], alike: Callable[[T], Hashable]) -> list[T]:
+    """Return all cases in CI, and elsewhere one of each group of cases that are `alike`.
+
+    Cases are alike if the function returns the same value for them. The first group contributes
+    its first case, the second group its second one, and so on, so that other properties vary. The
+    result is the same in every process, as pytest-xdist requires.
+    """
+    if COMPLETE:
+        return list(cases)
+    groups: dict[Hashable, list[T]] = {}
+    for case in cases:
+        groups.setdefault(alike(case), []).append(case)
+    return [group[number % len(group)] for number, group in enumerate(groups.values())]
+
+
+def first(cases: Iterable[T]) -> list[T]:
+    """Return all cases in CI, and elsewhere the first one: for programs that take seconds."""
+    return sample(cases, alike=lambda case: None)
+
+
+def only_in_ci(test: Test) -> Test | None:
+    """Collect the decorated test only in CI."""
+    return test if COMPLETE else None
+
+
+def traits(model: Model, api: Api) -> Hashable:
+    """Return what is the same for models that run the same code on `api`, one of Copilot's."""
+    return api, str(replace(profile_of(model, api), **_VALUES)), model.supports.get("vision")
