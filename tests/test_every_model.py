@@ -27,7 +27,7 @@ class Cell(NamedTuple):
 
 
 def _path(cell: Cell) -> object:
-    """Return what decides which code answers in the cell: the APIs of both sides, and the model's
+    """Return a key for the code that answers in the cell: the APIs of both sides, and the model's
     traits."""
     client = next(api for api in CLIENT_APIS if api.name == cell.client.api)
     called = choose(client, cell.model)

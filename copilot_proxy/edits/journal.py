@@ -18,9 +18,11 @@ from copilot_proxy.edits.changes import Change, JsonValues, TomlTables, WholeFil
 from copilot_proxy.edits.document import CannotEdit
 from copilot_proxy.edits.files import read_file, remove_folders, write_file
 from copilot_proxy.edits.json_text import Item
+from copilot_proxy.file_locks import locked
 from copilot_proxy.private_files import NEW, failure_reason, make_folder, open_private
 
 _JOURNAL: Final = "journal.json"
+_LOCK: Final = "journal.lock"
 _KEPT: Final = 5
 """Backups of each file; the one from before the first change is kept in any case."""
 
@@ -77,6 +79,8 @@ class Journal:
     """What else the caller wants to know later, such as the address."""
     is_damaged: bool = False
     """Whether there is a journal that cannot be read."""
+    stored: bytes | None = None
+    """The journal's file as it was read or written last; None if there was none."""
 
     @classmethod
     def of(cls, program: str, state_dir: Path) -> "Journal":
@@ -88,7 +92,8 @@ class Journal:
         """Return the journal in `folder`, which is empty if nothing was changed."""
         journal = cls(folder)
         try:
-            found = json.loads((folder / _JOURNAL).read_text(encoding="utf-8"))
+            journal.stored = (folder / _JOURNAL).read_bytes()
+            found = json.loads(journal.stored)
             entries, about = [_entry(one) for one in found["files"]], dict(found["about"])
         except FileNotFoundError:
             return journal
@@ -130,11 +135,20 @@ class Journal:
 
     def apply(self, plans: Sequence[FilePlan], about: Mapping[str, str]) -> None:
         """Change all files, or none and raise `FileProblem` if one of them cannot be changed."""
+        try:
+            make_folder(self.folder)
+            with locked(self.folder / _LOCK):
+                self._apply(plans, about)
+        except OSError as error:
+            raise FileProblem(self.folder, _unwritable(error)) from None
+
+    def _apply(self, plans: Sequence[FilePlan], about: Mapping[str, str]) -> None:
+        if self._stored() != self.stored:
+            raise FileProblem(self.folder, "was changed by another command in the meantime")
         _check_unchanged(plans)
         old = {entry.path: entry for entry in self.entries}
         before = self.entries, self.about
         try:
-            make_folder(self.folder)
             entries = [
                 self._saved(plan, plan.change, old.get(plan.path))
                 for plan in plans
@@ -235,10 +249,18 @@ class Journal:
         path = self.folder / _JOURNAL
         if not self.entries:
             path.unlink(missing_ok=True)
+            self.stored = None
             return
         files = [_as_json(entry) for entry in self.entries]
-        content = json.dumps({"about": self.about, "files": files}, indent=2)
-        write_file(path, content.encode("utf-8"))
+        content = json.dumps({"about": self.about, "files": files}, indent=2).encode()
+        write_file(path, content)
+        self.stored = content
+
+    def _stored(self) -> bytes | None:
+        try:
+            return (self.folder / _JOURNAL).read_bytes()
+        except FileNotFoundError:
+            return None
 
 
 def _check_unchanged(plans: Sequence[FilePlan]) -> None:

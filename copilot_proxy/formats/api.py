@@ -122,11 +122,11 @@ class ClientApi(Protocol):
         ...
 
     def conversation(self, request: ClientRequest) -> Conversation:
-        """Return the texts of the request, for what is recognised by its words."""
+        """Return the texts of the request, to recognise it by its words."""
         ...
 
     def output_limit(self, request: ClientRequest) -> int | None:
-        """Return how many tokens the answer may have at most, if the request says so."""
+        """Return the limit on the answer's tokens, if the request has one."""
         ...
 
     def wants_reasoning(self, request: ClientRequest) -> bool:

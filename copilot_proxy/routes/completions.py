@@ -42,7 +42,7 @@ from copilot_proxy.tokenizer import decode
     summary="Create a completion (OpenAI, the API before Chat Completions)",
 )
 async def completions(request: LitestarRequest) -> ASGIApp:
-    """Works with every chat model of the account, which gets each prompt as a message of the user.
+    """Works with every chat model of the account, which gets each prompt as a user message.
     Every prompt, and each of `n`, is a call to Copilot."""
     data = await read_body(request)
     body = await run_if_large(len(data), COMPLETIONS.parse, data)

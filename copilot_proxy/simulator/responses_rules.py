@@ -45,7 +45,7 @@ FOREIGN_ID = "input item ID does not belong to this connection"
 MAX_ITEM_ID = 64
 MIN_OUTPUT_TOKENS = 16
 FIRST_WITH_BREAKPOINTS = 5.6
-"""The first GPT whose cache takes explicit breakpoints."""
+"""The first GPT whose cache supports explicit breakpoints."""
 
 
 def shape(body: Any) -> ResponsesRequest:
@@ -123,7 +123,7 @@ def _fields(body: ResponsesRequest) -> None:
 
 
 def _caching(body: ResponsesRequest, model: Model) -> None:
-    """Check the explicit breakpoints of the prompt's cache, which newer models know."""
+    """Check the explicit breakpoints of the prompt cache, which newer models support."""
     options = body.get("prompt_cache_options")
     marked = [part for item in items(body) for part in _marked(item)]
     if catalogue.gpt_version(model) < FIRST_WITH_BREAKPOINTS:

@@ -288,7 +288,7 @@ _BY_HAND = (
         is_slow=True,
         is_split=True,
     ),
-    # It needs another version of OpenAI's package than llm, and so an environment of its own.
+    # It needs a different version of OpenAI's package than llm, and so a separate environment.
     Agent(
         GPTME,
         TESTS.parent / ".venv-gptme" / "bin" / "gptme",

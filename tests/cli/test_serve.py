@@ -483,7 +483,7 @@ def test_processes_of_other_users_are_skipped(
 
 
 def test_port_65535_has_no_next(capsys: pytest.CaptureFixture[str]) -> None:
-    """The hint names an existing port, also for an address other than loopback."""
+    """The hint names an existing port, even for an address other than loopback."""
     host = "0.0.0.0"
     try:
         taken = socket.create_server((host, 65535))

@@ -86,7 +86,7 @@ def test_command(home: Home, server: Server) -> None:
     ),
 )
 def test_names(home: Home, server: Server, name: str, model: str) -> None:
-    """Claude Code's model names, also for long contexts, mean the account's models."""
+    """Claude Code's model names, even those for long contexts, mean the account's models."""
     said = claude(home, server, "Say hello", "--model", name)
 
     assert said["result"].endswith("You said: Say hello")

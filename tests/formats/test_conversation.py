@@ -1,4 +1,4 @@
-"""What a request says, and how long its answer may be, whatever its API calls them."""
+"""The texts of a request and the limit on its answer, whatever the API calls their fields."""
 
 from typing import Any
 

@@ -213,7 +213,7 @@ def test_other_models_refuse_pdfs_clearly(client: str, model: Model, make: Any) 
 
 @EACH_CLIENT
 def test_pi_ai_refuses_pdfs(client: str) -> None:
-    """pi-ai has no documents, so that the model would never see them."""
+    """pi-ai has no documents, so the model would never see them."""
     error = refusal(client, body(client, part(client)), fixed_api=PI_AI)
 
     assert "unsupported_value" == error.code

@@ -31,7 +31,7 @@ def prompts(simulator: Simulator) -> list[str]:
 
 
 def test_a_text(client: openai.OpenAI, simulator: Simulator, proxy: Proxy) -> None:
-    """The prompt is a message of the user; limits reach the model under their names."""
+    """The prompt is a user message; limits reach the model under their names."""
     answer = client.completions.create(
         model=CHAT, prompt="Say hello", max_tokens=50, stop=["END"], temperature=0.5, seed=1
     )

@@ -79,7 +79,7 @@ def test_gemini_validates_tool_calls(copilot, model):
     ],
 )
 def test_geminis_schemas(copilot, model, schema, taken):
-    """A type beside anyOf, or a list of types, is a bare 400; other vendors take it."""
+    """A type next to anyOf, or a list of types, is a bare 400; other vendors take it."""
     answer = copilot.chat(model=model, tools=[tool(with_property(schema))])
     if taken:
         assert 200 == answer.status_code

@@ -11,7 +11,7 @@ from copilot_proxy.formats.types import Json, ResponsesRequest
 
 _UNSENT: Final = ("id", "parsed_arguments", "internal_chat_message_metadata_passthrough")
 """Fields of items that Copilot refuses: an id on any connection but the one that it was sent on,
-what OpenAI's SDK itself adds, and what Codex adds for OpenAI's own servers."""
+one that the SDK adds and some programs send back, and one that Codex adds for OpenAI's servers."""
 
 
 def prepare_tools(body: ResponsesRequest, notes: list[str]) -> None:

@@ -45,7 +45,7 @@ def chat(*items: Json) -> tuple[list[Json], list[str]]:
 
 
 def test_a_message_of_another_agent_is_read() -> None:
-    """It becomes a message of the user that names the agents; what is encrypted is noted."""
+    """It becomes a user message that names the agents; what is encrypted is noted."""
     (item,), notes = native(AGENT)
     (message,), also = chat(AGENT)
 
@@ -104,7 +104,7 @@ def test_our_own_compactions_are_read() -> None:
     "response", [{"status": "completed", "output": []}, {"status": "incomplete", "output": []}]
 )
 def test_a_summary_must_be_complete(response: Json) -> None:
-    """Half a summary would lose the rest of the conversation in silence."""
+    """Half a summary would silently lose the rest of the conversation."""
     with pytest.raises(BrokenResponse):
         compaction_response(response)
 
