@@ -27,7 +27,7 @@ from copilot_proxy.who import identify
 
 
 class Request(Protocol):
-    """What most routes need of a request: the framework's, or one of `direct`."""
+    """The parts of a request that most routes need: the framework's, or one of `direct`."""
 
     @property
     def scope(self) -> Any:
