@@ -76,6 +76,7 @@ def test_a_killed_process_fails_only_open_requests(simulator: Simulator, tmp_pat
         with client.stream("POST", CHAT, json={**HI, "stream": True}) as answer:
             lines = answer.iter_lines()
             next(lines)
+            simulator.state.recorder.wait_for(lambda one: one.method == "POST")
             (node,) = nodes(home)
             os.kill(node, signal.SIGKILL)
             data = [line for line in lines if line.startswith("data: {")]
