@@ -79,40 +79,39 @@ def next_cost(turn: NextTurn) -> str:
 
 
 def _table(report: Report) -> Iterator[str]:
-    names = [_name(row.name) for row in (*report.rows, report.total)]
-    cells = [_cells(row) for row in (*report.rows, report.total)]
-    columns = [list(column) for column in zip(_HEADINGS, *cells, strict=True)]
-    if not report.total.cache_lost_nano_aiu:
-        columns.pop()
-    widths = [max(map(len, column)) for column in columns]
+    # Sessions may be many thousands.
+    has_losses = report.total.cache_lost_nano_aiu > 0
+    cells = [_cells(row, has_losses) for row in (*report.rows, report.total)]
+    headings = _HEADINGS[: len(cells[0])]
+    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
     has_bars = report.group in _TIMES and len(report.rows) > 1
     extra = sum(widths) + 2 * len(widths) + (2 + _BAR if has_bars else 0)
     room = max(12, (_terminal_width() or _WIDTH) - extra)
-    first = [report.group.upper(), *names[:-1], "total"]
-    width = min(room, max(map(len, first)))
+    names = [report.group.upper(), *[_name(row.name) for row in report.rows], "total"]
+    width = min(room, max(map(len, names)))
+    line = "".join([f"{{:<{width}}}", *[f"  {{:>{one}}}" for one in widths]]).format
+    yield line(_cut(names[0], width), *headings)
     most = max(row.nano_aiu for row in report.rows)
-    for number, (name, *values) in enumerate(zip(first, *columns, strict=True)):
-        right = "  ".join(map(str.rjust, values, widths))
-        bar = ""
-        if has_bars and 0 < number < len(first) - 1:
-            bar = f"  {_bar(report.rows[number - 1].nano_aiu, most)}"
-        if number < len(first) - 1 or len(report.rows) > 1:
-            yield f"{_cut(name, width):<{width}}  {right}{bar}".rstrip()
+    for name, values, row in zip(names[1:-1], cells, report.rows, strict=False):
+        text = line(name if len(name) <= width else _cut(name, width), *values)
+        yield f"{text}  {_bar(row.nano_aiu, most)}".rstrip() if has_bars else text
+    if len(report.rows) > 1:
+        yield line(_cut(names[-1], width), *cells[-1])
 
 
-def _cells(row: Sums) -> tuple[str, ...]:
-    prompt = row.input_tokens + row.cache_read_tokens + row.cache_write_tokens
-    known = row.known_nano_aiu
-    return (
-        f"{row.requests:,}",
-        short(row.input_tokens),
-        short(row.cache_read_tokens),
-        short(row.cache_write_tokens),
-        short(row.output_tokens),
-        "?" if known is None else rounded(known),
-        f"{row.cache_read_tokens / prompt:.0%}" if prompt else "-",
-        rounded(row.cache_lost_nano_aiu),
+def _cells(row: Sums, has_losses: bool) -> tuple[str, ...]:
+    _, requests, nano, fresh, read, written, output, _, unknown, _, lost = row
+    prompt = fresh + read + written
+    cells = (
+        f"{requests:,}",
+        short(fresh),
+        short(read),
+        short(written),
+        short(output),
+        "?" if 0 < requests == unknown else rounded(nano),
+        f"{read / prompt:.0%}" if prompt else "-",
     )
+    return (*cells, rounded(lost)) if has_losses else cells
 
 
 def _bar(value: int, most: int) -> str:
@@ -141,6 +140,8 @@ def _summary(row: Sums) -> str:
 
 def short(tokens: int) -> str:
     """Format a number of tokens, such as ``112k`` or ``4.1M``."""
+    if tokens < 1000:
+        return str(tokens)
     for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
         if tokens >= size:
             number = tokens / size

@@ -6,10 +6,13 @@ does not protect against someone who calculates all hashes again.
 """
 
 from hashlib import sha256
+from typing import Final
 
 import msgspec
 
 from copilot_proxy.ledger.schema import Row
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def next_link(previous: bytes, row: Row) -> bytes:
@@ -21,4 +24,4 @@ def next_link(previous: bytes, row: Row) -> bytes:
     end = len(row)
     while row[end - 1] is None:
         end -= 1
-    return sha256(previous + msgspec.json.encode(row[:end])).digest()
+    return sha256(previous + _encode(row[:end])).digest()

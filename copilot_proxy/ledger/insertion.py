@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
 from typing import Final, TypeVar
@@ -13,12 +14,7 @@ _Value = TypeVar("_Value")
 _CHUNKS: Final = (64, 8, 1)
 """Rows in one statement. Between statements, this thread and the event loop hand over Python's
 lock, which costs more than the statement."""
-_COUNT: Final = len(COLUMNS) + 1
-_INSERT: Final = {
-    size: f"INSERT INTO requests ({', '.join(COLUMNS)}, chain) VALUES "  # noqa: S608  # constants
-    + ", ".join([f"({', '.join('?' * _COUNT)})"] * size)
-    for size in _CHUNKS
-}
+_STORED: Final = (*COLUMNS, "chain")
 _KNOWN: Final = {
     size: f"SELECT request_id FROM requests WHERE request_id IN ({', '.join('?' * size)})"  # noqa: S608
     for size in _CHUNKS
@@ -47,9 +43,27 @@ def insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
 
     Raises `sqlite3.Error`, and then nothing has been written.
     """
+    try:
+        _insert(database, rows, set())
+    except sqlite3.IntegrityError:
+        # Probably known requests; they are so rare that they are not looked up in advance.
+        _insert(database, rows, _known(database, rows))
+
+
+def _known(database: sqlite3.Connection, rows: Sequence[Row]) -> set[str]:
+    """Return the ids of those `rows` that are in the ledger."""
+    return {
+        request_id
+        for ids in _chunks([row[0] for row in rows])
+        for (request_id,) in database.execute(_KNOWN[len(ids)], ids)
+    }
+
+
+def _insert(database: sqlite3.Connection, rows: Sequence[Row], known: set[str]) -> None:
+    """Write `rows`, without those that are `known`, in one transaction."""
     database.execute("BEGIN IMMEDIATE")
     try:
-        _insert(database, rows)
+        _write(database, rows, known)
         database.execute("COMMIT")
     except BaseException:
         if database.in_transaction:
@@ -57,12 +71,7 @@ def insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
         raise
 
 
-def _insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    known = {
-        request_id
-        for ids in _chunks([row[0] for row in rows])
-        for (request_id,) in database.execute(_KNOWN[len(ids)], ids)
-    }
+def _write(database: sqlite3.Connection, rows: Sequence[Row], known: set[str]) -> None:
     links: dict[str, tuple[int, bytes]] = {}
     sums: dict[Row, list[int]] = {}
     new: list[Row] = []
@@ -75,11 +84,12 @@ def _insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
             found = database.execute("SELECT rows, chain FROM days WHERE day = ?", (day,))
             links[day] = found.fetchone() or (0, b"")
         count, link = links[day]
-        links[day] = count + 1, next_link(link, row)
-        new.append((*row, links[day][1]))
+        link = next_link(link, row)
+        links[day] = count + 1, link
+        new.append((*row, link))
         add_to(sums, row)
-    for chunk in _chunks(new):
-        database.execute(_INSERT[len(chunk)], tuple(chain.from_iterable(chunk)))
+    if new:
+        _store(database, new)
     if database.execute("SELECT EXISTS (SELECT 1 FROM reservations)").fetchone()[0]:
         # Spent amounts stop being reserved in the same transaction.
         for ids in _chunks([row[0] for row in rows]):
@@ -90,6 +100,27 @@ def _insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
         "chain = excluded.chain",
         ((day, *link) for day, link in links.items()),
     )
+
+
+def _store(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Insert `rows`, without the columns that are null in all of them: a null takes as long as a
+    number."""
+    places = [
+        place
+        for place, column in enumerate(zip(*rows, strict=True))
+        if column.count(None) < len(column)
+    ]
+    columns, values_of = tuple([_STORED[place] for place in places]), itemgetter(*places)
+    for chunk in _chunks(rows):
+        values = tuple(chain.from_iterable(map(values_of, chunk)))
+        database.execute(_statement(columns, len(chunk)), values)
+
+
+@lru_cache(maxsize=64)
+def _statement(columns: tuple[str, ...], rows: int) -> str:
+    """Return the statement that inserts this many rows with these columns."""
+    values = ", ".join([f"({', '.join('?' * len(columns))})"] * rows)
+    return f"INSERT INTO requests ({', '.join(columns)}) VALUES {values}"  # noqa: S608  # constants
 
 
 def _chunks(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
@@ -104,24 +135,26 @@ def _chunks(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
 def add_to(sums: dict[Row, list[int]], row: Row) -> None:
     """Add a row of the ledger to the sums by group; see `schema.GROUPS` and `schema.AMOUNTS`."""
     group = tuple([value or "" for value in _group_of(row)])
-    fresh, read, written, written_1h, output, reasoning = [one or 0 for one in tokens_of(row)]
+    fresh, read, written, written_1h, output, reasoning = tokens_of(row)
     counts = 0 if row[_CORRECTS] else 1
-    ended = row[_ENDED]
-    amounts = [
-        counts,
-        row[_COST] or 0,
-        fresh,
-        read,
-        written + written_1h,
-        output,
-        reasoning,
-        counts if row[_COST] is None else 0,
-        counts if row[_SOURCE] == "estimated" else 0,
-        row[_LOST] or 0,
-    ]
+    cost, ended = row[_COST], row[_ENDED]
     known = sums.get(group)
     if known is None:
-        sums[group] = [*amounts, ended, ended]
-    else:
-        known[: len(amounts)] = map(int.__add__, known, amounts)
-        known[-2], known[-1] = min(known[-2], ended), max(known[-1], ended)
+        known = sums[group] = [*[0] * len(AMOUNTS), ended, ended]
+    # In the order of `AMOUNTS`.
+    known[0] += counts
+    known[1] += cost or 0
+    known[2] += fresh or 0
+    known[3] += read or 0
+    known[4] += (written or 0) + (written_1h or 0)
+    known[5] += output or 0
+    known[6] += reasoning or 0
+    if cost is None:
+        known[7] += counts
+    if row[_SOURCE] == "estimated":
+        known[8] += counts
+    known[9] += row[_LOST] or 0
+    if ended < known[10]:
+        known[10] = ended
+    elif ended > known[11]:
+        known[11] = ended

@@ -84,29 +84,33 @@ class CacheJudge:
         """A hash that begins with the key."""
 
     def try_judging(
-        self, writer: Writer, records: Sequence[RequestRecord], rows: list[Row]
+        self, writer: Writer, records: Sequence[RequestRecord | None], rows: list[Row]
     ) -> list[Row]:
-        """Return the rows of `records` with verdicts; without them if that fails."""
+        """Return `rows` with verdicts; without them if that fails. A record may be None if it is
+        not to be judged."""
         try:
             judged = writer.attempt(lambda database: self.judged(database, records, rows))
         except Exception:  # whatever a client has sent must not end the thread
             log.exception("The use of the cache could not be judged.")
             judged = None
-        for record in records:
+        for record in filter(None, records):
             record.prompt = None
         return rows if judged is None else judged
 
     def judged(
         self,
         database: sqlite3.Connection,
-        records: Sequence[RequestRecord],
+        records: Sequence[RequestRecord | None],
         rows: Sequence[Row],
     ) -> list[Row]:
-        """Return the rows of `records` with the verdicts on their use of the cache.
+        """Return `rows` with the verdicts on their use of the cache; see `try_judging`.
 
         Raises `sqlite3.Error` or `OSError`.
         """
-        seen = [self._seen(record, row) for record, row in zip(records, rows, strict=True)]
+        seen = [
+            self._seen(record, row) if record is not None and may_be_judged(record, row) else None
+            for record, row in zip(records, rows, strict=True)
+        ]
         if not any(seen):
             return list(rows)
         database.execute("BEGIN IMMEDIATE")
@@ -127,16 +131,9 @@ class CacheJudge:
             raise
         return judged
 
-    def _seen(self, record: RequestRecord, row: Row) -> _Seen | None:
-        """Return the prompt of a request; None if it is too short to be cached, or its tokens are
-        not known."""
-        body = record.prompt
-        if body is None or record.model is None or not is_complete(record):
-            return None
-        tokens = Tokens(*[value or 0 for value in tokens_of(row)])
-        if tokens.prompt < MIN_TOKENS:
-            return None
-        prompt = self._digest(record, body, row, tokens)
+    def _seen(self, record: RequestRecord, row: Row) -> _Seen:
+        """Return the prompt of a request that may be judged."""
+        prompt = self._digest(record, record.prompt, row, _tokens(row))
         first = prompt.first_message
         number = prompt.places[first][1] if first < len(prompt.places) else 0
         beginning = b"".join(
@@ -147,7 +144,7 @@ class CacheJudge:
         head = sha256(b"".join(prompt.digests[:first]) + beginning).digest()[:DIGEST_BYTES]
         conversation = record.who.session or f"#{sha256(beginning).hexdigest()[:16]}"
         prices = prices_of(record.listed) if record.listed is not None else None
-        return _Seen(conversation, head, prompt, prices or table_prices(record.model))
+        return _Seen(conversation, head, prompt, prices or table_prices(record.model or ""))
 
     def _digest(self, record: RequestRecord, body: Any, row: Row, tokens: Tokens) -> Prompt:
         if self._keyed is None:
@@ -174,6 +171,21 @@ class CacheJudge:
             sizes=tuple(sizes),
             places=tuple(places),
         )
+
+
+def may_be_judged(record: RequestRecord, row: Row) -> bool:
+    """Return whether the tokens of a request are known, and its prompt is long enough to be
+    cached."""
+    return (
+        record.prompt is not None
+        and record.model is not None
+        and is_complete(record)
+        and _tokens(row).prompt >= MIN_TOKENS
+    )
+
+
+def _tokens(row: Row) -> Tokens:
+    return Tokens(*[value or 0 for value in tokens_of(row)])
 
 
 def _judge(database: sqlite3.Connection, seen: _Seen) -> Verdict | None:

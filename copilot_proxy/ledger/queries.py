@@ -74,17 +74,37 @@ def sums_by(
     """Return the sums by `group`: times in order, everything else by cost."""
     source, where, values = selection(period, filters)
     column = "day" if group == "week" else group
-    found = database.execute(
-        f"SELECT {column}, {', '.join(f'sum({name})' for name in AMOUNTS)} "  # noqa: S608
-        f"FROM {source} {where} GROUP BY 1 ORDER BY 1",
-        values,
-    ).fetchall()
-    rows = [Sums(name or None, *amounts) for name, *amounts in found]
+    if group == "session" and source == "sums":
+        rows = _by_session(database, where, values)
+    else:
+        found = database.execute(
+            f"SELECT {column}, {', '.join(f'sum({name})' for name in AMOUNTS)} "  # noqa: S608
+            f"FROM {source} {where} GROUP BY 1 ORDER BY 1",
+            values,
+        ).fetchall()
+        rows = [Sums(name or None, *amounts) for name, *amounts in found]
     if group == "week":
         return _by_week(rows)
     if group in ("day", "month"):
         return rows
     return sorted(rows, key=lambda row: (-row.nano_aiu, -row.requests, row.name or ""))
+
+
+def _by_session(database: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Sums]:
+    """Return the sums by session. Most have a single row in `sums`, so sorting all rows to add up
+    a few would take SQLite longer than reading them."""
+    found: dict[str, Sums] = {}
+    for row in database.execute(
+        f"SELECT session, {', '.join(AMOUNTS)} FROM sums {where}",  # noqa: S608  # constants
+        values,
+    ):
+        known = found.get(row[0])
+        found[row[0]] = Sums(row[0] or None, *row[1:]) if known is None else _added(known, row)
+    return list(found.values())
+
+
+def _added(sums: Sums, row: Sequence[Any]) -> Sums:
+    return Sums(sums.name, *map(int.__add__, sums[1:], row[1:]))
 
 
 def total(rows: Sequence[Sums], name: str | None = None) -> Sums:
@@ -167,32 +187,6 @@ def requests_named(database: sqlite3.Connection, start: str) -> list[dict[str, A
     if len(found) == 1:
         found += database.execute(f"{query} WHERE corrects = ?", (found[0][1],)).fetchall()
     return [dict(zip(columns, row, strict=True)) for row in found]
-
-
-class Recent(NamedTuple):
-    """A request in the list of the latest ones."""
-
-    request_id: str
-    ended_us: int
-    client: str | None
-    model: str | None
-    nano_aiu: int | None
-    outcome: str
-    error_code: str | None
-
-
-def recent_requests(
-    database: sqlite3.Connection, period: Period, filters: Filters, count: int
-) -> list[Recent]:
-    """Return the latest requests, the last one first."""
-    _, where, values = selection(Period(period.since, period.until), filters)
-    columns = ", ".join(Recent._fields)
-    found = database.execute(
-        f"SELECT {columns} FROM requests {where or 'WHERE 1'} "  # noqa: S608  # constants
-        "AND corrects IS NULL ORDER BY ended_us DESC, id DESC LIMIT ?",
-        (*values, count),
-    )
-    return [Recent(*row) for row in found]
 
 
 def sums_by_tier(

@@ -48,6 +48,10 @@ _COLUMNS: Final = Reservation._fields
 _RESERVE: Final = f"INSERT INTO reservations VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 
 
+_Key = tuple[str, str, str, Limit]
+"""What a sum is for: a day, a month, a session ("" unless the limit is for sessions), a limit."""
+
+
 class State(NamedTuple):
     """How much of a limit is used, in nano-AIU."""
 
@@ -64,86 +68,102 @@ class Refusal(NamedTuple):
     used: State
 
 
-class SpentCache:
-    """How much of each limit is spent, as read by one connection.
+class StateCache:
+    """How much of each limit is used, as read by one connection.
 
-    Summing up a month takes longer than a request, and the sums change only when a batch of rows is
-    written. SQLite counts the changes of all other connections; `clear` is for the connection's
-    own.
+    Summing up takes longer than a request. The spent sum changes only when a batch of rows is
+    written, and the reserved sum also with each reservation. SQLite counts the changes of all other
+    connections; the connection's own are added here, or forgotten with `clear`.
     """
 
     def __init__(self) -> None:
         self._version = -1
-        self._spent: dict[tuple[str, str, str, Limit], int] = {}
+        self._spent: dict[_Key, int] = {}
+        self._reserved: dict[_Key, int] = {}
 
     def clear(self) -> None:
         """Forget everything."""
         self._spent.clear()
+        self._reserved.clear()
 
     def knows(self, database: sqlite3.Connection, limit: Limit, day: str, month: str) -> bool:
-        """Return whether `spent` need not sum up what was spent in a day or a month."""
+        """Return whether `states` already knows the spent sum of a day or a month."""
         self._drop_old(database)
         return (day, month, "", limit) in self._spent
+
+    def states(
+        self,
+        database: sqlite3.Connection,
+        limits: Iterable[Limit],
+        day: str,
+        month: str,
+        session: str,
+    ) -> list[State]:
+        """Return how much of each of `limits` is used."""
+        self._drop_old(database)
+        states = []
+        for limit in limits:
+            key = _key(limit, day, month, session)
+            if key not in self._spent:
+                self._spent[key] = _sum(database, _OWN_SUMS, limit, day, month, session)
+            if key not in self._reserved:
+                self._reserved[key] = _sum(database, "reservations", limit, day, month, session)
+            states.append(State(self._spent[key], self._reserved[key]))
+        return states
+
+    def add(self, made: Reservation, limits: Iterable[Limit]) -> None:
+        """Add a reservation that the connection has made, and to which `limits` apply, all of them
+        with a known state."""
+        keys = [_key(limit, made.day, made.month, made.session) for limit in limits]
+        # It may count for others, too, so their sums are forgotten.
+        self._reserved = {key: self._reserved[key] + made.nano_aiu for key in keys}
 
     def _drop_old(self, database: sqlite3.Connection) -> None:
         version = database.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
-            self._spent.clear()
+            self.clear()
             self._version = version
 
-    def spent(
-        self, database: sqlite3.Connection, limit: Limit, day: str, month: str, session: str
-    ) -> int:
-        """Return what is spent of `limit`, in nano-AIU."""
-        self._drop_old(database)
-        key = (day, month, session if limit.per == "session" else "", limit)
-        if key not in self._spent:
-            self._spent[key] = _sum(database, _OWN_SUMS, limit, day, month, session)
-        return self._spent[key]
+
+def _key(limit: Limit, day: str, month: str, session: str) -> _Key:
+    return day, month, session if limit.per == "session" else "", limit
 
 
 def reserve(
     database: sqlite3.Connection,
     wanted: Reservation,
     limits: Sequence[tuple[Limit, int]],
-    cache: SpentCache,
+    cache: StateCache,
 ) -> list[State] | Refusal:
     """Make a reservation if it fits all limits, and return how much of each is used then; else
     return the first that it does not fit.
 
     `limits` are those that apply to the request, with what they allow now. Raises `sqlite3.Error`.
     """
-    states = []
     database.execute("BEGIN IMMEDIATE")
     try:
-        for limit, allowed in limits:
-            used = state(database, limit, wanted.day, wanted.month, wanted.session, cache)
+        applying = [limit for limit, _ in limits]
+        states = cache.states(database, applying, wanted.day, wanted.month, wanted.session)
+        for (limit, allowed), used in zip(limits, states, strict=True):
             if used.spent + used.reserved + wanted.nano_aiu > allowed:
                 database.execute("ROLLBACK")
                 return Refusal(limit, allowed, used)
-            states.append(State(used.spent, used.reserved + wanted.nano_aiu))
         database.execute(_RESERVE, wanted)
         database.execute("COMMIT")
     except BaseException:
+        cache.clear()  # it is not known whether there is a reservation
         if database.in_transaction:
             database.execute("ROLLBACK")
         raise
-    return states
+    cache.add(wanted, applying)
+    return [State(one.spent, one.reserved + wanted.nano_aiu) for one in states]
 
 
 def state(
-    database: sqlite3.Connection,
-    limit: Limit,
-    day: str,
-    month: str,
-    session: str = "",
-    cache: SpentCache | None = None,
+    database: sqlite3.Connection, limit: Limit, day: str, month: str, session: str = ""
 ) -> State:
     """Return how much of `limit` is used on that day, in that month or in that session."""
-    return State(
-        (cache or SpentCache()).spent(database, limit, day, month, session),
-        _sum(database, "reservations", limit, day, month, session),
-    )
+    return StateCache().states(database, [limit], day, month, session)[0]
 
 
 def costliest_session(database: sqlite3.Connection, limit: Limit, day: str) -> str:

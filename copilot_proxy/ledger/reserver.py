@@ -14,7 +14,7 @@ from typing import Final
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.ledger import reservations
 from copilot_proxy.ledger.database import BUSY_SECONDS, open_for_writing
-from copilot_proxy.ledger.reservations import Refusal, Reservation, SpentCache, State
+from copilot_proxy.ledger.reservations import Refusal, Reservation, State, StateCache
 from copilot_proxy.relay.records import RequestRecord
 
 _HOST: Final = platform.node()
@@ -27,7 +27,7 @@ class Reserver:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._database: sqlite3.Connection | None = None
-        self._spent = SpentCache()
+        self._states = StateCache()
         self._lock = threading.Lock()
         """Held while the connection is used."""
 
@@ -48,10 +48,10 @@ class Reserver:
             if database is None or not os.path.exists(self._path):
                 return None
             for limit, _ in limits:
-                if limit.per == "month" and not self._spent.knows(database, limit, day, month):
+                if limit.per == "month" and not self._states.knows(database, limit, day, month):
                     return None  # it would have to be summed up
             wanted = _reservation(record, cost, day, month)
-            outcome = reservations.reserve(database, wanted, limits, self._spent)
+            outcome = reservations.reserve(database, wanted, limits, self._states)
         except sqlite3.Error:  # usually because another connection is writing
             return None
         finally:
@@ -70,18 +70,19 @@ class Reserver:
         or return the limit that it does not fit."""
         wanted = _reservation(record, cost, day, month)
         with self._waiting() as database:
-            outcome = reservations.reserve(database, wanted, limits, self._spent)
+            outcome = reservations.reserve(database, wanted, limits, self._states)
             if isinstance(outcome, Refusal) and reservations.settle_abandoned(
                 database, wanted.started_us
             ):
-                self._spent.clear()
-                outcome = reservations.reserve(database, wanted, limits, self._spent)
+                self._states.clear()
+                outcome = reservations.reserve(database, wanted, limits, self._states)
         return outcome
 
     def release(self, request_id: str) -> None:
         """End the reservation of a request that gets no row, or already has one."""
         with self._waiting() as database:
             reservations.release(database, [request_id])
+            self._states.clear()
 
     def close(self) -> None:
         """Close the file."""
@@ -106,7 +107,7 @@ class Reserver:
             # The ledger's own thread moves the write-ahead log into the file, which waits for the
             # disk.
             self._database.execute("PRAGMA wal_autocheckpoint = 0")
-            self._spent = SpentCache()
+            self._states = StateCache()
         return self._database
 
     def _close(self) -> None:

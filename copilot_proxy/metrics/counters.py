@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from copilot_proxy.cost.assessment import Cost
+from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.large_work import LARGE
 from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.relay.outcome import outcome
@@ -72,7 +73,7 @@ class Metrics:
         model = _bounded(self._models, record.listed.id if record.listed else OTHER, MAX_MODELS)
         client = _bounded(self._clients, record.who.client or "unknown", MAX_CLIENTS)
         # Estimating what a large request cost takes too long here. The ledger has it.
-        is_slow = record.usage is None and record.size >= LARGE
+        is_slow = record.unmetered is not None and record.size >= LARGE
         cost = _UNKNOWN if is_slow else cost_of(record)
         status = f"{record.status // 100}xx"
         self.requests[record.api, model, client, status, outcome(record), cost.source] += 1
@@ -81,7 +82,7 @@ class Metrics:
         if cost.tokens is not None:
             for kind, count in (("input", cost.tokens.prompt), ("output", cost.tokens.output)):
                 self.token_usage.observe((record.api, model, kind), count)
-            for kind, count in cost.tokens._asdict().items():
+            for kind, count in zip(Tokens._fields, cost.tokens, strict=True):
                 if count:
                     self.tokens[model, client, kind] += count
         if record.attempts:

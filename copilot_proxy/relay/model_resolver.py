@@ -21,6 +21,8 @@ from copilot_proxy.upstreams.base import Upstream
 
 _LIST_TIMEOUT: Final = 10.0
 """Seconds that a request waits for the catalogue; after that the name is sent to Copilot as is."""
+_MAX_MEANINGS: Final = 500
+"""Names whose meaning is remembered; clients can make up new ones."""
 _OTHER_TYPE_HINTS: Final = {
     "chat": "Choose a chat model. List them with: copilot-proxy models",
     "embeddings": "Choose an embeddings model. List them with: copilot-proxy models embedding",
@@ -48,6 +50,8 @@ class ModelResolver:
         self._aliases = aliases or {}
         self._listed: set[str] = set()
         self._checked: Catalogue | None = None
+        self._meanings: dict[str, Meaning] = {}
+        """What names mean in the catalogue that was checked last."""
         self.unknown: list[Unknown] = []
         """What new catalogues have that this program does not know; the reader empties it."""
 
@@ -117,13 +121,17 @@ class ModelResolver:
     def _meaning(self, catalogue: Catalogue, name: str) -> Meaning | None:
         """Return what `name` means: one of the user's aliases, or a catalogue name."""
         if catalogue is not self._checked:
-            self._checked = catalogue
+            self._checked, self._meanings = catalogue, {}
             self.unknown = unknown_in_models(catalogue)
+        if (known := self._meanings.get(name)) is not None:
+            return known
         meaning = resolve(
             catalogue, self._without_alias(name), self._without_alias(self._default_model)
         )
         if meaning is not None:
             self._listed.add(meaning.model.id)
+            if len(self._meanings) < _MAX_MEANINGS:
+                self._meanings[name] = meaning
         return meaning
 
     def _without_alias(self, name: str) -> str:

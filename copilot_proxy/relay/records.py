@@ -18,7 +18,7 @@ from copilot_proxy.keys import ApiKey
 from copilot_proxy.who import NOBODY, Who
 
 
-@dataclass
+@dataclass(slots=True, weakref_slot=True)
 class RequestContext:
     """An HTTP request. If it calls Copilot, there is a `RequestRecord` as well."""
 
@@ -48,7 +48,7 @@ class RequestContext:
     """Whether the request has a `RequestRecord`."""
 
 
-@dataclass
+@dataclass(slots=True)
 class RequestRecord:
     """A request that may call Copilot; filled in while it is answered."""
 
@@ -56,7 +56,7 @@ class RequestRecord:
     api: str
     """The client's API: ``chat_completions``, ``responses``, ``messages``, ``embeddings``, ..."""
     client_api: ClientApi = field(default=CHAT_COMPLETIONS, repr=False)
-    """What knows the fields of the request."""
+    """The API that the client speaks; it knows the fields of the request."""
     key: str | None = None
     """The name of the API key, if it has one."""
     who: Who = NOBODY

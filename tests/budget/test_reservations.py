@@ -1,0 +1,73 @@
+"""What is reserved is summed up in memory, but never differently from what the file says."""
+
+import random
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from copilot_proxy.budget.limits_file import days_of
+from copilot_proxy.cost.limits import Limit
+from copilot_proxy.ledger.database import open_for_writing
+from copilot_proxy.ledger.insertion import insert
+from copilot_proxy.ledger.reservations import Refusal, release, state
+from copilot_proxy.ledger.reserver import Reserver
+from tests.ledger.rows import record, row
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+DAY, MONTH = days_of(NOW)
+LIMITS = (
+    Limit(900, "day"),
+    Limit(2000, "month"),
+    Limit(200, "session"),
+    Limit(400, "day", "client", "codex"),
+)
+
+
+def test_two_servers(tmp_path: Path) -> None:
+    """Whatever two servers reserve, write and release, each knows at once how much is used, and
+    together they do not exceed a limit."""
+    dice = random.Random(7)
+    path = tmp_path / "ledger.sqlite3"
+    servers = Reserver(path), Reserver(path)
+    running: list[tuple[str, str, str]] = []
+    refused: set[Limit] = set()
+    at_once = 0
+    with closing(open_for_writing(path)) as database:
+        for number in range(400):
+            server, session = dice.choice(servers), dice.choice("abcd")
+            client = dice.choice(["codex", "claude-code"])
+            cost = dice.randrange(1, 60)
+            if running and dice.random() < 0.5:
+                name, session, client = running.pop(dice.randrange(len(running)))
+                if dice.random() < 0.5:
+                    ended = record(name, credits=1e-9, session=session, client=client)
+                    insert(database, [row(ended, NOW.timestamp())])
+                elif dice.random() < 0.5:
+                    release(database, [name])
+                else:
+                    server.release(name)
+                continue
+            limits = [(one, one.nano) for one in LIMITS if one.name in ("", client)]
+            if dice.random() < 0.2:  # the user has removed limits, for a while
+                del limits[1:]
+            made = record(f"r{number}", session=session, client=client)
+            outcome = server.reserve_now(made, cost, limits, DAY, MONTH)
+            at_once += outcome is not None
+            if outcome is None:
+                found = server.reserve(made, cost, limits, DAY, MONTH)
+                if isinstance(found, Refusal):
+                    refused.add(found.limit)
+                    used = state(database, found.limit, DAY, MONTH, session)
+                    assert used == found.used
+                    continue
+                outcome = found
+            running.append((made.request_id, session, client))
+            assert outcome == [state(database, one, DAY, MONTH, session) for one, _ in limits]
+            assert all(
+                sum(used) <= one.nano for (one, _), used in zip(limits, outcome, strict=True)
+            )
+    for server in servers:
+        server.close()
+
+    assert at_once > 20
+    assert len(refused) > 1
