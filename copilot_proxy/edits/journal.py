@@ -4,27 +4,23 @@ There is one folder for each configured program. The journal says which files we
 it is written before the files, so that even an interrupted change can be undone.
 """
 
-import glob
 import hashlib
 import json
-import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Final
 
+from copilot_proxy.edits.backups import remove_old_backups, save_backup
 from copilot_proxy.edits.changes import Change, JsonValues, TomlTables, WholeFile
 from copilot_proxy.edits.document import CannotEdit
 from copilot_proxy.edits.files import read_file, remove_folders, write_file
 from copilot_proxy.edits.json_text import Item
 from copilot_proxy.file_locks import locked
-from copilot_proxy.private_files import NEW, failure_reason, make_folder, open_private
+from copilot_proxy.private_files import failure_reason, make_folder
 
 _JOURNAL: Final = "journal.json"
 _LOCK: Final = "journal.lock"
-_KEPT: Final = 5
-"""Backups of each file; the one from before the first change is kept in any case."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +177,9 @@ class Journal:
             for entry in entries
         ]
         self._write()
-        self._forget_old_backups()
+        used = {entry.backup for entry in self.entries}
+        for path in {entry.path for entry in self.entries}:
+            remove_old_backups(self.folder, path, used)
         for plan in plans:
             if plan.after is None and plan.path in old:
                 remove_folders(list(old[plan.path].folders))
@@ -192,7 +190,7 @@ class Journal:
             plan.path,
             change,
             _digest(plan.after or b""),
-            None if plan.base is None else self._save(plan.path, plan.base),
+            None if plan.base is None else save_backup(self.folder, plan.path, plan.base),
             () if old is None else old.folders,
         )
 
@@ -219,31 +217,6 @@ class Journal:
             return FilePlan(entry.path, current, self._base(entry, current))
         except CannotEdit as error:
             raise FileProblem(entry.path, error.reason) from None
-
-    def _save(self, path: Path, content: bytes) -> str:
-        """Write a backup, unless the last one has this content; return its name."""
-        backups = self._backups(path)
-        if backups and backups[-1].read_bytes() == content:
-            return backups[-1].name
-        # The names stay in order, even within a second or if the clock is set back.
-        last, _, number = backups[-1].suffix[1:].partition("-") if backups else ("", "", "")
-        now = max(time.strftime("%Y%m%dT%H%M%S", time.gmtime()), last)
-        name = f"{_safe(path)}.{now}-{int(number) + 1 if now == last else 0:03}"
-        with os.fdopen(open_private(self.folder / name, NEW), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        return name
-
-    def _backups(self, path: Path) -> list[Path]:
-        return sorted(self.folder.glob(f"{glob.escape(_safe(path))}.*T*-???"))
-
-    def _forget_old_backups(self) -> None:
-        used = {entry.backup for entry in self.entries}
-        for path in {entry.path for entry in self.entries}:
-            for backup in self._backups(path)[:-_KEPT]:
-                if backup.name not in used:
-                    backup.unlink(missing_ok=True)
 
     def _write(self) -> None:
         path = self.folder / _JOURNAL
@@ -275,12 +248,6 @@ def _check_unchanged(plans: Sequence[FilePlan]) -> None:
 
 def _unwritable(error: OSError) -> str:
     return f"cannot be written: {failure_reason(error)}"
-
-
-def _safe(path: PurePath) -> str:
-    """Return a name for backups of `path`, distinct for files of the same name."""
-    digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:6]
-    return f"{path.name}.{digest}"
 
 
 def _digest(content: bytes) -> str:
