@@ -99,6 +99,18 @@ def test_many_at_once(simulator: Simulator) -> None:
     assert statuses.count(200) == len(charged)
 
 
+def test_one_after_another(simulator: Simulator) -> None:
+    """A request that has just ended counts with what it cost, not with its higher estimate."""
+    with Proxy(settings_with(simulator, "2.4/day")) as proxy, proxy.client() as client:
+        statuses = []
+        # The first is estimated at 2.3 AI credits. Before it, one whose row is written at once.
+        for number, model in enumerate(["gpt-5-mini", MODEL, MODEL], 1):
+            body = {"model": model, "messages": USER, "max_tokens": 900}
+            statuses.append(client.post("/v1/messages", json=body).status_code)
+            proxy.wait_for_record(number)
+    assert [200, 200, 200] == statuses
+
+
 NOTIFIED = """
 import json, os, sys
 secret = [name for name in os.environ if name in ("COPILOT_PROXY_API_KEY", "COPILOT_PROXY_PORT")]
