@@ -2,4 +2,4 @@
 
 __version__ = "0.1.0"
 ENVIRONMENT_PREFIX = "COPILOT_PROXY_"
-"""How the names of the program's environment variables begin."""
+"""The prefix of the program's environment variables."""

@@ -192,7 +192,7 @@ def _period(limit: Limit, record: RequestRecord, now: datetime) -> str:
 
 
 def _with_session(text: str, limit: Limit, record: RequestRecord) -> str:
-    """Add to a notice about a limit per session which one it is."""
+    """Add the session to a notice about a limit per session."""
     if limit.per != "session":
         return text
     who = record.who

@@ -25,7 +25,7 @@ from copilot_proxy.private_files import (
 
 NAME: Final = "budget.json"
 _LOCK: Final = "budget.lock"
-"""A file of its own, since each change replaces that of the limits."""
+"""A separate file, since each change replaces the file of the limits."""
 
 
 class Raise(NamedTuple):
@@ -113,7 +113,7 @@ def read(path: Path) -> Limits:
 
 
 def change(path: Path, now: datetime, changed: Callable[[Limits], Limits]) -> None:
-    """Replace the limits in the file by what `changed` makes of them.
+    """Replace the limits in the file with the result of `changed`.
 
     Other processes wait, so that no change is lost. Raises `CopilotProxyError`, and whatever
     `changed` raises; then nothing has changed.

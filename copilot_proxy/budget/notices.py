@@ -26,7 +26,7 @@ Occasion = Literal["used", "refused"]
 _TIMEOUT: Final = 30.0
 """Seconds after which the command is killed."""
 _KEPT_SECONDS: Final = 40 * 86_400
-"""How long it is remembered that a notice was sent: longer than a month."""
+"""How long a sent notice is remembered: longer than a month."""
 
 
 class Notices:

@@ -73,7 +73,7 @@ def check_images(images: Sequence[Image], model: "Model") -> None:
         )
     vision = model.limits.get("vision")
     limits = vision if isinstance(vision, dict) else {}
-    # `max_prompt_images` is no limit: GitHub's own client does not heed it, and sends more.
+    # `max_prompt_images` is not a limit: GitHub's own client ignores it and sends more.
     largest = limits.get("max_prompt_image_size")
     types = limits.get("supported_media_types")
     for image in images:

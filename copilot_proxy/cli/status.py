@@ -116,7 +116,7 @@ async def _fetch(settings: Settings, credential: "Credential", status: AccountSt
 async def _try(
     exchange: "TokenExchange", github: "GitHub", api_url: str, status: AccountStatus
 ) -> None:
-    """Show the token to Copilot: GitHub has not accepted it for Copilot, as it does others."""
+    """Try the token at Copilot: unlike others, it was not accepted by GitHub in an exchange."""
     from copilot_proxy.auth.verification import count_models
 
     try:
@@ -214,7 +214,7 @@ def _rows(credential: "Credential", status: AccountStatus, store: str) -> list[t
 
 
 def _directly(status: AccountStatus) -> str:
-    """Say what Copilot has answered to a token that is used itself."""
+    """Describe Copilot's answer to a token that is used directly."""
     if status.error is not None:
         return "directly, without an exchange"
     if status.models is None:

@@ -22,7 +22,7 @@ for seconds if there is no network."""
 def _launch_with(
     variable: str, environ: Mapping[str, str] | None = None
 ) -> Callable[[Connection], Launch]:
-    """Return a function that puts the configuration into `variable`, beside those of `environ`."""
+    """Return a function that adds the configuration to `environ`, as `variable`."""
 
     def launch(to: Connection) -> Launch:
         configuration = {**_choice(to), "provider": {_PROVIDER: _provider(to)}}

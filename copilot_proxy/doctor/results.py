@@ -38,7 +38,7 @@ class Result:
     is_off: bool = False
     """Whether it is fine because it is not used."""
     public: str | None = None
-    """What a report for others says instead of `what`, if that has names of the user's own."""
+    """Takes the place of `what` in a report for others, if `what` has the user's own names."""
 
 
 def ok(what: str, *, public: str | None = None) -> Result:

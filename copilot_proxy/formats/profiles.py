@@ -163,7 +163,7 @@ class ModelProfile:
     """Whether a cache mark may ask for one hour."""
 
     def accepted_stops(self, stops: Sequence[str]) -> list[str]:
-        """Return those of the stop sequences that the model accepts, in their order."""
+        """Return the stop sequences that the model accepts, in order."""
         return [stop for stop in stops if stop.strip() or self.accepts_blank_stops][
             : self.max_stops
         ]

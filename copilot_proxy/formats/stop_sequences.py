@@ -20,7 +20,7 @@ from copilot_proxy.formats.types import (
 
 STOP_SEQUENCE: Final = "stop_sequence"
 """The field of a chunk's choice with the stop sequence that ended the answer. Only writers see it:
-it is no part of OpenAI's schema."""
+it is not part of OpenAI's schema."""
 _REASONING: Final = ("reasoning_content", "reasoning_opaque")
 _MAX_CHARACTERS: Final = 10_000
 """The length of all sequences together, since the text is searched for each of them."""
@@ -173,8 +173,8 @@ class StopTranslator:
         return "tool_calls" if self._calls else "stop"
 
     def _filter(self, chunk: ChatChunk) -> list[ChatChunk]:
-        """Return what the client gets of a chunk; of a cut answer, the token counts, and what
-        completes the calls before the cut."""
+        """Return the client's part of a chunk; after a cut, only the token counts, and the rest of
+        the calls before the cut."""
         if not chunk["choices"]:
             return [chunk]
         choice = chunk["choices"][0]

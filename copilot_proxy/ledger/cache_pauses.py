@@ -6,9 +6,9 @@ from typing import Final
 from copilot_proxy.cost.prompt_cache import TTL
 
 _RECENT: Final = 2000
-"""Rows that are looked at: enough for days, and read in a few milliseconds."""
+"""The number of rows to read: enough for days, and read in a few milliseconds."""
 _READ: Final = 0.8
-"""The share of the prompt before that has to be read: a common beginning is not enough."""
+"""The share of the previous prompt that has to be read: a common beginning is not enough."""
 _ROWS: Final = """
 SELECT model, session, started_us, cache_verdict, ifnull(cache_read_tokens, 0),
     ifnull(input_tokens, 0) + ifnull(cache_read_tokens, 0) + ifnull(cache_write_tokens, 0),
@@ -20,10 +20,10 @@ ORDER BY id
 
 
 def survived_pauses(database: sqlite3.Connection) -> dict[str, int]:
-    """Return the seconds of the longest pause after which each model has read its prompt.
+    """Return the longest pause, in seconds, after which each model still read its prompt.
 
-    Only pauses longer than `TTL` are in it, and none that is as long as one after which the prompt
-    was gone. Sessions that have asked for an hour do not count.
+    Only pauses longer than `TTL` count, and only if the prompt was not gone after a pause of that
+    length or less. Sessions that have asked for an hour do not count.
     """
     before: dict[tuple[str, str], tuple[int, int]] = {}
     for_an_hour: set[tuple[str, str]] = set()

@@ -44,7 +44,7 @@ class NextTurn(NamedTuple):
     cache_seconds: int
     """How long the prompt stays in the cache after its last use."""
     cache_seconds_source: Literal["default", "observed"]
-    """``observed``: the ledger has a longer pause after which the model's prompt was read."""
+    """``observed`` if a model's prompt was read after a longer pause, as the ledger shows."""
 
 
 def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> list[Loss]:

@@ -66,7 +66,7 @@ def answer(
 
 
 class JsonResponse:
-    """An ASGI application that responds with a JSON body that is there already."""
+    """An ASGI application that responds with a JSON body that is already complete."""
 
     def __init__(self, body: object) -> None:
         self._body = _encode(body)

@@ -29,7 +29,7 @@ _FILE_TYPES: Final = (b"image", b"document", b"input_file", b"fileUri", b"file_u
 
 
 class Request(Protocol):
-    """What most routes need of a request: the framework's, or one of `direct`."""
+    """The parts of a request that most routes need: the framework's, or one of `direct`."""
 
     @property
     def scope(self) -> Any:

@@ -19,7 +19,7 @@ MAX_TOOLS = 128
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.S)
 MAX_IMAGES = {"claude": 20, "gemini": 10}
-"""Images that are accepted in a request; for Claude, on Messages only. VS Code heeds these limits,
+"""Images that are accepted in a request; for Claude, on Messages only. VS Code keeps these limits,
 and sends any number to other models, whatever their `max_prompt_images` says."""
 NO_VISION_HEADER = "missing required Copilot-Vision-Request header for vision requests"
 

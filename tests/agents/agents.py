@@ -282,7 +282,7 @@ _BY_HAND = (
   }},
 }}"""
         },
-        # It puts a text of its own after the prompt, which the simulator takes for the prompt.
+        # It adds its own text after the prompt, which the simulator mistakes for the prompt.
         tool="",
         is_script=False,
         is_slow=True,

@@ -155,7 +155,7 @@ def test_notices(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_notice_about_a_session(simulator: Simulator, tmp_path: Path) -> None:
-    """It says which session has reached the limit, and each session has its own."""
+    """The notice names the session that has reached the limit; each session has its own."""
     (script := tmp_path / "notified.py").write_text(NOTIFIED)
     notify = [sys.executable, str(script), str(tmp_path / "said")]
     settings = settings_at(simulator, ledger=True, budget=["0/session"], notify=notify)
@@ -201,7 +201,7 @@ def test_raising_while_the_server_runs(simulator: Simulator, cli: Callable[..., 
 
 
 def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    """A limit that does not exist is an error, and those of the settings are said to remain."""
+    """A limit that does not exist is an error, which says that those in the settings remain."""
     cli("budget", "set", "5/day")
     ran = cli("budget", "off", "--client", "codex")
     assert (2, "There is no budget for the client codex to remove.") == (

@@ -120,7 +120,7 @@ def test_discovery(home: Home, server: Server) -> None:
     ],
 )
 def test_a_refusal_is_not_repeated(home: Home, server: Server, fault: str, words: str) -> None:
-    """What stays refused reaches GitHub once, and Claude Code shows why."""
+    """A request that stays refused reaches GitHub once, and Claude Code shows the reason."""
     server.switch(fault, on=True)
     try:
         with pytest.raises(AssertionError, match=words):

@@ -12,7 +12,7 @@ STOPS = st.lists(st.text("abn", min_size=1, max_size=5), min_size=1, max_size=3)
 
 
 def expected(text: str, stops: list[str]) -> tuple[str, str | None]:
-    """Return what is left of a text that is written letter by letter, and what ended it."""
+    """Return the rest of a text that is written letter by letter, and the sequence that ends it."""
     for end in range(1, len(text) + 1):
         found = [stop for stop in stops if text[:end].endswith(stop)]
         if found:

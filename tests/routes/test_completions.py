@@ -223,7 +223,7 @@ def test_what_there_cannot_be(proxy: Proxy) -> None:
 
 
 def test_the_sdk_shows_what_there_cannot_be(client: openai.OpenAI) -> None:
-    """The SDK raises the error that it raises for what is not found."""
+    """The SDK raises its error for things that are not found."""
     with pytest.raises(openai.NotFoundError, match="Copilot has no moderation model"):
         client.moderations.create(input="x")
 

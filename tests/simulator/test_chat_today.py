@@ -152,7 +152,7 @@ def test_a_stream_may_lack_its_finish(simulator, copilot, model):
     [("gemini-4-carbon", 10), ("claude-opus-4.8", 99), ("mai-code-1.1-flash", 99)],
 )
 def test_more_images_than_listed(copilot, picture, model, most):
-    """As many images as VS Code sends are accepted, and for Gemini not one more."""
+    """As many images as VS Code sends are accepted; for Gemini, one more is refused."""
 
     def send(number):
         body = {"model": model, "messages": [{"role": "user", "content": [picture] * number}]}

@@ -33,7 +33,7 @@ _TOKEN_COUNTS: Final = re.compile(r"prompt token count of (\d+) exceeds the limi
 
 
 _FILTERS: Final = ("content_filter", "cyber_policy")
-"""The codes with which GitHub refuses what the conversation says."""
+"""The codes with which GitHub refuses the content of a conversation."""
 
 
 def error_status(error: CopilotProxyError) -> int:

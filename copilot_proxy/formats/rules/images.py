@@ -28,7 +28,7 @@ _REMOVED: Final = "[An earlier image was removed: the model accepts only a limit
 
 
 def replace_oldest(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Put a text in place of the oldest images if there are too many.
+    """Replace the oldest images with text if there are too many.
 
     Those of the last message stay: if they are too many by themselves, Copilot says so. Others are
     replaced in steps of half the limit, so that the beginning of the prompt, and with it the prompt
@@ -56,7 +56,7 @@ def replace_oldest(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
 
 
 def _images(turn: Json) -> Iterator[tuple[list[Json], int]]:
-    """Yield the place of each image of a message, also of those in tool results.
+    """Yield the place of each image of a message, including those in tool results.
 
     The lists of parts are copied, so that they may be changed.
     """

@@ -125,7 +125,7 @@ def test_thoughts_that_come_back() -> None:
     ],
 )
 def test_the_initiator(parts: list[Json], role: str, expected: str) -> None:
-    """It is the user exactly if the last content has their own words."""
+    """It is the user if, and only if, the last content has their own words."""
     blob = {"mimeType": "image/png", "data": "AAAA"}
     parts = [{"inlineData": blob} if "inlineData" in part else part for part in parts]
     call = {"functionCall": {"name": "f", "args": {}}}

@@ -141,7 +141,7 @@ def test_a_summary_must_be_complete(response: Json) -> None:
     ],
 )  # fmt: skip
 def test_calls_of_other_tools(items: list[Json], name: str, arguments: Json, output: str) -> None:
-    """The model sees what was called, and what came of it."""
+    """The model sees what was called, and the result."""
     (call, result), notes = native(*items)
     (message, answer), also = chat(*items)
 
