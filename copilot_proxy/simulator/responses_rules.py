@@ -39,6 +39,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "context_management": (list,),
     "prompt_cache_options": (dict,),
 }
+INTERNAL = "internal_chat_message_metadata_passthrough"
+"""A field of items that Codex sends, and that only OpenAI's own servers know."""
 FOREIGN_ID = "input item ID does not belong to this connection"
 MAX_ITEM_ID = 64
 MIN_OUTPUT_TOKENS = 16
@@ -78,7 +80,10 @@ def check(body: ResponsesRequest, model: Model, call: Call) -> None:
     _fields(body)
     _caching(body, model)
     _reasoning(body, model)
-    for item in items(body):
+    for number, item in enumerate(items(body)):
+        if INTERNAL in item:
+            path = f"input[{number}].{INTERNAL}"
+            raise copilot(400, f"Unknown parameter: '{path}'.", "invalid_request_body")
         _item(item, model, call)
     pictures = [image for item in items(body) for image in images(item)]
     shared_rules.check_images(pictures, model, call)

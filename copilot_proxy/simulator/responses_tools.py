@@ -150,6 +150,11 @@ def _namespace(number: int, tool: OfferedTool) -> None:
     shared_rules.check_tool(number, tool.get("name"), {"type": "object"})
     if not isinstance(tool.get("description"), str):
         raise invalid(f"Missing required parameter: 'tools[{number}].description'.")
+    if not tool["description"]:
+        raise invalid(
+            f"Invalid 'tools[{number}].description': empty string. Expected a string with minimum "
+            "length 1, but got an empty string instead."
+        )
     if not isinstance(tool.get("tools"), list) or not tool["tools"]:
         raise invalid(f"Missing required parameter: 'tools[{number}].tools'.")
 
