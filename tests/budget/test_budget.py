@@ -181,8 +181,14 @@ def test_a_command_that_fails(
     assert ["The command of the setting notify failed: No such file or directory."] == said
 
 
-def test_raising_while_the_server_runs(simulator: Simulator, cli: Callable[..., Any]) -> None:  # noqa: F811
+def test_raising_while_the_server_runs(
+    simulator: Simulator,
+    cli: Callable[..., Any],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """`budget` shows, sets, raises and removes limits, and the server follows at once."""
+    # The commands run in this process, so they may take less time than until the next look.
+    monkeypatch.setattr("copilot_proxy.budget.budget._LOOK_SECONDS", 0.0)
     settings = settings_with(simulator)
     with Proxy(settings) as proxy, proxy.client() as client:
         assert 200 == ask(client).status_code
