@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LOOK_SECONDS: Final = 0.02
+"""How often the file with the limits is looked at: with many requests a second, not for each."""
 _WARN_AT: Final = 0.8
 """The share of a limit from which requests get a note."""
 
@@ -77,7 +79,7 @@ class Budget:
         if record.own_sign_in:
             return
         try:
-            limits = self._file.current()
+            limits = self._file.current(_LOOK_SECONDS)
         except CopilotProxyError as error:
             log.error("The budget is not applied: %s", error.message)
             return

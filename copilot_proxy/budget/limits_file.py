@@ -1,9 +1,10 @@
 """The limits that the user has set, in ``budget.json`` in the state folder.
 
-The server looks at the file before each request, so that a change takes effect at once.
+The server looks at the file before a request, so that a change takes effect at once.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -149,6 +150,9 @@ def _limit(stored: Mapping[str, Any]) -> Limit:
 class LimitsFile:
     """Reads the file again when it has changed."""
 
+    _looked = float("-inf")
+    """When the file was last looked at, on the monotonic clock."""
+
     def __init__(self, path: Path, defaults: Iterable[Limit]) -> None:
         self._path = path
         self._defaults = tuple(defaults)
@@ -156,8 +160,14 @@ class LimitsFile:
         self.known = Limits().with_defaults(self._defaults)
         """The limits as they were last read."""
 
-    def current(self) -> Limits:
-        """Return the limits in force; raises `CopilotProxyError` if the file is unusable."""
+    def current(self, within: float = 0.0) -> Limits:
+        """Return the limits in force; raises `CopilotProxyError` if the file is unusable.
+
+        The file is not looked at again `within` so many seconds.
+        """
+        now = time.monotonic()
+        if now - self._looked < within:
+            return self.known
         try:
             status = os.stat(self._path)
             # The number of a file is used again, possibly within one tick of the clock.
@@ -167,4 +177,5 @@ class LimitsFile:
         if seen != self._seen:
             self.known = read(self._path).with_defaults(self._defaults)
             self._seen = seen
+        self._looked = now  # only if it was usable
         return self.known

@@ -59,9 +59,10 @@ class _Rows:
             return _Entry(record, ended)  # its tokens have to be estimated
         try:
             row = self.make(record, ended)
+            is_needed = self._may_be_judged(record, row)
         except Exception:
             return _Entry(record, ended)  # the thread reports it
-        return _Entry(record if self._may_be_judged(record, row) else None, ended, row)
+        return _Entry(record if is_needed else None, ended, row)
 
 
 class Ledger:

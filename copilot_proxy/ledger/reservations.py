@@ -45,6 +45,10 @@ class Reservation(NamedTuple):
 
 
 _COLUMNS: Final = Reservation._fields
+_IF_UNCHANGED: Final = (
+    f"INSERT INTO reservations SELECT {', '.join('?' * len(_COLUMNS))} "  # noqa: S608  # constants
+    "WHERE (SELECT data_version FROM pragma_data_version) = ?"
+)
 _RESERVE: Final = f"INSERT INTO reservations VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 
 
@@ -90,6 +94,18 @@ class StateCache:
         """Return whether `states` already knows the spent sum of a day or a month."""
         self._drop_old(database)
         return (day, month, "", limit) in self._spent
+
+    def known(
+        self, limits: Iterable[Limit], day: str, month: str, session: str
+    ) -> tuple[list[State], int] | None:
+        """Return what `states` would return as long as SQLite's count of changes is the second
+        value; None if that is not known."""
+        keys = [_key(limit, day, month, session) for limit in limits]
+        try:
+            states = [State(self._spent[key], self._reserved[key]) for key in keys]
+        except KeyError:
+            return None
+        return states, self._version
 
     def states(
         self,
@@ -157,6 +173,37 @@ def reserve(
         raise
     cache.add(wanted, applying)
     return [State(one.spent, one.reserved + wanted.nano_aiu) for one in states]
+
+
+def reserve_if_unchanged(
+    database: sqlite3.Connection,
+    wanted: Reservation,
+    limits: Sequence[tuple[Limit, int]],
+    cache: StateCache,
+) -> list[State] | None:
+    """Do what `reserve` does if `cache` has all that is needed, in a single statement, which is
+    also a transaction; return None if it has not, or if the request does not fit.
+
+    Raises `sqlite3.Error`.
+    """
+    applying = [limit for limit, _ in limits]
+    known = cache.known(applying, wanted.day, wanted.month, wanted.session)
+    if known is None:
+        return None
+    states, version = known
+    after = [State(one.spent, one.reserved + wanted.nano_aiu) for one in states]
+    if any(sum(one) > allowed for one, (_, allowed) in zip(after, limits, strict=True)):
+        return None
+    try:
+        # The statement holds the lock for writing when it compares the versions.
+        made = database.execute(_IF_UNCHANGED, (*wanted, version)).rowcount
+    except BaseException:
+        cache.clear()  # it is not known whether there is a reservation
+        raise
+    if not made:
+        return None
+    cache.add(wanted, applying)
+    return after
 
 
 def state(

@@ -17,6 +17,7 @@ from copilot_proxy.ledger.database import BUSY_SECONDS, open_for_writing
 from copilot_proxy.ledger.reservations import Refusal, Reservation, State, StateCache
 from copilot_proxy.relay.records import RequestRecord
 
+_LOOK_SECONDS: Final = 0.02
 _HOST: Final = platform.node()
 
 
@@ -28,6 +29,8 @@ class Reserver:
         self._path = path
         self._database: sqlite3.Connection | None = None
         self._states = StateCache()
+        self._looked = float("-inf")
+        """When the file was last seen, on the monotonic clock."""
         self._lock = threading.Lock()
         """Held while the connection is used."""
 
@@ -45,12 +48,15 @@ class Reserver:
             return None
         try:
             database = self._database
-            if database is None or not os.path.exists(self._path):
+            if database is None or not self._has_file():
                 return None
+            wanted = _reservation(record, cost, day, month)
+            made = reservations.reserve_if_unchanged(database, wanted, limits, self._states)
+            if made is not None:
+                return made
             for limit, _ in limits:
                 if limit.per == "month" and not self._states.knows(database, limit, day, month):
                     return None  # it would have to be summed up
-            wanted = _reservation(record, cost, day, month)
             outcome = reservations.reserve(database, wanted, limits, self._states)
         except sqlite3.Error:  # usually because another connection is writing
             return None
@@ -77,6 +83,15 @@ class Reserver:
                 self._states.clear()
                 outcome = reservations.reserve(database, wanted, limits, self._states)
         return outcome
+
+    def _has_file(self) -> bool:
+        """Return whether the file is still there; it is looked at from time to time."""
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_SECONDS:
+            if not os.path.exists(self._path):
+                return False
+            self._looked = now
+        return True
 
     def release(self, request_id: str) -> None:
         """End the reservation of a request that gets no row, or already has one."""
