@@ -23,7 +23,7 @@ class Behaviour:
     read_size: int = 1 << 16
     read_pause: float = 0.0
     leave_after: int | None = None
-    """Disconnect after reading so many bytes of the body."""
+    """Disconnect after reading this many bytes of the body."""
 
 
 NORMAL: Final = Behaviour()

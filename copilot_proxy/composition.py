@@ -197,7 +197,7 @@ def make_backend(
 
 
 def _telemetry(settings: Settings, metrics: "SharedMetrics | None") -> "Telemetry | None":
-    """Return what sends OpenTelemetry data, if the settings ask for it; raises `UsageError`."""
+    """Return the sender of OpenTelemetry data if the settings ask for one; raises `UsageError`."""
     if metrics is None or settings.otlp_endpoint is None:
         return None
     from copilot_proxy.metrics.telemetry import telemetry_for
@@ -214,7 +214,9 @@ def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
     from copilot_proxy.budget.budget import Budget
     from copilot_proxy.ledger.ledger import Ledger
 
-    return Ledger(settings.ledger_file), Budget(settings.ledger_file, settings.budget)
+    return Ledger(settings.ledger_file), Budget(
+        settings.ledger_file, settings.budget, settings.notify
+    )
 
 
 def _guard(settings: Settings, budget: "Budget | None") -> "ContextGuard | None":

@@ -27,7 +27,9 @@ from typing import Final, Self
 
 _SENTENCE_ENDS: Final = (".", "!", "?", ":", "\u2026")
 _REQUEST_HINT: Final = "See GET /schema for the request format."
-_SIMULATABLE: Final = re.compile(r"copilot-proxy (?:models|status|chat)\b(?! --simulate)")
+_SIMULATABLE: Final = re.compile(
+    r"copilot-proxy (?:models|status|chat|budget raise)\b(?! --simulate)"
+)
 """A command in a hint that has the flag ``--simulate``, without it."""
 _COMMAND: Final = re.compile(r"(?<![\w/.-])copilot-proxy(?= [a-z])(?! --)")
 """The name of the program at the beginning of a command in a hint."""

@@ -21,7 +21,7 @@ DIRECT: Final[Mapping[str, str | None]] = {
     "editor-version": None,
     "editor-plugin-version": None,
 }
-"""What `direct` changes in the headers; those that are None are left out."""
+"""The headers that `direct` changes; those that are None are left out."""
 
 SCOPE: Final = "read:user"
 

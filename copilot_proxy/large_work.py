@@ -1,8 +1,8 @@
 """Runs work that grows with the size of a request in a thread, if the request is large.
 
-Meanwhile, the event loop serves other requests. Small requests, which are almost all, do not pay
-for the change of threads. There is one thread for all large requests: Python runs one thread at a
-time, and each that computes makes the event loop wait for its turn.
+Meanwhile, the event loop serves other requests. Almost all requests are small, and stay on
+the event loop without the cost of switching threads. There is one thread for all large requests:
+Python runs one thread at a time, and each that computes makes the event loop wait for its turn.
 """
 
 import asyncio

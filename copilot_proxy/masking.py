@@ -1,7 +1,7 @@
-"""Masks secrets in logs, errors and dumps: what looks like one, and what is one.
+"""Masks secrets in logs, errors and dumps: known ones, and text that looks like one.
 
 Every `Secret` that is in use is masked by its value, whatever it looks like. For that, this module
-knows them all, without keeping them alive.
+has weak references to all of them.
 """
 
 import json
@@ -62,7 +62,7 @@ class Secret:
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """How the value may appear in a text, in lower case: also in a URL, and in JSON."""
+        """The forms in which the value may appear in a text, a URL or JSON, in lower case."""
         if self._forms is None:
             value = self._value
             in_json = json.dumps(value)[1:-1]
@@ -95,8 +95,8 @@ _in_use: Final[WeakValueDictionary[int, Secret]] = WeakValueDictionary()
 
 
 def mask(text: str) -> str:
-    """Return `text` with all secrets as ``***``: those in use, and what looks like a GitHub or
-    Copilot token."""
+    """Return `text` with ``***`` for all secrets: those in use, and any text that looks like a
+    GitHub or Copilot token."""
     text = _without_values(text)
     return _SECRETS.sub(_MASK, text) if _has_marker(text) else text
 

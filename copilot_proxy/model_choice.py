@@ -1,7 +1,7 @@
-"""Chooses models by size and age: what a family, a default or a successor comes down to.
+"""Chooses models by size and age, for the name of a family, as the default, or as a successor.
 
-Pure. What GitHub says about a model decides, and its price where GitHub says nothing. A model that
-needs enabling or retires is chosen only if there is no other.
+Pure. GitHub's category of a model decides, or else its price. A model that needs enabling or
+retires is chosen only if there is no other.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from copilot_proxy.model_prices import PriceClass
 
 
 class Size(IntEnum):
-    """What a model is for, as far as GitHub's category or its price says."""
+    """The size of a model, according to GitHub's category or its price."""
 
     SMALL = 1
     MIDDLE = 2
@@ -132,7 +132,7 @@ def _by_nearness(wanted: Size) -> list[Size]:
 
 
 def _usable(catalogue: Catalogue, brand: str = "") -> list[Model]:
-    """Return the models of one brand that can be used; if all of them retire, all of them."""
+    """Return one brand's usable models that do not retire, or all usable ones if all retire."""
     ready = [m for m in catalogue.chat if is_ready(m) and brand in ("", m.parts.brand)]
     return [model for model in ready if model.retirement is None] or ready
 

@@ -80,7 +80,7 @@ _OLD_VERSIONS: Final[Mapping[str, frozenset[tuple[int, ...]]]] = {
 
 
 class Meaning(NamedTuple):
-    """What a name means."""
+    """The meaning of a name."""
 
     model: Model
     is_substitute: bool = False
@@ -157,7 +157,7 @@ def needs_catalogue(name: str) -> bool:
 
 
 def suggestion(catalogue: Catalogue, name: str) -> str:
-    """Return a sentence that says what to use instead of `name`; empty if nothing is like it."""
+    """Return a sentence that says what to use instead of `name`; empty if nothing is similar."""
     near, parts = similar_ids(catalogue, name), parse_name(name[:MAX_NAME_LENGTH])
     newer = successor(catalogue, name)
     heir = newer or newest(catalogue, family_of(catalogue.chat, parts))

@@ -72,7 +72,7 @@ def ensure_private(path: Path) -> None:
 
 
 def replace_private(path: Path, content: bytes) -> None:
-    """Write a private file, of which others see either the old content or the new one.
+    """Write a private file atomically: others see either its old or its new content.
 
     Its folder is created if it does not exist. Raises `UnsafeFileError` or another `OSError`.
     """

@@ -1,4 +1,4 @@
-"""Temporary folders that are removed in any case: if their owner was killed, by the next one.
+"""Temporary folders that are always removed: if the owner was killed, by the next process.
 
 Such a folder has a file that its owner locks. The system unlocks it when the owner ends, however
 that happens. A program that inherits the open file keeps the folder too, until it ends.
@@ -19,7 +19,7 @@ _LOCK: Final = ".in-use"
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Yield a new folder that only this user can read, and remove it if it can be removed."""
+    """Yield a new folder that only this user can read; afterwards, remove it if possible."""
     _remove_abandoned()
     with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -41,7 +41,7 @@ else:
 
     @contextmanager
     def _held(folder: Path) -> Iterator[None]:
-        """Show while the block runs that `folder` has an owner."""
+        """Mark `folder` as owned while the block runs."""
         draft = folder / f"{_LOCK}.new"
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:

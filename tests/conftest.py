@@ -16,13 +16,13 @@ from typing import Any, Final
 import httpx
 import pytest
 import uvicorn
-from litestar import Litestar
 
-from copilot_proxy.app import create_app, make_router
+from copilot_proxy.app import create_app
 from copilot_proxy.auth.copilot_token import Clock
 from copilot_proxy.composition import make_backend, make_services
 from copilot_proxy.dumps import dumps_for
 from copilot_proxy.relay.records import RequestRecord
+from copilot_proxy.routes.lazy_router import LazyRouter
 from copilot_proxy.routes.services import Services
 from copilot_proxy.server.uvicorn_config import server_config
 from copilot_proxy.settings import Settings, load_settings
@@ -41,9 +41,8 @@ _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _PREFIXES = ("COPILOT_PROXY_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "SSL_CERT_")
 _SIZE_VARIABLES = ("COLUMNS", "LINES")
 _HOMES: Final = itertools.count()
-_ROUTERS: Final[list[Litestar]] = []
-"""Routers of stopped servers, for reuse: making one takes longer than most tests, and only the
-services in it belong to a particular server."""
+_ROUTERS: Final[list[LazyRouter]] = []
+"""Routers of stopped servers, for reuse: making one takes longer than most tests."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -171,7 +170,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> "Proxy":
-        self._router = _ROUTERS.pop() if _ROUTERS else make_router()
+        self._router = _ROUTERS.pop() if _ROUTERS else LazyRouter()
         self._thread.start()
         assert self._ready.wait(10)
         assert self.url, "the server did not start"
@@ -182,7 +181,6 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._server.leave.set)
         self._thread.join(10)
         assert not self._thread.is_alive(), "the server did not stop"
-        del self._router.state["services"]
         _ROUTERS.append(self._router)
 
     def client(self, **options: Any) -> httpx.Client:
@@ -199,7 +197,7 @@ class Proxy:
 
     def close_streams(self) -> None:
         """End the dashboard's streams, as the server does before it stops."""
-        self._loop.call_soon_threadsafe(self._router.state["services"].dashboard.close)
+        self._loop.call_soon_threadsafe(self.running.dashboard.close)
 
     def _report(self, record: RequestRecord) -> None:
         with self._recorded:
@@ -228,7 +226,8 @@ class Proxy:
         )
 
     async def _serve(self) -> None:
-        config = server_config(create_app(self.services(), self._router), self.settings)
+        self.running = self.services()
+        config = server_config(create_app(self.running, self._router), self.settings)
         config.port = 0
         self._loop = asyncio.get_running_loop()
         self._server = _Server(config)

@@ -29,7 +29,7 @@ _VALUES: Final[dict[str, Any]] = {
     "default_output": None,
     "default_unstreamed_output": None,
 }
-"""Replaces names and numbers in a profile, which do not change the code that runs."""
+"""Replaces names and numbers in a profile, which do not affect which code runs."""
 _EXAMPLES: Final = 100 if COMPLETE else 10
 """The number of examples for property tests that do not ask for another one."""
 
@@ -75,5 +75,5 @@ def only_in_ci(test: Test) -> Test | None:
 
 
 def traits(model: Model, api: Api) -> Hashable:
-    """Return what is the same for models that run the same code on `api`, one of Copilot's."""
+    """Return a key that is equal for models which run the same code on `api`, one of Copilot's."""
     return api, str(replace(profile_of(model, api), **_VALUES)), model.supports.get("vision")

@@ -14,6 +14,7 @@ from copilot_proxy.errors import (
     UpstreamRefusal,
     UpstreamUnreachable,
     UsageError,
+    with_simulate_flag,
 )
 
 
@@ -117,3 +118,11 @@ def test_a_broken_answer_is_not_retried() -> None:
         BrokenResponse("x").code,
         BrokenResponse("x", code="c").code,
     )
+
+
+@pytest.mark.parametrize("command", ["models", "status", "chat", "budget raise"])
+def test_commands_for_the_simulator(command: str) -> None:
+    """With the simulator, a hint names the command for the simulator's own account."""
+    hint = f"Run: copilot-proxy {command} x"
+
+    assert f"Run: copilot-proxy {command} --simulate x" == with_simulate_flag(hint)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.apis import CLIENT_APIS, choose
+from copilot_proxy.formats.apis import choose, client_apis
 from copilot_proxy.simulator import CATALOGUES
 from copilot_proxy.simulator.catalogue import DEFAULT_CATALOGUE
 from tests.matrix import CASES, HEAD, Matrix, models, running
@@ -27,9 +27,9 @@ class Cell(NamedTuple):
 
 
 def _path(cell: Cell) -> object:
-    """Return what decides which code answers in the cell: the APIs of both sides, and the model's
+    """Return a key for the code that answers in the cell: the APIs of both sides, and the model's
     traits."""
-    client = next(api for api in CLIENT_APIS if api.name == cell.client.api)
+    client = next(api for api in client_apis() if api.name == cell.client.api)
     called = choose(client, cell.model)
     return cell.client.api, traits(cell.model, called.name)
 

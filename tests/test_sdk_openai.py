@@ -169,7 +169,7 @@ def test_structured_output(client: openai.OpenAI) -> None:
 
 @pytest.mark.parametrize("model", VENDORS)
 def test_image(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
-    """An image reaches the model, also from an earlier turn, with the header that it needs."""
+    """An image reaches the model, even from an earlier turn, with the header that it needs."""
     url = "data:image/png;base64," + base64.b64encode(PNG).decode()
     messages: list[ChatCompletionMessageParam] = [
         {

@@ -88,7 +88,7 @@ class GitHub:
         return self if host == self.host else type(self)(self.client, self.settings, host)
 
     async def aclose(self) -> None:
-        """Close the client, also for the objects that `at` has returned."""
+        """Close the client, including for the objects that `at` has returned."""
         await self.client.aclose()
 
     async def device_code(self) -> DeviceCode:

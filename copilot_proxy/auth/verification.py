@@ -63,7 +63,7 @@ async def verify(
         login=account.login if account else await _login(github, credential),
         plan=account.plan if account else plan_name(exchange.sku),
         api_url=api_url,
-        models=await _count_models(github, exchange, api_url),
+        models=await count_models(github, exchange, api_url),
         direct=exchange.direct,
     )
 
@@ -119,7 +119,7 @@ def _refused(exchange: TokenExchange) -> NotSignedIn:
     )
 
 
-async def _count_models(github: GitHub, exchange: TokenExchange, api_url: str) -> int | None:
+async def count_models(github: GitHub, exchange: TokenExchange, api_url: str) -> int | None:
     """Return the number of usable models, or None on any error.
 
     The number is only informative, so an error must not make the verification fail. But a token

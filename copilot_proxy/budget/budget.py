@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.budget.estimate import Estimator
 from copilot_proxy.budget.limits_file import NAME, LimitsFile, days_of
+from copilot_proxy.budget.notices import Notices
 from copilot_proxy.budget.texts import NAMES, amount, scope_flag, scope_text
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import run_if_large
+from copilot_proxy.masking import mask
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.records import RequestRecord
 
@@ -34,6 +36,9 @@ _LOOK_SECONDS: Final = 0.02
 """How often the file with the limits is looked at: with many requests a second, not for each."""
 _WARN_AT: Final = 0.8
 """The share of a limit from which requests get a note."""
+
+
+_MAX_NAME: Final = 64
 
 
 class BudgetExceeded(CopilotProxyError):
@@ -51,8 +56,10 @@ class BudgetExceeded(CopilotProxyError):
 class Budget:
     """The budget of the server's account, as seen by one process."""
 
-    def __init__(self, ledger: Path, defaults: Iterable[Limit]) -> None:
+    def __init__(self, ledger: Path, defaults: Iterable[Limit], notify: Sequence[str] = ()) -> None:
+        """`notify` is the command of the setting with that name."""
         self._ledger = ledger
+        self._notices = Notices(notify, ledger.parent / "notices" / ledger.stem)
         self._file = LimitsFile(ledger.with_name(NAME), defaults)
         self._estimator = Estimator()
         self._executor: ThreadPoolExecutor | None = None
@@ -93,7 +100,11 @@ class Budget:
             log.error("The budget is not applied, since the ledger cannot be used: %s.", error)
             return
         if isinstance(outcome, tuple):
-            raise _refused(outcome, cost)
+            limit, allowed, _ = outcome
+            refused = _refused(outcome, cost)
+            notice = _with_session(refused.message, limit, record)
+            self._notices.send("refused", limit, allowed, _period(limit, record, now), notice)
+            raise refused
         record.reserved = cost
         for (limit, allowed), used in zip(applying, outcome, strict=True):
             if sum(used) >= _WARN_AT * allowed:
@@ -148,11 +159,27 @@ class Budget:
             f"{NAMES[limit.per]}"
         )
         record.notes.append(text)
-        day, month = days_of(now)
-        period = {"day": day, "month": month}.get(limit.per, record.who.session or "")
+        period, sentence = _period(limit, record, now), f"{text[0].upper()}{text[1:]}."
         if (limit, period) not in self._warned:
             self._warned.add((limit, period))
-            log.warning("%s%s.", text[0].upper(), text[1:])
+            log.warning("%s", sentence)
+        notice = _with_session(sentence, limit, record)
+        self._notices.send("used", limit, allowed, period, notice)
+
+
+def _period(limit: Limit, record: RequestRecord, now: datetime) -> str:
+    """Return the day, month or session that a request counts for."""
+    day, month = days_of(now)
+    return {"day": day, "month": month}.get(limit.per, record.who.session or "")
+
+
+def _with_session(text: str, limit: Limit, record: RequestRecord) -> str:
+    """Add the session to a notice about a limit per session."""
+    if limit.per != "session":
+        return text
+    who = record.who
+    session = "".join(filter(str.isprintable, mask(who.session or "")))[:_MAX_NAME]
+    return f"{text} It is the session {session} of {who.client or 'an unknown client'}."
 
 
 def _applies(limit: Limit, record: RequestRecord) -> bool:

@@ -13,7 +13,7 @@ from copilot_proxy.cost.estimate import prompt_tokens
 from copilot_proxy.cost.price_table import table_prices
 from copilot_proxy.cost.tokens import Tokens, from_usage
 from copilot_proxy.formats.types import ClientRequest
-from copilot_proxy.relay.costs import prices_of
+from copilot_proxy.relay.costs import learned_prices, prices_of
 from copilot_proxy.relay.records import RequestRecord
 
 _CACHE_SECONDS: Final = 300.0
@@ -58,6 +58,8 @@ class Estimator:
         model = record.model or ""
         prices = prices_of(record.listed) if record.listed is not None else None
         prices = prices or table_prices(model)
+        if prices is None and record.listed is not None:
+            prices = learned_prices(record.listed)
         if prices is None:
             return 0
         prompt = prompt_tokens(request)

@@ -5,7 +5,7 @@ The server looks at the file before a request, so that a change takes effect at 
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -15,9 +15,18 @@ import msgspec
 
 from copilot_proxy.cost.limits import PERIODS, Limit
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.private_files import READ, failure_reason, open_private, replace_private
+from copilot_proxy.file_locks import locked
+from copilot_proxy.private_files import (
+    READ,
+    failure_reason,
+    make_folder,
+    open_private,
+    replace_private,
+)
 
 NAME: Final = "budget.json"
+_LOCK: Final = "budget.lock"
+"""A separate file, since each change replaces the file of the limits."""
 
 
 class Raise(NamedTuple):
@@ -104,20 +113,31 @@ def read(path: Path) -> Limits:
         ) from error
 
 
-def write(path: Path, limits: Limits, now: datetime) -> None:
-    """Replace the file; raises are kept only while they apply. Raises `CopilotProxyError`."""
-    _, month = days_of(now)
-    stored = {
-        "limits": [one._asdict() for one in limits.limits],
-        "raises": [one._asdict() for one in limits.raises if one.month == month],
-    }
+def change(path: Path, now: datetime, changed: Callable[[Limits], Limits]) -> None:
+    """Replace the limits in the file with the result of `changed`.
+
+    Other processes wait, so that no change is lost. Raises `CopilotProxyError`, and whatever
+    `changed` raises; then nothing has changed.
+    """
     try:
-        replace_private(path, msgspec.json.format(msgspec.json.encode(stored)))
+        make_folder(path.parent)
+        with locked(path.with_name(_LOCK)):
+            _write(path, changed(read(path)), now)
     except OSError as error:
         raise CopilotProxyError(
             f"{path} cannot be written: {failure_reason(error)}.",
             hint="Make its folder writable, or choose another one with COPILOT_PROXY_HOME_DIR.",
         ) from error
+
+
+def _write(path: Path, limits: Limits, now: datetime) -> None:
+    """Replace the file; raises are kept only while they apply. Raises `OSError`."""
+    _, month = days_of(now)
+    stored = {
+        "limits": [one._asdict() for one in limits.limits],
+        "raises": [one._asdict() for one in limits.raises if one.month == month],
+    }
+    replace_private(path, msgspec.json.format(msgspec.json.encode(stored)))
 
 
 def _limit(stored: Mapping[str, Any]) -> Limit:
@@ -136,7 +156,7 @@ class LimitsFile:
     def __init__(self, path: Path, defaults: Iterable[Limit]) -> None:
         self._path = path
         self._defaults = tuple(defaults)
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, ...] | None = None
         self.known = Limits().with_defaults(self._defaults)
         """The limits as they were last read."""
 
@@ -150,7 +170,8 @@ class LimitsFile:
             return self.known
         try:
             status = os.stat(self._path)
-            seen = (status.st_mtime_ns, status.st_ino)
+            # The number of a file is used again, possibly within one tick of the clock.
+            seen = (status.st_mtime_ns, status.st_ino, status.st_size)
         except OSError:
             seen = None
         if seen != self._seen:

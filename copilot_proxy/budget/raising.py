@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from copilot_proxy.budget import limits_file
+from copilot_proxy.budget.limits_file import Limits, Raise, change, days_of
 from copilot_proxy.budget.texts import scope_flag
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import UsageError
@@ -18,15 +18,19 @@ def raise_limits(
     `path` is the file of the limits, and `defaults` are those of the settings. Raises `UsageError`
     if there is no such limit, and `CopilotProxyError` if the file cannot be used.
     """
-    stored = limits_file.read(path)
-    limits = stored.with_defaults(defaults).limits
-    if (kind, name) not in {(one.kind, one.name) for one in limits}:
-        # It would otherwise be added to a limit that the user sets later.
-        scope = f" for the {kind} {name}" if kind else ""
-        flag = scope_flag(Limit(nano, "day", kind, name))
-        raise UsageError(
-            f"There is no budget{scope} to raise.",
-            hint=f"Set one with: copilot-proxy budget set 500/day{flag}",
-        )
-    more = limits_file.Raise(nano, *limits_file.days_of(now), kind, name)
-    limits_file.write(path, stored._replace(raises=(*stored.raises, more)), now)
+    target = (kind, name)
+    more = Raise(nano, *days_of(now), kind, name)
+
+    def raised(stored: Limits) -> Limits:
+        limits = stored.with_defaults(defaults).limits
+        if target not in {(one.kind, one.name) for one in limits}:
+            # It would otherwise be added to a limit that the user sets later.
+            scope = f" for the {kind} {name}" if kind else ""
+            flag = scope_flag(Limit(nano, "day", kind, name))
+            raise UsageError(
+                f"There is no budget{scope} to raise.",
+                hint=f"Set one with: copilot-proxy budget set 500/day{flag}",
+            )
+        return stored._replace(raises=(*stored.raises, more))
+
+    change(path, now, raised)

@@ -17,6 +17,8 @@ NAMES: Final = {"day": "today", "month": "this month", "session": "this session"
 def amount(nano: int) -> str:
     """Return an amount in AI credits, or in dollars if those credits could be misread."""
     value = credits(nano)
+    if nano == NANO:
+        return "1 AI credit"
     if 0 < nano < NANO // 200:
         return "less than 0.01 AI credits"
     forms = (

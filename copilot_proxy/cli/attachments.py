@@ -73,11 +73,8 @@ def check_images(images: Sequence[Image], model: "Model") -> None:
         )
     vision = model.limits.get("vision")
     limits = vision if isinstance(vision, dict) else {}
-    most, largest = limits.get("max_prompt_images"), limits.get("max_prompt_image_size")
-    if isinstance(most, int) and len(images) > most > 0:
-        raise UsageError(
-            f"{len(images)} images are attached, but {model.id} accepts at most {most}."
-        )
+    # `max_prompt_images` is not a limit: GitHub's own client ignores it and sends more.
+    largest = limits.get("max_prompt_image_size")
     types = limits.get("supported_media_types")
     for image in images:
         if isinstance(largest, int) and len(image.data) > largest > 0:

@@ -10,12 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import typer
-
-from copilot_proxy.cli.console import print_error, print_message
+from copilot_proxy.cli.console import print_error, print_message, print_unwrapped
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.masking import mask
-from copilot_proxy.terminal import discard, escape_controls
+from copilot_proxy.terminal import discard
 
 INTERRUPTED: Final = 130
 _UNWRITABLE: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
@@ -61,7 +58,7 @@ def run_command(
             raise
         discard(sys.stdout)
         return 0
-    except (KeyboardInterrupt, typer.Abort):
+    except _interruptions():
         print_message()
         return INTERRUPTED
     except CopilotProxyError as error:
@@ -75,6 +72,13 @@ def run_command(
     except Exception as error:
         return _report_unexpected(error, debug, command_path)
     return code if isinstance(code, int) else 0
+
+
+def _interruptions() -> tuple[type[BaseException], ...]:
+    """Return what is raised for Ctrl+C, and by Typer for Ctrl+D at a prompt."""
+    import typer  # which a worker process does not need unless it fails
+
+    return KeyboardInterrupt, typer.Abort
 
 
 class _Waiting(logging.Handler):
@@ -120,6 +124,8 @@ def _report_os_error(error: OSError, debug: bool) -> int:
         discard(sys.stdout)
     if not error.strerror:
         return _report_unexpected(error, debug, "")
+    from copilot_proxy.masking import mask
+
     _show_traceback(error, debug)
     print_message(mask(f"Error: {what}: {error.strerror}."))
     return 1
@@ -142,6 +148,8 @@ def _report_unexpected(error: Exception, debug: bool, command_path: str) -> int:
 
 def _report_usage_error(error: Exception, message: str, command_path: str) -> int:
     """Report one of Typer's errors about the command line; their class has no public name."""
+    from copilot_proxy.masking import mask
+
     context = getattr(error, "ctx", None)
     for original, plain in _PLAIN_WORDS:
         message = message.replace(original, plain)
@@ -158,6 +166,8 @@ def _show_traceback(error: Exception, debug: bool) -> None:
     """With `debug`, print the traceback; for our own errors, only with frames of this package."""
     if not debug:
         return
+    from copilot_proxy.masking import mask
+
     summary = traceback.TracebackException.from_exception(error)
     if isinstance(error, CopilotProxyError):
         one: traceback.TracebackException | None = summary
@@ -165,4 +175,4 @@ def _show_traceback(error: Exception, debug: bool) -> None:
             frames = [frame for frame in one.stack if frame.filename.startswith(_PACKAGE)]
             one.stack = traceback.StackSummary.from_list(frames)
             one = one.__cause__ or one.__context__
-    typer.echo(escape_controls(mask("".join(summary.format()))).rstrip(), err=True)
+    print_unwrapped(mask("".join(summary.format())).rstrip())

@@ -99,8 +99,7 @@ def _limit(text: str) -> Limit:
 def _set(path: Path, limit: Limit) -> None:
     from copilot_proxy.budget import limits_file
 
-    stored = limits_file.read(path)
-    limits_file.write(path, stored.with_limit(limit), _now())
+    limits_file.change(path, _now(), lambda stored: stored.with_limit(limit))
 
 
 def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> None:
@@ -117,12 +116,22 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
     """Remove the limits of a scope and what they were raised by; without a scope, all of them."""
     from copilot_proxy.budget import limits_file
 
-    stored = limits_file.read(path)
-    limits = tuple(one for one in stored.limits if kind and (one.kind, one.name) != (kind, name))
-    raises = tuple(one for one in stored.raises if kind and (one.kind, one.name) != (kind, name))
-    limits_file.write(path, limits_file.Limits(limits, raises), _now())
+    def is_other(one: Limit | limits_file.Raise) -> bool:
+        return bool(kind) and (one.kind, one.name) != (kind, name)
+
+    def remaining(stored: limits_file.Limits) -> limits_file.Limits:
+        limits = tuple(filter(is_other, stored.limits))
+        if kind and limits == stored.limits:
+            raise UsageError(
+                f"There is no budget for the {kind} {name} to remove.",
+                hint="The limits and their names: copilot-proxy budget",
+            )
+        return limits_file.Limits(limits, tuple(filter(is_other, stored.raises)))
+
+    limits_file.change(path, _now(), remaining)
     if settings.budget and not kind:
-        print_message(f"The limits in {settings.sources['budget']} remain.")
+        source = settings.sources["budget"]
+        print_message(f"The limits in {source} remain, unless you remove them there.")
 
 
 def _show(path: Path, settings: Settings, *, as_json: bool) -> None:
@@ -143,15 +152,15 @@ def _show(path: Path, settings: Settings, *, as_json: bool) -> None:
 
 def limit_line(one: "LimitState") -> str:
     """Describe a limit and how much of it is used, in one line."""
-    from copilot_proxy.cost.nano import credits, rounded
+    from copilot_proxy.cost.nano import NANO, credits, rounded
 
     limit = one.limit
     scope = f" for the {limit.kind} {limit.name}" if limit.kind else ""
     more = one.allowed - limit.nano
     raised = f" (raised by {credits(more):,g})" if more else ""
     text = (
-        f"{credits(one.allowed):,g} AI credits per {limit.per}{scope}{raised}: "
-        f"{rounded(one.spent)} spent"
+        f"{credits(one.allowed):,g} AI credit{'s' * (one.allowed != NANO)} per {limit.per}"
+        f"{scope}{raised}: {rounded(one.spent)} spent"
     )
     if limit.per == "session":
         text += " by today's most expensive session"

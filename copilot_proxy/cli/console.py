@@ -9,12 +9,9 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Final
 
-import typer
-
+from copilot_proxy import ENVIRONMENT_PREFIX
 from copilot_proxy.errors import CopilotProxyError, NotSignedIn, join_sentences, with_profile
 from copilot_proxy.launchers import launcher
-from copilot_proxy.masking import mask
-from copilot_proxy.settings import ENVIRONMENT_PREFIX
 from copilot_proxy.terminal import escape_controls
 
 NAME: Final = "copilot-proxy"
@@ -36,7 +33,7 @@ _GLUE: Final = "\xa0"
 
 def print_result(text: str) -> None:
     """Print a line to stdout, where other programs can read it."""
-    typer.echo(escape_controls(text))
+    _echo(escape_controls(text))
 
 
 def counted(count: int, noun: str) -> str:
@@ -46,12 +43,17 @@ def counted(count: int, noun: str) -> str:
 
 def print_drawn(line: str) -> None:
     """Print a line with styles to stdout; everything else in it is already escaped."""
-    typer.echo(line)
+    _echo(line)
 
 
 def print_message(text: str = "") -> None:
     """Print text for the user to stderr, safe for terminals and formatted by `format_message`."""
-    typer.echo(format_message(escape_controls(text)), err=True)
+    _echo(format_message(escape_controls(text)), err=True)
+
+
+def print_unwrapped(text: str) -> None:
+    """Print text to stderr as it is, except for its control characters."""
+    _echo(escape_controls(text), err=True)
 
 
 def with_commands(text: str) -> str:
@@ -76,6 +78,8 @@ def format_message(text: str) -> str:
 
 def print_error(error: CopilotProxyError) -> None:
     """Print an error and its hint to stderr."""
+    from copilot_proxy.masking import mask
+
     # An error of Copilot's must not look like several lines of this program.
     message = escape_controls(error.message).replace("\n", " ")
     print_message(mask(f"Error: {message}"))
@@ -122,6 +126,12 @@ def stdin_is_tty() -> bool:
 def is_interactive() -> bool:
     """Return whether the user can be prompted."""
     return stdin_is_tty() and stderr_is_tty()
+
+
+def _echo(text: str, *, err: bool = False) -> None:
+    import typer  # which a worker process does not need unless it fails
+
+    typer.echo(text, err=err)
 
 
 def _runnable(command: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
 """The ``copilot-proxy`` command: its global options, its subcommands and its exit code.
 
-Each subcommand is a function in a module of its own. It imports heavy modules only when it runs, so
-that ``--help`` stays fast.
+Each subcommand is in a module of its own, which `commands` imports when the subcommand is used. It
+imports heavy modules only when it runs, so that ``--help`` stays fast.
 """
 
 import os
@@ -12,50 +12,17 @@ from typing import Annotated
 
 import typer
 
-from copilot_proxy import __version__
+from copilot_proxy import ENVIRONMENT_PREFIX, __version__
 from copilot_proxy.cli.boundary import flush_stderr, open_streams, run_command
-from copilot_proxy.cli.budget import budget
-from copilot_proxy.cli.chat import chat
-from copilot_proxy.cli.connect import connect
+from copilot_proxy.cli.commands import COMMANDS, CommandGroup
 from copilot_proxy.cli.console import is_interactive, print_message, print_result
-from copilot_proxy.cli.dashboard import dashboard
-from copilot_proxy.cli.doctor import doctor
-from copilot_proxy.cli.login import login
-from copilot_proxy.cli.logout import logout
-from copilot_proxy.cli.models import models
-from copilot_proxy.cli.pi_ai import pi_ai
-from copilot_proxy.cli.run import run as run_client
-from copilot_proxy.cli.serve import serve
-from copilot_proxy.cli.service import service
-from copilot_proxy.cli.simulate import simulate
-from copilot_proxy.cli.status import status
-from copilot_proxy.cli.usage import usage
 from copilot_proxy.errors import UsageError
-from copilot_proxy.settings import ENVIRONMENT_PREFIX, unknown_variables
-from copilot_proxy.settings.profiles import profile as parse_profile
-
-_COMMANDS = (
-    login,
-    logout,
-    status,
-    serve,
-    run_client,
-    connect,
-    chat,
-    models,
-    usage,
-    budget,
-    dashboard,
-    doctor,
-    simulate,
-)
 
 _PROFILE = f"{ENVIRONMENT_PREFIX}PROFILE"
 
-_COMMAND_NAMES = [one.__name__ for one in _COMMANDS]
-
 app = typer.Typer(
     name="copilot-proxy",
+    cls=CommandGroup,
     help="Use your own GitHub Copilot subscription through the OpenAI, Anthropic, Gemini and "
     "Ollama APIs, from a server on your own machine.",
     epilog="Get started with: copilot-proxy login. To try it without an account: "
@@ -64,10 +31,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in _COMMANDS:
-    app.command()(command)
-app.add_typer(service)
-app.add_typer(pi_ai)
 
 
 def _version(wanted: bool) -> None:
@@ -91,6 +54,8 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Declare the global options; `app` has the help text, and `run` reads the last two."""
+    from copilot_proxy.settings import unknown_variables
+
     for warning in unknown_variables(os.environ):
         print_message(warning)
 
@@ -104,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
     args[:end] = [argument for argument in args[:end] if argument != "--debug"]
     profile = _take_profile(args)
     command = typer.main.get_command(app)
-    named = [name for name in args[:1] if name in _COMMAND_NAMES]
+    named = [name for name in args[:1] if name in COMMANDS]
 
     def main_command() -> object:
         if profile is not None:
@@ -141,8 +106,10 @@ def _take_profile(args: list[str]) -> str | None:
 
 def _check_profile(name: str) -> None:
     """Raise `UsageError` if the name is invalid; later, it would seem to come from a variable."""
+    from copilot_proxy.settings.profiles import profile
+
     try:
-        parse_profile(name)
+        profile(name)
     except ValueError as error:
         raise UsageError(f"--profile is invalid: {error}.") from None
 
@@ -178,6 +145,6 @@ def main() -> None:
     if is_interactive():
         from copilot_proxy.cli.updates import show_update
 
-        show_update(next((one for one in arguments if one in _COMMAND_NAMES), ""))
+        show_update(next((one for one in arguments if one in COMMANDS), ""))
     flush_stderr()
     sys.exit(code)

@@ -5,9 +5,7 @@ each GitHub host.
 """
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -15,14 +13,22 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from copilot_proxy.cli.prices import price_text
 from copilot_proxy.cli.retirements import retirement_text
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.file_locks import locked
 from copilot_proxy.model_choice import Size, size_of
 from copilot_proxy.model_names import successor
-from copilot_proxy.private_files import NEW, READ, failure_reason, make_folder, open_private
+from copilot_proxy.private_files import (
+    READ,
+    failure_reason,
+    make_folder,
+    open_private,
+    replace_private,
+)
 
 if TYPE_CHECKING:
     from copilot_proxy.catalogue import Catalogue, Model
 
 _FILE: Final = "models-seen.json"
+_LOCK: Final = "models-seen.lock"
 _MAX_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -105,21 +111,13 @@ def load(folder: Path, host: str) -> SeenList | None:
 def save(folder: Path, host: str, seen: SeenList) -> None:
     """Remember a list for `host`. Raises `CopilotProxyError` if it cannot be written."""
     path = folder / _FILE
-    hosts = _read(path)
-    hosts[host] = {
-        "at": seen.at,
-        "models": {name: model._asdict() for name, model in seen.models.items()},
-    }
-    new = path.with_suffix(f".{os.getpid()}.tmp")
+    models = {name: model._asdict() for name, model in seen.models.items()}
     try:
         make_folder(folder)
-        new.unlink(missing_ok=True)
-        with open(open_private(new, NEW), "w", encoding="utf-8") as file:
-            json.dump(hosts, file)
-        new.replace(path)
+        with locked(folder / _LOCK):  # another profile may have another host
+            hosts = {**_read(path), host: {"at": seen.at, "models": models}}
+            replace_private(path, json.dumps(hosts).encode())
     except OSError as error:
-        with suppress(OSError):
-            new.unlink()
         raise CopilotProxyError(
             f"{path} cannot be written: {failure_reason(error)}.",
             hint="Make its folder writable, or choose another one with COPILOT_PROXY_HOME_DIR.",

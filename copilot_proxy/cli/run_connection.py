@@ -12,7 +12,7 @@ from copilot_proxy.cli.completion import remember_models
 from copilot_proxy.clients.client import Client, Connection, Launch
 from copilot_proxy.clients.models import ClientModel, parse_model, parse_models
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.private_files import make_folder
+from copilot_proxy.private_files import make_folder, replace_private
 from copilot_proxy.server.running import RunningServer
 from copilot_proxy.settings import Settings
 from copilot_proxy.temporary_folders import temporary_folder
@@ -108,9 +108,5 @@ def folder_for(client: Client, state_dir: Path) -> Iterator[Path]:
 def write_files(launch: Launch, folder: Path) -> None:
     """Write the files of `launch`, which may contain a key, so that only the user can read them."""
     for name, content in launch.files.items():
-        path = folder / name
-        make_folder(path.parent)
-        path.unlink(missing_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(content)
+        # Another start of the same client may be writing it, or reading it.
+        replace_private(folder / name, content.encode())

@@ -71,7 +71,7 @@ def serve(
     upstream: UpstreamOption = None,
     ollama: Annotated[
         bool,
-        typer.Option("--ollama", help="Serve Ollama's API as well, also on Ollama's own port."),
+        typer.Option("--ollama", help="Serve Ollama's API, too, on this port and on Ollama's own."),
     ] = False,
     ollama_port: Annotated[
         int | None,

@@ -96,10 +96,10 @@ class ServerRunner:
         from copilot_proxy.server.listen_socket import listen
 
         single = self._settings.workers == 1
-        # Importing the framework takes about as long as GitHub's response, so do both at once.
+        # Importing the server takes about as long as GitHub's response, so do both at once.
         models = asyncio.create_task(backend.relay.models.models())
         models.add_done_callback(_retrieve_exception)
-        await run_in_thread(_import_framework if single else _import_supervisor)
+        await run_in_thread(_import_server if single else _import_supervisor)
 
         announcement: asyncio.Task[None] | None = None
 
@@ -211,7 +211,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def _import_framework() -> None:
+def _import_server() -> None:
     import copilot_proxy.app
     import copilot_proxy.server.uvicorn_server  # noqa: F401
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
-from copilot_proxy.private_files import failure_reason, make_folder
+from copilot_proxy.private_files import failure_reason, make_folder, replace_private
 from copilot_proxy.server.leases import hold_lease, start_lock
 from copilot_proxy.server.port_owner import base_url
 from copilot_proxy.server.running import RunningServer, find_server
@@ -115,7 +115,7 @@ def _started(settings: Settings, folder: Path, *, simulate: bool) -> Iterator[Ru
             process.wait()
             raise CopilotProxyError("The server did not start in time.", hint=f"Its log: {log}")
         time.sleep(_POLL)
-    (folder / _ADDRESS_FILE).write_text(json.dumps({"url": url}))
+    replace_private(folder / _ADDRESS_FILE, json.dumps({"url": url}).encode())
     try:
         yield server
     finally:

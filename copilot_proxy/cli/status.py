@@ -29,6 +29,10 @@ class AccountStatus:
     credential: "Credential | None" = None
     account: "Account | None" = None
     api_url: str | None = None
+    direct: bool | None = None
+    """Whether the token is used itself, without an exchange; None if unknown."""
+    models: int | None = None
+    """The models that Copilot lists for a token that is used directly."""
     error: CopilotProxyError | None = None
 
 
@@ -102,7 +106,23 @@ async def _fetch(settings: Settings, credential: "Credential", status: AccountSt
             api_url, fields = exchange.api_url, copilot_fields(exchange.token)
         if status.account is not None:
             status.api_url = hosts.copilot_url(api_url, fields, credential.host, settings)
-    status.error = _error_of(account, exchange)
+        if isinstance(exchange, TokenExchange) and status.api_url is not None:
+            status.direct = exchange.direct
+            if exchange.direct:
+                await _try(exchange, github, status.api_url, status)
+    status.error = status.error or _error_of(account, exchange)
+
+
+async def _try(
+    exchange: "TokenExchange", github: "GitHub", api_url: str, status: AccountStatus
+) -> None:
+    """Try the token at Copilot: unlike others, it was not accepted by GitHub in an exchange."""
+    from copilot_proxy.auth.verification import count_models
+
+    try:
+        status.models = await count_models(github, exchange, api_url)
+    except NotSignedIn as error:
+        status.error = error
 
 
 async def _account_of(
@@ -162,6 +182,8 @@ def _json(status: AccountStatus, is_simulated: bool) -> dict[str, Any]:
         "sku": account.sku if account else None,
         "chat_enabled": account.chat_enabled if account else None,
         "api_url": status.api_url,
+        "direct": status.direct,
+        "models": status.models,
         "quota": asdict(account.quota) if account and account.quota else None,
         "resets_on": account.resets_on.isoformat() if account and account.resets_on else None,
         "runs_out_on": end.isoformat() if (end := _runs_out_on(account)) else None,
@@ -175,6 +197,8 @@ def _rows(credential: "Credential", status: AccountStatus, store: str) -> list[t
     if not (account is None and isinstance(status.error, NotSignedIn)):
         login = _login(credential, account) or ("not checked" if account is None else "unknown")
         rows.insert(0, ("Signed in as", f"{login} ({credential.host})"))
+    if status.direct:
+        rows.append(("Used", _directly(status)))
     if account is None:
         return rows
     rows.append(("Plan", account.plan))
@@ -187,6 +211,15 @@ def _rows(credential: "Credential", status: AccountStatus, store: str) -> list[t
     if (end := _runs_out_on(account)) is not None:
         rows.append(("Runs out on", f"{end.isoformat()}, at this month's pace"))
     return rows
+
+
+def _directly(status: AccountStatus) -> str:
+    """Describe Copilot's answer to a token that is used directly."""
+    if status.error is not None:
+        return "directly, without an exchange"
+    if status.models is None:
+        return "directly, without an exchange; Copilot did not answer"
+    return f"directly, without an exchange; Copilot accepts it and lists {status.models} models"
 
 
 def _runs_out_on(account: "Account | None") -> "date | None":

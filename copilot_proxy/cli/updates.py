@@ -17,8 +17,9 @@ from typing import Any, Final
 from copilot_proxy import __version__
 from copilot_proxy.cli.console import is_interactive, print_message
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.file_locks import locked
 from copilot_proxy.launchers import launcher
-from copilot_proxy.private_files import make_folder
+from copilot_proxy.private_files import make_folder, replace_private
 from copilot_proxy.settings import load_settings, state_dir
 
 DISTRIBUTION: Final = "g-copilot-proxy"
@@ -44,13 +45,13 @@ def show_update(command: str) -> None:
     file = state_dir(settings.home_dir) / _FILE
     seen, now = _read(file), time.time()
     if _is_newer(seen.get("latest")) and now - seen.get("shown", 0.0) > _DAY:
-        _write(file, {**seen, "shown": now})
+        _change(file, shown=now)
         print_message(
             f"\nVersion {seen['latest']} of {DISTRIBUTION} is available; this is {__version__}. "
             f"Upgrade with: {_upgrade_command()}"
         )
     if now - seen.get("checked", 0.0) > _DAY:
-        _write(file, {**_read(file), "checked": now})
+        _change(file, checked=now)
         _start(file)
 
 
@@ -59,7 +60,7 @@ def main() -> None:
     file = Path(sys.argv[1])
     latest = latest_version()
     if latest is not None:
-        _write(file, {**_read(file), "latest": latest})
+        _change(file, latest=latest)
 
 
 def latest_version() -> str | None:
@@ -138,10 +139,12 @@ def _read(file: Path) -> dict[str, Any]:
     return found if is_usable else {}
 
 
-def _write(file: Path, content: dict[str, Any]) -> None:
+def _change(file: Path, **values: float | str) -> None:
+    """Change values in the file; other processes may be changing others."""
     with suppress(OSError):  # without the file, the next command tries again
         make_folder(file.parent)
-        file.write_text(json.dumps(content), encoding="utf-8")
+        with locked(file.with_suffix(".lock")):
+            replace_private(file, json.dumps({**_read(file), **values}).encode())
 
 
 if __name__ == "__main__":

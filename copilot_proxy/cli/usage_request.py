@@ -8,9 +8,10 @@ from copilot_proxy.cli.console import print_result, two_columns
 from copilot_proxy.cost.assessment import SOURCE_TEXTS
 from copilot_proxy.cost.nano import credits, decimal, rounded, sum_of_details
 from copilot_proxy.errors import CopilotProxyError, UsageError
+from copilot_proxy.ledger.activity import latest_requests
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import Period
-from copilot_proxy.ledger.queries import Filters, Recent, recent_requests, requests_named
+from copilot_proxy.ledger.queries import Filters, requests_named
 
 _RECENT: Final = 20
 """How many requests the list has."""
@@ -42,7 +43,7 @@ def show(database: Database, request_id: str, *, as_json: bool) -> int:
 
 def show_recent(database: Database, period: Period, filters: Filters, *, as_json: bool) -> int:
     """Print the latest requests, the last one at the end."""
-    found = recent_requests(database, period, filters, _RECENT)[::-1]
+    found = latest_requests(database, filters, period=period, limit=_RECENT)[::-1]
     if as_json:
         print_result(json.dumps([_recent_json(one) for one in found], indent=2))
         return 0
@@ -52,12 +53,12 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
     rows = [("REQUEST", "ENDED", "CLIENT", "MODEL", "CREDITS", "OUTCOME")]
     rows += [
         (
-            one.request_id[:_ID],
-            _local(one.ended_us),
-            one.client or "unknown",
-            one.model or "unknown",
-            "?" if one.nano_aiu is None else rounded(one.nano_aiu),
-            _joined(one.outcome, one.error_code),
+            one["request_id"][:_ID],
+            _local(one["ended_us"]),
+            one["client"] or "unknown",
+            one["model"] or "unknown",
+            "?" if one["nano_aiu"] is None else rounded(one["nano_aiu"]),
+            _joined(one["outcome"], one["error_code"]),
         )
         for one in found
     ]
@@ -69,11 +70,12 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
     return 0
 
 
-def _recent_json(one: Recent) -> dict[str, Any]:
+def _recent_json(one: dict[str, Any]) -> dict[str, Any]:
+    nano = one["nano_aiu"]
     return {
-        **one._asdict(),
-        "ended_at": datetime.fromtimestamp(one.ended_us / 1e6).astimezone().isoformat(),
-        "credits": None if one.nano_aiu is None else credits(one.nano_aiu),
+        **{name: value for name, value in one.items() if name != "id"},
+        "ended_at": datetime.fromtimestamp(one["ended_us"] / 1e6).astimezone().isoformat(),
+        "credits": None if nano is None else credits(nano),
     }
 
 

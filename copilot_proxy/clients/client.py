@@ -11,7 +11,7 @@ from copilot_proxy.edits.changes import Change
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """The server and its models, as one start of a client will use them."""
+    """The server and its models, as a client that is started or configured will use them."""
 
     url: str
     """Without ``/v1``. It names the client and the session, so that the ledger knows both."""

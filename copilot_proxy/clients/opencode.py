@@ -4,7 +4,7 @@ Source: https://opencode.ai/docs/config and /docs/providers.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
@@ -14,13 +14,19 @@ from copilot_proxy.edits.json_text import Path
 
 _PROVIDER: Final = "copilot-proxy"
 _SMALL: Final = "gpt-mini"
+_QUIET_KILO: Final = {"KILO_DISABLE_MODELS_FETCH": "1", "KILO_TELEMETRY_LEVEL": "off"}
+"""Without them, Kilo fetches a list of other models, and at the end waits to send its telemetry,
+for seconds if there is no network."""
 
 
-def _launch_with(variable: str) -> Callable[[Connection], Launch]:
+def _launch_with(
+    variable: str, environ: Mapping[str, str] | None = None
+) -> Callable[[Connection], Launch]:
+    """Return a function that adds the configuration to `environ`, as `variable`."""
+
     def launch(to: Connection) -> Launch:
-        return Launch(
-            environ={variable: json.dumps({**_choice(to), "provider": {_PROVIDER: _provider(to)}})}
-        )
+        configuration = {**_choice(to), "provider": {_PROVIDER: _provider(to)}}
+        return Launch(environ={variable: json.dumps(configuration), **(environ or {})})
 
     return launch
 
@@ -94,7 +100,7 @@ KILO: Final = Client(
     install="npm install -g @kilocode/cli",
     version="7.7.9",
     apis=("chat", "messages"),
-    launch=_launch_with("KILO_CONFIG_CONTENT"),
+    launch=_launch_with("KILO_CONFIG_CONTENT", _QUIET_KILO),
     setup=_setup_in("kilo", ("kilo.jsonc", "kilo.json", "config.json")),
     families=(_SMALL,),
 )

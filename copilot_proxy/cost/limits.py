@@ -1,4 +1,4 @@
-"""A limit on what requests may cost: so many AI credits a day, a session or a month."""
+"""A limit on what requests may cost, in AI credits per day, session or month."""
 
 import re
 from typing import Final, Literal, NamedTuple, get_args

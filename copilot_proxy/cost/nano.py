@@ -27,7 +27,7 @@ def reported_total(copilot_usage: Mapping[str, Any] | None) -> int | None:
 
 
 def reported_credits(copilot_usage: Mapping[str, Any] | None) -> float | None:
-    """Return what `reported_total` does, in AI credits."""
+    """Return the result of `reported_total` in AI credits."""
     nano = reported_total(copilot_usage)
     return None if nano is None else credits(nano)
 

@@ -6,13 +6,21 @@ output, as in GitHub's specification of AI credits for agentic workflows.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from copilot_proxy.cost.nano import NANO, share
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.model_prices import number
 
-_MILLION = 1_000_000
+_MILLION: Final = 1_000_000
+_REPORTED: Final = {
+    "input": "input_price",
+    "output": "output_price",
+    "cache_read": "cache_read_price",
+    "cache_write": "cache_write_price",
+    "cache_write_1h": "cache_write_1h",
+}
+"""The kinds of tokens in an answer, and the names of their prices in the list of models."""
 
 
 class Tier(NamedTuple):
@@ -75,6 +83,24 @@ def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
         _tier(_mapping(prices.get("long_context")), NANO),
         None if threshold is None else int(threshold),
     )
+
+
+def reported_prices(copilot_usage: Mapping[str, Any] | None) -> PriceList | None:
+    """Return the prices in the ``token_details`` that Copilot sends with an answer.
+
+    None unless they have those of input and output, for the same number of tokens. What a long
+    prompt costs is not in the details of a short one.
+    """
+    details = (copilot_usage or {}).get("token_details")
+    prices: dict[str, Any] = {}
+    batches = set()
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, Mapping) and detail.get("token_type") in _REPORTED:
+            prices[_REPORTED[detail["token_type"]]] = detail.get("cost_per_batch")
+            batches.add(number(detail.get("batch_size")))
+    batch = batches.pop() if len(batches) == 1 else None
+    default = _tier(prices, 1)
+    return PriceList(int(batch), default) if batch and default is not None else None
 
 
 def _tier(prices: Mapping[str, Any], unit: int) -> Tier | None:

@@ -1,4 +1,4 @@
-"""Reads what is left of the account's quota from the headers of Copilot's answers.
+"""Reads the account's remaining quota from the headers of Copilot's answers.
 
 Every answer has headers such as ``x-quota-snapshot-premium_interactions:
 ent=300&ov=0.0&ovPerm=false&rem=87.3&rst=2026-12-01T00%3A00%3A00Z``, where ``rem`` is a percentage.

@@ -1,7 +1,6 @@
 """Everything that the page shows and does, apart from HTTP."""
 
 import os
-import threading
 import time
 from datetime import datetime
 from pathlib import Path
@@ -43,8 +42,6 @@ class Dashboard:
         self._limits = settings.ledger_file.with_name(limits_file.NAME)
         self._installed: list[str] = []
         self._looked_at = float("-inf")
-        self._raising = threading.Lock()
-        """Held while the limits are read and written: each raise adds to what is there."""
         self.feed = Feed(self, on_idle=self._ledger.close)
 
     def close(self) -> None:
@@ -154,8 +151,7 @@ class Dashboard:
         """Raise the limits of a scope; raises `CopilotProxyError`."""
         self._settings.require_ledger()
         now = datetime.now().astimezone()
-        with self._raising:
-            raise_limits(self._limits, self._settings.budget, nano, kind, name, now)
+        raise_limits(self._limits, self._settings.budget, nano, kind, name, now)
 
 
 def _changed(path: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""Sends what changes to all open pages: running requests, new rows of the ledger, the overview.
+"""Sends changes to all open pages: running requests, new rows of the ledger, the overview.
 
 It works only while a page is open. The data for all pages of a viewer is encoded once, so that
 many pages cost little more than one.
@@ -113,7 +113,7 @@ class Feed:
         page: asyncio.Queue[Message] = asyncio.Queue()
         try:
             rows = await self._source.rows(key, 0)
-        except BaseException:  # also if the page is closed meanwhile
+        except BaseException:  # including when the page is closed meanwhile
             self.unsubscribe(key, page)
             raise
         page.put_nowait(b"retry: 2000\n\n")

@@ -1,4 +1,4 @@
-"""What the ledger knows, for the page: the quota, sums, budgets, sessions, losses and clients."""
+"""The data for the page from the ledger: quota, sums, budgets, sessions, losses and clients."""
 
 import shutil
 from collections.abc import Iterable

@@ -19,7 +19,7 @@ from copilot_proxy.settings import Settings
 
 
 def check_models(examination: Examination) -> Iterator[Result]:
-    """Whether the models in the settings exist, and will continue to."""
+    """Whether the models in the settings exist and do not retire."""
     catalogue = examination.catalogue()
     if catalogue is None:
         yield skipped("Copilot's list of models could not be read.")

@@ -1,5 +1,6 @@
 """Checks the ledger, the budget and the prices."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Final
 from copilot_proxy.budget import limits_file
 from copilot_proxy.budget.report import LimitState, limit_states
 from copilot_proxy.budget.texts import scope_flag, scope_text
+from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano import credits
 from copilot_proxy.cost.price_list import listed_prices
 from copilot_proxy.cost.price_table import table_date, table_prices
@@ -65,6 +67,12 @@ def check_budget(examination: Examination) -> Iterator[Result]:
     if not limits.limits:
         yield off("none")
         return
+    if settings.notify and shutil.which(settings.notify[0]) is None:
+        yield warning(
+            f"The program {settings.notify[0]} of the setting notify was not found.",
+            f"Install it, or change {settings.sources['notify']}.",
+            public="The program of the setting notify was not found.",
+        )
     if not settings.ledger:
         yield broken(
             f"There is a budget, but {settings.sources['ledger']} turns off the ledger that it "
@@ -85,9 +93,11 @@ def check_budget(examination: Examination) -> Iterator[Result]:
             f"The budget{scope_text(one.limit)} of {credits(one.allowed):,g} AI credits per "
             f"{one.limit.per} is used up, so requests are refused.",
             f"Run: copilot-proxy budget raise 100{scope_flag(one.limit)}",
+            public=f"The budget per {one.limit.per}{_kind(one.limit)} is used up.",
         )
     if not spent:
-        yield ok(", ".join(map(_left, states)))
+        limits_set = ", ".join(f"per {one.limit.per}{_kind(one.limit)}" for one in states)
+        yield ok(", ".join(map(_left, states)), public=f"limits {limits_set}; none is used up")
 
 
 def _left(one: LimitState) -> str:
@@ -95,6 +105,11 @@ def _left(one: LimitState) -> str:
         f"{credits(one.left):,.1f} of {credits(one.allowed):,g} left "
         f"{_PER[one.limit.per]}{scope_text(one.limit)}"
     )
+
+
+def _kind(limit: Limit) -> str:
+    """Say what kind of requests a limit is for, without a name."""
+    return f" for a {limit.kind}" if limit.kind else ""
 
 
 def check_prices(examination: Examination) -> Iterator[Result]:

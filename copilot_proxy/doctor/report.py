@@ -42,8 +42,6 @@ _PUBLIC_HOSTS: Final = ("github.com", "api.github.com", "api.githubcopilot.com",
 _URL: Final = re.compile(r"https?://[^\s,;]+")
 _PATH: Final = re.compile(r"(?<![\w~:/.])/[^\s,;:]+")
 """A path outside the home folder."""
-_PRIVATE_CHECKS: Final = ("budget",)
-"""Checks whose results name clients, keys and projects."""
 
 
 def report(examination: Examination, findings: Iterable[Finding]) -> str:
@@ -154,5 +152,6 @@ def _is_public(url: str) -> bool:
 
 
 def _line(finding: Finding) -> str:
-    what = "" if finding.check.name in _PRIVATE_CHECKS else finding.result.what
-    return f"{finding.result.status:<8} {finding.check.name:<16} {what}".rstrip()
+    found = finding.result
+    what = found.what if found.public is None else found.public
+    return f"{found.status:<8} {finding.check.name:<16} {what}".rstrip()

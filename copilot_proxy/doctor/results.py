@@ -37,11 +37,13 @@ class Result:
     `OSError`."""
     is_off: bool = False
     """Whether it is fine because it is not used."""
+    public: str | None = None
+    """Takes the place of `what` in a report for others, if `what` has the user's own names."""
 
 
-def ok(what: str) -> Result:
+def ok(what: str, *, public: str | None = None) -> Result:
     """It is as it should be."""
-    return Result(Status.OK, what)
+    return Result(Status.OK, what, public=public)
 
 
 def off(what: str) -> Result:
@@ -54,9 +56,11 @@ def skipped(why: str) -> Result:
     return Result(Status.SKIPPED, why)
 
 
-def warning(what: str, remedy: str, fix: Callable[[], str] | None = None) -> Result:
+def warning(
+    what: str, remedy: str, fix: Callable[[], str] | None = None, *, public: str | None = None
+) -> Result:
     """It works, but not as it should."""
-    return Result(Status.WARNING, what, remedy, fix)
+    return Result(Status.WARNING, what, remedy, fix, public=public)
 
 
 def broken(what: str, remedy: str, fix: Callable[[], str] | None = None) -> Result:

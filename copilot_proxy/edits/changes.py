@@ -59,7 +59,8 @@ class JsonValues:
             for path, data in self.where_set
             if json_text.get_value(text, path) is not None
         ]
-        for path, data in [*self.values, *replaced]:
+        # A new value becomes the first of its object, so the last one is set first.
+        for path, data in [*reversed(self.values), *replaced]:
             text = json_text.set_value(text, path, data)
             expected = with_value(expected, path, data)
         if _data(text) != expected:

@@ -4,25 +4,23 @@ There is one folder for each configured program. The journal says which files we
 it is written before the files, so that even an interrupted change can be undone.
 """
 
-import glob
 import hashlib
 import json
-import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Final
 
+from copilot_proxy.edits.backups import remove_old_backups, save_backup
 from copilot_proxy.edits.changes import Change, JsonValues, TomlTables, WholeFile
 from copilot_proxy.edits.document import CannotEdit
 from copilot_proxy.edits.files import read_file, remove_folders, write_file
 from copilot_proxy.edits.json_text import Item
-from copilot_proxy.private_files import NEW, failure_reason, make_folder, open_private
+from copilot_proxy.file_locks import locked
+from copilot_proxy.private_files import failure_reason, make_folder
 
 _JOURNAL: Final = "journal.json"
-_KEPT: Final = 5
-"""Backups of each file; the one from before the first change is kept in any case."""
+_LOCK: Final = "journal.lock"
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,8 @@ class Journal:
     """What else the caller wants to know later, such as the address."""
     is_damaged: bool = False
     """Whether there is a journal that cannot be read."""
+    stored: bytes | None = None
+    """The journal's file as it was read or written last; None if there was none."""
 
     @classmethod
     def of(cls, program: str, state_dir: Path) -> "Journal":
@@ -88,7 +88,8 @@ class Journal:
         """Return the journal in `folder`, which is empty if nothing was changed."""
         journal = cls(folder)
         try:
-            found = json.loads((folder / _JOURNAL).read_text(encoding="utf-8"))
+            journal.stored = (folder / _JOURNAL).read_bytes()
+            found = json.loads(journal.stored)
             entries, about = [_entry(one) for one in found["files"]], dict(found["about"])
         except FileNotFoundError:
             return journal
@@ -130,11 +131,20 @@ class Journal:
 
     def apply(self, plans: Sequence[FilePlan], about: Mapping[str, str]) -> None:
         """Change all files, or none and raise `FileProblem` if one of them cannot be changed."""
+        try:
+            make_folder(self.folder)
+            with locked(self.folder / _LOCK):
+                self._apply(plans, about)
+        except OSError as error:
+            raise FileProblem(self.folder, _unwritable(error)) from None
+
+    def _apply(self, plans: Sequence[FilePlan], about: Mapping[str, str]) -> None:
+        if self._stored() != self.stored:
+            raise FileProblem(self.folder, "was changed by another command in the meantime")
         _check_unchanged(plans)
         old = {entry.path: entry for entry in self.entries}
         before = self.entries, self.about
         try:
-            make_folder(self.folder)
             entries = [
                 self._saved(plan, plan.change, old.get(plan.path))
                 for plan in plans
@@ -167,7 +177,9 @@ class Journal:
             for entry in entries
         ]
         self._write()
-        self._forget_old_backups()
+        used = {entry.backup for entry in self.entries}
+        for path in {entry.path for entry in self.entries}:
+            remove_old_backups(self.folder, path, used)
         for plan in plans:
             if plan.after is None and plan.path in old:
                 remove_folders(list(old[plan.path].folders))
@@ -178,7 +190,7 @@ class Journal:
             plan.path,
             change,
             _digest(plan.after or b""),
-            None if plan.base is None else self._save(plan.path, plan.base),
+            None if plan.base is None else save_backup(self.folder, plan.path, plan.base),
             () if old is None else old.folders,
         )
 
@@ -206,39 +218,22 @@ class Journal:
         except CannotEdit as error:
             raise FileProblem(entry.path, error.reason) from None
 
-    def _save(self, path: Path, content: bytes) -> str:
-        """Write a backup, unless the last one has this content; return its name."""
-        backups = self._backups(path)
-        if backups and backups[-1].read_bytes() == content:
-            return backups[-1].name
-        # The names stay in order, even within a second or if the clock is set back.
-        last, _, number = backups[-1].suffix[1:].partition("-") if backups else ("", "", "")
-        now = max(time.strftime("%Y%m%dT%H%M%S", time.gmtime()), last)
-        name = f"{_safe(path)}.{now}-{int(number) + 1 if now == last else 0:03}"
-        with os.fdopen(open_private(self.folder / name, NEW), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        return name
-
-    def _backups(self, path: Path) -> list[Path]:
-        return sorted(self.folder.glob(f"{glob.escape(_safe(path))}.*T*-???"))
-
-    def _forget_old_backups(self) -> None:
-        used = {entry.backup for entry in self.entries}
-        for path in {entry.path for entry in self.entries}:
-            for backup in self._backups(path)[:-_KEPT]:
-                if backup.name not in used:
-                    backup.unlink(missing_ok=True)
-
     def _write(self) -> None:
         path = self.folder / _JOURNAL
         if not self.entries:
             path.unlink(missing_ok=True)
+            self.stored = None
             return
         files = [_as_json(entry) for entry in self.entries]
-        content = json.dumps({"about": self.about, "files": files}, indent=2)
-        write_file(path, content.encode("utf-8"))
+        content = json.dumps({"about": self.about, "files": files}, indent=2).encode()
+        write_file(path, content)
+        self.stored = content
+
+    def _stored(self) -> bytes | None:
+        try:
+            return (self.folder / _JOURNAL).read_bytes()
+        except FileNotFoundError:
+            return None
 
 
 def _check_unchanged(plans: Sequence[FilePlan]) -> None:
@@ -253,12 +248,6 @@ def _check_unchanged(plans: Sequence[FilePlan]) -> None:
 
 def _unwritable(error: OSError) -> str:
     return f"cannot be written: {failure_reason(error)}"
-
-
-def _safe(path: PurePath) -> str:
-    """Return a name for backups of `path`, distinct for files of the same name."""
-    digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:6]
-    return f"{path.name}.{digest}"
 
 
 def _digest(content: bytes) -> str:

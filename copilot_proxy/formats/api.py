@@ -10,7 +10,7 @@ If the client's API is also the one that the model is called on, its `NativePass
 translations, and the response passes a single `StreamTranslator` that only repairs it.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from copilot_proxy.catalogue import Model
@@ -122,11 +122,11 @@ class ClientApi(Protocol):
         ...
 
     def conversation(self, request: ClientRequest) -> Conversation:
-        """Return the texts of the request, for what is recognised by its words."""
+        """Return the texts of the request, to recognise it by its words."""
         ...
 
     def output_limit(self, request: ClientRequest) -> int | None:
-        """Return how many tokens the answer may have at most, if the request says so."""
+        """Return the limit on the answer's tokens, if the request has one."""
         ...
 
     def wants_reasoning(self, request: ClientRequest) -> bool:
@@ -256,6 +256,10 @@ class UpstreamApi(Protocol):
     @property
     def native(self) -> NativePassage | None:
         """The passage for clients of the same API; None for Chat Completions, which needs none."""
+        ...
+
+    def accepted_stops(self, model: Model | None, stops: Sequence[str]) -> list[str]:
+        """Return those of the stop sequences that can be sent to `model` on this API."""
         ...
 
     def accepts_documents(self, model: Model | None) -> bool:

@@ -11,22 +11,24 @@ from typing import Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.api import ClientApi, UpstreamApi, is_same_api
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
-from copilot_proxy.formats.completions.api import COMPLETIONS
-from copilot_proxy.formats.gemini.api import GEMINI
+from copilot_proxy.formats.client_paths import (
+    GEMINI_HEADER,
+    is_completions,
+    is_gemini,
+    is_ollama,
+)
 from copilot_proxy.formats.messages.api import MESSAGES
-from copilot_proxy.formats.ollama.api import OLLAMA
 from copilot_proxy.formats.responses.api import RESPONSES
 
-CLIENT_APIS: Final[Sequence[ClientApi]] = (
-    CHAT_COMPLETIONS,
-    COMPLETIONS,
-    RESPONSES,
-    MESSAGES,
-    OLLAMA,
-    GEMINI,
-)
-UPSTREAM_APIS: Final[Sequence[UpstreamApi]] = (CHAT_COMPLETIONS, RESPONSES, MESSAGES)
+COPILOT_APIS: Final = (CHAT_COMPLETIONS, RESPONSES, MESSAGES)
+"""The APIs that both clients and Copilot have."""
+UPSTREAM_APIS: Final[Sequence[UpstreamApi]] = COPILOT_APIS
 """In order of preference for clients whose own API the model does not list."""
+
+
+def client_apis() -> Sequence[ClientApi]:
+    """Return all APIs that clients can use; this imports them."""
+    return (*COPILOT_APIS, _completions(), _ollama(), _gemini())
 
 
 def client_api(path: str, headers: Mapping[bytes, bytes]) -> ClientApi:
@@ -34,10 +36,34 @@ def client_api(path: str, headers: Mapping[bytes, bytes]) -> ClientApi:
 
     Other clients, such as those that only list models, are treated as OpenAI's.
     """
-    for api in CLIENT_APIS:
-        if api.identifying_header in headers:
+    if MESSAGES.identifying_header in headers:
+        return MESSAGES
+    if is_gemini(path) or GEMINI_HEADER in headers:
+        return _gemini()
+    for api in COPILOT_APIS:
+        if api.has_path(path):
             return api
-    return next((api for api in CLIENT_APIS if api.has_path(path)), CHAT_COMPLETIONS)
+    if is_completions(path):
+        return _completions()
+    return _ollama() if is_ollama(path) else CHAT_COMPLETIONS
+
+
+def _completions() -> ClientApi:
+    from copilot_proxy.formats.completions.api import COMPLETIONS
+
+    return COMPLETIONS
+
+
+def _gemini() -> ClientApi:
+    from copilot_proxy.formats.gemini.api import GEMINI
+
+    return GEMINI
+
+
+def _ollama() -> ClientApi:
+    from copilot_proxy.formats.ollama.api import OLLAMA
+
+    return OLLAMA
 
 
 _DOCUMENT_APIS: Final[Sequence[UpstreamApi]] = (MESSAGES, RESPONSES, CHAT_COMPLETIONS)

@@ -22,6 +22,8 @@ class ClientFields(NamedTuple):
     """The format of the output."""
     conversation: str = "messages"
     """The conversation."""
+    stop: str = "stop"
+    """The stop sequences."""
     is_chat: bool = True
     """Whether the client speaks Chat Completions."""
 
@@ -30,7 +32,12 @@ RESPONSES_FIELDS: Final = ClientFields(
     "reasoning.effort", None, "max_output_tokens", "text.format", "input", is_chat=False
 )
 MESSAGES_FIELDS: Final = ClientFields(
-    "output_config.effort", None, "max_tokens", "output_config.format", is_chat=False
+    "output_config.effort",
+    None,
+    "max_tokens",
+    "output_config.format",
+    stop="stop_sequences",
+    is_chat=False,
 )
 GEMINI_FIELDS: Final = ClientFields(
     "generationConfig.thinkingConfig.thinkingLevel",
@@ -38,10 +45,11 @@ GEMINI_FIELDS: Final = ClientFields(
     "generationConfig.maxOutputTokens",
     "generationConfig.responseSchema",
     "contents",
+    "generationConfig.stopSequences",
     is_chat=False,
 )
 OLLAMA_FIELDS: Final = ClientFields(
-    "think", None, "options.num_predict", "format", "messages", is_chat=False
+    "think", None, "options.num_predict", "format", "messages", "options.stop", is_chat=False
 )
 
 

@@ -11,14 +11,14 @@ class Turn(NamedTuple):
     """A message, or another item of a conversation."""
 
     role: object
-    """Whose turn it is, as the client writes it; None for what is neither the user's nor the
-    model's, such as the result of a tool."""
+    """The role, as the client writes it; None for turns of neither the user nor the model, such as
+    the result of a tool."""
     texts: list[str]
-    """One for each part of the content; that of a part without a text is empty."""
+    """One text for each part of the content; it is empty if the part has none."""
 
 
 class Conversation(NamedTuple):
-    """What a request says; see `ClientApi.conversation`."""
+    """The texts of a request; see `ClientApi.conversation`."""
 
     instructions: list[str]
     """The texts of the system prompt, if the API has a field for it."""
@@ -26,7 +26,7 @@ class Conversation(NamedTuple):
 
 
 def texts(content: object) -> list[str]:
-    """Return the texts of a content, which is a text or a list of parts."""
+    """Return the texts of some content, which is a text or a list of parts."""
     parts = content if isinstance(content, list) else [] if content is None else [content]
     found = (part.get("text") if isinstance(part, dict) else part for part in parts)
     return [text if isinstance(text, str) else "" for text in found]

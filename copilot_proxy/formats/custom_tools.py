@@ -1,7 +1,7 @@
 """Custom tools, whose input is plain text, as functions for models that only support functions.
 
 The function has one argument, the text: ``{"input": "..."}``. Chat Completions has the parts of a
-grammar in an object, and Responses has them beside its type.
+grammar in an object, and Responses has them next to its type.
 """
 
 import re

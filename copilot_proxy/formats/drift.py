@@ -114,7 +114,7 @@ _ITEMS: Final = _words(
 
 
 def unknown_in_models(catalogue: Catalogue) -> list[Unknown]:
-    """Return the unknown fields, values, codes and models of a list, each once for each model."""
+    """Return the unknown fields, values, codes and models of a list, each once per model."""
     found: list[Unknown] = []
     for model in catalogue:
         found += _in_object(model.raw, "")

@@ -67,6 +67,7 @@ FAMILIES: Final = (
         source="OpenAI API reference: Responses; Copilot API, observed 2026-11",
         apis=("responses",),
         traits={
+            "max_stops": 0,
             "max_tool_id_length": 64,
             "min_output": 16,
             "fields": _RESPONSES,
@@ -167,6 +168,19 @@ FAMILIES: Final = (
             "tool_search": False,
             "additional_tools": False,
         },
+    ),
+    Family(
+        # Copilot's list of models also has a number, usually 1, which GitHub's client ignores.
+        name="Images for Anthropic on Messages",
+        source="source code of GitHub's Copilot client (@vscode/chat-lib 0.66)",
+        apis=("messages",),
+        traits={"max_images": 20},
+    ),
+    Family(
+        name="Images for Google",
+        source="source code of GitHub's Copilot client (@vscode/chat-lib 0.66)",
+        vendors=("Google",),
+        traits={"max_images": 10},
     ),
     Family(
         name="Gemini",

@@ -46,7 +46,7 @@ class FileUrl:
 
 
 def find_file_urls(request: ClientRequest) -> Iterator[FileUrl]:
-    """Yield all URLs of images and documents in a request of any of the APIs, also in tool
+    """Yield all URLs of images and documents in a request of any of the APIs, including tool
     results."""
     pending: deque[tuple[str, Any]] = deque((name, request.get(name)) for name in FIELDS)
     while pending:

@@ -1,7 +1,7 @@
-"""Recognises what belongs to another API than the one that the client called.
+"""Recognises tools, fields and parts of a different API than the one that the client called.
 
 Tools are the same thing in three notations, so those of another API are rewritten. Other fields and
-parts are refused with the name of the API that has them, and of what to send instead: dropping them
+parts are refused; the error names the API that has them, and what to send instead. Dropping them
 would lose what the client asked for.
 
 Source: the API references of OpenAI and Anthropic.

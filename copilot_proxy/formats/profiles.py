@@ -5,7 +5,7 @@ override earlier ones. No other file of `formats` looks at a model's id, vendor 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final, Literal
@@ -147,6 +147,8 @@ class ModelProfile:
     """The most stop sequences; None for any number."""
     documents: bool | None = None
     """Whether PDFs are accepted; None if unknown."""
+    max_images: int | None = None
+    """The most images in a request; None if no limit is known."""
     original_detail: bool = True
     """Whether an image may ask for the detail ``original``."""
     structured_output: bool = True
@@ -159,6 +161,12 @@ class ModelProfile:
     """Whether parts may have a ``prompt_cache_breakpoint``, OpenAI's cache mark."""
     one_hour_cache: bool = False
     """Whether a cache mark may ask for one hour."""
+
+    def accepted_stops(self, stops: Sequence[str]) -> list[str]:
+        """Return the stop sequences that the model accepts, in order."""
+        return [stop for stop in stops if stop.strip() or self.accepts_blank_stops][
+            : self.max_stops
+        ]
 
     derived: dict[Any, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
     """What other modules have derived from the profile."""

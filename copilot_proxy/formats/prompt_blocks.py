@@ -1,7 +1,7 @@
 """Cuts a request to Copilot into the blocks of its prompt, in the order in which they are cached.
 
 Providers cache a prompt from its start up to some point, so the first block that differs from the
-last request's decides how much can be read. The tools come first, then the system prompt, then the
+last request decides how much can be read. The tools come first, then the system prompt, then the
 conversation (Anthropic's documentation of prompt caching; OpenAI's cookbook, Prompt Caching 201).
 """
 

@@ -1,4 +1,4 @@
-"""Whether a client of Responses asked for a summary of the reasoning.
+"""Remembers whether a client of Responses asked for a summary of the reasoning.
 
 Chat Completions has no field for it, so a translated request has one that never leaves the program.
 """

@@ -16,6 +16,11 @@ from copilot_proxy.formats.client_fields import CLIENT_FIELDS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 from copilot_proxy.formats.request_fields import drop_fields
+from copilot_proxy.formats.stop_sequences import (
+    StopTranslator,
+    check_length,
+    requested_stops,
+)
 from copilot_proxy.formats.translators import ChatWriter, StreamTranslator
 from copilot_proxy.formats.types import (
     ChatRequest,
@@ -110,6 +115,7 @@ def prepare(
         if restores_reasoning:
             messages = cache.restore(caller, name, chat["messages"], vendor)
             chat = {**chat, "messages": messages}
+        chat, stops = _take_stops(chat, api, model, notes)
         fitted = api.from_chat(chat, model, notes)
         translator = api.reader(
             request["model"],
@@ -120,7 +126,10 @@ def prepare(
             used_ids=_used_ids(chat),
         )
         translator.notes = notes
-        if (writer := client.writer(request)) is not None:
+        writer = client.writer(request)
+        if stops:
+            translator = StopTranslator(translator, stops, names_stop=writer is not None)
+        if writer is not None:
             translator = Pipeline(translator, writer)
     return PreparedRequest(
         api=api,
@@ -133,6 +142,29 @@ def prepare(
         images=images,
         pdf_as_image=pdf is not None and api is CHAT_COMPLETIONS,
     )
+
+
+def _take_stops(
+    chat: ChatRequest, api: UpstreamApi, model: Model | None, notes: list[str]
+) -> tuple[ChatRequest, list[str]]:
+    """Return the request with the stop sequences that `api` accepts, and the others.
+
+    Raises `RequestError` if the others are too long.
+    """
+    stops = requested_stops(chat)
+    accepted = api.accepted_stops(model, stops)
+    others = [stop for stop in stops if stop not in accepted]
+    if not others:
+        return chat, []
+    field = chat[CLIENT_FIELDS].stop
+    check_length(others, field)
+    which = f"some of {field}" if accepted else field
+    notes.append(
+        f"applied {which} in this server, since the model does not accept it; what the model "
+        "writes after it is paid for"
+    )
+    chat = {name: value for name, value in chat.items() if name != "stop"}
+    return {**chat, "stop": accepted} if accepted else chat, others
 
 
 def _custom_tools(chat: ChatRequest) -> frozenset[str]:

@@ -3,7 +3,6 @@
 Pure. The status, code and hint for the client come from `error_table`.
 """
 
-import html
 import re
 from collections.abc import Mapping
 from datetime import UTC
@@ -195,6 +194,8 @@ def _error_object(text: str) -> Json | None:
 
 
 def _page_message(page: str) -> str:
+    import html  # large, and rarely needed
+
     title = re.search(r"<title[^>]*>(.*?)</title>", page, re.IGNORECASE | re.DOTALL)
     name = " ".join(html.unescape(title[1]).split()) if title else ""
     return f"A web page was sent instead of a response{f' ({name})' if name else ''}."

@@ -4,6 +4,7 @@ import sqlite3
 from datetime import date
 from typing import Any, Final, NamedTuple
 
+from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.queries import Filters
 
 LISTED: Final = (
@@ -32,6 +33,7 @@ def latest_requests(
     database: sqlite3.Connection,
     filters: Filters,
     *,
+    period: Period | None = None,
     after: int = 0,
     before: int | None = None,
     failed: bool = False,
@@ -39,17 +41,28 @@ def latest_requests(
 ) -> list[dict[str, Any]]:
     """Return the latest requests, newest first, as dictionaries of `LISTED`.
 
-    `after` and `before` limit their `id`, and `failed` lists only those that did not succeed.
+    `after` and `before` limit their `id`, and `failed` lists only those that did not succeed. With
+    a `period`, the requests are those that ended in it, in the order in which they ended; without,
+    in that of the ledger, which differs for imported ones.
     """
-    newest = before if before is not None else newest_id(database) + 1
     conditions, values = filters.conditions()
-    conditions += ["id > ?", "id < ?", "corrects IS NULL"]
-    values += [max(after, newest - _SEARCHED), newest]
+    conditions.append("corrects IS NULL")
+    order = "id"
+    if period is not None:
+        order = "ended_us DESC, id"
+        for moment, comparison in ((period.since, ">="), (period.until, "<")):
+            if moment is not None:
+                conditions.append(f"ended_us {comparison} ?")
+                values.append(round(moment.timestamp() * 1e6))
+    else:
+        newest = before if before is not None else newest_id(database) + 1
+        conditions += ["id > ?", "id < ?"]
+        values += [max(after, newest - _SEARCHED), newest]
     if failed:
         conditions.append("outcome <> 'ok'")
     found = database.execute(
         f"SELECT {', '.join(LISTED)} FROM requests "  # noqa: S608  # constants
-        f"WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",
+        f"WHERE {' AND '.join(conditions)} ORDER BY {order} DESC LIMIT ?",
         (*values, limit),
     )
     return [dict(zip(LISTED, row, strict=True)) for row in found]

@@ -2,8 +2,9 @@
 
 import sqlite3
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
+from copilot_proxy.ledger.cache_pauses import survived_pauses
 from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.queries import Filters, selection
 from copilot_proxy.ledger.schema import MISSED
@@ -40,6 +41,10 @@ class NextTurn(NamedTuple):
     """After that."""
     seconds_left: int
     """The prompt is cached at least until then; 0 if it may be gone already."""
+    cache_seconds: int
+    """How long the prompt stays in the cache after its last use."""
+    cache_seconds_source: Literal["default", "observed"]
+    """``observed`` if a model's prompt was read after a longer pause, as the ledger shows."""
 
 
 def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> list[Loss]:
@@ -72,17 +77,24 @@ def next_turns(database: sqlite3.Connection, now: datetime, *, limit: int = 5) -
         "ORDER BY started_us DESC LIMIT ?",
         (moment - _RECENT_SECONDS * 1_000_000, limit),
     )
-    return [
-        NextTurn(
-            None if conversation.startswith("#") else conversation,
-            model,
-            tokens,
-            warm,
-            cold,
-            max(0, ttl - (moment - started) // 1_000_000),
+    rows = found.fetchall()
+    survived = survived_pauses(database) if rows else {}
+    turns = []
+    for conversation, model, tokens, warm, cold, ttl, started in rows:
+        seconds = max(ttl, survived.get(model, 0))
+        turns.append(
+            NextTurn(
+                None if conversation.startswith("#") else conversation,
+                model,
+                tokens,
+                warm,
+                cold,
+                max(0, seconds - (moment - started) // 1_000_000),
+                seconds,
+                "observed" if seconds > ttl else "default",
+            )
         )
-        for conversation, model, tokens, warm, cold, ttl, started in found
-    ]
+    return turns
 
 
 def _seconds(detail: str | None) -> int:

@@ -46,7 +46,7 @@ def insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
     try:
         _insert(database, rows, set())
     except sqlite3.IntegrityError:
-        # Probably known requests, which are so rare that they are not looked for before.
+        # Probably known requests; they are so rare that they are not looked up in advance.
         _insert(database, rows, _known(database, rows))
 
 
@@ -118,7 +118,7 @@ def _store(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
 
 @lru_cache(maxsize=64)
 def _statement(columns: tuple[str, ...], rows: int) -> str:
-    """Return the statement that inserts so many rows with these columns."""
+    """Return the statement that inserts this many rows with these columns."""
     values = ", ".join([f"({', '.join('?' * len(columns))})"] * rows)
     return f"INSERT INTO requests ({', '.join(columns)}) VALUES {values}"  # noqa: S608  # constants
 

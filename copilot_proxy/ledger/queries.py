@@ -189,32 +189,6 @@ def requests_named(database: sqlite3.Connection, start: str) -> list[dict[str, A
     return [dict(zip(columns, row, strict=True)) for row in found]
 
 
-class Recent(NamedTuple):
-    """A request in the list of the latest ones."""
-
-    request_id: str
-    ended_us: int
-    client: str | None
-    model: str | None
-    nano_aiu: int | None
-    outcome: str
-    error_code: str | None
-
-
-def recent_requests(
-    database: sqlite3.Connection, period: Period, filters: Filters, count: int
-) -> list[Recent]:
-    """Return the latest requests, the last one first."""
-    _, where, values = selection(Period(period.since, period.until), filters)
-    columns = ", ".join(Recent._fields)
-    found = database.execute(
-        f"SELECT {columns} FROM requests {where or 'WHERE 1'} "  # noqa: S608  # constants
-        "AND corrects IS NULL ORDER BY ended_us DESC, id DESC LIMIT ?",
-        (*values, count),
-    )
-    return [Recent(*row) for row in found]
-
-
 def sums_by_tier(
     database: sqlite3.Connection,
     group: Group,

@@ -75,8 +75,8 @@ class Refusal(NamedTuple):
 class StateCache:
     """How much of each limit is used, as read by one connection.
 
-    Summing up takes longer than a request. What is spent changes only when a batch of rows is
-    written, and what is reserved also with each reservation. SQLite counts the changes of all other
+    Summing up takes longer than a request. The spent sum changes only when a batch of rows is
+    written, and the reserved sum also with each reservation. SQLite counts the changes of all other
     connections; the connection's own are added here, or forgotten with `clear`.
     """
 
@@ -91,7 +91,7 @@ class StateCache:
         self._reserved.clear()
 
     def knows(self, database: sqlite3.Connection, limit: Limit, day: str, month: str) -> bool:
-        """Return whether `states` need not sum up what was spent in a day or a month."""
+        """Return whether `states` already knows the spent sum of a day or a month."""
         self._drop_old(database)
         return (day, month, "", limit) in self._spent
 

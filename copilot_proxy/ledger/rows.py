@@ -25,7 +25,7 @@ _NO_TOKENS: Final = (None,) * len(Tokens._fields)
 def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
     """Return the row of a request that ended at `ended_us`, in microseconds since 1970.
 
-    `sizes` learns from complete answers, and helps to estimate those that were not.
+    `sizes` learns from complete answers, and helps to estimate the cost of incomplete ones.
     """
     model = record.model or ""
     cost = cost_of(record, sizes.per_event(model))

@@ -18,7 +18,7 @@ _HOUR: Final = 3_600_000_000
 
 
 class Spent(NamedTuple):
-    """What was spent under a name, in the same order as the starts of the series."""
+    """The spending under one name: a number for each period, in the order of the series."""
 
     name: str | None
     """The client, model, key or project; None if it is unknown."""

@@ -73,7 +73,7 @@ class Metrics:
         model = _bounded(self._models, record.listed.id if record.listed else OTHER, MAX_MODELS)
         client = _bounded(self._clients, record.who.client or "unknown", MAX_CLIENTS)
         # Estimating what a large request cost takes too long here. The ledger has it.
-        is_slow = record.usage is None and record.size >= LARGE
+        is_slow = record.unmetered is not None and record.size >= LARGE
         cost = _UNKNOWN if is_slow else cost_of(record)
         status = f"{record.status // 100}xx"
         self.requests[record.api, model, client, status, outcome(record), cost.source] += 1

@@ -63,7 +63,7 @@ class OtlpExporter:
             self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Send what is left, for at most three seconds."""
+        """Send the remaining data, for at most three seconds."""
         if self._task is None:
             return
         self._task.cancel()

@@ -1,4 +1,4 @@
-"""Creates what sends OpenTelemetry data; imported only if the settings name a collector."""
+"""Creates the sender of OpenTelemetry data; imported only if the settings name a collector."""
 
 import os
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from copilot_proxy.upstreams.collector import Collector
 
 @dataclass(frozen=True)
 class Telemetry:
-    """What sends OpenTelemetry data."""
+    """The sender of OpenTelemetry data."""
 
     exporter: OtlpExporter
     collector: Collector
 
     async def aclose(self) -> None:
-        """Send what is left, and close the connection."""
+        """Send the remaining data, and close the connection."""
         await self.exporter.close()
         await self.collector.aclose()
 
 
 def telemetry_for(settings: Settings, metrics: Metrics) -> Telemetry | None:
-    """Return what sends `metrics` and requests, if there is a collector; raises `UsageError`."""
+    """Return the sender of `metrics` and requests if there is a collector; raises `UsageError`."""
     target = otlp_target(settings, os.environ)
     if target is None:
         return None

@@ -9,9 +9,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
-
+from copilot_proxy.asgi import ASGIApp, Message, Receive, Scope, Send
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.middleware.error_responses import send_error
 
@@ -106,7 +104,7 @@ class ConcurrencyMiddleware:
         self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_free = scope["type"] != ScopeType.HTTP or scope["method"] != "POST"
+        is_free = scope["type"] != "http" or scope["method"] != "POST"
         if is_free or scope["path"].startswith(_FREE):
             await self._app(scope, receive, send)
             return
@@ -130,7 +128,7 @@ class _QueuedRequest:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._kept: deque[ReceiveMessage] = deque()
+        self._kept: deque[Message] = deque()
 
     async def acquire(self, limiter: ConcurrencyLimiter) -> bool:
         """Wait for a slot; return False if the client disconnected instead."""
@@ -141,7 +139,7 @@ class _QueuedRequest:
             # Not awaited: being cancelled while awaiting it would lose the slot.
             gone.cancel()
 
-    async def receive(self) -> ReceiveMessage:
+    async def receive(self) -> Message:
         """Return the next buffered message, or else the next one from the client."""
         return self._kept.popleft() if self._kept else await self._receive()
 

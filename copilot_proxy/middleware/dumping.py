@@ -1,8 +1,6 @@
 """Dumps each request and the response that the client gets."""
 
-from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, ReceiveMessage, Scope, Send
-
+from copilot_proxy.asgi import ASGIApp, Message, Receive, Scope, Send
 from copilot_proxy.dumps import Dump, Dumps
 
 
@@ -14,7 +12,7 @@ class DumpMiddleware:
         self._dumps = dumps
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.HTTP and scope["method"] == "POST" and _is_dumped(scope):
+        if scope["type"] == "http" and scope["method"] == "POST" and _is_dumped(scope):
             with self._dumps.request(scope["state"]["context"].request_id) as dump:
                 await self._call_and_dump(dump, scope, receive, send)
         else:
@@ -25,7 +23,7 @@ class DumpMiddleware:
         request_part = dump.add_file("client-request", f"POST {scope['path']}", scope["headers"])
         answer_part = None
 
-        async def receive_and_dump() -> ReceiveMessage:
+        async def receive_and_dump() -> Message:
             message = await receive()
             if message["type"] == "http.request":
                 request_part.write(message["body"])

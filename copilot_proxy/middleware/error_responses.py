@@ -3,8 +3,8 @@
 import logging
 
 import msgspec
-from litestar.types import Scope, Send
 
+from copilot_proxy.asgi import Scope, Send
 from copilot_proxy.errors import CopilotProxyError, code_of, with_profile, with_simulate_flag
 from copilot_proxy.relay.records import RequestContext
 

@@ -6,7 +6,7 @@ From then on it is a header like any other key, so that nothing can log or show 
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
-from litestar.types import Scope
+from copilot_proxy.asgi import Scope
 
 KEY_PATHS: Final = ("/v1beta/", "/v1/models")
 """The starts of the paths on which ``key`` is a key."""

@@ -3,20 +3,20 @@
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from copilot_proxy.formats.apis import CLIENT_APIS
-from copilot_proxy.formats.gemini.api import METHODS
-from copilot_proxy.formats.ollama.api import OLLAMA
+from copilot_proxy.formats.apis import COPILOT_APIS
+from copilot_proxy.formats.client_paths import COMPLETIONS_PATH, GEMINI_METHODS, is_ollama
 from copilot_proxy.who import MAX_NAME_LENGTH
 
+_CHAT_PATHS: Final = (COMPLETIONS_PATH, *(api.client_path for api in COPILOT_APIS))
 _FIRST_PARTS: Final = {
     "models",
     "embeddings",
-    *(path.split("/")[2] for api in CLIENT_APIS if (path := api.client_path).startswith("/v1/")),
+    *(path.split("/")[2] for path in _CHAT_PATHS),
 }
 """The first parts of all paths that follow a version."""
 _GEMINI_VERSIONS: Final = ("v1beta", "v1alpha")
 _VERSIONS: Final = ("v1", *_GEMINI_VERSIONS)
-_GEMINI_METHODS: Final = tuple(f":{name}" for name in METHODS)
+_GEMINI_METHODS: Final = tuple(f":{name}" for name in GEMINI_METHODS)
 
 
 class BasePath(NamedTuple):
@@ -59,7 +59,7 @@ def normalize_path(path: str) -> str:
     rest = parts[first:]
     if rest[:1] == ["api"]:
         own = "/api/" + "/".join(part for part in rest if part != "api")
-        if OLLAMA.has_path(own):
+        if is_ollama(own):
             return own
     if rest and rest[0] in _FIRST_PARTS:
         is_gemini = rest[0] == "models" and (

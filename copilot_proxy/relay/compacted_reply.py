@@ -27,7 +27,7 @@ class CompactedReply:
         return self._reply.headers
 
     async def whole(self) -> ClientResponse:
-        """Return the response; raises `UpstreamError`, also if there is no complete summary."""
+        """Return the response; raises `UpstreamError`, even if only the summary is incomplete."""
         return compaction_response(await self._reply.whole())
 
     async def events(self) -> AsyncGenerator[list[ClientEvent], None]:

@@ -66,7 +66,7 @@ class ContextGuard:
 
 
 def key_of(record: RequestRecord) -> tuple[str | None, str | None]:
-    """Return what identifies the conversation of a request, as far as it is known."""
+    """Return a key that identifies the conversation of a request, as far as possible."""
     return record.who.session or record.who.client, record.model
 
 

@@ -6,7 +6,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.cost.assessment import FREE, Cost, assess, estimated
 from copilot_proxy.cost.estimate import TOKENS_PER_EVENT, prompt_tokens
 from copilot_proxy.cost.nano import decimal, reported_total
-from copilot_proxy.cost.price_list import PriceList, listed_prices
+from copilot_proxy.cost.price_list import PriceList, listed_prices, reported_prices
 from copilot_proxy.cost.tokens import Tokens, from_usage
 from copilot_proxy.relay.records import RequestRecord
 
@@ -14,6 +14,7 @@ COUNT_TOKENS: Final = "count_tokens"
 INPUT_TOKENS: Final = "input_tokens"
 """The APIs of requests that only count tokens, which is free."""
 _PRICES: Final = "price_list"
+_LEARNED: Final = "learned_prices"
 
 
 def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -> Cost:
@@ -29,11 +30,15 @@ def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -
         # Copilot failed, or its answer never arrived: it may have charged for it.
         return Cost(None, "unknown")
     tokens = from_usage(record.usage)
-    if tokens is None:
+    if tokens is None or not tokens.prompt:
         tokens = Tokens(input=prompt_tokens(record.unmetered or {}))
     output = max(tokens.output, round(record.events * tokens_per_event))
+    tokens = tokens._replace(output=output)
     prices = prices_of(record.listed) if record.listed is not None else None
-    return estimated(record.model, prices, tokens._replace(output=output))
+    cost = estimated(record.model, prices, tokens)
+    if cost.nano is None and record.listed is not None:
+        return estimated(record.model, learned_prices(record.listed), tokens)
+    return cost
 
 
 def _assessed(record: RequestRecord) -> Cost:
@@ -43,6 +48,8 @@ def _assessed(record: RequestRecord) -> Cost:
     if known is not None and known[0] is usage and known[1] is details:
         return known[2]
     prices = prices_of(record.listed) if record.listed is not None else None
+    if prices is None and record.listed is not None and (found := reported_prices(details)):
+        record.listed.derived[_LEARNED] = found
     cost = assess(record.model, prices, usage, details)
     record.assessed = (usage, details, cost)
     return cost
@@ -53,6 +60,15 @@ def prices_of(model: Model) -> PriceList | None:
     if _PRICES not in model.derived:
         model.derived[_PRICES] = listed_prices(model.raw)
     prices: PriceList | None = model.derived[_PRICES]
+    return prices
+
+
+def learned_prices(model: Model) -> PriceList | None:
+    """Return the prices that the model's last answer reported; None if none has.
+
+    For estimates of models without a price elsewhere.
+    """
+    prices: PriceList | None = model.derived.get(_LEARNED)
     return prices
 
 

@@ -37,7 +37,9 @@ def outcome_recorded(
         raise
     finally:
         record.duration = time.perf_counter() - record.started
-        if record.usage is None and record.attempts > 0:
+        # The chunks of some models have a usage from the start, in which all counts are 0.
+        has_counts = record.usage is not None and record.usage.get("prompt_tokens")
+        if not has_counts and record.attempts > 0:
             record.unmetered = request
 
 

@@ -56,7 +56,7 @@ class RequestRecord:
     api: str
     """The client's API: ``chat_completions``, ``responses``, ``messages``, ``embeddings``, ..."""
     client_api: ClientApi = field(default=CHAT_COMPLETIONS, repr=False)
-    """What knows the fields of the request."""
+    """The API that the client speaks; it knows the fields of the request."""
     key: str | None = None
     """The name of the API key, if it has one."""
     who: Who = NOBODY

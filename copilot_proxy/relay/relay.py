@@ -252,7 +252,7 @@ class Relay:
             )
 
     def _is_automatic(self, caller: Caller) -> bool:
-        """Return whether no model of the account can be chosen in Copilot's own programs."""
+        """Return whether Copilot's own programs let the account choose none of its models."""
         catalogue = self._upstream.cached_models(caller.auth)
         return catalogue is not None and not catalogue.has_picker
 

@@ -21,7 +21,8 @@ _MAX_HEADER_LENGTH: Final = 2000
 _MAX_UNKNOWN: Final = 200
 """Unknown names that are recorded for one reply."""
 _END_TIMEOUT: Final = 3.0
-"""Seconds to wait for token counts and the end of the stream after the model has finished."""
+"""Seconds to wait for token counts and the end of the stream after the model has finished, or after
+the answer was cut at a stop sequence."""
 
 
 class ReplySource(Protocol):
@@ -50,6 +51,8 @@ class Reply:
         record.add_headers(response.headers)
         self._is_read = False
         self._kind: object = self  # no event has this type
+        self._deadline: float | None = None
+        """When to stop waiting for the end, in the event loop's time."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -126,9 +129,11 @@ class Reply:
     async def _read_after_finish(
         self, read: Callable[[], Awaitable[Sequence[object]]]
     ) -> Sequence[object]:
-        """Read the next events; return none if the stream stays open without sending any."""
+        """Read the next events; return none if the stream stays open for too long."""
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + _END_TIMEOUT
         try:
-            async with asyncio.timeout(_END_TIMEOUT):
+            async with asyncio.timeout_at(self._deadline):
                 return await read()
         except TimeoutError:
             return ()

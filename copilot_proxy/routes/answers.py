@@ -5,9 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
-from litestar import Response
-from litestar.types import ASGIApp
 
+from copilot_proxy.asgi import ASGIApp, Receive, Scope, Send
 from copilot_proxy.formats.api import ClientApi
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.large_json import LARGE, encode_json, encode_strings
@@ -16,7 +15,7 @@ from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.relay.costs import cost_headers
 from copilot_proxy.relay.reply import ReplySource, notes_header
 from copilot_proxy.routes.services import (
-    LitestarRequest,
+    Request,
     Services,
     get_caller,
     get_services,
@@ -28,7 +27,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def answer(
-    request: LitestarRequest,
+    request: Request,
     client: ClientApi,
     body: ClientRequest,
     *,
@@ -66,8 +65,23 @@ def answer(
     )
 
 
+class JsonResponse:
+    """An ASGI application that responds with a JSON body that is already complete."""
+
+    def __init__(self, body: object) -> None:
+        self._body = _encode(body)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(self._body)).encode()),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body, "more_body": False})
+
+
 def answer_with_embeddings(
-    request: LitestarRequest,
+    request: Request,
     body: ClientRequest,
     *,
     body_bytes: int,
@@ -89,11 +103,6 @@ def answer_with_embeddings(
         return _encode(convert(vectors)), headers | notes_header(record.notes)
 
     return WholeAnswer(make_answer)
-
-
-def json_response(body: object) -> Response[bytes]:
-    """Return the response with `body` as JSON."""
-    return Response(msgspec.json.encode(body), media_type="application/json")
 
 
 def respond(

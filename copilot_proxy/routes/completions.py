@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from litestar import post
-from litestar.types import ASGIApp
 
+from copilot_proxy.asgi import ASGIApp
 from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
 from copilot_proxy.formats.completions.api import COMPLETIONS
 from copilot_proxy.formats.completions.request import has_tokens, split_request
@@ -15,9 +15,9 @@ from copilot_proxy.relay.continuations import Continuations
 from copilot_proxy.relay.records import new_request_id
 from copilot_proxy.relay.reply import ReplySource
 from copilot_proxy.routes.answers import answer, respond
+from copilot_proxy.routes.framework import LitestarRequest
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
-    LitestarRequest,
     get_caller,
     get_context,
     get_services,
@@ -42,7 +42,7 @@ from copilot_proxy.tokenizer import decode
     summary="Create a completion (OpenAI, the API before Chat Completions)",
 )
 async def completions(request: LitestarRequest) -> ASGIApp:
-    """Works with every chat model of the account, which gets each prompt as a message of the user.
+    """Works with every chat model of the account, which gets each prompt as a user message.
     Every prompt, and each of `n`, is a call to Copilot."""
     data = await read_body(request)
     body = await run_if_large(len(data), COMPLETIONS.parse, data)

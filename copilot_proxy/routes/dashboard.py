@@ -13,11 +13,12 @@ import msgspec
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
-from litestar.types import ASGIApp
 
+from copilot_proxy.asgi import ASGIApp
 from copilot_proxy.errors import RequestError
 from copilot_proxy.keys import Keys
-from copilot_proxy.routes.services import LitestarRequest, get_context, get_services, read_body
+from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.services import get_context, get_services, read_body
 
 _TYPES: Final = {
     "html": "text/html",

@@ -3,8 +3,7 @@
 import asyncio
 from typing import Final
 
-from litestar.types import Receive, Scope, Send
-
+from copilot_proxy.asgi import Receive, Scope, Send
 from copilot_proxy.dashboard.feed import Feed
 from copilot_proxy.formats.sse import CONTENT_TYPE, KEEP_ALIVE
 from copilot_proxy.routes.streaming import STREAM_HEADERS, run_until_disconnect

@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import msgspec
-from litestar import Response, get, post
+from litestar import get, post
 from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.params import FromPath
-from litestar.types import ASGIApp
 
+from copilot_proxy.asgi import ASGIApp
+from copilot_proxy.formats.client_paths import GEMINI_METHODS
 from copilot_proxy.formats.gemini import schema
-from copilot_proxy.formats.gemini.api import GEMINI, METHODS
+from copilot_proxy.formats.gemini.api import GEMINI
 from copilot_proxy.formats.gemini.embeddings import (
     embedding,
     embedding_list,
@@ -25,10 +26,10 @@ from copilot_proxy.formats.types import ClientResponse, Json
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.costs import COUNT_TOKENS
 from copilot_proxy.routes.answers import answer, answer_with_embeddings
+from copilot_proxy.routes.framework import LitestarRequest
 from copilot_proxy.routes.models import model_list, model_object
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
-    LitestarRequest,
     get_caller,
     get_services,
     read_body,
@@ -46,7 +47,7 @@ from copilot_proxy.routes.streaming import WholeAnswer
     ),
     summary="List the models (Gemini)",
 )
-async def list_gemini_models(request: LitestarRequest) -> Response[bytes]:
+async def list_gemini_models(request: LitestarRequest) -> ASGIApp:
     """Returns all models on one page."""
     return await model_list(request)
 
@@ -57,7 +58,7 @@ async def list_gemini_models(request: LitestarRequest) -> Response[bytes]:
     responses=answers_with(schema.GeminiModel, schema.GoogleErrorBody, "The model."),
     summary="Show a model (Gemini)",
 )
-async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) -> Response[bytes]:
+async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) -> ASGIApp:
     """Finds a model by its id or an alias."""
     if str(model_id).rpartition(":")[2] in _HANDLERS:
         raise MethodNotAllowedException(headers={"allow": "POST"})
@@ -142,5 +143,5 @@ async def _embeddings(
 
 
 _HANDLERS: Final[Mapping[str, Callable[[LitestarRequest, str], Awaitable[ASGIApp]]]] = dict(
-    zip(METHODS, (_generate, _stream, _count_tokens, _embed, _embed_batch), strict=True)
+    zip(GEMINI_METHODS, (_generate, _stream, _count_tokens, _embed, _embed_batch), strict=True)
 )

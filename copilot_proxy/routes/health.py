@@ -1,14 +1,13 @@
-"""``GET /health``, ``/`` and ``/api/hello``: whether the server is up, and what it is."""
+"""``GET /health`` and ``/api/hello``: whether the server is up."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from litestar import MediaType, Response, get, post
-
 from copilot_proxy import __version__
+from copilot_proxy.asgi import ASGIApp
 from copilot_proxy.cost.quota import Quota
-from copilot_proxy.routes.dashboard import file_response, wants_page
-from copilot_proxy.routes.services import LitestarRequest, get_services
+from copilot_proxy.routes.answers import JsonResponse
+from copilot_proxy.routes.services import Request, get_services
 
 
 @dataclass(frozen=True)
@@ -61,13 +60,18 @@ class Health:
     """Null until there was an answer."""
 
 
-@get(
-    "/health",
-    summary="Show whether the server is up",
-    response_description="The state of the server.",
-)
-async def health(request: LitestarRequest) -> Health:
-    """Sends nothing to Copilot, needs no API key, and names no account."""
+async def health(request: Request) -> ASGIApp:
+    """Return the state of the server as JSON."""
+    return JsonResponse(current_health(request))
+
+
+async def hello(request: Request) -> ASGIApp:
+    """Answer Claude Code, which asks this first to find out whether it can reach its base URL."""
+    return JsonResponse({"message": "hello"})
+
+
+def current_health(request: Request) -> Health:
+    """Return the state of the server."""
     services = get_services(request)
     state = services.upstream.state()
 
@@ -103,30 +107,3 @@ def _quota(quota: Quota | None) -> HealthQuota | None:
         overage=quota.overage,
         resets_at=quota.resets_at.isoformat() if quota.resets_at else None,
     )
-
-
-@get("/", media_type=MediaType.TEXT, include_in_schema=False)
-async def root(request: LitestarRequest) -> Response[bytes] | str:
-    """Return the dashboard to a browser, Ollama's own text to its clients, which look for it, and a
-    short text to others."""
-    if wants_page(request):
-        return await file_response(request, "index.html")
-    services = get_services(request)
-    if services.settings.ollama:
-        return "Ollama is running"
-    kind = " Its answers are simulated." if services.simulated else ""
-    return (
-        f"copilot-proxy {__version__} is running.{kind}\n"
-        "Point an OpenAI client at /v1. The API is described at /schema.\n"
-    )
-
-
-@get("/api/hello", include_in_schema=False)
-async def hello() -> dict[str, str]:
-    """Answer Claude Code, which asks this first to find out whether it can reach its base URL."""
-    return {"message": "hello"}
-
-
-@post("/api/event_logging/{rest:path}", status_code=204, include_in_schema=False)
-async def client_telemetry(request: LitestarRequest) -> None:
-    """Accept and discard the telemetry that Claude Code sends to its base URL."""

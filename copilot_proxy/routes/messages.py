@@ -1,17 +1,16 @@
 """``POST /v1/messages`` and ``/v1/messages/count_tokens``: Anthropic's Messages API."""
 
-import msgspec
-from litestar import post
-from litestar.types import ASGIApp
+from typing import Final
 
-from copilot_proxy.formats.messages import schema
+import msgspec
+
+from copilot_proxy.asgi import ASGIApp
 from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.costs import COUNT_TOKENS
 from copilot_proxy.routes.answers import answer
-from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
-    LitestarRequest,
+    Request,
     get_caller,
     get_services,
     read_chat_body,
@@ -19,45 +18,22 @@ from copilot_proxy.routes.services import (
 )
 from copilot_proxy.routes.streaming import WholeAnswer
 
+COUNT_PATH: Final = MESSAGES.client_path + "/count_tokens"
 
-@post(
-    MESSAGES.client_path,
-    status_code=200,
-    operation_class=documented(
-        schema.MessagesRequest, events="The events of Anthropic's Messages API."
-    ),
-    responses=answers_with(
-        schema.Message,
-        schema.AnthropicErrorBody,
-        "The message. With `stream`, the events of Anthropic's Messages API.",
-    ),
-    summary="Create a message (Anthropic)",
-)
-async def messages(request: LitestarRequest) -> ASGIApp:
+
+async def messages(request: Request) -> ASGIApp:
     """Works with every chat model of the account; see docs/api.md."""
     data, notes = await read_chat_body(request)
     body = await run_if_large(len(data), MESSAGES.parse, data)
-    betas = request.headers.getall("anthropic-beta", [])
+    betas = _betas(request)
     return answer(request, MESSAGES, body, body_bytes=len(data), betas=betas, notes=notes)
 
 
-@post(
-    "/v1/messages/count_tokens",
-    status_code=200,
-    operation_class=documented(schema.CountTokensRequest),
-    responses=answers_with(
-        schema.TokenCount,
-        schema.AnthropicErrorBody,
-        "The number of input tokens, as Copilot counts them. If it is an estimate, the header "
-        "x-copilot-proxy-notes says so.",
-    ),
-    summary="Count the tokens of a message (Anthropic)",
-)
-async def count_tokens(request: LitestarRequest) -> ASGIApp:
+async def count_tokens(request: Request) -> ASGIApp:
     """Free of charge."""
     data, _ = await read_chat_body(request)
     body = await run_if_large(len(data), MESSAGES.parse_count, data)
-    betas = request.headers.getall("anthropic-beta", [])
+    betas = _betas(request)
     relay, caller = get_services(request).relay, get_caller(request)
     record = start_record(request, COUNT_TOKENS, body, len(data))
 
@@ -68,3 +44,9 @@ async def count_tokens(request: LitestarRequest) -> ASGIApp:
         return msgspec.json.encode(count), headers
 
     return WholeAnswer(make_answer)
+
+
+def _betas(request: Request) -> list[str]:
+    """Return the values of the request's ``anthropic-beta`` headers."""
+    headers = request.scope["headers"]
+    return [value.decode("latin-1") for name, value in headers if name == b"anthropic-beta"]

@@ -1,4 +1,4 @@
-"""``GET /metrics``: counters for Prometheus, without a word of a conversation."""
+"""``GET /metrics``: counters for Prometheus, without any text of conversations."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,14 +6,28 @@ from collections.abc import Iterator
 from litestar import Response, get
 
 from copilot_proxy import __version__
+from copilot_proxy.errors import RequestError
 from copilot_proxy.metrics.prometheus import CONTENT_TYPE, Gauge, text_of
-from copilot_proxy.routes.services import LitestarRequest, Services, get_services
+from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.services import Services, get_context, get_services
 
 
 @get("/metrics", include_in_schema=False)
 async def metrics(request: LitestarRequest) -> Response[str]:
-    """Sends nothing to Copilot. Needs an API key if the server has one."""
+    """Sends nothing to Copilot. If the server has API keys, it needs the owner's.
+
+    Raises `RequestError` for a key with a name, which may see only its own requests.
+    """
     services = get_services(request)
+    key = get_context(request).key
+    if key is not None and key.name is not None:
+        raise RequestError(
+            "This API key may not read the metrics, which are about the requests of all keys.",
+            status=403,
+            type="permission_error",
+            code="key_not_allowed",
+            hint="Use the key of the setting api_key.",
+        )
     text = text_of(services.metrics.total(), _gauges(services))
     return Response(text, media_type=CONTENT_TYPE)
 

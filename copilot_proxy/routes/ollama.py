@@ -5,14 +5,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
-from litestar import Response, delete, get, post, route
+from litestar import delete, get, post, route
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
-from litestar.types import ASGIApp
 
+from copilot_proxy.asgi import ASGIApp
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.client_paths import OLLAMA_BLOBS
 from copilot_proxy.formats.ollama import schema
-from copilot_proxy.formats.ollama.api import BLOBS_PATH, OLLAMA
+from copilot_proxy.formats.ollama.api import OLLAMA
 from copilot_proxy.formats.ollama.embeddings import (
     embed_answer,
     embeddings_answer,
@@ -23,10 +24,10 @@ from copilot_proxy.formats.ollama.models import API_VERSION
 from copilot_proxy.formats.ollama.request import parse_show
 from copilot_proxy.formats.types import ClientRequest, ClientResponse
 from copilot_proxy.large_work import run_if_large
-from copilot_proxy.routes.answers import answer, answer_with_embeddings, json_response
+from copilot_proxy.routes.answers import JsonResponse, answer, answer_with_embeddings
+from copilot_proxy.routes.framework import LitestarRequest
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
-    LitestarRequest,
     Services,
     get_caller,
     get_services,
@@ -40,7 +41,7 @@ _LINES: Final = "Each line is an object of the same form; the last one has `done
 
 def is_off(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
     """Return whether the request is for a path of Ollama's API, which is not turned on."""
-    services: Services = connection.app.state.services
+    services: Services = connection.scope["state"]["services"]
     return not services.settings.ollama and OLLAMA.has_path(connection.url.path)
 
 
@@ -161,11 +162,11 @@ async def _embed(
     responses=_described(schema.OllamaModelList, "Chat and embeddings models."),
     summary="List the models (Ollama)",
 )
-async def ollama_tags(request: LitestarRequest) -> Response[bytes]:
+async def ollama_tags(request: LitestarRequest) -> ASGIApp:
     """Leaves out models that need enabling, which Ollama's list cannot express."""
     models, caller = get_services(request).relay.models, get_caller(request)
     catalogue, aliases = await models.models(caller), await models.aliases(caller)
-    return json_response(OLLAMA.model_list(catalogue.usable, aliases, None))
+    return JsonResponse(OLLAMA.model_list(catalogue.usable, aliases, None))
 
 
 @post(
@@ -176,23 +177,23 @@ async def ollama_tags(request: LitestarRequest) -> Response[bytes]:
     responses=_described(schema.OllamaModelInfo, "The model."),
     summary="Show a model (Ollama)",
 )
-async def ollama_show(request: LitestarRequest) -> Response[bytes]:
+async def ollama_show(request: LitestarRequest) -> ASGIApp:
     """Finds a model by its id or an alias, with or without the tag ``latest``."""
     name = parse_show(await read_body(request))
     model = await get_services(request).relay.models.model(name, get_caller(request))
-    return json_response(OLLAMA.model_object(model, name=name))
+    return JsonResponse(OLLAMA.model_object(model, name=name))
 
 
 @get("/api/ps", guards=[_require_on], include_in_schema=False)
-async def ollama_ps() -> Response[bytes]:
+async def ollama_ps() -> ASGIApp:
     """Return an empty list, since no model is in the memory of this machine."""
-    return json_response({"models": []})
+    return JsonResponse({"models": []})
 
 
 @get("/api/version", guards=[_require_on], include_in_schema=False)
-async def ollama_version() -> Response[bytes]:
+async def ollama_version() -> ASGIApp:
     """Return the version of Ollama whose API this is; clients require one for some features."""
-    return json_response({"version": API_VERSION})
+    return JsonResponse({"version": API_VERSION})
 
 
 @post(
@@ -212,7 +213,7 @@ async def ollama_delete(request: LitestarRequest) -> None:
 
 
 @route(
-    BLOBS_PATH + "{digest:str}",
+    OLLAMA_BLOBS + "{digest:str}",
     http_method=["GET", "POST"],
     status_code=200,
     guards=[_require_on],

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from litestar.types import Receive
-
+from copilot_proxy.asgi import Receive
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.decompression import (
     ENCODINGS,

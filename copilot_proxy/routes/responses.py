@@ -4,12 +4,8 @@ from collections.abc import Callable
 from contextlib import nullcontext
 
 import msgspec
-from litestar import Response, get, post
-from litestar.exceptions import MethodNotAllowedException
-from litestar.types import ASGIApp
 
-from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
-from copilot_proxy.formats.responses import schema
+from copilot_proxy.asgi import ASGIApp
 from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.formats.responses.compaction import (
     compacted_conversation,
@@ -23,34 +19,19 @@ from copilot_proxy.relay.costs import INPUT_TOKENS
 from copilot_proxy.relay.reply import ReplySource
 from copilot_proxy.relay.warm_up_reply import WarmUpReply
 from copilot_proxy.routes.answers import answer
-from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
-    LitestarRequest,
+    Request,
     get_caller,
     get_context,
     get_services,
     get_turn,
-    is_handshake,
     read_chat_body,
     start_record,
 )
 from copilot_proxy.routes.streaming import EventStream, WholeAnswer
 
 
-@post(
-    RESPONSES.client_path,
-    status_code=200,
-    operation_class=documented(
-        schema.ResponsesRequest, events="The events of OpenAI's Responses API."
-    ),
-    responses=answers_with(
-        schema.Response,
-        OpenAIErrorBody,
-        "The response. With `stream`, the events of OpenAI's Responses API.",
-    ),
-    summary="Create a response (OpenAI)",
-)
-async def responses(request: LitestarRequest) -> ASGIApp:
+async def responses(request: Request) -> ASGIApp:
     """Works with every chat model of the account; see docs/api.md."""
     data, notes = await read_chat_body(request)
     memory, caller = get_services(request).responses, get_caller(request)
@@ -78,7 +59,7 @@ async def responses(request: LitestarRequest) -> ASGIApp:
     )
 
 
-async def _warm_up(request: LitestarRequest, data: bytes, notes: list[str]) -> ASGIApp:
+async def _warm_up(request: Request, data: bytes, notes: list[str]) -> ASGIApp:
     """Return a response without output, after checking that the model could be asked."""
     services, caller = get_services(request), get_caller(request)
     parsed = await run_if_large(len(data), RESPONSES.parse_warm_up, data)
@@ -97,18 +78,7 @@ async def _warm_up(request: LitestarRequest, data: bytes, notes: list[str]) -> A
     )
 
 
-@post(
-    RESPONSES.client_path + "/input_tokens",
-    status_code=200,
-    operation_class=documented(schema.InputTokensRequest),
-    responses=answers_with(
-        schema.InputTokens,
-        OpenAIErrorBody,
-        "An estimate of the number of input tokens, as the header x-copilot-proxy-notes says.",
-    ),
-    summary="Count the input tokens of a response (OpenAI)",
-)
-async def count_input_tokens(request: LitestarRequest) -> ASGIApp:
+async def count_input_tokens(request: Request) -> ASGIApp:
     """Free of charge."""
     data, notes = await read_chat_body(request)
     services, caller = get_services(request), get_caller(request)
@@ -127,16 +97,7 @@ async def count_input_tokens(request: LitestarRequest) -> ASGIApp:
     return WholeAnswer(make_answer)
 
 
-@post(
-    RESPONSES.client_path + "/compact",
-    status_code=200,
-    operation_class=documented(schema.CompactRequest),
-    responses=answers_with(
-        schema.CompactedResponse, OpenAIErrorBody, "The compacted conversation."
-    ),
-    summary="Compact a conversation (OpenAI)",
-)
-async def compact_response(request: LitestarRequest) -> ASGIApp:
+async def compact_response(request: Request) -> ASGIApp:
     """Asks the model for a summary, which is charged like any other request."""
     data, notes = await read_chat_body(request)
     services, caller = get_services(request), get_caller(request)
@@ -154,11 +115,3 @@ async def compact_response(request: LitestarRequest) -> ASGIApp:
             return msgspec.json.encode(body), reply.headers
 
     return WholeAnswer(make_answer)
-
-
-@get(RESPONSES.client_path, include_in_schema=False)
-async def open_web_socket(request: LitestarRequest) -> Response[bytes]:
-    """Accept a WebSocket, whose request is passed through all checks as a GET (`web_socket`)."""
-    if not is_handshake(request):
-        raise MethodNotAllowedException(headers={"allow": "POST"})
-    return Response(b"", status_code=101)

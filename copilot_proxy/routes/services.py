@@ -2,10 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
-from litestar import Request
 
 from copilot_proxy.auth.caller_tokens import CallerTokens, token_digest
 from copilot_proxy.dashboard.lazy import LazyDashboard
@@ -25,9 +24,20 @@ from copilot_proxy.upstreams.base import Upstream
 from copilot_proxy.upstreams.image_fetcher import ImageFetcher
 from copilot_proxy.who import identify
 
-LitestarRequest = Request[Any, Any, Any]
 _FILE_TYPES: Final = (b"image", b"document", b"input_file", b"fileUri", b"file_uri")
 """What a body contains that has an image or a document, in the format of any API."""
+
+
+class Request(Protocol):
+    """The parts of a request that most routes need: the framework's, or one of `direct`."""
+
+    @property
+    def scope(self) -> Any:
+        """The ASGI scope, with `Services` and `RequestContext` in its state."""
+        ...
+
+    @property
+    def receive(self) -> Callable[[], Awaitable[Any]]: ...
 
 
 class WebSocketTurn(NamedTuple):
@@ -63,30 +73,30 @@ class Services:
     simulated: bool = False
 
 
-def get_services(request: LitestarRequest) -> Services:
+def get_services(request: Request) -> Services:
     """Return the services of the application that received `request`."""
     services: Services = request.scope["state"]["services"]
     return services
 
 
-def get_context(request: LitestarRequest) -> RequestContext:
+def get_context(request: Request) -> RequestContext:
     """Return what the middleware has recorded about `request`."""
     context: RequestContext = request.scope["state"]["context"]
     return context
 
 
-def get_turn(request: LitestarRequest) -> WebSocketTurn:
+def get_turn(request: Request) -> WebSocketTurn:
     """Return what `request` has besides its body if it came on a WebSocket."""
     turn: WebSocketTurn = request.scope["state"].get("web_socket_turn", _OVER_HTTP)
     return turn
 
 
-def is_handshake(request: LitestarRequest) -> bool:
+def is_handshake(request: Request) -> bool:
     """Return whether `request` is one to open a WebSocket, to be answered with 101."""
     return bool(request.scope["state"].get("web_socket_handshake"))
 
 
-def get_caller(request: LitestarRequest) -> Caller:
+def get_caller(request: Request) -> Caller:
     """Return who sent `request`: their own GitHub sign-in, if they sent one, and their API key.
 
     If the server has API keys, the headers carry one of them and never a GitHub token.
@@ -101,7 +111,7 @@ def get_caller(request: LitestarRequest) -> Caller:
 
 
 def start_record(
-    request: LitestarRequest,
+    request: Request,
     api: str,
     body: Mapping[str, Any],
     body_bytes: int,
@@ -123,7 +133,7 @@ def start_record(
     )
 
 
-async def read_body(request: LitestarRequest, limit: int | None = None) -> bytes:
+async def read_body(request: Request, limit: int | None = None) -> bytes:
     """Return the decompressed body, of at most `limit` bytes if the route has its own limit;
     raises `RequestError`."""
     settings = get_services(request).settings
@@ -135,7 +145,7 @@ async def read_body(request: LitestarRequest, limit: int | None = None) -> bytes
     )
 
 
-async def read_chat_body(request: LitestarRequest) -> tuple[bytes, list[str]]:
+async def read_chat_body(request: Request) -> tuple[bytes, list[str]]:
     """Return the decompressed body of a chat API's request, and notes on what was changed in it.
 
     If the server fetches images and PDFs, they replace their URLs in the body. Raises

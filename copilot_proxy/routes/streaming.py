@@ -11,8 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, Final, cast
 
-from litestar.types import Receive, Scope, Send
-
+from copilot_proxy.asgi import Receive, Scope, Send
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.api import StreamFormat
 from copilot_proxy.large_work import run_in_turn

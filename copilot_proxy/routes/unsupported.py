@@ -1,4 +1,4 @@
-"""Says why the server does not have some parts of the vendors' APIs, and what to use instead."""
+"""Says why some parts of the vendors' APIs are missing here, and what to use instead."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 import msgspec
-from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, ReceiveMessage, Scope, Send
 
+from copilot_proxy.asgi import ASGIApp, Message, Receive, Scope, Send
 from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.formats.responses.socket_messages import (
     ClientMessage,
@@ -54,7 +53,7 @@ class WebSockets:
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.WEBSOCKET:
+        if scope["type"] != "websocket":
             await self._app(scope, receive, send)
             return
         web_socket = _WebSocket(self._app, scope, receive, send, self._limit)
@@ -169,11 +168,9 @@ class _WebSocket:
             (b"content-length", str(len(message.body)).encode()),
         ]
         turn = WebSocketTurn(self.id, message.is_warm_up)
-        body: list[ReceiveMessage] = [
-            {"type": "http.request", "body": message.body, "more_body": False}
-        ]
+        body: list[Message] = [{"type": "http.request", "body": message.body, "more_body": False}]
 
-        async def receive() -> ReceiveMessage:
+        async def receive() -> Message:
             return body.pop() if body else await self._until_closed()
 
         answer = _Answer(self, message.lane)
@@ -203,7 +200,7 @@ class _WebSocket:
         }
         return cast("Scope", scope)
 
-    async def _until_closed(self) -> ReceiveMessage:
+    async def _until_closed(self) -> Message:
         await self._closed.wait()
         return {"type": "http.disconnect"}
 
@@ -257,14 +254,14 @@ class _Answer:
             self._status = message["status"]
             self._headers = _shown(message.get("headers", ()))
         elif self._status != 200:
-            self._body += message["body"]  # type: ignore[typeddict-item]
+            self._body += message["body"]
             if not message.get("more_body"):
                 body = msgspec.json.decode(self._body)
                 text = error_message(self._status, body, self._headers, self._lane)
                 await self._web_socket.send_text(text)
         else:
             # `EventStream` writes whole events, and JSON has no line breaks.
-            for block in message["body"].split(b"\n\n"):  # type: ignore[typeddict-item]
+            for block in message["body"].split(b"\n\n"):
                 _, found, event = block.partition(b"\ndata: ")
                 if found:
                     headers, self._headers = self._headers, {}

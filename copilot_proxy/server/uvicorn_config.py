@@ -26,7 +26,7 @@ def server_config(app: Any, settings: Settings) -> uvicorn.Config:
         app,
         http=protocol,
         ws=_web_socket_protocol,  # type: ignore[arg-type]  # anything that returns a protocol
-        # A message that is little too long is refused with an error instead. Larger ones would
+        # A message that is slightly too long is refused with an error instead. Larger ones would
         # also delay other requests, since all of a message is decoded in one step.
         ws_max_size=settings.max_body_bytes * 5 // 4,
         ws_ping_interval=_PING_INTERVAL,

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-import uvicorn
+import uvicorn.server
 
 from copilot_proxy.server import signals
 from copilot_proxy.server.uvicorn_config import server_config
@@ -22,7 +22,7 @@ _CANCEL_TIMEOUT: Final = 2.0
 """Seconds for requests that are cut off to send their error."""
 
 
-class Server(uvicorn.Server):
+class Server(uvicorn.server.Server):
     """A uvicorn server with the startup and shutdown of the ``serve`` command.
 
     `on_ready` is called when it accepts connections. When a shutdown begins, `on_stopping` ends

@@ -1,4 +1,4 @@
-"""What a service is, for all operating systems, and the protocol of their managers."""
+"""Defines a service for all operating systems, and the protocol of their service managers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Service:
 
 @dataclass(frozen=True)
 class ServiceState:
-    """What the operating system says about a service."""
+    """The state of a service, as the operating system reports it."""
 
     installed: bool
     running: bool = False
@@ -50,7 +50,7 @@ class ServiceManager(Protocol):
     """The service manager of an operating system; methods raise `ServiceError`."""
 
     title: str
-    """What it calls the service, such as ``systemd user service``."""
+    """Its name for the service, such as ``systemd user service``."""
 
     def check(self) -> None:
         """Raise `ServiceError` if this machine cannot run services for the user."""

@@ -107,7 +107,7 @@ def remove_record(folder: Path) -> None:
 
 
 def read_failure(folder: Path) -> Failure | None:
-    """Return why the server has last failed to start; None if it has not."""
+    """Return why the server failed to start the last time; None if it did not fail."""
     try:
         return Failure(**json.loads(_read(folder / _FAILURE)))
     except (OSError, ValueError, TypeError):

@@ -1,7 +1,7 @@
 """The settings, and where each value came from; other folders import them from here."""
 
+from copilot_proxy import ENVIRONMENT_PREFIX
 from copilot_proxy.settings.loading import (
-    ENVIRONMENT_PREFIX,
     INSTANCE_VARIABLE,
     load_settings,
     load_settings_with_errors,

@@ -1,6 +1,5 @@
 """Reads ``config.toml``, and files with one secret."""
 
-import tomllib
 from pathlib import Path
 
 from copilot_proxy.errors import UsageError
@@ -9,7 +8,7 @@ from copilot_proxy.errors import UsageError
 def read_config(path: Path) -> dict[str, object]:
     """Return the settings in the file by name; none if there is no file. Raises `UsageError`."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -18,6 +17,10 @@ def read_config(path: Path) -> dict[str, object]:
         ) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8.") from error
+    import tomllib  # most users have no such file
+
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         hint = "Correct the syntax at that position."
         if "Invalid value" in str(error):

@@ -13,13 +13,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from copilot_proxy import ENVIRONMENT_PREFIX
 from copilot_proxy.errors import UsageError, join_sentences
 from copilot_proxy.settings import profiles
 from copilot_proxy.settings.config_file import read_config, read_secret
 from copilot_proxy.settings.settings import Settings, config_dir, state_dir
 from copilot_proxy.settings.tables import check_distinct
 
-ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
 INSTANCE_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}INSTANCE"
 """Where a service gets its id from; it is not a setting."""
 _SECRETS: Final = ("github_token", "api_key")

@@ -19,6 +19,7 @@ from copilot_proxy.masking import Secret
 from copilot_proxy.model_names import DEFAULT_FAMILY
 from copilot_proxy.settings import profiles, tables
 from copilot_proxy.settings import values as parse
+from copilot_proxy.settings.command_line import command_line
 
 DEFAULT_GITHUB_URL: Final = "https://github.com"
 DEFAULT_GITHUB_API_URL: Final = "https://api.github.com"
@@ -147,6 +148,9 @@ class Settings:
     ledger: bool = _setting(True, parse.boolean, "Record what each request costs, for `usage`.")
     budget: tuple[Limit, ...] = _setting(
         (), parse_limits, "What requests may cost in AI credits, such as 500/day.", own=True
+    )
+    notify: tuple[str, ...] = _setting(
+        (), command_line, "A command to run with a sentence when most of a budget is used."
     )
     context_guard: bool = _setting(
         False,

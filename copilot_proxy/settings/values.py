@@ -18,7 +18,7 @@ _BOOLEANS: Final = {
 }
 
 _BEYOND_BASE: Final = "@?#"
-"""The characters that begin parts of a URL which a base URL does not have."""
+"""The characters that begin those parts of a URL that a base URL does not have."""
 
 
 def plain_text(value: object) -> str:
@@ -159,7 +159,7 @@ def collector(value: object) -> str | None:
 
 
 def _url_parts(text: str) -> SplitResult | None:
-    """Return the parts of a URL of http or https; None if it is not one."""
+    """Return the parts of an HTTP or HTTPS URL; None if it is not one."""
     try:
         parts = urlsplit(text)
         _ = parts.port  # raises ValueError if it is not a number

@@ -1,4 +1,4 @@
-"""What Claude models of each generation take and send: thinking, sampling, bound history."""
+"""What Claude models of each generation accept and send: thinking, sampling, bound history."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from . import catalogue
 from .types import Model
 
 NO_SAMPLING = 4.7
-"""The first version that takes only the default temperature, and hides its thinking."""
+"""The first version that accepts only the default temperature, and hides its thinking."""
 ALWAYS_THINKING = {"fable", "mythos"}
-"""Families of which every model thinks, whatever the request says."""
+"""Families whose models all think, whatever the request says."""
 FIRST_UNBOUND = 5.0
 """The newest version, of any family, that does not know ``block_binding``."""
 BINDING = {"opus": 5.5, "fable": 5.1, "mythos": 5.1}

@@ -84,7 +84,7 @@ def _openai_ids(messages: list[ChatMessage]) -> None:
 
 
 def repeated(ids: list[str], earlier: Collection[str]) -> int | None:
-    """Return the place of the first id that is used before, there or among the earlier ones."""
+    """Return the position of the first id that was already used, in `ids` or in `earlier`."""
     for place, one in enumerate(ids):
         if one in earlier or one in ids[:place]:
             return place

@@ -66,7 +66,7 @@ class PromptCache:
 
 
 def _common(one: str, other: str) -> int:
-    """Return how many characters both texts begin with."""
+    """Return the length of the beginning that both texts share."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((number for number, (a, b) in pairs if a != b), min(len(one), len(other)))
 

@@ -39,11 +39,13 @@ TYPES: dict[str, tuple[type, ...]] = {
     "context_management": (list,),
     "prompt_cache_options": (dict,),
 }
+INTERNAL = "internal_chat_message_metadata_passthrough"
+"""A field of items that Codex sends, and that only OpenAI's own servers know."""
 FOREIGN_ID = "input item ID does not belong to this connection"
 MAX_ITEM_ID = 64
 MIN_OUTPUT_TOKENS = 16
 FIRST_WITH_BREAKPOINTS = 5.6
-"""The first GPT whose cache takes explicit breakpoints."""
+"""The first GPT whose cache supports explicit breakpoints."""
 
 
 def shape(body: Any) -> ResponsesRequest:
@@ -78,7 +80,10 @@ def check(body: ResponsesRequest, model: Model, call: Call) -> None:
     _fields(body)
     _caching(body, model)
     _reasoning(body, model)
-    for item in items(body):
+    for number, item in enumerate(items(body)):
+        if INTERNAL in item:
+            path = f"input[{number}].{INTERNAL}"
+            raise copilot(400, f"Unknown parameter: '{path}'.", "invalid_request_body")
         _item(item, model, call)
     pictures = [image for item in items(body) for image in images(item)]
     shared_rules.check_images(pictures, model, call)
@@ -118,7 +123,7 @@ def _fields(body: ResponsesRequest) -> None:
 
 
 def _caching(body: ResponsesRequest, model: Model) -> None:
-    """Check the explicit breakpoints of the prompt's cache, which newer models know."""
+    """Check the explicit breakpoints of the prompt cache, which newer models support."""
     options = body.get("prompt_cache_options")
     marked = [part for item in items(body) for part in _marked(item)]
     if catalogue.gpt_version(model) < FIRST_WITH_BREAKPOINTS:

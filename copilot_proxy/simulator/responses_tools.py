@@ -1,4 +1,4 @@
-"""The tools of responses requests: which kinds each model takes, and what they look like."""
+"""The tools of responses requests: which kinds each model accepts, and what they look like."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ FIRST_VERSIONS = {
     "defer_loading": 5.4,
     "additional_tools": 6.1,
 }
-"""Kind or field of a tool -> the first GPT that takes it."""
+"""Kind or field of a tool -> the first GPT that accepts it."""
 WITH_CUSTOM = ("Microsoft",)
-"""Other vendors whose models take custom tools; the CLI offers them ``apply_patch``."""
+"""Other vendors whose models accept custom tools; the CLI offers them ``apply_patch``."""
 CHOICES = ("none", "auto", "required")
 SYNTAXES = ("lark", "regex")
 
 
 def takes(model: Model, kind: str) -> bool:
-    """Whether a model takes this kind of tool."""
+    """Whether a model accepts this kind of tool."""
     if kind == "custom" and model.get("vendor") in WITH_CUSTOM:
         return True
     return catalogue.gpt_version(model) >= FIRST_VERSIONS[kind]
@@ -150,6 +150,11 @@ def _namespace(number: int, tool: OfferedTool) -> None:
     shared_rules.check_tool(number, tool.get("name"), {"type": "object"})
     if not isinstance(tool.get("description"), str):
         raise invalid(f"Missing required parameter: 'tools[{number}].description'.")
+    if not tool["description"]:
+        raise invalid(
+            f"Invalid 'tools[{number}].description': empty string. Expected a string with minimum "
+            "length 1, but got an empty string instead."
+        )
     if not isinstance(tool.get("tools"), list) or not tool["tools"]:
         raise invalid(f"Missing required parameter: 'tools[{number}].tools'.")
 

@@ -23,7 +23,7 @@ def is_schema(value: Any) -> bool:
 
 
 def is_gemini_schema(value: Any) -> bool:
-    """Whether Gemini takes a schema: ``anyOf`` stands alone, and a type is a single name.
+    """Whether Gemini accepts a schema: ``anyOf`` stands alone, and a type is a single name.
 
     `is_schema` checks the values of its keywords.
     """

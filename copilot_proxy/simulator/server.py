@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 import uvicorn
+import uvicorn.server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .app import Application
@@ -37,7 +38,7 @@ class _Config(uvicorn.Config):
         """Do nothing."""
 
 
-class _Server(uvicorn.Server):
+class _Server(uvicorn.server.Server):
     """A server that stops at once, without uvicorn's polling and its wait for open responses."""
 
     def __init__(self, config: uvicorn.Config) -> None:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 MAX_TOOLS = 128
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.S)
-MORE_IMAGES = {"claude": 20, "gemini": 10}
-"""Images that are accepted in a request, whatever the model's entry says; VS Code sends them."""
+MAX_IMAGES = {"claude": 20, "gemini": 10}
+"""Images that are accepted in a request; for Claude, on Messages only. VS Code keeps these limits,
+and sends any number to other models, whatever their `max_prompt_images` says."""
 NO_VISION_HEADER = "missing required Copilot-Vision-Request header for vision requests"
 
 
@@ -73,8 +74,9 @@ def check_images(urls: list[str], model: Model, call: Call) -> None:
         if size > limits["max_prompt_image_size"]:
             most = limits["max_prompt_image_size"]
             raise invalid(f"image size of {size} bytes exceeds the limit of {most}")
-    most = max(limits["max_prompt_images"], MORE_IMAGES.get(catalogue.vendor(model), 0))
-    if len(urls) > most:
+    vendor = catalogue.vendor(model)
+    most = MAX_IMAGES.get(vendor, 0)
+    if len(urls) > most > 0 and (vendor != "claude" or call.path == catalogue.MESSAGES):
         raise invalid(f"image count of {len(urls)} exceeds the limit of {most}")
 
 

@@ -21,7 +21,7 @@ from copilot_proxy.clients.droid import DROID
 from copilot_proxy.clients.gemini_cli import GEMINI_CLI
 from copilot_proxy.clients.gptme import GPTME
 from copilot_proxy.clients.llm import LLM
-from copilot_proxy.clients.opencode import OPENCODE
+from copilot_proxy.clients.opencode import KILO, OPENCODE
 from copilot_proxy.clients.pi import PI
 from copilot_proxy.clients.qwen_code import QWEN_CODE
 
@@ -262,7 +262,33 @@ _BY_HAND = (
         is_script=False,
         is_slow=True,
     ),
-    # It needs another version of OpenAI's package than llm, and so an environment of its own.
+    Agent(
+        KILO,
+        AGENTS / f"@kilocode/cli-linux-{MACHINE}/bin/kilo",
+        ["run"],
+        {
+            # It adds the schema and the permission itself, if they are missing.
+            ".config/kilo/kilo.jsonc": f"""{{
+  "$schema": "https://app.kilo.ai/config.json",
+  // mine
+  "permission": {{"bash": "allow"}},
+  "model": "other/some",
+  "provider": {{
+    "other": {{
+      "npm": "@ai-sdk/openai-compatible",
+      "options": {{"baseURL": "{NOWHERE}/v1"}},
+      "models": {{"some": {{}}}},
+    }},
+  }},
+}}"""
+        },
+        # It adds its own text after the prompt, which the simulator mistakes for the prompt.
+        tool="",
+        is_script=False,
+        is_slow=True,
+        is_split=True,
+    ),
+    # It needs a different version of OpenAI's package than llm, and so a separate environment.
     Agent(
         GPTME,
         TESTS.parent / ".venv-gptme" / "bin" / "gptme",

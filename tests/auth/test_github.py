@@ -113,7 +113,7 @@ async def test_error_codes_become_readable_messages(
 
 
 async def test_an_error_code_without_a_description_is_shown(client: httpx.AsyncClient) -> None:
-    """An error code without a description is shown itself."""
+    """If an error code has no description, the code itself is shown."""
     error = await refusal(client, Answer({"error": "new_word"}, status=400), "poll")
 
     assert "GitHub refused the sign-in: new_word" == error.message

@@ -15,7 +15,7 @@ from benchmarks.soak_report import verdicts
 from benchmarks.soak_traffic import Request, Traffic
 from copilot_proxy.errors import UpstreamRefusal
 from copilot_proxy.formats.api import ClientApi
-from copilot_proxy.formats.apis import CLIENT_APIS
+from copilot_proxy.formats.apis import client_apis
 from tests.matrix_clients import CLIENTS
 from tests.selection import COMPLETE
 
@@ -124,7 +124,7 @@ def test_an_excuse_ends() -> None:
     assert not limit.excuses(16.0, 17.0, 429)
 
 
-@pytest.mark.parametrize("api", CLIENT_APIS, ids=lambda api: api.name)
+@pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
 @pytest.mark.parametrize(
     ("fault", "status"), [("rate_limited", 429), ("quota_exceeded", 402), ("forbidden", 403)]
 )

@@ -11,7 +11,7 @@ from tests.billing.clients import Outcome
 from tests.billing.copilot import Charge
 
 WRITE_SECONDS: Final = 2.0
-"""A row is written at most so long after its request has ended, also on a busy machine."""
+"""The longest time between the end of a request and its row, even on a busy machine."""
 _SURE: Final = ("reported", "details", "models")
 """Where a cost comes from that is exact."""
 _EXPECTED: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {

@@ -64,7 +64,7 @@ def bill_of(number: int, *, at_list_price: bool = False) -> Bill:
 
 
 def bill_of_turn(number: int, chars: int, seen: int) -> tuple[Bill, int]:
-    """Return the bill of an agent's turn whose request has so many characters, and its prompt.
+    """Return the bill of an agent's turn whose request has this many characters, and its prompt.
 
     `seen` are the tokens of the prompt before, which are read from the cache.
     """

@@ -1,9 +1,11 @@
 """The budget: what does not fit is refused in a way at which every client stops."""
 
 import asyncio
+import json
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -97,6 +99,76 @@ def test_many_at_once(simulator: Simulator) -> None:
     assert statuses.count(200) == len(charged)
 
 
+NOTIFIED = """
+import json, os, sys
+secret = [name for name in os.environ if name in ("COPILOT_PROXY_API_KEY", "COPILOT_PROXY_PORT")]
+with open(sys.argv[1], "a") as file:
+    file.write(json.dumps([sys.argv[2:], secret]) + "\\n")
+"""
+
+
+def wait_for_notices() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "notify":
+            thread.join(30)
+
+
+def test_notices(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two servers run the command once when most of a limit is used, and once for refusals."""
+    monkeypatch.setenv("COPILOT_PROXY_API_KEY", "a-key-for-clients")
+    monkeypatch.setenv("COPILOT_PROXY_PORT", "1234")
+    (script := tmp_path / "notified.py").write_text(NOTIFIED)
+    notify = [sys.executable, str(script), str(tmp_path / "said")]
+    settings = settings_at(simulator, ledger=True, budget=["1/day"], notify=notify)
+    with (
+        Proxy(settings) as one,
+        Proxy(settings) as other,
+        one.client() as first,
+        other.client() as second,
+    ):
+        refused: set[httpx.Client] = set()
+        for client in [first, second] * 30:
+            answer = ask(client, **{"x-api-key": "a-key-for-clients"})
+            if answer.status_code == 402:
+                refused.add(client)
+        wait_for_notices()
+        assert {first, second} == refused
+
+    said = [json.loads(line) for line in (tmp_path / "said").read_text().splitlines()]
+    assert [["COPILOT_PROXY_PORT"]] * 2 == [secret for _, secret in said]
+    (used,), (refusal,) = sorted(arguments for arguments, _ in said)
+    assert used.startswith("Budget: ")
+    assert used.endswith(" of 1 AI credit are used or reserved today.")
+    assert refusal.startswith("The budget for today, 1 AI credit, does not allow this request: ")
+
+
+def test_a_notice_about_a_session(simulator: Simulator, tmp_path: Path) -> None:
+    """The notice names the session that has reached the limit; each session has its own."""
+    (script := tmp_path / "notified.py").write_text(NOTIFIED)
+    notify = [sys.executable, str(script), str(tmp_path / "said")]
+    settings = settings_at(simulator, ledger=True, budget=["0/session"], notify=notify)
+    body = {"model": MODEL, "messages": USER}
+    with Proxy(settings) as proxy, proxy.client() as client:
+        for session in ("s-1", "s-1", "s-2"):
+            path = f"/c/codex/s/{session}/v1/chat/completions"
+            assert 400 == client.post(path, json=body).status_code
+        wait_for_notices()
+    said = sorted(json.loads(line)[0][0] for line in (tmp_path / "said").read_text().splitlines())
+    assert ["s-1 of codex.", "s-2 of codex."] == [text.rpartition(" session ")[2] for text in said]
+
+
+def test_a_command_that_fails(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """The log says so, and requests are answered as usual."""
+    settings = settings_at(simulator, ledger=True, budget=["0/day"], notify=str(tmp_path / "none"))
+    with Proxy(settings) as proxy, proxy.client() as client:
+        assert [402, 402] == [ask(client).status_code for _ in range(2)]
+        wait_for_notices()
+    said = [one for one in caplog.messages if "setting notify" in one]
+    assert ["The command of the setting notify failed: No such file or directory."] == said
+
+
 def test_raising_while_the_server_runs(simulator: Simulator, cli: Callable[..., Any]) -> None:  # noqa: F811
     """`budget` shows, sets, raises and removes limits, and the server follows at once."""
     settings = settings_with(simulator)
@@ -114,6 +186,22 @@ def test_raising_while_the_server_runs(simulator: Simulator, cli: Callable[..., 
         assert 200 == ask(client, **{"user-agent": "opencode/1"}).status_code
         cli("budget", "off")
         assert 200 == ask(client, **{"user-agent": "codex_exec/1"}).status_code
+
+
+def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    """A limit that does not exist is an error, which says that those in the settings remain."""
+    cli("budget", "set", "5/day")
+    ran = cli("budget", "off", "--client", "codex")
+    assert (2, "There is no budget for the client codex to remove.") == (
+        ran.code,
+        ran.err[7:].splitlines()[0],
+    )
+    monkeypatch.setenv("COPILOT_PROXY_BUDGET", "1/month")
+    ran = cli("budget", "off")
+    assert "The limits in COPILOT_PROXY_BUDGET remain" in ran.err
+    assert ["1 AI credit per month: 0.00 spent, 1.00 left"] == ran.out.splitlines()
+    monkeypatch.delenv("COPILOT_PROXY_BUDGET")
+    assert cli("budget").out.startswith("There is no budget.")
 
 
 def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
@@ -174,7 +262,7 @@ def test_most_of_it_is_used(simulator: Simulator, caplog: pytest.LogCaptureFixtu
 
     notes = [answer.headers.get("x-copilot-proxy-notes", "") for answer in answers]
     assert "" == notes[0]
-    assert any("of 1 AI credits are used or reserved today" in note for note in notes)
+    assert any("of 1 AI credit are used or reserved today" in note for note in notes)
     assert 1 == caplog.text.count("are used or reserved today.")
 
 

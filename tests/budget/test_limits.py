@@ -1,13 +1,16 @@
 """Limits and their file, the texts of refusals, and the estimate of a request's cost."""
 
 import json
+import subprocess
+import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from copilot_proxy.budget.estimate import Estimator
-from copilot_proxy.budget.limits_file import Limits, LimitsFile, Raise, days_of, read, write
+from copilot_proxy.budget.limits_file import Limits, LimitsFile, Raise, change, days_of, read
 from copilot_proxy.budget.texts import amount
 from copilot_proxy.cost.limits import Limit, parse_limit, parse_limits
 from copilot_proxy.cost.nano import NANO
@@ -58,7 +61,8 @@ def test_the_file_is_read_again(tmp_path: Path) -> None:
     file = LimitsFile(path, [default])
     assert (default,) == file.current().limits
     for nano in (7, 9):
-        write(path, Limits((Limit(nano, "day"), Limit(1, "day", "client", "codex"))), NOW)
+        more = Limits((Limit(nano, "day"), Limit(1, "day", "client", "codex")))
+        change(path, NOW, lambda _, new=more: new)
         assert [nano, 1] == [limit.nano for limit in file.current().limits]
     path.unlink()
     assert (default,) == file.current().limits
@@ -71,15 +75,52 @@ def test_raising(tmp_path: Path) -> None:
     """A limit a day is raised for that day, one a month for the month; old raises are dropped."""
     path = tmp_path / "budget.json"
     more = Raise(100, *days_of(NOW))
-    write(path, Limits((Limit(5, "day"), Limit(6, "month")), (more,)), NOW)
+    change(path, NOW, lambda _: Limits((Limit(5, "day"), Limit(6, "month")), (more,)))
     day, month = (limits := read(path)).limits
 
     assert (105, 106) == (limits.allowed(day, NOW), limits.allowed(month, NOW))
     tomorrow = NOW + timedelta(days=1)
     assert (5, 106) == (limits.allowed(day, tomorrow), limits.allowed(month, tomorrow))
     assert 5 == limits.allowed(Limit(5, "day", "client", "codex"), NOW)
-    write(path, limits, NOW + timedelta(days=30))
+    change(path, NOW + timedelta(days=30), lambda stored: stored)
     assert [] == json.loads(path.read_text())["raises"]
+
+
+RAISING = """
+import sys
+from datetime import datetime
+from pathlib import Path
+from copilot_proxy.budget.raising import raise_limits
+
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(50):
+    raise_limits(Path(sys.argv[1]), (), 1, "", "", datetime.now().astimezone())
+"""
+
+
+def test_raising_at_once(tmp_path: Path) -> None:
+    """No raise is lost if several commands and servers change the file at the same time."""
+    path = tmp_path / "budget.json"
+    change(path, NOW, lambda _: Limits((Limit(0, "day"),)))
+    with ExitStack() as stack:
+        programs = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", RAISING, str(path)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            for _ in range(2)
+        ]
+        for program in programs:
+            assert program.stdout
+            program.stdout.readline()
+        for program in programs:
+            program.communicate(b"go\n", timeout=60)
+    now = datetime.now().astimezone()
+    assert 100 == read(path).allowed(Limit(0, "day"), now)
 
 
 class Time:

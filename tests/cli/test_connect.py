@@ -271,7 +271,7 @@ def test_mistakes(cli: Cli, home: Path) -> None:
 
 
 def test_completion(cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients, families, aliases and the models of the last list, also with a broken file."""
+    """Clients, families, aliases and the models of the last list, even with a broken file."""
     assert [("codex", "Codex CLI"), ("codecompanion", "codecompanion.nvim")] == sorted(
         complete_client("cod"), reverse=True
     )

@@ -85,7 +85,7 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
 
 
 def test_waiting_lines(line: Callable[[bytes], None], capsys: pytest.CaptureFixture[str]) -> None:
-    """Waiting lines belong to the first one, also if the answers go to a file."""
+    """Waiting lines belong to the first one, even if the answers go to a file."""
     line("eins\nzwei ü\n\ndrei\n".encode())
     assert keyboard.read_input() == "eins\nzwei ü\n\ndrei"
     line(b"one\n")

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.core import TyperGroup
 
 import copilot_proxy
 from copilot_proxy.cli import main as main_module
 from copilot_proxy.cli.boundary import run_command
+from copilot_proxy.cli.commands import COMMANDS
 from copilot_proxy.errors import (
     BrokenResponse,
     CopilotProxyError,
@@ -27,6 +29,7 @@ from copilot_proxy.errors import (
 from tests.cli.conftest import Cli, environment
 
 HEAVY = (
+    "asyncio",
     "httpx",
     "litestar",
     "keyring",
@@ -34,6 +37,7 @@ HEAVY = (
     "rich",
     "msgspec",
     "sqlite3",
+    "ssl",
     "copilot_proxy.auth.github",
 )
 
@@ -361,7 +365,29 @@ def loaded_by(code: str, names: tuple[str, ...]) -> str:
 
 def test_the_help_imports_nothing_heavy() -> None:
     """A server, a keyring or an HTTP client would make every command slow."""
-    assert "[]" == loaded_by("from copilot_proxy.cli.main import run; run(['--help'])", HEAVY)
+    others = tuple(f"copilot_proxy.cli.{name}" for name in COMMANDS)
+    names = (*HEAVY, *others, "copilot_proxy.settings", "copilot_proxy.masking")
+    assert "[]" == loaded_by("from copilot_proxy.cli.main import run; run(['--help'])", names)
+
+
+def test_a_command_imports_no_other_command() -> None:
+    """Each imports modules that the others do not need."""
+    others = tuple(
+        f"copilot_proxy.cli.{name}" for name in COMMANDS if name not in ("usage", "budget")
+    )
+    code = "from copilot_proxy.cli.main import run; run(['usage', '--line'])"
+    assert "[]" == loaded_by(code, (*others, "asyncio"))
+
+
+def test_the_list_of_commands_says_what_their_help_says(cli: Cli) -> None:
+    """The list is written without importing the commands, and must not differ from them."""
+    command = typer.main.get_command(main_module.app)
+    assert isinstance(command, TyperGroup)
+    short = {name: one.get_short_help_str(100) for name, one in command.commands.items()}
+
+    assert short == COMMANDS
+    shown = cli("--help").out
+    assert all(f"  {name} " in shown and text in shown for name, text in COMMANDS.items())
 
 
 def test_usage_imports_no_server() -> None:
@@ -373,11 +399,22 @@ def test_usage_imports_no_server() -> None:
 
 def test_a_server_imports_no_unused_modules() -> None:
     """Imports are most of the startup time, so each of these would be noticeable."""
-    unused = ("faker", "httpx._main", "keyring", "pygments", "rich", "tiktoken")
+    others = tuple(f"copilot_proxy.cli.{name}" for name in COMMANDS)
+    libraries = ("click", "faker", "keyring", "litestar", "multiprocessing", "pygments", "rich")
+    modules = ("html", "tiktoken", "tomllib")
+    apis = tuple(
+        f"copilot_proxy.formats.{name}.api" for name in ("completions", "gemini", "ollama")
+    )
     code = (
         "from copilot_proxy.cli.startup import speed_up_startup; speed_up_startup();"
         "import copilot_proxy.app, copilot_proxy.server.uvicorn_server;"
         "import copilot_proxy.cli.server_runner, copilot_proxy.auth.http_clients;"
         "import copilot_proxy.relay.relay, copilot_proxy.upstreams.http.copilot"
     )
-    assert "[]" == loaded_by(code, unused)
+    assert "[]" == loaded_by(code, (*libraries, *modules, *apis, *others))
+
+
+def test_a_worker_imports_no_command_line() -> None:
+    """Each worker would take memory for it."""
+    code = "import copilot_proxy.cli.worker"
+    assert "[]" == loaded_by(code, ("typer", "copilot_proxy.cli.main", "copilot_proxy.cli.serve"))

@@ -289,7 +289,7 @@ def test_a_port_that_is_taken(
 
 
 def test_without_a_sign_in(cli: Cli, record: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server cannot start; the error is the one of ``serve``, with the way around it."""
+    """The server cannot start; the error is that of ``serve``, with a workaround."""
     monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
     ran = cli("run", "claude")
 

@@ -483,7 +483,7 @@ def test_processes_of_other_users_are_skipped(
 
 
 def test_port_65535_has_no_next(capsys: pytest.CaptureFixture[str]) -> None:
-    """The hint names an existing port, also for an address other than loopback."""
+    """The hint names an existing port, even for an address other than loopback."""
     host = "0.0.0.0"
     try:
         taken = socket.create_server((host, 65535))
@@ -726,13 +726,13 @@ def test_stopping_here(
     assert "cut: server_stopped" in err
 
 
-def test_ctrl_c_before_the_server_is_up(account: Simulator) -> None:
-    """There is no traceback."""
+def test_ctrl_c_while_the_server_starts(account: Simulator) -> None:
+    """There is no traceback, whether or not the server accepts connections already."""
     account.state.faults.on("stall_before_headers", path="/models")
     with Terminal("serve", "--port", "0") as terminal:
         account.state.recorder.wait_for(lambda one: one.path == "/models", timeout=10)
         terminal.press("c")
-        assert terminal.end() == 130
+        assert terminal.end() in (0, 130)
         assert "Traceback" not in terminal.text
 
 

@@ -13,12 +13,13 @@ from copilot_proxy.cli.status import quota_text
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator.server import Simulator
-from copilot_proxy.simulator.state import SIMULATED_TOKEN
+from copilot_proxy.simulator.state import SIMULATED_PAT, SIMULATED_TOKEN
 from tests.auth.keyrings import LOCKED, BrokenKeyring
 from tests.cli.conftest import Cli
 
 KEYS = [
-    "signed_in", "login", "host", "store", "plan", "sku", "chat_enabled", "api_url", "quota",
+    "signed_in", "login", "host", "store", "plan", "sku", "chat_enabled", "api_url", "direct",
+    "models", "quota",
     "resets_on", "runs_out_on", "error",
 ]  # fmt: skip
 
@@ -341,3 +342,33 @@ def test_an_unexpected_error_is_not_reported_as_a_refusal(
     monkeypatch.setattr(GitHub, "copilot_user", broken)
 
     assert "An unexpected error occurred" in cli("status").err
+
+
+def use(simulator: Simulator, token: str) -> None:
+    simulator.state._oauth[token] = False
+    credential = Credential(Secret(token), "github.com", "mona")
+    Credentials.from_settings(load_settings()).store("file").save(credential)
+
+
+def test_a_token_that_is_used_directly(cli: Cli, simulator: Simulator, own_home: Path) -> None:
+    """GitHub has not accepted it for Copilot, so Copilot is asked, which says how many models."""
+    use(simulator, SIMULATED_PAT)
+    ran = cli("status")
+    assert 0 == ran.code, ran.err
+    used = rows(ran.out)["Used"]
+    shown = json.loads(cli("status", "--json").out)
+    assert f"Copilot accepts it and lists {shown['models']} models" in used
+    assert shown["models"] > 0
+    assert shown["direct"] is True
+
+
+def test_a_direct_token_that_copilot_refuses(
+    cli: Cli, simulator: Simulator, own_home: Path
+) -> None:
+    """The permission that it lacks is named."""
+    use(simulator, "github_pat_11Without0000000000")
+    ran = cli("status")
+    assert 3 == ran.code
+    assert '"Copilot Requests"' in ran.err
+    assert "directly" in rows(ran.out)["Used"]
+    assert json.loads(cli("status", "--json").out)["signed_in"] is False

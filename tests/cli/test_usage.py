@@ -231,7 +231,7 @@ def test_tiny_amounts(cli: Cli, own_home: Path) -> None:
 
 
 def test_another_model(cli: Cli, ledger: Path) -> None:
-    """`--as` uses the other model's prices for the same tokens, without a sign-in too."""
+    """`--as` uses the other model's prices for the same tokens, even without a sign-in."""
     ran = cli("usage", "--as", "claude-opus-5", "--json")
     expected = 30 * 500_000 + 6 * 2_500_000 + 1200 * 500_000 + 4_100_000 * 50_000 + 5 * 2_500_000
 
@@ -274,7 +274,7 @@ def test_without_a_ledger(cli: Cli) -> None:
     [(0, "file is not a database"), (4096, "database disk image is malformed")],
 )
 def test_a_damaged_ledger(cli: Cli, ledger: Path, intact: int, reason: str) -> None:
-    """It is an error without a traceback, which says what happens next, also if only the sums are
+    """It is an error without a traceback, which says what happens next, even if only the sums are
     damaged."""
     content = ledger.read_bytes()
     ledger.write_bytes(content[:intact] + b"\xff" * (len(content) - intact))
@@ -385,6 +385,35 @@ def test_the_next_turn(cli: Cli, missed: Path) -> None:
     ] == cli("usage", "session").out.splitlines()[-2:]
     turns = json.loads(cli("usage", "session", "--json").out)["next_turns"]
     assert [("s-1", 180), (None, 0)] == [(one["session"], one["seconds_left"]) for one in turns]
+    assert {(300, "default")} == {
+        (one["cache_seconds"], one["cache_seconds_source"]) for one in turns
+    }
+
+
+def test_how_long_a_prompt_stays_is_learned(cli: Cli, missed: Path) -> None:
+    """A prompt that was read after a longer pause counts, unless one was gone sooner than that."""
+    writer = Writer(missed)
+
+    def write(session: str, *turns: tuple[float, int], gone: bool = False) -> None:
+        for number, (minutes, read) in enumerate(turns):
+            made = record(f"{session}-{number}", session=session, tokens=(5000 - read, read, 1))
+            values = dict(zip(COLUMNS, row(made, at(hours=minutes / 60)), strict=True))
+            if gone and number:
+                values |= dict(zip(VERDICT, ("ttl_expiry", 1, "720"), strict=True))
+            writer.write([tuple(values.values())])
+
+    def learned() -> list[tuple[int, str]]:
+        turns = json.loads(cli("usage", "session", "--json").out)["next_turns"]
+        return [(one["cache_seconds"], one["cache_seconds_source"]) for one in turns]
+
+    write("only-the-tools", (200, 0), (150, 2000))
+    assert [(300, "default")] * 2 == learned()
+    write("read", (100, 0), (91, 4900), (66, 4900))
+    assert [(1500, "observed")] * 2 == learned()
+    assert cli("usage", "--line").out.endswith(" · next turn 0.42 for 23:00, then 4.10\n")
+    write("gone", (60, 0), (48, 0), gone=True)
+    assert [(540, "observed")] * 2 == learned()
+    writer.close()
 
 
 def test_another_model_of_the_simulator(cli: Cli) -> None:

@@ -31,6 +31,12 @@ class Server:
     simulator: str
     seen: int = 0
 
+    def switch(self, fault: str, *, on: bool) -> None:
+        """Switch a fault of the simulator on or off."""
+        method = "PUT" if on else "DELETE"
+        url = f"{self.simulator}/_simulator/faults/{fault}"
+        assert httpx.request(method, url, trust_env=False).is_success
+
     def requests(self) -> list[dict[str, Any]]:
         """Return the simulator's new requests, without lists of models."""
         answer = httpx.get(f"{self.simulator}/_simulator/requests", trust_env=False).json()

@@ -86,7 +86,7 @@ def test_command(home: Home, server: Server) -> None:
     ),
 )
 def test_names(home: Home, server: Server, name: str, model: str) -> None:
-    """Claude Code's model names, also for long contexts, mean the account's models."""
+    """Claude Code's model names, even those for long contexts, mean the account's models."""
     said = claude(home, server, "Say hello", "--model", name)
 
     assert said["result"].endswith("You said: Say hello")
@@ -109,3 +109,23 @@ def test_discovery(home: Home, server: Server) -> None:
     found = json.loads((home.path / ".claude" / "cache" / "gateway-models.json").read_text())
     names = {model["id"]: model["display_name"] for model in found["models"]}
     assert "Claude Opus 5.5" == names["claude-opus-5.5"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("filtered_422", "content filter blocked the request"),
+        ("cyber_policy", "misuse detection blocked the request"),
+        ("quota_exceeded", "quota is used up"),
+    ],
+)
+def test_a_refusal_is_not_repeated(home: Home, server: Server, fault: str, words: str) -> None:
+    """A request that stays refused reaches GitHub once, and Claude Code shows the reason."""
+    server.switch(fault, on=True)
+    try:
+        with pytest.raises(AssertionError, match=words):
+            claude(home, server, "Say hello")
+    finally:
+        server.switch(fault, on=False)
+
+    assert 1 == len(server.requests())

@@ -52,6 +52,7 @@ def _rows(days: int, per_day: int, now: float) -> Iterator[dict[str, Any]]:
         day=1, hour=0, minute=0, second=0, microsecond=0
     )
     spent, month = 0.0, ""
+    named: set[str] = set()
     for number in range(days * per_day):
         age = (days * per_day - 1 - number) * 86_400 / per_day
         ended = now - 30 - age
@@ -92,7 +93,8 @@ def _rows(days: int, per_day: int, now: float) -> Iterator[dict[str, Any]]:
             "key": key,
             "client": client,
             "client_version": "2.1.0",
-            "session": f"{client}-session",
+            # No session goes on after a pause, so none has read a prompt after one.
+            "session": f"{client}-session" if client not in named else f"{client}-{number}",
             "project": project,
             "api": api,
             "route": None if failed else "messages" if model.startswith("claude") else api,
@@ -118,6 +120,7 @@ def _rows(days: int, per_day: int, now: float) -> Iterator[dict[str, Any]]:
             "quota_overage": 0.0,
             "quota_resets_at": resets.isoformat(),
         }
+        named.add(client)
         if not failed:
             row |= {f"{name}_tokens": count for name, count in tokens.items()}
             row |= {"cache_write_1h_tokens": 0, "reasoning_tokens": tokens["output"] // 3}

@@ -61,7 +61,7 @@ def test_unknown_files(server: Proxy, name: str) -> None:
 
 
 def test_a_request_while_it_runs_and_after(server: Proxy, simulator: Simulator) -> None:
-    """A page shows a request while it runs, and then its row, without a word of it."""
+    """A page shows a request while it runs, and then its row, without any of its text."""
     simulator.state.pace = 0.05
     body = {**CHAT, "stream": True}
     with server.client() as page, server.client() as client, events(page) as stream:

@@ -163,6 +163,11 @@ def spent_budget(machine: Machine) -> None:
         insert(database, [row(record("r1", credits=2.0), time.time())])
 
 
+@fault("budget", "warning", "Install it, or change COPILOT_PROXY_NOTIFY")
+def command_that_is_not_installed(machine: Machine) -> None:
+    machine.set(budget="1/day", notify="no-such-program")
+
+
 @fault("budget", "broken", "Set ledger to true")
 def budget_without_a_ledger(machine: Machine) -> None:
     machine.set(budget="1/day", ledger="false")

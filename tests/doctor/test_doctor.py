@@ -162,11 +162,13 @@ def test_the_report_has_nothing_private(machine: Machine, cli: Cli) -> None:
     account.proxy_that_does_not_answer(machine)
     machine.file(".claude/settings.json", {"env": {"ANTHROPIC_BASE_URL": "https://llm.acme/x"}})
     machine.client("claude", "2.1.330")
+    assert 0 == cli("budget", "set", "9/month", "--client", "acme-agent").code
     ran = cli("doctor", "--report")
     assert ran.out.startswith("```text\ng-copilot-proxy ")
     assert ran.out.endswith("```\n")
     assert "plan Pro (monthly_subscriber_quota)" in ran.out
     assert "budget = (1 entries) (COPILOT_PROXY_BUDGET)" in ran.out
+    assert "budget           limits per month for a client, per day; none is used up\n" in ran.out
     private = (
         "acme",
         "mona",

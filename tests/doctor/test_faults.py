@@ -30,7 +30,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
 
 
 def test_all_is_well(machine: Machine, cli: Cli) -> None:
-    """Otherwise, a test below could find another fault than it has planted."""
+    """Otherwise, a test below could find a fault other than the one it planted."""
     ran = cli("doctor")
     assert (0, "") == (ran.code, ran.err)
     assert "All is well.\n" in ran.out

@@ -25,3 +25,10 @@ def test_what_to_write_by_hand() -> None:
     path = Path("f")
     assert '{\n  "a": {\n    "b": 1\n  }\n}\n' == JsonValues(path, [(("a", "b"), 1)]).shown()
     assert ["x\n", "y\n"] == shown([WholeFile(path, "x\n"), TomlTables(path, "y\n")])
+
+
+def test_a_new_file_has_the_values_in_the_order_shown() -> None:
+    """What is written into an empty file looks like what `--print` shows."""
+    change = JsonValues(Path("x.json"), [((name, "value"), 1) for name in "cab"])
+
+    assert change.shown() == change.applied(None).decode()

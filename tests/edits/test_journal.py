@@ -174,7 +174,7 @@ def test_the_same_again(home: Path, state: Path) -> None:
 
 
 def test_backups(home: Path, state: Path) -> None:
-    """Five are kept, only for the user's eyes, and the one that undoing needs."""
+    """Five are kept, readable only by the user, and the one that undoing needs."""
     path = home / "s.json"
     for number in range(9):
         path.write_text(f'{{"a": {number}}}')
@@ -357,3 +357,16 @@ def test_a_damaged_journal(state: Path, text: str) -> None:
     (state / "journal.json").write_text(text)
 
     assert [] == Journal.load(state).entries
+
+
+def test_two_commands_at_once(home: Path, state: Path) -> None:
+    """The later one of two overlapping commands changes nothing, so all can be undone."""
+    first, second = home / "first", home / "second"
+    late = Journal.load(state)
+    plans = late.plan([WholeFile(second, "mine")])
+    connect(state, WholeFile(first, "mine"))
+    with pytest.raises(FileProblem, match="was changed by another command in the meantime"):
+        late.apply(plans, {})
+    assert not second.exists()
+    undo(state)
+    assert not first.exists()

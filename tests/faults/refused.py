@@ -12,7 +12,7 @@ BAD: Final = Error(400, None, "invalid_request_error", "invalid_request_error")
 MISSING: Final = Error(404, None, "invalid_request_error", "not_found_error")
 FINAL: Final = BAD._replace(retry=False)
 TOO_LONG: Final = BAD._replace(code="context_length_exceeded")
-FILTERED: Final = BAD._replace(code="content_filter", retry=False)
+FILTERED: Final = BAD._replace(code="content_filter", retry=False, anthropic_status=424)
 SIGN_IN: Final = Error(401, None, "authentication_error", "authentication_error", retry=False)
 QUOTA: Final = Error(
     400,
@@ -50,8 +50,8 @@ REQUEST: Final = (
     _row("400 a long prompt, without a code", "prompt_too_long_old", TOO_LONG),
     _row("400 a long prompt, in Claude's wording", "prompt_too_long_anthropic", TOO_LONG),
     _row("400 `context_length_exceeded`", "context_length_exceeded", TOO_LONG),
-    *_coded(BAD, "invalid_request_body", "previous_response_not_found", "off_topic",
-            "cyber_policy"),
+    *_coded(BAD, "invalid_request_body", "previous_response_not_found", "off_topic"),
+    *_coded(BAD._replace(anthropic_status=424), "cyber_policy"),
     *_coded(BAD._replace(retry=False), "invalid_reasoning_effort", "invalid_encrypted_content"),
     _row("400 missing vision header", "missing_vision_header", BAD),
     _row("400 missing Editor-Version", "missing_editor_version", FINAL),

@@ -44,7 +44,7 @@ def check_error(seen: Seen, cell: Cell) -> None:
         return
     client = cell.route.client
     is_anthropic = client is MESSAGES
-    has_own_status = is_anthropic or client is GEMINI
+    has_own_status = is_anthropic or (client is GEMINI and expected.anthropic_status == 402)
     status = (has_own_status and expected.anthropic_status) or expected.status
     if client.starts_late and expected.midway and not seen.midway:
         # Nothing had been sent yet, so the client gets the status of the failure.

@@ -19,8 +19,8 @@ START, END = "<!-- printed by `make faults` -->\n\n", "\n<!-- end of the table -
 
 
 def _course(cell: Cell) -> object:
-    """Return what distinguishes cells, apart from which translation a fault interrupts, and from
-    the client's wish for a stream if it is refused one in any case."""
+    """Return a key that distinguishes cells, except by the translation that a fault interrupts, and
+    by the client's wish for a stream if it is refused in any case."""
     native = cell.route.name if cell.route in NATIVE else None
     refused = cell.row.whole == cell.row.stream is not None
     return cell.row, cell.setup, native, refused or cell.stream

@@ -98,7 +98,7 @@ class Answer(NamedTuple):
 
 
 def answer_of(request: PreparedRequest, events: Iterable[object], client: str) -> Answer:
-    """Return the whole answer to `request` that Copilot's `events`, properly ended, make."""
+    """Return the whole answer to `request`, made from Copilot's `events` with a proper end."""
     translator = request.translator
     out = [event for data in events for event in translator.feed(data)]
     out += translator.close(done=True)

@@ -1,10 +1,10 @@
-"""What a request says, and how long its answer may be, whatever its API calls them."""
+"""The texts of a request and the limit on its answer, whatever the API calls their fields."""
 
 from typing import Any
 
 import pytest
 
-from copilot_proxy.formats.apis import CLIENT_APIS
+from copilot_proxy.formats.apis import client_apis
 from copilot_proxy.formats.conversation import Conversation, Turn
 
 TOOL_CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -56,7 +56,7 @@ REQUESTS: dict[str, tuple[dict[str, Any], Conversation]] = {
 }
 
 
-@pytest.mark.parametrize("api", CLIENT_APIS, ids=lambda api: api.name)
+@pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
 def test_each_api(api: Any) -> None:
     request, conversation = REQUESTS[api.name]
 
@@ -68,7 +68,7 @@ def test_without_a_limit() -> None:
     """-1 is Ollama's way to set none."""
     limits = {
         api.name: api.output_limit({"options": {"num_predict": -1}, "max_tokens": None})
-        for api in CLIENT_APIS
+        for api in client_apis()
     }
 
     assert not any(limits.values()), limits

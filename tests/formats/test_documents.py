@@ -8,7 +8,7 @@ import pytest
 
 from copilot_proxy.catalogue import Model, parse_models
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.apis import CLIENT_APIS
+from copilot_proxy.formats.apis import client_apis
 from copilot_proxy.formats.documents import DEFAULT_NAME
 from copilot_proxy.formats.pi_ai.api import PI_AI
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
@@ -17,7 +17,7 @@ from copilot_proxy.formats.types import Json
 from tests.pdfs import PDF, PDF_BYTES, PDF_URL
 
 WITHOUT_DOCUMENTS: Final = ("completions", "ollama")
-CLIENTS: Final = {api.name: api for api in CLIENT_APIS if api.name not in WITHOUT_DOCUMENTS}
+CLIENTS: Final = {api.name: api for api in client_apis() if api.name not in WITHOUT_DOCUMENTS}
 """The APIs that have documents."""
 EACH_CLIENT = pytest.mark.parametrize("client", list(CLIENTS))
 NAME: Final = "paper.pdf"
@@ -213,7 +213,7 @@ def test_other_models_refuse_pdfs_clearly(client: str, model: Model, make: Any) 
 
 @EACH_CLIENT
 def test_pi_ai_refuses_pdfs(client: str) -> None:
-    """pi-ai has no documents, so that the model would never see them."""
+    """pi-ai has no documents, so the model would never see them."""
     error = refusal(client, body(client, part(client)), fixed_api=PI_AI)
 
     assert "unsupported_value" == error.code

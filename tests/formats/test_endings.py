@@ -148,7 +148,7 @@ def test_a_refusal_of_responses_is_explained(client: str) -> None:
 
 
 def test_a_streamed_refusal_keeps_its_details() -> None:
-    """A client that streams finds Claude's explanation beside the stop reason."""
+    """A client that streams finds Claude's explanation next to the stop reason."""
     stopped = {"stop_reason": "refusal", "stop_sequence": None, "stop_details": REFUSAL}
     model = model_on("messages", "claude-opus-5", "Anthropic")
 

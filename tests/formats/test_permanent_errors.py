@@ -7,7 +7,7 @@ import pytest
 
 from copilot_proxy.errors import CopilotProxyError, UpstreamRefusal
 from copilot_proxy.formats.api import ClientApi
-from copilot_proxy.formats.apis import CLIENT_APIS
+from copilot_proxy.formats.apis import client_apis
 from copilot_proxy.formats.upstream_errors import parse_error_response, repeat_refusal
 from copilot_proxy.relay.records import new_request_id
 
@@ -19,7 +19,7 @@ RETRIED = re.compile(
 """What opencode 1.18 and pi 1.6 look for in an error."""
 
 
-@pytest.mark.parametrize("api", CLIENT_APIS, ids=lambda api: api.name)
+@pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422])
 def test_permanent_errors_are_reworded(api: ClientApi, status: int) -> None:
     """Numbers and words that would start a retry are changed everywhere in the error."""
@@ -39,7 +39,7 @@ def test_permanent_errors_are_reworded(api: ClientApi, status: int) -> None:
     assert "Quota exhausted" in error.message  # for the log
 
 
-@pytest.mark.parametrize("api", CLIENT_APIS, ids=lambda api: api.name)
+@pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_errors_that_may_pass_are_not_changed(api: ClientApi, status: int) -> None:
     """A client may repeat these, so the words stay as they are."""
@@ -47,7 +47,7 @@ def test_errors_that_may_pass_are_not_changed(api: ClientApi, status: int) -> No
     assert "The rate limit is 500." in str(api.error_body(error, "id"))
 
 
-@pytest.mark.parametrize("api", CLIENT_APIS, ids=lambda api: api.name)
+@pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
 @pytest.mark.parametrize("wait", [429, 500, 5024, 52400])
 def test_a_used_up_quota(api: ClientApi, wait: int) -> None:
     """The refusal and its repetition are final, however long the wait is."""

@@ -7,7 +7,7 @@ import pytest
 
 from copilot_proxy.catalogue import Model, parse_models
 from copilot_proxy.errors import CooldownRefusal, UpstreamError, UpstreamRefusal
-from copilot_proxy.formats.apis import CLIENT_APIS
+from copilot_proxy.formats.apis import client_apis
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
 from copilot_proxy.formats.types import Json
@@ -16,10 +16,11 @@ from copilot_proxy.headers import forwarded_headers
 from copilot_proxy.upstreams.cooldowns import Cooldowns
 from tests.auth.accounts import Time
 
-CLIENTS: Final = {api.name: api for api in CLIENT_APIS}
+CLIENTS: Final = {api.name: api for api in client_apis()}
 EACH_CLIENT = pytest.mark.parametrize("client", list(CLIENTS))
-NEVER_REPEATED: Final = (400, 402, 403, 413, 421, 422, 466)
-"""The statuses that GitHub's Copilot CLI does not repeat."""
+NEVER_REPEATED: Final = (400, 402, 403, 413, 421, 422, 424, 466)
+"""The statuses that GitHub's Copilot CLI does not repeat. Nor do Claude Code, opencode, pi and
+qwen-code repeat a 424."""
 
 TOO_LONG: Final = {
     "code": "model_max_prompt_tokens_exceeded",

@@ -99,6 +99,44 @@ def test_left_early(simulator: Simulator, settings: Settings, path: str, model: 
     assert row["nano_aiu"] > 0
 
 
+def test_left_early_without_a_price(tmp_path: Path) -> None:
+    """For a model without a price, the last answer has shown what Copilot charges."""
+    path = "/v1/chat/completions"
+    with Simulator(catalogue="2026-03", pace=0) as simulator:
+        settings = settings_at(simulator, ledger=True, home_dir=str(tmp_path))
+        with Proxy(settings) as proxy, proxy.client() as client:
+            body = {"model": "gpt-4o", "messages": USER, "stream": True}
+            for number, is_complete in enumerate([False, True, False], 1):
+                if not is_complete:
+                    simulator.state.faults.on("stall_mid_stream", times=1)
+                with client.stream("POST", path, json=body) as answer:
+                    chunks = answer.iter_bytes()
+                    next(chunks)
+                    assert not is_complete or list(chunks)
+                proxy.wait_for_record(number)
+
+    found = rows(settings)
+    assert ["unknown", "reported", "estimated"] == [row["cost_source"] for row in found]
+    assert 0 < found[2]["nano_aiu"] < found[1]["nano_aiu"]
+
+
+def test_left_before_the_counts(tmp_path: Path) -> None:
+    """Gemini's chunks have a usage from the start, whose counts are 0: the prompt is estimated."""
+    with Simulator(pace=0) as simulator:
+        simulator.state.faults.on("stall_mid_stream")
+        settings = settings_at(simulator, ledger=True, home_dir=str(tmp_path))
+        path = "/v1/chat/completions"
+        body = {"model": "gemini-3.8-flash", "messages": USER, "stream": True}
+        with Proxy(settings) as proxy, proxy.client() as client:
+            with client.stream("POST", path, json=body) as answer:
+                next(answer.iter_bytes())
+            proxy.wait_for_record()
+
+    (row,) = rows(settings)
+    assert ("client_left", "estimated") == (row["outcome"], row["cost_source"])
+    assert row["input_tokens"] > 0
+
+
 @pytest.mark.parametrize(
     ("fault", "value", "expected"),
     [

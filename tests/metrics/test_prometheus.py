@@ -124,7 +124,7 @@ def record(client: str) -> RequestRecord:
 
 
 async def test_workers_are_added(tmp_path: Path) -> None:
-    """Every worker shows the sums, also of one that has died and of the one in its place."""
+    """Every worker shows the sums, including those of a dead worker and of its replacement."""
     first, second = SharedMetrics(tmp_path, 1), SharedMetrics(tmp_path, 2)
     for client in ("a", "a", "b"):
         first(record(client))
@@ -146,3 +146,14 @@ async def test_workers_are_added(tmp_path: Path) -> None:
     assert (5, pytest.approx(1.0)) == (sum(series[0]), series[1])
     (tmp_path / "2.json").write_text("broken")
     assert {"a": 2, "b": 2} == clients(again)
+
+
+def test_a_key_with_a_name_sees_no_other_key(simulator: Simulator) -> None:
+    """The counters are those of all keys, so they are for the owner's only, as in the dashboard."""
+    owner, laptop = "owner-0123456789abcdef", "laptop-0123456789abcdef"
+    settings = settings_at(simulator, api_key=owner, api_keys={"laptop": laptop})
+    with Proxy(settings) as proxy, proxy.client() as http:
+        refused = http.get("/metrics", headers={"x-api-key": laptop})
+        assert 200 == http.get("/metrics", headers={"x-api-key": owner}).status_code
+    assert (403, "key_not_allowed") == (refused.status_code, refused.json()["error"]["code"])
+    assert "api_key" in refused.json()["error"]["hint"]

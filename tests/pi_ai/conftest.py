@@ -17,7 +17,7 @@ FOLDER = Path(os.environ.get("TEST_PI_AI_FOLDER") or Path(__file__).parent)
 
 
 def put_node_on_the_path() -> None:
-    """Let the tests use the Node that npm has installed beside pi-ai, if there is one.
+    """Let the tests use the Node that npm has installed next to pi-ai, if there is one.
 
     The system's Node is often too old for pi-ai.
     """

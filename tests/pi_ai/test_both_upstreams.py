@@ -256,7 +256,7 @@ def test_refusals(
 def test_a_page_or_error_instead_of_a_stream(
     http: httpx.Client, served: Served, fault: str, code: str | None
 ) -> None:
-    """A page or an error in place of a stream is a failure, also if only pi-ai requested the stream
+    """A page or an error in place of a stream is a failure, even if only pi-ai requested the stream
     and not the client."""
     served.simulator.state.faults.on(fault, path="/chat/completions")
     for stream in [True] if served.upstream == "copilot" else [True, False]:

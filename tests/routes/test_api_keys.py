@@ -202,7 +202,7 @@ def test_any_of_the_keys(simulator: Simulator, headers: dict[str, str], status: 
 
 
 def test_the_record_has_the_name(limited: Proxy) -> None:
-    """The record has the name of the key, also for refused requests, and never the key."""
+    """The record has the name of the key, even for refused requests, and never the key."""
     ask(limited, "gpt-5-mini")
     ask(limited, "gpt-5.5")
     ask(limited, "gpt-5.5", key=LAPTOP)

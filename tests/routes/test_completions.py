@@ -31,7 +31,7 @@ def prompts(simulator: Simulator) -> list[str]:
 
 
 def test_a_text(client: openai.OpenAI, simulator: Simulator, proxy: Proxy) -> None:
-    """The prompt is a message of the user; limits reach the model under their names."""
+    """The prompt is a user message; limits reach the model under their names."""
     answer = client.completions.create(
         model=CHAT, prompt="Say hello", max_tokens=50, stop=["END"], temperature=0.5, seed=1
     )
@@ -223,7 +223,7 @@ def test_what_there_cannot_be(proxy: Proxy) -> None:
 
 
 def test_the_sdk_shows_what_there_cannot_be(client: openai.OpenAI) -> None:
-    """The SDK raises the error that it raises for what is not found."""
+    """The SDK raises its error for things that are not found."""
     with pytest.raises(openai.NotFoundError, match="Copilot has no moderation model"):
         client.moderations.create(input="x")
 

@@ -12,12 +12,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from copilot_proxy.formats.types import ErrorBody
+from copilot_proxy.routes.router import make_router
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 from tests.selection import sample
 
 BODY = '{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"input":"x","max_tokens":1}'
 ALLOWED = "http://localhost:3000"
+_ROUTER = make_router()
 
 
 class OpenProxy(Proxy):
@@ -25,7 +27,7 @@ class OpenProxy(Proxy):
 
     def routes(self) -> Iterator[tuple[str, str]]:
         """Yield each method and path, and an unknown path."""
-        paths = {route.path_format: route.methods for route in self._router.routes}  # type: ignore[union-attr]
+        paths = {route.path_format: route.methods for route in _ROUTER.routes}  # type: ignore[union-attr]
         assert {"/v1/chat/completions", "/schema/openapi.json", "/health"} <= paths.keys()
         for path, methods in {**paths, "/nowhere": {"GET", "POST"}}.items():
             for method in sorted({"GET", "HEAD", "POST", "OPTIONS", "DELETE", *methods}):

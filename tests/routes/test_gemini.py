@@ -381,7 +381,7 @@ def test_images_in_both_alphabets(http: httpx.Client, simulator: Simulator, alph
     ],
 )
 def test_structured_output(http: httpx.Client, schema: Json, expected: type) -> None:
-    """The answer has the type of the schema, also if models can only write objects."""
+    """The answer has the type of the schema, even if models can only write objects."""
     config = {"responseMimeType": "application/json", "responseSchema": schema}
     body = {**HI, "generationConfig": config}
     whole = said(http.post(GENERATE, json=body))

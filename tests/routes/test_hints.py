@@ -126,7 +126,7 @@ def test_a_models_name_in_another_services_spelling(proxy: Proxy) -> None:
     ],
 )
 def test_a_model_that_copilot_does_not_serve(catalogue: str, model: str, hint: str) -> None:
-    """If the account can choose no model at all, another model is no advice."""
+    """If the account cannot choose any model, the hint does not suggest another one."""
     with (
         Simulator(catalogue=catalogue, pace=0) as simulator,
         Proxy(settings_at(simulator)) as proxy,

@@ -166,7 +166,7 @@ def test_continuation(web_socket: Socket, proxy: Proxy, simulator: Simulator) ->
 
 
 def test_stored_responses(web_socket: Socket, proxy: Proxy) -> None:
-    """Other responses are remembered for HTTP, too, also when the WebSocket is closed."""
+    """Other responses are remembered for HTTP, too, even after the WebSocket is closed."""
     first = web_socket.ask(model=NATIVE, input="Hello")[-1]["response"]
     web_socket.connection.close()
 
@@ -177,7 +177,7 @@ def test_stored_responses(web_socket: Socket, proxy: Proxy) -> None:
 
 def test_a_closed_web_socket_is_forgotten(proxy: Proxy) -> None:
     """What only a WebSocket could continue takes no memory after it is closed."""
-    memory = proxy._router.state["services"].responses._web_sockets
+    memory = proxy.running.responses._web_sockets
     with opened(proxy) as one:
         one.ask(model=NATIVE, input="Hello", store=False)
         assert 1 == memory.count
@@ -208,7 +208,7 @@ def test_warm_up(web_socket: Socket, proxy: Proxy, simulator: Simulator) -> None
 
 
 def test_notes(web_socket: Socket) -> None:
-    """What was changed in the request is said with the first event."""
+    """The first event says what was changed in the request."""
     (first, *_) = web_socket.ask(model=NATIVE, input="Hi", seven=7)
 
     assert "seven" in first["headers"]["x-copilot-proxy-notes"]
@@ -484,7 +484,7 @@ def test_pings_without_end(proxy: Proxy) -> None:
 def test_a_client_that_answers_no_ping(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client that has gone without a word is noticed by its silence."""
+    """A client that disappears without closing the connection is noticed by its silence."""
     monkeypatch.setattr(uvicorn_config, "_PING_INTERVAL", 0.02)
     simulator.state.faults.on("stall_mid_stream")
     with Proxy(settings_at(simulator)) as proxy, opened(proxy) as one:

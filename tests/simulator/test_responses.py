@@ -225,6 +225,7 @@ def test_unsupported_fields_are_refused(copilot, fields, code, words):
         [{"type": "function_call", "call_id": "1", "name": "x"}],
         [{"type": "function_call_output", "call_id": "1"}],
         [{"type": "web_search_call"}],
+        [{**USER, "internal_chat_message_metadata_passthrough": {"turn_id": "1"}}],
         [USER, CALL, {**OUTPUT, "output": ["Sunny"]}],
         [USER, CALL],
         [USER, OUTPUT],

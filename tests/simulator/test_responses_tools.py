@@ -81,6 +81,7 @@ def test_older_gpt_takes_less(copilot, model, kinds):
         ({**CUSTOM, "format": {"type": "json"}}, "unknown type"),
         ({**CUSTOM, "name": "a b"}, "String should match pattern"),
         ({**CRM, "description": None}, "Missing required parameter: 'tools[0].description'"),
+        ({**CRM, "description": ""}, "Invalid 'tools[0].description': empty string."),
         ({**CRM, "tools": []}, "Missing required parameter: 'tools[0].tools'"),
         ({**CRM, "tools": [SEARCH]}, "tools[0].tools[0]: has to be a function or custom"),
         ({**SEARCH, "execution": "both"}, "execution"),

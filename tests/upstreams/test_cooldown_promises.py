@@ -77,7 +77,7 @@ def cooldowns(client: httpx.Client) -> list[Any]:
 def test_a_limit_is_repeated_until_it_is_over(
     client: httpx.Client, simulator: Simulator, now: Time, api: str, stream: bool
 ) -> None:
-    """The same refusal is repeated with the remaining time, and with its status also for streams.
+    """The same refusal is repeated with the remaining time, and with its status even for streams.
     Other models are not affected, and the same model is called again afterwards."""
     path, body, other = ASKS[api]
     body = {**body, "stream": stream}

@@ -31,10 +31,11 @@ function tick() {
   [...$("sessions").querySelectorAll(".item")].forEach((node, i) => {
     const one = sessions[i];
     const left = one.cached_until === null ? 0 : one.cached_until - now;
-    const warm = left > 0;
+    const cached = one.warm_nano_aiu === null || one.warm_nano_aiu !== one.cold_nano_aiu;
+    const warm = cached && left > 0;
     const [cost, text] = [node.querySelector(".cost"), node.querySelector(".cached")];
     cost.textContent = `${credits(warm ? one.warm_nano_aiu : one.cold_nano_aiu)} credits`;
-    text.textContent = warm ? `In the cache for ${countdown(left)}, then ${credits(one.cold_nano_aiu)} credits` : "No longer in the cache";
+    text.textContent = warm ? `In the cache for ${countdown(left)}, then ${credits(one.cold_nano_aiu)} credits` : cached ? "No longer in the cache" : "Not in the cache";
     text.className = `small-text cached ${warm ? (left < 60 ? "warn-text" : "good-text") : "muted"}`;
   });
 }

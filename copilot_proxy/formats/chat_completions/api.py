@@ -1,6 +1,6 @@
 """The Chat Completions API, for clients and for models."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from copilot_proxy.catalogue import CHAT_COMPLETIONS_PATH, Model
@@ -131,6 +131,9 @@ class ChatCompletionsApi:
         self, request: ChatRequest, error: CopilotProxyError, request_id: str
     ) -> list[ErrorBody]:
         return [error_body(error, request_id)]
+
+    def accepted_stops(self, model: Model | None, stops: Sequence[str]) -> list[str]:
+        return profile_of(model, "chat_completions").accepted_stops(stops)
 
     def accepts_documents(self, model: Model | None) -> bool:
         return profile_of(model, "chat_completions").documents is not False

@@ -11,7 +11,7 @@ _NOTE: Final = "dropped defer_loading of tools: Chat Completions has no search, 
 def load_deferred(request: ChatRequest, notes: list[str]) -> ChatRequest:
     """Return the request with all tools offered; the same object if none is deferred.
 
-    The field is beside a tool's type, or in its definition.
+    The field is next to a tool's type, or in its definition.
     """
     tools = request.get("tools") or []
     if not any(_FIELD in holder for tool in tools for holder in (tool, *_definitions(tool))):

@@ -9,6 +9,7 @@ from typing import Any, Final
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.stop_sequences import STOP_SEQUENCE
 from copilot_proxy.formats.types import ChatChunk, ChatCompletion, ChatRequest, ErrorBody, Json
 
 _LEGACY: Final = "legacy_functions"
@@ -109,7 +110,8 @@ def _choice(choice: Json) -> Json:
         delta["function_call"] = parts[0]["function"]
     finish = choice["finish_reason"]
     finish = "function_call" if finish == "tool_calls" else finish
-    return {**choice, "delta": delta, "finish_reason": finish}
+    kept = {name: value for name, value in choice.items() if name != STOP_SEQUENCE}
+    return {**kept, "delta": delta, "finish_reason": finish}
 
 
 def _with_calls(chunk: ChatChunk) -> ChatChunk:

@@ -5,7 +5,7 @@ none. So a new id begins a new call. A fragment without an id belongs to the cal
 index, or else to the last call, unless that is complete and the fragment begins another one.
 
 Some models, such as Kimi K3, use the same ids in every turn. Clients find the result of a call by
-its id, so an id that an earlier call has gets a number.
+its id, so an id that was already used gets a number.
 
 A call of a custom tool has text instead of arguments. Models that only support functions call a
 function of the same name, whose argument is the text; the client gets a call of its custom tool.

@@ -1,7 +1,7 @@
 """Turns tool calls without a signature into text, for models that accept only their own calls.
 
 Such a model refuses calls that another model made, but only in the current turn: after the last
-message of the user.
+user message.
 """
 
 from copilot_proxy.formats.types import Json
@@ -10,7 +10,7 @@ from copilot_proxy.formats.types import Json
 def replace_unsigned_calls(turns: list[Json]) -> list[Json]:
     """Return the messages with a text for each unsigned call of the current turn and its result.
 
-    Every result must directly follow its call. Both become one message of the user: a model that
+    Every result must directly follow its call. Both become one user message: a model that
     sees calls as text in its own messages may answer with such a text. If there is nothing to
     replace, `turns` itself is returned.
     """
@@ -37,7 +37,7 @@ def _is_unsigned(turn: Json) -> bool:
 
 
 def _text(function: Json, result: str | list[Json]) -> Json:
-    """Return a message of the user with a call and its result."""
+    """Return a user message with a call and its result."""
     label = f"(Earlier tool call: {function['name']} {function['arguments']})\nIts result:"
     if isinstance(result, str):
         return {"role": "user", "content": f"{label}\n{result}"}

@@ -9,6 +9,7 @@ from copilot_proxy.formats.api import RequestMetrics, StreamFormat
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.chat_completions.request import initiator
 from copilot_proxy.formats.client_fields import ClientFields
+from copilot_proxy.formats.client_paths import COMPLETIONS_PATH, is_completions
 from copilot_proxy.formats.completions.request import chat_request, parse_request
 from copilot_proxy.formats.completions.stream_from_chat import ChatToCompletion
 from copilot_proxy.formats.conversation import Conversation, Turn, lowest, texts
@@ -28,7 +29,7 @@ class CompletionsApi:
     """
 
     name = "completions"
-    client_path = "/v1/completions"
+    client_path = COMPLETIONS_PATH
     identifying_header = request_id_header = b""
     conversation_field = "prompt"
     effort_field = "reasoning_effort"
@@ -39,7 +40,7 @@ class CompletionsApi:
     model_list = staticmethod(model_list)
 
     def has_path(self, path: str) -> bool:
-        return path.startswith(self.client_path)
+        return is_completions(path)
 
     def parse(self, body: bytes) -> ClientRequest:
         return parse_request(body)

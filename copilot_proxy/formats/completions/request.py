@@ -101,7 +101,7 @@ def _text(tokens: list[int], decode: Callable[[list[int]], str]) -> str:
 
 
 def chat_request(request: ClientRequest) -> ClientRequest:
-    """Return the chat request for one continuation: the prompt is a message of the user."""
+    """Return the chat request for one continuation: the prompt is a user message."""
     chat = {name: value for name, value in request.items() if name not in _OWN}
     return {**chat, "messages": [{"role": "user", "content": request["prompt"]}]}
 

@@ -10,6 +10,7 @@ from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativeCounting, RequestMetrics, StreamFormat
 from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.client_fields import GEMINI_FIELDS, ClientFields
+from copilot_proxy.formats.client_paths import GEMINI_HEADER, GEMINI_PATH, is_gemini
 from copilot_proxy.formats.conversation import Conversation, Turn, lowest, texts
 from copilot_proxy.formats.gemini.errors import error_body, error_status
 from copilot_proxy.formats.gemini.field_names import with_google_names
@@ -39,14 +40,6 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "temperature": "temperature",
     "top_p": "topP",
 }
-METHODS: Final = (
-    "generateContent",
-    "streamGenerateContent",
-    "countTokens",
-    "embedContent",
-    "batchEmbedContents",
-)
-"""What can follow a model in a path, after a colon."""
 _encode: Final = msgspec.json.Encoder().encode
 # Google's SDK for Python takes a comment for data, but not an empty line.
 _KEEP_ALIVE: Final = b"\n"
@@ -57,8 +50,8 @@ class GeminiApi:
     """Implements `formats.api.ClientApi`."""
 
     name = "gemini"
-    client_path = "/v1beta/models"
-    identifying_header = b"x-goog-api-key"
+    client_path = GEMINI_PATH
+    identifying_header = GEMINI_HEADER
     request_id_header = b""
     counting: NativeCounting | None = None
     conversation_field = "contents"
@@ -72,7 +65,7 @@ class GeminiApi:
     media_tokens = staticmethod(media_tokens)
 
     def has_path(self, path: str) -> bool:
-        return path.startswith("/v1beta/")
+        return is_gemini(path)
 
     def parse(self, body: bytes) -> GeminiRequest:
         """Return a request with ``model`` in the body, as ``GenerateContentRequest`` has it."""

@@ -1,6 +1,6 @@
 """Anthropic's Messages API, as clients use it and as Copilot serves it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from copilot_proxy.catalogue import MESSAGES_PATH, Model
@@ -173,6 +173,9 @@ class MessagesApi:
         self, request: MessagesRequest, error: CopilotProxyError, request_id: str
     ) -> list[MessagesEvent]:
         return ChatToMessages(request, request["model"]).fail(error, request_id)
+
+    def accepted_stops(self, model: Model | None, stops: Sequence[str]) -> list[str]:
+        return profile_of(model, "messages").accepted_stops(stops)
 
     def accepts_documents(self, model: Model | None) -> bool:
         return profile_of(model, "messages").documents is not False

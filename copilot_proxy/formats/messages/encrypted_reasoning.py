@@ -71,7 +71,7 @@ class ReasoningWriter:
         self._start = self._length + len(self._gap)
 
     def text(self, text: str) -> str:
-        """Add text to the block; return it, after what separates it from the previous block."""
+        """Add text to the block; return it, after a separator if it follows another block."""
         if not text:
             return ""
         text = self._gap + text

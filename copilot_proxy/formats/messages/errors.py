@@ -32,9 +32,18 @@ _TOO_LONG: Final = "prompt is too long"
 _TOKEN_COUNTS: Final = re.compile(r"prompt token count of (\d+) exceeds the limit of (\d+)")
 
 
+_FILTERS: Final = ("content_filter", "cyber_policy")
+"""The codes with which GitHub refuses the content of a conversation."""
+
+
 def error_status(error: CopilotProxyError) -> int:
-    """Return the status of an error response."""
-    return error.status
+    """Return the status of an error response.
+
+    Claude Code repeats any 400 five times within a second, in three forms, to find out which field
+    is refused. What GitHub's filters refuse must not be sent to them so often, so that has a status
+    at which Claude Code stops, as other clients do, and shows the message.
+    """
+    return 424 if error.status == 400 and error.code in _FILTERS else error.status
 
 
 def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:

@@ -16,6 +16,7 @@ from copilot_proxy.formats.messages.errors import error_event
 from copilot_proxy.formats.messages.message_events import MessageAssembler
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.usage import usage_from_chat
+from copilot_proxy.formats.stop_sequences import STOP_SEQUENCE
 from copilot_proxy.formats.tool_arguments import Arguments
 from copilot_proxy.formats.types import (
     ChatChunk,
@@ -82,6 +83,7 @@ class ChatToMessages:
         self._tag = ""
         self._refusal = ""
         self._finish: str | None = None
+        self._stop_sequence: str | None = None
         self._usage: ChatUsage | None = None
         self._copilot_usage: CopilotUsage | None = None
 
@@ -94,6 +96,7 @@ class ChatToMessages:
         for choice in chunk["choices"]:
             self._add_delta(choice["delta"])
             self._finish = choice["finish_reason"] or self._finish
+            self._stop_sequence = choice.get(STOP_SEQUENCE)
         self._usage = chunk.get("usage") or self._usage
         self._copilot_usage = chunk.get("copilot_usage") or self._copilot_usage
         self._send(events)
@@ -110,13 +113,15 @@ class ChatToMessages:
         reason = _STOP_REASONS.get(self._finish, "end_turn")
         if self._refusal and reason == "end_turn":
             reason = "refusal"
-        delta: Json = {"stop_reason": reason, "stop_sequence": None}
+        if self._stop_sequence is not None and reason == "end_turn":
+            reason = "stop_sequence"
+        delta: Json = {"stop_reason": reason, "stop_sequence": self._stop_sequence}
         if reason == "refusal" and (details := stop_details(self._refusal)):
             delta["stop_details"] = details
         last: MessagesEvent = {
             "type": "message_delta",
             "delta": delta,
-            "usage": usage_from_chat(self._usage),
+            "usage": self._counts(),
         }
         if self._copilot_usage is not None:
             last["copilot_usage"] = self._copilot_usage
@@ -143,9 +148,15 @@ class ChatToMessages:
             "stop_reason": None,
             "stop_sequence": None,
             # Copilot counts at the end, but clients show the length of the prompt from the start.
-            "usage": {**usage_from_chat(None), "input_tokens": self._input_tokens},
+            "usage": self._counts(),
         }
         return {"type": "message_start", "message": message}
+
+    def _counts(self) -> Json:
+        """Return Copilot's counts, or before they have arrived the estimate of the input."""
+        if self._usage is not None:
+            return usage_from_chat(self._usage)
+        return {**usage_from_chat(None), "input_tokens": self._input_tokens}
 
     def _add_delta(self, delta: Json) -> None:
         if text := delta.get("reasoning_content"):

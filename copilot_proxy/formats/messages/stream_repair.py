@@ -138,7 +138,7 @@ class MessagesRepair:
         """Return one of the last events with all its fields, after the ends of open blocks."""
         if event["type"] == "message_delta":
             if not isinstance(event.get("usage"), dict):
-                # SDKs read it without looking whether it is there.
+                # SDKs read it without checking whether it is there.
                 event = {**event, "usage": {"output_tokens": self._counts.get("output_tokens", 0)}}
             delta = event.get("delta")
             stated = delta.get("stop_reason") if isinstance(delta, dict) else None

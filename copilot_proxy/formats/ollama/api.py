@@ -8,6 +8,7 @@ import msgspec
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.api import RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import OLLAMA_FIELDS, ClientFields
+from copilot_proxy.formats.client_paths import is_ollama
 from copilot_proxy.formats.conversation import Conversation, lowest, message_turns
 from copilot_proxy.formats.ollama.errors import error_body, error_status
 from copilot_proxy.formats.ollama.models import model_list, model_object
@@ -23,16 +24,6 @@ from copilot_proxy.formats.ollama.request_to_chat import effort_of, to_chat
 from copilot_proxy.formats.ollama.stream_from_chat import ChatToOllama
 from copilot_proxy.formats.types import ChatRequest, ClientEvent, ClientRequest
 from copilot_proxy.headers import Initiator
-
-PATHS: Final = frozenset(
-    f"/api/{name}"
-    for name in (
-        *("chat", "generate", "embed", "embeddings", "tags", "show", "ps", "version"),
-        *("pull", "push", "create", "copy", "delete"),
-    )
-)
-"""All paths of the API, except those of blobs."""
-BLOBS_PATH: Final = "/api/blobs/"
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -67,7 +58,7 @@ class OllamaApi:
     model_list = staticmethod(model_list)
 
     def has_path(self, path: str) -> bool:
-        return path in PATHS or path.startswith(BLOBS_PATH)
+        return is_ollama(path)
 
     def parse(self, body: bytes) -> ClientRequest:
         return parse_chat(body)

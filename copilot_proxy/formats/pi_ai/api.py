@@ -1,6 +1,6 @@
 """pi-ai as an upstream API."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.catalogue import Model
@@ -23,6 +23,9 @@ class PiAiApi:
     name = "pi_ai"
     path: str | None = None
     native: NativePassage | None = None
+
+    def accepted_stops(self, model: Model | None, stops: Sequence[str]) -> list[str]:
+        return []
 
     def accepts_documents(self, model: Model | None) -> bool:
         return False  # pi-ai only sends texts and images

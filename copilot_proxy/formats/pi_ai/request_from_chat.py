@@ -53,7 +53,6 @@ REFUSED: Final = (
 
 DROPPED: Final = (
     "top_p",
-    "stop",
     "seed",
     "presence_penalty",
     "frequency_penalty",

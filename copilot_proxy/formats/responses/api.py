@@ -1,6 +1,6 @@
 """The Responses API, as clients use it and as Copilot serves it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from copilot_proxy.catalogue import RESPONSES_PATH, Model
@@ -163,6 +163,9 @@ class ResponsesApi:
         self, request: ResponsesRequest, error: CopilotProxyError, request_id: str
     ) -> list[ResponsesEvent]:
         return self.writer(request).fail(error, request_id)
+
+    def accepted_stops(self, model: Model | None, stops: Sequence[str]) -> list[str]:
+        return profile_of(model, "responses").accepted_stops(stops)
 
     def accepts_documents(self, model: Model | None) -> bool:
         return profile_of(model, "responses").documents is not False

@@ -27,7 +27,7 @@ def with_cache_key(body: ResponsesRequest, session: str | None) -> ResponsesRequ
 
 
 def _beginning(body: ResponsesRequest) -> str:
-    """Return how the conversation begins."""
+    """Return the beginning of the conversation."""
     given: Any = body.get("input")
     first = given[0] if isinstance(given, list) and given else given
     text = first.get("content") if isinstance(first, dict) else first

@@ -27,8 +27,8 @@ _PARTS: Final = {
     }.items()
     for kind in kinds
 }
-"""By the type of an event about an item: its index of a part, or nothing if items of this type have
-no parts."""
+"""By the type of an event about an item: the field with the index of a part, or nothing if items of
+this type have no parts."""
 
 
 class EventIndexes:

@@ -181,7 +181,7 @@ class ResponseStore:
             self.forget(*key)
 
     def _hold(self, exchange: Exchange | None) -> None:
-        """Count one more use of `exchange`; with the first one, also of those before it."""
+        """Count one more use of `exchange`; the first use also counts for those before it."""
         while exchange is not None:
             exchange.uses += 1
             if exchange.uses > 1:

@@ -6,12 +6,12 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.responses.history_items import carry_over
 from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.tool_changes import copy_tools, has_tools
-from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED
+from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, tools_of
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
-_UNSENT: Final = ("id", "parsed_arguments")
-"""Copilot refuses an item's id on any connection but the one that it was sent on. The SDK itself
-adds the other one, and some programs send it back."""
+_UNSENT: Final = ("id", "parsed_arguments", "internal_chat_message_metadata_passthrough")
+"""Fields of items that Copilot refuses: an id on any connection but the one that it was sent on,
+one that the SDK adds and some programs send back, and one that Codex adds for OpenAI's servers."""
 
 
 def prepare_tools(body: ResponsesRequest, notes: list[str]) -> None:
@@ -48,6 +48,20 @@ def prepare_items(body: ResponsesRequest, notes: list[str]) -> list[Json]:
                     continue
             out.append(copy)
     return out
+
+
+def describe_tools(body: ResponsesRequest) -> None:
+    """Remove empty descriptions, which Copilot refuses, from the tools of `body`, which are copies.
+
+    A namespace, which needs one, gets its name.
+    """
+    for holder in (body, *filter(has_tools, input_items(body))):
+        for tool in tools_of(holder):
+            for one in (tool, *tools_of(tool)):
+                if one.get("type") == "namespace":
+                    one["description"] = one.get("description") or one.get("name")
+                elif one.get("description") == "":
+                    del one["description"]
 
 
 def drop_empty_tools(body: ResponsesRequest) -> bool:

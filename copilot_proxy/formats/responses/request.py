@@ -238,7 +238,7 @@ def _invalid(
 
 
 def input_items(request: ResponsesRequest) -> list[Json]:
-    """Return the input as a list of items; a text becomes one message of the user."""
+    """Return the input as a list of items; a text becomes one user message."""
     value = request["input"]
     if isinstance(value, str):
         return [{"type": "message", "role": "user", "content": value}]

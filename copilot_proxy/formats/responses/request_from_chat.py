@@ -54,7 +54,7 @@ _REASONS: Final[Mapping[str, str]] = {
 }
 """Why a field is dropped, if not because the Responses API does not support it.
 
-That is the reason for stop, seed, logprobs, logit_bias, both penalties and prediction.
+That is the reason for seed, logprobs, logit_bias, both penalties and prediction.
 """
 
 
@@ -96,7 +96,7 @@ def _text_config(fields: ChatRequest) -> Json:
     config: Json = {}
     form = fields.get("response_format") or {}
     if form.get("type") == "json_schema":
-        # The Responses API has these fields beside the type, not in an object.
+        # The Responses API has these fields next to the type, not in an object.
         inner = {name: v for name, v in (form.get("json_schema") or {}).items() if v is not None}
         config["format"] = {"type": "json_schema", **inner}
     elif form and form.get("type") != "text":

@@ -8,6 +8,7 @@ from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.outgoing import ResponsesBody
 from copilot_proxy.formats.responses.preparation import (
+    describe_tools,
     drop_empty_tools,
     prepare_items,
     prepare_tools,
@@ -40,6 +41,7 @@ def responses_for_model(
         body["input"] = [one for item in items for one in _item(item, notes)]
     outgoing = ResponsesBody(body, ToolNames(request))
     fitted = fit(outgoing, profile_of(model, "responses"), notes)
+    describe_tools(body)
     drop_empty_tools(body)
     check_tool_count(len(body.get("tools") or ()))
     return fitted
@@ -50,8 +52,10 @@ def responses_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]
     profile = profile_of(model, "responses")
     chat = {**chat}
     fields = take_fields(chat)
-    outgoing = ResponsesBody(from_chat(chat, profile, notes), ToolNames({}), fields)
-    return fit(outgoing, profile, notes)
+    body = from_chat(chat, profile, notes)
+    fitted = fit(ResponsesBody(body, ToolNames({}), fields), profile, notes)
+    describe_tools(body)
+    return fitted
 
 
 def _include(body: ResponsesRequest, notes: list[str]) -> None:

@@ -148,7 +148,7 @@ def _unknown_kind(kind: object) -> RequestError:
 def error_message(status: int, body: Json, headers: Mapping[str, str], lane: str | None) -> bytes:
     """Return the message for an error response with this status, JSON body and headers."""
     error = {**body["error"], "headers": headers} if headers else body["error"]
-    # Codex looks for the headers beside the error, OpenAI's SDKs in it.
+    # Codex looks for the headers next to the error, OpenAI's SDKs inside it.
     message = {"type": "error", "status": status, "error": error, "headers": headers}
     return with_fields(msgspec.json.encode(message), lane)
 

@@ -145,6 +145,13 @@ RULES: Final = (
         lambda p: not p.original_detail,
     ),
     Rule(
+        "images.maximum",
+        _CLIENTS,
+        images.replace_oldest,
+        lambda p: p.max_images is not None,
+        pi_ai=True,
+    ),
+    Rule(
         "turns.consecutive",
         _OBSERVED,
         turns.merge_consecutive_assistants,
@@ -178,12 +185,6 @@ RULES: Final = (
         "Anthropic API reference: Messages",
         stops.drop_blank,
         lambda p: not p.accepts_blank_stops,
-    ),
-    Rule(
-        "stops.maximum",
-        "OpenAI API reference: Chat Completions",
-        stops.drop_surplus,
-        lambda p: p.max_stops is not None,
     ),
     # Limits come before thinking budgets, which must stay below them.
     Rule("limits.invalid", _REPORTS, limits.drop_invalid_limit, pi_ai=True),

@@ -1,9 +1,11 @@
-"""Changes the detail of images, for models that do not know OpenAI's newest value.
+"""Fits images to the model: their detail, and how many there may be in a request.
 
-Codex asks for the detail ``original`` for its screenshots.
+Codex asks for the detail ``original`` for its screenshots. Agents that take a screenshot in every
+step soon have more of them in the conversation than the model accepts.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
@@ -20,6 +22,53 @@ def fit_detail(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
             has_changed = True
     if has_changed:
         notes.append("changed the detail of images from original to high, which the model has")
+
+
+_REMOVED: Final = "[An earlier image was removed: the model accepts only a limited number of them.]"
+
+
+def replace_oldest(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Replace the oldest images with text if there are too many.
+
+    Those of the last message stay: if they are too many by themselves, Copilot says so. Others are
+    replaced in steps of half the limit, so that the beginning of the prompt, and with it the prompt
+    cache, remains the same for several turns.
+    """
+    most = profile.max_images
+    if most is None:
+        return
+    turns = outgoing.turns
+    found = [(index, parts, at) for index, turn in enumerate(turns) for parts, at in _images(turn)]
+    surplus = len(found) - most
+    if surplus <= 0:
+        return
+    last = len(turns) - 1
+    earlier = [(parts, at) for index, parts, at in found if index < last]
+    step = max(most // 2, 1)
+    removed = earlier[: -(-surplus // step) * step]
+    for parts, at in removed:
+        parts[at] = {"type": "text", "text": _REMOVED}
+    if removed:
+        notes.append(
+            f"replaced {len(removed)} earlier images by a text: the model accepts at most {most} "
+            "in a request"
+        )
+
+
+def _images(turn: Json) -> Iterator[tuple[list[Json], int]]:
+    """Yield the place of each image of a message, including those in tool results.
+
+    The lists of parts are copied, so that they may be changed.
+    """
+    content = turn.get("content")
+    if not isinstance(content, list):
+        return
+    parts = turn["content"] = list(content)
+    for at, part in enumerate(parts):
+        if part.get("type") in ("image_url", "image"):
+            yield parts, at
+        elif part.get("type") == "tool_result":
+            yield from _images(part)
 
 
 def _wants_original(part: Any) -> bool:

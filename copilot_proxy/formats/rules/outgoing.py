@@ -95,7 +95,7 @@ class OutgoingBody(ABC):
 
     @abstractmethod
     def rebuild(self, pieces: Sequence[Piece]) -> None:
-        """Replace the conversation by `pieces`."""
+        """Replace the conversation with `pieces`."""
 
     @abstractmethod
     def result(self, id: str, text: str) -> Json:

@@ -1,4 +1,8 @@
-"""Drops stop sequences that the model does not accept."""
+"""Drops blank stop sequences, which Claude does not accept.
+
+That concerns requests of the Messages API. If the request is translated, `formats.stop_sequences`
+ends the answer at those that cannot be sent.
+"""
 
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
@@ -15,11 +19,3 @@ def drop_blank(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
         outgoing.body[outgoing.stop_field] = remaining
         if not remaining:
             del outgoing.body[outgoing.stop_field]
-
-
-def drop_surplus(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drop the stop sequences that exceed the accepted number."""
-    stops, max_stops = outgoing.stops, profile.max_stops
-    if max_stops is not None and len(stops) > max_stops:
-        outgoing.body[outgoing.stop_field] = stops[:max_stops]
-        notes.append(f"dropped stop sequences: the model accepts only the first {max_stops}")

@@ -1,7 +1,7 @@
 """Rewrites tool schemas for models that accept neither lists of types nor fields next to ``anyOf``.
 
 Gemini refuses a whole request because of one such schema, without a reason. Only the refused parts
-are changed: ``anyOf`` alone, also with ``null`` in it, is accepted.
+are changed: ``anyOf`` alone, even with ``null`` in it, is accepted.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _ANNOTATIONS: Final = (
     "$defs",
     "definitions",
 )
-"""The keywords that do not restrict a value: they stay beside ``anyOf``."""
+"""The keywords that do not restrict a value: they stay next to ``anyOf``."""
 _PYTHON_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),
     "boolean": (bool,),
@@ -52,7 +52,7 @@ _NULL: Final = {"type": "null"}
 
 def fit_unions(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Rewrite the schemas of tools that the model would refuse."""
-    reason = "the model accepts neither a list of types nor fields beside anyOf"
+    reason = "the model accepts neither a list of types nor fields next to anyOf"
     rewrite_tool_schemas(outgoing, without_unions, reason, notes)
 
 
@@ -129,7 +129,7 @@ def _of_type(name: str, limits: Json) -> Json:
 
 
 def _has_siblings(schema: Json) -> bool:
-    """Whether the schema is refused because of fields beside ``anyOf``."""
+    """Whether the schema is refused because of fields next to ``anyOf``."""
     branches = schema.get("anyOf")
     return isinstance(branches, list) and ("type" in schema or "properties" in schema)
 

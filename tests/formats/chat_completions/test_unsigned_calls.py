@@ -18,14 +18,14 @@ def result(id: str, content: str | list[Json] = "done") -> Json:
 
 
 def test_what_is_signed_or_old_stays() -> None:
-    """The model's own calls stay calls, and so do those before the last message of the user."""
+    """The model's own calls stay calls, and so do those before the last user message."""
     turns = [USER, called("a"), result("a"), USER, called("b", opaque="sig"), result("b")]
 
     assert turns is replace_unsigned_calls(turns)
 
 
 def test_each_call_becomes_a_text_with_its_result() -> None:
-    """Calls in parallel, a text beside them and the parts of a result are all kept, in order."""
+    """Parallel calls, text next to them and the parts of a result are all kept, in order."""
     parts = [{"type": "text", "text": "two"}]
     turns = [USER, called("a", "b", text="Both."), result("a", "one"), result("b", parts)]
 

@@ -74,7 +74,7 @@ def test_results_find_their_calls(has_call_ids: bool, has_result_ids: bool) -> N
 
 @given(st.text(), st.sampled_from(["messages:QUJD", "responses:x y", "gAAA="]))
 def test_signatures(text: str, opaque: str) -> None:
-    """Reasoning comes back as it was, also if an SDK has changed the alphabet of the base64."""
+    """Reasoning comes back as it was, even if an SDK has changed the alphabet of the base64."""
     signature = seal(Reasoning(text, opaque))
     again = base64.urlsafe_b64encode(base64.b64decode(signature)).decode().rstrip("=")
 
@@ -125,7 +125,7 @@ def test_thoughts_that_come_back() -> None:
     ],
 )
 def test_the_initiator(parts: list[Json], role: str, expected: str) -> None:
-    """It is the user exactly if the last content has their own words."""
+    """It is the user if, and only if, the last content has their own words."""
     blob = {"mimeType": "image/png", "data": "AAAA"}
     parts = [{"inlineData": blob} if "inlineData" in part else part for part in parts]
     call = {"functionCall": {"name": "f", "args": {}}}

@@ -36,7 +36,7 @@ def call(index: int, arguments: str, *, start: bool = True) -> Json:
 
 
 def test_calls_in_pieces() -> None:
-    """Calls are whole, and in order, also if their arguments arrive in turns."""
+    """Calls are whole, and in order, even if their arguments arrive in turns."""
     deltas: list[Json] = [
         {"tool_calls": [call(0, '{"a":')]},
         {"tool_calls": [call(1, "")]},

@@ -45,6 +45,6 @@ def test_every_text_counts_once() -> None:
 
 
 def test_images_and_pdfs_have_a_fixed_count() -> None:
-    """Each image, also in a tool result, and each document that is not text has a fixed count."""
+    """Each image, even in a tool result, and each document that is not text has a fixed count."""
     assert 2 * IMAGE_TOKENS + DOCUMENT_TOKENS == media_tokens(REQUEST)
     assert 0 == media_tokens(request(user("Hi"), system="Be brief."))

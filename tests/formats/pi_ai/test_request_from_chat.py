@@ -481,7 +481,7 @@ def test_signed_thinking_without_text_is_kept() -> None:
 
 
 def test_encrypted_reasoning_of_tool_calls_is_kept() -> None:
-    """Gemini requires it, but pi-ai does not send it back: it is passed on beside the context."""
+    """Gemini requires it, but pi-ai does not send it back: it is passed on outside the context."""
     said = {"role": "assistant", "tool_calls": [call("a|b")], "reasoning_opaque": "abc"}
     result = {"role": "tool", "tool_call_id": "a|b", "content": "x"}
 

@@ -45,7 +45,7 @@ def chat(*items: Json) -> tuple[list[Json], list[str]]:
 
 
 def test_a_message_of_another_agent_is_read() -> None:
-    """It becomes a message of the user that names the agents; what is encrypted is noted."""
+    """It becomes a user message that names the agents; what is encrypted is noted."""
     (item,), notes = native(AGENT)
     (message,), also = chat(AGENT)
 
@@ -104,7 +104,7 @@ def test_our_own_compactions_are_read() -> None:
     "response", [{"status": "completed", "output": []}, {"status": "incomplete", "output": []}]
 )
 def test_a_summary_must_be_complete(response: Json) -> None:
-    """Half a summary would lose the rest of the conversation in silence."""
+    """Half a summary would silently lose the rest of the conversation."""
     with pytest.raises(BrokenResponse):
         compaction_response(response)
 
@@ -141,7 +141,7 @@ def test_a_summary_must_be_complete(response: Json) -> None:
     ],
 )  # fmt: skip
 def test_calls_of_other_tools(items: list[Json], name: str, arguments: Json, output: str) -> None:
-    """The model sees what was called, and what came of it."""
+    """The model sees what was called, and the result."""
     (call, result), notes = native(*items)
     (message, answer), also = chat(*items)
 

@@ -142,7 +142,7 @@ def test_required_fields(name: str) -> None:
 
 
 def test_a_text_is_one_message() -> None:
-    """A plain text is treated as one message of the user."""
+    """A plain text is treated as one user message."""
     assert [{"type": "message", **USER}] == input_items(request("Hi"))
 
 

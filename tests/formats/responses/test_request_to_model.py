@@ -201,6 +201,10 @@ def test_an_unknown_model_gets_all_fields() -> None:
             [{"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"}],
         ),
         (
+            {**USER, "internal_chat_message_metadata_passthrough": {"content_item_kinds": []}},
+            [USER],
+        ),
+        (
             {"type": "compaction", "id": "cmp_1", "encrypted_content": "gBBBB"},
             [{"type": "compaction", "encrypted_content": "gBBBB"}],
         ),
@@ -208,8 +212,8 @@ def test_an_unknown_model_gets_all_fields() -> None:
     ],
 )  # fmt: skip
 def test_items_lose_only_their_ids(item: Json, out: list[Json]) -> None:
-    """Ids are removed, since other connections refuse them, and the SDK's own fields; all other
-    fields are kept."""
+    """Ids are removed, since other connections refuse them, and fields of the SDK and of Codex that
+    are not for Copilot; all others are kept."""
     after = out[1:] if out[0].get("type") == "custom_tool_call" else []
     if out[0].get("type") == "function_call":
         after = [{"type": "function_call_output", "call_id": "a", "output": "ok"}]
@@ -241,6 +245,26 @@ def test_items_lose_only_their_ids(item: Json, out: list[Json]) -> None:
 def test_unsupported_items_are_dropped(item: Json, note: str) -> None:
     """Items that Copilot would refuse, and reasoning of other APIs, are dropped with a note."""
     assert ({"input": [USER]}, [note]) == prepared(given=[USER, item])
+
+
+@pytest.mark.parametrize("listed", ["tools", "input"])
+@pytest.mark.parametrize("empty", ["", None])
+def test_no_description_is_empty(empty: str | None, listed: str) -> None:
+    """Copilot refuses empty descriptions, and a namespace without one gets its name."""
+    schema = {"type": "object", "properties": {}}
+    function = {"type": "function", "name": "f", "parameters": schema}
+    tool = {
+        "type": "namespace",
+        "name": "crm",
+        "description": empty,
+        "tools": [{**function, "description": empty}],
+    }
+    item = {"type": "additional_tools", "role": "developer", "tools": [tool]}
+
+    given: Any = [item, USER] if listed == "input" else "Hi"
+    body, _ = prepared(GPT, given, **({"tools": [tool]} if listed == "tools" else {}))
+
+    assert [{**tool, "description": "crm", "tools": [function]}] == body["tools"]
 
 
 def test_tools_become_functions() -> None:

@@ -48,6 +48,8 @@ OUTPUT: Json = {
     "status": "completed",
     "tools": [FOUND],
 }
+NAMED: Json = {**FOUND, "description": FOUND["name"]}
+"""What Copilot gets of it: a namespace needs a description."""
 SUN: Json = {
     "type": "function",
     "name": "sun",
@@ -82,7 +84,8 @@ def test_models_that_search_get_everything() -> None:
     body = responses_for_model(searched(), GPT, notes).body
 
     call = {name: value for name, value in CALL.items() if name != "id"}
-    assert ([SEARCH], [USER, call, OUTPUT], []) == (body["tools"], body["input"], notes)
+    output = {**OUTPUT, "tools": [NAMED]}
+    assert ([SEARCH], [USER, call, output], []) == (body["tools"], body["input"], notes)
 
 
 def test_other_models_get_functions() -> None:
@@ -205,8 +208,8 @@ def test_models_that_search_by_themselves_do() -> None:
 
     body = responses_for_model(request(given, tools=[SERVER, FOUND]), GPT, notes).body
 
-    assert ([SERVER, FOUND], []) == (body["tools"], notes)
-    assert [USER, *FOUND_BY_SERVER] == body["input"]
+    assert ([SERVER, NAMED], []) == (body["tools"], notes)
+    assert [USER, FOUND_BY_SERVER[0], {**FOUND_BY_SERVER[1], "tools": [NAMED]}] == body["input"]
 
 
 def test_models_that_cannot_search_get_all_tools() -> None:

@@ -61,7 +61,7 @@ def test_a_new_id_is_not_one_that_is_used(client: str) -> None:
 
 @every_client
 def test_results_beyond_the_calls_stay_visible(client: str) -> None:
-    """A second result of the same call becomes a message of the user."""
+    """A second result of the same call becomes a user message."""
     steps = [called("a", "a"), result("a"), result("a"), result("a")]
 
     request = sent(client, MODELS[1], user(), *steps)

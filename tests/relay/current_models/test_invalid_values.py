@@ -47,7 +47,7 @@ def adding(tools: Any) -> Json:
     ],
 )  # fmt: skip
 def test_choices_of_messages(http: httpx.Client, model: str, fields: Json, words: str) -> None:
-    """Anthropic's own words, also for models of other vendors."""
+    """Anthropic's own words, even for models of other vendors."""
     assert words in refused(http, "messages", model, fields)["message"]
 
 

@@ -37,7 +37,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> NameServer:
 
 
 async def test_concurrent_lookups_are_shared(server: NameServer) -> None:
-    """Concurrent connections share one lookup, also in the next seconds."""
+    """Concurrent connections share one lookup, even over the next few seconds."""
     names = DnsCache()
     found = await asyncio.gather(*(names.addresses("a.example", 1) for _ in range(100)))
     again = await names.addresses("a.example", 1)

@@ -27,7 +27,7 @@ def test_without_an_interrupt() -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
 def test_an_ignored_signal_stays_ignored() -> None:
-    """An ignored SIGINT, as under nohup, stays ignored, also for child processes."""
+    """An ignored SIGINT, as under nohup, stays ignored, even in child processes."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with uninterrupted():

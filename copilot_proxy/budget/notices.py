@@ -1,0 +1,105 @@
+"""Runs a command of the user when most of a limit is used, and when a request is refused.
+
+It runs once for each limit, amount, period and occasion: of all servers and workers, the first one
+that creates a file does it.
+"""
+
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Literal
+
+from copilot_proxy.cost.limits import Limit
+from copilot_proxy.private_files import NEW, failure_reason, make_folder, open_private
+
+log = logging.getLogger(__name__)
+
+Occasion = Literal["used", "refused"]
+"""Most of a limit is used; a request did not fit."""
+_TIMEOUT: Final = 30.0
+"""Seconds after which the command is killed."""
+_KEPT_SECONDS: Final = 40 * 86_400
+"""How long a sent notice is remembered: longer than a month."""
+
+
+class Notices:
+    """Sends the notices of one process; `folder` remembers those of all."""
+
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
+        """`command` is a program and its arguments; the text is added. Empty: nothing is sent."""
+        self._command = tuple(command)
+        self._folder = folder
+        self._sent: set[str] = set()
+
+    def send(self, occasion: Occasion, limit: Limit, allowed: int, period: str, text: str) -> None:
+        """Run the command with `text`, if that was not done before; nothing has to wait for it.
+
+        `allowed` is the amount of the limit in nano-AIU, and `period` the day, month or session.
+        """
+        if not self._command:
+            return
+        about = "\0".join((occasion, *limit.target, str(allowed), period))
+        name = hashlib.sha256(about.encode()).hexdigest()
+        if name in self._sent:
+            return
+        self._sent.add(name)
+        threading.Thread(target=self._send, args=(name, text), name="notify", daemon=True).start()
+
+    def _send(self, name: str, text: str) -> None:
+        try:
+            if not self._is_first(name):
+                return
+            flags = 0
+            if sys.platform == "win32":
+                flags = subprocess.CREATE_NO_WINDOW
+            # No shell: the text is one argument, whatever the names of clients in it are.
+            done = subprocess.run(  # noqa: S603  # the user has named the command
+                [*self._command, text],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=_environment(),
+                timeout=_TIMEOUT,
+                check=False,
+                start_new_session=True,  # Ctrl+C is for the server
+                creationflags=flags,
+            )
+        except subprocess.TimeoutExpired:
+            log.warning("The command of the setting notify did not end in %g s.", _TIMEOUT)
+        except OSError as error:
+            log.warning("The command of the setting notify failed: %s.", failure_reason(error))
+            with suppress(OSError):  # it is tried again after a restart
+                (self._folder / name).unlink(missing_ok=True)
+        else:
+            if done.returncode:
+                log.warning("The command of the setting notify failed: code %d.", done.returncode)
+
+    def _is_first(self, name: str) -> bool:
+        """Return whether no other process has sent the notice, and remember it; raises
+        `OSError`."""
+        make_folder(self._folder)
+        oldest = time.time() - _KEPT_SECONDS
+        for file in self._folder.iterdir():
+            if file.stat().st_mtime < oldest:
+                file.unlink(missing_ok=True)
+        try:
+            os.close(open_private(self._folder / name, NEW))
+        except FileExistsError:
+            return False
+        return True
+
+
+def _environment() -> dict[str, str]:
+    """Return the variables for the command, without this program's secrets."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not (name.startswith("COPILOT_PROXY_") and ("KEY" in name or "TOKEN" in name))
+    }

@@ -1,0 +1,84 @@
+"""The list of commands, each of which is imported when it is first used.
+
+Importing all of them would take longer than most of them run.
+"""
+
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+COMMANDS: Final = {
+    "login": "Sign in to GitHub and store the token.",
+    "logout": "Delete the stored GitHub token.",
+    "status": "Show the account, its plan and its remaining quota.",
+    "serve": "Serve the APIs of OpenAI, Anthropic, Gemini and Ollama.",
+    "run": "Start a client, such as Claude Code, on this server.",
+    "connect": "Configure a client so that it always uses this server.",
+    "chat": "Ask a model a question, or start a conversation.",
+    "models": "List the account's models and their prices.",
+    "usage": "Show what requests have cost, and what is left of the quota.",
+    "budget": "Limit what requests may cost, or show what is left.",
+    "dashboard": "Open the dashboard of a running server in the browser.",
+    "doctor": "Find out what does not work, and what to do about it.",
+    "simulate": "Run a simulator of GitHub and Copilot; no account is needed.",
+    "service": "Run the server in the background, started at login.",
+    "pi-ai": "Install the library for --upstream pi-ai.",
+}
+"""What each command does, as its own help begins. The command ``pi-ai`` is `pi_ai` in the module
+`cli.pi_ai`, and so on: a function, or an app with commands of its own."""
+
+
+class CommandGroup(TyperGroup):
+    """The commands of ``copilot-proxy``. Its list of them imports none."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _Commands(self.rich_markup_mode)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list at the end of the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+class _Commands(MutableMapping[str, Any]):
+    """The commands by their names; each is imported when it is looked up."""
+
+    def __init__(self, markup_mode: Any) -> None:
+        self._markup_mode = markup_mode
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            if name not in COMMANDS:
+                raise KeyError(name)
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def _load(self, name: str) -> Any:
+        word = name.replace("-", "_")
+        command = getattr(import_module(f"copilot_proxy.cli.{word}"), word)
+        around = typer.Typer(rich_markup_mode=self._markup_mode)
+        if isinstance(command, typer.Typer):
+            around.add_typer(command)
+        else:
+            # Without a callback, Typer would make a single command the whole program.
+            around.callback()(lambda: None)
+            around.command()(command)
+        group: Any = typer.main.get_command(around)
+        return group.commands[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)

@@ -1,0 +1,50 @@
+"""Backups of files that are about to be changed: one folder, and for each file the latest ones."""
+
+import glob
+import hashlib
+import os
+import time
+from collections.abc import Collection
+from pathlib import Path, PurePath
+from typing import Final
+
+from copilot_proxy.private_files import NEW, open_private
+
+_KEPT: Final = 5
+"""Backups of each file; the one from before the first change is kept in any case."""
+
+
+def save_backup(folder: Path, path: Path, content: bytes) -> str:
+    """Write a backup of the file `path`, unless the last one has this `content`; return its name.
+
+    Raises `OSError`.
+    """
+    backups = _backups(folder, path)
+    if backups and backups[-1].read_bytes() == content:
+        return backups[-1].name
+    # The names stay in order, even within a second or if the clock is set back.
+    last, _, number = backups[-1].suffix[1:].partition("-") if backups else ("", "", "")
+    now = max(time.strftime("%Y%m%dT%H%M%S", time.gmtime()), last)
+    name = f"{_safe(path)}.{now}-{int(number) + 1 if now == last else 0:03}"
+    with os.fdopen(open_private(folder / name, NEW), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return name
+
+
+def remove_old_backups(folder: Path, path: Path, used: Collection[str | None]) -> None:
+    """Remove all but the latest backups of the file `path`, and those whose names are `used`."""
+    for backup in _backups(folder, path)[:-_KEPT]:
+        if backup.name not in used:
+            backup.unlink(missing_ok=True)
+
+
+def _backups(folder: Path, path: Path) -> list[Path]:
+    return sorted(folder.glob(f"{glob.escape(_safe(path))}.*T*-???"))
+
+
+def _safe(path: PurePath) -> str:
+    """Return a name for backups of `path`, distinct for files of the same name."""
+    digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:6]
+    return f"{path.name}.{digest}"

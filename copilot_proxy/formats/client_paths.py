@@ -1,0 +1,39 @@
+"""The paths of the APIs that few clients use, so that those APIs are imported only for them."""
+
+from typing import Final
+
+GEMINI_PATH: Final = "/v1beta/models"
+GEMINI_HEADER: Final = b"x-goog-api-key"
+GEMINI_METHODS: Final = (
+    "generateContent",
+    "streamGenerateContent",
+    "countTokens",
+    "embedContent",
+    "batchEmbedContents",
+)
+"""What can follow a model in a path, after a colon."""
+COMPLETIONS_PATH: Final = "/v1/completions"
+OLLAMA_PATHS: Final = frozenset(
+    f"/api/{name}"
+    for name in (
+        *("chat", "generate", "embed", "embeddings", "tags", "show", "ps", "version"),
+        *("pull", "push", "create", "copy", "delete"),
+    )
+)
+"""All paths of Ollama's API, except those of blobs."""
+OLLAMA_BLOBS: Final = "/api/blobs/"
+
+
+def is_gemini(path: str) -> bool:
+    """Whether `path`, in its normal form, is one of Google's Gemini API."""
+    return path.startswith("/v1beta/")
+
+
+def is_completions(path: str) -> bool:
+    """Whether `path`, in its normal form, is one of the Completions API."""
+    return path.startswith(COMPLETIONS_PATH)
+
+
+def is_ollama(path: str) -> bool:
+    """Whether `path`, in its normal form, is one of Ollama's API."""
+    return path in OLLAMA_PATHS or path.startswith(OLLAMA_BLOBS)

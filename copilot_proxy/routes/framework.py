@@ -1,0 +1,7 @@
+"""The framework's request, for routes that use more of it than `services.Request`."""
+
+from typing import Any
+
+from litestar import Request
+
+LitestarRequest = Request[Any, Any, Any]

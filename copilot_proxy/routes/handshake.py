@@ -1,0 +1,16 @@
+"""``GET /v1/responses``: the handshake of a WebSocket."""
+
+from litestar import Response, get
+from litestar.exceptions import MethodNotAllowedException
+
+from copilot_proxy.formats.responses.api import RESPONSES
+from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.services import is_handshake
+
+
+@get(RESPONSES.client_path, include_in_schema=False)
+async def open_web_socket(request: LitestarRequest) -> Response[bytes]:
+    """Accept a WebSocket, whose request is passed through all checks as a GET (`web_socket`)."""
+    if not is_handshake(request):
+        raise MethodNotAllowedException(headers={"allow": "POST"})
+    return Response(b"", status_code=101)

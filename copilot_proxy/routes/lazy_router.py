@@ -1,0 +1,36 @@
+"""Loads the framework's router when a request first needs it.
+
+The framework takes a third of the time of a start and a sixth of the memory of an idle server.
+"""
+
+import asyncio
+from typing import cast
+
+from copilot_proxy.asgi import ASGIApp, Receive, Scope, Send
+from copilot_proxy.auth.threads import run_in_thread
+
+
+class LazyRouter:
+    """An ASGI application that is loaded by the first request to it."""
+
+    def __init__(self) -> None:
+        self._router: ASGIApp | None = None
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        router = self._router or await self._loaded()
+        await router(scope, receive, send)
+
+    async def _loaded(self) -> ASGIApp:
+        async with self._lock:
+            if self._router is None:
+                # In a thread, so that streams go on meanwhile.
+                self._router = await run_in_thread(_load)
+            return self._router
+
+
+def _load() -> ASGIApp:
+    from copilot_proxy.routes.router import make_router
+
+    # The framework has types of its own for the same arguments.
+    return cast("ASGIApp", make_router())

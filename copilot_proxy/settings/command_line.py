@@ -1,0 +1,23 @@
+"""Reads a setting that is a command: a program and its arguments, which no shell sees."""
+
+import os
+import shlex
+
+
+def command_line(value: object) -> tuple[str, ...]:
+    """Return the program and its arguments, from a list or from a text with quotes as in a shell.
+
+    On Windows, a backslash in a text stands for itself. Raises `ValueError`.
+    """
+    if isinstance(value, str):
+        if os.name == "posix":
+            parts = shlex.split(value)
+        else:
+            parts = [part.strip('"') for part in shlex.split(value, posix=False)]
+    elif isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        parts = list(value)
+    else:
+        raise ValueError("expected a command, as a text or a list of texts")
+    if any("\0" in part for part in parts) or (parts and not parts[0]):
+        raise ValueError("expected the name of a program, and its arguments")
+    return tuple(parts)
