@@ -1,16 +1,14 @@
 """The composition root: creates the objects that the commands need to talk to Copilot."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from copilot_proxy.errors import hints_for_simulator
-from copilot_proxy.settings import Settings, load_settings
+from copilot_proxy.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable
 
     from copilot_proxy.auth.copilot_auth import Clock, CopilotAuth
     from copilot_proxy.auth.credential import Credential
@@ -25,36 +23,9 @@ if TYPE_CHECKING:
     from copilot_proxy.relay.relay import Relay
     from copilot_proxy.routes.services import Services
     from copilot_proxy.server.uvicorn_server import Server
-    from copilot_proxy.simulator import Simulator
     from copilot_proxy.upstreams.base import Upstream
 
     Report = Callable[[RequestRecord], None]
-
-
-@contextmanager
-def settings_for(
-    flags: "Mapping[str, object]", *, simulate: bool
-) -> "Iterator[tuple[Settings, Simulator | None]]":
-    """Load the settings, and with `simulate` run a simulator that they point to.
-
-    The simulator only replaces GitHub's addresses: signing in, the token exchange and every request
-    take the same path through the code as with GitHub.
-    """
-    if not simulate:
-        yield load_settings(flags), None
-        return
-    # This raises errors in the flags before the simulator is started.
-    load_settings(flags)
-    from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
-
-    with hints_for_simulator(True), Simulator() as simulator:
-        simulated = {
-            "github_token": SIMULATED_TOKEN,
-            "github_url": simulator.url,
-            "github_api_url": simulator.url,
-        }
-        settings = load_settings({**flags, **simulated})
-        yield replace(settings, copilot_api_url=None, simulated=True), simulator
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ if sys.platform == "win32":
         yield
 
     def _remove_abandoned() -> None:
-        """Do nothing: a locked file cannot be renamed, so it would be missing for a moment."""
+        """Do nothing: Windows cannot rename an open file, so new folders would look abandoned."""
 
 else:
     import fcntl
@@ -45,10 +45,11 @@ else:
         draft = folder / f"{_LOCK}.new"
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # Only now, so that no other process finds the file without its lock.
-            draft.rename(folder / _LOCK)
-            os.set_inheritable(descriptor, True)
+            with suppress(OSError):  # without locks, no other process takes it for abandoned
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                # Only now, so that no other process finds the file without its lock.
+                draft.rename(folder / _LOCK)
+                os.set_inheritable(descriptor, True)
             yield
         finally:
             os.close(descriptor)

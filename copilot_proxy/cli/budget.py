@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.shared_options import JsonOption
 from copilot_proxy.cost.limits import SCOPES, Limit, parse_amount, parse_limit
 from copilot_proxy.errors import UsageError
 from copilot_proxy.settings import Settings, load_settings
@@ -37,7 +38,7 @@ def budget(
     project: Annotated[
         str | None, typer.Option(help="Only for this project.", metavar="NAME")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+    as_json: JsonOption = False,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Show what the simulator has charged.")
     ] = False,

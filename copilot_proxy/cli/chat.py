@@ -14,9 +14,10 @@ from copilot_proxy.cli.chat_options import ChatOptions
 from copilot_proxy.cli.completion import complete_model
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.default_model import default_model_warning, is_configured
+from copilot_proxy.cli.shared_options import SimulateOption, UpstreamOption
 from copilot_proxy.cli.sign_in_offer import with_sign_in
-from copilot_proxy.cli.upstream_option import UpstreamOption
-from copilot_proxy.composition import check_upstream, make_backend, settings_for
+from copilot_proxy.cli.simulated_settings import settings_for
+from copilot_proxy.composition import check_upstream, make_backend
 from copilot_proxy.errors import CopilotProxyError, UsageError, hints_for_simulator
 
 if TYPE_CHECKING:
@@ -65,9 +66,7 @@ def chat(
         typer.Option("--verbose", "-v", help="Show tokens, time and cost after the answer."),
     ] = False,
     upstream: UpstreamOption = None,
-    simulate: Annotated[
-        bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
-    ] = False,
+    simulate: SimulateOption = False,
 ) -> None:
     """Ask a model a question, or start a conversation."""
     with hints_for_simulator(simulate):

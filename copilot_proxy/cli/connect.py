@@ -10,6 +10,7 @@ import typer
 
 from copilot_proxy.cli.completion import complete_client, complete_model
 from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.shared_options import SimulateOption
 from copilot_proxy.errors import NotSignedIn, UsageError
 from copilot_proxy.settings import Settings, load_settings
 
@@ -57,9 +58,7 @@ def connect(
     no_probe: Annotated[
         bool, typer.Option("--no-probe", help="Do not try the connection with a small request.")
     ] = False,
-    simulate: Annotated[
-        bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
-    ] = False,
+    simulate: SimulateOption = False,
 ) -> int:
     """Configure a client so that it always uses this server."""
     if client is None and undo:

@@ -13,6 +13,7 @@ import typer
 
 from copilot_proxy.cli.completion import complete_client
 from copilot_proxy.cli.console import print_drawn, print_result, with_commands
+from copilot_proxy.cli.shared_options import JsonOption
 from copilot_proxy.errors import UsageError
 from copilot_proxy.terminal import can_draw, can_style, escape_controls
 
@@ -41,7 +42,7 @@ def doctor(
     network_only: Annotated[
         bool, typer.Option("--network-only", help="Check only the connection to GitHub.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+    as_json: JsonOption = False,
     report: Annotated[
         bool,
         typer.Option(

@@ -12,8 +12,9 @@ import typer
 
 from copilot_proxy.cli.completion import remember_models
 from copilot_proxy.cli.console import counted, print_drawn, print_message, print_result
-from copilot_proxy.cli.upstream_option import UpstreamOption
-from copilot_proxy.composition import make_connection, settings_for
+from copilot_proxy.cli.shared_options import SimulateOption, UpstreamOption
+from copilot_proxy.cli.simulated_settings import settings_for
+from copilot_proxy.composition import make_connection
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.terminal import can_style
 
@@ -47,9 +48,7 @@ def models(
         bool, typer.Option("--json", help="Print all models as JSON, like those of /v1/models.")
     ] = False,
     upstream: UpstreamOption = None,
-    simulate: Annotated[
-        bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
-    ] = False,
+    simulate: SimulateOption = False,
 ) -> None:
     """List the account's models and their prices."""
     if changed and (filter or include_all):

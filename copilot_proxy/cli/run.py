@@ -14,6 +14,7 @@ import typer
 
 from copilot_proxy.cli.completion import complete_model, complete_runnable
 from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.shared_options import SimulateOption
 from copilot_proxy.cli.sign_in_offer import with_sign_in
 from copilot_proxy.errors import ClientNotFound, NotSignedIn, UsageError
 from copilot_proxy.settings import Settings, load_settings
@@ -49,9 +50,7 @@ def run(
             autocompletion=complete_model,
         ),
     ] = None,
-    simulate: Annotated[
-        bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
-    ] = False,
+    simulate: SimulateOption = False,
 ) -> int:
     """Start a client, such as Claude Code, on this server."""
     if client is None:

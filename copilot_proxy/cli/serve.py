@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from copilot_proxy.cli.server_runner import ServerRunner, new_event_loop
+from copilot_proxy.cli.shared_options import SimulateOption, UpstreamOption
 from copilot_proxy.cli.sign_in_offer import with_sign_in
-from copilot_proxy.cli.upstream_option import UpstreamOption
-from copilot_proxy.composition import check_upstream, settings_for
+from copilot_proxy.cli.simulated_settings import settings_for
+from copilot_proxy.composition import check_upstream
 from copilot_proxy.errors import UsageError
 from copilot_proxy.server.signals import restored_signals
 from copilot_proxy.settings import Settings
@@ -112,9 +113,7 @@ def serve(
             metavar="DIR",
         ),
     ] = None,
-    simulate: Annotated[
-        bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
-    ] = False,
+    simulate: SimulateOption = False,
 ) -> int:
     """Serve the APIs of OpenAI, Anthropic, Gemini and Ollama."""
     has_port = host is not None or port is not None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from copilot_proxy.cli.console import print_message, print_result, two_columns
+from copilot_proxy.cli.shared_options import JsonOption
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.settings import Settings, load_settings
 
@@ -90,7 +91,7 @@ def uninstall() -> None:
 
 @service.command()
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+    as_json: JsonOption = False,
 ) -> int:
     """Show whether the service runs; exit code 1 if it does not."""
     from copilot_proxy.service import installer

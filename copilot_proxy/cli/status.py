@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from copilot_proxy.cli.console import print_error, print_result, two_columns
-from copilot_proxy.composition import settings_for
+from copilot_proxy.cli.shared_options import JsonOption
+from copilot_proxy.cli.simulated_settings import settings_for
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
 from copilot_proxy.masking import mask
 from copilot_proxy.settings import DEFAULT_PROFILE, Settings
@@ -37,7 +38,7 @@ class AccountStatus:
 
 
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+    as_json: JsonOption = False,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Show the simulator's account.")
     ] = False,

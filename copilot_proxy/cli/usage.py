@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.shared_options import JsonOption
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.settings import Settings, load_settings
 
@@ -58,7 +59,7 @@ def usage(
             "--as", help="Show what the same tokens would cost with this model.", metavar="MODEL"
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+    as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
     line: Annotated[
         bool, typer.Option("--line", help="Print one short line, for a status bar.")

@@ -59,7 +59,8 @@ def _prices(name: str, settings: Settings) -> tuple[str, PriceList]:
 def _listed(name: str, settings: Settings) -> tuple[str, dict[str, object]]:
     import asyncio
 
-    from copilot_proxy.composition import make_backend, settings_for
+    from copilot_proxy.cli.simulated_settings import settings_for
+    from copilot_proxy.composition import make_backend
 
     async def read(settings: Settings) -> tuple[str, dict[str, object]]:
         backend = make_backend(settings, report=lambda _: None)

@@ -10,6 +10,8 @@ from copilot_proxy.formats.conversation import FIELDS
 from copilot_proxy.formats.images import is_web_url
 from copilot_proxy.formats.types import ClientRequest
 
+_TYPES: Final = (b"image", b"document", b"input_file", b"fileUri", b"file_uri")
+"""What a body contains that has an image or a document."""
 _INNER: Final = ("content", "output", "source", "parts", "functionResponse", "function_response")
 _URIS: Final = {"fileData": ("fileUri", "mimeType"), "file_data": ("file_uri", "mime_type")}
 """Gemini's names for a file with a URL, which may be written in either way."""
@@ -43,6 +45,11 @@ class FileUrl:
             self.holder.setdefault("filename", unquote(urlsplit(self.url).path).rpartition("/")[2])
         else:
             self.holder[self.key] = data_url
+
+
+def may_have_files(body: bytes) -> bool:
+    """Return whether a request may have an image or a document, without decoding it."""
+    return any(kind in body for kind in _TYPES)
 
 
 def find_file_urls(request: ClientRequest) -> Iterator[FileUrl]:

@@ -47,6 +47,17 @@ def is_web_url(url: object) -> TypeGuard[str]:
     return isinstance(url, str) and url[:8].lower().startswith(("http://", "https://"))
 
 
+def check_is_data(url: str, path: str) -> None:
+    """Raise `RequestError` if the URL of an image, at `path` of an OpenAI request, has no data."""
+    if not url.startswith("data:"):
+        raise RequestError(
+            "Copilot does not fetch images from URLs.",
+            param=path,
+            code="unsupported_value",
+            hint=image_hint("Send the image itself, as a data: URL with base64", url),
+        )
+
+
 def image_hint(advice: str, url: object) -> str:
     """Return the hint for an image that is not base64: `advice`, without its full stop, and for a
     web URL how to have the server fetch it."""

@@ -7,10 +7,10 @@ from typing import Final
 import msgspec
 
 from copilot_proxy.asgi import ASGIApp, Receive, Scope, Send
-from copilot_proxy.formats.api import ClientApi
+from copilot_proxy.formats.api import ClientApi, CountingApi
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.large_json import LARGE, encode_json, encode_strings
-from copilot_proxy.formats.types import ClientRequest, ClientResponse
+from copilot_proxy.formats.types import ClientRequest, ClientResponse, Json
 from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.relay.costs import cost_headers
 from copilot_proxy.relay.reply import ReplySource, notes_header
@@ -101,6 +101,35 @@ def answer_with_embeddings(
         vectors = await services.relay.embeddings(body, record, caller=caller, client=client)
         headers = {"x-copilot-proxy-route": "embeddings", **cost_headers(record)}
         return _encode(convert(vectors)), headers | notes_header(record.notes)
+
+    return WholeAnswer(make_answer)
+
+
+def answer_with_count(
+    request: Request,
+    client: CountingApi,
+    body: ClientRequest,
+    *,
+    name: str,
+    body_bytes: int,
+    conversation_bytes: int = 0,
+    betas: Collection[str] = (),
+    convert: Callable[[Json], Json] = lambda count: count,
+) -> ASGIApp:
+    """Return the response with the number of input tokens of the request `body`.
+
+    `name` is that of the path, for the log. `convert` turns ``{"input_tokens"}`` into the client's
+    form. For the rest, see `answer`.
+    """
+    services, caller = get_services(request), get_caller(request)
+    record = start_record(request, name, body, body_bytes)
+    record.conversation_bytes = conversation_bytes
+
+    async def make_answer() -> tuple[bytes, Mapping[str, str]]:
+        count, headers = await services.relay.count_tokens(
+            client, body, record, caller=caller, betas=betas
+        )
+        return _encode(convert(count)), headers
 
     return WholeAnswer(make_answer)
 

@@ -6,7 +6,6 @@ Google puts the method after the model: ``/v1beta/models/MODEL:generateContent``
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-import msgspec
 from litestar import get, post
 from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.params import FromPath
@@ -25,18 +24,14 @@ from copilot_proxy.formats.gemini.request import parse_call, parse_count
 from copilot_proxy.formats.types import ClientResponse, Json
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.costs import COUNT_TOKENS
-from copilot_proxy.routes.answers import answer, answer_with_embeddings
+from copilot_proxy.routes.answers import answer, answer_with_count, answer_with_embeddings
 from copilot_proxy.routes.framework import LitestarRequest
 from copilot_proxy.routes.models import model_list, model_object
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
-    get_caller,
-    get_services,
     read_body,
     read_chat_body,
-    start_record,
 )
-from copilot_proxy.routes.streaming import WholeAnswer
 
 
 @get(
@@ -110,14 +105,14 @@ async def _stream(request: LitestarRequest, model: str) -> ASGIApp:
 async def _count_tokens(request: LitestarRequest, model: str) -> ASGIApp:
     data, _ = await read_chat_body(request)
     body = await run_if_large(len(data), parse_count, data, model)
-    relay, caller = get_services(request).relay, get_caller(request)
-    record = start_record(request, COUNT_TOKENS, body, len(data))
-
-    async def make_answer() -> tuple[bytes, Mapping[str, str]]:
-        count, headers = await relay.count_tokens(GEMINI, body, record, caller=caller)
-        return msgspec.json.encode({"totalTokens": count["input_tokens"]}), headers
-
-    return WholeAnswer(make_answer)
+    return answer_with_count(
+        request,
+        GEMINI,
+        body,
+        name=COUNT_TOKENS,
+        body_bytes=len(data),
+        convert=lambda count: {"totalTokens": count["input_tokens"]},
+    )
 
 
 async def _embed(request: LitestarRequest, model: str) -> ASGIApp:

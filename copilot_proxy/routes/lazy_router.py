@@ -4,10 +4,13 @@ The framework takes a third of the time of a start and a sixth of the memory of 
 """
 
 import asyncio
-from typing import cast
+from typing import Final, cast
 
 from copilot_proxy.asgi import ASGIApp, Receive, Scope, Send
 from copilot_proxy.auth.threads import run_in_thread
+from copilot_proxy.middleware.error_responses import send_error, to_proxy_error
+
+_UPDATED: Final = "If copilot-proxy has been updated since the server was started, restart it."
 
 
 class LazyRouter:
@@ -18,7 +21,13 @@ class LazyRouter:
         self._lock = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        router = self._router or await self._loaded()
+        try:
+            router = self._router or await self._loaded()
+        except Exception as error:
+            ours = to_proxy_error(error)
+            ours.hint = f"{_UPDATED} {ours.hint}"
+            await send_error(scope, send, ours)
+            return
         await router(scope, receive, send)
 
     async def _loaded(self) -> ASGIApp:

@@ -2,21 +2,15 @@
 
 from typing import Final
 
-import msgspec
-
 from copilot_proxy.asgi import ASGIApp
 from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.costs import COUNT_TOKENS
-from copilot_proxy.routes.answers import answer
+from copilot_proxy.routes.answers import answer, answer_with_count
 from copilot_proxy.routes.services import (
     Request,
-    get_caller,
-    get_services,
     read_chat_body,
-    start_record,
 )
-from copilot_proxy.routes.streaming import WholeAnswer
 
 COUNT_PATH: Final = MESSAGES.client_path + "/count_tokens"
 
@@ -34,16 +28,9 @@ async def count_tokens(request: Request) -> ASGIApp:
     data, _ = await read_chat_body(request)
     body = await run_if_large(len(data), MESSAGES.parse_count, data)
     betas = _betas(request)
-    relay, caller = get_services(request).relay, get_caller(request)
-    record = start_record(request, COUNT_TOKENS, body, len(data))
-
-    async def make_answer() -> tuple[bytes, dict[str, str]]:
-        count, headers = await relay.count_tokens(
-            MESSAGES, body, record, caller=caller, betas=betas
-        )
-        return msgspec.json.encode(count), headers
-
-    return WholeAnswer(make_answer)
+    return answer_with_count(
+        request, MESSAGES, body, name=COUNT_TOKENS, body_bytes=len(data), betas=betas
+    )
 
 
 def _betas(request: Request) -> list[str]:

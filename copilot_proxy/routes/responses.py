@@ -18,7 +18,7 @@ from copilot_proxy.relay.compacted_reply import CompactedReply
 from copilot_proxy.relay.costs import INPUT_TOKENS
 from copilot_proxy.relay.reply import ReplySource
 from copilot_proxy.relay.warm_up_reply import WarmUpReply
-from copilot_proxy.routes.answers import answer
+from copilot_proxy.routes.answers import answer, answer_with_count
 from copilot_proxy.routes.services import (
     Request,
     get_caller,
@@ -85,16 +85,15 @@ async def count_input_tokens(request: Request) -> ASGIApp:
     parsed = await run_if_large(len(data), RESPONSES.parse_count, data)
     parsed["store"] = False
     resumed = await services.responses.resume(parsed, caller, len(data), notes)
-    record = start_record(request, INPUT_TOKENS, parsed, len(data))
-    record.conversation_bytes = resumed.size
-
-    async def make_answer() -> tuple[bytes, dict[str, str]]:
-        count, headers = await services.relay.count_tokens(
-            RESPONSES, resumed.request, record, caller=caller
-        )
-        return msgspec.json.encode({"object": "response.input_tokens", **count}), headers
-
-    return WholeAnswer(make_answer)
+    return answer_with_count(
+        request,
+        RESPONSES,
+        resumed.request,
+        name=INPUT_TOKENS,
+        body_bytes=len(data),
+        conversation_bytes=resumed.size,
+        convert=lambda count: {"object": "response.input_tokens", **count},
+    )
 
 
 async def compact_response(request: Request) -> ASGIApp:

@@ -10,6 +10,7 @@ from copilot_proxy.auth.caller_tokens import CallerTokens, token_digest
 from copilot_proxy.dashboard.lazy import LazyDashboard
 from copilot_proxy.dumps import Dumps
 from copilot_proxy.formats.chat_completions.request import parse_json
+from copilot_proxy.formats.file_urls import may_have_files
 from copilot_proxy.keys import KEY_HEADERS
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.metrics.workers import SharedMetrics
@@ -23,9 +24,6 @@ from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.base import Upstream
 from copilot_proxy.upstreams.image_fetcher import ImageFetcher
 from copilot_proxy.who import identify
-
-_FILE_TYPES: Final = (b"image", b"document", b"input_file", b"fileUri", b"file_uri")
-"""What a body contains that has an image or a document, in the format of any API."""
 
 
 class Request(Protocol):
@@ -153,12 +151,8 @@ async def read_chat_body(request: Request) -> tuple[bytes, list[str]]:
     """
     data = await read_body(request)
     images = get_services(request).images
-    if images is None or not await run_if_large(len(data), _may_have_files, data):
+    if images is None or not await run_if_large(len(data), may_have_files, data):
         return data, []
     body = await run_if_large(len(data), parse_json, data)
     notes = await images.inline(body) if isinstance(body, dict) else []
     return (await run_if_large(len(data), msgspec.json.encode, body) if notes else data), notes
-
-
-def _may_have_files(body: bytes) -> bool:
-    return any(kind in body for kind in _FILE_TYPES)

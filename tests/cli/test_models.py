@@ -217,7 +217,10 @@ def test_light_imports(program: Callable[..., object]) -> None:
     code = (
         "import sys\n"
         "from copilot_proxy.cli.main import run\n"
+        "from copilot_proxy.cli.startup import speed_up_startup\n"
+        "speed_up_startup()\n"
         "assert run(['models']) == 0\n"
+        "assert 'rich' not in sys.modules\n"
         "assert run(['chat', 'Hi']) == 0\n"
         "print(sorted({'litestar', 'uvicorn', 'rich.markdown'} & set(sys.modules)))\n"
     )

@@ -266,7 +266,7 @@ def test_no_copilot(account: Simulator, capsys: pytest.CaptureFixture[str]) -> N
     assert "mona-none" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", first(["1", "2"]))
 def test_an_invalid_certificate_file(
     account: Simulator,
     capsys: pytest.CaptureFixture[str],

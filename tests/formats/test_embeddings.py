@@ -1,8 +1,10 @@
 """Embeddings: every kind of input, batches, encodings, and invalid responses."""
 
 import base64
+import hashlib
 import json
 import struct
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from tests.selection import examples
 
 PATH = "/v1/embeddings"
 SMALL = "text-embedding-3-small"
+_TABLE = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
 
 
 def parsed(**more: Any) -> dict[str, Any]:
@@ -78,6 +81,15 @@ def test_token_ids_that_do_not_exist(tokens: list[int]) -> None:
         tokenizer.decode(tokens)
 
     assert "input" == raised.value.param
+
+
+def test_whose_table_it_is() -> None:
+    """It is OpenAI's: the checksum is the one in the source of OpenAI's tiktoken."""
+    data = (files("tiktoken_ext") / "data" / "cl100k_base.tiktoken").read_bytes()
+    openai = (files("tiktoken_ext") / "openai_public.py").read_text(encoding="utf-8")
+
+    assert _TABLE == hashlib.sha256(data).hexdigest()
+    assert _TABLE in openai
 
 
 def test_count() -> None:

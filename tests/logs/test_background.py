@@ -24,6 +24,7 @@ from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.relay.records import RequestContext
 from copilot_proxy.simulator import Simulator
 from tests.cli.terminals import Terminal, free_port, is_listening, question, sign_in, wait_until
+from tests.selection import first
 
 log = logging.getLogger("a.library")
 
@@ -226,7 +227,7 @@ def test_tokens_are_masked_before_a_line_is_cut(
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", first(["1", "2"]))
 def test_a_paused_terminal(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:

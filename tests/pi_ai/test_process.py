@@ -71,11 +71,12 @@ def test_a_killed_process_fails_only_open_requests(simulator: Simulator, tmp_pat
     """The open stream gets an error event, and the next request a new process."""
     simulator.state.faults.on("stall_mid_stream", times=1)
     home = give_pi_ai(tmp_path / "pi")
-    settings = settings_at(simulator, upstream="pi-ai", home_dir=home)
+    settings = settings_at(simulator, upstream="pi-ai", home_dir=home, header_grace=0.1)
     with Proxy(settings) as proxy, proxy.client() as client:
         with client.stream("POST", CHAT, json={**HI, "stream": True}) as answer:
             lines = answer.iter_lines()
             next(lines)
+            simulator.state.recorder.wait_for(lambda one: one.method == "POST")
             (node,) = nodes(home)
             os.kill(node, signal.SIGKILL)
             data = [line for line in lines if line.startswith("data: {")]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("status", "kind", "form"),
     sample(
-        ((*echo, form) for echo in ECHOES for form in ("text", "json")),
+        ((*echo, form) for echo, form in product(ECHOES, ("text", "json"))),
         alike=lambda case: case[:2],
     ),
 )
@@ -144,7 +145,7 @@ def test_copilot_echoes_its_token(
 @pytest.mark.parametrize(
     ("status", "kind", "whose"),
     sample(
-        ((*exchange, whose) for exchange in EXCHANGES for whose in ("server", "caller")),
+        ((*exchange, whose) for exchange, whose in product(EXCHANGES, ("server", "caller"))),
         alike=lambda case: case[:2],
     ),
 )

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -94,8 +95,10 @@ def test_a_complete_sign_in(
     assert [] == marks.found(files(tmp_path))
 
 
-@pytest.mark.parametrize("trouble", sorted(EXCHANGE_ANSWERS))
-@pytest.mark.parametrize("place", ["environment", "store"])
+@pytest.mark.parametrize(
+    ("trouble", "place"),
+    sample(product(sorted(EXCHANGE_ANSWERS), ["environment", "store"]), alike=lambda case: case[0]),
+)
 def test_every_refusal_of_the_exchange(
     cli: Cli,
     github: Simulator,
@@ -160,8 +163,10 @@ PROXIES = {
 }
 
 
-@pytest.mark.parametrize("proxy", PROXIES)
-@pytest.mark.parametrize("host", [None, "tenant.ghe.com"])
+@pytest.mark.parametrize(
+    ("proxy", "host"),
+    sample(product(PROXIES, [None, "tenant.ghe.com"]), alike=lambda case: case[0]),
+)
 def test_the_password_of_a_proxy(
     cli: Cli,
     home: Path,

@@ -152,6 +152,7 @@ def test_a_failed_update_restores_the_service(
     assert "simulator" in ask(installed)
 
 
+@only_in_ci
 def test_it_starts_when_a_client_connects(
     cli: Cli, installed: str, systemd: dict[str, str]
 ) -> None:

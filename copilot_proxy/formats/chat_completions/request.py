@@ -14,7 +14,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.legacy_functions import read_functions
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, ContentPart
 from copilot_proxy.formats.documents import check_file
-from copilot_proxy.formats.images import image_hint
+from copilot_proxy.formats.images import check_is_data
 from copilot_proxy.formats.large_json import (
     LARGE,
     MAX_VALUES,
@@ -200,7 +200,9 @@ def _check_parts(content: list[Any], path: str) -> None:
     for i, part in enumerate(content):
         match part["type"]:
             case "image_url":
-                _check_image(part["image_url"], f"{path}[{i}].image_url")
+                image = part["image_url"]
+                url = image if isinstance(image, str) else image["url"]
+                check_is_data(url, f"{path}[{i}].image_url")
             case "file":
                 check_file(part["file"], f"{path}[{i}].file")
             case "input_audio":
@@ -210,17 +212,6 @@ def _check_parts(content: list[Any], path: str) -> None:
                     code="unsupported_value",
                     hint="Send a transcript instead.",
                 )
-
-
-def _check_image(image: Any, path: str) -> None:
-    url = image if isinstance(image, str) else image["url"]
-    if not url.startswith("data:"):
-        raise _invalid(
-            path,
-            "Copilot does not fetch images from URLs.",
-            code="unsupported_value",
-            hint=image_hint("Send the image itself, as a data: URL with base64", url),
-        )
 
 
 def _invalid(

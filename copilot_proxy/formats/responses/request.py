@@ -10,7 +10,7 @@ from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.documents import check_file
-from copilot_proxy.formats.images import image_hint
+from copilot_proxy.formats.images import check_is_data
 from copilot_proxy.formats.other_apis import check_part, read_request
 from copilot_proxy.formats.packed_results import unpack_results
 from copilot_proxy.formats.request_fields import refuse_fields
@@ -211,13 +211,7 @@ def _check_image(url: object, path: str) -> None:
             code="missing_required_parameter",
             hint="Send the image itself, as a data: URL with base64.",
         )
-    if not url.startswith("data:"):
-        raise _invalid(
-            path,
-            "Copilot does not fetch images from URLs.",
-            code="unsupported_value",
-            hint=image_hint("Send the image itself, as a data: URL with base64", url),
-        )
+    check_is_data(url, path)
 
 
 def _missing(param: str) -> RequestError:

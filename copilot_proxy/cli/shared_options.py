@@ -1,4 +1,4 @@
-"""The ``--upstream`` option of the commands that send requests to Copilot."""
+"""Options that several commands have."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -19,3 +19,7 @@ UpstreamOption = Annotated[
         "--upstream", help="How to reach Copilot: directly, or through the pi-ai library."
     ),
 ]
+SimulateOption = Annotated[
+    bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
