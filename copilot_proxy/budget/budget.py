@@ -7,6 +7,7 @@ estimates of those that are running. An answer that has begun is never cut off.
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -38,6 +39,9 @@ _WARN_AT: Final = 0.8
 """The share of a limit from which requests get a note."""
 
 
+_SETTLING: Final = 0.5
+"""Seconds within which the ledger has the row of a request that has ended."""
+_ATTEMPTS: Final = 5
 _MAX_NAME: Final = 64
 
 
@@ -63,11 +67,14 @@ class Budget:
         self._file = LimitsFile(ledger.with_name(NAME), defaults)
         self._estimator = Estimator()
         self._executor: ThreadPoolExecutor | None = None
+        self._last_end = float("-inf")
+        """When a request ended last."""
         self._warned: set[tuple[Limit, str]] = set()
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a request that has ended, to estimate the next ones."""
         if self._file.known.limits:
+            self._last_end = time.monotonic()
             self._estimator(record)
 
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
@@ -96,6 +103,11 @@ class Budget:
         cost = await run_if_large(record.size, self._estimator.estimate, record, request)
         try:
             outcome = await self._reserve(record, cost, applying, now)
+            for _ in range(_ATTEMPTS):
+                if not self._is_unsettled(outcome):
+                    break
+                await asyncio.sleep(_SETTLING / _ATTEMPTS)
+                outcome = await self._reserve(record, cost, applying, now)
         except Exception as error:
             log.error("The budget is not applied, since the ledger cannot be used: %s.", error)
             return
@@ -109,6 +121,14 @@ class Budget:
         for (limit, allowed), used in zip(applying, outcome, strict=True):
             if sum(used) >= _WARN_AT * allowed:
                 self._warn(record, limit, allowed, sum(used), now)
+
+    def _is_unsettled(self, outcome: "list[State] | Refusal") -> bool:
+        """Return whether a request may have been refused for one that has just ended.
+
+        It stays reserved with its estimate until the ledger has its row.
+        """
+        is_recent = time.monotonic() - self._last_end < _SETTLING
+        return is_recent and isinstance(outcome, tuple) and outcome.used.reserved > 0
 
     def close(self) -> None:
         """End the thread, and close the file."""

@@ -15,7 +15,8 @@ _RETRYABLE: Final = (408, 429)
 """The statuses below 500 after which a client may try again."""
 _NUMBERS: Final = re.compile(r"4(?=29)|5(?=00|02|03|04|24)")
 """The first digits of the numbers that are taken for a status to retry."""
-_DIGITS: Final = re.compile(r"\d+", re.ASCII)
+_DIGITS: Final = re.compile(r"://[^\s/]+|\d+", re.ASCII)
+"""A number, or the host and port of a URL, which would be another one with a space inside."""
 _LONG_NUMBER: Final = 10
 """A number with at least this many digits is probably an id."""
 _WORDS: Final[Mapping[str, str]] = {
@@ -61,7 +62,7 @@ def permanent_fields(fields: Json) -> Json:
 
 
 def _with_spaces(digits: str) -> str:
-    if _NUMBERS.search(digits) is None:
+    if digits.startswith("://") or _NUMBERS.search(digits) is None:
         return digits
     if len(digits) < _LONG_NUMBER and digits[0] != "0":
         grouped = f"{int(digits):,}".replace(",", " ")

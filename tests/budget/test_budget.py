@@ -99,6 +99,18 @@ def test_many_at_once(simulator: Simulator) -> None:
     assert statuses.count(200) == len(charged)
 
 
+def test_one_after_another(simulator: Simulator) -> None:
+    """A request that has just ended counts with what it cost, not with its higher estimate."""
+    with Proxy(settings_with(simulator, "2.4/day")) as proxy, proxy.client() as client:
+        statuses = []
+        # The first is estimated at 2.3 AI credits. Before it, one whose row is written at once.
+        for number, model in enumerate(["gpt-5-mini", MODEL, MODEL], 1):
+            body = {"model": model, "messages": USER, "max_tokens": 900}
+            statuses.append(client.post("/v1/messages", json=body).status_code)
+            proxy.wait_for_record(number)
+    assert [200, 200, 200] == statuses
+
+
 NOTIFIED = """
 import json, os, sys
 secret = [name for name in os.environ if name in ("COPILOT_PROXY_API_KEY", "COPILOT_PROXY_PORT")]
@@ -169,8 +181,14 @@ def test_a_command_that_fails(
     assert ["The command of the setting notify failed: No such file or directory."] == said
 
 
-def test_raising_while_the_server_runs(simulator: Simulator, cli: Callable[..., Any]) -> None:  # noqa: F811
+def test_raising_while_the_server_runs(
+    simulator: Simulator,
+    cli: Callable[..., Any],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """`budget` shows, sets, raises and removes limits, and the server follows at once."""
+    # The commands run in this process, so they may take less time than until the next look.
+    monkeypatch.setattr("copilot_proxy.budget.budget._LOOK_SECONDS", 0.0)
     settings = settings_with(simulator)
     with Proxy(settings) as proxy, proxy.client() as client:
         assert 200 == ask(client).status_code

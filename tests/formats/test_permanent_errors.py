@@ -8,6 +8,7 @@ import pytest
 from copilot_proxy.errors import CopilotProxyError, UpstreamRefusal
 from copilot_proxy.formats.api import ClientApi
 from copilot_proxy.formats.apis import client_apis
+from copilot_proxy.formats.permanent_errors import permanent_text
 from copilot_proxy.formats.upstream_errors import parse_error_response, repeat_refusal
 from copilot_proxy.relay.records import new_request_id
 
@@ -45,6 +46,13 @@ def test_errors_that_may_pass_are_not_changed(api: ClientApi, status: int) -> No
     """A client may repeat these, so the words stay as they are."""
     error = CopilotProxyError("The rate limit is 500.", status=status)
     assert "The rate limit is 500." in str(api.error_body(error, "id"))
+
+
+def test_the_port_of_an_address_is_kept() -> None:
+    """The address of this server works if it is copied from a hint."""
+    assert "Use http://[::1]:42900/v1, not 4 29." == permanent_text(
+        "Use http://[::1]:42900/v1, not 429."
+    )
 
 
 @pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)

@@ -325,7 +325,9 @@ def test_ambiguous_requests(
     simulator: Simulator, request_text: str, status: int, code: str | None
 ) -> None:
     """Requests that two programs could interpret differently are refused."""
-    with OpenProxy(settings_at(simulator)) as server:
+    with OpenProxy(settings_at(simulator)) as server, server.client() as client:
+        # Load the router: `send` closes its side at once, which ends a request that has to wait.
+        client.get("/nowhere")
         assert Outcome(status, code) == send(server, request_text)
 
 
