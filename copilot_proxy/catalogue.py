@@ -124,9 +124,14 @@ class Catalogue:
 
     @property
     def usable(self) -> list[Model]:
-        """The models to show to clients: chat and embeddings models that can be called."""
+        """The models to show to the user: chat and embeddings models that are served."""
         shown = ("chat", "embeddings")
         return [m for m in self._by_id.values() if m.type in shown and m.is_served]
+
+    @property
+    def offered(self) -> list[Model]:
+        """Those to offer to clients: they can be called without enabling them first."""
+        return [m for m in self.usable if not m.needs_enabling]
 
     @property
     def chat(self) -> list[Model]:
@@ -149,7 +154,7 @@ class Catalogue:
     @property
     def picker_models(self) -> list[Model]:
         """The enabled chat models in Copilot's own model picker."""
-        return [m for m in self.usable if m.is_chat and self.is_picked(m) and not m.needs_enabling]
+        return [m for m in self.offered if m.is_chat and self.is_picked(m)]
 
     def long_context_variant(self, model: Model) -> Model:
         """Return the long-context variant of `model` if there is one and it is enabled, else

@@ -20,6 +20,7 @@ _CLAUDES: Final[Mapping[str, Any]] = {
     "tool_id": re.compile(r"[a-zA-Z0-9_-]+"),
     "object_arguments": True,
     "accepts_blank_texts": False,
+    "wrong_image_types": False,
     "accepts_blank_stops": False,
     "may_begin_with_assistant": False,
     "may_end_with_assistant": False,

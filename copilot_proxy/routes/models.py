@@ -10,7 +10,7 @@ PATH: Final = "/v1/models"
 
 
 async def list_models(request: Request) -> ASGIApp:
-    """Returns OpenAI's list, with limits, vendor, modalities and state as extra fields. Clients
+    """Returns OpenAI's list, with limits, vendor, modalities and more as extra fields. Clients
     that send the header anthropic-version get Anthropic's list, those that send x-goog-api-key
     or the parameter `key` get Google's."""
     return await model_list(request)
@@ -22,7 +22,9 @@ async def model_list(request: Request) -> ASGIApp:
     catalogue = await models.models(caller)
     aliases, default = await models.aliases(caller), await models.default(caller)
     client = get_context(request).client_api
-    return JsonResponse(client.model_list(catalogue.usable, aliases, default))
+    # Clients offer the whole list for selection; few of them read the state of a model.
+    offered = [(name, model) for name, model in aliases if not model.needs_enabling]
+    return JsonResponse(client.model_list(catalogue.offered, offered, default))
 
 
 async def model_object(request: Request, name: str) -> ASGIApp:

@@ -10,6 +10,7 @@ from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.launchers import launcher
 from copilot_proxy.service.definition import Service, ServiceError, ServiceManager
 from copilot_proxy.service.launchd import Launchd
+from copilot_proxy.service.python_path import lasting_path
 from copilot_proxy.service.readiness import address_of, health_of, wait_until_ready
 from copilot_proxy.service.record import (
     Record,
@@ -52,7 +53,7 @@ def service_for(settings: Settings, *, on_demand: bool = False) -> Service:
     return Service(
         profile=settings.profile,
         # -P: a folder in which the service happens to start must not provide modules.
-        command=(sys.executable, "-P", "-m", _PROGRAM, str(folder_of(settings))),
+        command=(lasting_path(sys.executable), "-P", "-m", _PROGRAM, str(folder_of(settings))),
         stop_timeout=int(settings.shutdown_timeout) + _STOP_MARGIN,
         listen=listen,
     )

@@ -157,7 +157,8 @@ def test_unknown_model(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_needs_enabling(proxy: Proxy, simulator: Simulator) -> None:
-    """A model whose terms have not been accepted gets an error with the page for accepting them."""
+    """A model whose terms have not been accepted gets an error with the page for accepting them;
+    no list offers it."""
     disabled = next(
         m["id"]
         for m in simulator.state.catalogue
@@ -166,12 +167,17 @@ def test_needs_enabling(proxy: Proxy, simulator: Simulator) -> None:
     )
     with proxy.client() as client:
         answer = client.post(PATH, json=chat(model=disabled))
-        listed = client.get(f"/v1/models/{disabled}").json()
+        shown = client.get(f"/v1/models/{disabled}").json()
+        lists = [
+            client.get("/v1/models", headers=headers).text
+            for headers in ({}, {"anthropic-version": "2023-06-01"}, {"x-goog-api-key": "unused"})
+        ]
 
     assert 404 == answer.status_code
     assert "github.com/settings/copilot" in answer.json()["error"]["hint"]
-    assert "needs_enabling" == listed["state"]
-    assert "github.com/settings/copilot" in listed["enable_url"]
+    assert "needs_enabling" == shown["state"]
+    assert "github.com/settings/copilot" in shown["enable_url"]
+    assert all(disabled not in listed and "claude-sonnet-4.5" in listed for listed in lists)
 
 
 @pytest.mark.parametrize("stream", [False, True])

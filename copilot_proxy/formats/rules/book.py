@@ -139,6 +139,13 @@ RULES: Final = (
         pi_ai=True,
     ),
     Rule(
+        "images.types",
+        _REPORTS,
+        images.correct_types,
+        lambda p: not p.wrong_image_types,
+        pi_ai=True,
+    ),
+    Rule(
         "images.detail",
         _REPORTS,
         images.fit_detail,

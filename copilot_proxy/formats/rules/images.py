@@ -1,12 +1,15 @@
-"""Fits images to the model: their detail, and how many there may be in a request.
+"""Fits images to the model: their type and detail, and how many there may be in a request.
 
-Codex asks for the detail ``original`` for its screenshots. Agents that take a screenshot in every
-step soon have more of them in the conversation than the model accepts.
+Programs guess the type of an image from its file's name, or always declare the same. Codex asks
+for the detail ``original`` for its screenshots. Agents that take a screenshot in every step soon
+have more of them in the conversation than the model accepts.
 """
 
+import binascii
 from collections.abc import Iterator
 from typing import Any, Final
 
+from copilot_proxy.formats.images import media_type
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
@@ -22,6 +25,26 @@ def fit_detail(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
             has_changed = True
     if has_changed:
         notes.append("changed the detail of images from original to high, which the model has")
+
+
+def correct_types(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Declare each image as what its first bytes say it is."""
+    corrected: dict[tuple[str, str], None] = {}
+    for holder in outgoing.contents():
+        content = holder.get("content")
+        if not isinstance(content, list):
+            continue
+        wrong = {at: types for at, part in enumerate(content) if (types := _wrong_type(part))}
+        if wrong:
+            holder["content"] = [
+                _with_type(part, wrong[at][1]) if at in wrong else part
+                for at, part in enumerate(content)
+            ]
+            corrected |= dict.fromkeys(wrong.values())
+    notes += [
+        f"changed the type of images from {declared} to {actual}, which they are"
+        for declared, actual in corrected
+    ]
 
 
 _REMOVED: Final = "[An earlier image was removed: the model accepts only a limited number of them.]"
@@ -80,3 +103,37 @@ def _with_high_detail(part: Json) -> Json:
     if not _wants_original(part):
         return part
     return {**part, "image_url": {**part["image_url"], "detail": "high"}}
+
+
+_SAMPLE: Final = 24
+"""How many characters of base64 show the type of an image."""
+
+
+def _wrong_type(part: Json) -> tuple[str, str] | None:
+    """Return the declared and the actual type of an image in base64; None if they are the same, or
+    the actual one is unknown."""
+    match part:
+        case {"type": "image", "source": {"media_type": str(declared), "data": str(data)}}:
+            sample = data[:_SAMPLE]
+        case {"type": "image_url", "image_url": {"url": str(url)}} if url.startswith("data:"):
+            comma = url.find(",")
+            declared = url[5:comma].partition(";")[0]
+            sample = url[comma + 1 : comma + 1 + _SAMPLE]
+        case _:
+            return None
+    if not declared.startswith("image/"):
+        return None
+    try:
+        actual = media_type(binascii.a2b_base64(sample))
+    except (binascii.Error, ValueError):  # Copilot says what is wrong with it
+        return None
+    return (declared, actual) if actual and actual != declared else None
+
+
+def _with_type(part: Json, actual: str) -> Json:
+    if part["type"] == "image":
+        return {**part, "source": {**part["source"], "media_type": actual}}
+    image = part["image_url"]
+    url = f"data:{actual};base64,{image['url'].partition(',')[2]}"
+    named = {"media_type": actual} if "media_type" in image else {}
+    return {**part, "image_url": {**image, **named, "url": url}}

@@ -13,7 +13,6 @@ from copilot_proxy.formats.types import Json, MessagesRequest
 from tests.formats.messages.samples import (
     EPHEMERAL,
     IMAGE,
-    PIXEL,
     SIGNATURE,
     THOUGHT,
     assistant,
@@ -33,6 +32,7 @@ HEAD: Json = {"model": "claude-sonnet-4.5", "max_tokens": 16000, "stream": False
 HI: Json = {"role": "user", "content": "Hi"}
 HI_MESSAGE = user(text("Hi"))
 PNG_PART = {"type": "image_url", "image_url": {"url": PNG}}
+JPEG = "/9j/4AAQSkZJRg=="
 FUNCTION: Json = {"type": "function", "function": {"name": "f"}}
 TOOL: Json = {"name": "f", "input_schema": {"type": "object", "properties": {}}}
 NUDGE = user(text("Please continue."))
@@ -384,7 +384,7 @@ NAMED = "dropped name of messages: Claude has no equivalent"
                 {
                     "role": "user",
                     "content": [
-                        {"type": "image_url", "image_url": f"data:image/JPG;x=y;base64,{PIXEL}"}
+                        {"type": "image_url", "image_url": f"data:image/JPG;x=y;base64,{JPEG}"}
                     ],
                 }
             ],
@@ -392,7 +392,7 @@ NAMED = "dropped name of messages: Claude has no equivalent"
                 user(
                     {
                         "type": "image",
-                        "source": {"type": "base64", "media_type": "image/jpeg", "data": PIXEL},
+                        "source": {"type": "base64", "media_type": "image/jpeg", "data": JPEG},
                     }
                 )
             ],

@@ -90,6 +90,11 @@ MESSAGES_IMAGE: Final = {
     "type": "image",
     "source": {"type": "base64", "media_type": "image/png", "data": PICTURE},
 }
+WRONG_TYPE: Final = ORIGINAL["url"].replace("png", "jpeg")
+WRONG_TYPE_IMAGE: Final = {
+    "type": "image",
+    "source": {"type": "base64", "media_type": "image/jpeg", "data": PICTURE},
+}
 REFERRING: Final = {
     "type": "object",
     "properties": {"a": {"$ref": "#/definitions/A"}},
@@ -279,6 +284,50 @@ CASES: Final[dict[str, Case]] = {
         models=CLAUDE,
         steps=(user(), assistant(" \n"), user("x")),
         broken=lambda body: any(not text.strip() for _, text in said(body)),
+    ),
+    "images.types": Case(
+        models=CLAUDE,
+        own={
+            "chat_completions": {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "image_url", "image_url": {"url": WRONG_TYPE}}],
+                    }
+                ]
+            },
+            "responses": {
+                "input": [
+                    {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"},
+                    {
+                        "type": "function_call_output",
+                        "call_id": "a",
+                        "output": [{"type": "input_image", "image_url": WRONG_TYPE}],
+                    },
+                ]
+            },
+            "messages": {
+                "messages": [
+                    {"role": "user", "content": [WRONG_TYPE_IMAGE]},
+                    {
+                        "role": "assistant",
+                        "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {}}],
+                    },
+                    {
+                        "role": "user",
+                        "content": [
+                            {
+                                "type": "tool_result",
+                                "tool_use_id": "a",
+                                "content": [WRONG_TYPE_IMAGE],
+                            }
+                        ],
+                    },
+                ]
+            },
+        },
+        broken=_dumped("image/jpeg"),
+        note="changed the type of images from image/jpeg to image/png, which they are",
     ),
     "images.detail": Case(
         models=("claude-sonnet-4.5", "gemini-2.5-pro", KIMI),

@@ -1,4 +1,5 @@
-"""Which images are replaced if a conversation has more than the model accepts."""
+"""Which images are replaced if a conversation has more than the model accepts, and which types are
+corrected."""
 
 from typing import Any
 
@@ -69,3 +70,26 @@ def test_screenshots_of_tools() -> None:
 
     assert "t" * 10 + "i" * 12 == kept(body["messages"])
     assert "i" * 22 == kept(turns)
+
+
+@pytest.mark.parametrize(
+    ("model", "url", "sent"),
+    [
+        ("claude-sonnet-4.5", f"data:image/jpeg;base64,{PNG}", f"data:image/png;base64,{PNG}"),
+        ("claude-sonnet-4.5", f"data:image/png;base64,{PNG}", f"data:image/png;base64,{PNG}"),
+        ("claude-sonnet-4.5", "data:image/gif;base64,AAAA", "data:image/gif;base64,AAAA"),
+        ("claude-sonnet-4.5", "data:image/gif;base64,A", "data:image/gif;base64,A"),
+        ("claude-sonnet-4.5", "data:image/gif;base64,ÄÖ", "data:image/gif;base64,ÄÖ"),
+        ("gpt-4o", f"data:image/jpeg;base64,{PNG}", f"data:image/jpeg;base64,{PNG}"),
+    ],
+)
+def test_types(model: str, url: str, sent: str) -> None:
+    """Claude gets the type that the first bytes show. If they show none, the declared type stays,
+    as it does for models that do not compare the two."""
+    part = {"type": "image_url", "image_url": {"url": url}}
+    chat: Json = {"model": "x", "messages": [{"role": "user", "content": [part]}]}
+
+    body = CHAT_COMPLETIONS.from_chat(chat, recorded(model), []).body
+
+    assert sent == body["messages"][0]["content"][0]["image_url"]["url"]
+    assert url == part["image_url"]["url"], "the client's request has not changed"

@@ -1,0 +1,27 @@
+"""Finds the path of Python under which a service still runs this program after its upgrade.
+
+mise and Homebrew install each version into a folder of its own, so that a service would keep
+running the version that has installed it. Both also have a link to the newest version.
+"""
+
+from pathlib import Path
+from typing import Final
+
+_LATEST: Final = "latest"
+"""mise's link, next to the folders of the versions."""
+_CELLAR: Final = "Cellar"
+"""Homebrew's folder for programs; its links are next to it, in ``opt``."""
+
+
+def lasting_path(executable: str) -> str:
+    """Return the path of `executable` through such a link, if that leads to the same version;
+    otherwise `executable`."""
+    path = Path(executable)
+    for version in path.parents:
+        program = version.parent
+        link = program / _LATEST
+        if program.parent.name == _CELLAR:
+            link = program.parent.parent / "opt" / program.name
+        if version != link and link.is_symlink() and link.resolve() == version.resolve():
+            return str(link / path.relative_to(version))
+    return executable
