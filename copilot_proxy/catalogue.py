@@ -67,6 +67,12 @@ class Model:
         policy = self.raw.get("policy")
         return isinstance(policy, Mapping) and policy.get("state") not in (None, "enabled")
 
+    @property
+    def is_disabled(self) -> bool:
+        """Whether the user or the organisation has not enabled it, and Copilot refuses it."""
+        policy = self.raw.get("policy")
+        return isinstance(policy, Mapping) and policy.get("state") == "disabled"
+
     @cached_property
     def parts(self) -> ModelName:
         """The brand, family and version in its id."""
@@ -130,8 +136,8 @@ class Catalogue:
 
     @property
     def offered(self) -> list[Model]:
-        """Those to offer to clients: they can be called without enabling them first."""
-        return [m for m in self.usable if not m.needs_enabling]
+        """Those to offer to clients: without the disabled ones."""
+        return [m for m in self.usable if not m.is_disabled]
 
     @property
     def chat(self) -> list[Model]:
@@ -154,7 +160,7 @@ class Catalogue:
     @property
     def picker_models(self) -> list[Model]:
         """The enabled chat models in Copilot's own model picker."""
-        return [m for m in self.offered if m.is_chat and self.is_picked(m)]
+        return [m for m in self.usable if m.is_chat and self.is_picked(m) and not m.needs_enabling]
 
     def long_context_variant(self, model: Model) -> Model:
         """Return the long-context variant of `model` if there is one and it is enabled, else

@@ -23,7 +23,7 @@ async def model_list(request: Request) -> ASGIApp:
     aliases, default = await models.aliases(caller), await models.default(caller)
     client = get_context(request).client_api
     # Clients offer the whole list for selection; few of them read the state of a model.
-    offered = [(name, model) for name, model in aliases if not model.needs_enabling]
+    offered = [(name, model) for name, model in aliases if not model.is_disabled]
     return JsonResponse(client.model_list(catalogue.offered, offered, default))
 
 
