@@ -65,11 +65,14 @@ class TaskScheduler:
 
 
 def task(service: Service, user: str) -> str:
-    """Return the definition of the task for `user` (``DOMAIN\\name``), as XML."""
+    """Return the definition of the task for `user` (``DOMAIN\\name``), as XML in ASCII.
+
+    Windows reads it correctly whatever encoding it assumes, with any letters in a path or name.
+    """
     program, *arguments = service.command
     # The program without a console window.
     windowless = str(PureWindowsPath(program).with_name("pythonw.exe"))
-    return f"""\
+    text = f"""\
 <?xml version="1.0" encoding="UTF-8"?>
 <Task version="1.2" xmlns="{_NAMESPACE}">
   <RegistrationInfo>
@@ -105,6 +108,7 @@ def task(service: Service, user: str) -> str:
   </Actions>
 </Task>
 """
+    return text.encode("ascii", "xmlcharrefreplace").decode()
 
 
 def _user() -> str:

@@ -1,5 +1,6 @@
 """The definitions of the service, as each operating system gets them."""
 
+import html
 import shutil
 import subprocess
 from pathlib import Path
@@ -46,6 +47,18 @@ DEFINITIONS = {
 def test_the_definition_is_the_expected_one(name: str) -> None:
     """Each file is as stored, with all that needs escaping: spaces, %, $, &, <."""
     assert (GOLDEN / name).read_text(encoding="utf-8") == DEFINITIONS[name]
+
+
+def test_the_windows_task_has_only_ascii() -> None:
+    """Windows cannot misread the names of users with other letters."""
+    program = r"C:\Users\Zoë 李\python.exe"
+    service = Service(profile=None, command=(program, "-m", "copilot_proxy"), stop_timeout=45)
+
+    text = task(service, "PARIS\\Zoë")
+
+    assert text.isascii()
+    assert r"<Command>C:\Users\Zoë 李\pythonw.exe</Command>" in html.unescape(text)
+    assert r"<UserId>PARIS\Zoë</UserId>" in html.unescape(text)
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
