@@ -95,7 +95,7 @@ class ItemRepair:
             candidates = (i for i in (index, *unused) if i in unused)
             known = next((i for i in candidates if unused[i].matches(item)), None)
             state = unused.pop(known) if known is not None else self._new_item(item, index)
-            out.append(_for_client(item, state))
+            out.append(_completed(_for_client(item, state)))
         return out
 
     def _item(self, kind: str, index: int, original_id: object) -> _Item:
@@ -121,7 +121,7 @@ class ItemRepair:
         event["item"] = _for_client(item, state)
         if kind != "response.output_item.done":
             return [event]
-        state.done = event["item"]
+        state.done = event["item"] = _completed(event["item"])
         if state.decoder is None or state.is_input_done:
             return [event]
         # An item whose type has changed since it was announced has no input.
@@ -143,7 +143,7 @@ class ItemRepair:
             self._guards.setdefault(index, RunawayGuard()).watch(delta)
         tool = item.tool
         if tool is None or tool.is_plain:
-            return [self._with_client_name(event)]
+            return _with_arguments(self._with_client_name(event))
         if tool.kind == "search":
             return []
         if item.decoder is not None:
@@ -154,7 +154,19 @@ class ItemRepair:
             return [_input_delta(index, item, text)] if text else []
         if "name" in event:
             event["name"] = tool.name
+        return _with_arguments(event)
+
+
+def _with_arguments(event: ResponsesEvent) -> list[ResponsesEvent]:
+    """Return the event about a call's arguments; where they end without any, with an empty object,
+    since clients parse them as JSON."""
+    if event.get("arguments") != "":
         return [event]
+    position: Json = {"item_id": event.get("item_id"), "output_index": event.get("output_index")}
+    return [
+        {"type": f"{_ARGUMENTS}.delta", **position, "delta": "{}"},
+        {**event, "arguments": "{}"},
+    ]
 
 
 def _for_client(item: Json, state: _Item) -> Json:
@@ -175,6 +187,12 @@ def _for_client(item: Json, state: _Item) -> Json:
         out["type"] = CALL_TYPES["custom"]
         out["input"] = custom_input(arguments) if isinstance(arguments, str) else ""
     return out
+
+
+def _completed(item: Json) -> Json:
+    """Return the completed item; a function call without arguments with an empty object."""
+    is_empty = item.get("type") == "function_call" and item.get("arguments") == ""
+    return {**item, "arguments": "{}"} if is_empty else item
 
 
 def _input_delta(index: int, item: _Item, text: str) -> ResponsesEvent:

@@ -20,6 +20,7 @@ from copilot_proxy.formats.responses.response_object import (
     failed_response,
 )
 from copilot_proxy.formats.responses.tools import ToolNames
+from copilot_proxy.formats.responses.unannounced_items import UnannouncedItems
 from copilot_proxy.formats.responses.usage import chat_usage, complete_usage
 from copilot_proxy.formats.types import (
     ChatUsage,
@@ -59,6 +60,7 @@ class ResponsesRepair:
         self._tools = ToolNames(request)
         self._items = ItemRepair(self._tools, tool_names or {})
         self._indexes = EventIndexes()
+        self._unannounced = UnannouncedItems()
         self._has_renamed_tools = bool(tool_names)
         created = int(time.time()) if now is None else now
         self._base = base_response(request, request["model"], created)
@@ -135,7 +137,11 @@ class ResponsesRepair:
     def _repaired(self, kind: str, event: ResponsesEvent) -> list[ResponsesEvent]:
         if kind == "error":
             return [self._error(event)]
-        out = dict(self._indexes.complete(kind, event))
+        complete = self._unannounced.complete(kind, self._indexes.complete(kind, event))
+        return [e for one in complete for e in self._for_client(one["type"], one)]
+
+    def _for_client(self, kind: str, event: ResponsesEvent) -> list[ResponsesEvent]:
+        out = dict(event)
         response = event.get("response")
         if isinstance(response, dict):
             out["response"] = self._response(kind, response, event)

@@ -1,0 +1,119 @@
+"""Adds events that are missing at the beginning and end of the output items of a Responses stream.
+
+Some servers send the pieces of an item without announcing it, or an item only in the final event.
+Clients such as Codex ignore pieces of an item that they do not know, and never run its call.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from copilot_proxy.formats.responses.response_events import TERMINAL, item_events
+from copilot_proxy.formats.types import Json, ResponsesEvent
+
+_DELTA: Final = "response.output_text.delta"
+_MESSAGE: Final = frozenset(
+    {
+        *(_DELTA, "response.output_text.done"),
+        *("response.content_part.added", "response.content_part.done"),
+    }
+)
+_CALL: Final = frozenset(
+    f"response.{kind}.{end}"
+    for kind in ("function_call_arguments", "custom_tool_call_input")
+    for end in ("delta", "done")
+)
+_ENDS: Final = frozenset({TERMINAL["completed"], TERMINAL["incomplete"]})
+
+
+class UnannouncedItems:
+    """The output items of one stream; `complete` adds the events that they lack.
+
+    A message is announced with its first piece, a call when all of it is known, since the name of
+    its tool does not come with the pieces. Events of other types pass unchanged.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+        """Indexes of the items that upstream has announced or ended."""
+        self._texts: dict[int, dict[int, str]] = {}
+        """The text of the parts of each message that was announced here, by their indexes."""
+
+    def complete(self, kind: str, event: ResponsesEvent) -> list[ResponsesEvent]:
+        """Return the event of type `kind`, which has its indexes, with those that are missing."""
+        index = event.get("output_index")
+        if type(index) is int:
+            if index in self._known:
+                return [event]
+            item = event.get("item")
+            if kind in _MESSAGE:
+                return self._piece(kind, index, event)
+            if kind in _CALL:
+                return []
+            if not isinstance(item, dict):
+                return [event]
+            self._known.add(index)
+            if kind != "response.output_item.done":
+                return [event]
+            return list(self._end(index, item))
+        response = event.get("response")
+        if kind not in _ENDS or not isinstance(response, dict):
+            return [event]
+        return [*self._missing(response.get("output")), event]
+
+    def _piece(self, kind: str, index: int, event: ResponsesEvent) -> list[ResponsesEvent]:
+        """Return the events for a piece of a message that upstream has not announced."""
+        position = {"item_id": event.get("item_id"), "output_index": index}
+        events: list[ResponsesEvent] = []
+        if index not in self._texts:
+            self._texts[index] = {}
+            item = _message(event.get("item_id"), "in_progress", [])
+            added = {"type": "response.output_item.added", "output_index": index, "item": item}
+            events.append(added)
+        if kind != _DELTA:
+            # Those that open or close a part are written here, once each.
+            return events
+        parts, number = self._texts[index], event.get("content_index", 0)
+        if number not in parts:
+            parts[number] = ""
+            more = {"content_index": number, "part": _part("")}
+            events.append({"type": "response.content_part.added", **position, **more})
+        parts[number] += str(event.get("delta") or "")
+        return [*events, event]
+
+    def _end(self, index: int, item: Json) -> Iterator[ResponsesEvent]:
+        """Yield the events of the whole `item` that have not been sent."""
+        parts = self._texts.pop(index, None)
+        sent = set() if parts is None else {"response.output_item.added"}
+        for event in item_events(index, item):
+            kind = event["type"]
+            if parts and event.get("content_index") in parts:
+                if kind in ("response.content_part.added", _DELTA):
+                    continue
+            elif kind in sent:
+                continue
+            yield event
+
+    def _missing(self, output: object) -> Iterator[ResponsesEvent]:
+        """Yield the events of the items that have not ended when the response does."""
+        # If upstream announces items, those of the final event that it has not are repeats of
+        # others: their positions may differ.
+        known = output if isinstance(output, list) and not self._known else ()
+        items: dict[int, Any] = dict(enumerate(known))
+        for index in sorted({*items, *self._texts} - self._known):
+            item = items.get(index)
+            if index in self._texts and (
+                not isinstance(item, dict) or item.get("type") != "message"
+            ):
+                parts = [_part(text) for _, text in sorted(self._texts[index].items())]
+                item = _message(None, "completed", parts)
+            if isinstance(item, dict):
+                self._known.add(index)
+                yield from self._end(index, item)
+
+
+def _message(id: object, status: str, content: list[Json]) -> Json:
+    return {"type": "message", "id": id, "role": "assistant", "status": status, "content": content}
+
+
+def _part(text: str) -> Json:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
