@@ -11,7 +11,7 @@ import msgspec
 
 from copilot_proxy.formats.types import Json, MessagesEvent
 
-_IMPLIED: Final[dict[object, Json]] = {
+_IMPLIED: Final[dict[str, Json]] = {
     "text_delta": {"type": "text", "text": ""},
     "thinking_delta": {"type": "thinking", "thinking": "", "signature": ""},
 }
@@ -61,7 +61,7 @@ class BlockRepair:
     def _delta(self, index: int, event: MessagesEvent) -> list[MessagesEvent]:
         delta = event.get("delta")
         if index not in self._open:
-            block = _IMPLIED.get(delta.get("type")) if isinstance(delta, dict) else None
+            block = _IMPLIED.get(str(delta.get("type"))) if isinstance(delta, dict) else None
             if block is None:
                 return [event]
             start: MessagesEvent = {"type": "content_block_start", "content_block": {**block}}
