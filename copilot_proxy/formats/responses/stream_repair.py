@@ -138,6 +138,8 @@ class ResponsesRepair:
         if kind == "error":
             return [self._error(event)]
         complete = self._unannounced.complete(kind, self._indexes.complete(kind, event))
+        if len(complete) == 1:
+            return self._for_client(kind, complete[0])
         return [e for one in complete for e in self._for_client(one["type"], one)]
 
     def _for_client(self, kind: str, event: ResponsesEvent) -> list[ResponsesEvent]:

@@ -72,7 +72,8 @@ class UnannouncedItems:
         if kind != _DELTA:
             # Those that open or close a part are written here, once each.
             return events
-        parts, number = self._texts[index], event.get("content_index", 0)
+        parts, number = self._texts[index], event.get("content_index")
+        number = number if type(number) is int else 0
         if number not in parts:
             parts[number] = ""
             more = {"content_index": number, "part": _part("")}
