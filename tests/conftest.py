@@ -40,6 +40,7 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _PREFIXES = ("COPILOT_PROXY_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "SSL_CERT_")
 _SIZE_VARIABLES = ("COLUMNS", "LINES")
+UNFREEZE: Final = gc.unfreeze
 _HOMES: Final = itertools.count()
 _ROUTERS: Final[list[LazyRouter]] = []
 """Routers of stopped servers, for reuse: making one takes longer than most tests."""
@@ -54,6 +55,9 @@ def pytest_collection() -> Iterator[object]:
     finally:
         gc.freeze()
         gc.enable()
+        # A server that runs in this process unfreezes everything when it stops. The collection
+        # after that test would take half a second.
+        gc.unfreeze = lambda: None  # type: ignore[assignment]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -71,9 +75,7 @@ def collect_garbage(request: pytest.FixtureRequest) -> Iterator[None]:
     later one."""
     yield
     if not {"simulator", "proxy", "anyio_backend"}.isdisjoint(request.fixturenames):
-        # A server that ran in this process has unfrozen everything that is loaded. Scanning that
-        # takes half a second, so only what is new is collected.
-        gc.collect(2 if gc.get_freeze_count() else 1)
+        gc.collect()
         # Later collections skip what has survived this one, which makes them quick.
         gc.freeze()
 

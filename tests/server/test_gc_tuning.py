@@ -2,12 +2,17 @@
 
 import gc
 
+import pytest
+
 from copilot_proxy.server.gc_tuning import tune_gc_for_serving
+from tests.conftest import UNFREEZE
 
 
-def test_only_while_the_server_runs() -> None:
+def test_only_while_the_server_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Existing objects are frozen while the block runs, and everything is restored afterwards."""
-    gc.unfreeze()  # the tests leave out what they have loaded, too
+    # The tests themselves leave out what they have loaded, and keep it so.
+    monkeypatch.setattr(gc, "unfreeze", UNFREEZE)
+    gc.unfreeze()
     before = gc.get_threshold()
     with tune_gc_for_serving():
         assert gc.get_freeze_count() > 0
