@@ -85,11 +85,11 @@ class Limits(NamedTuple):
 
 def days_of(now: datetime) -> tuple[str, str]:
     """Return the local day and the month in UTC of a moment."""
-    return _days_of(int(now.timestamp()) // 60)
+    return _days_of(int(now.timestamp()) // 60, time.tzname)
 
 
 @lru_cache(maxsize=4)  # each request asks for them
-def _days_of(minute: int) -> tuple[str, str]:
+def _days_of(minute: int, zone: tuple[str, str]) -> tuple[str, str]:
     moment = datetime.fromtimestamp(minute * 60, UTC)
     return f"{moment.astimezone():%Y-%m-%d}", f"{moment:%Y-%m}"
 
