@@ -37,7 +37,7 @@ def used(**more: float) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("name", "each"),
-    [("memory", 200_000), ("objects", 200), ("files", 1), ("tasks", 1), ("threads", 1)],
+    [("memory", 200_000), ("objects", 400), ("files", 1), ("tasks", 2), ("threads", 1)],
 )
 def test_a_leak_is_found(name: str, each: float) -> None:
     """A resource that grows a little every second is reported by name."""
@@ -51,7 +51,7 @@ def test_a_leak_is_found(name: str, each: float) -> None:
 def test_leftovers_are_found(name: str) -> None:
     """A resource that is not released after the load is reported."""
     samples = [used() for _ in range(80)]
-    found = [w for _, problems in verdicts(samples, used(), used(**{name: 9})) for w in problems]
+    found = [w for _, problems in verdicts(samples, used(), used(**{name: 99})) for w in problems]
     assert 1 == len(found)
     assert "left over" in found[0]
 
