@@ -48,20 +48,33 @@ class PriceList(NamedTuple):
         is_long = self.threshold is not None and prompt > self.threshold
         return "long_context" if is_long and self.long_context else "default"
 
+    def _prices(self, prompt: int) -> Tier:
+        if self.threshold is not None and prompt > self.threshold:
+            return self.long_context or self.default
+        return self.default
+
+    def highest_cost(self, prompt: int, cached: int, output: int) -> int:
+        """Return the most that tokens may cost, in nano-AIU: what is not `cached` may have to be
+        written to the cache, usually at a higher price than that of input."""
+        prices = self._prices(prompt)
+        return (
+            share(prompt - cached, max(prices.input, prices.cache_write), self.batch)
+            + share(cached, prices.cache_read, self.batch)
+            + share(output, prices.output, self.batch)
+        )
+
     def cost(self, tokens: Tokens) -> int:
         """Return the cost of `tokens` in nano-AIU."""
-        is_long = self.tier(tokens.prompt) == "long_context"
-        prices = self.long_context if is_long and self.long_context else self.default
-        return sum(
-            share(count, price, self.batch)
-            for count, price in (
-                (tokens.input, prices.input),
-                (tokens.cache_read, prices.cache_read),
-                (tokens.cache_write, prices.cache_write),
-                (tokens.cache_write_1h, prices.cache_write_1h),
-                (tokens.output, prices.output),
-            )
-        )
+        prices = self._prices(tokens.prompt)
+        fresh, read, written, written_1h, output, _ = tokens
+        total = share(fresh, prices.input, self.batch) + share(output, prices.output, self.batch)
+        if read:
+            total += share(read, prices.cache_read, self.batch)
+        if written:
+            total += share(written, prices.cache_write, self.batch)
+        if written_1h:
+            total += share(written_1h, prices.cache_write_1h, self.batch)
+        return total
 
 
 def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
