@@ -10,7 +10,9 @@ import threading
 import time
 from pathlib import Path
 
-from .site import PROGRAM, Impossible, Site, Stream, free_port, until
+from tests.ports import free_port
+
+from .site import PROGRAM, Impossible, Site, Stream, until
 
 
 def closed_terminal(site: Site) -> str:

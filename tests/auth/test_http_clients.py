@@ -22,7 +22,7 @@ from copilot_proxy.simulator import Simulator
 from tests.auth.scripted_server import Answer, ScriptedServer
 from tests.conftest import Proxy, settings_at
 
-SETTINGS = Settings(connect_timeout=5, read_timeout=5)
+SETTINGS = Settings(connect_timeout=60, read_timeout=60)
 
 
 @pytest.fixture(autouse=True)
@@ -382,7 +382,7 @@ def mute() -> Iterator[tuple[str, threading.Event]]:
             connection, _ = server.accept()
             with connection:
                 connection.recv(65536)
-                hang_up.wait(10)
+                hang_up.wait(60)
 
         thread = threading.Thread(target=serve)
         thread.start()

@@ -92,7 +92,7 @@ async def _agent(server: Server, number: int) -> bool:
     text = " ".join(choose.choices(_WORDS, k=choose.randrange(2_000, 40_000)))
     turns: list[dict[str, Any]] = [{"role": "user", "content": ""}, _turn("assistant", text)]
     headers = {"session-id": f"agent-{number}", "user-agent": "opencode/1.18.33"}
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as client:
         for turn in range(_TURNS):
             turns[0]["content"] = f"Please fill order {number * _TURNS + turn} turn."
             turns.append(_turn("user", " ".join(choose.choices(_WORDS, k=200))))

@@ -14,7 +14,7 @@ from tests.billing.server import Server
 
 _LEAVE_SECONDS: Final = 0.15
 """After which a client leaves that does not get a stream."""
-_START_SECONDS: Final = 30.0
+_START_SECONDS: Final = 120.0
 
 
 @dataclass
@@ -54,7 +54,7 @@ async def place(
 
 @asynccontextmanager
 async def _client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as client:
         yield client
 
 

@@ -1,7 +1,6 @@
 """opencode's own provider of Copilot, github-copilot, takes the simulator for it."""
 
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from copilot_proxy.simulator.state import FOREIGN_TOKEN
 from tests.official.conftest import CPU, MODULES, PLATFORM, Copilot, Home, await_line, needed
 from tests.pictures import PNG
+from tests.ports import free_port
 from tests.selection import first
 
 PROGRAM = MODULES / f"opencode-{PLATFORM}{'-baseline' if CPU == 'x64' else ''}" / "bin" / "opencode"
@@ -31,7 +31,7 @@ IMAGE = {
     "url": f"data:image/png;base64,{PNG}",
 }
 
-pytestmark = [needed(PROGRAM), pytest.mark.timeout(120)]
+pytestmark = needed(PROGRAM)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,7 @@ def opencode(home: Home) -> Iterator[httpx.Client]:
     data.mkdir(parents=True)
     account = {"type": "oauth", "refresh": FOREIGN_TOKEN, "access": FOREIGN_TOKEN, "expires": 0}
     (data / "auth.json").write_text(json.dumps({"github-copilot": account}))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     switches = ("AUTOUPDATE", "MODELS_FETCH", "LSP_DOWNLOAD", "SHARE")
     environ = {f"OPENCODE_DISABLE_{name}": "1" for name in switches}
     log = home.path / "log"
@@ -61,7 +60,7 @@ def opencode(home: Home) -> Iterator[httpx.Client]:
             yield client
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         output.close()
 
 

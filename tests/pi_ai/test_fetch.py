@@ -247,7 +247,7 @@ def test_no_host_but_the_requests_own_is_asked() -> None:
         ["node", "--input-type=module", "-e", ASK_ANOTHER, module],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=True,
     )
 
