@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from copilot_proxy.model_ids import LONG_CONTEXT_SUFFIX, ModelName, parse_name
-from copilot_proxy.model_notices import Retirement, retirement
 from copilot_proxy.model_prices import PriceClass, TokenPrice, price_class, token_price
+from copilot_proxy.model_retirements import Retirement, retirement
 
 MAX_NAME_LENGTH: Final = 256
 """Maximum length in characters of a model name in a request."""

@@ -227,7 +227,7 @@ def make_services(
     from copilot_proxy.auth.caller_tokens import CallerTokens
     from copilot_proxy.dashboard.lazy import LazyDashboard
     from copilot_proxy.dumps import dumps_for
-    from copilot_proxy.formats.responses.memory import ResponseStore
+    from copilot_proxy.formats.responses.response_store import ResponseStore
     from copilot_proxy.metrics.workers import SharedMetrics
     from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
     from copilot_proxy.relay.response_memory import ResponseMemory

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import hypothesis
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.profiles import Api, profile_of
+from copilot_proxy.formats.model_profiles import Api, profile_of
 
 T = TypeVar("T")
 Test = TypeVar("Test", bound=Callable[..., object])

@@ -21,8 +21,8 @@ from copilot_proxy.private_files import make_folder
 from copilot_proxy.terminal import can_style, escape_controls
 
 if TYPE_CHECKING:
+    from copilot_proxy.api_keys import ApiKey
     from copilot_proxy.catalogue import Catalogue, Model
-    from copilot_proxy.keys import ApiKey
     from copilot_proxy.settings import Settings
 
 _MAX_SUGGESTIONS: Final = 3

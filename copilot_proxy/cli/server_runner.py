@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from copilot_proxy.cli.boundary import INTERRUPTED
+from copilot_proxy.cli.error_boundary import INTERRUPTED
 from copilot_proxy.cli.lifecycle_messages import LifecycleMessages
 from copilot_proxy.composition import make_backend, make_server
 from copilot_proxy.dumps import dumps_for

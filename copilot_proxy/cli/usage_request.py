@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from copilot_proxy.cli.console import print_result, two_columns
 from copilot_proxy.cost.assessment import SOURCE_TEXTS
-from copilot_proxy.cost.nano import credits, decimal, rounded, sum_of_details
+from copilot_proxy.cost.nano_aiu import credits, decimal, rounded, sum_of_details
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.ledger.activity import latest_requests
 from copilot_proxy.ledger.database import Database

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.models import Api, ClientModel
-from copilot_proxy.edits.changes import JsonValues
-from copilot_proxy.edits.json_text import Item
+from copilot_proxy.config_edits.changes import JsonValues
+from copilot_proxy.config_edits.json_text import Item
 
 _FILE: Final = "settings.json"
 _PROVIDERS: Final[dict[Api, tuple[str, str]]] = {

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.models import ClientModel
-from copilot_proxy.edits.changes import JsonValues
-from copilot_proxy.edits.json_text import Path
+from copilot_proxy.config_edits.changes import JsonValues
+from copilot_proxy.config_edits.json_text import Path
 
 _PROVIDER: Final = "copilot-proxy"
 _SMALL: Final = "gpt-mini"

@@ -3,7 +3,7 @@
 import re
 from typing import Final, Literal, NamedTuple, get_args
 
-from copilot_proxy.cost.nano import NANO
+from copilot_proxy.cost.nano_aiu import NANO
 
 Per = Literal["day", "session", "month"]
 PERIODS: Final[tuple[Per, ...]] = get_args(Per)

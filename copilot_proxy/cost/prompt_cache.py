@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from copilot_proxy.cost.nano import share
+from copilot_proxy.cost.nano_aiu import token_cost
 from copilot_proxy.cost.price_list import PriceList, Tier
 from copilot_proxy.cost.tokens import Tokens
 
@@ -255,7 +255,10 @@ def _lost(prompt: Prompt, readable: int, prices: PriceList | None) -> int | None
     missed, tier = max(0, readable - prompt.tokens.cache_read), _tier(prompt, prices)
     is_written = prompt.tokens.cache_write + prompt.tokens.cache_write_1h > 0
     paid = tier.cache_write if is_written else tier.input
-    return max(0, share(missed, paid, prices.batch) - share(missed, tier.cache_read, prices.batch))
+    return max(
+        0,
+        token_cost(missed, paid, prices.batch) - token_cost(missed, tier.cache_read, prices.batch),
+    )
 
 
 def _surcharge(prompt: Prompt, prices: PriceList | None) -> int | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from copilot_proxy.errors import CopilotProxyError
 
 if TYPE_CHECKING:
-    from copilot_proxy.doctor.examination import Examination
+    from copilot_proxy.doctor.check_context import CheckContext
 
 
 class Status(StrEnum):
@@ -80,6 +80,6 @@ class Check:
     name: str
     """For programs, such as ``sign-in``."""
     title: str
-    run: "Callable[[Examination], Iterable[Result]]"
+    run: "Callable[[CheckContext], Iterable[Result]]"
     is_network: bool = False
     """Whether it is about the connection to GitHub, for ``--network-only``."""

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from copilot_proxy.catalogue import API_PATHS, Catalogue
 from copilot_proxy.formats.error_table import is_known_code
-from copilot_proxy.model_notices import notices
+from copilot_proxy.model_retirements import notices
 
 _NAME: Final = re.compile(r"[\w.:/ -]{1,60}", re.ASCII)
 _LIST_LIMIT: Final = 100

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from copilot_proxy.catalogue import EMBEDDINGS_PATH, ENABLE_URL, Alias
 from copilot_proxy.cost.estimate import prompt_tokens
-from copilot_proxy.cost.nano import merged
+from copilot_proxy.cost.nano_aiu import merged_usage
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.errors import CopilotProxyError, RequestError, UpstreamRefusal
 from copilot_proxy.formats import embeddings
@@ -155,7 +155,7 @@ class Relay:
             record.mark_first_token()
             counts = embeddings.usage(answers)
             record.usage = {**counts, "completion_tokens": 0}
-            record.copilot_usage = merged(answers)
+            record.copilot_usage = merged_usage(answers)
             return embeddings.embedding_list(request, vectors, counts)
 
     async def count_tokens(

@@ -151,7 +151,7 @@ class Sender:
             betas=conversation.betas,
             request_id=record.request_id,
         )
-        body = prepared.api.with_cache_key(prepared.body, record.who.session)
+        body = prepared.api.with_cache_key(prepared.body, record.attribution.session)
         body = _for_model(body, conversation.resolved)
         # An upstream with an API of its own does not send JSON over HTTP.
         is_json = conversation.fixed_api is None

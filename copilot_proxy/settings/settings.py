@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import platformdirs
 
+from copilot_proxy.api_keys import ApiKey
 from copilot_proxy.catalogue import Alias
 from copilot_proxy.cost.limits import Limit, parse_limits
 from copilot_proxy.errors import UsageError
 from copilot_proxy.headers import Identity
 from copilot_proxy.host_names import is_loopback
-from copilot_proxy.keys import ApiKey
 from copilot_proxy.masking import Secret
 from copilot_proxy.model_names import DEFAULT_FAMILY
 from copilot_proxy.settings import profiles, tables

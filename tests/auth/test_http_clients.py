@@ -475,7 +475,7 @@ def test_the_cause_is_found_inside_a_group() -> None:
 @pytest.mark.parametrize("make", [lambda: make_client(load_settings()), make_anonymous_client])
 async def test_no_cookie_is_kept(make: Callable[[], httpx.AsyncClient]) -> None:
     """Cookies of one answer are not sent with other requests."""
-    with ScriptedServer(Answer(headers={"set-cookie": "who=somebody; Path=/"})) as server:
+    with ScriptedServer(Answer(headers={"set-cookie": "attribution=somebody; Path=/"})) as server:
         async with make() as client:
             for _ in range(2):
                 await client.get(server.url)

@@ -14,8 +14,8 @@ from typer.core import TyperGroup
 
 import copilot_proxy
 from copilot_proxy.cli import main as main_module
-from copilot_proxy.cli.boundary import run_command
 from copilot_proxy.cli.commands import COMMANDS
+from copilot_proxy.cli.error_boundary import run_command
 from copilot_proxy.errors import (
     BrokenResponse,
     CopilotProxyError,

@@ -11,7 +11,7 @@ import pytest
 from copilot_proxy.catalogue import Model, parse_models
 from copilot_proxy.cli import model_table
 from copilot_proxy.cli.prices import credits_text, price_text
-from copilot_proxy.cost.nano import reported_credits
+from copilot_proxy.cost.nano_aiu import reported_credits
 from copilot_proxy.simulator import Simulator
 from tests.catalogues import entry
 from tests.cli.conftest import Cli

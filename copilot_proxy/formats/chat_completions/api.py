@@ -25,8 +25,8 @@ from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.chat_completions.tool_results import resolve_results
 from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.conversation import Conversation, lowest, message_turns
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.models import model_list, model_object
-from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.translators import ChatWriter
 from copilot_proxy.formats.types import ChatRequest, ErrorBody, UpstreamBody

@@ -1,8 +1,8 @@
 """The base class of all translators that return Chat Completions chunks."""
 
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.chat_completions.errors import error_body
-from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.types import ChatChunk, ChatCompletion, ErrorBody
 
 
@@ -19,7 +19,7 @@ class ChunkTranslator:
 
     def whole(self, events: list[ChatChunk]) -> ChatCompletion:
         """Return the completion that the chunks `events` add up to."""
-        return fold(events)
+        return completion_from_chunks(events)
 
     def fail(self, error: CopilotProxyError, request_id: str) -> list[ErrorBody]:
         """Return an error in place of a chunk; OpenAI's SDKs raise it as an exception."""

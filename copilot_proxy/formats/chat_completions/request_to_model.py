@@ -6,7 +6,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.content_parts import move_images
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
 from copilot_proxy.formats.client_fields import take_fields
-from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.reasoning_labels import OTHER_APIS
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.rules import FittedBody, fit

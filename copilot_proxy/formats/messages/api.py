@@ -33,7 +33,7 @@ from copilot_proxy.formats.messages.token_estimate import (
     text_of,
 )
 from copilot_proxy.formats.messages.unrequested import unrequested_fields, without_fields
-from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesEvent, MessagesRequest
 from copilot_proxy.headers import Initiator

@@ -108,14 +108,14 @@ def error_of(event: PiAiEvent) -> UpstreamError:
     if last.get("type") == "error":
         return parse_error_event({"error": last})
     if event.get("broke") == "silent":
-        return broken_responses.fell_silent()
+        return broken_responses.timed_out()
     if event.get("broke") == "cut":
-        return broken_responses.connection_broke()
+        return broken_responses.connection_lost()
     text = _text(event)
     if event.get("broke") == "garbled" or _INVALID_JSON.search(text):
         return broken_responses.not_an_object()
     if _CUT.search(text):
-        return broken_responses.broke_off()
+        return broken_responses.ended_early()
     reason = mask(text)[:_MAX_REASON].rstrip(".") or "it gave no reason"
     return BrokenResponse(f"pi-ai could not read Copilot's answer: {reason}.")
 

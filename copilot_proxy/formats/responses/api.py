@@ -16,8 +16,8 @@ from copilot_proxy.formats.conversation import (
     message_turns,
     texts,
 )
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.models import model_list, model_object
-from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_summary import summary_of
 from copilot_proxy.formats.responses.cache_key import with_cache_key
 from copilot_proxy.formats.responses.history_items import (

@@ -10,10 +10,10 @@ from typing import Any, Final
 from copilot_proxy.formats.chat_completions.request import output_limit
 from copilot_proxy.formats.chat_completions.tool_choice import tool_name, unknown_choice
 from copilot_proxy.formats.custom_tools import flat_format
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.responses import encrypted_reasoning
-from copilot_proxy.formats.rules.cache_marks import BREAKPOINT
+from copilot_proxy.formats.rules.cache_control import BREAKPOINT
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 ENCRYPTED: Final = "reasoning.encrypted_content"

@@ -5,7 +5,7 @@ other model made one, all are renumbered, in order: the same conversation always
 Models that refuse the form get other ids by the rule in `tool_ids`.
 """
 
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
 

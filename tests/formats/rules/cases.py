@@ -249,13 +249,13 @@ CASES: Final[dict[str, Case]] = {
         broken=_dumped("eager_input_streaming"),
         note="dropped eager_input_streaming",
     ),
-    "tools.repeated_ids": Case(
+    "tools.duplicate_ids": Case(
         models=ALL,
         steps=(user(), *2 * (called(), result(), user())),
         broken=lambda body: len(set(ids(body))) < 4,
         note="used more than once",
     ),
-    "tools.many_calls": Case(
+    "tools.split_calls": Case(
         models=("gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro"),
         steps=(user(), called(*MANY), *(result(id) for id in MANY), user()),
         broken=lambda body: any(len(one.get("tool_calls") or ()) > 128 for one in turns(body)),
