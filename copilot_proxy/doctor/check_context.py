@@ -33,7 +33,7 @@ class CheckContext:
     """The settings that are checked, and what several checks need to know about this machine."""
 
     settings: Settings
-    """Without what is invalid in them."""
+    """With defaults in place of invalid values."""
     errors: Sequence[UsageError] = ()
     """What is invalid in the settings."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)

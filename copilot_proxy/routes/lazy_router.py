@@ -1,6 +1,6 @@
 """Loads the framework's router when a request first needs it.
 
-The framework would take a third of the time of a start and a quarter of an idle server's memory.
+The framework would take a third of the startup time and a quarter of an idle server's memory.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""All settings, with their defaults, parsers and help texts, and what follows from them."""
+"""All settings, with their defaults, parsers and help texts, and values derived from them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
