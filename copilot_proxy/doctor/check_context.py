@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from copilot_proxy.auth.file_store import FileStore
-from copilot_proxy.auth.threads import submit
+from copilot_proxy.daemon_threads import submit
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.settings import Settings
 
