@@ -6,9 +6,10 @@ tries others. With CI=true, every case runs anywhere.
 """
 
 import os
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
+from zlib import crc32
 
 import hypothesis
 
@@ -67,6 +68,14 @@ def sample(cases: Iterable[T], alike: Callable[[T], Hashable]) -> list[T]:
 def first(cases: Iterable[T]) -> list[T]:
     """Return all cases in CI, and elsewhere the first one: for programs that take seconds."""
     return sample(cases, alike=lambda case: None)
+
+
+def share(cases: Sequence[T], key: object, parts: int) -> Sequence[T]:
+    """Return all cases in CI, and elsewhere every `parts`-th, starting with one that `key` chooses.
+
+    Tests with different keys thus divide the cases. Equal keys are those with the same `repr`.
+    """
+    return cases if COMPLETE else cases[crc32(repr(key).encode()) % parts :: parts]
 
 
 def only_in_ci(test: Test) -> Test | None:
