@@ -2,7 +2,7 @@
 
 Clients need no set-up for it: most name themselves in their user agent, and their session in a
 header or a field. A user can also name client, project and session in the base URL, which then
-wins. What cannot be found out stays unknown.
+wins. What cannot be determined stays unknown.
 """
 
 import json
@@ -27,8 +27,8 @@ _CLIENTS: Final = (
     *((start.lower(), name) for name, start in USER_AGENTS.items()),
     *_SDKS,
 )
-"""The start of a user agent in lower case, and the name of the client; others are called what the
-user agent calls them."""
+"""The start of a user agent in lower case, and the name of the client; other clients have the name
+that their user agent begins with."""
 _SESSION_HEADERS: Final = tuple(
     dict.fromkeys(name.encode() for names in SESSION_HEADERS.values() for name in names)
 )
@@ -37,11 +37,11 @@ _ID: Final = re.compile(r"[\w.:@+-]{1,128}", re.ASCII)
 """An id. Anything else, such as a sentence, is not recorded."""
 _MAX_LENGTH: Final = 200
 MAX_NAME_LENGTH: Final = 64
-"""Maximum length in characters of a client or a project in a base URL."""
+"""Maximum length in characters of the name of a client or project in a base URL."""
 
 
 class Attribution(NamedTuple):
-    """Who sent a request; None for what is unknown."""
+    """Who sent a request; unknown fields are None."""
 
     client: str | None = None
     version: str | None = None

@@ -136,7 +136,7 @@ class Catalogue:
 
     @property
     def offered(self) -> list[Model]:
-        """Those to offer to clients: without the disabled ones."""
+        """The usable models that are not disabled, for lists that clients get."""
         return [m for m in self.usable if not m.is_disabled]
 
     @property
@@ -152,8 +152,8 @@ class Catalogue:
     def is_picked(self, model: Model) -> bool:
         """Return whether `model` is in Copilot's own model picker.
 
-        Some accounts get a list in which no model is. The flag means nothing there, and all chat
-        models count as picked.
+        In the lists of some accounts, no model is. Then the flag means nothing, and all chat models
+        count as picked.
         """
         return model.raw.get("model_picker_enabled") is True or not self.has_picker
 

@@ -84,7 +84,7 @@ class _Context(ssl.SSLContext):
         self.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
     def load(self) -> None:
-        """Load the certificates, unless that was done before; raises `UsageError`."""
+        """Load the certificates, unless they are already loaded; raises `UsageError`."""
         with self._lock:
             if not self._ready:
                 self._read_certificates()

@@ -57,7 +57,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class TokenExchange:
-    """A Copilot token; times are in seconds from now, so that the local clock may be wrong."""
+    """A Copilot token; times are in seconds from now, so a wrong local clock does no harm."""
 
     token: Secret
     refresh_in: float

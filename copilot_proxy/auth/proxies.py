@@ -1,7 +1,7 @@
 """Decides through which proxy a URL is reached, by the environment or the system's settings.
 
-httpx reads all proxy variables when a client is created, and fails because of one that no request
-needs. Here a variable only matters to a request that it applies to.
+httpx reads all proxy variables when a client is created, and fails if any is invalid, even one that
+no request needs. Here a variable only matters to a request that it applies to.
 """
 
 import ipaddress

@@ -1,4 +1,4 @@
-"""Asks whether GitHub can be reached, without a token."""
+"""Checks whether GitHub can be reached; no token is needed."""
 
 import httpx
 

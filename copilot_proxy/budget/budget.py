@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 0.02
-"""How often the file with the limits is looked at: with many requests a second, not for each."""
+"""Minimum seconds between two checks of the limits file, so that not every request checks it."""
 _WARN_AT: Final = 0.8
 """The share of a limit from which requests get a note."""
 
@@ -123,7 +123,7 @@ class Budget:
                 self._warn(record, limit, allowed, sum(used), now)
 
     def _is_unsettled(self, outcome: "list[State] | Refusal") -> bool:
-        """Return whether a request may have been refused for one that has just ended.
+        """Return whether a request may have been refused because of one that has just ended.
 
         It stays reserved with its estimate until the ledger has its row.
         """

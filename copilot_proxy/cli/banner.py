@@ -96,7 +96,7 @@ class Banner:
     def curl(self) -> str:
         """Return a curl command that sends a first request."""
         body = json.dumps(
-            # Not the id of a model: the command still works when that model is gone.
+            # Not a model's id, so that the command still works when that model is gone.
             {"model": "default", "messages": [{"role": "user", "content": "Hi"}]},
             separators=(",", ":"),
         )

@@ -145,7 +145,7 @@ def _connect(
     with server_for(settings, simulate=simulate) as server:
         server = replace(server, prefix=prefix)
         settings = replace(settings, simulated=server.simulated)
-        # Files of a client that is started by `run` would be in this folder; here, there are none.
+        # Only `run` puts files into this folder.
         folder = settings.state_dir / "clients" / definition.name
         found = run_connection.connect(settings, server, definition, program, model, folder)
         to = replace(found, url=base + prefix)

@@ -1,4 +1,4 @@
-"""The list of clients that ``connect`` knows: which are here and connected, and when last seen."""
+"""Lists the clients that ``connect`` can configure: which are connected, and when last seen."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Tries a connection the way the client would use it: on its API and address, in its order."""
+"""Tries a connection the way the client uses it: the same requests to the same address."""
 
 import http.client
 import json

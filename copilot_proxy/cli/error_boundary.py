@@ -75,7 +75,7 @@ def run_command(
 
 
 def _interruptions() -> tuple[type[BaseException], ...]:
-    """Return what is raised for Ctrl+C, and by Typer for Ctrl+D at a prompt."""
+    """Return the exceptions for Ctrl+C, and for Ctrl+D at one of Typer's prompts."""
     import typer  # which a worker process does not need unless it fails
 
     return KeyboardInterrupt, typer.Abort

@@ -46,8 +46,9 @@ def connect(
 ) -> Connection:
     """Return what the client needs to know; raises `CopilotProxyError`.
 
-    `server` has the prefix that the client will use, so that a server that does not know such paths
-    is noticed here. `model` is the one that the user asked for, `program` the path of the client.
+    `server` has the prefix that the client will use, so an older server that does not know such
+    paths is noticed here. `model` is the one that the user asked for, `program` the path of the
+    client.
     """
     models = {one.id: one for one in parse_models(server.models())}
     if not server.simulated:

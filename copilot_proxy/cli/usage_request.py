@@ -1,4 +1,4 @@
-"""``usage show``: the latest requests, or all about one and where its cost comes from."""
+"""``usage show``: the latest requests, or everything about one, with the source of its cost."""
 
 import json
 from datetime import datetime

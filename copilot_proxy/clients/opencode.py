@@ -1,4 +1,4 @@
-"""opencode, and Kilo, which is made from it: a variable holds a configuration that is merged last.
+"""opencode, and Kilo, which is based on it: a variable holds a configuration that is merged last.
 
 Source: https://opencode.ai/docs/config and /docs/providers.
 """

@@ -1,4 +1,4 @@
-"""A wanted change to a file: the whole file, values in its JSON, or tables in its TOML.
+"""A change to a file: the whole file, values in its JSON, or tables in its TOML.
 
 A change computes the new content of a file from the old one, and the content without
 the change from the new one, even if the user has edited it since.

@@ -16,7 +16,7 @@ class CannotEdit(Exception):
 
 @dataclass(frozen=True)
 class Document:
-    """A text, with its byte order mark kept apart."""
+    """The text of a file, and separately its byte order mark."""
 
     text: str
     bom: bool = False

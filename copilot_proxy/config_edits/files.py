@@ -1,4 +1,4 @@
-"""Reads and replaces configuration files: never through a half-written file, never by force."""
+"""Reads and replaces configuration files: atomically, and only where that is permitted."""
 
 import os
 import stat

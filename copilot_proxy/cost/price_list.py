@@ -104,7 +104,7 @@ def reported_prices(copilot_usage: Mapping[str, Any] | None) -> PriceList | None
 
 
 def _tier(prices: Mapping[str, Any], unit: int) -> Tier | None:
-    """Return the prices of a tier; `unit` is what a 1 in it means, in nano-AIU."""
+    """Return the prices of a tier; `unit` is the nano-AIU in one unit of its prices."""
     fresh, output = number(prices.get("input_price")), number(prices.get("output_price"))
     if fresh is None or output is None:
         return None

@@ -177,8 +177,8 @@ def _compare(prompt: Prompt, earlier: Earlier) -> _Match:
         common += 1
     first, theirs = prompt.first_message, set(known)
     has_same_start = first == earlier.first_message <= common
-    # As many tools and parts of the system prompt: one that differs has been edited, and would have
-    # been read if it had not.
+    # With equal numbers of tools and system parts, the one that differs was edited, and would have
+    # been read if it had not been.
     is_alike = (prompt.tools, first) == (earlier.tools, earlier.first_message)
     edited = first if is_alike else 0
     sizes = prompt.sizes

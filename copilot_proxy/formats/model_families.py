@@ -1,98 +1,27 @@
-"""What model families and Copilot's APIs accept, as a table in which each row names its source.
+"""What model families accept, as a table in which each row names its source.
 
-The table has only what the catalogue does not say. "Observed" means seen in Copilot's responses to
-requests, including those in public bug reports.
+The table has only what the catalogue does not say; it begins with what the APIs accept. "Observed"
+means seen in Copilot's responses to requests, including those in public bug reports.
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from copilot_proxy.formats.accepted_fields import (
+    RESPONSES_FIELDS,
+    STRICT_CHAT_FIELDS,
+)
+from copilot_proxy.formats.api_traits import API_TRAITS, CLAUDE_TRAITS
 from copilot_proxy.formats.model_family import Family
 
 ANY_TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
-_CLAUDES: Final[Mapping[str, Any]] = {
-    "min_budget": 1024,
-    "thinks_with_forced_tool": False,
-    "max_temperature": 1,
-    "samples_while_thinking": False,
-    "tool_id": re.compile(r"[a-zA-Z0-9_-]+"),
-    "object_arguments": True,
-    "accepts_blank_texts": False,
-    "wrong_image_types": False,
-    "accepts_blank_stops": False,
-    "may_begin_with_assistant": False,
-    "may_end_with_assistant": False,
-    "max_cache_marks": 4,
-}
-"""The traits of every Claude, and thus of the Messages API."""
-
 _OPENAI: Final = ("OpenAI", "Azure OpenAI")
 _OLD_OPENAI: Final = re.compile(r"gpt-(3\.5|4)[^\d]")
 """The families before GPT-5. The catalogue does not mark them; an unknown family counts as new."""
-_STRICT_CHAT: Final = frozenset({
-    "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens",
-    "temperature", "top_p", "stop", "tools", "tool_choice", "parallel_tool_calls",
-    "response_format", "reasoning_effort", "thinking_budget",
-})  # fmt: skip
-_RESPONSES: Final = frozenset({
-    "model", "input", "instructions", "stream", "store", "tools", "tool_choice",
-    "parallel_tool_calls", "max_output_tokens", "temperature", "top_p", "reasoning", "text",
-    "include", "truncation", "prompt_cache_key", "context_management", "user",
-})  # fmt: skip
-MESSAGES_FIELDS: Final = frozenset({
-    "model", "messages", "max_tokens", "system", "stream", "stop_sequences", "temperature",
-    "top_p", "top_k", "tools", "tool_choice", "thinking", "output_config", "metadata",
-    "context_management",
-})  # fmt: skip
 
 FAMILIES: Final = (
-    Family(
-        name="Chat Completions",
-        # OpenAI's limit on ids also applies to vendors whose limit is unknown.
-        source="OpenAI API reference: up to four stop sequences; its error 'string too long. "
-        "Expected a string with maximum length 40'; Copilot's error 'array too long. Expected an "
-        "array with maximum length 128'; custom tools are not known to be accepted by Copilot",
-        apis=("chat_completions",),
-        traits={
-            "max_stops": 4,
-            "custom_tools": False,
-            "max_tool_id_length": 40,
-            "max_calls": 128,
-            "cache_breakpoints": False,
-        },
-    ),
-    Family(
-        name="Responses",
-        source="OpenAI API reference: Responses; Copilot API, observed 2026-11",
-        apis=("responses",),
-        traits={
-            "max_stops": 0,
-            "max_tool_id_length": 64,
-            "min_output": 16,
-            "fields": _RESPONSES,
-            "cache_breakpoints": False,
-        },
-    ),
-    Family(
-        name="Messages",
-        source="Anthropic API reference: Messages; Copilot API, observed 2026-11",
-        apis=("messages",),
-        traits={
-            **_CLAUDES,
-            "fields": MESSAGES_FIELDS,
-            "schema_properties": False,
-            "open_output_schemas": False,
-        },
-    ),
-    Family(
-        # On Chat Completions, only the catalogue says whether a model accepts PDFs.
-        name="Documents on Messages",
-        source="GitHub's Copilot client: document blocks with PDFs; public bug reports",
-        apis=("messages",),
-        traits={"documents": True},
-    ),
+    *API_TRAITS,
     Family(
         name="Anthropic, Google and Moonshot on Chat Completions",
         source="Copilot API, observed 2026-11: longer ids are accepted",
@@ -135,7 +64,7 @@ FAMILIES: Final = (
         source="OpenAI API reference: prompt caching; Copilot API, observed 2026-11",
         ids=re.compile(r"gpt-(5\.([6-9]|\d\d)|([6-9]|[1-3]\d)(?!\d))"),
         apis=("responses",),
-        traits={"fields": _RESPONSES | {"prompt_cache_options"}, "cache_breakpoints": True},
+        traits={"fields": RESPONSES_FIELDS | {"prompt_cache_options"}, "cache_breakpoints": True},
     ),
     Family(
         name="GPT before 5.3, on Responses",
@@ -214,13 +143,13 @@ FAMILIES: Final = (
         source="Copilot API, observed 2026-11: 'Extra inputs are not permitted'",
         vendors=("Google",),
         apis=("chat_completions",),
-        traits={"fields": _STRICT_CHAT},
+        traits={"fields": STRICT_CHAT_FIELDS},
     ),
     Family(
         name="Claude",
         source="Anthropic API reference: Messages; Copilot API, observed 2026-11",
         vendors=("Anthropic",),
-        traits=_CLAUDES,
+        traits=CLAUDE_TRAITS,
     ),
     Family(
         name="Claude on Chat Completions",
@@ -229,7 +158,7 @@ FAMILIES: Final = (
         apis=("chat_completions",),
         traits={
             "consecutive_assistants": False,
-            "fields": _STRICT_CHAT,
+            "fields": STRICT_CHAT_FIELDS,
             "thinks_by_default": False,
         },
     ),

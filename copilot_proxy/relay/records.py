@@ -11,8 +11,8 @@ from copilot_proxy.attribution import UNATTRIBUTED, Attribution
 from copilot_proxy.catalogue import Model
 from copilot_proxy.cost.assessment import Cost
 from copilot_proxy.cost.quota import Quota, quota_of
-from copilot_proxy.formats.api import ClientApi, RequestMetrics
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.client_api import ClientApi, RequestMetrics
 from copilot_proxy.formats.drift import Unknown
 from copilot_proxy.formats.permanent_errors import has_retryable_number
 from copilot_proxy.headers import Initiator

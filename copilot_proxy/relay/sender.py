@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from copilot_proxy.errors import RequestError, UpstreamRefusal
-from copilot_proxy.formats.api import ClientApi, UpstreamApi
+from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoning
 from copilot_proxy.formats.large_json import encode_request
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, RefusedReasoning
 from copilot_proxy.formats.refusal_diagnosis import diagnose
 from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import ClientRequest, UpstreamBody
+from copilot_proxy.formats.upstream_api import UpstreamApi
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.admission import Admission, admit
 from copilot_proxy.relay.caller import Caller

@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 
 from copilot_proxy.asgi import ASGIApp, Receive, Scope, Send
-from copilot_proxy.formats.api import ClientApi, CountingApi
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.client_api import ClientApi, CountingApi
 from copilot_proxy.formats.large_json import LARGE, encode_json, encode_strings
 from copilot_proxy.formats.types import ClientRequest, ClientResponse, Json
 from copilot_proxy.large_work import run_in_turn

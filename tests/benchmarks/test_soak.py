@@ -14,8 +14,8 @@ from benchmarks.soak_faults import FaultSchedule, Window
 from benchmarks.soak_report import verdicts
 from benchmarks.soak_traffic import Request, Traffic
 from copilot_proxy.errors import UpstreamRefusal
-from copilot_proxy.formats.api import ClientApi
 from copilot_proxy.formats.apis import client_apis
+from copilot_proxy.formats.client_api import ClientApi
 from tests.matrix_clients import CLIENTS
 from tests.selection import only_in_ci
 

@@ -7,7 +7,7 @@ from copilot_proxy.formats.types import ChatChunk, ChatCompletion, ErrorBody
 
 
 class ChunkTranslator:
-    """Implements the common part of `formats.api.StreamTranslator`."""
+    """Implements the common part of `formats.translators.StreamTranslator`."""
 
     failure: CopilotProxyError | None = None
     """Always None: an error event is raised as an exception."""

@@ -34,7 +34,7 @@ from copilot_proxy.upstreams.http.response import CopilotResponse, body_reader
 from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
 
 if TYPE_CHECKING:
-    from copilot_proxy.formats.api import UpstreamApi
+    from copilot_proxy.formats.upstream_api import UpstreamApi
 
 INTENT: Final = "conversation-panel"
 _MODELS_INTENT: Final = "model-access"
