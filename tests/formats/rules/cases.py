@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import cycle, islice, product
+from itertools import product
+from operator import itemgetter
 from typing import Final
 
 from tests.formats.rules.asking import (
@@ -27,7 +28,7 @@ from tests.formats.rules.asking import (
     turns,
     user,
 )
-from tests.selection import COMPLETE
+from tests.selection import covering
 
 CLAUDE: Final = ("claude-sonnet-4.5", "claude-opus-5")
 """Served on Chat Completions and Messages, and on Messages only."""
@@ -598,13 +599,10 @@ CASES: Final[dict[str, Case]] = {
 
 
 def combinations() -> list[tuple[str, str, str]]:
-    """Return every rule with each client and each model of its case; all pairs of the two in CI,
-    and elsewhere as few as there can be."""
-    found = []
-    for name, case in CASES.items():
-        pairs = list(product(case.clients, case.models))
-        if not COMPLETE:
-            count = max(len(case.clients), len(case.models))
-            pairs = list(islice(zip(cycle(case.clients), cycle(case.models), strict=True), count))
-        found += [(name, *pair) for pair in pairs]
-    return found
+    """Return every rule with each client and each model of its case, though not always with each
+    pair of the two."""
+    return [
+        (name, *pair)
+        for name, case in CASES.items()
+        for pair in covering(product(case.clients, case.models), itemgetter(0), itemgetter(1))
+    ]
