@@ -443,8 +443,11 @@ def test_a_limit_starts_a_cooldown(http: httpx.Client, served: Served) -> None:
 
 
 @pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"])
-def test_leaving_closes_the_call(http: httpx.Client, served: Served, model: str) -> None:
+def test_leaving_closes_the_call(
+    http: httpx.Client, served: Served, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A client's disconnect during the answer stops the model at once."""
+    monkeypatch.setattr(served.simulator.state, "middle", 20)  # events, so that some have text
     served.simulator.state.faults.on("stall_mid_stream")
     request = {"model": model, "messages": user("Hi"), "stream": True}
     with http.stream("POST", CHAT, json=request) as answer:
