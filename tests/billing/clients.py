@@ -79,7 +79,8 @@ async def _place(server: Server, client: httpx.AsyncClient, order: Order) -> Out
 
 
 async def _ask(client: httpx.AsyncClient, order: Order, outcome: Outcome) -> None:
-    timeout = _LEAVE_SECONDS if order.kind == "left" and not order.stream else 30
+    leaves = order.kind == "left" and not order.stream
+    timeout = httpx.Timeout(60, read=_LEAVE_SECONDS if leaves else 60)
     async with client.stream(
         "POST", order.path, json=order.body, headers=order.headers, timeout=timeout
     ) as answer:
