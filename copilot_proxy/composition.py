@@ -83,10 +83,10 @@ def make_connection(
     serving: bool = False,
 ) -> Connection:
     """Create what talks to GitHub and Copilot; see `make_backend`."""
-    from copilot_proxy.auth import http_clients
     from copilot_proxy.auth.copilot_auth import CopilotAuth
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.auth.stores import Credentials
+    from copilot_proxy.network import http_clients
     from copilot_proxy.upstreams.http.client_transport import make_transport
     from copilot_proxy.upstreams.http.copilot import CopilotUpstream
 

@@ -7,7 +7,7 @@ A name means, in this order:
    if there is no such id, mean the default model;
 2. for the name of a family (``sonnet``, ``gpt-mini``): its newest model;
 3. for a name that clients have built in as their default (``gpt-4o-mini``): a model of the same
-   size, which the answer's notes then say. These are the models of 2025 and before;
+   size, as the answer's notes then say. These are the models of 2025 and before;
 4. otherwise nothing. If it was a real model, its user chose it, and gets an error that names its
    `successor` instead of another model's answer.
 """

@@ -3,7 +3,7 @@
 import httpx
 
 from copilot_proxy.auth.github import GitHub
-from copilot_proxy.auth.network_errors import map_http_error
+from copilot_proxy.network.http_errors import map_http_error
 
 
 async def check_reachable(github: GitHub) -> None:

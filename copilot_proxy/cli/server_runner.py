@@ -92,7 +92,7 @@ class ServerRunner:
     async def _serve(
         self, backend: "Backend", credential: "Credential", log_file: LogFile | None
     ) -> int:
-        from copilot_proxy.auth.threads import run_in_thread
+        from copilot_proxy.daemon_threads import run_in_thread
         from copilot_proxy.server.listen_socket import listen
 
         single = self._settings.workers == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from copilot_proxy.auth.file_store import FileStore
-from copilot_proxy.auth.threads import submit
+from copilot_proxy.daemon_threads import submit
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.settings import Settings
 
@@ -33,7 +33,7 @@ class CheckContext:
     """The settings that are checked, and what several checks need to know about this machine."""
 
     settings: Settings
-    """Without what is invalid in them."""
+    """With defaults in place of invalid values."""
     errors: Sequence[UsageError] = ()
     """What is invalid in the settings."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)

@@ -1,4 +1,4 @@
-"""Which files of this program an uninstall would leave behind."""
+"""Lists the files that an uninstall would leave behind."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Checks the models that the settings name, and what Copilot's list has that is unknown here."""
+"""Checks the models that the settings name, and looks for unknown things in Copilot's list."""
 
 from collections.abc import Iterator
 
@@ -71,7 +71,8 @@ def model_problem(catalogue: Catalogue, name: str, where: str) -> Result | None:
 
 
 def check_drift(context: CheckContext) -> Iterator[Result]:
-    """What Copilot's list has that this version does not know; that is not a problem by itself."""
+    """Whether Copilot's list has anything unknown to this version, which is no problem by
+    itself."""
     catalogue = context.catalogue()
     if catalogue is None:
         yield skipped("Copilot's list of models could not be read.")

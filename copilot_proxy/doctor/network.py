@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from copilot_proxy.auth import hosts, proxies
-from copilot_proxy.auth.certificates import count_authorities
+from copilot_proxy.auth import hosts
 from copilot_proxy.doctor.check_context import CheckContext, SettingsInvalid
 from copilot_proxy.doctor.results import Result, broken, from_error, off, ok, skipped, warning
 from copilot_proxy.errors import (
@@ -15,6 +14,8 @@ from copilot_proxy.errors import (
     UpstreamRefusal,
     UsageError,
 )
+from copilot_proxy.network import proxies
+from copilot_proxy.network.certificates import count_authorities
 from copilot_proxy.server.port_owner import base_url
 from copilot_proxy.settings import Settings
 

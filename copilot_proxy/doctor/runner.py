@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from copilot_proxy.auth.threads import submit
+from copilot_proxy.daemon_threads import submit
 from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.results import Check, Result, Status, broken, from_error
 from copilot_proxy.errors import CopilotProxyError

@@ -128,7 +128,7 @@ class ClientApi(Protocol):
     def without_reasoning(
         self, request: ClientRequest, encrypted: Collection[str]
     ) -> ClientRequest:
-        """Return `request` without the reasoning of which `encrypted` has the encrypted form."""
+        """Return `request` without the reasoning whose encrypted form is in `encrypted`."""
         ...
 
     def to_chat(self, request: ClientRequest, notes: list[str]) -> ChatRequest:
@@ -201,7 +201,7 @@ class CountingApi(ClientApi, Protocol):
 
     @property
     def counting(self) -> NativeCounting | None:
-        """The same at Copilot; None if Copilot has no such path for this API."""
+        """How Copilot counts them; None if Copilot has no path for that on this API."""
         ...
 
     def countable_text(self, request: ClientRequest) -> str:

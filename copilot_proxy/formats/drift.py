@@ -1,4 +1,4 @@
-"""Finds the names of things from Copilot that this program does not know, never their content.
+"""Finds the names of unknown things in what Copilot sends, never their content.
 
 Pure. The names come from Copilot's API as observed until 2026-11. Anything else still works: it is
 passed on or ignored. It is only a sign that a newer version of this program may know more.

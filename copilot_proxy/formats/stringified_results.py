@@ -19,7 +19,7 @@ _OUTPUTS: Final = ("function_call_output", "custom_tool_call_output")
 
 
 def unpack_results(api: str, request: Json) -> None:
-    """Replace the packed results in `request`, a new object of the client API named `api`."""
+    """Replace the stringified results in `request`, a new object of the client API named `api`."""
     for holder, name in _RESULTS[api](request):
         parts = unpacked(api, holder.get(name))
         if parts is not None:
@@ -27,9 +27,10 @@ def unpack_results(api: str, request: Json) -> None:
 
 
 def unpacked(api: str, content: object) -> list[Json] | None:
-    """Return the parts of a packed result, in the notation of `api`; None if it is any other text.
+    """Return the parts of a stringified result, in the notation of `api`; None if it is any other
+    text.
 
-    A packed result is a list of texts and images, with at least one image as data.
+    A stringified result is a list of texts and images, with at least one image as data.
     """
     if not isinstance(content, str) or not content.lstrip().startswith("["):
         return None

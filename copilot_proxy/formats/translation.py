@@ -1,6 +1,6 @@
 """Translates a client's request for one of Copilot's APIs, and prepares to translate the response.
 
-See `formats.client_api` for the steps.
+See the package `formats` for the steps.
 """
 
 from collections.abc import Collection, Mapping

@@ -1,7 +1,7 @@
 """Sends requests as traces, and the counters, to an OpenTelemetry collector, in the background.
 
-A request costs one entry in a queue. A collector that is slow or cannot be reached costs the oldest
-entries, and never a request.
+A request costs one entry in a queue. If a collector is slow or cannot be reached, the oldest
+entries are dropped; requests do not wait.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Writes requests and counters as OTLP in JSON, with the names of OpenTelemetry's conventions.
 
-Never a word of a conversation. Sources: https://opentelemetry.io/docs/specs/otlp/,
+They never contain text of a conversation. Sources: https://opentelemetry.io/docs/specs/otlp/,
 https://opentelemetry.io/docs/specs/semconv/gen-ai/
 """
 

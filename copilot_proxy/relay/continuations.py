@@ -18,7 +18,7 @@ Open = Callable[[int], AbstractAsyncContextManager[ReplySource]]
 
 
 class Continuations:
-    """A `ReplySource`, to be used as a context, which asks for the first continuation.
+    """A `ReplySource` for all continuations; entering its context asks for the first one.
 
     Each single reply has to report its token counts. They are added up, and a stream ends with
     them if `include_usage`.

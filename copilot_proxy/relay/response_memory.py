@@ -86,9 +86,8 @@ class ResponseMemory:
         """Return the request with its earlier items in front, and its references replaced.
 
         `body_bytes` is the size of the body as received, `web_socket` the id of the WebSocket on
-        which it came. Raises `RequestError` if something is not
-        remembered (400 for the previous response, 404 for an item), or if the conversation is
-        larger than the limit (413).
+        which it came. Raises `RequestError` if something is not remembered (400 for the previous
+        response, 404 for an item), or if the conversation is larger than the limit (413).
         """
         previous = self._previous(request, caller, web_socket)
         found = self._references(request, caller, web_socket)

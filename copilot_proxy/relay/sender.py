@@ -1,7 +1,7 @@
 """Sends a conversation to Copilot, and once more in another form if Copilot refuses the first one.
 
 Copilot does not bill what it refuses. It is asked again only if it refuses the API, or the
-reasoning of earlier answers, and once for each.
+reasoning of earlier answers, and only once for each of these.
 """
 
 from collections.abc import Collection, Mapping

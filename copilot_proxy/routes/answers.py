@@ -40,9 +40,9 @@ def answer(
     """Return the response to `request`, whose checked JSON body of the API `client` is `body`.
 
     `body_bytes` is the size of the body as received, `conversation_bytes` that of all that it
-    refers to, `betas` are the values of the request's
-    ``anthropic-beta`` headers, and `notes` name the changes that were made to the body so far.
-    `extend` may add something to the reply before it is sent.
+    refers to, `betas` are the values of the request's ``anthropic-beta`` headers, and `notes` name
+    the changes that were made to the body so far. `extend` may add something to the reply before it
+    is sent.
     """
     services = get_services(request)
     caller = get_caller(request)

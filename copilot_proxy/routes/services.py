@@ -90,7 +90,7 @@ def get_turn(request: Request) -> WebSocketTurn:
 
 
 def is_handshake(request: Request) -> bool:
-    """Return whether `request` is one to open a WebSocket, to be answered with 101."""
+    """Return whether `request` opens a WebSocket, so that it is answered with 101."""
     return bool(request.scope["state"].get("web_socket_handshake"))
 
 

@@ -1,4 +1,4 @@
-"""A server that is already running on this machine, as commands use it."""
+"""Finds the server that is already running on this machine, for commands."""
 
 import http.client
 import json
@@ -88,7 +88,7 @@ def _refusal(url: str, status: int, body: Any) -> CopilotProxyError:
         )
     if found.get("code") == "unknown_url":
         return CopilotProxyError(
-            f"The server at {url} is older than this program, and does not know who a client is.",
+            f"The server at {url} is older than this program, and cannot tell clients apart.",
             hint="Stop it, and start it again.",
         )
     message = str(found.get("message") or f"The server at {url} answered with status {status}.")

@@ -1,4 +1,4 @@
-"""All settings, with their defaults, parsers and help texts, and what follows from them."""
+"""All settings, with their defaults, parsers and help texts, and values derived from them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -109,7 +109,7 @@ class Settings:
         },
     )
     home_dir: Path | None = _setting(
-        None, parse.path, "One folder to use instead of the config, data and cache folders."
+        None, parse.path, "One folder to use instead of the config, data and state folders."
     )
     profile: str | None = _setting(
         None, profiles.profile, "The profile: an account with its own port, ledger and budget."

@@ -12,11 +12,11 @@ import httpx
 import pytest
 import trustme
 
-from copilot_proxy.auth import certificates
-from copilot_proxy.auth.http_clients import make_anonymous_client, make_client
-from copilot_proxy.auth.network_errors import map_http_error
-from copilot_proxy.auth.proxies import proxy_for
 from copilot_proxy.errors import UsageError
+from copilot_proxy.network import certificates
+from copilot_proxy.network.http_clients import make_anonymous_client, make_client
+from copilot_proxy.network.http_errors import map_http_error
+from copilot_proxy.network.proxies import proxy_for
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import Simulator
 from tests.auth.scripted_server import Answer, ScriptedServer

@@ -12,7 +12,7 @@ class ChunkTranslator:
     failure: CopilotProxyError | None = None
     """Always None: an error event is raised as an exception."""
     notes: list[str] | None = None
-    """Gets a line for what Copilot reports to have changed in the request."""
+    """Gets a line for each change of the request that Copilot reports."""
     has_ended = False
     is_complete = False
     """Always False: `close` returns the finish reason."""

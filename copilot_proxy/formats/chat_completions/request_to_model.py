@@ -110,7 +110,7 @@ def _normalize_assistant(message: Json) -> None:
     _copy_calls(message)
     _drop_nulls(message)
     if str(message.get("reasoning_opaque", "")).startswith(OTHER_APIS):
-        # Another vendor encrypted it, so neither it nor its text is of use to this model.
+        # Another vendor encrypted it, so this model can use neither it nor its text.
         del message["reasoning_opaque"]
         message.pop("reasoning_text", None)
         reasoning = None

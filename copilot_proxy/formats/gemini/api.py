@@ -158,7 +158,7 @@ class GeminiApi:
 
 
 def _array_frame() -> Callable[[ClientEvent], bytes]:
-    """Return what encodes the events of one stream as the items of an array."""
+    """Return a function that encodes the events of one stream as the items of an array."""
     before = b"["
 
     def frame(event: ClientEvent) -> bytes:

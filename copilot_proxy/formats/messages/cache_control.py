@@ -71,10 +71,10 @@ def mark_stable_prefix(body: MessagesRequest) -> None:
     """Mark what the next request is likely to start with, for clients that cannot set marks.
 
     The last tool and the last system block are marked because all conversations of a client share
-    them. The last two user messages are marked because the mark of the last
-    one writes what the next request will read, and the mark before it reads what the previous
-    request wrote. A first question without tools is often the only one, and writing to the cache
-    costs a quarter more, so its message is not marked.
+    them. The last two user messages are marked because the mark of the last one writes what the
+    next request will read, and the mark before it reads what the previous request wrote. A first
+    question without tools is often the only one, and writing to the cache costs a quarter more, so
+    its message is not marked.
     """
     for section in ("tools", "system"):
         if body.get(section):

@@ -65,7 +65,7 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
 
 
 def check_values(request: MessagesRequest) -> None:
-    """Check values that Claude would refuse, for models that would not notice them.
+    """Refuse what Claude would refuse, for models that would ignore it.
 
     Raises `RequestError` with Anthropic's message.
     """

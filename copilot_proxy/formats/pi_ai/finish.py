@@ -56,7 +56,7 @@ def refusal_of(event: PiAiEvent) -> str:
 
 
 def unread(event: PiAiEvent, name: str) -> str:
-    """Return the text of the field `name` that pi-ai does not read; empty if there is none."""
+    """Return the text of the field `name`, which pi-ai does not read; empty if there is none."""
     text = _object(event.get("unread")).get(name)
     return text if isinstance(text, str) else ""
 

@@ -47,7 +47,8 @@ def _decoded(data: bytes) -> Any:
 
 
 def encoded(items: Iterable[Json], size: int = 0) -> list[bytes]:
-    """Return the items in the form in which they are remembered; `size` is about their bytes."""
+    """Return the items in the form in which they are remembered; `size` is about how many bytes
+    they have."""
     return [encode_json(item, size) for item in items]
 
 

@@ -13,7 +13,7 @@ MAX_LIMIT: Final = 100
 
 
 class PageQuery(NamedTuple):
-    """Which items a client wants: up to `limit`, those that follow the item `after`."""
+    """Which items a client wants: up to `limit` of those that follow the item `after`."""
 
     limit: int = 20
     order: Literal["asc", "desc"] = "desc"

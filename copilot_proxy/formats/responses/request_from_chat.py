@@ -118,7 +118,7 @@ def _tools(fields: ChatRequest, body: ResponsesRequest) -> None:
 
 
 def _tool(tool: Json) -> Json:
-    """Return a tool in the flat form; for a function with `strict`, whose default differs there."""
+    """Return a tool in the flat form; a function gets `strict`, whose default differs there."""
     kind = "custom" if tool.get("type") == "custom" else "function"
     flat = {name: v for name, v in tool[kind].items() if v is not None}
     if kind == "function":

@@ -12,9 +12,10 @@ from copilot_proxy.formats.types import Json
 
 
 def fit_duplicates(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Change the id of every call whose id was used before, and that of its result alike.
+    """Change the id of every call whose id was used before, and the id of its result.
 
-    A new id depends only on the conversation up to its call, unless a later call has just that id.
+    A new id depends only on the conversation up to its call, unless a later call already has that
+    id.
     """
     key, result_key = outgoing.call_id_key, outgoing.result_id_key
     ids = [str(call[key]) for call in outgoing.calls]

@@ -11,7 +11,7 @@ from copilot_proxy.formats.types import Json
 
 
 def fit_numbers(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Number the calls of a conversation if the model expects it, and their results alike."""
+    """Number the calls of a conversation and their results if the model expects it."""
     form, calls = profile.tool_id_form, outgoing.calls
     if form is None or _are_numbered(outgoing, form):
         return

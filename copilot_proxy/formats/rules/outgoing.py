@@ -122,7 +122,7 @@ class OutgoingBody(ABC):
         return 0
 
     def split_calls(self, max_calls: int) -> Sequence[Segment]:
-        """Split assistant messages with more calls, and return these messages as they were."""
+        """Split assistant messages with more than `max_calls` calls; return the original ones."""
         return ()
 
     def replace_unsigned_calls(self) -> bool:
@@ -237,8 +237,8 @@ class OutgoingBody(ABC):
         return False, 0
 
     def flatten_namespaces(self) -> bool:
-        """Take tools out of their namespaces, and make one name of both; return whether there were
-        any."""
+        """Take tools out of their namespaces, whose names become prefixes; return whether there
+        were any."""
         return False
 
     def replace_custom_tools(self) -> bool:

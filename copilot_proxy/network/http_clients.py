@@ -5,9 +5,9 @@ from typing import Final
 
 import httpx
 
-from copilot_proxy.auth.certificates import check_paths, tls_context
-from copilot_proxy.auth.proxies import ProxyTransport, proxy_for
 from copilot_proxy.headers import USER_AGENT
+from copilot_proxy.network.certificates import check_paths, tls_context
+from copilot_proxy.network.proxies import ProxyTransport, proxy_for
 from copilot_proxy.settings import Settings
 
 _KEEP_ALIVE: Final = 30.0

@@ -13,9 +13,9 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
-from copilot_proxy.auth.certificates import tls_context
 from copilot_proxy.errors import UsageError
 from copilot_proxy.host_names import is_loopback
+from copilot_proxy.network.certificates import tls_context
 
 _SCHEMES: Final = ("http", "https")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
