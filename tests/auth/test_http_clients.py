@@ -247,10 +247,10 @@ def test_unusable_proxies_are_reported(
         ("SSL_CERT_FILE", "/nonexistent/company.pem"),
     ],
 )
-async def test_what_is_not_needed_does_no_harm(
+async def test_unused_settings_are_not_checked(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
-    """Nothing but what a request needs has to be right: this one stays on this machine."""
+    """A wrong proxy or certificate setting does not affect a request that stays on this machine."""
     monkeypatch.setenv(variable, value)
     with ScriptedServer(Answer("direct")) as server:
         local = Settings(github_url=server.url, github_api_url=server.url)
