@@ -8,7 +8,7 @@ output, as in GitHub's specification of AI credits for agentic workflows.
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from copilot_proxy.cost.nano import NANO, share
+from copilot_proxy.cost.nano_aiu import NANO, token_cost
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.model_prices import number
 
@@ -48,33 +48,34 @@ class PriceList(NamedTuple):
         is_long = self.threshold is not None and prompt > self.threshold
         return "long_context" if is_long and self.long_context else "default"
 
+    def cost(self, tokens: Tokens) -> int:
+        """Return the cost of `tokens` in nano-AIU."""
+        prices = self._prices(tokens.prompt)
+        return sum(
+            token_cost(count, price, self.batch)
+            for count, price in (
+                (tokens.input, prices.input),
+                (tokens.cache_read, prices.cache_read),
+                (tokens.cache_write, prices.cache_write),
+                (tokens.cache_write_1h, prices.cache_write_1h),
+                (tokens.output, prices.output),
+            )
+        )
+
+    def highest_cost(self, prompt: int, cached: int, output: int) -> int:
+        """Return the most that tokens may cost, in nano-AIU: those that are not `cached` may have
+        to be written to the cache, usually at a higher price than that of input."""
+        prices = self._prices(prompt)
+        return (
+            token_cost(prompt - cached, max(prices.input, prices.cache_write), self.batch)
+            + token_cost(cached, prices.cache_read, self.batch)
+            + token_cost(output, prices.output, self.batch)
+        )
+
     def _prices(self, prompt: int) -> Tier:
         if self.threshold is not None and prompt > self.threshold:
             return self.long_context or self.default
         return self.default
-
-    def highest_cost(self, prompt: int, cached: int, output: int) -> int:
-        """Return the most that tokens may cost, in nano-AIU: what is not `cached` may have to be
-        written to the cache, usually at a higher price than that of input."""
-        prices = self._prices(prompt)
-        return (
-            share(prompt - cached, max(prices.input, prices.cache_write), self.batch)
-            + share(cached, prices.cache_read, self.batch)
-            + share(output, prices.output, self.batch)
-        )
-
-    def cost(self, tokens: Tokens) -> int:
-        """Return the cost of `tokens` in nano-AIU."""
-        prices = self._prices(tokens.prompt)
-        fresh, read, written, written_1h, output, _ = tokens
-        total = share(fresh, prices.input, self.batch) + share(output, prices.output, self.batch)
-        if read:
-            total += share(read, prices.cache_read, self.batch)
-        if written:
-            total += share(written, prices.cache_write, self.batch)
-        if written_1h:
-            total += share(written_1h, prices.cache_write_1h, self.batch)
-        return total
 
 
 def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
@@ -117,7 +118,7 @@ def reported_prices(copilot_usage: Mapping[str, Any] | None) -> PriceList | None
 
 
 def _tier(prices: Mapping[str, Any], unit: int) -> Tier | None:
-    """Return the prices of a tier; `unit` is what a 1 in it means, in nano-AIU."""
+    """Return the prices of a tier; `unit` is the nano-AIU in one unit of its prices."""
     fresh, output = number(prices.get("input_price")), number(prices.get("output_price"))
     if fresh is None or output is None:
         return None
