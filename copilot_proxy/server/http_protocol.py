@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from copilot_proxy.asgi import DISCONNECT, Disconnect
 from copilot_proxy.errors import RequestError
 from copilot_proxy.server import malformed_requests
 from copilot_proxy.server.response_cycle import AnyLength, ResponseCycle
@@ -73,6 +74,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
+                cycle.scope["state"][DISCONNECT].happen()
 
     def data_received(self, data: bytes) -> None:
         if self._is_in_head:
@@ -180,6 +182,7 @@ class BoundedProtocol(HttpToolsProtocol):
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
+        self.scope["state"][DISCONNECT] = Disconnect()
         if version == "1.0":
             # Such clients do not know chunks. uvicorn closes their connections after the response.
             cycle.chunked_encoding = False
@@ -202,6 +205,9 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._is_in_head = True
         super().on_message_complete()
+        if not self.pipeline:
+            # Paused because of a large body; the client's disconnect has to be noticed.
+            self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
         if self.pipeline and not self.transport.is_closing():

@@ -13,7 +13,7 @@ _ALLOWED: Final = bytes(
 )
 """The bytes that a header may have (RFC 9110, section 5.5)."""
 _WITHOUT_BODY: Final = (None, 204, 304)
-_HANDLED_BY_UVICORN: Final = (b"connection", b"transfer-encoding")
+_HANDLED_BY_UVICORN: Final = frozenset((b"connection", b"transfer-encoding"))
 """Headers that change how a response is sent."""
 
 
@@ -42,7 +42,7 @@ class ResponseCycle(RequestResponseCycle):
             and self.chunked_encoding is None
             and self.scope["method"] != "HEAD"
             and message.get("status") not in _WITHOUT_BODY
-            and not any(name in _HANDLED_BY_UVICORN for name, _ in message.get("headers", ()))
+            and _HANDLED_BY_UVICORN.isdisjoint(dict(message.get("headers", ())))
         )
 
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:

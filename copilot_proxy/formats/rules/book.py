@@ -6,7 +6,7 @@ translators do not know what a model refuses.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from copilot_proxy.formats.profiles import ModelProfile
@@ -44,6 +44,7 @@ class Rule(NamedTuple):
     """Something that some models refuse, and the function that fixes it."""
 
     name: str
+    """It begins with `_TOOLS` if the rule only changes requests that use tools."""
     source: str
     """Where the restriction is documented or was observed."""
     apply: Apply
@@ -60,6 +61,8 @@ _OBSERVED: Final = "Copilot API, observed 2026-11"
 _CATALOGUE: Final = "Copilot's list of models"
 _CLIENTS: Final = "GitHub's Copilot clients"
 _THINKING: Final = "Anthropic API reference: extended thinking"
+
+_TOOLS: Final = "tools."
 
 RULES: Final = (
     Rule("fields.refused", _OBSERVED, fields.drop_refused),
@@ -283,12 +286,11 @@ RULES: Final = (
 """All rules, in the order in which they are applied."""
 
 
-@dataclass(frozen=True)
-class FittedBody:
+class FittedBody(NamedTuple):
     """A request body that the model accepts."""
 
     body: UpstreamBody
-    tool_names: Mapping[str, str] = field(default_factory=dict)
+    tool_names: Mapping[str, str] = MappingProxyType({})
     """The client's names of renamed tools, by the names sent to the model."""
 
 
@@ -299,17 +301,23 @@ def fit(
 
     Raises `RequestError` if the conversation is empty afterwards.
     """
-    for rule in _rules_for(profile, pi_ai):
+    for rule in _rules_for(profile, pi_ai, outgoing.uses_tools):
         rule.apply(outgoing, profile, notes)
     turns.check(outgoing)
     return FittedBody(outgoing.body, outgoing.tool_names)
 
 
-def _rules_for(profile: ModelProfile, pi_ai: bool) -> Sequence[Rule]:
-    """Return the rules that concern a model; they are looked up once for each profile."""
+def _rules_for(profile: ModelProfile, pi_ai: bool, uses_tools: bool) -> Sequence[Rule]:
+    """Return the rules that concern a request to a model; they are looked up once a profile."""
     rules: Sequence[Rule]
-    book, rules = profile.derived.get(pi_ai, (None, ()))
+    book, rules = profile.derived.get((pi_ai, uses_tools), (None, ()))
     if book is not RULES:
-        rules = [one for one in RULES if one.concerns(profile) and (one.pi_ai or not pi_ai)]
-        profile.derived[pi_ai] = RULES, rules
+        rules = [
+            one
+            for one in RULES
+            if one.concerns(profile)
+            and (one.pi_ai or not pi_ai)
+            and (uses_tools or not one.name.startswith(_TOOLS))
+        ]
+        profile.derived[pi_ai, uses_tools] = RULES, rules
     return rules
