@@ -131,7 +131,7 @@ def change(path: Path, now: datetime, changed: Callable[[Limits], Limits]) -> No
 
 
 def _write(path: Path, limits: Limits, now: datetime) -> None:
-    """Replace the file; raises are kept only while they apply. Raises `OSError`."""
+    """Replace the file; increases are kept only while they apply. Raises `OSError`."""
     _, month = days_of(now)
     stored = {
         "limits": [one._asdict() for one in limits.limits],

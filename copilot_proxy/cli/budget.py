@@ -153,7 +153,7 @@ def _show(path: Path, settings: Settings, *, as_json: bool) -> None:
 
 def limit_line(one: "LimitState") -> str:
     """Describe a limit and how much of it is used, in one line."""
-    from copilot_proxy.cost.nano import NANO, credits, rounded
+    from copilot_proxy.cost.nano_aiu import NANO, credits, rounded
 
     limit = one.limit
     scope = f" for the {limit.kind} {limit.name}" if limit.kind else ""

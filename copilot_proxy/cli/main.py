@@ -13,9 +13,9 @@ from typing import Annotated
 import typer
 
 from copilot_proxy import ENVIRONMENT_PREFIX, __version__
-from copilot_proxy.cli.boundary import flush_stderr, open_streams, run_command
 from copilot_proxy.cli.commands import COMMANDS, CommandGroup
 from copilot_proxy.cli.console import is_interactive, print_message, print_result
+from copilot_proxy.cli.error_boundary import flush_stderr, open_streams, run_command
 from copilot_proxy.errors import UsageError
 
 _PROFILE = f"{ENVIRONMENT_PREFIX}PROFILE"

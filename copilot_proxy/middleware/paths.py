@@ -3,9 +3,9 @@
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from copilot_proxy.attribution import MAX_NAME_LENGTH
 from copilot_proxy.formats.apis import COPILOT_APIS
 from copilot_proxy.formats.client_paths import COMPLETIONS_PATH, GEMINI_METHODS, is_ollama
-from copilot_proxy.who import MAX_NAME_LENGTH
 
 _CHAT_PATHS: Final = (COMPLETIONS_PATH, *(api.client_path for api in COPILOT_APIS))
 _FIRST_PARTS: Final = {

@@ -2,8 +2,8 @@
 
 from typing import Final, NamedTuple
 
+from copilot_proxy.api_keys import ApiKey
 from copilot_proxy.auth.copilot_token import TokenSource
-from copilot_proxy.keys import ApiKey
 
 
 class Caller(NamedTuple):

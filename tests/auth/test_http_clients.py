@@ -12,11 +12,11 @@ import httpx
 import pytest
 import trustme
 
-from copilot_proxy.auth import certificates
-from copilot_proxy.auth.http_clients import make_anonymous_client, make_client
-from copilot_proxy.auth.network_errors import map_http_error
-from copilot_proxy.auth.proxies import proxy_for
 from copilot_proxy.errors import UsageError
+from copilot_proxy.network import certificates
+from copilot_proxy.network.http_clients import make_anonymous_client, make_client
+from copilot_proxy.network.http_errors import map_http_error
+from copilot_proxy.network.proxies import proxy_for
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import Simulator
 from tests.auth.scripted_server import Answer, ScriptedServer
@@ -475,7 +475,7 @@ def test_the_cause_is_found_inside_a_group() -> None:
 @pytest.mark.parametrize("make", [lambda: make_client(load_settings()), make_anonymous_client])
 async def test_no_cookie_is_kept(make: Callable[[], httpx.AsyncClient]) -> None:
     """Cookies of one answer are not sent with other requests."""
-    with ScriptedServer(Answer(headers={"set-cookie": "who=somebody; Path=/"})) as server:
+    with ScriptedServer(Answer(headers={"set-cookie": "attribution=somebody; Path=/"})) as server:
         async with make() as client:
             for _ in range(2):
                 await client.get(server.url)

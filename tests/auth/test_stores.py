@@ -25,7 +25,7 @@ from copilot_proxy.auth.stores import (
     FileStore,
     KeyringStore,
 )
-from copilot_proxy.auth.threads import run_in_thread
+from copilot_proxy.daemon_threads import run_in_thread
 from copilot_proxy.errors import NotSignedIn, StoreError
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings, load_settings

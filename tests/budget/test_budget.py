@@ -18,7 +18,7 @@ import pytest
 
 from copilot_proxy.budget.budget import Budget, BudgetExceeded
 from copilot_proxy.cost.limits import Limit
-from copilot_proxy.cost.nano import NANO
+from copilot_proxy.cost.nano_aiu import NANO
 from copilot_proxy.formats.permanent_errors import looks_retryable
 from copilot_proxy.ledger.verification import verify
 from copilot_proxy.settings import Settings

@@ -74,7 +74,7 @@ def test_a_client(cli: Cli, home: Path, running: Proxy) -> None:
     tried = next(one for one in ran.err.splitlines() if "Tried POST /v1/messages: answered" in one)
     assert " tokens, 0." in tried
     assert tried.endswith(" AI credits.")
-    assert {"claude-code"} == {record.who.client for record in running.records}
+    assert {"claude-code"} == {record.attribution.client for record in running.records}
     assert "was not found on this machine" in ran.err
     assert "~/.claude/settings.json can be read by other users" in ran.err
 

@@ -14,8 +14,8 @@ from typer.core import TyperGroup
 
 import copilot_proxy
 from copilot_proxy.cli import main as main_module
-from copilot_proxy.cli.boundary import run_command
 from copilot_proxy.cli.commands import COMMANDS
+from copilot_proxy.cli.error_boundary import run_command
 from copilot_proxy.errors import (
     BrokenResponse,
     CopilotProxyError,
@@ -408,7 +408,7 @@ def test_a_server_imports_no_unused_modules() -> None:
     code = (
         "from copilot_proxy.cli.startup import speed_up_startup; speed_up_startup();"
         "import copilot_proxy.app, copilot_proxy.server.uvicorn_server;"
-        "import copilot_proxy.cli.server_runner, copilot_proxy.auth.http_clients;"
+        "import copilot_proxy.cli.server_runner, copilot_proxy.network.http_clients;"
         "import copilot_proxy.relay.relay, copilot_proxy.upstreams.http.copilot"
     )
     assert "[]" == loaded_by(code, (*libraries, *modules, *apis, *others))

@@ -18,8 +18,8 @@ import pytest
 from copilot_proxy.ledger import database as ledger_file
 from copilot_proxy.ledger import schema
 from copilot_proxy.ledger import writer as writer_module
-from copilot_proxy.ledger.chain import next_link
 from copilot_proxy.ledger.database import open_for_writing, open_ledger
+from copilot_proxy.ledger.hash_chain import next_hash
 from copilot_proxy.ledger.insertion import add_to
 from copilot_proxy.ledger.ledger import Ledger
 from copilot_proxy.ledger.schema import COLUMNS, NewerLedger, Row
@@ -400,7 +400,7 @@ def test_a_file_of_the_first_version(path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.executescript(schema._MIGRATIONS[0])
         database.execute("PRAGMA user_version = 1")
-        link = next_link(b"", made)
+        link = next_hash(b"", made)
         values = (*made[: len(old)], link)
         database.execute(
             f"INSERT INTO requests ({', '.join(old)}, chain) VALUES ({', '.join('?' * len(values))})",  # noqa: S608, E501

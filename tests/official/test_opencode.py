@@ -1,4 +1,7 @@
-"""opencode's own provider of Copilot, github-copilot, takes the simulator for it."""
+"""opencode's own provider of Copilot, github-copilot, takes the simulator for it.
+
+Starting opencode takes as long as a thousand other tests, so these run only in CI.
+"""
 
 import json
 import socket
@@ -12,7 +15,7 @@ import pytest
 from copilot_proxy.simulator.state import FOREIGN_TOKEN
 from tests.official.conftest import CPU, MODULES, PLATFORM, Copilot, Home, await_line, needed
 from tests.pictures import PNG
-from tests.selection import first
+from tests.selection import only_in_ci
 
 PROGRAM = MODULES / f"opencode-{PLATFORM}{'-baseline' if CPU == 'x64' else ''}" / "bin" / "opencode"
 COMMAND = 'Call the bash tool with "echo tool-$((40+2))"'
@@ -77,14 +80,16 @@ def ask(opencode: httpx.Client, model: str, text: str, *parts: Any) -> str:
     return "".join(part["text"] for part in answer["parts"] if part["type"] == "text")
 
 
-@pytest.mark.parametrize("model", first(ENDPOINTS))
+@only_in_ci
+@pytest.mark.parametrize("model", ENDPOINTS)
 def test_answer(opencode: httpx.Client, copilot: Copilot, model: str) -> None:
     """A model of each vendor answers on its API."""
     assert ask(opencode, model, "Say hello").endswith("You said: Say hello")
     assert [("POST", ENDPOINTS[model], 200, "user")] == copilot.calls()
 
 
-@pytest.mark.parametrize("model", first(ENDPOINTS))
+@only_in_ci
+@pytest.mark.parametrize("model", ENDPOINTS)
 def test_command(opencode: httpx.Client, copilot: Copilot, model: str) -> None:
     """A model of each vendor runs a command, and answers with its output."""
     answer = ask(opencode, model, COMMAND)
@@ -94,7 +99,8 @@ def test_command(opencode: httpx.Client, copilot: Copilot, model: str) -> None:
     assert [("POST", path, 200, "user"), ("POST", path, 200, "agent")] == copilot.calls()
 
 
-@pytest.mark.parametrize("model", first(ENDPOINTS))
+@only_in_ci
+@pytest.mark.parametrize("model", ENDPOINTS)
 def test_image(opencode: httpx.Client, copilot: Copilot, model: str) -> None:
     """An image reaches a model of each vendor."""
     answer = ask(opencode, model, "What is this?", IMAGE)

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.pi_ai.models import APIS, api_of
-from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.simulator import Simulator
 from copilot_proxy.simulator.catalogue import DEFAULT_CATALOGUE
 from tests.conftest import Proxy, clear_environment, settings_at

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from copilot_proxy.formats.types import ChatCompletion, Json, PiAiRequest
@@ -107,7 +107,7 @@ class Client:
             while messages := await exchange.read():
                 for one in messages:
                     chunks += reader.feed(json.loads(bytes(one.event))) if one.event else []
-        return fold(chunks + reader.close())
+        return completion_from_chunks(chunks + reader.close())
 
     def request(self, model: Any = GPT_4, **more: Any) -> PiAiRequest:
         hello = {"model": model.id, "messages": [{"role": "user", "content": "Hi"}]}

@@ -17,7 +17,7 @@ import pytest
 
 from copilot_proxy.composition import make_backend
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from copilot_proxy.settings import load_settings
@@ -478,6 +478,6 @@ async def test_split_surrogate_pairs_are_joined(tmp_path: Path) -> None:
         await sidecar.aclose()
         await close(server)
 
-    text = fold(chunks + reader.close())["choices"][0]["message"]["content"]
+    text = completion_from_chunks(chunks + reader.close())["choices"][0]["message"]["content"]
     assert "a🦊b" == text[:3]
     assert text.encode()

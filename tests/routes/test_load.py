@@ -1,6 +1,7 @@
 """Many streams at once, and clients that read slowly or not at all.
 
-Both ends of every connection are in this process: 500 streams need more than 2,000 open files.
+Both ends of every connection are in this process: 500 streams, of which all are tried in CI, need
+more than 2,000 open files.
 """
 
 import asyncio
@@ -16,8 +17,9 @@ import pytest
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 from tests.flat_out import FlatOut, Pieces
+from tests.selection import COMPLETE
 
-STREAMS, PIECES = 500, 12
+STREAMS, PIECES = 500 if COMPLETE else 150, 12
 OPEN_FILES = 2_600
 HUGE = 24 * 1024 * 1024
 PIECE = 32 * 1024
@@ -120,8 +122,8 @@ def behind(simulator: Simulator, upstream: FlatOut, **flags: object) -> Proxy:
 
 
 @pytest.mark.usefixtures("open_files")
-def test_500_streams(simulator: Simulator) -> None:
-    """500 simultaneous streams arrive to the last byte, and none is mixed up with another."""
+def test_many_streams(simulator: Simulator) -> None:
+    """All simultaneous streams arrive to the last byte, and none is mixed up with another."""
     names = [f"s{number}" for number in range(STREAMS)]
 
     async def read(name: str) -> str:

@@ -142,7 +142,8 @@ def test_record(proxy: Proxy) -> None:
 
     assert ["user", "agent"] == [record.initiator for record in records]
     assert [("codex", "s-1", "moon")] * 2 == [
-        (record.who.client, record.who.session, record.who.project) for record in records
+        (record.attribution.client, record.attribution.session, record.attribution.project)
+        for record in records
     ]
     assert first[0]["headers"]["x-request-id"] == records[0].request_id
     assert records[0].request_id != records[1].request_id

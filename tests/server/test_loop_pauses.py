@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 from copilot_proxy.simulator import SIMULATED_TOKEN, catalogue
 from tests.conftest import NO_TLS
 from tests.http_server import HttpServer
+from tests.selection import sample
 from tests.watchdog import Watchdog, watched
 
 LONGEST = float(os.environ.get("LONGEST_PAUSE", "0.25"))
@@ -180,7 +181,7 @@ CASES: dict[str, tuple[str, Callable[[], bytes], int]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", sample(CASES, alike=lambda case: CASES[case][0]))
 def test_large_requests(watchdog: Watchdog, case: str) -> None:
     """A large request is answered, or refused with a reason, and delays no other."""
     path, make_body, status = CASES[case]
@@ -225,7 +226,10 @@ def too_long_message() -> bytes:
 
 @pytest.mark.parametrize(
     ("make_message", "status"),
-    [(wide_message, 400), (too_many_fields, 413), (steering, 413), (too_long_message, 413)],
+    sample(
+        [(wide_message, 400), (too_many_fields, 413), (steering, 413), (too_long_message, 413)],
+        alike=lambda case: case[1],
+    ),
 )
 def test_large_messages(watchdog: Watchdog, make_message: Callable[[], bytes], status: int) -> None:
     """The same for messages on a WebSocket."""

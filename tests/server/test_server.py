@@ -13,8 +13,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from copilot_proxy.app import create_app
-from copilot_proxy.auth.threads import run_in_thread
 from copilot_proxy.composition import make_services
+from copilot_proxy.daemon_threads import run_in_thread
 from copilot_proxy.server.uvicorn_server import Server
 from copilot_proxy.simulator import Simulator
 from tests.cli.terminals import question

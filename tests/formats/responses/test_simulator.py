@@ -10,7 +10,7 @@ import pytest
 
 from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import UpstreamError
-from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.responses.request import count_images, initiator
 from copilot_proxy.formats.responses.request_to_model import (
     responses_for_model,
@@ -91,7 +91,7 @@ class Copilot:
         chunks = [c for data in self.send(body, vision=vision) for c in stream.feed(data)]
         chunks += stream.close()
         check_stream(chunks, include_usage=True)
-        choice: Json = fold(chunks)["choices"][0]
+        choice: Json = completion_from_chunks(chunks)["choices"][0]
         return choice
 
 

@@ -7,7 +7,7 @@ import pytest
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import MAX_TOOLS
-from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.responses.request_from_chat import from_chat
 from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.responses.request_to_model import (

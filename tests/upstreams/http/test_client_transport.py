@@ -14,11 +14,11 @@ import httpx
 import pytest
 import trustme
 
-from copilot_proxy.auth import http_clients
-from copilot_proxy.auth.certificates import tls_context
-from copilot_proxy.auth.http_clients import make_client
-from copilot_proxy.auth.network_errors import map_http_error
 from copilot_proxy.errors import UpstreamUnreachable
+from copilot_proxy.network import http_clients
+from copilot_proxy.network.certificates import tls_context
+from copilot_proxy.network.http_clients import make_client
+from copilot_proxy.network.http_errors import map_http_error
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.http import connection_pool
 from copilot_proxy.upstreams.http.client_transport import make_transport
