@@ -9,10 +9,6 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-_ALLOWED: Final = bytes(
-    code for code in range(256) if code == ord("\t") or code not in (*range(32), 127)
-)
-"""The bytes that a header may have (RFC 9110, section 5.5)."""
 _WITHOUT_BODY: Final = (None, 204, 304)
 _HANDLED_BY_UVICORN: Final = frozenset((b"connection", b"transfer-encoding"))
 """Headers that change how a response is sent."""
@@ -53,8 +49,9 @@ class ResponseCycle(RequestResponseCycle):
 
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         lines = [*map(b": ".join, headers)]
-        if b"".join(lines).translate(None, _ALLOWED):
-            # A header must not be able to begin another one, or the body.
+        joined = b"".join(lines)
+        if b"\n" in joined or b"\r" in joined or b"\0" in joined:
+            # A header must not be able to begin another one, or the body (RFC 9110, section 5.5).
             raise RuntimeError("A header has an invalid character.")
         self.response_started = self._is_common = True
         self.waiting_for_100_continue = False
