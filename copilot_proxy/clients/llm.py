@@ -1,6 +1,6 @@
 """llm: it reads models and keys from a folder, and writes its log there.
 
-The folder can be chosen, but not a part of it. So `llm` has a folder of its own here, and logs what
+The folder can be chosen, but not a part of it. So `llm` has a separate folder here, and logs what
 was asked through this server there. Source: https://llm.datasette.io/en/stable/other-models.html
 """
 
