@@ -245,7 +245,7 @@ def test_strangers_take_no_slots(simulator: Simulator) -> None:
     limits = {"max_concurrency": 1, "max_queue": 0}
     with Proxy(settings_at(simulator, api_key=OWNER_KEY, **limits)) as proxy:
         address = urlsplit(proxy.url)
-        with socket.create_connection((address.hostname or "", address.port or 0), 10) as slow:
+        with socket.create_connection((address.hostname or "", address.port or 0), 60) as slow:
             slow.sendall(
                 b"POST /dashboard/login HTTP/1.1\r\nhost: localhost\r\nx-copilot-proxy-page: 1\r\n"
                 b"expect: 100-continue\r\ncontent-length: 9\r\n\r\n"

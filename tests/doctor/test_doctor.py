@@ -197,7 +197,7 @@ def test_a_full_disk(machine: Machine) -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=60,
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
     )

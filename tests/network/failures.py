@@ -6,7 +6,7 @@ import pytest
 from copilot_proxy.network.http_clients import make_client
 from copilot_proxy.settings import Settings
 
-SETTINGS = Settings(connect_timeout=5, read_timeout=5)
+SETTINGS = Settings(connect_timeout=60, read_timeout=60)
 
 
 async def failure(url: str, settings: Settings = SETTINGS) -> httpx.HTTPError:

@@ -56,7 +56,7 @@ def mute() -> Iterator[tuple[str, threading.Event]]:
             connection, _ = server.accept()
             with connection:
                 connection.recv(65536)
-                hang_up.wait(10)
+                hang_up.wait(60)
 
         thread = threading.Thread(target=serve)
         thread.start()

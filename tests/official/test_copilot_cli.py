@@ -30,7 +30,7 @@ ENDPOINTS = {
     "grok-4.7": ("POST", "/responses"),
 }
 
-pytestmark = [needed(PROGRAM), pytest.mark.timeout(120)]
+pytestmark = needed(PROGRAM)
 
 
 def ask(home: Home, copilot: Copilot, model: str, prompt: str, *options: str) -> str:
@@ -47,7 +47,7 @@ def ask(home: Home, copilot: Copilot, model: str, prompt: str, *options: str) ->
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=150,
         check=False,
     )
     assert 0 == ran.returncode, ran.stdout + ran.stderr

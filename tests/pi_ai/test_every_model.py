@@ -41,8 +41,8 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         clear_environment(monkeypatch, home)
         give_pi_ai(home)
         with (
-            Proxy(settings_at(simulator, upstream="pi-ai", header_grace=1)) as proxy,
-            httpx.Client(base_url=f"{proxy.url}/v1", timeout=30) as http,
+            Proxy(settings_at(simulator, upstream="pi-ai")) as proxy,
+            httpx.Client(base_url=f"{proxy.url}/v1", timeout=60) as http,
         ):
             yield http
 

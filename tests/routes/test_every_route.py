@@ -265,7 +265,7 @@ class Outcome:
 def send(proxy: Proxy, text: str) -> Outcome:
     """Send these bytes, and return the status and error code of the response."""
     address = urlsplit(proxy.url)
-    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+    with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
         conn.sendall(text.replace("\n", "\r\n").encode("latin-1"))
         conn.shutdown(socket.SHUT_WR)
         read = b""

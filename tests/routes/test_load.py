@@ -105,7 +105,7 @@ def connected(proxy: Proxy) -> socket.socket:
     """Connect a client with a small receive buffer."""
     conn = socket.socket()
     conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
-    conn.settimeout(20)
+    conn.settimeout(60)
     conn.connect(address_of(proxy))
     return conn
 
@@ -176,7 +176,7 @@ def test_a_client_that_never_reads(simulator: Simulator) -> None:
     ):
         conn.sendall(request("never"))
         record = proxy.wait_for_record()
-        assert upstream.streams["never"].ended.wait(10)
+        assert upstream.streams["never"].ended.wait(60)
         with pytest.raises((ConnectionResetError, ValueError)):
             content(all_of(conn))
 

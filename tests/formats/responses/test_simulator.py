@@ -99,7 +99,7 @@ class Copilot:
 def copilot(simulator: Simulator) -> Iterator[Copilot]:
     # Loopback needs no certificates, and loading them would take longer than most tests.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    with httpx.Client(base_url=simulator.url, trust_env=False, verify=context) as http:
+    with httpx.Client(base_url=simulator.url, trust_env=False, verify=context, timeout=60) as http:
         yield Copilot(simulator, http)
 
 
