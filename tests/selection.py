@@ -9,10 +9,13 @@ import os
 import random
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
+from itertools import product
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 from zlib import crc32
 
 import hypothesis
+import pytest
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.model_profiles import Api, profile_of
@@ -85,6 +88,15 @@ def covering(cases: Iterable[T], *traits: Callable[[T], Hashable]) -> list[T]:
             seen |= values
             chosen.add(index)
     return [given[index] for index in sorted(chosen)]
+
+
+def crossed(**arguments: Iterable[Any]) -> pytest.MarkDecorator:
+    """Try a test with all combinations of its arguments' values in CI, and elsewhere with enough of
+    them to have every value."""
+    values = [list(each) for each in arguments.values()]
+    chosen = covering(product(*map(range, map(len, values))), *map(itemgetter, range(len(values))))
+    cases = [[one[index] for one, index in zip(values, case, strict=True)] for case in chosen]
+    return pytest.mark.parametrize(list(arguments), cases)
 
 
 def share(cases: Sequence[T], key: object, parts: int) -> Sequence[T]:
