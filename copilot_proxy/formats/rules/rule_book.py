@@ -42,6 +42,7 @@ class Rule(NamedTuple):
     """Something that some models refuse, and the function that fixes it."""
 
     name: str
+    """It begins with `TOOLS` if the rule only changes requests that use tools."""
     source: str
     """Where the restriction is documented or was observed."""
     apply: Apply
@@ -58,6 +59,9 @@ _OBSERVED: Final = "Copilot API, observed 2026-11"
 _CATALOGUE: Final = "Copilot's list of models"
 _CLIENTS: Final = "GitHub's Copilot clients"
 _THINKING: Final = "Anthropic API reference: extended thinking"
+
+TOOLS: Final = "tools."
+"""The beginning of the names of rules that need not be applied to a request without tools."""
 
 RULES: Final = (
     Rule("fields.refused", _OBSERVED, fields.drop_refused),
