@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.server import malformed_requests
+from copilot_proxy.server.lingering_transport import LingeringTransport
 
 MAX_HEAD_SIZE: Final = 512 * 1024
 """The largest request head in bytes. It exceeds the size of a single read from the network, since
@@ -146,6 +147,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.parser.should_upgrade() and self._should_upgrade():
             return
+        if not self.cycle.keep_alive:
+            self.cycle.transport = LingeringTransport(self.transport, self.cycle)  # type: ignore[assignment]
         if self.scope["http_version"] == "1.0":
             # Such clients do not know chunks. uvicorn closes their connections after the response.
             self.cycle.chunked_encoding = False
@@ -172,6 +175,9 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._is_in_head = True
         super().on_message_complete()
+        cycle = self.cycle  # None if the first request opens a WebSocket
+        if cycle is not None and cycle.response_complete and not cycle.keep_alive:
+            self.transport.close()  # see `LingeringTransport`
 
     def on_response_complete(self) -> None:
         if self.pipeline and not self.transport.is_closing():
