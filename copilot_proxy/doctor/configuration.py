@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from copilot_proxy.api_keys import MIN_KEY_LENGTH
 from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.results import Result, broken, from_error, off, ok, warning
-from copilot_proxy.keys import MIN_KEY_LENGTH
 from copilot_proxy.private_files import is_open_to_others, privacy_hint
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, unknown_variables
 
