@@ -17,7 +17,7 @@ class LimitState(NamedTuple):
 
     limit: Limit
     allowed: int
-    """Including what it was raised by."""
+    """The limit with its raises."""
     spent: int
     """For a limit per session: of the session that has cost the most today."""
     reserved: int

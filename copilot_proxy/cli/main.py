@@ -105,7 +105,7 @@ def _take_profile(args: list[str]) -> str | None:
 
 
 def _check_profile(name: str) -> None:
-    """Raise `UsageError` if the name is invalid; later, it would seem to come from a variable."""
+    """Raise `UsageError` if the name is invalid; a later error would name the variable instead."""
     from copilot_proxy.settings.profiles import profile
 
     try:

@@ -20,7 +20,7 @@ _GEMINI_METHODS: Final = tuple(f":{name}" for name in GEMINI_METHODS)
 
 
 class BasePath(NamedTuple):
-    """A path without what the base URL says about who sends the request."""
+    """A path, and what was split off its start: who sends the request."""
 
     path: str
     client: str | None = None

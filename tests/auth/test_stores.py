@@ -607,7 +607,7 @@ def test_a_keyring_that_hangs_is_not_asked_for_what_the_file_has(
     backend.released.set()
 
 
-def test_the_user_is_told_of_a_long_wait(
+def test_a_long_wait_is_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After a while the program says that it waits for the keyring."""

@@ -137,7 +137,7 @@ def test_client_headers_are_not_passed_on(proxy: Proxy, simulator: Simulator) ->
     assert "user" == headers["x-initiator"]
 
 
-def test_embeddings_model_is_no_chat_model(proxy: Proxy) -> None:
+def test_embeddings_model_is_not_a_chat_model(proxy: Proxy) -> None:
     """An embeddings model is refused, and the error names the parameter."""
     with proxy.client() as client:
         answer = client.post(PATH, json=chat(model="text-embedding-3-small"))

@@ -211,7 +211,7 @@ UNSUPPORTED = {
 }
 
 
-def test_what_there_cannot_be(proxy: Proxy) -> None:
+def test_apis_that_copilot_lacks(proxy: Proxy) -> None:
     """The error names what Copilot does not have, and what to do instead."""
     with proxy.client() as http:
         for name, (method, path) in UNSUPPORTED.items():
