@@ -86,7 +86,7 @@ def test_spellings(proxy: Proxy, path: str) -> None:
     assert 200 == answer.status_code
     assert "You said: Hi" in answer.json()["message"]["content"]
     expected = "kitchen" if "kitchen" in path else "python-httpx"
-    assert expected == proxy.wait_for_record().who.client
+    assert expected == proxy.wait_for_record().attribution.client
 
 
 def test_paths_of_others_remain(proxy: Proxy) -> None:
