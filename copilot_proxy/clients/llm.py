@@ -1,7 +1,8 @@
-"""llm: it reads models and keys from a folder, and writes its log there.
+"""llm: reads models and keys from a folder, and writes its log to it.
 
-The folder can be chosen, but not a part of it. So `llm` has a folder of its own here, and logs what
-was asked through this server there. Source: https://llm.datasette.io/en/stable/other-models.html
+The folder can be chosen, but not a part of it. So `llm` gets a separate folder, which also has the
+log of what was asked through this server. Source:
+https://llm.datasette.io/en/stable/other-models.html
 """
 
 import json
@@ -9,7 +10,7 @@ from typing import Any, Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.models import ClientModel
-from copilot_proxy.edits.changes import JsonValues, WholeFile
+from copilot_proxy.config_edits.changes import JsonValues, WholeFile
 
 _KEY: Final = "copilot-proxy"
 _FILE: Final = "extra-openai-models.yaml"

@@ -1,6 +1,6 @@
 """How clients name themselves in their requests: all that the server needs to know about them.
 
-A module of its own, so that the server does not load the definitions of all clients.
+A separate module, so that the server does not load the definitions of all clients.
 """
 
 from typing import Final
@@ -16,8 +16,8 @@ USER_AGENTS: Final = {
     "droid": "factory-cli/",
     "gemini-cli": "GeminiCLI",
 }
-"""What the header ``user-agent`` begins with; clients that are not here have the one of an SDK, or
-one that is not known."""
+"""What the header ``user-agent`` begins with; clients not listed here send that of an SDK, or an
+unknown one."""
 SESSION_HEADERS: Final = {
     "claude-code": ("x-claude-code-session-id",),
     "codex": ("session-id", "thread-id"),

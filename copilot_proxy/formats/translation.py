@@ -1,17 +1,17 @@
 """Translates a client's request for one of Copilot's APIs, and prepares to translate the response.
 
-See `formats.api` for the steps.
+See the package `formats` for the steps.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError, RequestError
-from copilot_proxy.formats.api import ClientApi, UpstreamApi, is_same_api
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.client_fields import CLIENT_FIELDS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
@@ -30,6 +30,7 @@ from copilot_proxy.formats.types import (
     CopilotUsage,
     UpstreamBody,
 )
+from copilot_proxy.formats.upstream_api import UpstreamApi, is_same_api
 from copilot_proxy.headers import Initiator
 
 _NO_REASONING: Final = (
@@ -38,8 +39,7 @@ _NO_REASONING: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class PreparedRequest:
+class PreparedRequest(NamedTuple):
     """A request as it is sent to Copilot, with the translator for the response."""
 
     api: UpstreamApi
@@ -51,7 +51,7 @@ class PreparedRequest:
     translator: StreamTranslator
     notes: list[str]
     """Changes to the request that may matter to the client."""
-    tool_names: Mapping[str, str] = field(default_factory=dict)
+    tool_names: Mapping[str, str] = MappingProxyType({})
     """The client's names of renamed tools, by the names in `body`."""
     images: int = 0
     """How many images the client has sent."""

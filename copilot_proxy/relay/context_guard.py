@@ -34,7 +34,7 @@ class ContextGuard:
         """The tokens of the last prompt, and their estimate, by session (or client) and model."""
 
     def __call__(self, record: RequestRecord) -> None:
-        """Learn from a request that has ended how many tokens its prompt had."""
+        """Learn the number of prompt tokens of a request that has ended."""
         tokens = from_usage(record.usage)
         if not record.estimated_prompt or tokens is None or not tokens.prompt:
             return
@@ -67,7 +67,7 @@ class ContextGuard:
 
 def key_of(record: RequestRecord) -> tuple[str | None, str | None]:
     """Return a key that identifies the conversation of a request, as far as possible."""
-    return record.who.session or record.who.client, record.model
+    return record.attribution.session or record.attribution.client, record.model
 
 
 def _asks_for_summary(conversation: Conversation) -> bool:

@@ -1,14 +1,15 @@
 """Responses of the APIs: a stream of events, or one JSON body, such as that with embeddings."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from copilot_proxy.asgi import ASGIApp, Receive, Scope, Send
-from copilot_proxy.formats.api import ClientApi, CountingApi
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.client_api import ClientApi, CountingApi
 from copilot_proxy.formats.large_json import LARGE, encode_json, encode_strings
 from copilot_proxy.formats.types import ClientRequest, ClientResponse, Json
 from copilot_proxy.large_work import run_in_turn
@@ -35,34 +36,40 @@ def answer(
     conversation_bytes: int = 0,
     betas: Collection[str] = (),
     notes: Iterable[str] = (),
-    extend: Callable[[ReplySource], ReplySource] = lambda reply: reply,
+    extend: Callable[[ReplySource], ReplySource] | None = None,
 ) -> ASGIApp:
     """Return the response to `request`, whose checked JSON body of the API `client` is `body`.
 
     `body_bytes` is the size of the body as received, `conversation_bytes` that of all that it
-    refers to, `betas` are the values of the request's
-    ``anthropic-beta`` headers, and `notes` name the changes that were made to the body so far.
-    `extend` may add something to the reply before it is sent.
+    refers to, `betas` are the values of the request's ``anthropic-beta`` headers, and `notes` name
+    the changes that were made to the body so far. `extend` may add something to the reply before it
+    is sent.
     """
     services = get_services(request)
     caller = get_caller(request)
     record = start_record(request, client.name, body, body_bytes, notes)
     record.conversation_bytes = conversation_bytes
 
-    @asynccontextmanager
-    async def open_reply() -> AsyncIterator[ReplySource]:
-        async with services.relay.answer(client, body, record, caller=caller, betas=betas) as reply:
-            yield extend(reply)
+    def open_reply() -> AbstractAsyncContextManager[ReplySource]:
+        return services.relay.answer(client, body, record, caller=caller, betas=betas)
 
     return respond(
         services,
         client,
         body,
-        open_reply,
+        open_reply if extend is None else partial(_extended, open_reply, extend),
         # An answer of Responses repeats large parts of its request.
         is_large=body_bytes >= LARGE,
         request_id=record.request_id,
     )
+
+
+@asynccontextmanager
+async def _extended(
+    open_reply: OpenReply, extend: Callable[[ReplySource], ReplySource]
+) -> AsyncIterator[ReplySource]:
+    async with open_reply() as reply:
+        yield extend(reply)
 
 
 class JsonResponse:

@@ -15,7 +15,7 @@ from copilot_proxy.relay.continuations import Continuations
 from copilot_proxy.relay.records import new_request_id
 from copilot_proxy.relay.reply import ReplySource
 from copilot_proxy.routes.answers import answer, respond
-from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.litestar_request import LitestarRequest
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
     get_caller,
@@ -62,7 +62,7 @@ async def completions(request: LitestarRequest) -> ASGIApp:
         single = {**requests[number], "stream_options": {"include_usage": True}}
         record = start_record(request, COMPLETIONS.name, single, len(data), notes)
         if number:
-            # Each call has a record of its own. The client knows the id of the first one.
+            # Each call has its own record. The client knows the id of the first one.
             record.request_id = new_request_id()
         async with services.relay.answer(COMPLETIONS, single, record, caller=caller) as reply:
             yield reply

@@ -1,13 +1,13 @@
 """Loads the framework's router when a request first needs it.
 
-The framework would take a third of the time of a start and a quarter of an idle server's memory.
+The framework would take a third of the startup time and a quarter of an idle server's memory.
 """
 
 import asyncio
 from typing import Final, cast
 
 from copilot_proxy.asgi import ASGIApp, Receive, Scope, Send
-from copilot_proxy.auth.threads import run_in_thread
+from copilot_proxy.daemon_threads import run_in_thread
 from copilot_proxy.middleware.error_responses import send_error, to_proxy_error
 
 _UPDATED: Final = "If copilot-proxy has been updated since the server was started, restart it."
@@ -33,7 +33,7 @@ class LazyRouter:
     async def _loaded(self) -> ASGIApp:
         async with self._lock:
             if self._router is None:
-                # In a thread, so that streams go on meanwhile.
+                # In a thread, so that streams continue.
                 self._router = await run_in_thread(_load)
             return self._router
 
@@ -41,5 +41,5 @@ class LazyRouter:
 def _load() -> ASGIApp:
     from copilot_proxy.routes.router import make_router
 
-    # The framework has types of its own for the same arguments.
+    # The framework has its own types for the same arguments.
     return cast("ASGIApp", make_router())

@@ -1,10 +1,10 @@
-"""``GET /``, and where clients send their telemetry."""
+"""``GET /``, and the paths to which clients send their telemetry."""
 
 from litestar import MediaType, Response, get, post
 
 from copilot_proxy import __version__
 from copilot_proxy.routes.dashboard import file_response, wants_page
-from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.litestar_request import LitestarRequest
 from copilot_proxy.routes.services import get_services
 
 

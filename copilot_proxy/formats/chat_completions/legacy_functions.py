@@ -7,8 +7,8 @@ in that form has no id, so a conversation gets ids by position, the same every t
 from typing import Any, Final
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.chat_completions.errors import error_body
-from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.stop_sequences import STOP_SEQUENCE
 from copilot_proxy.formats.types import ChatChunk, ChatCompletion, ChatRequest, ErrorBody, Json
 
@@ -21,7 +21,7 @@ def read_functions(request: Json) -> None:
     request.pop(_LEGACY, None)
     functions, choice = request.get("functions"), request.get("function_call")
     messages = request.get("messages")
-    if isinstance(messages, list):
+    if isinstance(messages, list) and any(map(_is_older, messages)):
         request["messages"] = _messages(messages)
     if choice is not None:
         del request["function_call"]
@@ -50,7 +50,16 @@ def is_legacy(request: ChatRequest) -> bool:
 
 def without_mark(request: ChatRequest) -> ChatRequest:
     """Return the request without what `read_functions` adds for this program."""
+    if _LEGACY not in request:
+        return request
     return {name: value for name, value in request.items() if name != _LEGACY}
+
+
+def _is_older(message: Any) -> bool:
+    """Whether a message has a call or a result in the older form."""
+    return isinstance(message, dict) and (
+        "function_call" in message or message.get("role") == "function"
+    )
 
 
 def _messages(messages: list[Any]) -> list[Any]:
@@ -91,7 +100,7 @@ class FunctionsWriter:
 
     def whole(self, events: list[ChatChunk]) -> ChatCompletion:
         """Return the completion that the chunks add up to."""
-        completion = fold(map(_with_calls, events))
+        completion = completion_from_chunks(map(_with_calls, events))
         for choice in completion["choices"]:
             message = choice["message"]
             if calls := message.pop("tool_calls", None):
@@ -115,7 +124,7 @@ def _choice(choice: Json) -> Json:
 
 
 def _with_calls(chunk: ChatChunk) -> ChatChunk:
-    """Return a chunk of `FunctionsWriter` in the newer form, which `fold` reads."""
+    """Return a chunk of `FunctionsWriter` in the newer form, with `tool_calls`."""
     choices = []
     for choice in chunk["choices"]:
         delta = choice["delta"]

@@ -72,7 +72,7 @@ class CopilotResponse:
                         while await self._read():
                             pass
         finally:
-            # Also if the client disconnects meanwhile, as many do after the last event.
+            # Even if the client disconnects here, as many do after the last event.
             await self._response.aclose()
 
 
@@ -147,5 +147,5 @@ def _is_stream(headers: Mapping[str, str], stream_requested: bool) -> bool:
 
 def _interrupted(error: Exception) -> BrokenResponse:
     if isinstance(error, httpx.TimeoutException):
-        return broken_responses.fell_silent()
-    return broken_responses.connection_broke()
+        return broken_responses.timed_out()
+    return broken_responses.connection_lost()

@@ -1,0 +1,47 @@
+"""Applies the rules of the rule book to a request body, once per request."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.rules import rule_book, turns
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.types import UpstreamBody
+
+
+class FittedBody(NamedTuple):
+    """A request body that the model accepts."""
+
+    body: UpstreamBody
+    tool_names: Mapping[str, str] = MappingProxyType({})
+    """The client's names of renamed tools, by the names sent to the model."""
+
+
+def fit(
+    outgoing: OutgoingBody, profile: ModelProfile, notes: list[str], *, pi_ai: bool = False
+) -> FittedBody:
+    """Apply all rules, or with `pi_ai` those that apply to pi-ai.
+
+    Raises `RequestError` if the conversation is empty afterwards.
+    """
+    for rule in _rules_for(profile, pi_ai, outgoing.uses_tools):
+        rule.apply(outgoing, profile, notes)
+    turns.check(outgoing)
+    return FittedBody(outgoing.body, outgoing.tool_names)
+
+
+def _rules_for(profile: ModelProfile, pi_ai: bool, uses_tools: bool) -> Sequence[rule_book.Rule]:
+    """Return the rules that concern such requests to a model; looked up once for each profile."""
+    rules: Sequence[rule_book.Rule]
+    book, rules = profile.derived.get((pi_ai, uses_tools), (None, ()))
+    if book is not rule_book.RULES:
+        rules = [
+            one
+            for one in rule_book.RULES
+            if one.concerns(profile)
+            and (one.pi_ai or not pi_ai)
+            and (uses_tools or not one.name.startswith(rule_book.TOOLS))
+        ]
+        profile.derived[pi_ai, uses_tools] = rule_book.RULES, rules
+    return rules

@@ -1,0 +1,121 @@
+"""Maps httpx's errors to `UpstreamUnreachable`, and determines whether anything was sent."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+
+from copilot_proxy.errors import UpstreamUnreachable
+
+_CLOSED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""Errors if the server closes the connection during the handshake, as busy servers do."""
+
+
+def map_http_error(error: httpx.HTTPError, url: str | None = None) -> UpstreamUnreachable:
+    """Return the error for a failed request to `url`, by default the URL in `error`.
+
+    Its `sent` is false only if it is certain that nothing was sent.
+    """
+    host = _host(error) if url is None else httpx.URL(url).netloc.decode("ascii")
+    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+        return UpstreamUnreachable(
+            f"Connecting to {host} took too long.",
+            hint="Check the network. Behind a company proxy, set HTTPS_PROXY.",
+            sent=False,
+            status=504,
+        )
+    if isinstance(error, httpx.TimeoutException):
+        return UpstreamUnreachable(
+            f"{host} did not answer in time.",
+            hint="Try again. To wait longer, set COPILOT_PROXY_READ_TIMEOUT.",
+            sent=True,
+            status=504,
+        )
+    if isinstance(error, httpx.ProxyError):
+        return UpstreamUnreachable(
+            f"The proxy refused to connect to {host}: {_proxy_reason(error)}.",
+            hint="Check HTTPS_PROXY, and include user and password if the proxy requires them. To "
+            "bypass the proxy for some hosts, list them in NO_PROXY.",
+            sent=False,
+        )
+    if isinstance(error, httpx.UnsupportedProtocol):
+        return UpstreamUnreachable(
+            f"The URL of {host} is neither http nor https.",
+            hint="Check the URLs in the settings.",
+            sent=False,
+        )
+    if isinstance(error, httpx.ConnectError):
+        return _not_connected(error, host)
+    return UpstreamUnreachable(
+        f"The connection to {host} broke before the answer was complete.",
+        hint="Try again. If it happens often, check for a proxy or VPN that drops connections.",
+        sent=True,
+    )
+
+
+def _proxy_reason(error: httpx.ProxyError) -> str:
+    """Return the proxy's status with its standard phrase: the proxy's own text may contain the
+    credentials that it was sent."""
+    code = str(error)[:3]
+    try:
+        return f"{code} {HTTPStatus(int(code)).phrase}"
+    except ValueError:
+        return "it gave no reason"
+
+
+def _not_connected(error: httpx.ConnectError, host: str) -> UpstreamUnreachable:
+    causes = list(_causes(error))
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return UpstreamUnreachable(
+            f"The certificate of {host} is not trusted.",
+            hint="Set SSL_CERT_FILE to a file with your company's certificate authority: a company "
+            "proxy may intercept the connection.",
+            sent=False,
+        )
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return UpstreamUnreachable(
+            f"The TLS handshake with {host} failed.",
+            hint="Check HTTPS_PROXY, and SSL_CERT_FILE if your company inspects traffic.",
+            sent=False,
+            temporary=any(isinstance(cause, _CLOSED) for cause in causes),
+        )
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return UpstreamUnreachable(
+            f"The host name {host} could not be resolved.",
+            hint="Check the network connection. Behind a company proxy, set HTTPS_PROXY.",
+            sent=False,
+        )
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return UpstreamUnreachable(
+            f"{host} refused the connection.",
+            hint="Check the address, and HTTPS_PROXY if you are behind a company proxy.",
+            sent=False,
+            temporary=True,
+        )
+    return UpstreamUnreachable(
+        f"{host} could not be reached.",
+        hint="Check the network connection. Behind a company proxy, set HTTPS_PROXY.",
+        sent=False,
+        temporary=True,
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield `error` and all its causes, including those in exception groups."""
+    while error is not None:
+        if not isinstance(error, ssl.SSLWantReadError | ssl.SSLWantWriteError):  # not failures
+            yield error
+        if isinstance(error, BaseExceptionGroup):
+            for inner in error.exceptions:
+                yield from _causes(inner)
+        error = error.__cause__ or error.__context__
+
+
+def _host(error: httpx.HTTPError) -> str:
+    try:
+        return error.request.url.netloc.decode("ascii")
+    except RuntimeError:
+        return "GitHub"
