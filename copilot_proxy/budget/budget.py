@@ -197,9 +197,9 @@ def _with_session(text: str, limit: Limit, record: RequestRecord) -> str:
     """Add the session to a notice about a limit per session."""
     if limit.per != "session":
         return text
-    who = record.attribution
-    session = "".join(filter(str.isprintable, mask(who.session or "")))[:_MAX_NAME]
-    return f"{text} It is the session {session} of {who.client or 'an unknown client'}."
+    sender = record.attribution
+    session = "".join(filter(str.isprintable, mask(sender.session or "")))[:_MAX_NAME]
+    return f"{text} It is the session {session} of {sender.client or 'an unknown client'}."
 
 
 def _applies(limit: Limit, record: RequestRecord) -> bool:

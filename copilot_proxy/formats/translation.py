@@ -4,8 +4,8 @@ See the package `formats` for the steps.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError, RequestError
@@ -39,8 +39,7 @@ _NO_REASONING: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class PreparedRequest:
+class PreparedRequest(NamedTuple):
     """A request as it is sent to Copilot, with the translator for the response."""
 
     api: UpstreamApi
@@ -52,7 +51,7 @@ class PreparedRequest:
     translator: StreamTranslator
     notes: list[str]
     """Changes to the request that may matter to the client."""
-    tool_names: Mapping[str, str] = field(default_factory=dict)
+    tool_names: Mapping[str, str] = MappingProxyType({})
     """The client's names of renamed tools, by the names in `body`."""
     images: int = 0
     """How many images the client has sent."""

@@ -207,6 +207,8 @@ def _check_origin(origin: str, allowed: Collection[str], headers: dict[bytes, by
 
 def _check_single(scope: Scope) -> None:
     """Refuse two Host headers (RFC 9112, section 3.2) or Origins: one could hide the other."""
+    if len(dict(scope["headers"])) == len(scope["headers"]):
+        return  # none is repeated
     names = [name for name, _ in scope["headers"]]
     for name in (b"host", b"origin"):
         if names.count(name) > 1:

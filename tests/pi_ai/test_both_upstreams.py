@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import NO_TLS
 from tests.matrix_clients import PNG, SCHEMA
 from tests.pi_ai.conftest import Served
+from tests.selection import crossed
 
 MODELS = ("gpt-4.1", "gpt-5.4", "claude-sonnet-4.5", "gemini-2.5-pro")
 """Models that cover all vendors and all of Copilot's APIs."""
@@ -93,8 +94,7 @@ def test_streams(sdk: openai.OpenAI, model: str) -> None:
     assert chunks[-1].usage.total_tokens > 0
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("stream", [False, True])
+@crossed(model=MODELS, stream=[False, True])
 def test_the_tool_loop(sdk: openai.OpenAI, served: Served, model: str, stream: bool) -> None:
     """Two parallel calls have their own arguments, and their results are answered."""
     messages = user("What is the weather in Paris and London?")

@@ -28,6 +28,8 @@ _KINDS: Final[Mapping[object, Literal["assistant", "result"]]] = {
     **dict.fromkeys(_OUTPUTS.values(), "result"),
 }
 """The kind of a segment, by the type of its item."""
+_WITHOUT_TOOLS: Final = (None, "message", "reasoning")
+"""The types of items that are neither calls nor results, nor bring tools."""
 
 
 class ResponsesBody(OutgoingBody):
@@ -60,6 +62,10 @@ class ResponsesBody(OutgoingBody):
             if kind := _kind(item):
                 (calls if kind == "assistant" else results).append(item)
         return calls, results
+
+    def _has_calls(self) -> bool:
+        # Not collected yet, since the first rules replace items; and some items bring tools.
+        return any(item.get("type") not in _WITHOUT_TOOLS for item in self.turns)
 
     def is_paired(self) -> bool:
         unanswered: set[str] = set()

@@ -67,6 +67,14 @@ class OutgoingBody(ABC):
         self._calls = None
 
     @property
+    def uses_tools(self) -> bool:
+        """Whether the request offers tools, or the conversation has calls or results."""
+        return "tools" in self.body or "tool_choice" in self.body or self._has_calls()
+
+    def _has_calls(self) -> bool:
+        return bool(self.calls or self.results)
+
+    @property
     def calls(self) -> list[Json]:
         """The tool calls in the conversation, collected once for all rules."""
         if self._calls is None:
