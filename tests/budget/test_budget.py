@@ -249,6 +249,16 @@ def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
     assert cli("budget").out.startswith("There is no budget.")
 
 
+@pytest.mark.parametrize("flag", ["--key", "--client", "--project"])
+def test_an_empty_name(cli: Callable[..., Any], flag: str) -> None:  # noqa: F811
+    """A variable that a script forgot to set must not change the limit for all requests."""
+    cli("budget", "set", "5/day")
+    for words in (("set", "9/day"), ("raise", "9"), ("off",)):
+        ran = cli("budget", *words, flag, "")
+        assert (2, f"Error: The name after {flag} is empty.") == (ran.code, ran.err.splitlines()[0])
+    assert "5 AI credits per day: " in cli("budget").out
+
+
 def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
     """A raise that applied to no limit is not added to one that is set later."""
     ran = cli("budget", "raise", "100")
