@@ -30,7 +30,7 @@ _KEPT_SECONDS: Final = 40 * 86_400
 
 
 class Notices:
-    """Sends the notices of one process; `folder` remembers those of all."""
+    """Sends the notices of one process; `folder` records those of all processes."""
 
     def __init__(self, command: Sequence[str], folder: Path) -> None:
         """`command` is a program and its arguments; the text is added. Empty: nothing is sent."""

@@ -8,8 +8,8 @@ from copilot_proxy.budget.limits_file import Limits, days_of
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano_aiu import credits
 from copilot_proxy.ledger.database import Database
+from copilot_proxy.ledger.limit_states import costliest_session, state
 from copilot_proxy.ledger.periods import this_month, today
-from copilot_proxy.ledger.reservations import costliest_session, state
 
 
 class LimitState(NamedTuple):
@@ -17,7 +17,7 @@ class LimitState(NamedTuple):
 
     limit: Limit
     allowed: int
-    """Including what it was raised by."""
+    """The limit with its raises."""
     spent: int
     """For a limit per session: of the session that has cost the most today."""
     reserved: int

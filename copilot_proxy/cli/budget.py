@@ -83,10 +83,15 @@ def _parsed(words: list[str]) -> tuple[str | None, str]:
 
 def _scope(key: str | None, client: str | None, project: str | None) -> tuple[str, str]:
     given = [
-        (kind, name) for kind, name in zip(SCOPES, (key, client, project), strict=True) if name
+        (kind, name)
+        for kind, name in zip(SCOPES, (key, client, project), strict=True)
+        if name is not None
     ]
     if len(given) > 1:
         raise UsageError("Use only one of --key, --client and --project.")
+    if given and not given[0][1].strip():
+        # Such as a variable of a script that is not set; the limit for all must not change.
+        raise UsageError(f"The name after --{given[0][0]} is empty.", hint="Is a variable not set?")
     return given[0] if given else ("", "")
 
 
@@ -114,7 +119,7 @@ def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> N
 
 
 def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
-    """Remove the limits of a scope and what they were raised by; without a scope, all of them."""
+    """Remove the limits of a scope and their raises; without a scope, all of them."""
     from copilot_proxy.budget import limits_file
 
     def is_other(one: Limit | limits_file.Raise) -> bool:

@@ -1,4 +1,4 @@
-"""The ``connect`` command: configures a client for good, or undoes that."""
+"""The ``connect`` command: configures a client permanently, or undoes that."""
 
 import os
 import sys

@@ -1,6 +1,6 @@
 """The ``copilot-proxy`` command: its global options, its subcommands and its exit code.
 
-Each subcommand is in a module of its own, which `commands` imports when the subcommand is used. It
+Each subcommand is in its own module, which `commands` imports when the subcommand is used. It
 imports heavy modules only when it runs, so that ``--help`` stays fast.
 """
 
@@ -105,7 +105,7 @@ def _take_profile(args: list[str]) -> str | None:
 
 
 def _check_profile(name: str) -> None:
-    """Raise `UsageError` if the name is invalid; later, it would seem to come from a variable."""
+    """Raise `UsageError` if the name is invalid; a later error would name the variable instead."""
     from copilot_proxy.settings.profiles import profile
 
     try:

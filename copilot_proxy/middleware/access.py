@@ -63,7 +63,7 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        base = split_base(scope["path"])
+        base = split_base(scope["path"], scope.get("raw_path") or b"")
         path = scope["path"] = normalize_path(base.path)
         scope["raw_path"] = path.encode("utf-8", "surrogateescape")
         is_dashboard = path.startswith(_DASHBOARD)

@@ -87,7 +87,8 @@ class _WebSocket:
         """Answer the handshake; return whether the WebSocket is open."""
         await self._receive()  # the handshake itself
         answer = _HandshakeAnswer()
-        path = normalize_path(split_base(self._scope["path"]).path)
+        raw_path = self._scope.get("raw_path") or b""
+        path = normalize_path(split_base(self._scope["path"], raw_path).path)
         # No route has the other method, so a WebSocket cannot open a page or a stream of events.
         method = "GET" if path == RESPONSES.client_path else "WEBSOCKET"
         request = self._request(method, self._scope["headers"], {"web_socket_handshake": True})

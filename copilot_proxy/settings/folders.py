@@ -14,10 +14,10 @@ def config_dir(home_dir: Path | None) -> Path:
 
 
 def state_dir(home_dir: Path | None) -> Path:
-    """Return the folder of what the default profile remembers."""
+    """Return the folder with the default profile's state."""
     return home_dir or Path(platformdirs.user_state_dir(_APP, appauthor=False))
 
 
 def data_dir(home_dir: Path | None) -> Path:
-    """Return the folder of what all profiles share, and of the default profile's token file."""
+    """Return the folder with the data of all profiles and the default profile's token file."""
     return home_dir or Path(platformdirs.user_data_dir(_APP, appauthor=False))

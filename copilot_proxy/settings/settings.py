@@ -266,7 +266,7 @@ class Settings:
 
     @property
     def shared_data_dir(self) -> Path:
-        """The folder of what all profiles share, such as pi-ai."""
+        """The folder with the data of all profiles, such as pi-ai."""
         return folders.data_dir(self.home_dir)
 
     def require_ledger(self) -> None:
@@ -279,7 +279,7 @@ class Settings:
 
     @property
     def state_dir(self) -> Path:
-        """The folder of what the program remembers, such as the models last seen."""
+        """The folder with the program's state, such as the models last seen."""
         return profiles.folder_of(folders.state_dir(self.home_dir), self.profile)
 
     @property

@@ -25,7 +25,6 @@ REFUSED = b'{"error": {"message": "no", "type": "t", "param": null, "code": "c"}
 
 @only_in_ci
 @pytest.mark.skipif(not HAS_PROC, reason="reads /proc")
-@pytest.mark.timeout(60)
 async def test_a_few_seconds(tmp_path: Path) -> None:
     """Under mixed traffic and faults all answers are right, and no resources are left over."""
     assert [] == await soak(5, seed=4, workers=6, folder=tmp_path)

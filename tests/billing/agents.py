@@ -73,7 +73,7 @@ class Spending(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The result in one sentence for each line."""
+        """The result, one sentence per line."""
         return (
             f"{self.requests} requests, {self.refused} agents refused; limit "
             f"{self.limit / 1e9:g}, spent {self.spent / 1e9:.3f} ({self.spent / self.limit:.1%})\n"

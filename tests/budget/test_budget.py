@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -21,11 +22,12 @@ from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano_aiu import NANO
 from copilot_proxy.formats.permanent_errors import looks_retryable
 from copilot_proxy.ledger.verification import verify
+from copilot_proxy.ledger.writer import Writer
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import cli  # noqa: F401
 from tests.conftest import Proxy, settings_at
-from tests.ledger.rows import record
+from tests.ledger.rows import record, row
 
 USER = [{"role": "user", "content": "Tell me a story"}]
 BODIES: dict[str, dict[str, Any]] = {
@@ -111,6 +113,31 @@ def test_one_after_another(simulator: Simulator) -> None:
     assert [200, 200, 200] == statuses
 
 
+@pytest.mark.anyio
+async def test_an_ended_request_that_cost_more_than_expected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it cost counts for the next request, which waits for its row if that may matter."""
+    ledger = tmp_path / "ledger.sqlite3"
+    budget = Budget(ledger, [Limit(10 * NANO, "day")])
+    first = record("first", credits=10.0)
+    await budget.admit(first, {"max_tokens": 1})
+    budget(first)
+
+    async def write_the_row(seconds: float) -> None:
+        writer = Writer(ledger)
+        writer.write([row(first, time.time())])
+        writer.close()
+
+    monkeypatch.setattr(asyncio, "sleep", write_the_row)
+    with pytest.raises(BudgetExceeded, match="10 AI credits spent;"):
+        await budget.admit(record("second"), {"max_tokens": 1})
+    budget.close()
+
+    with closing(sqlite3.connect(ledger)) as database:
+        assert [] == database.execute("SELECT * FROM reservations").fetchall()
+
+
 NOTIFIED = """
 import json, os, sys
 secret = [name for name in os.environ if name in ("COPILOT_PROXY_API_KEY", "COPILOT_PROXY_PORT")]
@@ -122,7 +149,7 @@ with open(sys.argv[1], "a") as file:
 def wait_for_notices() -> None:
     for thread in threading.enumerate():
         if thread.name == "notify":
-            thread.join(30)
+            thread.join(60)
 
 
 def test_notices(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,6 +249,16 @@ def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
     assert cli("budget").out.startswith("There is no budget.")
 
 
+@pytest.mark.parametrize("flag", ["--key", "--client", "--project"])
+def test_an_empty_name(cli: Callable[..., Any], flag: str) -> None:  # noqa: F811
+    """A variable that a script forgot to set must not change the limit for all requests."""
+    cli("budget", "set", "5/day")
+    for words in (("set", "9/day"), ("raise", "9"), ("off",)):
+        ran = cli("budget", *words, flag, "")
+        assert (2, f"Error: The name after {flag} is empty.") == (ran.code, ran.err.splitlines()[0])
+    assert "5 AI credits per day: " in cli("budget").out
+
+
 def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
     """A raise that applied to no limit is not added to one that is set later."""
     ran = cli("budget", "raise", "100")
@@ -301,7 +338,7 @@ async def test_a_killed_server(tmp_path: Path) -> None:
     """What it had reserved may have been charged: it becomes an estimated row, not nothing."""
     ledger = tmp_path / "ledger.sqlite3"
     await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", ABANDONING, str(ledger)], check=False, timeout=30
+        subprocess.run, [sys.executable, "-c", ABANDONING, str(ledger)], check=False, timeout=60
     )
     budget = Budget(ledger, [Limit(10**9, "day")])
     with pytest.raises(BudgetExceeded):

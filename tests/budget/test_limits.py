@@ -37,7 +37,7 @@ def test_limits(text: str, expected: Limit) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "500", "500/week", "-1/day", "1e3/day", "/day", "5k/day"])
-def test_what_is_no_limit(text: str) -> None:
+def test_invalid_limits(text: str) -> None:
     """Anything else is an error, as are two limits for the same period."""
     with pytest.raises(ValueError, match="expected AI credits per day, session or month"):
         parse_limit(text)

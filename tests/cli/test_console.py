@@ -156,7 +156,7 @@ def shell(line: str, **environ: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         stdin=subprocess.DEVNULL,
         encoding="latin-1",
-        timeout=25,
+        timeout=60,
         check=False,
     )
 

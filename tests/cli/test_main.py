@@ -311,7 +311,7 @@ def test_a_pipe_that_is_closed_early_is_not_an_error(tmp_path: Path) -> None:
             stdout=pipe,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=25,
+            timeout=60,
             check=False,
         )
 
@@ -353,11 +353,11 @@ def loaded_by(code: str, names: tuple[str, ...]) -> str:
             "-c",
             f"import sys; {code}; print([name for name in {names!r} if sys.modules.get(name)])",
         ],
-        # Coverage, which would measure this process too, loads modules of its own.
+        # Coverage, which would measure this process too, loads its own modules.
         env={k: v for k, v in environment().items() if not k.startswith("COVERAGE_")},
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=60,
         check=True,
     )
     return ran.stdout.splitlines()[-1]

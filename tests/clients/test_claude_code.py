@@ -18,7 +18,7 @@ PATHS = {
     "gemini-4-carbon": "/chat/completions",
 }
 
-pytestmark = [needed(SCRIPT), pytest.mark.timeout(120)]
+pytestmark = needed(SCRIPT)
 
 
 def claude(home: Home, server: Server, prompt: str, *options: str, **environ: str) -> Any:

@@ -14,7 +14,7 @@ from keyring.backends import fail
 import copilot_proxy
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.auth.keyrings import MemoryKeyring
-from tests.cli.terminals import free_port
+from tests.ports import free_port
 
 SCRIPT = f"#!{sys.executable}\nfrom copilot_proxy.__main__ import main\nmain()\n"
 
@@ -105,5 +105,5 @@ class Machine:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment for the program in a process of its own."""
+    """Return the environment for the program in a separate process."""
     return {**os.environ, "PYTHONPATH": str(Path(copilot_proxy.__file__).parent.parent)}

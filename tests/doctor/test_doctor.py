@@ -41,7 +41,7 @@ def test_several_problems_begin_with_the_worst(machine: Machine, cli: Cli) -> No
     assert blocks[0].startswith("broken ")
     assert blocks[1].startswith("warning ")
     assert "\n1 broken, 1 warning\n" in ran.out
-    # What depends on the sign-in is not a problem of its own.
+    # What depends on the sign-in is not a separate problem.
     assert "not checked: Copilot, Quota, Models, Drift" in ran.out
 
 
@@ -197,7 +197,7 @@ def test_a_full_disk(machine: Machine) -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=60,
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from copilot_proxy.formats.sse import KEEP_ALIVE, EventDecoder, EventTooLarge, encode
 from tests.conftest import RECORDINGS
-from tests.selection import examples
+from tests.selection import crossed, examples
 
 STREAMS = sorted(path.name for path in RECORDINGS.glob("*.sse"))
 
@@ -105,8 +105,7 @@ def test_a_carriage_return_ends_the_event_at_once() -> None:
     assert [b"y"] == decoder.feed(b"data: y\r\r")
 
 
-@pytest.mark.parametrize("name", STREAMS)
-@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
+@crossed(line_end=[b"\n", b"\r\n", b"\r"], name=STREAMS)
 def test_recordings_cut_anywhere(name: str, line_end: bytes) -> None:
     """A recorded stream has the same events with every line end, wherever it is split."""
     data = (RECORDINGS / name).read_bytes().rstrip(b"\n") + b"\n\n"
@@ -161,7 +160,7 @@ def test_a_line_is_counted_once() -> None:
         assert [b"x" * 60] == decoder.feed(b"\n")
 
 
-def test_comments_without_end_are_no_event() -> None:
+def test_endless_comments_are_not_an_event() -> None:
     """Comment lines do not add up to an event that is too large."""
     decoder = EventDecoder(limit=100)
 
@@ -222,7 +221,7 @@ def test_encoding() -> None:
 )
 def test_names_with_line_breaks_are_left_out(name: str) -> None:
     """Event names may come from upstream: a name with a line break, which could inject an event, is
-    left out. The data contain the type as well."""
+    left out. The data contains the type as well."""
     assert b"data: {}\n\n" == encode(b"{}", name)
 
 

@@ -4,7 +4,6 @@ Starting opencode takes as long as a thousand other tests, so these run only in 
 """
 
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from copilot_proxy.simulator.state import FOREIGN_TOKEN
 from tests.official.conftest import CPU, MODULES, PLATFORM, Copilot, Home, await_line, needed
 from tests.pictures import PNG
+from tests.ports import free_port
 from tests.selection import only_in_ci
 
 PROGRAM = MODULES / f"opencode-{PLATFORM}{'-baseline' if CPU == 'x64' else ''}" / "bin" / "opencode"
@@ -34,7 +34,7 @@ IMAGE = {
     "url": f"data:image/png;base64,{PNG}",
 }
 
-pytestmark = [needed(PROGRAM), pytest.mark.timeout(120)]
+pytestmark = needed(PROGRAM)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,7 @@ def opencode(home: Home) -> Iterator[httpx.Client]:
     data.mkdir(parents=True)
     account = {"type": "oauth", "refresh": FOREIGN_TOKEN, "access": FOREIGN_TOKEN, "expires": 0}
     (data / "auth.json").write_text(json.dumps({"github-copilot": account}))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     switches = ("AUTOUPDATE", "MODELS_FETCH", "LSP_DOWNLOAD", "SHARE")
     environ = {f"OPENCODE_DISABLE_{name}": "1" for name in switches}
     log = home.path / "log"
@@ -60,11 +59,11 @@ def opencode(home: Home) -> Iterator[httpx.Client]:
     )
     try:
         url = await_line(log, process, r"listening on (http://\S+)")
-        with httpx.Client(base_url=url, trust_env=False, timeout=90) as client:
+        with httpx.Client(base_url=url, trust_env=False, timeout=250) as client:
             yield client
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         output.close()
 
 

@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import NO_TLS
 from tests.matrix_clients import PNG, SCHEMA
 from tests.pi_ai.conftest import Served
+from tests.selection import crossed
 
 MODELS = ("gpt-4.1", "gpt-5.4", "claude-sonnet-4.5", "gemini-2.5-pro")
 """Models that cover all vendors and all of Copilot's APIs."""
@@ -93,8 +94,7 @@ def test_streams(sdk: openai.OpenAI, model: str) -> None:
     assert chunks[-1].usage.total_tokens > 0
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("stream", [False, True])
+@crossed(model=MODELS, stream=[False, True])
 def test_the_tool_loop(sdk: openai.OpenAI, served: Served, model: str, stream: bool) -> None:
     """Two parallel calls have their own arguments, and their results are answered."""
     messages = user("What is the weather in Paris and London?")
@@ -134,9 +134,8 @@ def test_the_initiator_follows_our_rule(http: httpx.Client, served: Served, mode
     assert "agent" == last_request(served).initiator
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(
-    "choice", ["required", {"type": "function", "function": {"name": "get_weather"}}]
+@crossed(
+    choice=["required", {"type": "function", "function": {"name": "get_weather"}}], model=MODELS
 )
 def test_a_forced_tool_is_called(sdk: openai.OpenAI, model: str, choice: Any) -> None:
     """The tool choice reaches the model on every API."""
@@ -268,10 +267,10 @@ def test_a_page_or_error_instead_of_a_stream(
         assert code is None or code == error["code"]
 
 
-@pytest.mark.parametrize(
-    "fault", ["cut_mid_stream", "end_early", "cut_mid_event", "error_chunk", "empty_stream"]
+@crossed(
+    model=["gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"],
+    fault=["cut_mid_stream", "end_early", "cut_mid_event", "error_chunk", "empty_stream"],
 )
-@pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"])
 def test_an_incomplete_answer_is_an_error(
     http: httpx.Client, served: Served, fault: str, model: str
 ) -> None:
@@ -443,15 +442,18 @@ def test_a_limit_starts_a_cooldown(http: httpx.Client, served: Served) -> None:
 
 
 @pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"])
-def test_leaving_closes_the_call(http: httpx.Client, served: Served, model: str) -> None:
+def test_leaving_closes_the_call(
+    http: httpx.Client, served: Served, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A client's disconnect during the answer stops the model at once."""
+    monkeypatch.setattr(served.simulator.state, "middle", 20)  # events, so that some have text
     served.simulator.state.faults.on("stall_mid_stream")
     request = {"model": model, "messages": user("Hi"), "stream": True}
     with http.stream("POST", CHAT, json=request) as answer:
         next(answer.iter_bytes())
 
     record = served.simulator.state.recorder.wait_for(lambda r: r.method == "POST")
-    assert record.done.wait(10)
+    assert record.done.wait(60)
     assert record.closed_by_client
 
 
@@ -460,12 +462,12 @@ def test_leaving_before_the_answer_closes_the_call(served: Served) -> None:
     served.simulator.state.faults.on("stall_before_headers")
     body = json.dumps({"model": "gpt-4.1", "messages": user("Hi")})
     host, _, port = served.proxy.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), 10) as client:
+    with socket.create_connection((host, int(port)), 60) as client:
         head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
         client.sendall((head + body).encode())
         record = served.simulator.state.recorder.wait_for(lambda r: r.method == "POST")
 
-    assert record.done.wait(10)
+    assert record.done.wait(60)
     assert record.closed_by_client
 
 

@@ -15,6 +15,7 @@ from copilot_proxy.logs.reporter import Reporter
 from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
+from tests.selection import crossed
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -118,10 +119,39 @@ def test_too_large_a_body_is_refused_before_it_is_sent(simulator: Simulator) -> 
     """A client that declares too large a body gets its error at once."""
     with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy:
         address = urlsplit(proxy.url)
-        with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+        with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
             head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 999999999\r\n\r\n"
             conn.sendall(head.encode())
             assert b"413" in conn.recv(100)
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "refused"),
+    [
+        ("1.1", "connection: close\r\n", "413"),
+        ("1.1", "connection: close\r\ntransfer-encoding: chunked\r\n", "413"),
+        ("1.0", "", "413"),
+        ("1.1", "connection: close\r\norigin: http://evil.example\r\n", "403"),
+    ],
+)
+def test_a_client_that_is_still_sending_sees_its_error(
+    simulator: Simulator, version: str, more: str, refused: str
+) -> None:
+    """A connection that the client wants closed is not reset while the client is sending."""
+    body = b"x" * 8_000_000
+    if "chunked" in more:
+        framed = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    else:
+        framed, more = body, f"{more}content-length: {len(body)}\r\n"
+    head = f"POST {PATH} HTTP/{version}\r\nhost: localhost\r\n{more}\r\n"
+    with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy:
+        address = urlsplit(proxy.url)
+        with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+            conn.sendall(head.encode() + framed)
+            said = b"".join(iter(lambda: conn.recv(65536), b""))
+
+    assert said.startswith(f"HTTP/1.1 {refused} ".encode())
+    assert json.loads(said.partition(b"\r\n\r\n")[2])["error"]["hint"]
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -130,7 +160,7 @@ def test_http_1_0(proxy: Proxy, stream: bool) -> None:
     address = urlsplit(proxy.url)
     body = json.dumps({**json.loads(CHAT), "stream": stream}).encode()
     head = f"POST {PATH} HTTP/1.0\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
-    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+    with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
         conn.sendall(head.encode() + body)
         reply = b"".join(iter(lambda: conn.recv(65536), b""))
 
@@ -144,9 +174,7 @@ def test_http_1_0(proxy: Proxy, stream: bool) -> None:
         assert json.loads(answer)["choices"]
 
 
-@pytest.mark.parametrize("upgrade", ["h2c", "websocket", "TLS/1.0"])
-@pytest.mark.parametrize("chunked", [True, False])
-@pytest.mark.parametrize("size", [1, 100, 65536])
+@crossed(size=[1, 100, 65536], chunked=[True, False], upgrade=["h2c", "websocket", "TLS/1.0"])
 def test_ignored_upgrades(proxy: Proxy, upgrade: str, chunked: bool, size: int) -> None:
     """A body is read although the client offers another protocol, as Java's clients do."""
     address = urlsplit(proxy.url)
@@ -159,7 +187,7 @@ def test_ignored_upgrades(proxy: Proxy, upgrade: str, chunked: bool, size: int) 
     )
     sent = head.encode() + body
     sent += sent + b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
-    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+    with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
         conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for start in range(0, len(sent), size):
             conn.sendall(sent[start : start + size])
@@ -175,7 +203,7 @@ def test_expect_100_continue(simulator: Simulator) -> None:
         address = urlsplit(proxy.url)
         replies = {}
         for size in (len(CHAT), 2001):
-            with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+            with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
                 conn.sendall(
                     f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {size}\r\n"
                     "expect: 100-continue\r\n\r\n".encode()
@@ -189,7 +217,7 @@ def test_expect_100_continue(simulator: Simulator) -> None:
 def test_a_refused_client_does_not_send_its_body(proxy: Proxy, refused: str) -> None:
     """A request with a wrong Host or Origin is refused after its headers."""
     address = urlsplit(proxy.url)
-    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+    with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
         conn.sendall(
             f"POST {PATH} HTTP/1.1\r\n{refused}\r\ncontent-length: 9\r\n"
             "expect: 100-continue\r\n\r\n".encode()
@@ -279,7 +307,7 @@ def test_head(proxy: Proxy, path: str) -> None:
 def test_endless_headers(proxy: Proxy) -> None:
     """Headers have a maximum size, and the next request is not affected."""
     address = urlsplit(proxy.url)
-    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+    with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
         conn.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n")
         line = b"x: " + b"y" * 60_000 + b"\r\n"
         with contextlib.suppress(OSError):
@@ -340,11 +368,12 @@ def test_invalid_http(
 
 def test_no_error_in_the_middle_of_an_answer(proxy: Proxy, simulator: Simulator) -> None:
     """Invalid bytes after a request close the connection, and cause no error within a stream."""
-    simulator.state.pace = 0.01
+    simulator.state.pace = 0.05
     address = urlsplit(proxy.url)
-    ask = json.dumps({**json.loads(CHAT), "stream": True}).encode()
+    long = [{"role": "user", "content": "Write 600 words"}]
+    ask = json.dumps({**json.loads(CHAT), "messages": long, "stream": True}).encode()
     start = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(ask)}\r\n\r\n"
-    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+    with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
         conn.sendall(start.encode() + ask)
         said = b""
         while b"data: " not in said:

@@ -17,9 +17,9 @@ import pytest
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 from tests.flat_out import FlatOut, Pieces
-from tests.selection import COMPLETE
+from tests.selection import amount
 
-STREAMS, PIECES = 500 if COMPLETE else 150, 12
+STREAMS, PIECES = amount(in_ci=500, elsewhere=150), 12
 OPEN_FILES = 2_600
 HUGE = 24 * 1024 * 1024
 PIECE = 32 * 1024
@@ -105,7 +105,7 @@ def connected(proxy: Proxy) -> socket.socket:
     """Connect a client with a small receive buffer."""
     conn = socket.socket()
     conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
-    conn.settimeout(20)
+    conn.settimeout(60)
     conn.connect(address_of(proxy))
     return conn
 
@@ -176,7 +176,7 @@ def test_a_client_that_never_reads(simulator: Simulator) -> None:
     ):
         conn.sendall(request("never"))
         record = proxy.wait_for_record()
-        assert upstream.streams["never"].ended.wait(10)
+        assert upstream.streams["never"].ended.wait(60)
         with pytest.raises((ConnectionResetError, ValueError)):
             content(all_of(conn))
 

@@ -60,7 +60,7 @@ class Running:
     def client(self) -> httpx.AsyncClient:
         """Return a plain HTTP client of the server."""
         url = f"http://127.0.0.1:{self.address[1]}"
-        return httpx.AsyncClient(base_url=url, timeout=20, trust_env=False, verify=NO_TLS)
+        return httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, verify=NO_TLS)
 
     def _note(self, count: int) -> None:
         self.cut = count
@@ -81,7 +81,7 @@ async def running(simulator: Simulator, **flags: object) -> AsyncIterator[Runnin
         if recorder.records:
             # Wait until the upstream requests have ended, and let the event loop clean up.
             await recorder.wait_for_async(
-                lambda _: all(asked.done.is_set() for asked in recorder.records), timeout=10
+                lambda _: all(asked.done.is_set() for asked in recorder.records), timeout=60
             )
         for _ in range(3):
             await asyncio.sleep(0)
@@ -90,7 +90,7 @@ async def running(simulator: Simulator, **flags: object) -> AsyncIterator[Runnin
 async def until_asked(simulator: Simulator, *paths: str) -> None:
     """Wait until an unfinished request to one of `paths` has reached Copilot."""
     await simulator.state.recorder.wait_for_async(
-        lambda one: one.path in (paths or UPSTREAM) and not one.done.is_set(), timeout=10
+        lambda one: one.path in (paths or UPSTREAM) and not one.done.is_set(), timeout=60
     )
 
 
@@ -101,7 +101,7 @@ async def test_a_connection_in_the_backlog_is_served(simulator: Simulator) -> No
     head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
 
     def read(late: socket.socket) -> bytes:
-        late.settimeout(10)
+        late.settimeout(60)
         return b"".join(iter(lambda: late.recv(65536), b""))
 
     with socket.socket() as late:
@@ -240,7 +240,7 @@ async def test_a_client_that_connects_during_shutdown_does_not_wait(
             late.connect(address)
 
     def is_closed() -> bool:
-        late.settimeout(10)
+        late.settimeout(60)
         try:
             return late.recv(1) == b""
         except OSError as error:
@@ -266,7 +266,7 @@ async def rest_of(connection: ClientConnection) -> list[Any]:
 
 @contextlib.asynccontextmanager
 async def web_socket(one: Running) -> AsyncIterator[ClientConnection]:
-    """Open a WebSocket, without pings of its own."""
+    """Open a WebSocket, without sending pings."""
     url = f"ws://127.0.0.1:{one.address[1]}/v1/responses"
     async with connect(url, ping_interval=None, proxy=None) as connection:
         yield connection
@@ -314,7 +314,7 @@ async def test_a_web_socket_that_is_cut_ends_its_response(simulator: Simulator) 
 
 
 async def test_an_open_dashboard_does_not_delay_the_shutdown(simulator: Simulator) -> None:
-    """Its stream has no end of its own, and is ended by the server."""
+    """Its stream does not end by itself, and is ended by the server."""
     async with (
         running(simulator) as one,
         one.client() as client,

@@ -117,7 +117,7 @@ class Internet:
             handler.send_header(name, value)
         handler.end_headers()
         if page.gate:
-            page.gate.wait(10)
+            page.gate.wait(60)
         handler.wfile.write(page.body)
 
 

@@ -98,7 +98,7 @@ def _called_name(holder: Json, namespace: object = None) -> tuple[str, str]:
 
 
 def _without_unfound(body: ResponsesRequest, tools: list[Json]) -> tuple[list[Json], int]:
-    """Return the tools without the deferred ones that were neither found, called nor chosen, and
+    """Return the tools without the deferred ones that were not found, called or chosen, and
     the number of these."""
     choice = body.get("tool_choice")
     items = item_list(body)

@@ -234,14 +234,15 @@ RULES: Final = (
         thinking.disable_for_forced_tool,
         lambda p: not p.thinks_with_forced_tool,
     ),
+    Rule("thinking.none", _CATALOGUE, thinking.drop_unsupported, lambda p: p.thinking == "none"),
+    Rule("thinking.form", _THINKING, thinking.fit_form),
+    # The form comes first: it can turn adaptive thinking into a budget.
     Rule(
         "thinking.mid_turn",
         _THINKING,
         thinking.disable_mid_turn,
         lambda p: p.thinking not in thinking.ADAPTIVE,
     ),
-    Rule("thinking.none", _CATALOGUE, thinking.drop_unsupported, lambda p: p.thinking == "none"),
-    Rule("thinking.form", _THINKING, thinking.fit_form),
     Rule("thinking.budget", _THINKING, thinking.fit_budget),
     Rule("thinking.always", _CLIENTS, thinking.require, lambda p: p.thinking == "adaptive_only"),
     Rule("thinking.display", _CLIENTS, thinking.ask_display),

@@ -58,7 +58,7 @@ def test_a_call_that_was_cut_is_left_out() -> None:
     assert "length" == events[-1]["done_reason"]
 
 
-def test_arguments_that_are_no_object() -> None:
+def test_arguments_that_are_not_an_object() -> None:
     """They are wrapped, as on the Messages API."""
     events = lines(chunk(tool_calls=[call(0, "[1", id="one", name="f")]), chunk("tool_calls"))
     (only,) = messages(events)
@@ -67,7 +67,7 @@ def test_arguments_that_are_no_object() -> None:
 
 @pytest.mark.parametrize("generates", [False, True])
 def test_thinking(generates: bool) -> None:
-    """It has a field of its own, and is left out for clients that want none."""
+    """It has its own field, and is left out for clients that want none."""
     chunks = (chunk(reasoning_content="Hm."), chunk(content="Yes."), chunk("stop"))
     writer = ChatToOllama("m", generates=generates, shows_thinking=True)
     whole = writer.whole([e for c in chunks for e in writer.feed(c)] + writer.close())

@@ -300,7 +300,7 @@ def test_native_calls_reach_the_client() -> None:
     assert ["l", "s"] == [e["delta"] for e in events if e["type"].endswith("input.delta")]
 
 
-def test_a_native_call_in_a_namespace_is_no_other_tool() -> None:
+def test_a_native_call_in_a_namespace_is_not_another_tool() -> None:
     """A call with a namespace is that tool's, even if another tool has the same name."""
     up = Upstream()
     item = {"type": "function_call", "call_id": "a", "name": "exec", "arguments": "{}",
