@@ -191,8 +191,10 @@ def _key(tool: Json, namespace: object) -> tuple[object, object, object]:
 
 def _holders(body: ResponsesRequest) -> list[Json]:
     """Return the body and the items that have ``tools``."""
-    items = [item for item in item_list(body) if item.get("type") in _LISTING]
-    return [holder for holder in (body, *items) if holder.get("tools")]
+    given = body.get("input")
+    items = given if isinstance(given, list) else []
+    listing = [one for one in items if isinstance(one, dict) and one.get("type") in _LISTING]
+    return [holder for holder in (body, *listing) if holder.get("tools")]
 
 
 def _namespaces(body: ResponsesRequest) -> Iterator[Json]:
@@ -202,8 +204,14 @@ def _namespaces(body: ResponsesRequest) -> Iterator[Json]:
 
 def _all_tools(body: ResponsesRequest) -> Iterator[Json]:
     """Yield all tools, those in namespaces and items included."""
-    for holder in [*_holders(body), *_namespaces(body)]:
-        yield from tools_of(holder)
+    namespaces: list[Json] = []
+    for holder in _holders(body):
+        for tool in tools_of(holder):
+            yield tool
+            if tool.get("type") == "namespace":
+                namespaces.append(tool)
+    for namespace in namespaces:
+        yield from tools_of(namespace)
 
 
 def _add_tools(body: ResponsesRequest, tools: list[Json]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from copilot_proxy.formats.client_fields import ClientFields
+from copilot_proxy.formats.kinds import Kinds, kinds_of
 from copilot_proxy.formats.profiles import Api
 from copilot_proxy.formats.rules.pieces import OfferedTool, Piece
 from copilot_proxy.formats.types import Json, UpstreamBody
@@ -52,6 +53,7 @@ class OutgoingBody(ABC):
         """The client's names of renamed tools, by the names sent to Copilot."""
         self._calls: list[Json] | None = None
         self._results: list[Json] = []
+        self._occurring: Kinds | None = None
 
     # The conversation
 
@@ -65,6 +67,14 @@ class OutgoingBody(ABC):
     def turns(self, turns: list[Json]) -> None:
         self.body[self.turns_key] = turns
         self._calls = None
+        self._occurring = None
+
+    @property
+    def kinds(self) -> Kinds:
+        """What occurs in the conversation, found out once for all rules."""
+        if self._occurring is None:
+            self._occurring = kinds_of(self.turns)
+        return self._occurring
 
     @property
     def calls(self) -> list[Json]:
