@@ -121,7 +121,7 @@ def get(url: str, key: str = KEY) -> bytes:
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
     )
     request = urllib.request.Request(url, headers={"authorization": f"Bearer {key}"})  # noqa: S310
-    with opener.open(request, timeout=20) as answer:
+    with opener.open(request, timeout=60) as answer:
         body: bytes = answer.read()
     return body
 

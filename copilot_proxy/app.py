@@ -1,4 +1,4 @@
-"""Creates the ASGI application: routes inside middleware, and its start and its end."""
+"""Creates the ASGI application: routes inside middleware, with startup and shutdown."""
 
 import traceback
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -38,7 +38,7 @@ def create_app(services: Services, router: ASGIApp | None = None) -> ASGIApp:
 
 
 class _Lifespan:
-    """ASGI middleware that handles the start and the end of the server."""
+    """ASGI middleware that handles the server's startup and shutdown."""
 
     def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app

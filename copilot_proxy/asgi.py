@@ -1,6 +1,6 @@
 """The types of ASGI applications (https://asgi.readthedocs.io/en/stable/specs/main.html).
 
-They are the framework's in all but name: importing those would load all of it.
+They match the framework's types; importing those would load the whole framework.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from copilot_proxy.model_ids import LONG_CONTEXT_SUFFIX, ModelName, parse_name
-from copilot_proxy.model_notices import Retirement, retirement
 from copilot_proxy.model_prices import PriceClass, TokenPrice, price_class, token_price
+from copilot_proxy.model_retirements import Retirement, retirement
 
 MAX_NAME_LENGTH: Final = 256
 """Maximum length in characters of a model name in a request."""
@@ -136,7 +136,7 @@ class Catalogue:
 
     @property
     def offered(self) -> list[Model]:
-        """Those to offer to clients: without the disabled ones."""
+        """The usable models that are not disabled, for lists that clients get."""
         return [m for m in self.usable if not m.is_disabled]
 
     @property
@@ -152,8 +152,8 @@ class Catalogue:
     def is_picked(self, model: Model) -> bool:
         """Return whether `model` is in Copilot's own model picker.
 
-        Some accounts get a list in which no model is. The flag means nothing there, and all chat
-        models count as picked.
+        In the lists of some accounts, no model is. Then the flag means nothing, and all chat models
+        count as picked.
         """
         return model.raw.get("model_picker_enabled") is True or not self.has_picker
 

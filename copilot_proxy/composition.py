@@ -83,10 +83,10 @@ def make_connection(
     serving: bool = False,
 ) -> Connection:
     """Create what talks to GitHub and Copilot; see `make_backend`."""
-    from copilot_proxy.auth import http_clients
     from copilot_proxy.auth.copilot_auth import CopilotAuth
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.auth.stores import Credentials
+    from copilot_proxy.network import http_clients
     from copilot_proxy.upstreams.http.client_transport import make_transport
     from copilot_proxy.upstreams.http.copilot import CopilotUpstream
 
@@ -227,7 +227,7 @@ def make_services(
     from copilot_proxy.auth.caller_tokens import CallerTokens
     from copilot_proxy.dashboard.lazy import LazyDashboard
     from copilot_proxy.dumps import dumps_for
-    from copilot_proxy.formats.responses.memory import ResponseStore
+    from copilot_proxy.formats.responses.response_store import ResponseStore
     from copilot_proxy.metrics.workers import SharedMetrics
     from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
     from copilot_proxy.relay.response_memory import ResponseMemory

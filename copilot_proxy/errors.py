@@ -92,7 +92,7 @@ class UsageError(CopilotProxyError):
 
 
 class ClientNotFound(CopilotProxyError):
-    """A program that a command is to start is not installed."""
+    """A program that a command should start is not installed."""
 
     exit_code = 127  # as in shells
 

@@ -1,4 +1,4 @@
-"""Locks between processes; a lock ends with its holder, however that happens."""
+"""Locks between processes; a lock ends with its holder, even if that is killed."""
 
 import os
 import sys

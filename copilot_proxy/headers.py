@@ -92,8 +92,8 @@ class Identity:
 def direct(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers of a request whose token is a GitHub token, not an exchanged one.
 
-    Copilot accepts these from Copilot CLI, whose id such requests therefore name; it demands no
-    editor. Source: GitHub's documentation of Copilot CLI's authentication.
+    Copilot accepts these from Copilot CLI, whose id such requests therefore name; it does not
+    require an editor. Source: GitHub's documentation of Copilot CLI's authentication.
     """
     found: dict[str, str | None] = {**headers, **DIRECT}
     return {name: value for name, value in found.items() if value is not None}

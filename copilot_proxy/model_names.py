@@ -7,7 +7,7 @@ A name means, in this order:
    if there is no such id, mean the default model;
 2. for the name of a family (``sonnet``, ``gpt-mini``): its newest model;
 3. for a name that clients have built in as their default (``gpt-4o-mini``): a model of the same
-   size, which the answer's notes then say. These are the models of 2025 and before;
+   size, as the answer's notes then say. These are the models of 2025 and before;
 4. otherwise nothing. If it was a real model, its user chose it, and gets an error that names its
    `successor` instead of another model's answer.
 """
@@ -79,34 +79,34 @@ _OLD_VERSIONS: Final[Mapping[str, frozenset[tuple[int, ...]]]] = {
 """By brand, the versions of old models."""
 
 
-class Meaning(NamedTuple):
-    """The meaning of a name."""
+class Resolution(NamedTuple):
+    """What a name means."""
 
     model: Model
     is_substitute: bool = False
     """Whether the account has no such model, and this one was chosen by its size."""
 
 
-def resolve(catalogue: Catalogue, name: str, default_model: str) -> Meaning | None:
-    """Return what `name` means; `default_model` is the meaning of ``default``.
+def resolve(catalogue: Catalogue, name: str, default_model: str) -> Resolution | None:
+    """Return what `name` means; `default_model` is what ``default`` means.
 
     An id takes precedence over everything else, so that no live model is hidden.
     """
     if name == "default":
         model = default(catalogue, default_model)
-        return Meaning(model) if model is not None else None
+        return Resolution(model) if model is not None else None
     if name == AUTO and catalogue.get(name) is None:
         model = default(catalogue, default_model)
-        return Meaning(model, is_substitute=True) if model is not None else None
+        return Resolution(model, is_substitute=True) if model is not None else None
     for spelling in spellings(name):
         if (model := catalogue.get(spelling)) is not None:
-            return Meaning(model)
+            return Resolution(model)
     if len(name) > MAX_NAME_LENGTH or "/" in name or name != name.lower():
         return None
-    meaning = _by_family(catalogue, parse_name(name)) or _built_in(catalogue, name)
-    if meaning is not None and name.endswith("[1m]"):
-        return meaning._replace(model=catalogue.long_context_variant(meaning.model))
-    return meaning
+    resolution = _by_family(catalogue, parse_name(name)) or _built_in(catalogue, name)
+    if resolution is not None and name.endswith("[1m]"):
+        return resolution._replace(model=catalogue.long_context_variant(resolution.model))
+    return resolution
 
 
 def default(catalogue: Catalogue, wanted: str) -> Model | None:
@@ -118,10 +118,10 @@ def default(catalogue: Catalogue, wanted: str) -> Model | None:
     if wanted in ("default", AUTO):
         wanted = ""
     is_own = wanted not in ("", DEFAULT_FAMILY)
-    if wanted and (meaning := resolve(catalogue, wanted, wanted)):
-        is_dear = size_of(meaning.model) is Size.DEAREST
-        if is_ready(meaning.model) and (is_own or not (meaning.is_substitute or is_dear)):
-            return meaning.model
+    if wanted and (resolution := resolve(catalogue, wanted, wanted)):
+        is_dear = size_of(resolution.model) is Size.DEAREST
+        if is_ready(resolution.model) and (is_own or not (resolution.is_substitute or is_dear)):
+            return resolution.model
     candidates: list[Model | None] = []
     if is_own:
         candidates = [
@@ -191,39 +191,39 @@ def similar_ids(catalogue: Catalogue, name: str) -> list[str]:
     return [ids[near] for near in get_close_matches(wanted, ids, n=3, cutoff=0.7)]
 
 
-def _by_family(catalogue: Catalogue, parts: ModelName) -> Meaning | None:
+def _by_family(catalogue: Catalogue, parts: ModelName) -> Resolution | None:
     """Return the newest model of a family that is named without a version."""
     if parts.version:
         return None
     if not parts.words and parts.brand in FAMILY_NAMES:  # a brand, or a kind of Claude
         model = of_brand(catalogue, FAMILY_NAMES[parts.brand]) if _is_brand(parts) else None
         if model is not None:
-            return Meaning(model)
+            return Resolution(model)
     family = family_of(catalogue.chat, parts)
     # ``sonnet`` is short for ``claude-sonnet``, if no other brand has a family of that name.
     short = [m for m in catalogue.chat if m.parts.words == (parts.brand, *parts.words)]
     if len({m.parts.brand for m in short}) > 1:
         short = []
     model = newest(catalogue, family or short)
-    return Meaning(model) if model is not None else None
+    return Resolution(model) if model is not None else None
 
 
 def _is_brand(parts: ModelName) -> bool:
     return FAMILY_NAMES[parts.brand].brand == parts.brand
 
 
-def _built_in(catalogue: Catalogue, name: str) -> Meaning | None:
+def _built_in(catalogue: Catalogue, name: str) -> Resolution | None:
     """Return a model of the same size for a name that clients have built in, else None."""
     parts = parse_name(name)
     kind = FAMILY_NAMES.get(parts.family) if not parts.version else None
     if kind is None and _is_old(parts):
         family = family_of(catalogue.chat, parts)
         if parts.brand == "claude" and (model := newest(catalogue, family)):
-            return Meaning(model, is_substitute=True)
+            return Resolution(model, is_substitute=True)
         brand, size = _kind(parts)
         kind = Kind(brand, size or Size.MIDDLE)
     model = of_size(catalogue, kind) if kind is not None else None
-    return Meaning(model, is_substitute=True) if model is not None else None
+    return Resolution(model, is_substitute=True) if model is not None else None
 
 
 def _is_old(parts: ModelName) -> bool:

@@ -42,7 +42,7 @@ def decode(tokens: list[int]) -> str:
 def count(text: str) -> int:
     """Return the number of ``cl100k_base`` tokens in `text`, an estimate for other encodings.
 
-    Of a long text, `_SAMPLES` parts are counted, so that time and memory have a limit.
+    Of a long text, `_SAMPLES` parts are counted, so that time and memory are limited.
     """
     if len(text) <= _SAMPLES * _SAMPLE:
         parts = [text[i : i + _SAMPLE] for i in range(0, len(text), _SAMPLE)]

@@ -176,27 +176,27 @@ class Proxy:
     def __enter__(self) -> "Proxy":
         self._router = _ROUTERS.pop() if _ROUTERS else LazyRouter()
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
         assert self.url, "the server did not start"
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close_streams()
         self._loop.call_soon_threadsafe(self._server.leave.set)
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive(), "the server did not stop"
         _ROUTERS.append(self._router)
 
     def client(self, **options: Any) -> httpx.Client:
         """A plain HTTP client for the server."""
         return httpx.Client(
-            base_url=self.url, timeout=20, trust_env=False, verify=NO_TLS, **options
+            base_url=self.url, timeout=60, trust_env=False, verify=NO_TLS, **options
         )
 
     def wait_for_record(self, count: int = 1) -> RequestRecord:
         """Return the record of request number `count`, once that has ended."""
         with self._recorded:
-            assert self._recorded.wait_for(lambda: len(self.records) >= count, 10)
+            assert self._recorded.wait_for(lambda: len(self.records) >= count, 60)
             return self.records[count - 1]
 
     def close_streams(self) -> None:

@@ -6,14 +6,16 @@ tries others. With CI=true, every case runs anywhere.
 """
 
 import os
-from collections.abc import Callable, Hashable, Iterable
+import random
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
+from zlib import crc32
 
 import hypothesis
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.profiles import Api, profile_of
+from copilot_proxy.formats.model_profiles import Api, profile_of
 
 T = TypeVar("T")
 Test = TypeVar("Test", bound=Callable[..., object])
@@ -67,6 +69,30 @@ def sample(cases: Iterable[T], alike: Callable[[T], Hashable]) -> list[T]:
 def first(cases: Iterable[T]) -> list[T]:
     """Return all cases in CI, and elsewhere the first one: for programs that take seconds."""
     return sample(cases, alike=lambda case: None)
+
+
+def covering(cases: Iterable[T], *traits: Callable[[T], Hashable]) -> list[T]:
+    """Return all cases in CI, and elsewhere enough of them to have every value of each trait."""
+    given = list(cases)
+    if COMPLETE:
+        return given
+    seen: set[Hashable] = set()
+    chosen = set()
+    # In another order, so that most values of one trait are not tried with the same of another.
+    for index in random.Random(len(given)).sample(range(len(given)), len(given)):
+        values = {(number, trait(given[index])) for number, trait in enumerate(traits)}
+        if not values <= seen:
+            seen |= values
+            chosen.add(index)
+    return [given[index] for index in sorted(chosen)]
+
+
+def share(cases: Sequence[T], key: object, parts: int) -> Sequence[T]:
+    """Return all cases in CI, and elsewhere every `parts`-th, starting with one that `key` chooses.
+
+    Tests with different keys thus divide the cases. Equal keys are those with the same `repr`.
+    """
+    return cases if COMPLETE else cases[crc32(repr(key).encode()) % parts :: parts]
 
 
 def only_in_ci(test: Test) -> Test | None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.attribution import identify_client
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.codex import model_list
 from copilot_proxy.clients.models import ClientModel, parse_models
 from copilot_proxy.clients.registry import CLIENTS, RUNNABLE, any_program, find_client
 from copilot_proxy.clients.request_headers import SESSION_HEADERS, USER_AGENTS
-from copilot_proxy.who import identify
 from tests import client_table
 
 DOCS = Path(__file__).parents[1] / "docs" / "clients.md"
@@ -84,10 +84,10 @@ def test_a_launch(client: Client, model: ClientModel) -> None:
 def test_traffic(client: Client) -> None:
     """The ledger knows the client by its name, from the user agent or from the base URL."""
     agent = {b"user-agent": f"{client.user_agent}1.0".encode()}
-    named = identify(agent, {}).client
+    named = identify_client(agent, {}).client
 
     assert named == client.name or not client.user_agent
-    assert client.name == identify(agent, {}, client.name).client
+    assert client.name == identify_client(agent, {}, client.name).client
     assert client is find_client(client.word) is find_client(client.title)
 
 

@@ -8,11 +8,12 @@ import pytest
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.apis import choose, client_apis
+from copilot_proxy.formats.model_profiles import Api
 from copilot_proxy.simulator import CATALOGUES
 from copilot_proxy.simulator.catalogue import DEFAULT_CATALOGUE
 from tests.matrix import CASES, HEAD, Matrix, models, running
 from tests.matrix_clients import EVERY_CLIENT, Client
-from tests.selection import sample, traits
+from tests.selection import covering, traits
 
 API_PAGE = Path(__file__).parent.parent / "docs" / "api.md"
 START, END = "<!-- printed by `make matrix` -->\n\n", "\n<!-- end of the table -->"
@@ -26,22 +27,21 @@ class Cell(NamedTuple):
     client: Client
 
 
-def _path(cell: Cell) -> object:
-    """Return a key for the code that answers in the cell: the APIs of both sides, and the model's
-    traits."""
+def _called(cell: Cell) -> Api:
+    """Return the API of Copilot that is called in the cell."""
     client = next(api for api in client_apis() if api.name == cell.client.api)
-    called = choose(client, cell.model)
-    return cell.client.api, traits(cell.model, called.name)
+    return choose(client, cell.model).name
 
 
-CELLS = sample(
+CELLS = covering(
     (
         Cell(name, model, client)
         for client in EVERY_CLIENT
         for name in CATALOGUES
         for model in models(name)
     ),
-    alike=_path,
+    lambda cell: (cell.client.api, _called(cell)),
+    lambda cell: traits(cell.model, _called(cell)),
 )
 
 

@@ -165,7 +165,7 @@ def test_refusals(google: genai.Client, simulator: Simulator) -> None:
 def test_a_stream_that_breaks(simulator: Simulator) -> None:
     """The SDK waits through the silence, and then raises the error."""
     simulator.state.faults.on("stall_mid_stream")
-    settings = settings_at(simulator, header_grace=0.01, keep_alive=0.05, read_timeout=0.3)
+    settings = settings_at(simulator, header_grace=0.01, keep_alive=0.05, read_timeout=1)
     with Proxy(settings) as proxy, connect(proxy) as google:
         stream = google.models.generate_content_stream(model="gpt-4o", contents="Ahoy")
         assert next(stream).text

@@ -13,7 +13,6 @@ from tests.conftest import Proxy, settings_at
 FOLDER = Path(__file__).parent / "node"
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
 @pytest.mark.parametrize(
     ("package", "script", "checks"),
@@ -33,7 +32,7 @@ def test_an_sdk_for_node(simulator: Simulator, package: str, script: str, checks
             env={"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"},
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=150,
             check=False,
         )
     assert 0 == ran.returncode, ran.stdout + ran.stderr

@@ -243,7 +243,7 @@ def test_the_caller_is_known(client: ollama.Client, proxy: Proxy) -> None:
     client.chat("gpt-4o", user("Hi"))
 
     record = proxy.wait_for_record()
-    assert ("ollama-python", "ollama") == (record.who.client, record.api)
+    assert ("ollama-python", "ollama") == (record.attribution.client, record.api)
 
 
 def test_langchain(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ def kill(process: "subprocess.Popen[str]") -> None:
     process.communicate()
 
 
-def test_only_what_nobody_uses_is_removed(temp: Path) -> None:
+def test_only_unused_folders_are_removed(temp: Path) -> None:
     alive, used = hold()
     killed, abandoned = hold()
     kill(killed)

@@ -46,7 +46,7 @@ def watched(url: str, token: str) -> Iterator[Watchdog]:
         try:
             yield Watchdog(process, process.stdout.readline().strip())
         finally:
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
 
 
 class _Watch:

@@ -17,10 +17,10 @@ import msgspec
 from copilot_proxy import headers
 from copilot_proxy.auth import github_errors, hosts
 from copilot_proxy.auth.account import Account, parse_account
-from copilot_proxy.auth.network_errors import map_http_error
 from copilot_proxy.auth.token_kinds import is_fine_grained, may_be_direct
 from copilot_proxy.errors import BrokenResponse, NoCopilotAccess, allow_client_retry
 from copilot_proxy.masking import Secret
+from copilot_proxy.network.http_errors import map_http_error
 from copilot_proxy.settings import Settings
 
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
@@ -57,7 +57,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class TokenExchange:
-    """A Copilot token; times are in seconds from now, so that the local clock may be wrong."""
+    """A Copilot token; times are in seconds from now, so a wrong local clock does no harm."""
 
     token: Secret
     refresh_in: float

@@ -6,7 +6,7 @@ from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from copilot_proxy.auth.credential import Credential, from_json, to_json
-from copilot_proxy.auth.threads import submit
+from copilot_proxy.daemon_threads import submit
 from copilot_proxy.errors import StoreError
 from copilot_proxy.masking import mask
 

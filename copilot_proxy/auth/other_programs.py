@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from copilot_proxy.auth import hosts
-from copilot_proxy.auth.threads import submit
 from copilot_proxy.auth.token_kinds import may_be_token
+from copilot_proxy.daemon_threads import submit
 from copilot_proxy.errors import CopilotProxyError, LoginFailed, UsageError
 from copilot_proxy.headers import CLIENT_ID
 from copilot_proxy.masking import Secret

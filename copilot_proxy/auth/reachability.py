@@ -1,9 +1,9 @@
-"""Asks whether GitHub can be reached, without a token."""
+"""Checks whether GitHub can be reached; no token is needed."""
 
 import httpx
 
 from copilot_proxy.auth.github import GitHub
-from copilot_proxy.auth.network_errors import map_http_error
+from copilot_proxy.network.http_errors import map_http_error
 
 
 async def check_reachable(github: GitHub) -> None:

@@ -9,8 +9,8 @@ from copilot_proxy.auth import hosts
 from copilot_proxy.auth.credential import Credential, CredentialStore
 from copilot_proxy.auth.file_store import FileStore
 from copilot_proxy.auth.keyring_store import KeyringStore
-from copilot_proxy.auth.threads import run_in_thread
 from copilot_proxy.auth.token_kinds import reject_classic_token
+from copilot_proxy.daemon_threads import run_in_thread
 from copilot_proxy.errors import StoreError
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings
 

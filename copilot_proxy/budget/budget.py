@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.budget.estimate import Estimator
+from copilot_proxy.budget.formatting import NAMES, amount, scope_flag, scope_text
 from copilot_proxy.budget.limits_file import NAME, LimitsFile, days_of
 from copilot_proxy.budget.notices import Notices
-from copilot_proxy.budget.texts import NAMES, amount, scope_flag, scope_text
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.types import ClientRequest
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 0.02
-"""How often the file with the limits is looked at: with many requests a second, not for each."""
+"""Minimum seconds between two checks of the limits file, so that not every request checks it."""
 _WARN_AT: Final = 0.8
 """The share of a limit from which requests get a note."""
 
@@ -123,7 +123,7 @@ class Budget:
                 self._warn(record, limit, allowed, sum(used), now)
 
     def _is_unsettled(self, outcome: "list[State] | Refusal") -> bool:
-        """Return whether a request may have been refused for one that has just ended.
+        """Return whether a request may have been refused because of one that has just ended.
 
         It stays reserved with its estimate until the ledger has its row.
         """
@@ -190,23 +190,27 @@ class Budget:
 def _period(limit: Limit, record: RequestRecord, now: datetime) -> str:
     """Return the day, month or session that a request counts for."""
     day, month = days_of(now)
-    return {"day": day, "month": month}.get(limit.per, record.who.session or "")
+    return {"day": day, "month": month}.get(limit.per, record.attribution.session or "")
 
 
 def _with_session(text: str, limit: Limit, record: RequestRecord) -> str:
     """Add the session to a notice about a limit per session."""
     if limit.per != "session":
         return text
-    who = record.who
+    who = record.attribution
     session = "".join(filter(str.isprintable, mask(who.session or "")))[:_MAX_NAME]
     return f"{text} It is the session {session} of {who.client or 'an unknown client'}."
 
 
 def _applies(limit: Limit, record: RequestRecord) -> bool:
     """Return whether `limit` is for this request; one per session only if the session is known."""
-    if limit.per == "session" and record.who.session is None:
+    if limit.per == "session" and record.attribution.session is None:
         return False
-    names = {"key": record.key, "client": record.who.client, "project": record.who.project}
+    names = {
+        "key": record.key,
+        "client": record.attribution.client,
+        "project": record.attribution.project,
+    }
     return not limit.kind or names[limit.kind] == limit.name
 
 

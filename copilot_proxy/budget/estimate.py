@@ -47,9 +47,11 @@ class Estimator:
         if tokens is None or record.model is None or record.client_gone:
             return
         self._outputs.setdefault(record.model, deque(maxlen=_RECENT)).append(tokens.output)
-        if record.who.session is not None:
-            self._prompts.pop((record.model, record.who.session), None)
-            self._prompts[record.model, record.who.session] = _Prompt(self._clock(), tokens.prompt)
+        if record.attribution.session is not None:
+            self._prompts.pop((record.model, record.attribution.session), None)
+            self._prompts[record.model, record.attribution.session] = _Prompt(
+                self._clock(), tokens.prompt
+            )
             if len(self._prompts) > _MAX_SESSIONS:
                 del self._prompts[next(iter(self._prompts))]
 
@@ -63,7 +65,7 @@ class Estimator:
         if prices is None:
             return 0
         prompt = prompt_tokens(request)
-        cached = min(prompt, self._cached(model, record.who.session))
+        cached = min(prompt, self._cached(model, record.attribution.session))
         output = self._output(model, record.client_api.output_limit(request))
         tokens = Tokens(input=prompt - cached, cache_read=cached, output=output)
         # What is not in the cache may have to be written to it, at a higher price.

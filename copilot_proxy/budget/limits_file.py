@@ -131,7 +131,7 @@ def change(path: Path, now: datetime, changed: Callable[[Limits], Limits]) -> No
 
 
 def _write(path: Path, limits: Limits, now: datetime) -> None:
-    """Replace the file; raises are kept only while they apply. Raises `OSError`."""
+    """Replace the file; increases are kept only while they apply. Raises `OSError`."""
     _, month = days_of(now)
     stored = {
         "limits": [one._asdict() for one in limits.limits],
@@ -150,8 +150,8 @@ def _limit(stored: Mapping[str, Any]) -> Limit:
 class LimitsFile:
     """Reads the file again when it has changed."""
 
-    _looked = float("-inf")
-    """When the file was last looked at, on the monotonic clock."""
+    _checked = float("-inf")
+    """When the file was last checked, on the monotonic clock."""
 
     def __init__(self, path: Path, defaults: Iterable[Limit]) -> None:
         self._path = path
@@ -160,13 +160,13 @@ class LimitsFile:
         self.known = Limits().with_defaults(self._defaults)
         """The limits as they were last read."""
 
-    def current(self, within: float = 0.0) -> Limits:
+    def current(self, max_age: float = 0.0) -> Limits:
         """Return the limits in force; raises `CopilotProxyError` if the file is unusable.
 
-        The file is not looked at again `within` so many seconds.
+        The file is checked at most once in `max_age` seconds.
         """
         now = time.monotonic()
-        if now - self._looked < within:
+        if now - self._checked < max_age:
             return self.known
         try:
             status = os.stat(self._path)
@@ -177,5 +177,5 @@ class LimitsFile:
         if seen != self._seen:
             self.known = read(self._path).with_defaults(self._defaults)
             self._seen = seen
-        self._looked = now  # only if it was usable
+        self._checked = now  # only if it was usable
         return self.known

@@ -1,4 +1,4 @@
-"""Runs a command of the user when most of a limit is used, and when a request is refused.
+"""Runs the user's command when most of a limit is used, and when a request is refused.
 
 It runs once for each limit, amount, period and occasion: of all servers and workers, the first one
 that creates a file does it.
@@ -30,7 +30,7 @@ _KEPT_SECONDS: Final = 40 * 86_400
 
 
 class Notices:
-    """Sends the notices of one process; `folder` remembers those of all."""
+    """Sends the notices of one process; `folder` records those of all processes."""
 
     def __init__(self, command: Sequence[str], folder: Path) -> None:
         """`command` is a program and its arguments; the text is added. Empty: nothing is sent."""
@@ -39,7 +39,7 @@ class Notices:
         self._sent: set[str] = set()
 
     def send(self, occasion: Occasion, limit: Limit, allowed: int, period: str, text: str) -> None:
-        """Run the command with `text`, if that was not done before; nothing has to wait for it.
+        """Run the command with `text`, unless that was done before; does not wait for it to end.
 
         `allowed` is the amount of the limit in nano-AIU, and `period` the day, month or session.
         """
@@ -59,7 +59,8 @@ class Notices:
             flags = 0
             if sys.platform == "win32":
                 flags = subprocess.CREATE_NO_WINDOW
-            # No shell: the text is one argument, whatever the names of clients in it are.
+            # No shell: the text is one argument, even if a client's name in it has special
+            # characters.
             done = subprocess.run(  # noqa: S603  # the user has named the command
                 [*self._command, text],
                 stdin=subprocess.DEVNULL,

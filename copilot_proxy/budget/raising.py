@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
+from copilot_proxy.budget.formatting import scope_flag
 from copilot_proxy.budget.limits_file import Limits, Raise, change, days_of
-from copilot_proxy.budget.texts import scope_flag
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import UsageError
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from copilot_proxy.budget.limits_file import Limits, days_of
 from copilot_proxy.cost.limits import Limit
-from copilot_proxy.cost.nano import credits
+from copilot_proxy.cost.nano_aiu import credits
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import this_month, today
 from copilot_proxy.ledger.reservations import costliest_session, state
@@ -17,7 +17,7 @@ class LimitState(NamedTuple):
 
     limit: Limit
     allowed: int
-    """Including what it was raised by."""
+    """The limit with its raises."""
     spent: int
     """For a limit per session: of the session that has cost the most today."""
     reserved: int

@@ -21,8 +21,8 @@ from copilot_proxy.private_files import make_folder
 from copilot_proxy.terminal import can_style, escape_controls
 
 if TYPE_CHECKING:
+    from copilot_proxy.api_keys import ApiKey
     from copilot_proxy.catalogue import Catalogue, Model
-    from copilot_proxy.keys import ApiKey
     from copilot_proxy.settings import Settings
 
 _MAX_SUGGESTIONS: Final = 3
@@ -96,7 +96,7 @@ class Banner:
     def curl(self) -> str:
         """Return a curl command that sends a first request."""
         body = json.dumps(
-            # Not the id of a model: the command still works when that model is gone.
+            # Not a model's id, so that the command still works when that model is gone.
             {"model": "default", "messages": [{"role": "user", "content": "Hi"}]},
             separators=(",", ":"),
         )

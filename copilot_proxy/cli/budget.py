@@ -114,7 +114,7 @@ def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> N
 
 
 def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
-    """Remove the limits of a scope and what they were raised by; without a scope, all of them."""
+    """Remove the limits of a scope and their raises; without a scope, all of them."""
     from copilot_proxy.budget import limits_file
 
     def is_other(one: Limit | limits_file.Raise) -> bool:
@@ -153,7 +153,7 @@ def _show(path: Path, settings: Settings, *, as_json: bool) -> None:
 
 def limit_line(one: "LimitState") -> str:
     """Describe a limit and how much of it is used, in one line."""
-    from copilot_proxy.cost.nano import NANO, credits, rounded
+    from copilot_proxy.cost.nano_aiu import NANO, credits, rounded
 
     limit = one.limit
     scope = f" for the {limit.kind} {limit.name}" if limit.kind else ""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from copilot_proxy import __version__
+from copilot_proxy.attribution import Attribution
 from copilot_proxy.cli.console import print_message
 from copilot_proxy.cli.prices import credits_text
-from copilot_proxy.cost.nano import reported_credits
+from copilot_proxy.cost.nano_aiu import reported_credits
 from copilot_proxy.terminal import can_draw, escape_controls
-from copilot_proxy.who import Who
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,8 +67,8 @@ def new_answer(session: str | None = None) -> ChatAnswer:
     """Return an empty answer for a new request, of the conversation `session` if there is one."""
     from copilot_proxy.relay.records import RequestRecord, new_request_id
 
-    who = Who("copilot-proxy chat", __version__, session=session)
-    return ChatAnswer(RequestRecord(new_request_id(), "chat_completions", who=who))
+    who = Attribution("copilot-proxy chat", __version__, session=session)
+    return ChatAnswer(RequestRecord(new_request_id(), "chat_completions", attribution=who))
 
 
 async def ask(relay: "Relay", request: dict[str, Any], answer: ChatAnswer) -> None:

@@ -27,12 +27,12 @@ COMMANDS: Final = {
     "service": "Run the server in the background, started at login.",
     "pi-ai": "Install the library for --upstream pi-ai.",
 }
-"""What each command does, as its own help begins. The command ``pi-ai`` is `pi_ai` in the module
-`cli.pi_ai`, and so on: a function, or an app with commands of its own."""
+"""The commands, with the first line of their help. The command ``pi-ai`` is `pi_ai` in the module
+`cli.pi_ai`, and so on: a function, or an app with subcommands."""
 
 
 class CommandGroup(TyperGroup):
-    """The commands of ``copilot-proxy``. Its list of them imports none."""
+    """The commands of ``copilot-proxy``. Listing them imports none of them."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)

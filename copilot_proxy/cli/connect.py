@@ -1,4 +1,4 @@
-"""The ``connect`` command: configures a client for good, or undoes that."""
+"""The ``connect`` command: configures a client permanently, or undoes that."""
 
 import os
 import sys
@@ -137,7 +137,7 @@ def _connect(
     from copilot_proxy.cli.connect_files import write_changes
     from copilot_proxy.cli.connect_probe import print_probe
     from copilot_proxy.cli.shared_server import address_of, key_of, server_for
-    from copilot_proxy.server.running import find_server
+    from copilot_proxy.server.discovery import find_server
 
     was_running = find_server(address_of(settings), key_of(settings)) is not None
     program = run_connection.program_of(definition)
@@ -145,7 +145,7 @@ def _connect(
     with server_for(settings, simulate=simulate) as server:
         server = replace(server, prefix=prefix)
         settings = replace(settings, simulated=server.simulated)
-        # Files of a client that is started by `run` would be in this folder; here, there are none.
+        # Only `run` puts files into this folder.
         folder = settings.state_dir / "clients" / definition.name
         found = run_connection.connect(settings, server, definition, program, model, folder)
         to = replace(found, url=base + prefix)

@@ -11,8 +11,8 @@ import typer
 from copilot_proxy.cli.console import is_interactive, print_message, print_result
 from copilot_proxy.cli.run_connection import NO_KEY
 from copilot_proxy.clients.client import Client, Connection, Setup
-from copilot_proxy.edits.diff import diff
-from copilot_proxy.edits.journal import FilePlan, FileProblem, Journal
+from copilot_proxy.config_edits.diff import diff
+from copilot_proxy.config_edits.journal import FilePlan, FileProblem, Journal
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.settings import Settings
 from copilot_proxy.terminal import escape_controls

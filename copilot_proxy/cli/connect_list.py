@@ -1,4 +1,4 @@
-"""The list of clients that ``connect`` knows: which are here and connected, and when last seen."""
+"""Lists the clients that ``connect`` can configure: which are connected, and when last seen."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -9,7 +9,7 @@ from copilot_proxy.cli.run_connection import is_found, program_of
 from copilot_proxy.cli.run_list import AT_ONCE, version_of
 from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.registry import CLIENTS
-from copilot_proxy.edits.journal import Journal
+from copilot_proxy.config_edits.journal import Journal
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import opened_ledger
 from copilot_proxy.ledger.queries import last_seen

@@ -1,4 +1,4 @@
-"""Tries a connection the way the client would use it: on its API and address, in its order."""
+"""Tries a connection the way the client uses it: the same requests to the same address."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ from copilot_proxy import __version__
 from copilot_proxy.cli.console import print_message
 from copilot_proxy.clients.client import Client, Connection
 from copilot_proxy.clients.models import Api
-from copilot_proxy.server.running import RunningServer
+from copilot_proxy.server.discovery import RunningServer
 
 _TIMEOUT: Final = 120.0
 """Seconds; models may think before they answer."""

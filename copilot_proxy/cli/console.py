@@ -65,8 +65,7 @@ def with_commands(text: str) -> str:
 def format_message(text: str) -> str:
     """Return `text` as stderr shows it.
 
-    On a terminal, long lines are wrapped between words. Where
-    ``copilot-proxy`` is not on the PATH,
+    On a terminal, long lines are wrapped between words. If ``copilot-proxy`` is not on the PATH,
     commands in the text are replaced by ones that work.
     """
     text = with_commands(text)
@@ -95,7 +94,7 @@ def print_error(error: CopilotProxyError) -> None:
 
 
 def program_name() -> str:
-    """Return the name of this program if it is on the PATH, else what has started it."""
+    """Return the name of this program if it is on the PATH, else the command that started it."""
     if (command := launcher()) is not None:
         return command
     path = sys.argv[0] if sys.argv else ""

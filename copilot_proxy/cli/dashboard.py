@@ -36,7 +36,7 @@ def dashboard(
     address = f"{server.url}/"
     if settings.keys:
         try:
-            # After the #, so that it is sent to no server and is in no log; it works once.
+            # After the #, so that it is neither sent to a server nor logged; it works once.
             address += f"#code={make_code(settings.state_dir)}"
         except OSError as error:
             raise CopilotProxyError(

@@ -18,8 +18,8 @@ from copilot_proxy.errors import UsageError
 from copilot_proxy.terminal import can_draw, can_style, escape_controls
 
 if TYPE_CHECKING:
-    from copilot_proxy.doctor.examination import Examination
-    from copilot_proxy.doctor.running import Finding
+    from copilot_proxy.doctor.check_context import CheckContext
+    from copilot_proxy.doctor.runner import Finding
 
 _WIDTH: Final = 80
 """Columns, unless the terminal has fewer."""
@@ -58,34 +58,34 @@ def doctor(
     from copilot_proxy.cli.client_choice import named_client
     from copilot_proxy.cli.run_connection import is_found, program_of
     from copilot_proxy.cli.run_list import version_of
-    from copilot_proxy.doctor import running
+    from copilot_proxy.doctor import runner
+    from copilot_proxy.doctor.check_context import CheckContext
     from copilot_proxy.doctor.checks import checks_for
     from copilot_proxy.doctor.clients import Programs
-    from copilot_proxy.doctor.examination import Examination
     from copilot_proxy.settings import load_settings_with_errors
 
     if as_json and report:
         raise UsageError("--json cannot be combined with --report.")
     wanted = None if client is None else named_client(client)
     settings, errors = load_settings_with_errors()
-    examination = Examination(settings, errors, os.environ)
+    context = CheckContext(settings, errors, os.environ)
     programs = Programs(program_of, is_found, version_of)
     checks = checks_for(programs, client=wanted, network_only=network_only)
     with _spinner():
-        findings = running.examine(examination, checks)
+        findings = runner.run_checks(context, checks)
     if fix:
-        findings = running.fix(findings)
-    code = running.exit_code(findings)
+        findings = runner.fix(findings)
+    code = runner.exit_code(findings)
     if report:
         from copilot_proxy.doctor.report import report as report_of
 
-        print_result(report_of(examination, findings))
+        print_result(report_of(context, findings))
     elif as_json:
-        print_result(json.dumps(_json(examination, findings, code), indent=2))
+        print_result(json.dumps(_json(context, findings, code), indent=2))
     else:
         _print(findings)
         if not network_only:
-            _print_leftovers(examination)
+            _print_leftovers(context)
     return code
 
 
@@ -104,7 +104,7 @@ def _spinner() -> Iterator[None]:
         spinner.stop()
 
 
-def _json(examination: "Examination", findings: "Sequence[Finding]", code: int) -> dict[str, Any]:
+def _json(context: "CheckContext", findings: "Sequence[Finding]", code: int) -> dict[str, Any]:
     from copilot_proxy import __version__
     from copilot_proxy.doctor.leftovers import leftovers
 
@@ -121,7 +121,7 @@ def _json(examination: "Examination", findings: "Sequence[Finding]", code: int) 
             }
             for one in findings
         ],
-        "left_by_uninstall": leftovers(examination),
+        "left_by_uninstall": leftovers(context),
     }
 
 
@@ -147,10 +147,10 @@ def _print(findings: "Sequence[Finding]") -> None:
     print_drawn(_summary(findings))
 
 
-def _print_leftovers(examination: "Examination") -> None:
+def _print_leftovers(context: "CheckContext") -> None:
     from copilot_proxy.doctor.leftovers import leftovers
 
-    files = leftovers(examination)
+    files = leftovers(context)
     if files:
         print_drawn("An uninstall leaves these files behind:")
         for path in files[:_SHOWN_FILES]:

@@ -126,9 +126,9 @@ async def _login(
 ) -> None:
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.auth.github import GitHub
-    from copilot_proxy.auth.http_clients import make_client
-    from copilot_proxy.auth.threads import run_in_thread
     from copilot_proxy.auth.verification import verify
+    from copilot_proxy.daemon_threads import run_in_thread
+    from copilot_proxy.network.http_clients import make_client
 
     async with make_client(settings) as client:
         github = GitHub(client, settings, host)

@@ -93,7 +93,7 @@ def _plain_progress() -> Progress:
 
 def open_browser(url: str) -> None:
     """Open `url` in a browser, if there is one; failures go unnoticed."""
-    from copilot_proxy.auth.threads import submit
+    from copilot_proxy.daemon_threads import submit
 
     submit(lambda: start_browser(url).wait())
 

@@ -15,8 +15,8 @@ def token_of(program: str, host: str, store: str, *, yes: bool, command: str) ->
     """Return the token of ``gh``, ``copilot-cli`` or ``editor`` for `host`.
 
     Asks first, unless `yes`; `store` says where the copy will be. `command` is the command line,
-    for the hint. Raises `UsageError` if it cannot
-    ask, and `LoginFailed` if there is no token or the user does not agree.
+    for the hint. Raises `UsageError` if it cannot ask, and `LoginFailed` if there is no token or
+    the user does not agree.
     """
     from copilot_proxy.auth.other_programs import TITLES, find_token
     from copilot_proxy.auth.token_kinds import reject_classic_token

@@ -13,9 +13,9 @@ from typing import Annotated
 import typer
 
 from copilot_proxy import ENVIRONMENT_PREFIX, __version__
-from copilot_proxy.cli.boundary import flush_stderr, open_streams, run_command
 from copilot_proxy.cli.commands import COMMANDS, CommandGroup
 from copilot_proxy.cli.console import is_interactive, print_message, print_result
+from copilot_proxy.cli.error_boundary import flush_stderr, open_streams, run_command
 from copilot_proxy.errors import UsageError
 
 _PROFILE = f"{ENVIRONMENT_PREFIX}PROFILE"
@@ -105,7 +105,7 @@ def _take_profile(args: list[str]) -> str | None:
 
 
 def _check_profile(name: str) -> None:
-    """Raise `UsageError` if the name is invalid; later, it would seem to come from a variable."""
+    """Raise `UsageError` if the name is invalid; a later error would name the variable instead."""
     from copilot_proxy.settings.profiles import profile
 
     try:

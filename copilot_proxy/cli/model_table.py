@@ -115,7 +115,7 @@ def _cell(text: str, column: Column, widths: Mapping[Column, int]) -> str:
 
 
 def _width(text: str) -> int:
-    """Return how many characters of a terminal `text` takes."""
+    """Return how many of a terminal's columns `text` takes."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len  # which takes a tenth of the command's time to import

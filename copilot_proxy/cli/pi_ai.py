@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from copilot_proxy.cli.boundary import INTERRUPTED
 from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.error_boundary import INTERRUPTED
 from copilot_proxy.settings import load_settings
 from copilot_proxy.terminal import can_draw
 

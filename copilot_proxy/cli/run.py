@@ -119,7 +119,7 @@ def _print_variables(settings: Settings, *, simulate: bool) -> int:
     from copilot_proxy.cli.shared_server import address_of, key_of
     from copilot_proxy.clients.environment import variables
     from copilot_proxy.clients.shell import exports
-    from copilot_proxy.server.running import find_server
+    from copilot_proxy.server.discovery import find_server
 
     url, key = address_of(settings), key_of(settings)
     print_result(exports(variables(url, key or NO_KEY), sys.platform))
@@ -141,7 +141,7 @@ def _run(
     """Start the client, wait for it, show the bill, and return the client's exit code."""
     from copilot_proxy.cli import run_connection
     from copilot_proxy.cli.client_process import run_program
-    from copilot_proxy.cli.run_bill import bill
+    from copilot_proxy.cli.run_cost import session_cost
     from copilot_proxy.cli.shared_server import server_for
 
     start = definition.launch
@@ -165,5 +165,5 @@ def _run(
                 run_connection.environment(definition, launch, os.environ),
             )
     if settings.ledger:
-        print_message(bill(settings.ledger_file, session))
+        print_message(session_cost(settings.ledger_file, session))
     return code

@@ -13,7 +13,7 @@ from copilot_proxy.clients.client import Client, Connection, Launch
 from copilot_proxy.clients.models import ClientModel, parse_model, parse_models
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.private_files import make_folder, replace_private
-from copilot_proxy.server.running import RunningServer
+from copilot_proxy.server.discovery import RunningServer
 from copilot_proxy.settings import Settings
 from copilot_proxy.temporary_folders import temporary_folder
 
@@ -46,19 +46,20 @@ def connect(
 ) -> Connection:
     """Return what the client needs to know; raises `CopilotProxyError`.
 
-    `server` has the prefix that the client will use, so that a server that does not know such paths
-    is noticed here. `model` is the one that the user asked for, `program` the path of the client.
+    `server` has the prefix that the client will use, so an older server that does not know such
+    paths is noticed here. `model` is the one that the user asked for, `program` the path of the
+    client.
     """
     models = {one.id: one for one in parse_models(server.models())}
     if not server.simulated:
         remember_models(settings.state_dir, models)
     is_set = settings.sources.get("default_model", "default") != "default"
-    chosen = _meaning(server, model or ("default" if is_set else client.family), models)
+    chosen = _resolved(server, model or ("default" if is_set else client.family), models)
     families: dict[str, ClientModel] = {}
     for family in client.families:
         # The client can start even if the account does not have the family.
         with suppress(CopilotProxyError):
-            families[family] = _meaning(server, family, models)
+            families[family] = _resolved(server, family, models)
     return Connection(
         url=server.url + server.prefix,
         key=server.key or NO_KEY,
@@ -70,7 +71,7 @@ def connect(
     )
 
 
-def _meaning(server: RunningServer, name: str, models: Mapping[str, ClientModel]) -> ClientModel:
+def _resolved(server: RunningServer, name: str, models: Mapping[str, ClientModel]) -> ClientModel:
     """Return the model that `name` means; raises `CopilotProxyError`."""
     # The user's own aliases are on the list, and may set parameters, so they stay as they are.
     if name in models:

@@ -6,7 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
-from copilot_proxy.cli.boundary import flush_stderr, open_streams
+from copilot_proxy.cli.error_boundary import flush_stderr, open_streams
 from copilot_proxy.cli.main import run
 from copilot_proxy.cli.startup import speed_up_startup
 from copilot_proxy.server.leases import is_used, start_lock, wait_until_unused

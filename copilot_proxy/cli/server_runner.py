@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from copilot_proxy.cli.boundary import INTERRUPTED
+from copilot_proxy.cli.error_boundary import INTERRUPTED
 from copilot_proxy.cli.lifecycle_messages import LifecycleMessages
 from copilot_proxy.composition import make_backend, make_server
 from copilot_proxy.dumps import dumps_for
@@ -92,7 +92,7 @@ class ServerRunner:
     async def _serve(
         self, backend: "Backend", credential: "Credential", log_file: LogFile | None
     ) -> int:
-        from copilot_proxy.auth.threads import run_in_thread
+        from copilot_proxy.daemon_threads import run_in_thread
         from copilot_proxy.server.listen_socket import listen
 
         single = self._settings.workers == 1

@@ -44,8 +44,8 @@ def install(
 ) -> None:
     """Install the service and start it; run it again after changing the settings."""
     from copilot_proxy.service import installer
+    from copilot_proxy.service.installation import log_file_of, new_installation
     from copilot_proxy.service.readiness import address_of
-    from copilot_proxy.service.record import log_file_of, new_record
 
     settings = load_settings()
     manager = installer.manager_for(settings)
@@ -56,10 +56,10 @@ def install(
         return
     manager.check()
     installer.check(settings, on_demand=on_demand)
-    record = new_record(os.environ)
+    installation = new_installation(os.environ)
     print_message(f"Installing the {manager.title} {definition.name}, and starting it.")
     try:
-        health = installer.install(manager, definition, settings, record)
+        health = installer.install(manager, definition, settings, installation)
     except (CopilotProxyError, KeyboardInterrupt):
         print_message("The service did not start; everything is as it was before.")
         raise
@@ -95,19 +95,26 @@ def status(
 ) -> int:
     """Show whether the service runs; exit code 1 if it does not."""
     from copilot_proxy.service import installer
+    from copilot_proxy.service.installation import (
+        folder_of,
+        log_file_of,
+        read_failure,
+        read_installation,
+    )
     from copilot_proxy.service.readiness import address_of, health_of
-    from copilot_proxy.service.record import folder_of, log_file_of, read_failure, read_record
 
     settings = load_settings()
     manager = installer.manager_for(settings)
     state = manager.state(installer.service_for(settings))
-    record = read_record(folder_of(settings))
+    installation = read_installation(folder_of(settings))
     failure = read_failure(folder_of(settings)) if state.installed else None
     # Connecting would start a service that starts on demand.
     waits = state.installed and not state.running and "connects" in state.starts
     health: dict[str, Any] | None = None if waits else health_of(settings, _SHORT)
     answers = (
-        health is not None and record is not None and (health.get("instance") == record.instance)
+        health is not None
+        and installation is not None
+        and (health.get("instance") == installation.instance)
     )
     shown = {
         "installed": state.installed,
@@ -168,7 +175,7 @@ def logs(
     ] = False,
 ) -> None:
     """Print the end of the service's log."""
-    from copilot_proxy.service.record import log_file_of
+    from copilot_proxy.service.installation import log_file_of
 
     path = log_file_of(load_settings())
     try:

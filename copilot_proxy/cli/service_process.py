@@ -8,15 +8,15 @@ from collections import deque
 from pathlib import Path
 from typing import Final
 
-from copilot_proxy.cli.boundary import INTERRUPTED, flush_stderr, open_streams
+from copilot_proxy.cli.error_boundary import INTERRUPTED, flush_stderr, open_streams
 from copilot_proxy.cli.main import run
 from copilot_proxy.cli.startup import speed_up_startup
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.service.record import (
+from copilot_proxy.service.installation import (
     Failure,
     clear_failure,
     log_file_of,
-    read_record,
+    read_installation,
     write_failure,
 )
 from copilot_proxy.settings import INSTANCE_VARIABLE, load_settings
@@ -32,11 +32,11 @@ def main() -> None:
     folder = Path(sys.argv[1])
     speed_up_startup()
     open_streams()
-    record = read_record(folder)
-    if record is None:
+    installation = read_installation(folder)
+    if installation is None:
         sys.exit(f"{folder} has no service.json. Install the service again.")
-    os.environ.update(record.environment)
-    os.environ[INSTANCE_VARIABLE] = record.instance
+    os.environ.update(installation.environment)
+    os.environ[INSTANCE_VARIABLE] = installation.instance
     clear_failure(folder)
     # The log is in a file, which is rotated; stderr would repeat it in the system's log.
     outside = sys.stderr
@@ -46,7 +46,7 @@ def main() -> None:
     finally:
         sys.stderr, text = outside, screen.text()
     if code not in (0, INTERRUPTED):
-        write_failure(folder, Failure(record.instance, code, text))
+        write_failure(folder, Failure(installation.instance, code, text))
         print(text, file=sys.stderr, flush=True)  # noqa: T201  # for the system's log
         time.sleep(_RETRY)
     flush_stderr()

@@ -17,9 +17,9 @@ from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
 from copilot_proxy.private_files import failure_reason, make_folder, replace_private
+from copilot_proxy.server.discovery import RunningServer, find_server
 from copilot_proxy.server.leases import hold_lease, start_lock
 from copilot_proxy.server.port_owner import base_url
-from copilot_proxy.server.running import RunningServer, find_server
 from copilot_proxy.server.worker_process import python_command
 from copilot_proxy.settings import Settings
 

@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 def with_sign_in(command: Callable[[], Result]) -> Result:
-    """Run `command`; if that needs a sign-in to which the user agrees, sign in and run it again.
+    """Run `command`. If it needs a sign-in and the user agrees, sign in and run it again.
 
     Raises `NotSignedIn` if the user declines or cannot be asked, and what `sign_in` raises.
     """

@@ -85,8 +85,8 @@ async def _fetch(settings: Settings, credential: "Credential", status: AccountSt
     from copilot_proxy.auth import hosts
     from copilot_proxy.auth.account import Account
     from copilot_proxy.auth.github import GitHub, TokenExchange
-    from copilot_proxy.auth.http_clients import make_client
     from copilot_proxy.auth.token_kinds import copilot_fields
+    from copilot_proxy.network.http_clients import make_client
 
     async with make_client(settings) as client:
         github = GitHub(client, settings, credential.host)

@@ -1,7 +1,7 @@
 """Tells the user on a terminal that there is a newer version, at most once a day.
 
-A separate process asks pip, and with it the package index, proxy and certificates that the user
-has configured for pip, so no command waits for the answer. The next command shows it.
+A separate process asks pip, which uses the package index, proxy and certificates that the user has
+configured for it. No command waits for the answer; the next one shows it.
 """
 
 import json

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from copilot_proxy.cli.console import print_result
-from copilot_proxy.cost.nano import credits
+from copilot_proxy.cost.nano_aiu import credits
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import this_month
 from copilot_proxy.ledger.queries import Filters, latest_quota, sums_by, total

@@ -12,7 +12,7 @@ from typing import Any, Final
 from copilot_proxy.cli.budget import limit_line
 from copilot_proxy.cli.console import counted, two_columns
 from copilot_proxy.cli.usage_report import Report
-from copilot_proxy.cost.nano import credits, rounded
+from copilot_proxy.cost.nano_aiu import credits, rounded
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.ledger.cache_queries import NextTurn
 from copilot_proxy.ledger.queries import Sums

@@ -1,4 +1,4 @@
-"""What the ``usage`` command shows, before it is text: sums, and what is left of the quota."""
+"""The data that the ``usage`` command shows: sums, and what is left of the quota."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

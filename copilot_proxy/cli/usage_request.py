@@ -1,4 +1,4 @@
-"""``usage show``: the latest requests, or all about one and where its cost comes from."""
+"""``usage show``: the latest requests, or everything about one, with the source of its cost."""
 
 import json
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from copilot_proxy.cli.console import print_result, two_columns
 from copilot_proxy.cost.assessment import SOURCE_TEXTS
-from copilot_proxy.cost.nano import credits, decimal, rounded, sum_of_details
+from copilot_proxy.cost.nano_aiu import credits, decimal, rounded, sum_of_details
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.ledger.activity import latest_requests
 from copilot_proxy.ledger.database import Database

@@ -7,7 +7,7 @@ from typing import Final
 
 from copilot_proxy.cli.console import counted, print_result
 from copilot_proxy.cost.cache_advice import explain
-from copilot_proxy.cost.nano import rounded
+from copilot_proxy.cost.nano_aiu import rounded
 from copilot_proxy.ledger.cache_queries import Loss, losses
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import Period

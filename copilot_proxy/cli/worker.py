@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from copilot_proxy.auth.credential import Credential
-from copilot_proxy.cli.boundary import flush_stderr, open_streams, run_command
+from copilot_proxy.cli.error_boundary import flush_stderr, open_streams, run_command
 from copilot_proxy.cli.server_runner import known_credential_first, new_event_loop
 from copilot_proxy.cli.startup import speed_up_startup
 from copilot_proxy.composition import make_backend, make_server

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.models import ClientModel
-from copilot_proxy.edits.changes import JsonValues, WholeFile
+from copilot_proxy.config_edits.changes import JsonValues, WholeFile
 
 _FILE: Final = "models.json"
 _SMALL: Final = "gpt-mini"

@@ -9,7 +9,7 @@ import json
 from typing import Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
-from copilot_proxy.edits.changes import JsonValues
+from copilot_proxy.config_edits.changes import JsonValues
 
 _FILE: Final = "settings.json"
 _TIERS: Final = ("opus", "sonnet", "haiku", "fable")

@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from copilot_proxy.clients.models import Api, ClientModel
 from copilot_proxy.clients.request_headers import USER_AGENTS
-from copilot_proxy.edits.changes import Change
+from copilot_proxy.config_edits.changes import Change
 
 
 @dataclass(frozen=True, kw_only=True)

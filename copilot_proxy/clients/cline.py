@@ -7,7 +7,7 @@ import json
 from typing import Any, Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
-from copilot_proxy.edits.changes import JsonValues
+from copilot_proxy.config_edits.changes import JsonValues
 
 _PROVIDER: Final = "openai-compatible"
 _FILE: Final = "settings/providers.json"

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.models import ClientModel
-from copilot_proxy.edits.changes import Change, WholeFile
+from copilot_proxy.config_edits.changes import Change, WholeFile
 
 _PROVIDER: Final = "copilot-proxy"
 _KEY: Final = "G_COPILOT_PROXY_KEY"

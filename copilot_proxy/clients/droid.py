@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.models import Api, ClientModel
-from copilot_proxy.edits.changes import JsonValues
-from copilot_proxy.edits.json_text import Item
+from copilot_proxy.config_edits.changes import JsonValues
+from copilot_proxy.config_edits.json_text import Item
 
 _FILE: Final = "settings.json"
 _PROVIDERS: Final[dict[Api, tuple[str, str]]] = {
@@ -28,7 +28,7 @@ def _launch(to: Connection) -> Launch:
     return Launch(
         ("--settings", str(to.folder / _FILE)),
         files={_FILE: json.dumps(settings, indent=2)},
-        # Without a sign-in, it insists on a key, but does not use it for models of the user.
+        # Without a sign-in, it insists on a key, but does not use it for the user's own models.
         defaults={"FACTORY_API_KEY": "unused"},
     )
 

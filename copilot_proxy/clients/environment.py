@@ -1,4 +1,4 @@
-"""The variables that the SDKs of OpenAI, Anthropic and Google read, and so do most programs."""
+"""The variables that the SDKs of OpenAI, Anthropic and Google read, as do most programs."""
 
 from typing import Final
 

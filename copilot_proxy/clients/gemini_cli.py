@@ -9,7 +9,7 @@ import json
 from typing import Any, Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
-from copilot_proxy.edits.changes import JsonValues, WholeFile
+from copilot_proxy.config_edits.changes import JsonValues, WholeFile
 
 _FILE: Final = "settings.json"
 _KIND: Final = "gemini-api-key"

@@ -7,7 +7,7 @@ import json
 from typing import Any, Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
-from copilot_proxy.edits.changes import WholeFile
+from copilot_proxy.config_edits.changes import WholeFile
 
 _PROVIDER: Final = "custom_copilot_proxy"
 _KEY: Final = "G_COPILOT_PROXY_KEY"

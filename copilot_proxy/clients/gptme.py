@@ -7,7 +7,7 @@ import json
 from typing import Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
-from copilot_proxy.edits.changes import TomlTables
+from copilot_proxy.config_edits.changes import TomlTables
 
 _PROVIDER: Final = "copilot-proxy"
 

@@ -1,4 +1,4 @@
-"""opencode, and Kilo, which is made from it: a variable holds a configuration that is merged last.
+"""opencode, and Kilo, which is based on it: a variable holds a configuration that is merged last.
 
 Source: https://opencode.ai/docs/config and /docs/providers.
 """
@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.models import ClientModel
-from copilot_proxy.edits.changes import JsonValues
-from copilot_proxy.edits.json_text import Path
+from copilot_proxy.config_edits.changes import JsonValues
+from copilot_proxy.config_edits.json_text import Path
 
 _PROVIDER: Final = "copilot-proxy"
 _SMALL: Final = "gpt-mini"

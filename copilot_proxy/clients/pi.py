@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.models import Api, ClientModel
-from copilot_proxy.edits.changes import WholeFile
+from copilot_proxy.config_edits.changes import WholeFile
 
 _PROVIDER: Final = "copilot-proxy"
 _FILE: Final = "copilot-proxy.ts"

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from copilot_proxy.clients.client import Client, Connection, Launch, Machine, Setup
 from copilot_proxy.clients.models import ClientModel
-from copilot_proxy.edits.changes import JsonValues
-from copilot_proxy.edits.json_text import Item, Path
+from copilot_proxy.config_edits.changes import JsonValues
+from copilot_proxy.config_edits.json_text import Item, Path
 
 _KEY: Final = "G_COPILOT_PROXY_KEY"
 """The variable with the key, which the settings set."""

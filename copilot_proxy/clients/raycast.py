@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from copilot_proxy.clients.client import Client, Connection, Machine, Setup
 from copilot_proxy.clients.models import ClientModel
-from copilot_proxy.edits.changes import WholeFile
+from copilot_proxy.config_edits.changes import WholeFile
 
 _DEFAULT_CONTEXT: Final = 128_000
 

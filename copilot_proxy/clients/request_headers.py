@@ -16,8 +16,8 @@ USER_AGENTS: Final = {
     "droid": "factory-cli/",
     "gemini-cli": "GeminiCLI",
 }
-"""What the header ``user-agent`` begins with; clients that are not here have the one of an SDK, or
-one that is not known."""
+"""What the header ``user-agent`` begins with; clients not listed here send that of an SDK, or an
+unknown one."""
 SESSION_HEADERS: Final = {
     "claude-code": ("x-claude-code-session-id",),
     "codex": ("session-id", "thread-id"),

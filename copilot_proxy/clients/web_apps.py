@@ -24,7 +24,7 @@ def _open_webui(to: Connection, machine: Machine) -> Setup:
         {
             "OPENAI_API_BASE_URL": f"{to.url}/v1",
             "OPENAI_API_KEY": to.key,
-            # Otherwise what was once saved in its window wins over variables.
+            # Otherwise, settings saved in its window take precedence over variables.
             "ENABLE_PERSISTENT_CONFIG": "false",
         },
         machine.platform,

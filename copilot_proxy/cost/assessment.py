@@ -8,7 +8,7 @@ unknown, which is not zero.
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
-from copilot_proxy.cost.nano import reported_total, sum_of_details
+from copilot_proxy.cost.nano_aiu import reported_total, sum_of_details
 from copilot_proxy.cost.price_list import PriceList
 from copilot_proxy.cost.price_table import table_date, table_prices
 from copilot_proxy.cost.tokens import Tokens, from_details, from_usage

@@ -1,6 +1,6 @@
 """Estimates the tokens of a request whose answer ended before Copilot had counted them.
 
-Only roughly: the result is always marked as an estimate.
+The estimates are rough, and always marked as estimates.
 """
 
 from collections.abc import Mapping

@@ -3,7 +3,7 @@
 import re
 from typing import Final, Literal, NamedTuple, get_args
 
-from copilot_proxy.cost.nano import NANO
+from copilot_proxy.cost.nano_aiu import NANO
 
 Per = Literal["day", "session", "month"]
 PERIODS: Final[tuple[Per, ...]] = get_args(Per)
@@ -25,12 +25,12 @@ class Limit(NamedTuple):
 
     @property
     def target(self) -> tuple[str, str, str]:
-        """What it limits; a newer limit on the same replaces it."""
+        """What it limits; a newer limit with the same target replaces it."""
         return self.per, self.kind, self.name
 
 
 def parse_limit(text: str) -> Limit:
-    """Return the limit that is written as ``500/day``; raises `ValueError`."""
+    """Parse a limit such as ``500/day``; raises `ValueError`."""
     found = _LIMIT.fullmatch(text.strip().lower())
     per = next((one for one in PERIODS if found is not None and one == found[2]), None)
     if found is None or per is None:

@@ -8,7 +8,7 @@ output, as in GitHub's specification of AI credits for agentic workflows.
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from copilot_proxy.cost.nano import NANO, share
+from copilot_proxy.cost.nano_aiu import NANO, token_cost
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.model_prices import number
 
@@ -53,7 +53,7 @@ class PriceList(NamedTuple):
         is_long = self.tier(tokens.prompt) == "long_context"
         prices = self.long_context if is_long and self.long_context else self.default
         return sum(
-            share(count, price, self.batch)
+            token_cost(count, price, self.batch)
             for count, price in (
                 (tokens.input, prices.input),
                 (tokens.cache_read, prices.cache_read),
@@ -104,7 +104,7 @@ def reported_prices(copilot_usage: Mapping[str, Any] | None) -> PriceList | None
 
 
 def _tier(prices: Mapping[str, Any], unit: int) -> Tier | None:
-    """Return the prices of a tier; `unit` is what a 1 in it means, in nano-AIU."""
+    """Return the prices of a tier; `unit` is the nano-AIU in one unit of its prices."""
     fresh, output = number(prices.get("input_price")), number(prices.get("output_price"))
     if fresh is None or output is None:
         return None

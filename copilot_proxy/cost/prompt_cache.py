@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from copilot_proxy.cost.nano import share
+from copilot_proxy.cost.nano_aiu import token_cost
 from copilot_proxy.cost.price_list import PriceList, Tier
 from copilot_proxy.cost.tokens import Tokens
 
@@ -177,8 +177,8 @@ def _compare(prompt: Prompt, earlier: Earlier) -> _Match:
         common += 1
     first, theirs = prompt.first_message, set(known)
     has_same_start = first == earlier.first_message <= common
-    # As many tools and parts of the system prompt: one that differs has been edited, and would have
-    # been read if it had not.
+    # With equal numbers of tools and system parts, the one that differs was edited, and would have
+    # been read if it had not been.
     is_alike = (prompt.tools, first) == (earlier.tools, earlier.first_message)
     edited = first if is_alike else 0
     sizes = prompt.sizes
@@ -255,7 +255,10 @@ def _lost(prompt: Prompt, readable: int, prices: PriceList | None) -> int | None
     missed, tier = max(0, readable - prompt.tokens.cache_read), _tier(prompt, prices)
     is_written = prompt.tokens.cache_write + prompt.tokens.cache_write_1h > 0
     paid = tier.cache_write if is_written else tier.input
-    return max(0, share(missed, paid, prices.batch) - share(missed, tier.cache_read, prices.batch))
+    return max(
+        0,
+        token_cost(missed, paid, prices.batch) - token_cost(missed, tier.cache_read, prices.batch),
+    )
 
 
 def _surcharge(prompt: Prompt, prices: PriceList | None) -> int | None:

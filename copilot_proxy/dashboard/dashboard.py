@@ -25,7 +25,7 @@ from copilot_proxy.upstreams.base import Upstream
 _PAGE: Final = 50
 """Requests that are listed at once."""
 _INSTALLED_SECONDS: Final = 60.0
-"""After this time, the clients on this machine are looked for again."""
+"""Seconds after which the clients on this machine are looked for again."""
 
 
 class Dashboard:

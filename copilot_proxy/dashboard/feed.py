@@ -26,7 +26,7 @@ _IDLE_TICKS: Final = 4
 _MAX_SHARE: Final = 0.05
 """The share of the time that reading the overview may take."""
 _MAX_PAUSE: Final = 5.0
-"""Seconds after which the overview may be read again in any case: a busy machine is slow too."""
+"""Seconds after which the overview may be read in any case: on a busy machine, reading is slow."""
 _MAX_WAITING: Final = 64
 """Messages that may wait for a page; one that does not read them is disconnected."""
 
@@ -68,7 +68,7 @@ class _Channel:
     overview: bytes = b""
     last_id: int = 0
     waiting: list[Message] = field(default_factory=list)
-    """What is sent at the end of the tick, at once, since each write costs as much as the rest."""
+    """What is sent at the end of the tick, in one write, which costs as much as everything else."""
 
     def send(self, message: Message) -> None:
         self.waiting.append(message)
@@ -182,7 +182,7 @@ class Feed:
         for key, channel in self._channels.items():
             running = _encode(self._source.running(key))
             if running != channel.running:
-                # The last tick of a request is busy too: its row is about to be written.
+                # The tick after a request counts as busy too: its row is about to be written.
                 is_busy = True
                 channel.running = running
                 channel.send(_event("running", running))

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from copilot_proxy.keys import ApiKey
+from copilot_proxy.api_keys import ApiKey
 
 if TYPE_CHECKING:
     from copilot_proxy.dashboard.dashboard import Dashboard

@@ -1,8 +1,8 @@
 """One-time codes with which ``copilot-proxy dashboard`` signs a browser in.
 
-A code is a file in the state folder, which only the user can write: whoever has made it is the user
-who runs the server. The file's name is a digest of the code. Removing the file redeems it, so that
-it works once, whatever the number of processes.
+A code is a file in the state folder, which only the user can write: only the user who runs the
+server can have made it. The file's name is a digest of the code. Removing the file redeems it, so
+that it works once, whatever the number of processes.
 """
 
 import hashlib

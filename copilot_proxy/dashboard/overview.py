@@ -25,7 +25,7 @@ _SEEN_DAYS: Final = 30
 def overview(
     database: Database, limits: Limits, key: str | None, now: datetime, installed: Iterable[str]
 ) -> dict[str, Any]:
-    """Return everything but single requests; amounts are in nano-AIU, times as ISO 8601.
+    """Return everything except single requests; amounts are in nano-AIU, times as ISO 8601.
 
     With `key`, only what was sent with the API key of that name, and no sessions, since they do not
     say whose they are. `installed` are the names of the clients that were found on this machine.

@@ -7,7 +7,7 @@ from typing import Any, Final
 from copilot_proxy.cost.assessment import SOURCE_TEXTS
 from copilot_proxy.cost.cache_advice import explain
 from copilot_proxy.cost.estimate import TOKENS_PER_EVENT
-from copilot_proxy.cost.nano import sum_of_details
+from copilot_proxy.cost.nano_aiu import sum_of_details
 from copilot_proxy.formats.error_table import default_hint, find_mapping
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.queries import requests_named
@@ -29,9 +29,9 @@ def running(record: RequestRecord) -> dict[str, Any]:
         "started_us": round((record.started + _CLOCK_OFFSET) * 1e3) * 1000,
         "first_token_ms": None if first is None else round(first * 1000),
         "key": record.key,
-        "client": record.who.client,
-        "session": record.who.session,
-        "project": record.who.project,
+        "client": record.attribution.client,
+        "session": record.attribution.session,
+        "project": record.attribution.project,
         "api": record.api,
         "route": record.route,
         "attempts": record.attempts,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from copilot_proxy.keys import ApiKey
+from copilot_proxy.api_keys import ApiKey
 from copilot_proxy.ledger.digest_key import read_key
 from copilot_proxy.masking import Secret
 

@@ -7,7 +7,7 @@ from copilot_proxy.auth.account import Account
 from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.keyring_store import KeyringStore
 from copilot_proxy.doctor.account_facts import KEYRING_SECONDS, AccountFacts
-from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.results import Result, broken, from_error, ok, skipped, warning
 from copilot_proxy.errors import (
     CopilotProxyError,
@@ -21,16 +21,16 @@ _LOW_QUOTA: Final = 10.0
 """Percent."""
 
 
-def _facts(examination: Examination) -> AccountFacts | Result:
+def _facts(context: CheckContext) -> AccountFacts | Result:
     try:
-        return examination.account()
+        return context.account()
     except CopilotProxyError:
         return skipped("Not checked; see the other problems.")
 
 
-def check_sign_in(examination: Examination) -> Iterator[Result]:
+def check_sign_in(context: CheckContext) -> Iterator[Result]:
     """Whether there is a sign-in that GitHub accepts."""
-    facts = _facts(examination)
+    facts = _facts(context)
     if isinstance(facts, Result):
         yield facts
         return
@@ -49,9 +49,9 @@ def check_sign_in(examination: Examination) -> Iterator[Result]:
     yield ok(f"in {facts.store}")
 
 
-def check_keyring(examination: Examination) -> Iterator[Result]:
+def check_keyring(context: CheckContext) -> Iterator[Result]:
     """Whether the system's keyring works, if it holds or could hold a sign-in."""
-    facts = _facts(examination)
+    facts = _facts(context)
     credential = facts.credential if isinstance(facts, AccountFacts) else None
     is_broken = isinstance(facts, AccountFacts) and facts.is_keyring_broken
     if is_broken and isinstance(credential, CopilotProxyError):
@@ -64,9 +64,9 @@ def check_keyring(examination: Examination) -> Iterator[Result]:
         yield ok("available" if reason is None else f"{reason} `login` asks to use a file.")
 
 
-def check_copilot(examination: Examination) -> Iterator[Result]:
+def check_copilot(context: CheckContext) -> Iterator[Result]:
     """Whether the account has Copilot."""
-    facts = _facts(examination)
+    facts = _facts(context)
     if isinstance(facts, Result):
         yield facts
         return
@@ -89,9 +89,9 @@ def check_copilot(examination: Examination) -> Iterator[Result]:
         yield skipped("Not checked without a sign-in.")
 
 
-def check_quota(examination: Examination) -> Iterator[Result]:
+def check_quota(context: CheckContext) -> Iterator[Result]:
     """What is left of the quota."""
-    facts = _facts(examination)
+    facts = _facts(context)
     account = facts.account if isinstance(facts, AccountFacts) else None
     if not isinstance(account, Account) or account.quota is None:
         yield skipped("GitHub does not report one.")

@@ -7,12 +7,12 @@ from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.registry import CLIENTS
 from copilot_proxy.doctor import (
     account,
+    accounting,
     configuration,
     files,
     models,
     network,
     program,
-    records,
     server,
     service,
 )
@@ -39,9 +39,9 @@ CHECKS: Final = (
     Check("service", "Service", service.check_service),
     Check("ollama", "Ollama", server.check_ollama),
     Check("exposure", "Exposure", configuration.check_exposure),
-    Check("ledger", "Ledger", records.check_ledger),
-    Check("budget", "Budget", records.check_budget),
-    Check("prices", "Prices", records.check_prices),
+    Check("ledger", "Ledger", accounting.check_ledger),
+    Check("budget", "Budget", accounting.check_budget),
+    Check("prices", "Prices", accounting.check_prices),
     Check("log", "Log file", files.check_log_file),
     Check("dumps", "Dumps", configuration.check_dumps),
     Check("pi-ai", "pi-ai", program.check_upstream_program),

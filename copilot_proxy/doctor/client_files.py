@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from copilot_proxy.clients.client import Client, Connection, Machine
 from copilot_proxy.clients.models import ClientModel
-from copilot_proxy.edits.journal import Journal
+from copilot_proxy.config_edits.journal import Journal
 from copilot_proxy.server.port_owner import base_url
 from copilot_proxy.settings import Settings
 

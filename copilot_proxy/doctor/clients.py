@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.environment import variables
+from copilot_proxy.config_edits.journal import Journal
+from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.client_files import any_connection, client_files
-from copilot_proxy.doctor.examination import Examination
 from copilot_proxy.doctor.models import model_problem
 from copilot_proxy.doctor.results import Check, Result, broken, off, ok, warning
-from copilot_proxy.edits.journal import Journal
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.host_names import is_loopback
 from copilot_proxy.server.port_owner import base_url
@@ -41,7 +41,7 @@ class Programs(NamedTuple):
 def client_check(client: Client, programs: Programs, *, is_wanted: bool = False) -> Check:
     """Return the check of one client; one that `is_wanted` has to be installed."""
 
-    def run(examination: Examination) -> Iterator[Result]:
+    def run(context: CheckContext) -> Iterator[Result]:
         program = programs.find(client)
         if program is None and not programs.is_found(client):
             if is_wanted:
@@ -57,16 +57,16 @@ def client_check(client: Client, programs: Programs, *, is_wanted: bool = False)
                 "version was tried.",
                 f"Run: {client.install}",
             )
-        yield from _variables(examination, client)
-        yield from _files(examination, client)
-        yield ok(", ".join(_notes(examination, client, version)))
+        yield from _variables(context, client)
+        yield from _files(context, client)
+        yield ok(", ".join(_notes(context, client, version)))
 
     return Check(f"client-{client.name}", client.title, run)
 
 
-def check_variables(examination: Examination) -> Iterator[Result]:
+def check_variables(context: CheckContext) -> Iterator[Result]:
     """Whether the variables that most programs read point elsewhere."""
-    settings, environ = examination.settings, examination.environ
+    settings, environ = context.settings, context.environ
     pointing: list[str] = []
     for name in _urls(variables("http://127.0.0.1", "")):
         url = environ.get(name)
@@ -80,7 +80,7 @@ def check_variables(examination: Examination) -> Iterator[Result]:
             )
         else:
             pointing.append(name)
-    if pointing and not examination.server().is_running:
+    if pointing and not context.server().is_running:
         yield warning(
             f"{pointing[0]} points at this server, which is not running.",
             "Start it with: copilot-proxy serve",
@@ -98,9 +98,9 @@ def is_ours(url: str, settings: Settings) -> bool:
         return False
 
 
-def _variables(examination: Examination, client: Client) -> Iterator[Result]:
+def _variables(context: CheckContext, client: Client) -> Iterator[Result]:
     """Find variables that send the client elsewhere, if it is not started by `run`."""
-    environ, settings = examination.environ, examination.settings
+    environ, settings = context.environ, context.settings
     shared = variables("http://127.0.0.1", "")
     environment = client.launch(any_connection(settings)).environ if client.launch else {}
     for name, value in environment.items():
@@ -127,9 +127,9 @@ def _urls(environ: Mapping[str, str]) -> list[str]:
     return [name for name, value in environ.items() if value.startswith("http")]
 
 
-def _files(examination: Examination, client: Client) -> Iterator[Result]:
+def _files(context: CheckContext, client: Client) -> Iterator[Result]:
     """Find what the client's own configuration says about the server and its models."""
-    settings = examination.settings
+    settings = context.settings
     files = list(client_files(client, settings))
     connected = [file for file in files if any(is_ours(url, settings) for _, url in file.urls)]
     if Journal.of(client.name, settings.state_dir).entries and not connected:
@@ -149,7 +149,7 @@ def _files(examination: Examination, client: Client) -> Iterator[Result]:
                     "not use this server.",
                     f"Start it with: copilot-proxy run {client.word}",
                 )
-        catalogue = examination.catalogue() if is_connected else None
+        catalogue = context.catalogue() if is_connected else None
         if catalogue is None:
             continue
         for name in file.models:
@@ -158,16 +158,16 @@ def _files(examination: Examination, client: Client) -> Iterator[Result]:
                 yield problem
 
 
-def _notes(examination: Examination, client: Client, version: str | None) -> Iterator[str]:
+def _notes(context: CheckContext, client: Client, version: str | None) -> Iterator[str]:
     yield version or "found"
     if version and client.version and _numbers(version) > _numbers(client.version):
         yield f"newer than {client.version}, which was tried"
-    files = client_files(client, examination.settings)
+    files = client_files(client, context.settings)
     urls = [url for file in files for _, url in file.urls]
-    if any(is_ours(url, examination.settings) for url in urls):
+    if any(is_ours(url, context.settings) for url in urls):
         yield "configured for this server"
     try:
-        ledger = examination.ledger()
+        ledger = context.ledger()
     except CopilotProxyError:
         ledger = None
     seen = ledger.last_seen.get(client.name) if ledger else None

@@ -2,34 +2,34 @@
 
 from collections.abc import Iterator
 
-from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.results import Result, broken, from_error, off, ok, warning
 from copilot_proxy.private_files import is_open_to_others, privacy_hint
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, unknown_variables
 
 
-def check_settings(examination: Examination) -> Iterator[Result]:
+def check_settings(context: CheckContext) -> Iterator[Result]:
     """Whether all settings are valid, and known."""
-    for error in examination.errors:
+    for error in context.errors:
         yield from_error(error)
-    for sentence in unknown_variables(examination.environ):
+    for sentence in unknown_variables(context.environ):
         what, _, near = sentence.partition(" Did you mean ")
         what = what.rstrip(".")
         name, meant = what.rpartition(" ")[2], near.strip("'?")
         yield warning(
             f"{what}, so it has no effect.", f"Rename it to {meant}." if meant else f"Unset {name}."
         )
-    settings = examination.settings
+    settings = context.settings
     count = sum(source != "default" for source in settings.sources.values())
-    if not examination.errors:
+    if not context.errors:
         file = settings.config_file
         where = file if file.exists() else f"no {file}"
         yield ok(f"{where}; {count or 'none'} changed")
 
 
-def check_exposure(examination: Examination) -> Iterator[Result]:
+def check_exposure(context: CheckContext) -> Iterator[Result]:
     """Whether others can reach the server, and then need a key."""
-    settings = examination.settings
+    settings = context.settings
     source = settings.sources.get("host", "default")
     if not settings.reaches_network:
         yield ok("only programs on this machine can connect")
@@ -43,13 +43,13 @@ def check_exposure(examination: Examination) -> Iterator[Result]:
         )
 
 
-def check_dumps(examination: Examination) -> Iterator[Result]:
+def check_dumps(context: CheckContext) -> Iterator[Result]:
     """Whether conversations are written to files."""
-    folder = examination.settings.dump_dir
+    folder = context.settings.dump_dir
     if folder is None:
         yield off("off")
         return
-    source = examination.settings.sources.get("dump_dir", "default")
+    source = context.settings.sources.get("dump_dir", "default")
     if folder.exists() and not folder.is_dir():
         yield broken(f"The dump folder {folder} is a file.", f"Change dump_dir in {source}.")
     elif folder.is_dir() and is_open_to_others(folder):

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.results import Result, broken, off, ok, warning
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.private_files import APPEND, failure_reason, is_open_to_others, open_private
@@ -20,9 +20,9 @@ _OWN_NAMES: Final = ("copilot-proxy",)
 """Names of folders that belong to this program alone."""
 
 
-def check_folders(examination: Examination) -> Iterator[Result]:
+def check_folders(context: CheckContext) -> Iterator[Result]:
     """Whether the folders can be written, and have space."""
-    settings = examination.settings
+    settings = context.settings
     uses = {
         settings.state_dir: "the ledger and the budget",
         settings.data_dir: "the token",
@@ -50,15 +50,15 @@ def check_folders(examination: Examination) -> Iterator[Result]:
     yield ok(" and ".join(dict.fromkeys(map(str, uses))))
 
 
-def check_privacy(examination: Examination) -> Iterator[Result]:
+def check_privacy(context: CheckContext) -> Iterator[Result]:
     """Whether other users can read what they should not."""
-    for path, mode in examination.open_files.items():
+    for path, mode in context.open_files.items():
         what = f"Other users could read {path} (mode {mode:04o})."
-        if path != examination.token_file:
+        if path != context.token_file:
             yield warning(what, f"Run: chmod 600 {path}", _make_private(path))
             continue
         with suppress(CopilotProxyError):
-            examination.account()  # which reads the file, and so makes it private
+            context.account()  # which reads the file, and so makes it private
         yield warning(
             f"{what} It holds your GitHub token, and is now private again.",
             "If others use this machine, replace the token: copilot-proxy login",
@@ -66,9 +66,9 @@ def check_privacy(examination: Examination) -> Iterator[Result]:
     yield ok("only you can read them")
 
 
-def check_log_file(examination: Examination) -> Iterator[Result]:
+def check_log_file(context: CheckContext) -> Iterator[Result]:
     """Whether the log file can be written."""
-    path = examination.settings.log_file
+    path = context.settings.log_file
     if path is None:
         yield off("stderr only")
         return
@@ -83,7 +83,7 @@ def check_log_file(examination: Examination) -> Iterator[Result]:
     if reason is None:
         yield ok(str(path))
         return
-    source = examination.settings.sources.get("log_file", "default")
+    source = context.settings.sources.get("log_file", "default")
     yield broken(
         f"The log file {path} cannot be written: {reason}. The server does not start like this.",
         f"Change log_file in {source}, or remove it.",

@@ -1,4 +1,4 @@
-"""Which files of this program an uninstall would leave behind."""
+"""Lists the files that an uninstall would leave behind."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,16 +6,16 @@ from pathlib import Path
 from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.keyring_store import SERVICE, KeyringStore
 from copilot_proxy.clients.registry import CLIENTS
-from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.config_edits.journal import Journal
+from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.service import files_of
-from copilot_proxy.edits.journal import Journal
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.settings import state_dir
 
 
-def leftovers(examination: Examination) -> list[str]:
+def leftovers(context: CheckContext) -> list[str]:
     """Return the files and folders, and the keyring's entry."""
-    settings = examination.settings
+    settings = context.settings
     folders = {
         settings.config_file.parent,
         settings.shared_data_dir,
@@ -31,7 +31,7 @@ def leftovers(examination: Examination) -> list[str]:
     for client in CLIENTS:
         for entry in Journal.of(client.name, settings.state_dir).entries:
             found.append(f"{entry.path} (copilot-proxy connect {client.word} --undo)")
-    if _is_in_keyring(examination):
+    if _is_in_keyring(context):
         found.append(f"the entry {SERVICE!r} in the system keyring (copilot-proxy logout)")
     home = str(Path.home())
     return [path.replace(home, "~") for path in dict.fromkeys(found)]
@@ -44,9 +44,9 @@ def _own_files(folder: Path) -> Iterator[Path]:
         return
 
 
-def _is_in_keyring(examination: Examination) -> bool:
+def _is_in_keyring(context: CheckContext) -> bool:
     try:
-        credential = examination.account().credential
+        credential = context.account().credential
     except CopilotProxyError:
         return False
     return isinstance(credential, Credential) and credential.source == KeyringStore.name

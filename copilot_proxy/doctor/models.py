@@ -1,16 +1,16 @@
-"""Checks the models that the settings name, and what Copilot's list has that is unknown here."""
+"""Checks the models that the settings name, and looks for unknown things in Copilot's list."""
 
 from collections.abc import Iterator
 
 from copilot_proxy.catalogue import ENABLE_URL, Catalogue
-from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.results import Result, ok, skipped, warning
 from copilot_proxy.formats.drift import unknown_in_models
 from copilot_proxy.model_names import (
     AUTO,
     DEFAULT_FAMILY,
     FAMILY_NAMES,
-    Meaning,
+    Resolution,
     resolve,
     successor,
     suggestion,
@@ -18,15 +18,15 @@ from copilot_proxy.model_names import (
 from copilot_proxy.settings import Settings
 
 
-def check_models(examination: Examination) -> Iterator[Result]:
+def check_models(context: CheckContext) -> Iterator[Result]:
     """Whether the models in the settings exist and do not retire."""
-    catalogue = examination.catalogue()
+    catalogue = context.catalogue()
     if catalogue is None:
         yield skipped("Copilot's list of models could not be read.")
         return
     problems = [
         problem
-        for where, name in _named(examination.settings)
+        for where, name in _named(context.settings)
         if name != DEFAULT_FAMILY and (problem := model_problem(catalogue, name, where))
     ]
     yield from problems
@@ -48,12 +48,12 @@ def _named(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def model_problem(catalogue: Catalogue, name: str, where: str) -> Result | None:
     """Return what is wrong with a model name; `where` begins a sentence about it."""
-    meaning: Meaning | None = resolve(catalogue, name, DEFAULT_FAMILY)
-    if meaning is None:
+    resolution: Resolution | None = resolve(catalogue, name, DEFAULT_FAMILY)
+    if resolution is None:
         hint = suggestion(catalogue, name) or "See: copilot-proxy models"
         return warning(f"{where} names {name}, which the account does not have.", hint)
-    model = meaning.model
-    if meaning.is_substitute and name not in (*FAMILY_NAMES, "default", AUTO):
+    model = resolution.model
+    if resolution.is_substitute and name not in (*FAMILY_NAMES, "default", AUTO):
         return warning(
             f"{where} names {name}, which the account does not have; {model.id} answers instead.",
             f"Use {model.id} or the name of a family, such as sonnet.",
@@ -70,9 +70,10 @@ def model_problem(catalogue: Catalogue, name: str, where: str) -> Result | None:
     return None
 
 
-def check_drift(examination: Examination) -> Iterator[Result]:
-    """What Copilot's list has that this version does not know; that is not a problem by itself."""
-    catalogue = examination.catalogue()
+def check_drift(context: CheckContext) -> Iterator[Result]:
+    """Whether Copilot's list has anything unknown to this version, which is no problem by
+    itself."""
+    catalogue = context.catalogue()
     if catalogue is None:
         yield skipped("Copilot's list of models could not be read.")
         return

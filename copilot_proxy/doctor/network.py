@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from copilot_proxy.auth import hosts, proxies
-from copilot_proxy.auth.certificates import count_authorities
-from copilot_proxy.doctor.examination import Examination, SettingsInvalid
+from copilot_proxy.auth import hosts
+from copilot_proxy.doctor.check_context import CheckContext, SettingsInvalid
 from copilot_proxy.doctor.results import Result, broken, from_error, off, ok, skipped, warning
 from copilot_proxy.errors import (
     CopilotProxyError,
@@ -15,6 +14,8 @@ from copilot_proxy.errors import (
     UpstreamRefusal,
     UsageError,
 )
+from copilot_proxy.network import proxies
+from copilot_proxy.network.certificates import count_authorities
 from copilot_proxy.server.port_owner import base_url
 from copilot_proxy.settings import Settings
 
@@ -24,10 +25,10 @@ _CLOCK_SECONDS: Final = 120
 _NO_PROXY: Final = "127.0.0.1,localhost,::1"
 
 
-def check_proxy(examination: Examination) -> Iterator[Result]:
+def check_proxy(context: CheckContext) -> Iterator[Result]:
     """Whether the proxy for GitHub can be used, and answers."""
     found: dict[str, str] = {}
-    for url in _urls(examination.settings):
+    for url in _urls(context.settings):
         try:
             proxy = proxies.proxy_in_use(url)
         except UsageError as error:
@@ -49,9 +50,9 @@ def check_proxy(examination: Examination) -> Iterator[Result]:
         yield off("none")
 
 
-def has_proxy_problem(examination: Examination) -> bool:
+def has_proxy_problem(context: CheckContext) -> bool:
     """Return whether the proxy or the certificates explain that GitHub cannot be reached."""
-    results = (*check_proxy(examination), *check_certificates(examination))
+    results = (*check_proxy(context), *check_certificates(context))
     return any(result.status == "broken" for result in results)
 
 
@@ -74,9 +75,9 @@ def _urls(settings: Settings) -> list[str]:
     return [addresses.web, addresses.api, addresses.copilot]
 
 
-def check_loopback(examination: Examination) -> Iterator[Result]:
+def check_loopback(context: CheckContext) -> Iterator[Result]:
     """Whether clients would try to reach the server through a proxy."""
-    settings = examination.settings
+    settings = context.settings
     if settings.uds is not None:
         yield ok("a Unix socket, which needs no proxy")
         return
@@ -91,7 +92,7 @@ def check_loopback(examination: Examination) -> Iterator[Result]:
     )
 
 
-def check_certificates(examination: Examination) -> Iterator[Result]:
+def check_certificates(context: CheckContext) -> Iterator[Result]:
     """Whether there are certificate authorities."""
     try:
         count = count_authorities()
@@ -107,10 +108,10 @@ def check_certificates(examination: Examination) -> Iterator[Result]:
         yield ok("the system's" if count is None else f"{count} authorities")
 
 
-def check_github(examination: Examination) -> Iterator[Result]:
+def check_github(context: CheckContext) -> Iterator[Result]:
     """Whether GitHub and Copilot answer."""
     try:
-        facts = examination.account()
+        facts = context.account()
     except SettingsInvalid as error:
         yield skipped(error.message)
         return
@@ -122,19 +123,19 @@ def check_github(examination: Examination) -> Iterator[Result]:
             continue
         if isinstance(problem, UpstreamRefusal):
             yield warning(problem.message, problem.hint or "Wait, and run this again.")
-        elif has_proxy_problem(examination):
+        elif has_proxy_problem(context):
             yield skipped("Not reached, because of the proxy or the certificates.")
         else:
             yield from_error(problem)
         return
-    hosts_asked = {urlsplit(url).netloc for url in _urls(examination.settings)[1:2]}
+    hosts_asked = {urlsplit(url).netloc for url in _urls(context.settings)[1:2]}
     yield ok(f"{', '.join(hosts_asked)} answers")
 
 
-def check_clock(examination: Examination) -> Iterator[Result]:
+def check_clock(context: CheckContext) -> Iterator[Result]:
     """Whether the clock is right, by GitHub's answers."""
     try:
-        offsets = examination.account().clock_offsets
+        offsets = context.account().clock_offsets
     except CopilotProxyError:
         offsets = []
     if not offsets:

@@ -10,7 +10,7 @@ from typing import Final
 
 from copilot_proxy import __version__
 from copilot_proxy.composition import check_upstream
-from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.results import Result, from_error, off, ok, warning
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.launchers import launcher
@@ -22,10 +22,10 @@ _ENTRY: Final = b"copilot_proxy.__main__"
 _SCRIPT_BYTES: Final = 64 * 1024
 
 
-def check_program(examination: Examination) -> Iterator[Result]:
+def check_program(context: CheckContext) -> Iterator[Result]:
     """Whether the command on the PATH is this program."""
     version = ".".join(map(str, sys.version_info[:3]))
-    found = shutil.which(_COMMAND, path=examination.environ.get("PATH"))
+    found = shutil.which(_COMMAND, path=context.environ.get("PATH"))
     own = _own_script()
     if launcher() is not None:
         yield ok(f"version {__version__}, Python {version}, not installed")
@@ -78,13 +78,13 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def check_upstream_program(examination: Examination) -> Iterator[Result]:
+def check_upstream_program(context: CheckContext) -> Iterator[Result]:
     """Whether Node and pi-ai are there, if they are used."""
-    if examination.settings.upstream != "pi-ai":
+    if context.settings.upstream != "pi-ai":
         yield off("not used; Copilot is called directly")
         return
     try:
-        check_upstream(examination.settings)
+        check_upstream(context.settings)
     except CopilotProxyError as error:
         yield from_error(error)
     else:

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from copilot_proxy import __version__
 from copilot_proxy.auth.account import Account
 from copilot_proxy.auth.credential import Credential
-from copilot_proxy.doctor.examination import Examination
-from copilot_proxy.doctor.running import Finding
+from copilot_proxy.doctor.check_context import CheckContext
+from copilot_proxy.doctor.runner import Finding
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.drift import unknown_in_models
 from copilot_proxy.host_names import is_loopback
@@ -44,17 +44,17 @@ _PATH: Final = re.compile(r"(?<![\w~:/.])/[^\s,;:]+")
 """A path outside the home folder."""
 
 
-def report(examination: Examination, findings: Iterable[Finding]) -> str:
+def report(context: CheckContext, findings: Iterable[Finding]) -> str:
     """Return the report as Markdown."""
     lines = [
         *_versions(),
-        *_settings(examination),
-        *_environment(examination),
-        *_account(examination),
+        *_settings(context),
+        *_environment(context),
+        *_account(context),
         "",
         *(_line(one) for one in findings),
     ]
-    private = list(_private_names(examination))
+    private = list(_private_names(context))
     return "\n".join(("```text", *(_without(line, private) for line in lines), "```"))
 
 
@@ -78,8 +78,8 @@ def _installation() -> str:
     return "virtual environment" if sys.prefix != sys.base_prefix else "system Python"
 
 
-def _settings(examination: Examination) -> Iterator[str]:
-    settings = examination.settings
+def _settings(context: CheckContext) -> Iterator[str]:
+    settings = context.settings
     for name in setting_names():
         source = settings.sources.get(name, "default")
         if source == "default":
@@ -94,36 +94,36 @@ def _value(name: str, value: Any) -> str:
     return f"({len(value)} entries)" if isinstance(value, tuple | dict) else "(set)"
 
 
-def _environment(examination: Examination) -> Iterator[str]:
-    environ = examination.environ
+def _environment(context: CheckContext) -> Iterator[str]:
+    environ = context.environ
     names = [name for name in _PROXIES if environ.get(name) or environ.get(name.lower())]
     names += [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environ.get(name)]
     if names:
         yield f"set in the environment: {', '.join(names)}"
 
 
-def _account(examination: Examination) -> Iterator[str]:
+def _account(context: CheckContext) -> Iterator[str]:
     try:
-        facts = examination.account()
+        facts = context.account()
     except CopilotProxyError:
         return
     if isinstance(facts.account, Account):
         yield f"plan {facts.account.plan} ({facts.account.sku})"
     for error in facts.errors:
         yield f"error {error.code or type(error).__name__}"
-    catalogue = examination.catalogue()
+    catalogue = context.catalogue()
     if catalogue is not None:
         yield f"{len(catalogue.chat)} chat models"
         unknown = sorted({f"{one.kind} {one.name}" for one in unknown_in_models(catalogue)})
         yield from unknown[:_MAX_UNKNOWN]
 
 
-def _private_names(examination: Examination) -> Iterator[str]:
+def _private_names(context: CheckContext) -> Iterator[str]:
     """Yield names of hosts, keys and other things that are private."""
-    settings = examination.settings
+    settings = context.settings
     urls = [settings.github_url, settings.github_api_url, settings.copilot_api_url or ""]
     urls += [
-        examination.environ.get(name, "") for name in (*_PROXIES[:3], *map(str.lower, _PROXIES[:3]))
+        context.environ.get(name, "") for name in (*_PROXIES[:3], *map(str.lower, _PROXIES[:3]))
     ]
     for host in (settings.host, *settings.allowed_hosts, *(urlsplit(url).hostname for url in urls)):
         if host and not is_loopback(host) and host not in _PUBLIC_HOSTS:
@@ -132,7 +132,7 @@ def _private_names(examination: Examination) -> Iterator[str]:
     yield from filter(None, (settings.profile, *settings.known_profiles))
     yield from (one.name for one in settings.keys if one.name)
     with suppress(CopilotProxyError):
-        credential = examination.account().credential
+        credential = context.account().credential
         if isinstance(credential, Credential):
             yield from filter(None, (credential.login, credential.host))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from copilot_proxy.errors import CopilotProxyError
 
 if TYPE_CHECKING:
-    from copilot_proxy.doctor.examination import Examination
+    from copilot_proxy.doctor.check_context import CheckContext
 
 
 class Status(StrEnum):
@@ -42,29 +42,29 @@ class Result:
 
 
 def ok(what: str, *, public: str | None = None) -> Result:
-    """It is as it should be."""
+    """Return the result that all is well."""
     return Result(Status.OK, what, public=public)
 
 
 def off(what: str) -> Result:
-    """It is not used."""
+    """Return the result that something is not used."""
     return Result(Status.OK, what, is_off=True)
 
 
 def skipped(why: str) -> Result:
-    """It cannot be checked."""
+    """Return the result that something cannot be checked."""
     return Result(Status.SKIPPED, why)
 
 
 def warning(
     what: str, remedy: str, fix: Callable[[], str] | None = None, *, public: str | None = None
 ) -> Result:
-    """It works, but not as it should."""
+    """Return the result that something works, but not as it should."""
     return Result(Status.WARNING, what, remedy, fix, public=public)
 
 
 def broken(what: str, remedy: str, fix: Callable[[], str] | None = None) -> Result:
-    """It does not work."""
+    """Return the result that something does not work."""
     return Result(Status.BROKEN, what, remedy, fix)
 
 
@@ -80,6 +80,6 @@ class Check:
     name: str
     """For programs, such as ``sign-in``."""
     title: str
-    run: "Callable[[Examination], Iterable[Result]]"
+    run: "Callable[[CheckContext], Iterable[Result]]"
     is_network: bool = False
     """Whether it is about the connection to GitHub, for ``--network-only``."""

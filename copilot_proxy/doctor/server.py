@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from copilot_proxy import __version__
-from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.results import Result, broken, off, ok, warning
 from copilot_proxy.doctor.server_facts import ServerFacts, read_server
 from copilot_proxy.doctor.service import is_waiting
@@ -14,12 +14,12 @@ from copilot_proxy.server.port_owner import base_url
 _RESTART = "Stop it, and start it again: copilot-proxy serve"
 
 
-def check_server(examination: Examination) -> Iterator[Result]:
+def check_server(context: CheckContext) -> Iterator[Result]:
     """Whether the server answers, is of this version, and can work."""
-    if is_waiting(examination.settings):
+    if is_waiting(context.settings):
         yield ok("starts when a client connects")
         return
-    facts = examination.server()
+    facts = context.server()
     if not facts.is_running:
         yield ok(f"not running at {facts.address}")
     elif facts.health is None:
@@ -65,9 +65,9 @@ def _problems(facts: ServerFacts, health: dict[str, object]) -> Iterator[Result]
             )
 
 
-def check_ollama(examination: Examination) -> Iterator[Result]:
+def check_ollama(context: CheckContext) -> Iterator[Result]:
     """Whether Ollama's clients find the server on Ollama's own port."""
-    settings = examination.settings
+    settings = context.settings
     port = settings.ollama_port
     if not settings.ollama:
         yield off("off")

@@ -4,21 +4,21 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.results import Result, broken, from_error, off, ok, warning
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.service.definition import ServiceState
+from copilot_proxy.service.installation import folder_of, read_failure, read_installation
 from copilot_proxy.service.installer import manager_for, service_for
 from copilot_proxy.service.readiness import error_of
-from copilot_proxy.service.record import folder_of, read_failure, read_record
 from copilot_proxy.settings import Settings
 
 _INSTALL = "Run: copilot-proxy service install"
 
 
-def check_service(examination: Examination) -> Iterator[Result]:
+def check_service(context: CheckContext) -> Iterator[Result]:
     """Whether the service runs, and belongs to this installation."""
-    settings = examination.settings
+    settings = context.settings
     try:
         manager = manager_for(settings)
         state = manager.state(service_for(settings))
@@ -33,7 +33,7 @@ def check_service(examination: Examination) -> Iterator[Result]:
     if failure is not None and not state.running:
         reason = error_of(failure)
         yield broken(f"The service does not start: {reason.message}", reason.hint or _INSTALL)
-    elif read_record(folder) is None:
+    elif read_installation(folder) is None:
         yield broken("The service has lost its settings.", _INSTALL)
     elif not (state.running or waits(state)):
         yield warning("The service is not running.", "Run: copilot-proxy service restart")

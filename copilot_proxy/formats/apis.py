@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.api import ClientApi, UpstreamApi, is_same_api
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.client_paths import (
     GEMINI_HEADER,
     is_completions,
@@ -19,6 +19,7 @@ from copilot_proxy.formats.client_paths import (
 )
 from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.formats.responses.api import RESPONSES
+from copilot_proxy.formats.upstream_api import UpstreamApi, is_same_api
 
 COPILOT_APIS: Final = (CHAT_COMPLETIONS, RESPONSES, MESSAGES)
 """The APIs that both clients and Copilot have."""

@@ -10,7 +10,7 @@ def empty_answer() -> BrokenResponse:
     return BrokenResponse("Copilot sent an empty answer.", hint="Try again, or try another model.")
 
 
-def broke_off() -> BrokenResponse:
+def ended_early() -> BrokenResponse:
     """Return the error for a stream that ended without saying that it was complete."""
     return BrokenResponse("Copilot's answer broke off before it was complete.", hint=_INCOMPLETE)
 
@@ -20,7 +20,7 @@ def not_an_object() -> BrokenResponse:
     return BrokenResponse("Copilot sent an event that is not a JSON object.")
 
 
-def fell_silent() -> BrokenResponse:
+def timed_out() -> BrokenResponse:
     """Return the error for an answer that does not continue."""
     return BrokenResponse(
         "Copilot stopped sending in the middle of its answer.",
@@ -28,7 +28,7 @@ def fell_silent() -> BrokenResponse:
     )
 
 
-def connection_broke() -> BrokenResponse:
+def connection_lost() -> BrokenResponse:
     """Return the error for a connection that was lost during the answer."""
     return BrokenResponse(
         "The connection to Copilot broke in the middle of its answer.", hint=_INCOMPLETE

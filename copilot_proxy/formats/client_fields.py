@@ -1,4 +1,4 @@
-"""What a client calls the fields of its request, so that notes name those that it has sent.
+"""The names of fields in the client's API, so that notes name the fields that it has sent.
 
 A translated request carries the names in a field that never leaves the program.
 """

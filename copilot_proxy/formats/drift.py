@@ -1,4 +1,4 @@
-"""Finds the names of things from Copilot that this program does not know, never their content.
+"""Finds the names of unknown things in what Copilot sends, never their content.
 
 Pure. The names come from Copilot's API as observed until 2026-11. Anything else still works: it is
 passed on or ignored. It is only a sign that a newer version of this program may know more.
@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from copilot_proxy.catalogue import API_PATHS, Catalogue
 from copilot_proxy.formats.error_table import is_known_code
-from copilot_proxy.model_notices import notices
+from copilot_proxy.model_retirements import notices
 
 _NAME: Final = re.compile(r"[\w.:/ -]{1,60}", re.ASCII)
 _LIST_LIMIT: Final = 100

@@ -21,7 +21,7 @@ def nearest_effort(effort: str, offered: Sequence[str]) -> str | None:
     """Return the offered effort nearest to `effort`.
 
     Reasoning is not switched off for a client that wants some, unless nothing else is offered.
-    Returns None if none are offered whose rank is known, and `effort` itself if its own rank is
+    Returns None if no effort of a known rank is offered, and `effort` itself if its rank is
     unknown.
     """
     if effort in offered or (offered and effort not in EFFORTS):

@@ -1,4 +1,4 @@
-"""Words permanent errors so that no agent repeats a request that would be refused again.
+"""Rewords permanent errors so that no agent repeats a request that would be refused again.
 
 Some agents repeat a request whatever the status, for hours, if the error contains certain numbers
 or words: opencode on all APIs, pi on Messages (source code of opencode 1.18 and pi 1.6).

@@ -1,6 +1,6 @@
 """Translates a client's request for one of Copilot's APIs, and prepares to translate the response.
 
-See `formats.api` for the steps.
+See the package `formats` for the steps.
 """
 
 from collections.abc import Collection, Mapping
@@ -9,9 +9,9 @@ from typing import Final
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError, RequestError
-from copilot_proxy.formats.api import ClientApi, UpstreamApi, is_same_api
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.client_fields import CLIENT_FIELDS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
 from copilot_proxy.formats.kinds import request_kinds
@@ -31,6 +31,7 @@ from copilot_proxy.formats.types import (
     CopilotUsage,
     UpstreamBody,
 )
+from copilot_proxy.formats.upstream_api import UpstreamApi, is_same_api
 from copilot_proxy.headers import Initiator
 
 _NO_REASONING: Final = (

@@ -23,8 +23,7 @@ class StreamTranslator(Protocol):
     """
 
     notes: list[str] | None
-    """Gets a line for what Copilot reports to have changed in the request; None if no one reads
-    it."""
+    """Gets a line for each change of the request that Copilot reports; None if it is not read."""
 
     @property
     def usage(self) -> ChatUsage | None:

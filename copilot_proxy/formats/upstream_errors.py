@@ -84,7 +84,7 @@ def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
     headers = _retry_headers({**error.headers, "retry-after": str(remaining)}, mapping)
     note = "The request was not sent: Copilot's refusal still applies"
     if mapping.retry is False:
-        # To wait does not help, unless the user changes something.
+        # Waiting does not help unless the user changes something.
         note, hint = (
             f"{note}; it is asked again in {_span(remaining)}.",
             _with_wait(mapping.hint, None),

@@ -4,7 +4,7 @@ import sqlite3
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
-from copilot_proxy.ledger.cache_pauses import survived_pauses
+from copilot_proxy.ledger.cache_lifetimes import observed_lifetimes
 from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.queries import Filters, selection
 from copilot_proxy.ledger.schema import MISSED
@@ -78,7 +78,7 @@ def next_turns(database: sqlite3.Connection, now: datetime, *, limit: int = 5) -
         (moment - _RECENT_SECONDS * 1_000_000, limit),
     )
     rows = found.fetchall()
-    survived = survived_pauses(database) if rows else {}
+    survived = observed_lifetimes(database) if rows else {}
     turns = []
     for conversation, model, tokens, warm, cold, ttl, started in rows:
         seconds = max(ttl, survived.get(model, 0))

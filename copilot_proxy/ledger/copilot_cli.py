@@ -14,13 +14,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from copilot_proxy.attribution import MAX_NAME_LENGTH
 from copilot_proxy.cost.assessment import assess
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.rows import day_and_month
 from copilot_proxy.ledger.schema import COLUMNS, Row
-from copilot_proxy.who import MAX_NAME_LENGTH
 
 CLIENT: Final = "copilot-cli"
 FILE_NAME: Final = "session-store.db"

@@ -7,7 +7,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Final, TypeVar
 
-from copilot_proxy.ledger.chain import next_link
+from copilot_proxy.ledger.hash_chain import next_hash
 from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, PLACE, Row, tokens_of
 
 _Value = TypeVar("_Value")
@@ -72,7 +72,7 @@ def _insert(database: sqlite3.Connection, rows: Sequence[Row], known: set[str]) 
 
 
 def _write(database: sqlite3.Connection, rows: Sequence[Row], known: set[str]) -> None:
-    links: dict[str, tuple[int, bytes]] = {}
+    chains: dict[str, tuple[int, bytes]] = {}
     sums: dict[Row, list[int]] = {}
     new: list[Row] = []
     for row in rows:
@@ -80,13 +80,13 @@ def _write(database: sqlite3.Connection, rows: Sequence[Row], known: set[str]) -
             continue
         known.add(row[0])
         day = row[_DAY]
-        if day not in links:
+        if day not in chains:
             found = database.execute("SELECT rows, chain FROM days WHERE day = ?", (day,))
-            links[day] = found.fetchone() or (0, b"")
-        count, link = links[day]
-        link = next_link(link, row)
-        links[day] = count + 1, link
-        new.append((*row, link))
+            chains[day] = found.fetchone() or (0, b"")
+        count, row_hash = chains[day]
+        row_hash = next_hash(row_hash, row)
+        chains[day] = count + 1, row_hash
+        new.append((*row, row_hash))
         add_to(sums, row)
     if new:
         _store(database, new)
@@ -98,7 +98,7 @@ def _write(database: sqlite3.Connection, rows: Sequence[Row], known: set[str]) -
     database.executemany(
         "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = excluded.rows, "
         "chain = excluded.chain",
-        ((day, *link) for day, link in links.items()),
+        ((day, *chain) for day, chain in chains.items()),
     )
 
 

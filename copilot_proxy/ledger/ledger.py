@@ -1,7 +1,7 @@
 """Takes the records of requests on the event loop, and hands them to a thread that writes them.
 
-On the event loop a request costs its row, and one entry in a queue. The record is let go at once if
-possible: keeping many until they are written would push everything else out of the processor's
+On the event loop a request costs its row, and one entry in a queue. The record is released at once
+if possible: keeping many until they are written would push everything else out of the processor's
 caches. The thread is started by the first request.
 """
 

@@ -142,7 +142,7 @@ class CacheJudge:
             if place[:2] == ("message", number)
         )
         head = sha256(b"".join(prompt.digests[:first]) + beginning).digest()[:DIGEST_BYTES]
-        conversation = record.who.session or f"#{sha256(beginning).hexdigest()[:16]}"
+        conversation = record.attribution.session or f"#{sha256(beginning).hexdigest()[:16]}"
         prices = prices_of(record.listed) if record.listed is not None else None
         return _Seen(conversation, head, prompt, prices or table_prices(record.model or ""))
 

@@ -132,7 +132,7 @@ class Reserver:
 
 
 def _reservation(record: RequestRecord, cost: int, day: str, month: str) -> Reservation:
-    who = record.who
+    who = record.attribution
     return Reservation(
         record.request_id,
         _HOST,

@@ -31,7 +31,7 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
     cost = cost_of(record, sizes.per_event(model))
     if record.events and cost.tokens is not None and is_complete(record):
         sizes.learn(model, record.events, cost.tokens.output)
-    who, quota = record.who, record.quota
+    who, quota = record.attribution, record.quota
     details = record.copilot_usage
     first = record.first_token
     return (

@@ -13,7 +13,7 @@ APPLICATION_ID: Final = 0x43504C31
 """Identifies the file (``PRAGMA application_id``): "CPL1"."""
 
 _REQUESTS: Final = (
-    # (column, type); no row is ever changed. Add columns at the end: see `chain`.
+    # (column, type); no row is ever changed. Add columns at the end: see `hash_chain`.
     ("request_id", "TEXT NOT NULL UNIQUE"),
     ("corrects", "TEXT"),
     ("day", "TEXT NOT NULL"),

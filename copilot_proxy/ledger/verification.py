@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from copilot_proxy.cost.nano import sum_of_details
-from copilot_proxy.ledger.chain import next_link
+from copilot_proxy.cost.nano_aiu import sum_of_details
+from copilot_proxy.ledger.hash_chain import next_hash
 from copilot_proxy.ledger.insertion import add_to
 from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, PLACE, Row
 
@@ -18,7 +18,7 @@ class Findings(NamedTuple):
 
     rows: int
     changes: list[str]
-    """Sentences about rows that were changed, removed or added after they had been written."""
+    """Sentences about rows that were changed, removed or added after they were written."""
     differences: list[str]
     """Sentences about requests whose reported cost is not the sum of its parts."""
 
@@ -49,7 +49,7 @@ def _verify(database: sqlite3.Connection) -> Findings:
         row = tuple(values)
         day, request_id = row[PLACE["day"]], row[PLACE["request_id"]]
         number, previous = links.get(day, (0, b""))
-        if next_link(previous, row) != stored and day not in broken:
+        if next_hash(previous, row) != stored and day not in broken:
             broken.add(day)
             findings.changes.append(
                 f"{day}: request {request_id}, or a row before it, was changed, removed or added."

@@ -5,7 +5,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from copilot_proxy.cost.nano import reported_credits
+from copilot_proxy.cost.nano_aiu import reported_credits
 from copilot_proxy.logs.fields import http_fields, printable, token_counts
 from copilot_proxy.masking import mask
 

@@ -1,4 +1,4 @@
-"""Logs each finished request, and once a day what Copilot sends that is unknown."""
+"""Logs each finished request, and once a day what was unknown in Copilot's answers."""
 
 import logging
 import time

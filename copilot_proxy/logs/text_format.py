@@ -4,7 +4,7 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from copilot_proxy.cost.nano import reported_credits
+from copilot_proxy.cost.nano_aiu import reported_credits
 from copilot_proxy.logs.fields import http_fields, printable, token_counts
 from copilot_proxy.logs.reporter import STOPPED
 from copilot_proxy.masking import mask

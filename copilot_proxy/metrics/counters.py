@@ -71,7 +71,7 @@ class Metrics:
     def __call__(self, record: RequestRecord) -> None:
         """Count a request."""
         model = _bounded(self._models, record.listed.id if record.listed else OTHER, MAX_MODELS)
-        client = _bounded(self._clients, record.who.client or "unknown", MAX_CLIENTS)
+        client = _bounded(self._clients, record.attribution.client or "unknown", MAX_CLIENTS)
         # Estimating what a large request cost takes too long here. The ledger has it.
         is_slow = record.unmetered is not None and record.size >= LARGE
         cost = _UNKNOWN if is_slow else cost_of(record)

@@ -1,7 +1,7 @@
 """Sends requests as traces, and the counters, to an OpenTelemetry collector, in the background.
 
-A request costs one entry in a queue. A collector that is slow or cannot be reached costs the oldest
-entries, and never a request.
+A request costs one entry in a queue. If a collector is slow or cannot be reached, the oldest
+entries are dropped; requests do not wait.
 """
 
 import asyncio
@@ -49,6 +49,8 @@ class OtlpExporter:
         self._resource = {**target.resource, "service.instance.id": str(uuid.uuid4())}
         self._spans: deque[Json] = deque(maxlen=_MAX_SPANS)
         self._added = asyncio.Event()
+        """Set by a new request, and by `close`."""
+        self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._start = time.time_ns()
         self._is_failing = False
@@ -66,24 +68,26 @@ class OtlpExporter:
         """Send the remaining data, for at most three seconds."""
         if self._task is None:
             return
+        # A batch that is being sent is not in the queue: the task is left to end by itself.
+        self._closing.set()
+        self._added.set()
+        await asyncio.wait([self._task], timeout=_CLOSE_SECONDS)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        self._task = None
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await self._send_spans()
-                await self._send_metrics()
 
     async def _run(self) -> None:
         next_metrics = 0.0
-        while True:
+        is_last = False
+        while not is_last:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_METRICS_INTERVAL):
                     await self._added.wait()
-                await asyncio.sleep(self._interval)
+                async with asyncio.timeout(self._interval):
+                    await self._closing.wait()
+            is_last = self._closing.is_set()
             self._added.clear()
             await self._send_spans()
-            if time.monotonic() >= next_metrics:
+            if is_last or time.monotonic() >= next_metrics:
                 next_metrics = time.monotonic() + _METRICS_INTERVAL
                 await self._send_metrics()
 

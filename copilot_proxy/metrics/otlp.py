@@ -1,6 +1,6 @@
 """Writes requests and counters as OTLP in JSON, with the names of OpenTelemetry's conventions.
 
-Never a word of a conversation. Sources: https://opentelemetry.io/docs/specs/otlp/,
+They never contain text of a conversation. Sources: https://opentelemetry.io/docs/specs/otlp/,
 https://opentelemetry.io/docs/specs/semconv/gen-ai/
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from copilot_proxy import __version__
-from copilot_proxy.cost.nano import NANO
+from copilot_proxy.cost.nano_aiu import NANO
 from copilot_proxy.formats.types import Json
 from copilot_proxy.masking import mask
 from copilot_proxy.metrics.counters import Histogram, Labels, Metrics
@@ -40,7 +40,7 @@ def span_of(record: RequestRecord, ended: int) -> Json:
         "gen_ai.request.model": model,
         "gen_ai.response.model": record.model_answered or record.model,
         "gen_ai.response.finish_reasons": [record.finish_reason] if record.finish_reason else None,
-        "gen_ai.conversation.id": record.who.session,
+        "gen_ai.conversation.id": record.attribution.session,
         "gen_ai.usage.input_tokens": usage.get("prompt_tokens"),
         "gen_ai.usage.output_tokens": usage.get("completion_tokens"),
         "gen_ai.usage.cache_read.input_tokens": prompt.get("cached_tokens"),
@@ -51,8 +51,8 @@ def span_of(record: RequestRecord, ended: int) -> Json:
         "copilot_proxy.request_id": record.request_id,
         "copilot_proxy.api": record.api,
         "copilot_proxy.route": record.route,
-        "copilot_proxy.client": record.who.client,
-        "copilot_proxy.project": record.who.project,
+        "copilot_proxy.client": record.attribution.client,
+        "copilot_proxy.project": record.attribution.project,
         "copilot_proxy.key": record.key,
         "copilot_proxy.initiator": record.initiator,
         "copilot_proxy.outcome": outcome(record),

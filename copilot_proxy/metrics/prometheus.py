@@ -6,7 +6,7 @@ Source: https://prometheus.io/docs/instrumenting/exposition_formats/
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from copilot_proxy.cost.nano import NANO
+from copilot_proxy.cost.nano_aiu import NANO
 from copilot_proxy.metrics.counters import Histogram, Labels, Metrics
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4"

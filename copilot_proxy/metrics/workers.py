@@ -1,7 +1,6 @@
 """Shares the counters of worker processes: each writes its own to a file, and reads the others'.
 
-A worker that takes the place of one that has died continues that one's counters, so that no counter
-ever goes down.
+A worker that replaces one that has died continues its counters, so that no counter ever goes down.
 """
 
 import asyncio

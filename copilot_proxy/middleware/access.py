@@ -9,11 +9,11 @@ import logging
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
+from copilot_proxy.api_keys import KEY_HEADERS, ApiKey, ApiKeys
 from copilot_proxy.asgi import ASGIApp, Message, Receive, Scope, Send
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.apis import client_api
 from copilot_proxy.host_names import is_loopback
-from copilot_proxy.keys import KEY_HEADERS, ApiKey, Keys
 from copilot_proxy.middleware import cors
 from copilot_proxy.middleware.error_responses import send_error
 from copilot_proxy.middleware.host_header import host_name, plain_address
@@ -49,7 +49,7 @@ class AccessMiddleware:
         self._find_session = find_session
         self._simulated = simulated
         self._profile = profile
-        self._keys = Keys(keys)
+        self._keys = ApiKeys(keys)
         names = {name.lower() for name in allowed_hosts}
         # A server on an address other than loopback has an API key, which a page that uses DNS
         # rebinding does not know. So any host name is allowed there, unless the user lists them.

@@ -1,6 +1,6 @@
-"""Takes the key out of the query, where clients of the Gemini API may put it.
+"""Moves the API key from the query, where clients of the Gemini API may put it, to a header.
 
-From then on it is a header like any other key, so that nothing can log or show it with the URL.
+So nothing can log or show it with the URL.
 """
 
 from typing import Final

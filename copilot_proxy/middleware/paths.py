@@ -3,9 +3,9 @@
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from copilot_proxy.attribution import MAX_NAME_LENGTH
 from copilot_proxy.formats.apis import COPILOT_APIS
 from copilot_proxy.formats.client_paths import COMPLETIONS_PATH, GEMINI_METHODS, is_ollama
-from copilot_proxy.who import MAX_NAME_LENGTH
 
 _CHAT_PATHS: Final = (COMPLETIONS_PATH, *(api.client_path for api in COPILOT_APIS))
 _FIRST_PARTS: Final = {
@@ -20,7 +20,7 @@ _GEMINI_METHODS: Final = tuple(f":{name}" for name in GEMINI_METHODS)
 
 
 class BasePath(NamedTuple):
-    """A path without what the base URL says about who sends the request."""
+    """A path, and what was split off its start: who sends the request."""
 
     path: str
     client: str | None = None

@@ -1,4 +1,4 @@
-"""Headers that say what browsers may do with a response: with a page, hardly anything."""
+"""Headers that restrict what browsers may do with a response."""
 
 from typing import Final
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from copilot_proxy.api_keys import ApiKey
 from copilot_proxy.auth.copilot_token import TokenSource
-from copilot_proxy.keys import ApiKey
 
 
 @dataclass(frozen=True)

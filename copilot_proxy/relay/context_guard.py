@@ -67,7 +67,7 @@ class ContextGuard:
 
 def key_of(record: RequestRecord) -> tuple[str | None, str | None]:
     """Return a key that identifies the conversation of a request, as far as possible."""
-    return record.who.session or record.who.client, record.model
+    return record.attribution.session or record.attribution.client, record.model
 
 
 def _asks_for_summary(conversation: Conversation) -> bool:

@@ -43,7 +43,7 @@ class ContextNotice:
         if len(self._long) > _MAX_KNOWN:
             del self._long[next(iter(self._long))]
         if not is_known:
-            client = record.who.client or "A client"
+            client = record.attribution.client or "A client"
             log.warning("%s has sent a %s.", client, _text(tokens.prompt, threshold, record.model))
 
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from decimal import Decimal
 from typing import Any, Final, Self
 
-from copilot_proxy.cost.nano import merged
+from copilot_proxy.cost.nano_aiu import merged_usage
 from copilot_proxy.errors import CopilotProxyError, join_sentences
 from copilot_proxy.formats.types import ClientEvent, ClientResponse, Json
 from copilot_proxy.relay.reply import ReplySource
@@ -18,7 +18,7 @@ Open = Callable[[int], AbstractAsyncContextManager[ReplySource]]
 
 
 class Continuations:
-    """A `ReplySource`, to be used as a context, which asks for the first continuation.
+    """A `ReplySource` for all continuations; entering its context asks for the first one.
 
     Each single reply has to report its token counts. They are added up, and a stream ends with
     them if `include_usage`.
@@ -93,7 +93,7 @@ class Continuations:
 
     def _total(self) -> Json:
         total: Json = {"usage": _sum([one["usage"] for one in self._usages if one.get("usage")])}
-        copilot = merged(self._usages)
+        copilot = merged_usage(self._usages)
         return total if copilot is None else {**total, "copilot_usage": copilot}
 
 

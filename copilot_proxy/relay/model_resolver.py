@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
+from copilot_proxy.api_keys import ApiKey
 from copilot_proxy.catalogue import Alias, Catalogue, Model
 from copilot_proxy.errors import (
     CopilotProxyError,
@@ -13,16 +14,15 @@ from copilot_proxy.errors import (
 )
 from copilot_proxy.formats.drift import Unknown, unknown_in_models
 from copilot_proxy.formats.messages.betas import wants_long_context
-from copilot_proxy.keys import ApiKey
 from copilot_proxy.model_ids import LATEST_TAG
-from copilot_proxy.model_names import AUTO, Meaning, needs_catalogue, resolve, suggestion
+from copilot_proxy.model_names import AUTO, Resolution, needs_catalogue, resolve, suggestion
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.upstreams.base import Upstream
 
 _LIST_TIMEOUT: Final = 10.0
 """Seconds that a request waits for the catalogue; after that the name is sent to Copilot as is."""
-_MAX_MEANINGS: Final = 500
-"""Names whose meaning is remembered; clients can make up new ones."""
+_MAX_RESOLUTIONS: Final = 500
+"""The number of names that are remembered; clients can make up any number."""
 _OTHER_TYPE_HINTS: Final = {
     "chat": "Choose a chat model. List them with: copilot-proxy models",
     "embeddings": "Choose an embeddings model. List them with: copilot-proxy models embedding",
@@ -50,7 +50,7 @@ class ModelResolver:
         self._aliases = aliases or {}
         self._listed: set[str] = set()
         self._checked: Catalogue | None = None
-        self._meanings: dict[str, Meaning] = {}
+        self._resolutions: dict[str, Resolution] = {}
         """What names mean in the catalogue that was checked last."""
         self.unknown: list[Unknown] = []
         """What new catalogues have that this program does not know; the reader empties it."""
@@ -71,68 +71,68 @@ class ModelResolver:
         return self._allowed(await self._upstream.models(caller.auth), caller.key)
 
     async def model(self, name: str, caller: Caller = SERVER_USER) -> Model:
-        """Return the model that `name` means; see `meaning`."""
-        return (await self.meaning(name, caller)).model
+        """Return the model that `name` means; see `resolve`."""
+        return (await self.resolve(name, caller)).model
 
-    async def meaning(self, name: str, caller: Caller = SERVER_USER) -> Meaning:
+    async def resolve(self, name: str, caller: Caller = SERVER_USER) -> Resolution:
         """Return what `name` means.
 
         Raises `RequestError`: 404 if the account has no such model, 403 if the key does not allow
         it. Raises `CopilotProxyError` if the catalogue cannot be read.
         """
         catalogue = await self._upstream.models(caller.auth)
-        meaning = self._meaning(catalogue, name)
-        if meaning is None:
+        resolution = self._resolve_name(catalogue, name)
+        if resolution is None:
             # The model may be newer than the cached catalogue.
             catalogue = await self._upstream.models(caller.auth, fresh=True)
-            meaning = self._meaning(catalogue, name)
-        return self._usable(meaning, name, catalogue, caller)
+            resolution = self._resolve_name(catalogue, name)
+        return self._usable(resolution, name, catalogue, caller)
 
     def _usable(
-        self, meaning: Meaning | None, name: str, catalogue: Catalogue, caller: Caller
-    ) -> Meaning:
-        """Return `meaning` if `caller` may use its model; raises `RequestError` like `meaning`."""
-        if meaning is None or meaning.model.type not in ("chat", "embeddings"):
+        self, resolution: Resolution | None, name: str, catalogue: Catalogue, caller: Caller
+    ) -> Resolution:
+        """Return `resolution` if `caller` may use its model; raises `RequestError`."""
+        if resolution is None or resolution.model.type not in ("chat", "embeddings"):
             raise _unknown_model(self._without_alias(name), self._allowed(catalogue, caller.key))
-        self._check_key(caller.key, meaning.model.id, catalogue)
-        return meaning
+        self._check_key(caller.key, resolution.model.id, catalogue)
+        return resolution
 
     async def default(self, caller: Caller = SERVER_USER) -> Model | None:
         """Return the model that ``default`` means, if there is one and the caller may use it."""
         catalogue = await self._upstream.models(caller.auth)
-        model = self._resolve(catalogue, "default")
+        model = self._resolve_model(catalogue, "default")
         is_allowed = model is not None and self._allows(caller.key, model.id, catalogue)
         return model if is_allowed else None
 
     async def aliases(self, caller: Caller = SERVER_USER) -> list[tuple[str, Model]]:
         """Return the user's aliases that the caller may use, each with the model it means now."""
         catalogue = await self._upstream.models(caller.auth)
-        found = [(name, self._resolve(catalogue, name)) for name in self._aliases]
+        found = [(name, self._resolve_model(catalogue, name)) for name in self._aliases]
         return [
             (name, model)
             for name, model in found
             if model is not None and self._allows(caller.key, model.id, catalogue)
         ]
 
-    def _resolve(self, catalogue: Catalogue, name: str) -> Model | None:
-        meaning = self._meaning(catalogue, name)
-        return meaning.model if meaning is not None else None
+    def _resolve_model(self, catalogue: Catalogue, name: str) -> Model | None:
+        resolution = self._resolve_name(catalogue, name)
+        return resolution.model if resolution is not None else None
 
-    def _meaning(self, catalogue: Catalogue, name: str) -> Meaning | None:
+    def _resolve_name(self, catalogue: Catalogue, name: str) -> Resolution | None:
         """Return what `name` means: one of the user's aliases, or a catalogue name."""
         if catalogue is not self._checked:
-            self._checked, self._meanings = catalogue, {}
+            self._checked, self._resolutions = catalogue, {}
             self.unknown = unknown_in_models(catalogue)
-        if (known := self._meanings.get(name)) is not None:
+        if (known := self._resolutions.get(name)) is not None:
             return known
-        meaning = resolve(
+        resolution = resolve(
             catalogue, self._without_alias(name), self._without_alias(self._default_model)
         )
-        if meaning is not None:
-            self._listed.add(meaning.model.id)
-            if len(self._meanings) < _MAX_MEANINGS:
-                self._meanings[name] = meaning
-        return meaning
+        if resolution is not None:
+            self._listed.add(resolution.model.id)
+            if len(self._resolutions) < _MAX_RESOLUTIONS:
+                self._resolutions[name] = resolution
+        return resolution
 
     def _without_alias(self, name: str) -> str:
         """Return the target of the user's alias `name`, or `name` without Ollama's tag."""
@@ -152,11 +152,11 @@ class ModelResolver:
         return Catalogue(m for m in catalogue if self._allows(key, m.id, catalogue))
 
     def _allows(self, key: ApiKey | None, model_id: str, catalogue: Catalogue | None) -> bool:
-        def meaning(name: str) -> str:
-            model = self._resolve(catalogue, name) if catalogue is not None else None
+        def resolution(name: str) -> str:
+            model = self._resolve_model(catalogue, name) if catalogue is not None else None
             return self._resolve_without_catalogue(name) if model is None else model.id
 
-        return key is None or key.allows(model_id, meaning)
+        return key is None or key.allows(model_id, resolution)
 
     def _check_key(self, key: ApiKey | None, model_id: str, catalogue: Catalogue | None) -> None:
         """Raise `RequestError` (403) if `key` does not allow the model.
@@ -183,11 +183,11 @@ class ModelResolver:
         of another kind.
         """
         try:
-            meaning = self._cached_meaning(name, caller)
-            if meaning is None:
+            resolution = self._cached_resolution(name, caller)
+            if resolution is None:
                 async with asyncio.timeout(_LIST_TIMEOUT):
-                    meaning = await self.meaning(name, caller)
-            model = meaning.model
+                    resolution = await self.resolve(name, caller)
+            model = resolution.model
             if wants_long_context(betas):
                 model = (await self.models(caller)).long_context_variant(model)
         except (UpstreamError, TimeoutError) as error:
@@ -205,18 +205,18 @@ class ModelResolver:
                 param="model",
                 hint=_OTHER_TYPE_HINTS[kind],
             )
-        return ResolvedModel(model.id, model, self._notes(name, model, meaning))
+        return ResolvedModel(model.id, model, self._notes(name, model, resolution))
 
-    def _cached_meaning(self, name: str, caller: Caller) -> Meaning | None:
-        """Return what `meaning` does if a cached catalogue has the name, else None."""
+    def _cached_resolution(self, name: str, caller: Caller) -> Resolution | None:
+        """Return what `resolve` does if a cached catalogue has the name, else None."""
         catalogue = self._upstream.cached_models(caller.auth)
-        meaning = None if catalogue is None else self._meaning(catalogue, name)
-        if catalogue is None or meaning is None:
+        resolution = None if catalogue is None else self._resolve_name(catalogue, name)
+        if catalogue is None or resolution is None:
             return None
-        return self._usable(meaning, name, catalogue, caller)
+        return self._usable(resolution, name, catalogue, caller)
 
-    def _notes(self, name: str, model: Model, meaning: Meaning) -> tuple[str, ...]:
-        if not meaning.is_substitute:
+    def _notes(self, name: str, model: Model, resolution: Resolution) -> tuple[str, ...]:
+        if not resolution.is_substitute:
             return ()
         target = self._without_alias(name)
         if target == AUTO:
@@ -234,7 +234,7 @@ class ModelResolver:
             catalogue = await self._upstream.models(caller.auth, fresh=True)
         except CopilotProxyError:
             return None
-        model = self._resolve(catalogue, name)
+        model = self._resolve_model(catalogue, name)
         if model is not None:
             self._check_key(caller.key, model.id, catalogue)
         return model
@@ -264,7 +264,7 @@ def _unknown_model(name: str, catalogue: Catalogue) -> RequestError:
 
 def _no_list(name: str) -> UpstreamUnreachable:
     return UpstreamUnreachable(
-        f"Copilot's list of models did not arrive in time, so `{name}` has no meaning yet.",
+        f"Copilot's list of models did not arrive in time, so it is not known what `{name}` means.",
         sent=False,
         hint="Try again, or use the id of a model.",
         status=504,

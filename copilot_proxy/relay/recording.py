@@ -12,7 +12,7 @@ from copilot_proxy.errors import (
     UpstreamUnreachable,
     code_of,
 )
-from copilot_proxy.formats.api import ClientApi
+from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.drift import unknown_codes
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.relay.records import RequestRecord

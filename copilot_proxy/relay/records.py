@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from copilot_proxy.api_keys import ApiKey
+from copilot_proxy.attribution import UNATTRIBUTED, Attribution
 from copilot_proxy.catalogue import Model
 from copilot_proxy.cost.assessment import Cost
 from copilot_proxy.cost.quota import Quota, quota_of
-from copilot_proxy.formats.api import ClientApi, RequestMetrics
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.client_api import ClientApi, RequestMetrics
 from copilot_proxy.formats.drift import Unknown
 from copilot_proxy.formats.permanent_errors import has_retryable_number
 from copilot_proxy.headers import Initiator
-from copilot_proxy.keys import ApiKey
-from copilot_proxy.who import NOBODY, Who
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -59,7 +59,7 @@ class RequestRecord:
     """The API that the client speaks; it knows the fields of the request."""
     key: str | None = None
     """The name of the API key, if it has one."""
-    who: Who = NOBODY
+    attribution: Attribution = UNATTRIBUTED
     own_sign_in: bool = False
     """Whether the client used a GitHub sign-in of its own, so another account may have paid."""
     stream: bool = False

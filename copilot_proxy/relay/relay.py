@@ -8,19 +8,16 @@ from typing import Any, Final
 
 from copilot_proxy.catalogue import EMBEDDINGS_PATH, ENABLE_URL, Alias
 from copilot_proxy.cost.estimate import prompt_tokens
-from copilot_proxy.cost.nano import merged
+from copilot_proxy.cost.nano_aiu import merged_usage
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.errors import CopilotProxyError, RequestError, UpstreamRefusal
 from copilot_proxy.formats import embeddings
-from copilot_proxy.formats.api import (
-    ClientApi,
-    CountingApi,
-    is_same_api,
-)
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.client_api import ClientApi, CountingApi
 from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoning
 from copilot_proxy.formats.types import ClientRequest, Json
+from copilot_proxy.formats.upstream_api import is_same_api
 from copilot_proxy.large_work import run_if_large, run_in_turn
 from copilot_proxy.relay.admission import Admission, AdmitAll, admit
 from copilot_proxy.relay.caller import SERVER_USER, Caller
@@ -155,7 +152,7 @@ class Relay:
             record.mark_first_token()
             counts = embeddings.usage(answers)
             record.usage = {**counts, "completion_tokens": 0}
-            record.copilot_usage = merged(answers)
+            record.copilot_usage = merged_usage(answers)
             return embeddings.embedding_list(request, vectors, counts)
 
     async def count_tokens(

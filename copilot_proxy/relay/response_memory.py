@@ -12,7 +12,9 @@ from typing import Final
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.responses import continuation
 from copilot_proxy.formats.responses.item_pages import PageQuery, item_page
-from copilot_proxy.formats.responses.memory import (
+from copilot_proxy.formats.responses.request import input_items
+from copilot_proxy.formats.responses.response_events import TERMINAL
+from copilot_proxy.formats.responses.response_store import (
     ITEM_OVERHEAD,
     MAX_ITEMS,
     MAX_SECONDS,
@@ -20,8 +22,6 @@ from copilot_proxy.formats.responses.memory import (
     ResponseStore,
     StoredResponse,
 )
-from copilot_proxy.formats.responses.request import input_items
-from copilot_proxy.formats.responses.response_events import TERMINAL
 from copilot_proxy.formats.types import (
     ClientEvent,
     ClientResponse,
@@ -39,7 +39,7 @@ _ENDS: Final = frozenset(TERMINAL[status] for status in _REMEMBERED)
 
 
 @dataclass(frozen=True)
-class Continuation:
+class ResumedRequest:
     """A request with all the items that it refers to, and what to remember of it."""
 
     request: ResponsesRequest
@@ -82,13 +82,12 @@ class ResponseMemory:
         body_bytes: int,
         notes: list[str],
         web_socket: bytes = b"",
-    ) -> Continuation:
+    ) -> ResumedRequest:
         """Return the request with its earlier items in front, and its references replaced.
 
         `body_bytes` is the size of the body as received, `web_socket` the id of the WebSocket on
-        which it came. Raises `RequestError` if something is not
-        remembered (400 for the previous response, 404 for an item), or if the conversation is
-        larger than the limit (413).
+        which it came. Raises `RequestError` if something is not remembered (400 for the previous
+        response, 404 for an item), or if the conversation is larger than the limit (413).
         """
         previous = self._previous(request, caller, web_socket)
         found = self._references(request, caller, web_socket)
@@ -105,7 +104,7 @@ class ResponseMemory:
         )
 
     def remembering(
-        self, resumed: Continuation, caller: Caller
+        self, resumed: ResumedRequest, caller: Caller
     ) -> Callable[[ReplySource], ReplySource]:
         """Return a wrapper for a reply to the request that remembers its response."""
         if not resumed.is_remembered:
@@ -227,7 +226,7 @@ def _resume(
     size: int,
     is_stored: bool,
     web_socket: bytes,
-) -> Continuation:
+) -> ResumedRequest:
     """Return the request with everything that it refers to; takes time for long conversations."""
     resumed = {**request, "store": is_stored}
     items = continuation.resolved_input(request, found) if found else input_items(request)
@@ -237,7 +236,7 @@ def _resume(
         resumed["input"] = items
     # Encoded now, since the rules for models may change parts of the items later.
     new = continuation.encoded(items, size) if is_stored or web_socket else []
-    return Continuation(resumed, new, previous, size, web_socket)
+    return ResumedRequest(resumed, new, previous, size, web_socket)
 
 
 def _why_not_found(store: ResponseStore | None, workers: int) -> str:

@@ -1,7 +1,7 @@
 """Sends a conversation to Copilot, and once more in another form if Copilot refuses the first one.
 
 Copilot does not bill what it refuses. It is asked again only if it refuses the API, or the
-reasoning of earlier answers, and once for each.
+reasoning of earlier answers, and only once for each of these.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from copilot_proxy.errors import RequestError, UpstreamRefusal
-from copilot_proxy.formats.api import ClientApi, UpstreamApi
+from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoning
 from copilot_proxy.formats.large_json import encode_request
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, RefusedReasoning
 from copilot_proxy.formats.refusal_diagnosis import diagnose
 from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import ClientRequest, UpstreamBody
+from copilot_proxy.formats.upstream_api import UpstreamApi
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.admission import Admission, admit
 from copilot_proxy.relay.caller import Caller
@@ -151,7 +152,7 @@ class Sender:
             betas=conversation.betas,
             request_id=record.request_id,
         )
-        body = prepared.api.with_cache_key(prepared.body, record.who.session)
+        body = prepared.api.with_cache_key(prepared.body, record.attribution.session)
         body = _for_model(body, conversation.resolved)
         # An upstream with an API of its own does not send JSON over HTTP.
         is_json = conversation.fixed_api is None

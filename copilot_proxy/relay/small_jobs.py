@@ -40,7 +40,7 @@ _MAX_CHARS: Final = 20_000
 
 def small_job(record: RequestRecord, request: ClientRequest) -> str | None:
     """Return the kind of small job that a request asks for, or None."""
-    phrases = _JOBS.get(record.who.client or "")
+    phrases = _JOBS.get(record.attribution.client or "")
     if phrases is None or record.tools:
         return None
     for text in _instructions(record, request):

@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 
 from copilot_proxy.asgi import ASGIApp, Receive, Scope, Send
-from copilot_proxy.formats.api import ClientApi, CountingApi
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.client_api import ClientApi, CountingApi
 from copilot_proxy.formats.large_json import LARGE, encode_json, encode_strings
 from copilot_proxy.formats.types import ClientRequest, ClientResponse, Json
 from copilot_proxy.large_work import run_in_turn
@@ -40,9 +40,9 @@ def answer(
     """Return the response to `request`, whose checked JSON body of the API `client` is `body`.
 
     `body_bytes` is the size of the body as received, `conversation_bytes` that of all that it
-    refers to, `betas` are the values of the request's
-    ``anthropic-beta`` headers, and `notes` name the changes that were made to the body so far.
-    `extend` may add something to the reply before it is sent.
+    refers to, `betas` are the values of the request's ``anthropic-beta`` headers, and `notes` name
+    the changes that were made to the body so far. `extend` may add something to the reply before it
+    is sent.
     """
     services = get_services(request)
     caller = get_caller(request)

@@ -15,7 +15,7 @@ from copilot_proxy.relay.continuations import Continuations
 from copilot_proxy.relay.records import new_request_id
 from copilot_proxy.relay.reply import ReplySource
 from copilot_proxy.routes.answers import answer, respond
-from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.litestar_request import LitestarRequest
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
     get_caller,

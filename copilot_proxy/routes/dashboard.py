@@ -14,10 +14,10 @@ from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from copilot_proxy.api_keys import ApiKeys
 from copilot_proxy.asgi import ASGIApp
 from copilot_proxy.errors import RequestError
-from copilot_proxy.keys import Keys
-from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.litestar_request import LitestarRequest
 from copilot_proxy.routes.services import get_context, get_services, read_body
 
 _TYPES: Final = {
@@ -122,7 +122,7 @@ async def _login(request: LitestarRequest, login: Login, *, https: bool) -> str 
             code="invalid_code",
             hint="Enter an API key, or run again: copilot-proxy dashboard",
         )
-    if login.key and (key := Keys(services.settings.keys).find([login.key.encode()])):
+    if login.key and (key := ApiKeys(services.settings.keys).find([login.key.encode()])):
         return sessions.cookie(key, https=https)
     raise RequestError(
         "The API key is wrong.",

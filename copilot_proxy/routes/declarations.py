@@ -20,8 +20,8 @@ from copilot_proxy.formats.models import ModelList, ModelObject
 from copilot_proxy.formats.responses import schema as responses_schema
 from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.routes import chat_completions, embeddings, messages, models, responses
-from copilot_proxy.routes.framework import LitestarRequest
 from copilot_proxy.routes.health import Health, current_health, hello
+from copilot_proxy.routes.litestar_request import LitestarRequest
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import Request
 

@@ -1,6 +1,7 @@
 """Calls the handlers of the busiest paths without the framework.
 
-It would take longer than they do themselves, and is not even loaded until another path is called.
+The framework would take longer than the handlers; it is not even loaded until another path is
+called.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

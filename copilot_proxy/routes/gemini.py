@@ -25,7 +25,7 @@ from copilot_proxy.formats.types import ClientResponse, Json
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.costs import COUNT_TOKENS
 from copilot_proxy.routes.answers import answer, answer_with_count, answer_with_embeddings
-from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.litestar_request import LitestarRequest
 from copilot_proxy.routes.models import model_list, model_object
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (

@@ -4,7 +4,7 @@ from litestar import Response, get
 from litestar.exceptions import MethodNotAllowedException
 
 from copilot_proxy.formats.responses.api import RESPONSES
-from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.litestar_request import LitestarRequest
 from copilot_proxy.routes.services import is_handshake
 
 

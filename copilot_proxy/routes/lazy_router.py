@@ -1,13 +1,13 @@
 """Loads the framework's router when a request first needs it.
 
-The framework would take a third of the time of a start and a quarter of an idle server's memory.
+The framework would take a third of the startup time and a quarter of an idle server's memory.
 """
 
 import asyncio
 from typing import Final, cast
 
 from copilot_proxy.asgi import ASGIApp, Receive, Scope, Send
-from copilot_proxy.auth.threads import run_in_thread
+from copilot_proxy.daemon_threads import run_in_thread
 from copilot_proxy.middleware.error_responses import send_error, to_proxy_error
 
 _UPDATED: Final = "If copilot-proxy has been updated since the server was started, restart it."

@@ -8,7 +8,7 @@ from litestar import Response, get
 from copilot_proxy import __version__
 from copilot_proxy.errors import RequestError
 from copilot_proxy.metrics.prometheus import CONTENT_TYPE, Gauge, text_of
-from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.litestar_request import LitestarRequest
 from copilot_proxy.routes.services import Services, get_context, get_services
 
 

@@ -25,7 +25,7 @@ from copilot_proxy.formats.ollama.request import parse_show
 from copilot_proxy.formats.types import ClientRequest, ClientResponse
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.routes.answers import JsonResponse, answer, answer_with_embeddings
-from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.litestar_request import LitestarRequest
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
     Services,

@@ -4,7 +4,7 @@ from litestar import MediaType, Response, get, post
 
 from copilot_proxy import __version__
 from copilot_proxy.routes.dashboard import file_response, wants_page
-from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.litestar_request import LitestarRequest
 from copilot_proxy.routes.services import get_services
 
 

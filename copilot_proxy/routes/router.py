@@ -15,13 +15,13 @@ from copilot_proxy.middleware.error_responses import error_parts, to_proxy_error
 from copilot_proxy.routes.completions import completions
 from copilot_proxy.routes.dashboard import change_dashboard, dashboard_events, dashboard_part
 from copilot_proxy.routes.declarations import DECLARED_ROUTES
-from copilot_proxy.routes.framework import LitestarRequest
 from copilot_proxy.routes.gemini import (
     call_gemini_model,
     get_gemini_model,
     list_gemini_models,
 )
 from copilot_proxy.routes.handshake import open_web_socket
+from copilot_proxy.routes.litestar_request import LitestarRequest
 from copilot_proxy.routes.metrics import metrics
 from copilot_proxy.routes.ollama import OLLAMA_ROUTES, is_off, off_error
 from copilot_proxy.routes.openapi import openapi_config

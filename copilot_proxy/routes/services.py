@@ -6,12 +6,13 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from copilot_proxy.api_keys import KEY_HEADERS
+from copilot_proxy.attribution import identify_client
 from copilot_proxy.auth.caller_tokens import CallerTokens, token_digest
 from copilot_proxy.dashboard.lazy import LazyDashboard
 from copilot_proxy.dumps import Dumps
 from copilot_proxy.formats.chat_completions.request import parse_json
 from copilot_proxy.formats.file_urls import may_have_files
-from copilot_proxy.keys import KEY_HEADERS
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.metrics.workers import SharedMetrics
 from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
@@ -23,7 +24,6 @@ from copilot_proxy.routes.request_body import receive_body
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.base import Upstream
 from copilot_proxy.upstreams.image_fetcher import ImageFetcher
-from copilot_proxy.who import identify
 
 
 class Request(Protocol):
@@ -90,7 +90,7 @@ def get_turn(request: Request) -> WebSocketTurn:
 
 
 def is_handshake(request: Request) -> bool:
-    """Return whether `request` is one to open a WebSocket, to be answered with 101."""
+    """Return whether `request` opens a WebSocket, so that it is answered with 101."""
     return bool(request.scope["state"].get("web_socket_handshake"))
 
 
@@ -125,7 +125,9 @@ def start_record(
         context.request_id,
         api,
         key=context.key.name if context.key else None,
-        who=identify(context.headers, body, context.named_client, context.project, context.session),
+        attribution=identify_client(
+            context.headers, body, context.named_client, context.project, context.session
+        ),
         body_bytes=body_bytes,
         notes=list(notes),
     )

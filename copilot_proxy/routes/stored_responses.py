@@ -10,7 +10,7 @@ from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.formats.responses.item_pages import parse_query
 from copilot_proxy.routes.answers import JsonResponse
-from copilot_proxy.routes.framework import LitestarRequest
+from copilot_proxy.routes.litestar_request import LitestarRequest
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import get_caller, get_services
 

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from copilot_proxy.asgi import Receive, Scope, Send
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.formats.api import StreamFormat
+from copilot_proxy.formats.client_api import StreamFormat
 from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.middleware.error_responses import send_error, to_proxy_error
 from copilot_proxy.middleware.shutdown import send_before_exit, server_stopped

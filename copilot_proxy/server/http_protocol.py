@@ -2,8 +2,8 @@
 
 uvicorn itself has no timeout for a request head, for the rest of a body that the application did
 not read, and for a client that does not read its response. Any client that can connect could
-exploit that, even without an API key. (For bodies that the
-application reads, `routes.request_body` has the timeout.)
+exploit that, even without an API key. (For bodies that the application reads, `routes.request_body`
+has the timeout.)
 """
 
 import asyncio

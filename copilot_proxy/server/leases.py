@@ -30,7 +30,7 @@ def hold_lease(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def start_lock(folder: Path) -> Iterator[None]:
-    """Let no other process start or stop the server while the block runs; waits if one does."""
+    """Prevent other processes from starting or stopping the server while the block runs."""
     with locked(folder / _START):
         yield
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from copilot_proxy.api_keys import MIN_KEY_LENGTH
 from copilot_proxy.errors import CopilotProxyError, UsageError
-from copilot_proxy.keys import MIN_KEY_LENGTH
 from copilot_proxy.server import unix_socket
 from copilot_proxy.server.port_owner import base_url, describe_owner
 from copilot_proxy.settings import Settings

@@ -172,7 +172,8 @@ class Supervisor:
             _REPORT_TIMEOUT,
         )
         for worker in self._alive():
-            # It hangs at its start. Before, it may have served requests, and not have said so yet.
+            # It hangs at startup. A worker that is ready may have requests that it has not reported
+            # yet.
             if not worker.is_ready:
                 worker.kill()
         if count := sum(worker.finishing or 0 for worker in self._workers.values()):

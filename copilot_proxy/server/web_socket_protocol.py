@@ -52,10 +52,10 @@ class DrainingWebSocket(WebSocketsSansIOProtocol):
             self.conn.data_to_send()
 
     async def send(self, message: Any) -> None:
-        # Only then: waiting may end because the connection has.
+        # Checked after waiting, which also ends when the connection does.
         await self.writable.wait()
         if self.close_sent and self.handshake_complete:
-            # uvicorn takes this for a mistake of the application, which cannot know it yet.
+            # uvicorn would report a bug in the application, which cannot know this yet.
             raise ClientDisconnected
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):

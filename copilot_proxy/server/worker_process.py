@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Self
 
 import copilot_proxy
-from copilot_proxy.auth.threads import run_in_thread
+from copilot_proxy.daemon_threads import run_in_thread
 from copilot_proxy.server.worker_channel import WorkerConfig, encode_config
 from copilot_proxy.settings import ENVIRONMENT_PREFIX
 

@@ -9,17 +9,17 @@ from typing import Any, Final
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.launchers import launcher
 from copilot_proxy.service.definition import Service, ServiceError, ServiceManager
-from copilot_proxy.service.launchd import Launchd
-from copilot_proxy.service.python_path import lasting_path
-from copilot_proxy.service.readiness import address_of, health_of, wait_until_ready
-from copilot_proxy.service.record import (
-    Record,
+from copilot_proxy.service.installation import (
+    Installation,
     folder_of,
-    read_record,
-    remove_record,
+    read_installation,
+    remove_installation,
     renewed,
-    write_record,
+    write_installation,
 )
+from copilot_proxy.service.launchd import Launchd
+from copilot_proxy.service.python_path import stable_path
+from copilot_proxy.service.readiness import address_of, health_of, wait_until_ready
 from copilot_proxy.service.systemd import Systemd
 from copilot_proxy.service.task_scheduler import TaskScheduler
 from copilot_proxy.settings import Settings
@@ -53,7 +53,7 @@ def service_for(settings: Settings, *, on_demand: bool = False) -> Service:
     return Service(
         profile=settings.profile,
         # -P: a folder in which the service happens to start must not provide modules.
-        command=(lasting_path(sys.executable), "-P", "-m", _PROGRAM, str(folder_of(settings))),
+        command=(stable_path(sys.executable), "-P", "-m", _PROGRAM, str(folder_of(settings))),
         stop_timeout=int(settings.shutdown_timeout) + _STOP_MARGIN,
         listen=listen,
     )
@@ -70,15 +70,17 @@ def check(settings: Settings, *, on_demand: bool) -> None:
             "This copy of copilot-proxy is temporary, so a service would stop working within days.",
             hint="Install it first: pipx install g-copilot-proxy",
         )
-    health, record = health_of(settings), read_record(folder_of(settings))
-    if health is not None and (record is None or health.get("instance") != record.instance):
+    health, installation = health_of(settings), read_installation(folder_of(settings))
+    if health is not None and (
+        installation is None or health.get("instance") != installation.instance
+    ):
         raise ServiceError(
             f"Another copilot-proxy is running at {address_of(settings)}.", hint="Stop it first."
         )
 
 
 def install(
-    manager: ServiceManager, service: Service, settings: Settings, record: Record
+    manager: ServiceManager, service: Service, settings: Settings, installation: Installation
 ) -> dict[str, Any]:
     """Install the service, start it, and return its ``/health`` as soon as it answers.
 
@@ -89,32 +91,32 @@ def install(
     files = manager.files(service)
     other = manager.files(service_for(settings, on_demand=service.listen is None))
     before = {path: _content(path) for path in {**other, **files}}
-    record_before = read_record(folder)
+    installation_before = read_installation(folder)
     try:
         _write({**dict.fromkeys(other), **files})
-        write_record(folder, record)
+        write_installation(folder, installation)
         manager.activate(service)
-        return wait_until_ready(settings, record.instance, folder)
+        return wait_until_ready(settings, installation.instance, folder)
     except BaseException:
         # Also after Ctrl+C. A second error must not hide the first.
         with suppress(CopilotProxyError, OSError):
-            _restore(manager, service, settings, before, record_before)
+            _restore(manager, service, settings, before, installation_before)
         raise
 
 
 def restart(manager: ServiceManager, service: Service, settings: Settings) -> None:
     """Restart the service, and return when the new server answers; raises its error."""
     folder = folder_of(settings)
-    old = read_record(folder)
+    old = read_installation(folder)
     if old is None:
         raise ServiceError(
             "The service has lost its settings.", hint="Run: copilot-proxy service install"
         )
     # With another id, the old server cannot be taken for the new one.
-    record = renewed(old)
-    write_record(folder, record)
+    installation = renewed(old)
+    write_installation(folder, installation)
     manager.restart(service)
-    wait_until_ready(settings, record.instance, folder)
+    wait_until_ready(settings, installation.instance, folder)
 
 
 def uninstall(manager: ServiceManager, settings: Settings) -> bool:
@@ -123,7 +125,7 @@ def uninstall(manager: ServiceManager, settings: Settings) -> bool:
     found = manager.state(service).installed
     if found:
         manager.deactivate(service)
-    remove_record(folder_of(settings))
+    remove_installation(folder_of(settings))
     return found
 
 
@@ -132,13 +134,13 @@ def _restore(
     service: Service,
     settings: Settings,
     before: Mapping[Path, str | None],
-    record: Record | None,
+    installation: Installation | None,
 ) -> None:
     folder = folder_of(settings)
     manager.deactivate(service)
-    remove_record(folder)
-    if record is not None:
-        write_record(folder, record)
+    remove_installation(folder)
+    if installation is not None:
+        write_installation(folder, installation)
     if all(content is None for content in before.values()):
         return
     _write(before)

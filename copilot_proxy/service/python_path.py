@@ -13,7 +13,7 @@ _CELLAR: Final = "Cellar"
 """Homebrew's folder for programs; its links are next to it, in ``opt``."""
 
 
-def lasting_path(executable: str) -> str:
+def stable_path(executable: str) -> str:
     """Return the path of `executable` through such a link, if that leads to the same version;
     otherwise `executable`."""
     path = Path(executable)

@@ -10,7 +10,7 @@ from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
 from copilot_proxy.server.port_owner import base_url, read_health
 from copilot_proxy.server.unix_socket import UnixConnection
 from copilot_proxy.service.definition import ServiceError
-from copilot_proxy.service.record import Failure, read_failure
+from copilot_proxy.service.installation import Failure, read_failure
 from copilot_proxy.settings import Settings
 
 _TIMEOUT: Final = 60.0

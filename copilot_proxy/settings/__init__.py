@@ -1,6 +1,7 @@
 """The settings, and where each value came from; other folders import them from here."""
 
 from copilot_proxy import ENVIRONMENT_PREFIX
+from copilot_proxy.settings.folders import config_dir, state_dir
 from copilot_proxy.settings.loading import (
     INSTANCE_VARIABLE,
     load_settings,
@@ -13,8 +14,6 @@ from copilot_proxy.settings.settings import (
     DEFAULT_GITHUB_API_URL,
     DEFAULT_GITHUB_URL,
     Settings,
-    config_dir,
-    state_dir,
 )
 
 __all__ = [

@@ -17,7 +17,8 @@ from copilot_proxy import ENVIRONMENT_PREFIX
 from copilot_proxy.errors import UsageError, join_sentences
 from copilot_proxy.settings import profiles
 from copilot_proxy.settings.config_file import read_config, read_secret
-from copilot_proxy.settings.settings import Settings, config_dir, state_dir
+from copilot_proxy.settings.folders import config_dir, state_dir
+from copilot_proxy.settings.settings import Settings
 from copilot_proxy.settings.tables import check_distinct
 
 INSTANCE_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}INSTANCE"

@@ -32,7 +32,7 @@ def default_port(name: str) -> int:
 
 
 def folder_of(top: Path, name: str | None) -> Path:
-    """Return the part of the folder `top` that belongs to a profile; the default one has `top`."""
+    """Return the part of the folder `top` that belongs to a profile; for the default one, `top`."""
     return top / "profiles" / name if name else top
 
 

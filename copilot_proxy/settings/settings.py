@@ -1,4 +1,4 @@
-"""All settings, with their defaults, parsers and help texts, and what follows from them."""
+"""All settings, with their defaults, parsers and help texts, and values derived from them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,23 +7,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-import platformdirs
-
+from copilot_proxy.api_keys import ApiKey
 from copilot_proxy.catalogue import Alias
 from copilot_proxy.cost.limits import Limit, parse_limits
 from copilot_proxy.errors import UsageError
 from copilot_proxy.headers import Identity
 from copilot_proxy.host_names import is_loopback
-from copilot_proxy.keys import ApiKey
 from copilot_proxy.masking import Secret
 from copilot_proxy.model_names import DEFAULT_FAMILY
-from copilot_proxy.settings import profiles, tables
+from copilot_proxy.settings import folders, profiles, tables
 from copilot_proxy.settings import values as parse
 from copilot_proxy.settings.command_line import command_line
 
 DEFAULT_GITHUB_URL: Final = "https://github.com"
 DEFAULT_GITHUB_API_URL: Final = "https://api.github.com"
-_APP: Final = "copilot-proxy"
 
 
 def _setting(
@@ -112,7 +109,7 @@ class Settings:
         },
     )
     home_dir: Path | None = _setting(
-        None, parse.path, "One folder to use instead of the config, data and cache folders."
+        None, parse.path, "One folder to use instead of the config, data and state folders."
     )
     profile: str | None = _setting(
         None, profiles.profile, "The profile: an account with its own port, ledger and budget."
@@ -260,7 +257,7 @@ class Settings:
     @property
     def config_file(self) -> Path:
         """The configuration file, which may not exist."""
-        return config_dir(self.home_dir) / "config.toml"
+        return folders.config_dir(self.home_dir) / "config.toml"
 
     @property
     def data_dir(self) -> Path:
@@ -269,8 +266,8 @@ class Settings:
 
     @property
     def shared_data_dir(self) -> Path:
-        """The folder of what all profiles share, such as pi-ai."""
-        return self.home_dir or Path(platformdirs.user_data_dir(_APP, appauthor=False))
+        """The folder with the data of all profiles, such as pi-ai."""
+        return folders.data_dir(self.home_dir)
 
     def require_ledger(self) -> None:
         """Raise `UsageError` if the ledger, which a budget needs, is off."""
@@ -282,20 +279,10 @@ class Settings:
 
     @property
     def state_dir(self) -> Path:
-        """The folder of what the program remembers, such as the models last seen."""
-        return profiles.folder_of(state_dir(self.home_dir), self.profile)
+        """The folder with the program's state, such as the models last seen."""
+        return profiles.folder_of(folders.state_dir(self.home_dir), self.profile)
 
     @property
     def ledger_file(self) -> Path:
         """The ledger; the simulator has one of its own, since it charges no real money."""
         return self.state_dir / f"ledger{'-simulated' if self.simulated else ''}.sqlite3"
-
-
-def config_dir(home_dir: Path | None) -> Path:
-    """Return the folder of ``config.toml``."""
-    return home_dir or Path(platformdirs.user_config_dir(_APP, appauthor=False))
-
-
-def state_dir(home_dir: Path | None) -> Path:
-    """Return the folder of what the default profile remembers."""
-    return home_dir or Path(platformdirs.user_state_dir(_APP, appauthor=False))

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from copilot_proxy.api_keys import MIN_KEY_LENGTH, ApiKey
 from copilot_proxy.catalogue import ALIAS_PARAMETERS, Alias
-from copilot_proxy.keys import MIN_KEY_LENGTH, ApiKey
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import values
 

@@ -1,4 +1,4 @@
-"""Where the server sends OpenTelemetry data, if it does: the setting, and the standard variables.
+"""Finds the collector for OpenTelemetry data, in the setting or in the standard variables.
 
 Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 """

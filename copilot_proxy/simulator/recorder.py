@@ -144,7 +144,7 @@ class Recorder:
                 self._changed.notify_all()
 
     def wait_for(
-        self, predicate: Callable[[RecordedRequest], bool], timeout: float = 5.0
+        self, predicate: Callable[[RecordedRequest], bool], timeout: float = 60.0
     ) -> RecordedRequest:
         """Return the first matching record, waiting up to `timeout` seconds for it.
 
@@ -162,7 +162,7 @@ class Recorder:
                 self._changed.wait(left)
 
     async def wait_for_async(
-        self, predicate: Callable[[RecordedRequest], bool], timeout: float = 5.0
+        self, predicate: Callable[[RecordedRequest], bool], timeout: float = 60.0
     ) -> RecordedRequest:
         """Call `wait_for` without blocking the event loop."""
         return await asyncio.to_thread(self.wait_for, predicate, timeout)

@@ -13,7 +13,7 @@ from copilot_proxy.headers import Initiator
 from copilot_proxy.upstreams.cooldowns import Cooldown
 
 if TYPE_CHECKING:
-    from copilot_proxy.formats.api import UpstreamApi
+    from copilot_proxy.formats.upstream_api import UpstreamApi
 
 
 @dataclass(frozen=True, kw_only=True)

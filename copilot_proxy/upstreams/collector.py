@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from copilot_proxy.auth.http_clients import make_collector_client
+from copilot_proxy.network.http_clients import make_collector_client
 
 
 class Collector:

@@ -17,12 +17,12 @@ from typing import Final
 
 import httpx
 
-from copilot_proxy.auth.http_clients import make_anonymous_client
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.documents import PDF, is_pdf
 from copilot_proxy.formats.file_urls import FileUrl, Kind, find_file_urls
 from copilot_proxy.formats.images import media_type
 from copilot_proxy.formats.types import ClientRequest
+from copilot_proxy.network.http_clients import make_anonymous_client
 from copilot_proxy.upstreams.public_addresses import fetchable_host, is_public, look_up
 
 LookUp = Callable[[str], Awaitable[list[str]]]

@@ -134,7 +134,7 @@ class Runner:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=100,
+                timeout=250,
                 check=False,
             )
         return Ran(ran.returncode, ran.stdout + ran.stderr, list(self._proxy.records))

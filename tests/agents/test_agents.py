@@ -20,7 +20,7 @@ REFUSALS = {
 """Faults with which Copilot refuses every request, or our own limit; and what the agent shows."""
 TRIED = REFUSALS if IS_COMPLETE else ["quota_exceeded", BUDGET]
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(300)
 
 
 @EACH
@@ -33,7 +33,7 @@ def test_a_question(runner: Runner, agent: Agent) -> None:
     assert "playing claude-sonnet-5.5" in ran.shown
     assert ran.records
     assert [200] * len(ran.records) == [record.status for record in ran.records]
-    assert {agent.client.name} == {record.who.client for record in ran.records}
+    assert {agent.client.name} == {record.attribution.client for record in ran.records}
     assert f"This session: {len(ran.records)} request" in ran.shown
     assert agent.own_files == {
         name: (runner.home / name).read_text(encoding="utf-8") for name in agent.own_files
@@ -66,7 +66,7 @@ def test_connected(runner: Runner, agent: Agent) -> None:
     assert (f"{agent.tool} answered" if agent.tool else "playing claude-sonnet-5.5") in ran.shown
     assert agent.tool == "" or "found.txt" in ran.shown
     assert {200} == {record.status for record in ran.records}
-    assert {agent.client.name} == {record.who.client for record in ran.records}
+    assert {agent.client.name} == {record.attribution.client for record in ran.records}
     undone = runner.connect(agent, "--undo", "--yes")
     assert 0 == undone.code, undone.shown
     assert agent.own_files == {

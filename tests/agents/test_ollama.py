@@ -12,7 +12,7 @@ from copilot_proxy.simulator import Simulator
 from tests.agents.agents import ALL, NODE
 from tests.conftest import Proxy, settings_at
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_continue(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_continue(tmp_path: Path) -> None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=250,
             check=False,
         )
 

@@ -10,7 +10,9 @@ import threading
 import time
 from pathlib import Path
 
-from .site import PROGRAM, Impossible, Site, Stream, free_port, until
+from tests.ports import free_port
+
+from .site import PROGRAM, Impossible, Site, Stream, until
 
 
 def closed_terminal(site: Site) -> str:
@@ -121,7 +123,7 @@ def no_route(site: Site) -> str:
     script = """
 ip link set lo up 2>/dev/null || true
 "$0" serve --simulate --port 8000 & server=$!
-for try in $(seq 100); do grep -q ":1F40 .* 0A " /proc/net/tcp && break; sleep 0.1; done
+for try in $(seq 600); do grep -q ":1F40 .* 0A " /proc/net/tcp && break; sleep 0.1; done
 "$0" chat --simulate hi; echo "simulated: $?"
 COPILOT_PROXY_GITHUB_TOKEN=ghu_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa "$0" chat hi; echo "github: $?"
 kill $server; wait $server; echo "server: $?"
@@ -137,7 +139,7 @@ kill $server; wait $server; echo "server: $?"
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     shown = done.stdout + done.stderr

@@ -5,7 +5,9 @@ import signal
 import time
 from pathlib import Path
 
-from .site import Server, Site, Stream, can_listen, free_port, until
+from tests.ports import free_port
+
+from .site import Server, Site, Stream, can_listen, until
 
 
 def killed_worker(site: Site) -> str:
@@ -102,7 +104,7 @@ def double_stop(site: Site) -> str:
         for _ in range(20):
             server.process.send_signal(signal.SIGTERM)
             time.sleep(0.01)
-        server.process.wait(10)
+        server.process.wait(60)
         assert not stream.is_whole
         assert '"error"' in stream.text, stream.text[-500:]
         return f"exit code {server.process.returncode}; the stream ended with an error"

@@ -20,9 +20,10 @@ from benchmarks.marks import make_prompt
 from benchmarks.processes import end, helper
 from benchmarks.upstream_answers import CHAT_MODEL
 from copilot_proxy.simulator import SIMULATED_TOKEN
+from tests.ports import free_port
 
 PROGRAM: Final = Path(sys.executable).with_name("copilot-proxy")
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 """Seconds that anything may take which should happen at once."""
 CHAT: Final = "/v1/chat/completions"
 
@@ -39,14 +40,6 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) ->
             return found
         time.sleep(0.02)
     raise AssertionError(f"{what}: not within {seconds:.0f} s")
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port of loopback that nothing uses."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def can_listen(port: int) -> bool:

@@ -11,7 +11,7 @@ from keyring.backends import fail
 
 from copilot_proxy.auth.copilot_auth import CopilotAuth
 from copilot_proxy.auth.github import GitHub
-from copilot_proxy.auth.http_clients import make_client
+from copilot_proxy.network.http_clients import make_client
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator.server import Simulator
 from tests.auth.accounts import Store, Time

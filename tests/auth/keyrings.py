@@ -62,7 +62,7 @@ class PromptingKeyring(MemoryKeyring):
 
     def get_password(self, service: str, username: str) -> str | None:
         self.asked += 1
-        self.released.wait(20)
+        self.released.wait(60)
         return super().get_password(service, username)
 
 

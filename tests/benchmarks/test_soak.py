@@ -14,20 +14,20 @@ from benchmarks.soak_faults import FaultSchedule, Window
 from benchmarks.soak_report import verdicts
 from benchmarks.soak_traffic import Request, Traffic
 from copilot_proxy.errors import UpstreamRefusal
-from copilot_proxy.formats.api import ClientApi
 from copilot_proxy.formats.apis import client_apis
+from copilot_proxy.formats.client_api import ClientApi
 from tests.matrix_clients import CLIENTS
-from tests.selection import COMPLETE
+from tests.selection import only_in_ci
 
 SAMPLE = {"memory": 50 * 2**20, "objects": 80_000, "files": 20, "tasks": 4, "threads": 1}
 REFUSED = b'{"error": {"message": "no", "type": "t", "param": null, "code": "c"}}'
 
 
+@only_in_ci
 @pytest.mark.skipif(not HAS_PROC, reason="reads /proc")
-@pytest.mark.timeout(60)
 async def test_a_few_seconds(tmp_path: Path) -> None:
     """Under mixed traffic and faults all answers are right, and no resources are left over."""
-    assert [] == await soak(5 if COMPLETE else 2, seed=4, workers=6, folder=tmp_path)
+    assert [] == await soak(5, seed=4, workers=6, folder=tmp_path)
 
 
 def used(**more: float) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from copilot_proxy.ledger.database import open_for_writing
 from tests.billing.copilot import FakeCopilot
 from tests.billing.server import Server
 
@@ -39,6 +40,17 @@ _WORDS = [
     "costs",
     "less",
 ]
+_WATCH = """
+CREATE TABLE admitted_last (request_id TEXT PRIMARY KEY);
+CREATE TRIGGER watch AFTER INSERT ON reservations BEGIN
+    DELETE FROM admitted_last;
+    INSERT INTO admitted_last SELECT request_id FROM reservations;
+END;
+"""
+"""Keeps the requests that are reserved when another one is admitted, itself included.
+
+Times would not show them: a request stays reserved until its row is written, after it has ended.
+"""
 
 
 class Spending(NamedTuple):
@@ -54,14 +66,14 @@ class Spending(NamedTuple):
     excess: int
     """What was spent beyond the limit; negative if something is left."""
     running_error: int
-    """By how much those requests that ran when the last one was admitted, and cost more than they
-    had reserved, did so in total: the limit may be exceeded by no more."""
+    """By how much those requests that were reserved when the last one was admitted, and cost more
+    than they had reserved, did so in total: the limit may be exceeded by no more."""
     ratios: Sequence[float]
     """For each request, the cost divided by its reservation, in order."""
 
     @property
     def text(self) -> str:
-        """The result in one sentence for each line."""
+        """The result, one sentence per line."""
         return (
             f"{self.requests} requests, {self.refused} agents refused; limit "
             f"{self.limit / 1e9:g}, spent {self.spent / 1e9:.3f} ({self.spent / self.limit:.1%})\n"
@@ -74,10 +86,14 @@ class Spending(NamedTuple):
 
 def run_agents(home: Path, limit: int, agents: int = 20) -> Spending:
     """Let `agents` agents work with a budget of `limit` credits a day, on two workers."""
-    with FakeCopilot() as fake:
-        with Server(home, fake.url, "--workers", "2", budget=f"{limit}/day") as server:
-            refused = asyncio.run(_all(server, agents))
+    with (
+        FakeCopilot() as fake,
+        Server(home, fake.url, "--workers", "2", budget=f"{limit}/day") as server,
+    ):
         ledger = Path(server.run("usage", "path").stdout.strip())
+        with closing(open_for_writing(ledger)) as database:
+            database.executescript(_WATCH)
+        refused = asyncio.run(_all(server, agents))
     spent = sum(charge.nano for charge in fake.charges.values())
     return _spending(ledger, limit * 10**9, spent, refused)
 
@@ -92,7 +108,7 @@ async def _agent(server: Server, number: int) -> bool:
     text = " ".join(choose.choices(_WORDS, k=choose.randrange(2_000, 40_000)))
     turns: list[dict[str, Any]] = [{"role": "user", "content": ""}, _turn("assistant", text)]
     headers = {"session-id": f"agent-{number}", "user-agent": "opencode/1.18.33"}
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=120) as client:
         for turn in range(_TURNS):
             turns[0]["content"] = f"Please fill order {number * _TURNS + turn} turn."
             turns.append(_turn("user", " ".join(choose.choices(_WORDS, k=200))))
@@ -112,18 +128,18 @@ def _turn(role: str, text: str) -> dict[str, Any]:
 def _spending(ledger: Path, limit: int, spent: int, refused: int) -> Spending:
     with closing(sqlite3.connect(ledger)) as database:
         rows = database.execute(
-            "SELECT started_us, ended_us, nano_aiu, reserved_nano_aiu FROM requests "
-            "WHERE outcome = 'ok'"
+            "SELECT nano_aiu, reserved_nano_aiu FROM requests WHERE outcome = 'ok'"
         ).fetchall()
-    last = max(started for started, *_ in rows)
-    running = [(cost, reserved) for _, ended, cost, reserved in rows if ended >= last]
+        running = database.execute(
+            "SELECT nano_aiu, reserved_nano_aiu FROM requests JOIN admitted_last USING (request_id)"
+        ).fetchall()
     return Spending(
         limit=limit,
         requests=len(rows),
         refused=refused,
         spent=spent,
-        recorded=sum(cost for _, _, cost, _ in rows),
+        recorded=sum(cost for cost, _ in rows),
         excess=spent - limit,
         running_error=sum(max(0, cost - reserved) for cost, reserved in running),
-        ratios=sorted(cost / reserved for *_, cost, reserved in rows),
+        ratios=sorted(cost / reserved for cost, reserved in rows),
     )

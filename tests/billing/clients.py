@@ -14,7 +14,7 @@ from tests.billing.server import Server
 
 _LEAVE_SECONDS: Final = 0.15
 """After which a client leaves that does not get a stream."""
-_START_SECONDS: Final = 30.0
+_START_SECONDS: Final = 120.0
 
 
 @dataclass
@@ -54,7 +54,7 @@ async def place(
 
 @asynccontextmanager
 async def _client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -79,7 +79,8 @@ async def _place(server: Server, client: httpx.AsyncClient, order: Order) -> Out
 
 
 async def _ask(client: httpx.AsyncClient, order: Order, outcome: Outcome) -> None:
-    timeout = _LEAVE_SECONDS if order.kind == "left" and not order.stream else 30
+    leaves = order.kind == "left" and not order.stream
+    timeout = httpx.Timeout(60, read=_LEAVE_SECONDS if leaves else 60)
     async with client.stream(
         "POST", order.path, json=order.body, headers=order.headers, timeout=timeout
     ) as answer:

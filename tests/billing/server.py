@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,16 +13,16 @@ from typing import Final, Self
 
 import httpx
 
-_START_SECONDS: Final = 30.0
+from tests.ports import free_port
+
+_START_SECONDS: Final = 120.0
 
 
 class Server:
     """``copilot-proxy serve``; runs inside a `with` block, and can be killed and started again."""
 
     def __init__(self, home: Path, upstream: str, *flags: str, budget: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.ready = threading.Event()
         """Whether it is supposed to answer."""
@@ -55,7 +54,7 @@ class Server:
     ) -> None:
         self._process.terminate()
         try:
-            self._process.wait(20)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
@@ -70,7 +69,7 @@ class Server:
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until and self._process.poll() is None:
             with suppress(httpx.TransportError):
-                httpx.get(f"{self.url}/health", trust_env=False, timeout=2)
+                httpx.get(f"{self.url}/health", trust_env=False, timeout=20)
                 if b"Stop with Ctrl+C" in self._log.read_bytes()[begun:]:
                     self.ready.set()
                     return

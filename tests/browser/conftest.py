@@ -64,7 +64,7 @@ class Opened:
         context = self._browser.new_context(**options)
         self._contexts.append(context)
         page: Page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", lambda message: self._note(message))
         page.goto(url)

@@ -85,12 +85,14 @@ def test_requests_as_they_run(opened: Opened, server: Proxy, simulator: Simulato
     page = opened(server.url)
     before = page.locator("#rows tr").first.get_attribute("data-id")
     simulator.state.pace = 0.1
-    body = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "secret"}]}
+    long = [{"role": "user", "content": "Write 600 words, secret"}]
+    body = {"model": "gpt-4o", "stream": True, "messages": long}
     with (
         server.client() as client,
         client.stream("POST", "/c/my-agent/v1/chat/completions", json=body) as answer,
     ):
         page.locator("#running tr", has_text="my-agent").wait_for()
+        simulator.state.pace = 0
         answer.read()
     page.locator("#rows tr", has_text="my-agent").wait_for()
     page.locator("#running tr").wait_for(state="detached")

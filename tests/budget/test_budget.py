@@ -18,7 +18,7 @@ import pytest
 
 from copilot_proxy.budget.budget import Budget, BudgetExceeded
 from copilot_proxy.cost.limits import Limit
-from copilot_proxy.cost.nano import NANO
+from copilot_proxy.cost.nano_aiu import NANO
 from copilot_proxy.formats.permanent_errors import looks_retryable
 from copilot_proxy.ledger.verification import verify
 from copilot_proxy.settings import Settings
@@ -122,7 +122,7 @@ with open(sys.argv[1], "a") as file:
 def wait_for_notices() -> None:
     for thread in threading.enumerate():
         if thread.name == "notify":
-            thread.join(30)
+            thread.join(60)
 
 
 def test_notices(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +301,7 @@ async def test_a_killed_server(tmp_path: Path) -> None:
     """What it had reserved may have been charged: it becomes an estimated row, not nothing."""
     ledger = tmp_path / "ledger.sqlite3"
     await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", ABANDONING, str(ledger)], check=False, timeout=30
+        subprocess.run, [sys.executable, "-c", ABANDONING, str(ledger)], check=False, timeout=60
     )
     budget = Budget(ledger, [Limit(10**9, "day")])
     with pytest.raises(BudgetExceeded):

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from copilot_proxy.budget.estimate import Estimator
+from copilot_proxy.budget.formatting import amount
 from copilot_proxy.budget.limits_file import Limits, LimitsFile, Raise, change, days_of, read
-from copilot_proxy.budget.texts import amount
 from copilot_proxy.cost.limits import Limit, parse_limit, parse_limits
-from copilot_proxy.cost.nano import NANO
+from copilot_proxy.cost.nano_aiu import NANO
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.permanent_errors import looks_retryable
 from copilot_proxy.relay.records import new_request_id
@@ -37,7 +37,7 @@ def test_limits(text: str, expected: Limit) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "500", "500/week", "-1/day", "1e3/day", "/day", "5k/day"])
-def test_what_is_no_limit(text: str) -> None:
+def test_invalid_limits(text: str) -> None:
     """Anything else is an error, as are two limits for the same period."""
     with pytest.raises(ValueError, match="expected AI credits per day, session or month"):
         parse_limit(text)

@@ -71,7 +71,7 @@ def program() -> Callable[..., subprocess.CompletedProcess[str]]:
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=25,
+            timeout=60,
             check=False,
         )
 
@@ -91,7 +91,7 @@ class Terminal:
             env={**environment(), "TERM": "xterm-256color", **environ},
             dimensions=(40, 100),
             encoding="utf-8",
-            timeout=15,
+            timeout=60,
         )
 
     def expect(self, text: str) -> str:

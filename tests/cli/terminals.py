@@ -20,8 +20,9 @@ import pytest
 from copilot_proxy.cli.main import run
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.conftest import NO_TLS
+from tests.ports import free_port
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 _REACTION_TIMEOUT = 2.0
 """Seconds after which a key without effect is pressed again."""
 
@@ -154,12 +155,6 @@ def sign_in(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> None:
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_URL", simulator.url)
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_API_URL", simulator.url)
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def is_listening(port: int) -> bool:

@@ -14,9 +14,10 @@ from copilot_proxy.clients.registry import CLIENTS
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import Cli
-from tests.cli.terminals import Terminal, free_port, sign_in, wait_until
+from tests.cli.terminals import Terminal, sign_in, wait_until
 from tests.conftest import Proxy, settings_at
 from tests.ledger.test_requests import rows
+from tests.ports import free_port
 
 KEY = "a-key-for-clients"
 SETTINGS = '{\n  // mine\n  "model": "opus",\n  "env": {"CLAUDE_CODE_USE_BEDROCK": "1"},\n}'
@@ -74,7 +75,7 @@ def test_a_client(cli: Cli, home: Path, running: Proxy) -> None:
     tried = next(one for one in ran.err.splitlines() if "Tried POST /v1/messages: answered" in one)
     assert " tokens, 0." in tried
     assert tried.endswith(" AI credits.")
-    assert {"claude-code"} == {record.who.client for record in running.records}
+    assert "claude-code" == running.wait_for_record().attribution.client
     assert "was not found on this machine" in ran.err
     assert "~/.claude/settings.json can be read by other users" in ran.err
 

@@ -9,7 +9,7 @@ import pytest
 
 from copilot_proxy import terminal
 from copilot_proxy.cli import console
-from copilot_proxy.cli.boundary import run_command
+from copilot_proxy.cli.error_boundary import run_command
 from copilot_proxy.errors import CopilotProxyError, NotSignedIn, UsageError
 from tests.cli.conftest import Cli, environment
 from tests.cli.terminals import Terminal
@@ -156,7 +156,7 @@ def shell(line: str, **environ: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         stdin=subprocess.DEVNULL,
         encoding="latin-1",
-        timeout=25,
+        timeout=60,
         check=False,
     )
 

@@ -63,7 +63,7 @@ def test_the_browser(
     with Proxy(settings_at(simulator)) as server:
         at(server, monkeypatch)
         ran = cli("dashboard")
-        started[0].wait(20)
+        started[0].wait(60)
 
     assert (0, "") == (ran.code, ran.out)
     assert f"Opened {server.url}/ in the browser." in ran.err

@@ -70,7 +70,7 @@ def test_the_token_of_an_editor_is_exchanged(
 def test_the_token_of_github_cli_is_used_directly(
     cli: Cli, program: Program, simulator: Simulator, user: Path
 ) -> None:
-    """It cannot be exchanged, which is said, and Copilot accepts it all the same."""
+    """It cannot be exchanged, and a message says so; Copilot accepts it directly."""
     install_gh(user, f'test "$*" = "auth token --hostname github.com" && echo {FOREIGN_TOKEN}')
     ran = cli("login", "--from", "gh", "--yes", "--store", "file")
 
@@ -149,7 +149,7 @@ def test_the_token_of_copilot_cli_in_the_keyring(
         ("editor", "No editor has stored a token for github.com"),
     ],
 )
-def test_what_is_missing_is_said(
+def test_the_message_names_what_is_missing(
     cli: Cli, simulator: Simulator, own_home: Path, program: str, message: str
 ) -> None:
     """Nothing is sent, and the other way to sign in is named."""

@@ -54,7 +54,7 @@ def test_every_store_is_cleared(cli: Cli, memory_keyring: MemoryKeyring, own_hom
     assert {} == memory_keyring.entries
 
 
-def test_nothing_stored_is_no_error(cli: Cli) -> None:
+def test_nothing_stored_is_not_an_error(cli: Cli) -> None:
     """A message says so, and the exit code is 0."""
     ran = cli("logout")
 

@@ -17,10 +17,11 @@ from copilot_proxy.clients.registry import RUNNABLE
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import Cli, environment
-from tests.cli.terminals import Terminal, free_port, is_listening, sign_in, wait_until
+from tests.cli.terminals import Terminal, is_listening, sign_in, wait_until
 from tests.conftest import Proxy, settings_at
 from tests.http_server import HttpServer
 from tests.ledger.test_requests import rows
+from tests.ports import free_port
 
 KEY = "a-key-for-clients"
 PROGRAM = """#!{python} -S
@@ -262,7 +263,7 @@ def test_a_server_of_their_own(record: Callable[[], Any]) -> None:
             assert 7 == terminal.end()
             assert is_listening(port)
             second.send_signal(signal.SIGTERM)
-            out, err = second.communicate(timeout=20)
+            out, err = second.communicate(timeout=60)
 
     assert "got INT\n" in f"{shown}\n"
     assert (7, "got TERM\n") == (second.returncode, out), err

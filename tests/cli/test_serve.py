@@ -28,7 +28,6 @@ from tests.cli.terminals import (
     TIMEOUT,
     Terminal,
     client_of,
-    free_port,
     is_listening,
     question,
     serve_while,
@@ -36,6 +35,7 @@ from tests.cli.terminals import (
     wait_until,
 )
 from tests.conftest import NO_TLS
+from tests.ports import free_port
 from tests.selection import first
 
 
@@ -242,7 +242,9 @@ def test_simulated(capsys: pytest.CaptureFixture[str]) -> None:
         assert "not made or endorsed" not in shown
         line = next(line for line in shown.splitlines() if "-X PUT" in line)
         _, _, method, url, _, body = shlex.split(line)
-        assert httpx.request(method, url, content=body, verify=NO_TLS).status_code == 200
+        assert (
+            httpx.request(method, url, content=body, verify=NO_TLS, timeout=60).status_code == 200
+        )
         asked = question("Hi", model="default")
         codes.extend(client.post("/v1/chat/completions", json=asked).status_code for _ in "12")
 
@@ -418,7 +420,7 @@ def test_github_is_slow_at_the_start(
 
 def account_is_asked(account: Simulator) -> None:
     account.state.recorder.wait_for(
-        lambda one: one.path == "/models" and one.done.is_set(), timeout=10
+        lambda one: one.path == "/models" and one.done.is_set(), timeout=60
     )
 
 
@@ -434,7 +436,7 @@ def test_port_taken_by_another_server(
             [sys.executable, "-m", "copilot_proxy", "serve", "--port", str(port)],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=False,
         )
         codes.append(done.returncode)
@@ -591,7 +593,7 @@ def test_a_free_port(account: Simulator) -> None:
         shown = terminal.wait_for("Stop with Ctrl+C.")
         line = next(line for line in shown.splitlines() if "Base URL" in line)
         url = line.split()[-1]
-        assert httpx.get(f"{url}/models", verify=NO_TLS).status_code == 200
+        assert httpx.get(f"{url}/models", verify=NO_TLS, timeout=60).status_code == 200
         terminal.press("c")
         assert terminal.end() == 0
 
@@ -604,7 +606,7 @@ def long_answer(url: str, record: list[str]) -> Iterator[threading.Thread]:
     def read() -> None:
         body = question("Write 600 words", stream=True)
         with httpx.stream(
-            "POST", f"{url}/chat/completions", json=body, timeout=20, verify=NO_TLS
+            "POST", f"{url}/chat/completions", json=body, timeout=60, verify=NO_TLS
         ) as answer:
             for line in answer.iter_lines():
                 record.append(line)
@@ -612,9 +614,9 @@ def long_answer(url: str, record: list[str]) -> Iterator[threading.Thread]:
 
     reader = threading.Thread(target=read)
     reader.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     yield reader
-    reader.join(20)
+    reader.join(60)
     assert not reader.is_alive()
 
 
@@ -626,7 +628,7 @@ def url_in(terminal: Terminal) -> str:
 @pytest.mark.parametrize("how", first(["ctrl-c", "sigterm"]))
 def test_stopping_lets_open_answers_end(account: Simulator, how: str) -> None:
     """The first Ctrl+C or SIGTERM finishes open requests; the exit code is 0."""
-    account.state.pace = 0.001
+    account.state.pace = 0.05
     record: list[str] = []
     with Terminal("serve", "--port", "0") as terminal:
         with long_answer(url_in(terminal), record):
@@ -635,6 +637,7 @@ def test_stopping_lets_open_answers_end(account: Simulator, how: str) -> None:
             else:
                 terminal.kill(signal.SIGTERM)
             terminal.wait_for("Finishing 1 open request; press Ctrl+C again to stop now.")
+            account.state.pace = 0
         assert terminal.end() == 0
         assert "Traceback" not in terminal.text
         assert terminal.lines[-1] == "" or "Stopped." in terminal.text
@@ -659,7 +662,7 @@ def test_a_second_ctrl_c_aborts_open_requests(account: Simulator) -> None:
     error = json.loads(record[-4].removeprefix("data: "))["error"]
     assert error["code"] == "server_stopped"
     account.state.recorder.wait_for(
-        lambda one: one.path == "/chat/completions" and one.done.is_set(), timeout=5
+        lambda one: one.path == "/chat/completions" and one.done.is_set(), timeout=60
     )
 
 
@@ -667,7 +670,7 @@ def test_a_second_ctrl_c_aborts_open_requests(account: Simulator) -> None:
 def test_a_closed_terminal_lets_open_answers_end(account: Simulator) -> None:
     """Both the shell and the system send SIGHUP; open requests finish all the same, and the server
     ends."""
-    account.state.pace = 0.001
+    account.state.pace = 0.05
     record: list[str] = []
     with Terminal("serve", "--port", "0") as terminal:
         url = url_in(terminal)
@@ -676,6 +679,7 @@ def test_a_closed_terminal_lets_open_answers_end(account: Simulator) -> None:
             terminal.wait_for("Finishing 1 open request")
             terminal.hang_up()
             terminal.kill(signal.SIGHUP)
+            account.state.pace = 0
         assert record[-2] == "data: [DONE]"
         assert "error" not in record[-4]
         assert terminal.wait() == 0
@@ -692,9 +696,9 @@ def test_nohup(account: Simulator) -> None:
         url = next(line for line in p.stderr if "Base URL" in line).split()[-1]
         next(line for line in p.stderr if "Stop with" in line)
         p.send_signal(signal.SIGHUP)
-        assert httpx.get(f"{url}/models", verify=NO_TLS).status_code == 200
+        assert httpx.get(f"{url}/models", verify=NO_TLS, timeout=60).status_code == 200
         p.send_signal(signal.SIGTERM)
-        assert p.wait(20) == 0
+        assert p.wait(60) == 0
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -712,7 +716,7 @@ def test_stopping_here(
 
         waiting = threading.Thread(target=wait)
         waiting.start()
-        account.state.recorder.wait_for(lambda one: one.path == "/chat/completions", timeout=5)
+        account.state.recorder.wait_for(lambda one: one.path == "/chat/completions", timeout=60)
         os.kill(os.getpid(), signal.SIGINT)
         waiting.join()
 
@@ -730,7 +734,7 @@ def test_ctrl_c_while_the_server_starts(account: Simulator) -> None:
     """There is no traceback, whether or not the server accepts connections already."""
     account.state.faults.on("stall_before_headers", path="/models")
     with Terminal("serve", "--port", "0") as terminal:
-        account.state.recorder.wait_for(lambda one: one.path == "/models", timeout=10)
+        account.state.recorder.wait_for(lambda one: one.path == "/models", timeout=60)
         terminal.press("c")
         assert terminal.end() in (0, 130)
         assert "Traceback" not in terminal.text

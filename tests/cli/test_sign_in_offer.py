@@ -7,8 +7,8 @@ import pytest
 
 from copilot_proxy.simulator.server import Simulator
 from tests.cli.conftest import Terminal
-from tests.cli.terminals import free_port
 from tests.conftest import NO_TLS
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_it_offers_to_sign_in_and_then_serves(start: Callable[[int], Terminal]) 
 
     asked = {"model": "default", "messages": [{"role": "user", "content": "Hi"}]}
     url = f"http://127.0.0.1:{port}/v1/chat/completions"
-    assert 200 == httpx.post(url, json=asked, verify=NO_TLS, timeout=20).status_code
+    assert 200 == httpx.post(url, json=asked, verify=NO_TLS, timeout=60).status_code
     screen.interrupt()
     assert 0 == screen.end()
 

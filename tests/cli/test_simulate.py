@@ -31,7 +31,7 @@ def test_the_printed_variables_are_sufficient(monkeypatch: pytest.MonkeyPatch, c
         assert len(lines) == 3
         assert cli("models").code == 1
         forget = next(line for line in shown.splitlines() if "-X DELETE" in line).split()[-1]
-        httpx.delete(forget)
+        httpx.delete(forget, timeout=60)
         assert cli("models").code == 0
         terminal.press("c")
         assert terminal.end() == 0
@@ -56,14 +56,16 @@ def test_another_catalogue() -> None:
         shown = terminal.wait_for("Stop with Ctrl+C.")
         url = next(word for word in shown.split() if word.startswith("http")).rstrip(".")
         headers = {"authorization": f"token {SIMULATED_TOKEN}"}
-        token = httpx.get(f"{url}/copilot_internal/v2/token", headers=headers).json()["token"]
+        token = httpx.get(f"{url}/copilot_internal/v2/token", headers=headers, timeout=60).json()[
+            "token"
+        ]
         asked = {
             "authorization": f"Bearer {token}",
             "copilot-integration-id": "vscode-chat",
             "editor-version": "vscode/1.137.0",
             "x-github-api-version": "2026-08-01",
         }
-        listed = httpx.get(f"{url}/models", headers=asked).json()["data"]
+        listed = httpx.get(f"{url}/models", headers=asked, timeout=60).json()["data"]
         assert "aurora-1" in [model["id"] for model in listed]
         terminal.press("c")
         assert terminal.end() == 0

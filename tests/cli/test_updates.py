@@ -66,7 +66,7 @@ def test_it_is_found_in_the_background_and_shown_once(
     """The first command looks, the next one says so, and further ones are silent for a day."""
     show_update("status")
     assert "" == capsys.readouterr().err
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while "latest" not in json.loads(file.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -35,11 +35,13 @@ class Server:
         """Switch a fault of the simulator on or off."""
         method = "PUT" if on else "DELETE"
         url = f"{self.simulator}/_simulator/faults/{fault}"
-        assert httpx.request(method, url, trust_env=False).is_success
+        assert httpx.request(method, url, trust_env=False, timeout=60).is_success
 
     def requests(self) -> list[dict[str, Any]]:
         """Return the simulator's new requests, without lists of models."""
-        answer = httpx.get(f"{self.simulator}/_simulator/requests", trust_env=False).json()
+        answer = httpx.get(
+            f"{self.simulator}/_simulator/requests", trust_env=False, timeout=60
+        ).json()
         new, self.seen = answer["requests"][self.seen :], len(answer["requests"])
         return [one for one in new if one["method"] == "POST"]
 
@@ -64,7 +66,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield _await_server(home / "log", process)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         log.close()
 
 
@@ -117,7 +119,7 @@ class Home:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=150,
             check=False,
         )
         assert 0 == ran.returncode, ran.stdout + ran.stderr

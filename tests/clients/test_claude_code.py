@@ -18,7 +18,7 @@ PATHS = {
     "gemini-4-carbon": "/chat/completions",
 }
 
-pytestmark = [needed(SCRIPT), pytest.mark.timeout(120)]
+pytestmark = needed(SCRIPT)
 
 
 def claude(home: Home, server: Server, prompt: str, *options: str, **environ: str) -> Any:
@@ -71,19 +71,18 @@ def test_command(home: Home, server: Server) -> None:
     assert {"claude-opus-5.5"} == {one["body"]["model"] for one in server.requests()}
 
 
+@only_in_ci
 @pytest.mark.parametrize(
     ("name", "model"),
-    first(
-        [
-            ("claude-opus-5-5[1m]", "claude-opus-5.5"),
-            ("opus", "claude-opus-5.5"),
-            ("sonnet", "claude-sonnet-5.5"),
-            ("haiku", "claude-haiku-5.5"),
-            ("claude-haiku-4-5-20251001", "claude-haiku-4.5"),
-            ("claude-opus-5.5[1m]", "claude-opus-5.5"),
-            ("claude-sonnet-4.6[1m]", "claude-sonnet-4.6"),
-        ]
-    ),
+    [
+        ("claude-opus-5-5[1m]", "claude-opus-5.5"),
+        ("opus", "claude-opus-5.5"),
+        ("sonnet", "claude-sonnet-5.5"),
+        ("haiku", "claude-haiku-5.5"),
+        ("claude-haiku-4-5-20251001", "claude-haiku-4.5"),
+        ("claude-opus-5.5[1m]", "claude-opus-5.5"),
+        ("claude-sonnet-4.6[1m]", "claude-sonnet-4.6"),
+    ],
 )
 def test_names(home: Home, server: Server, name: str, model: str) -> None:
     """Claude Code's model names, even those for long contexts, mean the account's models."""
@@ -113,11 +112,13 @@ def test_discovery(home: Home, server: Server) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [
-        ("filtered_422", "content filter blocked the request"),
-        ("cyber_policy", "misuse detection blocked the request"),
-        ("quota_exceeded", "quota is used up"),
-    ],
+    first(
+        [
+            ("filtered_422", "content filter blocked the request"),
+            ("cyber_policy", "misuse detection blocked the request"),
+            ("quota_exceeded", "quota is used up"),
+        ]
+    ),
 )
 def test_a_refusal_is_not_repeated(home: Home, server: Server, fault: str, words: str) -> None:
     """A request that stays refused reaches GitHub once, and Claude Code shows the reason."""

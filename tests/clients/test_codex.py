@@ -23,7 +23,7 @@ COMMAND = 'Call exec_command with "echo tool-$((40+2))"'
 SCRIPTED = ("gpt-5.6-sol", "gpt-6.1-sol")
 """Models to which Codex offers a custom tool in a namespace, `exec`, whose input is JavaScript."""
 
-pytestmark = [needed(SCRIPT), pytest.mark.timeout(120)]
+pytestmark = needed(SCRIPT)
 
 
 def set_up(home: Home, server: Server, more: str = "") -> None:

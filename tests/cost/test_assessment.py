@@ -6,7 +6,7 @@ import pytest
 
 from copilot_proxy.cost.assessment import assess, estimated
 from copilot_proxy.cost.estimate import prompt_tokens
-from copilot_proxy.cost.nano import decimal, merged, share
+from copilot_proxy.cost.nano_aiu import decimal, merged_usage, token_cost
 from copilot_proxy.cost.price_list import listed_prices
 from copilot_proxy.cost.tokens import Tokens
 
@@ -139,7 +139,7 @@ def test_files_count_flat_in_an_estimate() -> None:
 
 def test_arithmetic_is_exact() -> None:
     """Amounts are rounded once, to a nano-AIU, and shown with all digits."""
-    assert [0, 1, 1, 2] == [share(count, 1, 2) for count in (0, 1, 2, 3)]
+    assert [0, 1, 1, 2] == [token_cost(count, 1, 2) for count in (0, 1, 2, 3)]
     assert ["0.1125", "3", "0.000000001"] == [decimal(n) for n in (112_500_000, 3 * 10**9, 1)]
 
 
@@ -147,5 +147,5 @@ def test_calls_are_merged_only_if_all_report() -> None:
     """The cost of half of the calls is not the cost of the request."""
     one = {"copilot_usage": {"total_nano_aiu": 3, "token_details": DETAILS[:1]}}
 
-    assert {"total_nano_aiu": 6, "token_details": DETAILS[:1] * 2} == merged([one, one])
-    assert merged([one, {}]) is None
+    assert {"total_nano_aiu": 6, "token_details": DETAILS[:1] * 2} == merged_usage([one, one])
+    assert merged_usage([one, {}]) is None

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from copilot_proxy.keys import ApiKey
+from copilot_proxy.api_keys import ApiKey
 from copilot_proxy.masking import Secret
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at

@@ -63,12 +63,14 @@ def test_unknown_files(server: Proxy, name: str) -> None:
 def test_a_request_while_it_runs_and_after(server: Proxy, simulator: Simulator) -> None:
     """A page shows a request while it runs, and then its row, without any of its text."""
     simulator.state.pace = 0.05
-    body = {**CHAT, "stream": True}
+    long = [{"role": "user", "content": "Write 600 words, confidential"}]
+    body = {**CHAT, "messages": long, "stream": True}
     with server.client() as page, server.client() as client, events(page) as stream:
         assert [] == stream.next("rows")
         assert [] == stream.next("running")
         with client.stream("POST", "/c/codex/v1/chat/completions", json=body) as answer:
             running = stream.next("running")
+            simulator.state.pace = 0
             answer.read()
         row = stream.next("rows")[0]
         overview = stream.next("overview")

@@ -11,11 +11,11 @@ import keyring
 from copilot_proxy.doctor import account, account_facts
 from copilot_proxy.simulator.plans import PLANS
 from tests.auth.keyrings import BrokenKeyring, PromptingKeyring
-from tests.cli.terminals import free_port
 from tests.conftest import NO_TLS
 from tests.doctor.faults import fault
 from tests.doctor.machine import Machine
 from tests.http_server import HttpServer
+from tests.ports import free_port
 
 
 @fault("proxy", "broken", "Correct HTTPS_PROXY")
@@ -77,7 +77,7 @@ class LateGitHub(HttpServer):
         self._upstream = upstream
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        with httpx.Client(trust_env=False, verify=NO_TLS) as client:
+        with httpx.Client(trust_env=False, verify=NO_TLS, timeout=60) as client:
             found = client.get(self._upstream + handler.path, headers=_passed_on(handler))
         handler.send_response_only(found.status_code)
         handler.send_header("date", formatdate(time() - 3600, usegmt=True))

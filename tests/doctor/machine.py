@@ -14,7 +14,7 @@ from keyring.backends import fail
 import copilot_proxy
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.auth.keyrings import MemoryKeyring
-from tests.cli.terminals import free_port
+from tests.ports import free_port
 
 SCRIPT = f"#!{sys.executable}\nfrom copilot_proxy.__main__ import main\nmain()\n"
 

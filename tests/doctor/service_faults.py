@@ -1,7 +1,13 @@
 """Faults of the service, with a stand-in for systemctl."""
 
+from copilot_proxy.service.installation import (
+    Failure,
+    Installation,
+    folder_of,
+    write_failure,
+    write_installation,
+)
 from copilot_proxy.service.installer import manager_for, service_for
-from copilot_proxy.service.record import Failure, Record, folder_of, write_failure, write_record
 from copilot_proxy.settings import Settings, load_settings
 from tests.doctor.faults import fault
 from tests.doctor.machine import Machine
@@ -18,7 +24,7 @@ def install(machine: Machine, state: str, *, changed: str = "") -> Settings:
     settings = load_settings()
     for path, content in manager_for(settings, "linux").files(service_for(settings)).items():
         machine.file(str(path.relative_to(machine.user)), content + changed)
-    write_record(folder_of(settings), Record("instance", {}))
+    write_installation(folder_of(settings), Installation("instance", {}))
     return settings
 
 

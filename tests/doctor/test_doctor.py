@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.doctor import running
-from copilot_proxy.doctor.examination import Examination
+from copilot_proxy.doctor import runner
+from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.results import Check, Result, Status, ok, warning
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN
@@ -197,7 +197,7 @@ def test_a_full_disk(machine: Machine) -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=60,
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
     )
@@ -205,16 +205,16 @@ def test_a_full_disk(machine: Machine) -> None:
     assert ran.stdout.startswith("broken   Free some space on that disk.\n")
 
 
-def examination(seconds: float = 20) -> Examination:
-    return Examination(load_settings(), seconds=seconds)
+def context(seconds: float = 20) -> CheckContext:
+    return CheckContext(load_settings(), seconds=seconds)
 
 
 def test_a_check_that_fails_itself_is_a_finding() -> None:
-    def crash(_: Examination) -> Iterator[Result]:
+    def crash(_: CheckContext) -> Iterator[Result]:
         yield ok("so far")
         raise KeyError("ghu_0123456789abcdefghij0123456789abcdef")
 
-    (one,) = running.examine(examination(), [Check("x", "X", crash)])
+    (one,) = runner.run_checks(context(), [Check("x", "X", crash)])
     assert Status.BROKEN == one.result.status
     assert "The check itself failed (KeyError" in one.result.what
     assert "ghu_" not in one.result.what
@@ -224,12 +224,12 @@ def test_a_check_that_fails_itself_is_a_finding() -> None:
 def test_a_check_that_hangs_is_a_finding_and_others_are_shown() -> None:
     released = threading.Event()
 
-    def hang(_: Examination) -> Iterator[Result]:
+    def hang(_: CheckContext) -> Iterator[Result]:
         released.wait()
         yield ok("at last")
 
     checks = [Check("x", "X", hang), Check("y", "Y", lambda _: [ok("fine")])]
-    findings = running.examine(examination(0.05), checks)
+    findings = runner.run_checks(context(0.05), checks)
     released.set()
     assert [Status.BROKEN, Status.OK] == [one.result.status for one in findings]
     assert "did not finish within" in findings[0].result.what
@@ -237,7 +237,7 @@ def test_a_check_that_hangs_is_a_finding_and_others_are_shown() -> None:
 
 def test_what_cannot_be_fixed_stays_a_problem(tmp_path: Path) -> None:
     check = Check("x", "X", lambda _: [warning("Open.", "Close it.", lambda: _missing(tmp_path))])
-    (one,) = running.fix(running.examine(examination(), [check]))
+    (one,) = runner.fix(runner.run_checks(context(), [check]))
     assert Status.WARNING == one.result.status
     assert "could not be fixed: No such file or directory" in one.result.what
 

@@ -1,4 +1,4 @@
-"""``doctor``: each planted fault is found, and the remedy is what it says first."""
+"""``doctor``: each planted fault is found, and its remedy comes first."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_all_is_well(machine: Machine, cli: Cli) -> None:
     assert "warning" not in ran.out
 
 
-def test_what_is_no_fault(machine: Machine, cli: Cli) -> None:
+def test_correct_settings_are_not_reported(machine: Machine, cli: Cli) -> None:
     """Names of families, aliases and other servers' settings are in order."""
     machine.config('default_model = "mine"\nsmall_model = "gpt-mini"\n[aliases]\nmine = "opus"\n')
     machine.set(budget="500/day", host="::1")

@@ -146,7 +146,7 @@ class Gateway:
         ready = threading.Event()
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(ready),), daemon=True)
         self._thread.start()
-        assert ready.wait(10)
+        assert ready.wait(60)
         return self
 
     def __exit__(
@@ -156,7 +156,7 @@ class Gateway:
         traceback: TracebackType | None,
     ) -> None:
         self._loop.call_soon_threadsafe(self._leave.set)
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
     @property
@@ -177,7 +177,7 @@ class Gateway:
         self._wait_for(self._hang_up(broken=broken))
 
     def _wait_for(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _serve(self, ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()

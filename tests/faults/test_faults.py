@@ -20,10 +20,11 @@ START, END = "<!-- printed by `make faults` -->\n\n", "\n<!-- end of the table -
 
 def _course(cell: Cell) -> object:
     """Return a key that distinguishes cells, except by the translation that a fault interrupts, and
-    by the client's wish for a stream if it is refused in any case."""
+    by the route if the request fails before an answer begins."""
+    if cell.row.whole == cell.row.stream is not None:
+        return cell.row, cell.setup
     native = cell.route.name if cell.route in NATIVE else None
-    refused = cell.row.whole == cell.row.stream is not None
-    return cell.row, cell.setup, native, refused or cell.stream
+    return cell.row, cell.setup, native, cell.stream
 
 
 @pytest.fixture(autouse=True)

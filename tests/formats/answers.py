@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.types import ChatChunk, ChatCompletion, ChatUsage, Json
 from tests.formats.openai_schemas import check_chunk, check_completion
@@ -56,7 +56,7 @@ def repair(
 
 def complete(events: Iterable[Any]) -> ChatCompletion:
     """Return the completion of `events`, after checking it against OpenAI's schema."""
-    completion = fold(repair(events, include_usage=True))
+    completion = completion_from_chunks(repair(events, include_usage=True))
     check_completion(completion)
     return completion
 

@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from copilot_proxy.catalogue import Model, parse_models
-from copilot_proxy.formats.api import ClientApi
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.responses.api import RESPONSES

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
-from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.types import Json
 from tests.formats.routes import (

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from copilot_proxy.errors import CopilotProxyError, UpstreamRefusal
-from copilot_proxy.formats.api import ClientApi
 from copilot_proxy.formats.apis import client_apis
+from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.permanent_errors import permanent_text
 from copilot_proxy.formats.upstream_errors import parse_error_response, repeat_refusal
 from copilot_proxy.relay.records import new_request_id

@@ -161,7 +161,7 @@ def test_a_line_is_counted_once() -> None:
         assert [b"x" * 60] == decoder.feed(b"\n")
 
 
-def test_comments_without_end_are_no_event() -> None:
+def test_endless_comments_are_not_an_event() -> None:
     """Comment lines do not add up to an event that is too large."""
     decoder = EventDecoder(limit=100)
 
@@ -222,7 +222,7 @@ def test_encoding() -> None:
 )
 def test_names_with_line_breaks_are_left_out(name: str) -> None:
     """Event names may come from upstream: a name with a line break, which could inject an event, is
-    left out. The data contain the type as well."""
+    left out. The data contains the type as well."""
     assert b"data: {}\n\n" == encode(b"{}", name)
 
 

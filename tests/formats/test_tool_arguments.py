@@ -15,7 +15,7 @@ from copilot_proxy.formats.tool_arguments import Arguments, is_json
 from tests.formats.answers import call, calling, calls_of, event, finish_of, repair
 
 DEEP = "[" * 6000
-MANY = 2000
+MANY = 500
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9999, 9999) | st.text(max_size=9),

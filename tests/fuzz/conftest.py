@@ -15,9 +15,9 @@ from tests.conftest import Proxy, clear_environment, settings_at
 from tests.selection import examples
 
 _FACTOR: Final = int(os.environ.get("FUZZ", "1"))
-TIMEOUT: Final = 60 * _FACTOR
+TIMEOUT: Final = 180 * _FACTOR
 """Seconds that a test may take."""
-_SILENCE: Final = 15
+_SILENCE: Final = 60
 """Seconds of silence that count as a hang; keep-alive comments are sent less often."""
 
 
@@ -56,7 +56,7 @@ class Target:
         assert not self._on_loop(_left(self._before))
 
     def _on_loop(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
 
 
 async def _tasks() -> set[Any]:
@@ -66,7 +66,7 @@ async def _tasks() -> set[Any]:
 async def _left(before: set[Any]) -> set[Any]:
     """Return the tasks that remain without any requests."""
     ending = asyncio.all_tasks() - before - {asyncio.current_task()}
-    return (await asyncio.wait(ending, timeout=5))[1] if ending else set()
+    return (await asyncio.wait(ending, timeout=60))[1] if ending else set()
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ HEADS: Final = [
 def recorded(simulator: Simulator) -> dict[str, list[bytes]]:
     """Return valid answers of the simulator for each of Copilot's APIs."""
     function = {"name": TOOL, "description": ABOUT, "parameters": SCHEMA}
-    with httpx.Client(base_url=simulator.url, trust_env=False, verify=NO_TLS) as http:
+    with httpx.Client(base_url=simulator.url, trust_env=False, verify=NO_TLS, timeout=60) as http:
         ask = Copilot(simulator, http)
         tools: dict[str, list[Any]] = {
             "chat_completions": [{"type": "function", "function": function}],

@@ -98,7 +98,7 @@ def test_answers_are_as_documented(
             # Otherwise almost all requests would name a model that does not exist.
             case.body["model"] = model
         target.cases += 1
-        case.call_and_validate(running.url, session=session, checks=CHECKS, timeout=20)
+        case.call_and_validate(running.url, session=session, checks=CHECKS, timeout=60)
 
     with requests.Session() as session:
         session.trust_env = False

@@ -60,7 +60,7 @@ def raw_upstream() -> Iterator[RawUpstream]:
             yield upstream
         finally:
             server.shutdown()
-            thread.join(10)
+            thread.join(60)
 
 
 def _catalogue() -> Any:

@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from copilot_proxy.attribution import Attribution
 from copilot_proxy.cost.estimate import EventSizes
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.ledger.rows import row_of
 from copilot_proxy.ledger.schema import Row
 from copilot_proxy.relay.records import RequestRecord
-from copilot_proxy.who import Who
 
 
 def record(
@@ -28,7 +28,7 @@ def record(
         "messages",
         model=model,
         attempts=1,
-        who=Who(client, session=session),
+        attribution=Attribution(client, session=session),
         quota=quota,
         copilot_usage=None if credits is None else {"total_nano_aiu": round(credits * 1e9)},
         usage={

@@ -30,7 +30,7 @@ def test_nothing_is_lost_or_counted_twice(tmp_path: Path) -> None:
 
 @only_in_ci
 def test_parallel_agents(tmp_path: Path) -> None:
-    """Twenty agents spend at most the limit, plus the error of the estimates that were running."""
+    """Twenty agents spend at most the limit, plus the error in the estimates of those that ran."""
     found = run_agents(tmp_path / "home", 3)
 
     assert 20 == found.refused

@@ -31,7 +31,7 @@ MODELS = ("claude-opus-5", "gpt-5.5", "gpt-5-mini")
 
 @pytest.fixture
 def settings(simulator: Simulator) -> Settings:
-    return settings_at(simulator, ledger=True, header_grace=0.2, keep_alive=0.2)
+    return settings_at(simulator, ledger=True)
 
 
 def rows(settings: Settings) -> list[dict[str, Any]]:

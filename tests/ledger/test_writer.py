@@ -18,8 +18,8 @@ import pytest
 from copilot_proxy.ledger import database as ledger_file
 from copilot_proxy.ledger import schema
 from copilot_proxy.ledger import writer as writer_module
-from copilot_proxy.ledger.chain import next_link
 from copilot_proxy.ledger.database import open_for_writing, open_ledger
+from copilot_proxy.ledger.hash_chain import next_hash
 from copilot_proxy.ledger.insertion import add_to
 from copilot_proxy.ledger.ledger import Ledger
 from copilot_proxy.ledger.schema import COLUMNS, NewerLedger, Row
@@ -62,7 +62,7 @@ def test_closing_twice(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     may_write, write = threading.Event(), Writer.write
 
     def slow(writer: Writer, rows: Sequence[Row], **options: bool) -> None:
-        assert may_write.wait(10)
+        assert may_write.wait(60)
         write(writer, rows, **options)
 
     monkeypatch.setattr(Writer, "write", slow)
@@ -283,7 +283,7 @@ def test_several_processes(path: Path) -> None:
     """Several servers write at the same time: nothing is lost, and the chain of hashes holds."""
     programs = [recording(path, name, 400, "close") for name in "ab"]
     for program in programs:
-        program.communicate(timeout=30)
+        program.communicate(timeout=60)
 
     assert {f"{name}-{number}" for name in "ab" for number in range(400)} == set(stored(path))
     assert [] == checked(path)
@@ -312,7 +312,7 @@ def test_a_second_connection(path: Path) -> None:
             [sys.executable, "-c", LOCK, str(path)],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
     writer.close()
@@ -400,7 +400,7 @@ def test_a_file_of_the_first_version(path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.executescript(schema._MIGRATIONS[0])
         database.execute("PRAGMA user_version = 1")
-        link = next_link(b"", made)
+        link = next_hash(b"", made)
         values = (*made[: len(old)], link)
         database.execute(
             f"INSERT INTO requests ({', '.join(old)}, chain) VALUES ({', '.join('?' * len(values))})",  # noqa: S608, E501
@@ -429,7 +429,7 @@ def test_many_create_the_file_at_once(tmp_path: Path) -> None:
         together = threading.Barrier(8)
 
         def create(path: Path = path, together: threading.Barrier = together) -> None:
-            together.wait(10)
+            together.wait(60)
             open_for_writing(path).close()
 
         with ThreadPoolExecutor(8) as workers:

@@ -1,8 +1,9 @@
 """What an OpenTelemetry collector gets, and what happens without one."""
 
+import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 
 from copilot_proxy.errors import UsageError
 from copilot_proxy.metrics import exporter
-from copilot_proxy.settings.telemetry import otlp_target
+from copilot_proxy.metrics.counters import Metrics
+from copilot_proxy.settings.telemetry import OtlpTarget, otlp_target
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
+from tests.ledger.rows import record
 
 CHAT: dict[str, Any] = {
     "model": "gpt-4o",
@@ -38,7 +41,7 @@ class Collector(ThreadingHTTPServer):
             return [body for one, _, body in self.bodies if one == path]
 
         with self.changed:
-            assert self.changed.wait_for(lambda: len(found()) >= count, 10)
+            assert self.changed.wait_for(lambda: len(found()) >= count, 30)
             return found()
 
 
@@ -143,6 +146,29 @@ def test_metrics(collector: Collector, simulator: Simulator) -> None:
     (credits,) = by_name["copilot_proxy.credits"]["sum"]["dataPoints"]
     assert credits["asDouble"] > 0
     assert 1 == sum(len(spans(body)) for body in collector.wait_for("/v1/traces"))
+
+
+@pytest.mark.anyio
+async def test_stopping_while_sending() -> None:
+    """What is being sent when the server stops is neither lost nor sent twice."""
+    sent: list[str] = []
+    began, free = asyncio.Event(), asyncio.Event()
+
+    async def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        began.set()
+        await free.wait()
+        sent.append(url)
+
+    target = OtlpTarget("http://collector", {}, {})
+    exported = exporter.OtlpExporter(target, Metrics(), post, interval=0)
+    exported(record("r-1"))
+    await began.wait()
+    closing = asyncio.create_task(exported.close())
+    await asyncio.sleep(0)
+    free.set()
+    await closing
+
+    assert 1 == sent.count("http://collector/v1/traces")
 
 
 def test_standard_variables(

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from copilot_proxy.attribution import Attribution
 from copilot_proxy.metrics.counters import MAX_CLIENTS
 from copilot_proxy.metrics.workers import SharedMetrics
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.simulator import Simulator
-from copilot_proxy.who import Who
 from tests.conftest import Proxy, settings_at
 
 CHAT: dict[str, Any] = {
@@ -120,7 +120,9 @@ def test_the_dashboard(proxy: Proxy) -> None:
 
 
 def record(client: str) -> RequestRecord:
-    return RequestRecord("id", "embeddings", who=Who(client), attempts=1, duration=0.2)
+    return RequestRecord(
+        "id", "embeddings", attribution=Attribution(client), attempts=1, duration=0.2
+    )
 
 
 async def test_workers_are_added(tmp_path: Path) -> None:

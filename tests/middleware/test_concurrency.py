@@ -71,7 +71,7 @@ class SmallProxy(Proxy):
     def wait_until_free(self) -> None:
         """Wait until no request has a slot or waits for one."""
         while (self.limiter.limit, 0) != (self.limiter.free, self.limiter.waiting):
-            assert self.limiter.released.acquire(timeout=10), "a slot was lost"
+            assert self.limiter.released.acquire(timeout=60), "a slot was lost"
 
 
 def small(simulator: Simulator, **limits: object) -> SmallProxy:
@@ -95,7 +95,7 @@ def waits(proxy: SmallProxy, ask: Callable[[], httpx.Response]) -> "Future[httpx
     """Start a request, and return once it waits for a slot."""
     pool = ThreadPoolExecutor(1)
     asked = pool.submit(ask)
-    assert proxy.limiter.queued.acquire(timeout=10)
+    assert proxy.limiter.queued.acquire(timeout=60)
     pool.shutdown(wait=False)
     return asked
 
@@ -107,7 +107,7 @@ def post(proxy: Proxy, body: Any, path: str = PATH) -> httpx.Response:
 
 def connected(proxy: Proxy) -> socket.socket:
     address = urlsplit(proxy.url)
-    return socket.create_connection((address.hostname or "", address.port or 0), 10)
+    return socket.create_connection((address.hostname or "", address.port or 0), 60)
 
 
 def test_waiting_requests_are_answered_in_order(simulator: Simulator) -> None:
@@ -117,7 +117,7 @@ def test_waiting_requests_are_answered_in_order(simulator: Simulator) -> None:
         with occupied(proxy, simulator):
             waiting = [waits(proxy, lambda n=name: post(proxy, chat(n))) for name in names]
             assert not any(asked.done() for asked in waiting)
-        answers = [asked.result(10) for asked in waiting]
+        answers = [asked.result(60) for asked in waiting]
         proxy.wait_until_free()
 
     asked = [r.body["messages"][-1]["content"] for r in simulator.state.requests if r.body]
@@ -131,7 +131,7 @@ def test_a_large_body_waits_unharmed(simulator: Simulator) -> None:
     with small(simulator) as proxy:
         with occupied(proxy, simulator):
             asked = waits(proxy, lambda: post(proxy, chat(text)))
-        assert asked.result(10).status_code in (200, 400)
+        assert asked.result(60).status_code in (200, 400)
 
     assert text == simulator.state.requests[-1].body["messages"][0]["content"]
 
@@ -165,7 +165,7 @@ def test_the_queue_is_limited(simulator: Simulator) -> None:
         with occupied(proxy, simulator):
             asked = waits(proxy, lambda: post(proxy, chat()))
             assert 503 == post(proxy, chat()).status_code
-        assert 200 == asked.result(10).status_code
+        assert 200 == asked.result(60).status_code
 
 
 def test_requests_wait_for_a_limited_time(simulator: Simulator) -> None:
@@ -186,10 +186,10 @@ def test_a_client_that_disconnects_frees_its_place_in_the_queue(simulator: Simul
         with occupied(proxy, simulator):
             with connected(proxy) as leaver:
                 leaver.sendall(head.encode() + body)
-                assert proxy.limiter.queued.acquire(timeout=10)
-            assert proxy.limiter.released.acquire(timeout=10)
+                assert proxy.limiter.queued.acquire(timeout=60)
+            assert proxy.limiter.released.acquire(timeout=60)
             asked = waits(proxy, lambda: post(proxy, chat("stayed")))
-        assert 200 == asked.result(10).status_code
+        assert 200 == asked.result(60).status_code
         proxy.wait_until_free()
 
     asked_for = [r.body["messages"][-1]["content"] for r in simulator.state.requests if r.body]
@@ -247,7 +247,7 @@ def test_no_slot_is_lost(simulator: Simulator, end: str) -> None:
             if fault is not None:
                 simulator.state.faults.on(fault, times=1)
             ask(proxy)
-            assert proxy.limiter.released.acquire(timeout=10)
+            assert proxy.limiter.released.acquire(timeout=60)
             proxy.wait_until_free()
 
 
@@ -256,7 +256,7 @@ def test_no_slot_is_lost_when_the_server_is_stopped(simulator: Simulator) -> Non
     with small(simulator) as proxy, occupied(proxy, simulator):
         asked = waits(proxy, lambda: post(proxy, chat()))
         proxy.cut()
-        stopped = asked.result(10)
+        stopped = asked.result(60)
         assert (503, "server_stopped") == (stopped.status_code, stopped.json()["error"]["code"])
         proxy.wait_until_free()
 

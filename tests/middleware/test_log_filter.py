@@ -40,8 +40,8 @@ def test_probes_get_one_line() -> None:
     assert [True, *[False] * 14] == first == second
 
 
-def test_what_there_cannot_be_gets_one_line() -> None:
-    """A client that asks for moderation before each question does not fill the log."""
+def test_missing_apis_are_logged_once() -> None:
+    """A client that requests a moderation before each question does not fill the log."""
     is_logged = LogFilter(lambda: 0.0)
     asked = [context("/v1/moderations", 404, "POST") for _ in range(3)]
     for one in asked:

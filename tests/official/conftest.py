@@ -42,7 +42,7 @@ class Copilot:
 
     def requests(self) -> list[dict[str, Any]]:
         """Return the new requests since the last call, oldest first."""
-        answer = httpx.get(f"{self.url}/_simulator/requests", trust_env=False).json()
+        answer = httpx.get(f"{self.url}/_simulator/requests", trust_env=False, timeout=60).json()
         new, self.seen = answer["requests"][self.seen :], len(answer["requests"])
         return new
 
@@ -72,7 +72,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copilot]:
         )
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         log.close()
 
 

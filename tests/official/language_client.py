@@ -42,7 +42,7 @@ class LanguageClient:
 
     def close(self) -> None:
         """Release the pipes of a server that has ended."""
-        self._reader.join(10)
+        self._reader.join(60)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
                 pipe.close()

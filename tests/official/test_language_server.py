@@ -35,7 +35,7 @@ WEATHER = {
 IMAGE = {"type": "image_url", "imageUrl": {"url": f"data:image/png;base64,{PNG}"}}
 NUMBERS: Final = count()
 
-pytestmark = [needed(PROGRAM), pytest.mark.timeout(120)]
+pytestmark = needed(PROGRAM)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def editor(home: Home, running: Copilot) -> Iterator[LanguageClient]:
         yield client
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         client.close()
 
 

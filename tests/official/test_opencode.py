@@ -1,7 +1,9 @@
-"""opencode's own provider of Copilot, github-copilot, takes the simulator for it."""
+"""opencode's own provider of Copilot, github-copilot, takes the simulator for it.
+
+Starting opencode takes as long as a thousand other tests, so these run only in CI.
+"""
 
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +14,8 @@ import pytest
 from copilot_proxy.simulator.state import FOREIGN_TOKEN
 from tests.official.conftest import CPU, MODULES, PLATFORM, Copilot, Home, await_line, needed
 from tests.pictures import PNG
-from tests.selection import first
+from tests.ports import free_port
+from tests.selection import only_in_ci
 
 PROGRAM = MODULES / f"opencode-{PLATFORM}{'-baseline' if CPU == 'x64' else ''}" / "bin" / "opencode"
 COMMAND = 'Call the bash tool with "echo tool-$((40+2))"'
@@ -31,7 +34,7 @@ IMAGE = {
     "url": f"data:image/png;base64,{PNG}",
 }
 
-pytestmark = [needed(PROGRAM), pytest.mark.timeout(120)]
+pytestmark = needed(PROGRAM)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +44,7 @@ def opencode(home: Home) -> Iterator[httpx.Client]:
     data.mkdir(parents=True)
     account = {"type": "oauth", "refresh": FOREIGN_TOKEN, "access": FOREIGN_TOKEN, "expires": 0}
     (data / "auth.json").write_text(json.dumps({"github-copilot": account}))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     switches = ("AUTOUPDATE", "MODELS_FETCH", "LSP_DOWNLOAD", "SHARE")
     environ = {f"OPENCODE_DISABLE_{name}": "1" for name in switches}
     log = home.path / "log"
@@ -61,7 +63,7 @@ def opencode(home: Home) -> Iterator[httpx.Client]:
             yield client
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         output.close()
 
 
@@ -77,14 +79,16 @@ def ask(opencode: httpx.Client, model: str, text: str, *parts: Any) -> str:
     return "".join(part["text"] for part in answer["parts"] if part["type"] == "text")
 
 
-@pytest.mark.parametrize("model", first(ENDPOINTS))
+@only_in_ci
+@pytest.mark.parametrize("model", ENDPOINTS)
 def test_answer(opencode: httpx.Client, copilot: Copilot, model: str) -> None:
     """A model of each vendor answers on its API."""
     assert ask(opencode, model, "Say hello").endswith("You said: Say hello")
     assert [("POST", ENDPOINTS[model], 200, "user")] == copilot.calls()
 
 
-@pytest.mark.parametrize("model", first(ENDPOINTS))
+@only_in_ci
+@pytest.mark.parametrize("model", ENDPOINTS)
 def test_command(opencode: httpx.Client, copilot: Copilot, model: str) -> None:
     """A model of each vendor runs a command, and answers with its output."""
     answer = ask(opencode, model, COMMAND)
@@ -94,7 +98,8 @@ def test_command(opencode: httpx.Client, copilot: Copilot, model: str) -> None:
     assert [("POST", path, 200, "user"), ("POST", path, 200, "agent")] == copilot.calls()
 
 
-@pytest.mark.parametrize("model", first(ENDPOINTS))
+@only_in_ci
+@pytest.mark.parametrize("model", ENDPOINTS)
 def test_image(opencode: httpx.Client, copilot: Copilot, model: str) -> None:
     """An image reaches a model of each vendor."""
     answer = ask(opencode, model, "What is this?", IMAGE)

@@ -69,7 +69,7 @@ def running(
         clear_environment(monkeypatch, home)
         if request.param == "pi-ai":
             give_pi_ai(home)
-        settings = settings_at(simulator, upstream=request.param, header_grace=1, ollama=True)
+        settings = settings_at(simulator, upstream=request.param, header_grace=60, ollama=True)
         with Proxy(settings) as proxy:
             yield Served(request.param, proxy, simulator)
 

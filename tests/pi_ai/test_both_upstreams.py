@@ -443,15 +443,18 @@ def test_a_limit_starts_a_cooldown(http: httpx.Client, served: Served) -> None:
 
 
 @pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"])
-def test_leaving_closes_the_call(http: httpx.Client, served: Served, model: str) -> None:
+def test_leaving_closes_the_call(
+    http: httpx.Client, served: Served, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A client's disconnect during the answer stops the model at once."""
+    monkeypatch.setattr(served.simulator.state, "middle", 20)  # events, so that some have text
     served.simulator.state.faults.on("stall_mid_stream")
     request = {"model": model, "messages": user("Hi"), "stream": True}
     with http.stream("POST", CHAT, json=request) as answer:
         next(answer.iter_bytes())
 
     record = served.simulator.state.recorder.wait_for(lambda r: r.method == "POST")
-    assert record.done.wait(10)
+    assert record.done.wait(60)
     assert record.closed_by_client
 
 
@@ -460,12 +463,12 @@ def test_leaving_before_the_answer_closes_the_call(served: Served) -> None:
     served.simulator.state.faults.on("stall_before_headers")
     body = json.dumps({"model": "gpt-4.1", "messages": user("Hi")})
     host, _, port = served.proxy.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), 10) as client:
+    with socket.create_connection((host, int(port)), 60) as client:
         head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
         client.sendall((head + body).encode())
         record = served.simulator.state.recorder.wait_for(lambda r: r.method == "POST")
 
-    assert record.done.wait(10)
+    assert record.done.wait(60)
     assert record.closed_by_client
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.pi_ai.models import APIS, api_of
-from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.simulator import Simulator
 from copilot_proxy.simulator.catalogue import DEFAULT_CATALOGUE
 from tests.conftest import Proxy, clear_environment, settings_at
@@ -41,8 +41,8 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         clear_environment(monkeypatch, home)
         give_pi_ai(home)
         with (
-            Proxy(settings_at(simulator, upstream="pi-ai", header_grace=1)) as proxy,
-            httpx.Client(base_url=f"{proxy.url}/v1", timeout=30) as http,
+            Proxy(settings_at(simulator, upstream="pi-ai")) as proxy,
+            httpx.Client(base_url=f"{proxy.url}/v1", timeout=60) as http,
         ):
             yield http
 

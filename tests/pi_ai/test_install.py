@@ -330,7 +330,7 @@ def test_it_can_be_interrupted(programs: Programs, home: Path, number: int) -> N
     with begun.open() as output:
         assert "begun\n" == output.readline()
         asked.send_signal(number)
-        _, said = asked.communicate(timeout=20)
+        _, said = asked.communicate(timeout=60)
         assert not output.read(), "npm is still running"
 
     assert (130, True) == (

@@ -17,7 +17,7 @@ import pytest
 
 from copilot_proxy.composition import make_backend
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from copilot_proxy.settings import load_settings
@@ -98,7 +98,7 @@ def test_silence_and_proxies(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     home = give_pi_ai(tmp_path / "pi")
-    settings = settings_at(simulator, upstream="pi-ai", home_dir=home, read_timeout=0.5)
+    settings = settings_at(simulator, upstream="pi-ai", home_dir=home, read_timeout=1)
     faults = simulator.state.faults
     with Proxy(settings) as proxy, proxy.client() as client:
         assert 200 == client.post(CHAT, json=HI).status_code
@@ -190,7 +190,7 @@ class Server:
             base_url=self._url(),
             headers={"authorization": "Bearer local-key-123"},
             trust_env=False,
-            timeout=30,
+            timeout=60,
         )
 
     def _url(self) -> str:
@@ -209,7 +209,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     yield server
     server.client.close()
     server.process.kill()
-    server.process.wait(10)
+    server.process.wait(60)
 
 
 def until_gone(process: int) -> None:
@@ -268,7 +268,7 @@ def test_ctrl_c_lets_open_answers_end(server: Server) -> None:
         *_, finish, last = [line for line in lines if line]
     assert "data: [DONE]" == last
     assert '"finish_reason":"stop"' in finish
-    assert 0 == server.process.wait(20)
+    assert 0 == server.process.wait(60)
     assert "Requests go to Copilot through pi-ai." in server.log.read_text()
     until_gone(node)
 
@@ -478,6 +478,6 @@ async def test_split_surrogate_pairs_are_joined(tmp_path: Path) -> None:
         await sidecar.aclose()
         await close(server)
 
-    text = fold(chunks + reader.close())["choices"][0]["message"]["content"]
+    text = completion_from_chunks(chunks + reader.close())["choices"][0]["message"]["content"]
     assert "a🦊b" == text[:3]
     assert text.encode()

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from copilot_proxy.attribution import Attribution
 from copilot_proxy.catalogue import parse_models
 from copilot_proxy.errors import RequestError
 from copilot_proxy.relay.admission import AdmitAll
@@ -12,7 +13,6 @@ from copilot_proxy.relay.context_guard import ContextGuard
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.simulator import Simulator
 from copilot_proxy.simulator.catalogue import load
-from copilot_proxy.who import Who
 from tests.conftest import Proxy, settings_at
 
 LONG = "Follow the conventions of the code around you. " * 300
@@ -105,7 +105,7 @@ async def test_learning() -> None:
 
     def record() -> RequestRecord:
         made = RequestRecord("1", "messages", model="gpt-5.5", listed=entry, body_bytes=10_000)
-        made.tools, made.who = 1, Who(session="s-1")
+        made.tools, made.attribution = 1, Attribution(session="s-1")
         return made
 
     first = record()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.formats.responses.memory import MAX_ITEMS, ResponseStore
+from copilot_proxy.formats.responses.response_store import MAX_ITEMS, ResponseStore
 from copilot_proxy.relay.caller import SERVER_USER
 from copilot_proxy.relay.response_memory import ResponseMemory
 

@@ -65,8 +65,11 @@ def test_a_small_job(simulator: Simulator, path: str, agent: str, body: dict[str
 
 
 @pytest.mark.parametrize(("path", "agent", "body"), OTHERS)
-def test_what_is_none(simulator: Simulator, path: str, agent: str, body: dict[str, Any]) -> None:
-    """Other clients, requests with tools, other texts, and what the small model cannot read."""
+def test_requests_that_are_not_small_jobs(
+    simulator: Simulator, path: str, agent: str, body: dict[str, Any]
+) -> None:
+    """Other clients, requests with tools, other texts, and input that the small model cannot
+    read."""
     settings = settings_with(simulator)
     with Proxy(settings) as proxy:
         answer = ask(proxy, path, agent, body)

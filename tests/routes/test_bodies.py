@@ -118,7 +118,7 @@ def test_too_large_a_body_is_refused_before_it_is_sent(simulator: Simulator) -> 
     """A client that declares too large a body gets its error at once."""
     with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy:
         address = urlsplit(proxy.url)
-        with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+        with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
             head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 999999999\r\n\r\n"
             conn.sendall(head.encode())
             assert b"413" in conn.recv(100)
@@ -130,7 +130,7 @@ def test_http_1_0(proxy: Proxy, stream: bool) -> None:
     address = urlsplit(proxy.url)
     body = json.dumps({**json.loads(CHAT), "stream": stream}).encode()
     head = f"POST {PATH} HTTP/1.0\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
-    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+    with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
         conn.sendall(head.encode() + body)
         reply = b"".join(iter(lambda: conn.recv(65536), b""))
 
@@ -159,7 +159,7 @@ def test_ignored_upgrades(proxy: Proxy, upgrade: str, chunked: bool, size: int) 
     )
     sent = head.encode() + body
     sent += sent + b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
-    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+    with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
         conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for start in range(0, len(sent), size):
             conn.sendall(sent[start : start + size])
@@ -175,7 +175,7 @@ def test_expect_100_continue(simulator: Simulator) -> None:
         address = urlsplit(proxy.url)
         replies = {}
         for size in (len(CHAT), 2001):
-            with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+            with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
                 conn.sendall(
                     f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {size}\r\n"
                     "expect: 100-continue\r\n\r\n".encode()
@@ -189,7 +189,7 @@ def test_expect_100_continue(simulator: Simulator) -> None:
 def test_a_refused_client_does_not_send_its_body(proxy: Proxy, refused: str) -> None:
     """A request with a wrong Host or Origin is refused after its headers."""
     address = urlsplit(proxy.url)
-    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+    with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
         conn.sendall(
             f"POST {PATH} HTTP/1.1\r\n{refused}\r\ncontent-length: 9\r\n"
             "expect: 100-continue\r\n\r\n".encode()
@@ -279,7 +279,7 @@ def test_head(proxy: Proxy, path: str) -> None:
 def test_endless_headers(proxy: Proxy) -> None:
     """Headers have a maximum size, and the next request is not affected."""
     address = urlsplit(proxy.url)
-    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+    with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
         conn.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n")
         line = b"x: " + b"y" * 60_000 + b"\r\n"
         with contextlib.suppress(OSError):
@@ -340,11 +340,12 @@ def test_invalid_http(
 
 def test_no_error_in_the_middle_of_an_answer(proxy: Proxy, simulator: Simulator) -> None:
     """Invalid bytes after a request close the connection, and cause no error within a stream."""
-    simulator.state.pace = 0.01
+    simulator.state.pace = 0.05
     address = urlsplit(proxy.url)
-    ask = json.dumps({**json.loads(CHAT), "stream": True}).encode()
+    long = [{"role": "user", "content": "Write 600 words"}]
+    ask = json.dumps({**json.loads(CHAT), "messages": long, "stream": True}).encode()
     start = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(ask)}\r\n\r\n"
-    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+    with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
         conn.sendall(start.encode() + ask)
         said = b""
         while b"data: " not in said:

@@ -137,7 +137,7 @@ def test_client_headers_are_not_passed_on(proxy: Proxy, simulator: Simulator) ->
     assert "user" == headers["x-initiator"]
 
 
-def test_embeddings_model_is_no_chat_model(proxy: Proxy) -> None:
+def test_embeddings_model_is_not_a_chat_model(proxy: Proxy) -> None:
     """An embeddings model is refused, and the error names the parameter."""
     with proxy.client() as client:
         answer = client.post(PATH, json=chat(model="text-embedding-3-small"))
@@ -367,20 +367,20 @@ def test_failure_after_the_grace_period(simulator: Simulator) -> None:
 @pytest.mark.parametrize("stream", [True, False])
 def test_client_leaves(simulator: Simulator, fault: str | None, stream: bool) -> None:
     """If the client disconnects, the call to Copilot ends at once, and nothing more is billed."""
-    simulator.state.pace = 0.05
+    simulator.state.pace = 3600
     if fault is not None:
         simulator.state.faults.on(fault, path="/chat/completions")
     body = json.dumps(chat("Write 500 words", stream=stream)).encode()
     with Proxy(settings_at(simulator)) as proxy:
         address = urlsplit(proxy.url)
-        with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+        with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
             head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
             conn.sendall(head.encode() + body)
             call = simulator.state.recorder.wait_for(lambda r: r.path == "/chat/completions")
             if stream and fault != "stall_before_headers":
                 assert conn.recv(1)
 
-        assert call.done.wait(1.0), "the call is still open a second later"
+        assert call.done.wait(60), "the call is still open"
         record = proxy.wait_for_record()
 
     assert call.closed_by_client
@@ -400,13 +400,13 @@ def test_client_leaves_with_requests_waiting(
         address = urlsplit(proxy.url)
         head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
         request = head.encode() + body
-        with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+        with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
             conn.sendall(request * (3 if at_once else 1))
             call = simulator.state.recorder.wait_for(lambda r: r.path == "/chat/completions")
             if not at_once:
                 conn.sendall(request * 2)
 
-        assert call.done.wait(1.0), "the call is still open a second later"
+        assert call.done.wait(60), "the call is still open"
         assert proxy.wait_for_record().client_gone
         with proxy.client() as client:
             assert 200 == client.get("/health").status_code
@@ -427,11 +427,11 @@ def test_client_leaves_during_a_request_that_had_to_wait(
         address = urlsplit(proxy.url)
         first = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
         head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
-        with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+        with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
             conn.sendall(first + (head.encode() + body) * 2)
             call = simulator.state.recorder.wait_for(lambda r: r.path == "/chat/completions")
 
-        assert call.done.wait(1.0), "the call is still open a second later"
+        assert call.done.wait(60), "the call is still open"
         assert proxy.wait_for_record().client_gone
 
     assert call.closed_by_client

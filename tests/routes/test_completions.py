@@ -173,11 +173,12 @@ def test_harmless(client: openai.OpenAI, more: dict[str, Any]) -> None:
 
 def test_a_failure_in_between(client: openai.OpenAI, simulator: Simulator) -> None:
     """If a later call fails, the error says what was charged, and the client does not repeat it."""
-    simulator.state.pace = 0.01
-    prompts = ["Write 40 words", "Two", "Six"]
+    simulator.state.pace = 0.05
+    prompts = ["Write 600 words", "Two", "Six"]
     stream = iter(client.completions.create(model=CHAT, prompt=prompts, stream=True))
     next(stream)
     simulator.state.faults.on("server_error_500")
+    simulator.state.pace = 0
     with pytest.raises(openai.APIError) as failed:
         for _ in stream:
             pass
@@ -210,7 +211,7 @@ UNSUPPORTED = {
 }
 
 
-def test_what_there_cannot_be(proxy: Proxy) -> None:
+def test_apis_that_copilot_lacks(proxy: Proxy) -> None:
     """The error names what Copilot does not have, and what to do instead."""
     with proxy.client() as http:
         for name, (method, path) in UNSUPPORTED.items():

@@ -136,8 +136,9 @@ def test_a_stream_as_an_array(http: httpx.Client) -> None:
 def test_silence_and_a_late_error(simulator: Simulator, query: str) -> None:
     """A silent stream is kept open with empty lines, which all clients ignore, and an error ends
     it as one more event."""
-    simulator.state.faults.on("stall_mid_stream")
-    settings = settings_at(simulator, header_grace=0.01, keep_alive=0.05, read_timeout=0.4)
+    simulator.state.faults.on("stall_mid_stream", value=0.5)
+    simulator.state.faults.on("cut_mid_stream")
+    settings = settings_at(simulator, header_grace=0.01, keep_alive=0.02)
     with Proxy(settings) as proxy, proxy.client() as http:
         text = http.post(STREAM + query, json=HI).text
 
@@ -151,7 +152,7 @@ def test_silence_and_a_late_error(simulator: Simulator, query: str) -> None:
 def test_an_error_before_the_answer(simulator: Simulator, query: str) -> None:
     """If the headers had to be sent already, it is the only event."""
     simulator.state.faults.on("stall_before_headers")
-    settings = settings_at(simulator, header_grace=0.01, keep_alive=0.05, read_timeout=0.3)
+    settings = settings_at(simulator, header_grace=0.01, keep_alive=0.05, read_timeout=1)
     with Proxy(settings) as proxy, proxy.client() as http:
         answer = http.post(STREAM + query, json=HI)
 
@@ -187,7 +188,7 @@ def test_keys(simulator: Simulator, headers: dict[str, str], query: str) -> None
     settings = settings_at(simulator, api_keys={"laptop": {"key": KEY, "models": ["gpt-4o"]}})
     with Proxy(settings) as proxy, proxy.client() as http:
         assert "Ahoy" in said(http.post(GENERATE + query, json=HI, headers=headers))
-        assert "laptop" == proxy.records[0].key
+        assert "laptop" == proxy.wait_for_record().key
         other = http.post(
             f"/v1beta/models/gpt-5.5:generateContent{query}", json=HI, headers=headers
         )

@@ -28,7 +28,7 @@ def test_disconnecting_after_the_last_event(simulator: Simulator, path: str, mod
     head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
     with Proxy(settings_at(simulator)) as proxy:
         address = urlsplit(proxy.url)
-        with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+        with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
             conn.sendall(head.encode() + body)
             read = b""
             while end not in read:

@@ -1,6 +1,7 @@
 """Many streams at once, and clients that read slowly or not at all.
 
-Both ends of every connection are in this process: 500 streams need more than 2,000 open files.
+Both ends of every connection are in this process: 500 streams, of which all are tried in CI, need
+more than 2,000 open files.
 """
 
 import asyncio
@@ -16,8 +17,9 @@ import pytest
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 from tests.flat_out import FlatOut, Pieces
+from tests.selection import COMPLETE
 
-STREAMS, PIECES = 500, 12
+STREAMS, PIECES = 500 if COMPLETE else 150, 12
 OPEN_FILES = 2_600
 HUGE = 24 * 1024 * 1024
 PIECE = 32 * 1024
@@ -103,7 +105,7 @@ def connected(proxy: Proxy) -> socket.socket:
     """Connect a client with a small receive buffer."""
     conn = socket.socket()
     conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
-    conn.settimeout(20)
+    conn.settimeout(60)
     conn.connect(address_of(proxy))
     return conn
 
@@ -120,8 +122,8 @@ def behind(simulator: Simulator, upstream: FlatOut, **flags: object) -> Proxy:
 
 
 @pytest.mark.usefixtures("open_files")
-def test_500_streams(simulator: Simulator) -> None:
-    """500 simultaneous streams arrive to the last byte, and none is mixed up with another."""
+def test_many_streams(simulator: Simulator) -> None:
+    """All simultaneous streams arrive to the last byte, and none is mixed up with another."""
     names = [f"s{number}" for number in range(STREAMS)]
 
     async def read(name: str) -> str:
@@ -174,7 +176,7 @@ def test_a_client_that_never_reads(simulator: Simulator) -> None:
     ):
         conn.sendall(request("never"))
         record = proxy.wait_for_record()
-        assert upstream.streams["never"].ended.wait(10)
+        assert upstream.streams["never"].ended.wait(60)
         with pytest.raises((ConnectionResetError, ValueError)):
             content(all_of(conn))
 

@@ -17,7 +17,7 @@ from tests.conftest import Proxy, settings_at
 CHAT = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}).encode()
 PATH = "/v1/chat/completions"
 HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
-TIMEOUT = 0.2
+TIMEOUT = 0.5
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def hasty(simulator: Simulator) -> Iterator[Proxy]:
 
 def connected(proxy: Proxy) -> socket.socket:
     address = urlsplit(proxy.url)
-    return socket.create_connection((address.hostname or "", address.port or 0), 10)
+    return socket.create_connection((address.hostname or "", address.port or 0), 60)
 
 
 def head(size: int, path: str = PATH, more: str = "") -> bytes:

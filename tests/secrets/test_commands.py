@@ -18,7 +18,7 @@ from tests.cli.conftest import Cli, Ran, Terminal, memory_keyring, own_home, ter
 from tests.cli.conftest import simulator as github
 from tests.secrets.marks import Marks, files, sent
 from tests.secrets.mirror import Mirror
-from tests.selection import sample
+from tests.selection import sample, share
 
 __all__ = ["github", "memory_keyring", "own_home", "terminal"]
 
@@ -116,7 +116,7 @@ def test_every_refusal_of_the_exchange(
     else:
         assert cli(*TOKEN_IN, stdin=token).code == 0
     github.state.faults.on(trouble)
-    for command in (("status",), ("models",), *DOCTOR):
+    for command in share([("status",), ("models",), *DOCTOR], trouble, 2):
         assert [] == marks.found(said(cli(*command, "--debug")))
     assert [] == marks.found({**files(tmp_path, but=(STORE,)), **sent(github)})
 
@@ -138,7 +138,7 @@ def test_github_echoes_the_token(
     with Mirror(status, kind) as mirror:
         monkeypatch.setenv("COPILOT_PROXY_GITHUB_URL", mirror.url)
         monkeypatch.setenv("COPILOT_PROXY_GITHUB_API_URL", mirror.url)
-        for command in COMMANDS:
+        for command in share(COMMANDS, (status, kind), 2):
             if command[0] == "login" and kind == "github" and status == 200:
                 continue  # this sign-in waits for the user
             ran = cli(*command, "--debug", stdin=typed)
@@ -186,7 +186,8 @@ def test_the_password_of_a_proxy(
         monkeypatch.setenv("HTTPS_PROXY", address)
         if host is None:
             monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", token)
-            commands = [("status",), ("models",), ("chat", "Hi"), TOKEN_IN, *DOCTOR]
+            asking = [("status",), ("models",), ("chat", "Hi"), TOKEN_IN, *DOCTOR]
+            commands = share(asking, proxy, 2)
         else:
             commands = [(*TOKEN_IN, "--host", host)]
         for command in commands:

@@ -65,7 +65,7 @@ def test_copilot_echoes_an_opaque_token(
             }
         )
         with running(settings, folder, "text") as server:
-            places = ask_everything(server, authorization=f"Bearer {key}")
+            places = ask_everything(server, (form, status), authorization=f"Bearer {key}")
 
     assert f"Bearer {token}" in mirror.tokens
     out, err = capsys.readouterr()

@@ -54,12 +54,12 @@ def served(home: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[bytes], s
         yield process, wait_for(r"http://127\.0\.0\.1:\d+(?=/v1)", err)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def wait_for(pattern: str, file: Path) -> str:
     """Wait until `pattern` occurs in `file`, and return the match."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not (found := re.search(pattern, file.read_text())):
         assert time.monotonic() < until, file.read_text()
         time.sleep(0.02)
@@ -88,7 +88,7 @@ def ask(url: str, simulator: Simulator, keys: list[str], wrong: str) -> dict[str
     def note(what: str, answer: httpx.Response) -> None:
         places[f"{what} ({len(places)})"] = whole(answer)
 
-    with httpx.Client(base_url=url, timeout=20, trust_env=False, verify=NO_TLS) as client:
+    with httpx.Client(base_url=url, timeout=60, trust_env=False, verify=NO_TLS) as client:
         for key in keys:
             client.headers["authorization"] = f"Bearer {key}"
             for method, path, body in ASKED:
@@ -119,7 +119,7 @@ def interrupt(process: subprocess.Popen[bytes], url: str, key: str, err: Path) -
     asked = {"model": "gpt-4o", "messages": TURNS, "stream": True}
     headers = {"x-api-key": key}
     address = f"{url}/v1/chat/completions"
-    options: dict[str, Any] = {"headers": headers, "timeout": 20, "verify": NO_TLS}
+    options: dict[str, Any] = {"headers": headers, "timeout": 60, "verify": NO_TLS}
     with httpx.stream("POST", address, json=asked, **options) as answer:
         pieces = answer.iter_bytes()
         came = next(pieces)
@@ -128,7 +128,7 @@ def interrupt(process: subprocess.Popen[bytes], url: str, key: str, err: Path) -
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(httpx.HTTPError):
             came += b"".join(pieces)
-    assert process.wait(20) == 130
+    assert process.wait(60) == 130
     return came
 
 

@@ -28,7 +28,7 @@ def test_a_holder_that_is_killed(tmp_path: Path) -> None:
         waiting.start()
         assert is_used(tmp_path)
         holder.kill()
-        waiting.join(10)
+        waiting.join(60)
 
     assert not waiting.is_alive()
     assert not is_used(tmp_path)
@@ -56,5 +56,5 @@ def test_the_start_lock(tmp_path: Path) -> None:
     with start_lock(tmp_path):
         other.start()
         assert not entered.wait(0.05)
-    assert entered.wait(10)
+    assert entered.wait(60)
     other.join()

@@ -16,8 +16,8 @@ import pytest
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.server import ollama_port
 from copilot_proxy.settings import Settings, load_settings
-from tests.cli.terminals import free_port
 from tests.conftest import NO_TLS
+from tests.ports import free_port
 from tests.selection import first
 
 
@@ -105,7 +105,7 @@ def test_serving(workers: str) -> None:
                 break
         assert re.search(rf"Ollama +http://127\.0\.0\.1:{second}\n", shown)
         body = {"model": "default", "prompt": "Ahoy", "stream": False}
-        with httpx.Client(trust_env=False, verify=NO_TLS, timeout=20) as client:
+        with httpx.Client(trust_env=False, verify=NO_TLS, timeout=60) as client:
             for port in (first, second):
                 answer = client.post(f"http://127.0.0.1:{port}/api/generate", json=body)
                 assert "You said: Ahoy" in answer.json()["response"]
@@ -113,7 +113,7 @@ def test_serving(workers: str) -> None:
                 assert 403 == host.status_code
         server.terminate()
         server.stderr.read()
-        assert 0 == server.wait(20)
+        assert 0 == server.wait(60)
     for port in (first, second):
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0

@@ -13,8 +13,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from copilot_proxy.app import create_app
-from copilot_proxy.auth.threads import run_in_thread
 from copilot_proxy.composition import make_services
+from copilot_proxy.daemon_threads import run_in_thread
 from copilot_proxy.server.uvicorn_server import Server
 from copilot_proxy.simulator import Simulator
 from tests.cli.terminals import question
@@ -60,7 +60,7 @@ class Running:
     def client(self) -> httpx.AsyncClient:
         """Return a plain HTTP client of the server."""
         url = f"http://127.0.0.1:{self.address[1]}"
-        return httpx.AsyncClient(base_url=url, timeout=20, trust_env=False, verify=NO_TLS)
+        return httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, verify=NO_TLS)
 
     def _note(self, count: int) -> None:
         self.cut = count
@@ -81,7 +81,7 @@ async def running(simulator: Simulator, **flags: object) -> AsyncIterator[Runnin
         if recorder.records:
             # Wait until the upstream requests have ended, and let the event loop clean up.
             await recorder.wait_for_async(
-                lambda _: all(asked.done.is_set() for asked in recorder.records), timeout=10
+                lambda _: all(asked.done.is_set() for asked in recorder.records), timeout=60
             )
         for _ in range(3):
             await asyncio.sleep(0)
@@ -90,7 +90,7 @@ async def running(simulator: Simulator, **flags: object) -> AsyncIterator[Runnin
 async def until_asked(simulator: Simulator, *paths: str) -> None:
     """Wait until an unfinished request to one of `paths` has reached Copilot."""
     await simulator.state.recorder.wait_for_async(
-        lambda one: one.path in (paths or UPSTREAM) and not one.done.is_set(), timeout=10
+        lambda one: one.path in (paths or UPSTREAM) and not one.done.is_set(), timeout=60
     )
 
 
@@ -101,7 +101,7 @@ async def test_a_connection_in_the_backlog_is_served(simulator: Simulator) -> No
     head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
 
     def read(late: socket.socket) -> bytes:
-        late.settimeout(10)
+        late.settimeout(60)
         return b"".join(iter(lambda: late.recv(65536), b""))
 
     with socket.socket() as late:
@@ -240,7 +240,7 @@ async def test_a_client_that_connects_during_shutdown_does_not_wait(
             late.connect(address)
 
     def is_closed() -> bool:
-        late.settimeout(10)
+        late.settimeout(60)
         try:
             return late.recv(1) == b""
         except OSError as error:

@@ -39,7 +39,7 @@ def test_the_socket_replaces_the_port_of_the_settings() -> None:
         listener.close()
         with process:
             try:
-                health = httpx.get(f"{url}/health", verify=NO_TLS, timeout=30).json()
+                health = httpx.get(f"{url}/health", verify=NO_TLS, timeout=60).json()
                 assert process.stderr is not None
                 assert any(f"{url}/v1" in line for line in process.stderr)
             finally:
@@ -51,7 +51,7 @@ def test_the_socket_replaces_the_port_of_the_settings() -> None:
 def test_the_network_needs_a_key() -> None:
     """The address of the socket counts, not that of the settings."""
     with socket.create_server(("0.0.0.0", 0)) as listener, start(listener) as process:
-        _, error = process.communicate(timeout=30)
+        _, error = process.communicate(timeout=60)
     assert 2 == process.returncode
     assert "Without an API key, anyone who can reach 0.0.0.0" in error
 
@@ -59,6 +59,6 @@ def test_the_network_needs_a_key() -> None:
 def test_several_sockets_are_refused() -> None:
     """The server listens on one."""
     with socket.create_server(("127.0.0.1", 0)) as listener, start(listener, "2") as process:
-        _, error = process.communicate(timeout=30)
+        _, error = process.communicate(timeout=60)
     assert 2 == process.returncode
     assert "systemd has passed 2 sockets" in error

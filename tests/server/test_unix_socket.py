@@ -146,7 +146,7 @@ def test_a_second_server_is_refused(path: Path, capsys: pytest.CaptureFixture[st
             [sys.executable, "-m", "copilot_proxy", "serve", "--uds", str(path)],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=False,
         )
         assert done.returncode == 1

@@ -13,7 +13,7 @@ from typing import Final
 
 _PROGRAM: Final = "/lib/systemd/systemd"
 _CGROUPS: Final = (Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified"))
-_TIMEOUT: Final = 10.0
+_TIMEOUT: Final = 60.0
 _SCRIPT: Final = """
 for folder in $GROUPS_OF_TEST; do echo $$ > "$folder/cgroup.procs" || exit 9; done
 mkdir -p /run/systemd && mount -t tmpfs tmpfs /run/systemd && mkdir -p /run/systemd/system || exit 9

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from copilot_proxy.service.python_path import lasting_path
+from copilot_proxy.service.python_path import stable_path
 
 
 def install(folder: Path, link: Path | None = None) -> str:
@@ -28,7 +28,7 @@ def install(folder: Path, link: Path | None = None) -> str:
 )
 def test_the_newest_version_is_started(tmp_path: Path, versions: str, link: str) -> None:
     """mise and Homebrew: the path leads to the new version once that is installed."""
-    lasting = lasting_path(install(tmp_path / versions / "0.1.0", tmp_path / link))
+    lasting = stable_path(install(tmp_path / versions / "0.1.0", tmp_path / link))
     newer = install(tmp_path / versions / "0.2.0", tmp_path / link)
 
     assert str(tmp_path / link / "bin/python") == lasting
@@ -39,7 +39,7 @@ def test_the_newest_version_is_started(tmp_path: Path, versions: str, link: str)
 def test_other_paths_stay(tmp_path: Path, versions: str) -> None:
     """Without a link, or if that leads to another version, the path is the same."""
     alone = install(tmp_path / versions / "0.1.0")
-    assert alone == lasting_path(alone)
+    assert alone == stable_path(alone)
 
     install(tmp_path / versions / "0.2.0", tmp_path / versions / "latest")
-    assert alone == lasting_path(alone)
+    assert alone == stable_path(alone)

@@ -19,6 +19,7 @@ from copilot_proxy.masking import Secret
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.cli.conftest import Cli
 from tests.conftest import NO_TLS
+from tests.ports import free_port
 from tests.selection import only_in_ci
 from tests.service.systemds import reason_missing, user_systemd
 
@@ -26,13 +27,6 @@ pytestmark = pytest.mark.skipif(reason_missing() is not None, reason=str(reason_
 
 
 KEY = "a-long-secret-key"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +76,7 @@ def status(cli: Cli) -> dict[str, Any]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -92,7 +86,7 @@ def ask(url: str) -> str:
     body = {"model": "default", "messages": [{"role": "user", "content": "Hi"}]}
     headers = {"x-api-key": KEY}
     answer = httpx.post(
-        f"{url}/v1/chat/completions", json=body, headers=headers, verify=NO_TLS, timeout=20
+        f"{url}/v1/chat/completions", json=body, headers=headers, verify=NO_TLS, timeout=60
     )
     return str(answer.json()["choices"][0]["message"]["content"])
 

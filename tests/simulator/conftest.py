@@ -119,7 +119,7 @@ def simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
 @pytest.fixture
 def http(simulator: Simulator) -> Iterator[httpx.Client]:
     """A plain HTTP client for the simulator."""
-    with httpx.Client(base_url=simulator.url, trust_env=False, verify=NO_TLS, timeout=10) as client:
+    with httpx.Client(base_url=simulator.url, trust_env=False, verify=NO_TLS, timeout=60) as client:
         yield client
 
 

@@ -83,7 +83,7 @@ def test_today_has_every_oddity():
         assert 1 == sum(1 for model in entries if model[flag])
 
 
-def test_the_future_has_what_nobody_knows():
+def test_the_future_has_unknown_values():
     """Unknown vendors, endpoints, efforts, prices and fields; no model is in the picker."""
     models = by_id("future")
     assert not any(model["model_picker_enabled"] for model in models.values())

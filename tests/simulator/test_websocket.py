@@ -37,7 +37,7 @@ class Client:
 
     def __init__(self, copilot: Any, path: str = "/responses", **headers: str | None) -> None:
         url = copilot.http.base_url
-        self.socket = socket.create_connection((url.host, url.port), timeout=10)
+        self.socket = socket.create_connection((url.host, url.port), timeout=60)
         self.file = self.socket.makefile("rb")
         upgrade = {
             "host": url.host, "upgrade": "websocket", "connection": "Upgrade",

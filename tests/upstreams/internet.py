@@ -13,8 +13,8 @@ import httpx
 import pytest
 import trustme
 
-from copilot_proxy.auth.http_clients import make_anonymous_client
 from copilot_proxy.errors import RequestError
+from copilot_proxy.network.http_clients import make_anonymous_client
 from copilot_proxy.upstreams.image_fetcher import TIMEOUT, ImageFetcher
 
 PUBLIC = "93.184.215.14"
@@ -117,7 +117,7 @@ class Internet:
             handler.send_header(name, value)
         handler.end_headers()
         if page.gate:
-            page.gate.wait(10)
+            page.gate.wait(60)
         handler.wfile.write(page.body)
 
 

@@ -236,7 +236,7 @@ async def test_one_of_fifty_requests_is_the_probe(
     """One probe is sent, the others are refused; if its client leaves, another is sent."""
     once(simulator, "forbidden", times=3)
     async with httpx.AsyncClient(
-        base_url=proxy.url, trust_env=False, timeout=20, verify=NO_TLS
+        base_url=proxy.url, trust_env=False, timeout=60, verify=NO_TLS
     ) as client:
         for _ in range(3):
             await client.post(PATH, json=CHAT)

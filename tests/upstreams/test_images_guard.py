@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from copilot_proxy.auth.http_clients import make_anonymous_client
 from copilot_proxy.errors import RequestError
+from copilot_proxy.network.http_clients import make_anonymous_client
 from copilot_proxy.upstreams.image_fetcher import MAX_REDIRECTS, ImageFetcher
 from tests.upstreams.internet import (
     DATA_URL,

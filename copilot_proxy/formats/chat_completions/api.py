@@ -6,7 +6,6 @@ from typing import Any, Final
 from copilot_proxy.catalogue import CHAT_COMPLETIONS_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import NativePassage, RequestMetrics, StreamFormat
 from copilot_proxy.formats.chat_completions.content_parts import read_files
 from copilot_proxy.formats.chat_completions.deferred_tools import load_deferred
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
@@ -23,13 +22,15 @@ from copilot_proxy.formats.chat_completions.request import (
 from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.chat_completions.tool_results import resolve_results
+from copilot_proxy.formats.client_api import RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.conversation import Conversation, lowest, message_turns
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.models import model_list, model_object
-from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.translators import ChatWriter
 from copilot_proxy.formats.types import ChatRequest, ErrorBody, UpstreamBody
+from copilot_proxy.formats.upstream_api import NativePassage
 from copilot_proxy.headers import Initiator
 
 _REASONING: Final = ("reasoning_content", "reasoning_text", "reasoning_opaque")
@@ -42,7 +43,7 @@ _STREAM: Final = StreamFormat(
 
 
 class ChatCompletionsApi:
-    """Implements `ClientApi` and `UpstreamApi`; see `formats.api`."""
+    """Implements `ClientApi` and `UpstreamApi`; see `formats.client_api`."""
 
     name = "chat_completions"
     client_path = "/v1/chat/completions"

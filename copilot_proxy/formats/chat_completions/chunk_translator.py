@@ -1,25 +1,25 @@
 """The base class of all translators that return Chat Completions chunks."""
 
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.chat_completions.errors import error_body
-from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.types import ChatChunk, ChatCompletion, ErrorBody
 
 
 class ChunkTranslator:
-    """Implements the common part of `formats.api.StreamTranslator`."""
+    """Implements the common part of `formats.translators.StreamTranslator`."""
 
     failure: CopilotProxyError | None = None
     """Always None: an error event is raised as an exception."""
     notes: list[str] | None = None
-    """Gets a line for what Copilot reports to have changed in the request."""
+    """Gets a line for each change of the request that Copilot reports."""
     has_ended = False
     is_complete = False
     """Always False: `close` returns the finish reason."""
 
     def whole(self, events: list[ChatChunk]) -> ChatCompletion:
         """Return the completion that the chunks `events` add up to."""
-        return fold(events)
+        return completion_from_chunks(events)
 
     def fail(self, error: CopilotProxyError, request_id: str) -> list[ErrorBody]:
         """Return an error in place of a chunk; OpenAI's SDKs raise it as an exception."""

@@ -81,7 +81,7 @@ class Chunks:
         if reason is None and not self.has_begun:
             raise broken_responses.empty_answer()
         if reason is None:
-            raise broken_responses.broke_off()
+            raise broken_responses.ended_early()
         if reason == "error":
             raise BrokenResponse(
                 "Copilot's model failed while it was answering.",

@@ -1,4 +1,4 @@
-"""The finish reasons of Copilot's models, in all APIs, and the one of OpenAI's that each means."""
+"""Maps the finish reasons of Copilot's models, in all APIs, to OpenAI's."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -7,8 +7,8 @@ in that form has no id, so a conversation gets ids by position, the same every t
 from typing import Any, Final
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.chat_completions.errors import error_body
-from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.stop_sequences import STOP_SEQUENCE
 from copilot_proxy.formats.types import ChatChunk, ChatCompletion, ChatRequest, ErrorBody, Json
 
@@ -97,7 +97,7 @@ class FunctionsWriter:
 
     def whole(self, events: list[ChatChunk]) -> ChatCompletion:
         """Return the completion that the chunks add up to."""
-        completion = fold(map(_with_calls, events))
+        completion = completion_from_chunks(map(_with_calls, events))
         for choice in completion["choices"]:
             message = choice["message"]
             if calls := message.pop("tool_calls", None):
@@ -121,7 +121,7 @@ def _choice(choice: Json) -> Json:
 
 
 def _with_calls(chunk: ChatChunk) -> ChatChunk:
-    """Return a chunk of `FunctionsWriter` in the newer form, which `fold` reads."""
+    """Return a chunk of `FunctionsWriter` in the newer form, with `tool_calls`."""
     choices = []
     for choice in chunk["choices"]:
         delta = choice["delta"]

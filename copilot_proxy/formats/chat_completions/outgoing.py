@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from copilot_proxy.formats.chat_completions import cache_marks
+from copilot_proxy.formats.chat_completions import cache_control
 from copilot_proxy.formats.chat_completions.split_calls import split_calls
 from copilot_proxy.formats.chat_completions.tool_choice import apply_allowed_tools, tool_name
 from copilot_proxy.formats.chat_completions.unsigned_calls import replace_unsigned_calls
 from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.custom_tools import custom_arguments, function_of
+from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
-from copilot_proxy.formats.rules.pieces import OfferedTool, Piece
 from copilot_proxy.formats.types import Json
 
 
@@ -51,11 +51,11 @@ class ChatBody(OutgoingBody):
                 pending = [call["id"] for call in reversed(message["tool_calls"])]
         return not pending
 
-    def pieces(self) -> list[Piece]:
-        return [_piece(message, index) for index, message in enumerate(self.turns)]
+    def segments(self) -> list[Segment]:
+        return [_segment(message, index) for index, message in enumerate(self.turns)]
 
-    def rebuild(self, pieces: Sequence[Piece]) -> None:
-        self.turns = [piece.raw for piece in pieces]
+    def rebuild(self, segments: Sequence[Segment]) -> None:
+        self.turns = [segment.raw for segment in segments]
 
     def result(self, id: str, text: str) -> Json:
         return {"role": "tool", "tool_call_id": id, "content": text}
@@ -104,12 +104,12 @@ class ChatBody(OutgoingBody):
             self.turns = merged
         return count
 
-    def split_calls(self, max_calls: int) -> Sequence[Piece]:
+    def split_calls(self, max_calls: int) -> Sequence[Segment]:
         calling = [message["tool_calls"] for message in self.turns if message.get("tool_calls")]
         if all(len(calls) <= max_calls for calls in calling):
             return ()
-        pieces = self.pieces()
-        long = [piece for piece in pieces if len(piece.ids) > max_calls]
+        segments = self.segments()
+        long = [segment for segment in segments if len(segment.ids) > max_calls]
         self.turns = split_calls(self.turns, max_calls)
         return long
 
@@ -213,21 +213,21 @@ class ChatBody(OutgoingBody):
             kind = "custom" if "custom" in choice else "function"
             self.body["tool_choice"] = {**choice, kind: {**choice[kind], "name": names[name]}}
 
-    def mark_stable(self) -> None:
-        cache_marks.mark_stable(self.turns)
+    def mark_stable_prefix(self) -> None:
+        cache_control.mark_stable_prefix(self.turns)
 
-    def reduce_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
+    def limit_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
         # One hour is only known to be accepted on Messages.
-        cache_marks.reduce_marks(self.turns, max_marks, notes)
+        cache_control.limit_marks(self.turns, max_marks, notes)
 
 
-def _piece(message: Json, index: int) -> Piece:
+def _segment(message: Json, index: int) -> Segment:
     if message["role"] == "tool":
-        return Piece("result", (message["tool_call_id"],), message, index)
+        return Segment("result", (message["tool_call_id"],), message, index)
     if message["role"] == "assistant":
         ids = tuple(call["id"] for call in message.get("tool_calls") or ())
-        return Piece("assistant", ids, message, index)
-    return Piece("other", (), message, index)
+        return Segment("assistant", ids, message, index)
+    return Segment("other", (), message, index)
 
 
 def _function_tool(tool: Json) -> Json:

@@ -22,11 +22,11 @@ from copilot_proxy.formats.large_json import (
     decode_large,
 )
 from copilot_proxy.formats.lenient_json import decode_leniently
-from copilot_proxy.formats.other_apis import check_part, read_request
-from copilot_proxy.formats.packed_results import unpack_results
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
+from copilot_proxy.formats.stringified_results import unpack_results
 from copilot_proxy.formats.types import ChatRequest, Json
+from copilot_proxy.formats.wrong_api import check_part, read_request
 from copilot_proxy.headers import Initiator, Turn
 
 MAX_TOOLS: Final = 128

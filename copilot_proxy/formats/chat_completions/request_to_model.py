@@ -6,7 +6,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.content_parts import move_images
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
 from copilot_proxy.formats.client_fields import take_fields
-from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.reasoning_labels import OTHER_APIS
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.rules import FittedBody, fit
@@ -110,7 +110,7 @@ def _normalize_assistant(message: Json) -> None:
     _copy_calls(message)
     _drop_nulls(message)
     if str(message.get("reasoning_opaque", "")).startswith(OTHER_APIS):
-        # Another vendor encrypted it, so neither it nor its text is of use to this model.
+        # Another vendor encrypted it, so this model can use neither it nor its text.
         del message["reasoning_opaque"]
         message.pop("reasoning_text", None)
         reasoning = None

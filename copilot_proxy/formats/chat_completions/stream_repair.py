@@ -1,7 +1,7 @@
 """Repairs Copilot's Chat Completions responses, so that they match OpenAI's schema.
 
 `ChatRepair` takes Copilot's events and returns OpenAI's chunks. A whole response is handled as a
-single event, and `fold` combines its chunks, so that the same code repairs both.
+single event, and `completion_from_chunks` combines its chunks, so that the same code repairs both.
 """
 
 from collections.abc import Collection, Mapping

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import RequestMetrics, StreamFormat
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.chat_completions.request import initiator
+from copilot_proxy.formats.client_api import RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.client_paths import COMPLETIONS_PATH, is_completions
 from copilot_proxy.formats.completions.request import chat_request, parse_request
@@ -23,7 +23,7 @@ _STREAM: Final = StreamFormat(
 
 
 class CompletionsApi:
-    """Implements `ClientApi`; see `formats.api`.
+    """Implements `ClientApi`; see `formats.client_api`.
 
     Except for `parse`, the requests are those that `split_request` returns.
     """

@@ -7,8 +7,8 @@ import msgspec
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import NativeCounting, RequestMetrics, StreamFormat
 from copilot_proxy.formats.chat_completions.request import parse_object
+from copilot_proxy.formats.client_api import NativeCounting, RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import GEMINI_FIELDS, ClientFields
 from copilot_proxy.formats.client_paths import GEMINI_HEADER, GEMINI_PATH, is_gemini
 from copilot_proxy.formats.conversation import Conversation, Turn, lowest, texts
@@ -47,7 +47,7 @@ _EVENTS: Final = StreamFormat(sse.CONTENT_TYPE, sse.unnamed_json, b"", _KEEP_ALI
 
 
 class GeminiApi:
-    """Implements `formats.api.ClientApi`."""
+    """Implements `formats.client_api.ClientApi`."""
 
     name = "gemini"
     client_path = GEMINI_PATH
@@ -158,7 +158,7 @@ class GeminiApi:
 
 
 def _array_frame() -> Callable[[ClientEvent], bytes]:
-    """Return what encodes the events of one stream as the items of an array."""
+    """Return a function that encodes the events of one stream as the items of an array."""
     before = b"["
 
     def frame(event: ClientEvent) -> bytes:

@@ -1,4 +1,4 @@
-"""Brings requests into one form: names in camelCase, and lists where there may be several.
+"""Normalizes requests: names in camelCase, and lists where there may be several.
 
 Google reads its JSON as protocol buffers: names may also be written in snake_case, and clients
 write a list of one item as that item. What the client defines itself, such as arguments and

@@ -98,7 +98,7 @@ class ChatToGemini:
     def close(self) -> list[ClientEvent]:
         """Return the last event; raises `BrokenResponse` if the answer is incomplete."""
         if self._finish is None:
-            raise broken_responses.broke_off()
+            raise broken_responses.ended_early()
         reason, message = _FINISH_REASONS.get(self._finish, "OTHER"), "".join(self._refusal)
         if message and reason == "STOP":
             reason = "SAFETY"

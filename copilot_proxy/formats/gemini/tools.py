@@ -38,7 +38,7 @@ def functions(request: ClientRequest) -> list[Json]:
 
 
 def check_tools(request: ClientRequest) -> None:
-    """Refuse Google's own tools, and configurations that cannot be right; `RequestError`."""
+    """Raise `RequestError` for Google's own tools and for invalid configurations."""
     for i, tool in enumerate(request.get("tools") or ()):
         for name, value in tool.items():
             if name != _FUNCTIONS and value is not None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from copilot_proxy.catalogue import MESSAGES_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics, StreamFormat
+from copilot_proxy.formats.client_api import NativeCounting, RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
 from copilot_proxy.formats.conversation import Conversation, lowest, message_turns, texts
 from copilot_proxy.formats.messages.betas import select_betas
@@ -33,9 +33,10 @@ from copilot_proxy.formats.messages.token_estimate import (
     text_of,
 )
 from copilot_proxy.formats.messages.unrequested import unrequested_fields, without_fields
-from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesEvent, MessagesRequest
+from copilot_proxy.formats.upstream_api import NativePassage
 from copilot_proxy.headers import Initiator
 
 _VERSION: Final = "2023-06-01"
@@ -72,7 +73,7 @@ class _Counting:
 
 
 class MessagesApi:
-    """Implements `formats.api.ClientApi` and `formats.api.UpstreamApi`."""
+    """Implements `formats.client_api.ClientApi` and `UpstreamApi`."""
 
     name = "messages"
     client_path = "/v1/messages"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
-from copilot_proxy.formats.messages.cache_marks import has_long_marks
+from copilot_proxy.formats.messages.cache_control import has_long_marks
 from copilot_proxy.formats.rules.thinking import BINDING
 from copilot_proxy.formats.types import MessagesRequest
 from copilot_proxy.model_ids import LONG_CONTEXT_SUFFIX

@@ -101,7 +101,7 @@ def parse_thoughts(text: object, opaque: object) -> list[Thought]:
     matches = [_ITEM.match(item) for item in opaque.removeprefix(MESSAGES_LABEL).split(" ")]
     items = [match for match in matches if match]
     starts = [int(item["start"] or 0) for item in items]
-    # A block without text starts after a gap that is not there.
+    # A block without text has no separator before it.
     if len(items) < len(matches) or starts != sorted(starts) or starts[-1] > len(text + _GAP):
         return []
     ends = [max(start, end - len(_GAP)) for start, end in pairwise(starts)]

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
-from copilot_proxy.formats.messages import cache_marks
+from copilot_proxy.formats.messages import cache_control
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.structured_output import add_instruction, instruct_schema
-from copilot_proxy.formats.rules.blanks import without_blanks
+from copilot_proxy.formats.rules.blank_texts import without_blanks
+from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
-from copilot_proxy.formats.rules.pieces import OfferedTool, Piece
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 _FAILED: Final = "The tool failed."
@@ -83,34 +83,34 @@ class MessagesBody(OutgoingBody):
             open_ids = calls
         return not open_ids
 
-    def pieces(self) -> list[Piece]:
-        pieces: list[Piece] = []
+    def segments(self) -> list[Segment]:
+        segments: list[Segment] = []
         for index, message in enumerate(self.turns, self._moved):
             content = message["content"]
             if message["role"] == "assistant":
                 blocks = content if isinstance(content, list) else ()
                 ids = tuple(block["id"] for block in blocks if block["type"] == "tool_use")
-                pieces.append(Piece("assistant", ids, message, index))
+                segments.append(Segment("assistant", ids, message, index))
             elif isinstance(content, str) or all(b["type"] != "tool_result" for b in content):
-                pieces.append(Piece("other", (), message, index))
+                segments.append(Segment("other", (), message, index))
             else:
-                pieces += _split(message, index)
-        return pieces
+                segments += _split(message, index)
+        return segments
 
-    def rebuild(self, pieces: Sequence[Piece]) -> None:
+    def rebuild(self, segments: Sequence[Segment]) -> None:
         turns: list[Json] = []
         results: list[Json] | None = None  # the blocks of the message with the results of calls
-        for piece in pieces:
-            if piece.kind == "result":
+        for segment in segments:
+            if segment.kind == "result":
                 if results is None:
                     results = []
                     turns.append({"role": "user", "content": results})
-                results.append(piece.raw)
-            elif results is not None and piece.raw["role"] == "user":
-                results += _blocks(piece.raw["content"])
+                results.append(segment.raw)
+            elif results is not None and segment.raw["role"] == "user":
+                results += _blocks(segment.raw["content"])
             else:
                 results = None
-                turns.append(piece.raw)
+                turns.append(segment.raw)
         self.turns = turns
 
     def result(self, id: str, text: str) -> Json:
@@ -220,14 +220,14 @@ class MessagesBody(OutgoingBody):
         if isinstance(choice, dict) and choice.get("name") in names:
             self.body["tool_choice"] = {**choice, "name": names[choice["name"]]}
 
-    def mark_stable(self) -> None:
+    def mark_stable_prefix(self) -> None:
         if self._end_mark is not None and self.turns:
-            cache_marks.mark_end(self.turns[-1], self._end_mark)
-        elif self._translated and not cache_marks.has_marks(self.body):
-            cache_marks.mark_stable(self.body)
+            cache_control.mark_end(self.turns[-1], self._end_mark)
+        elif self._translated and not cache_control.has_marks(self.body):
+            cache_control.mark_stable_prefix(self.body)
 
-    def reduce_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
-        cache_marks.reduce_marks(self.body, max_marks, notes, one_hour=one_hour)
+    def limit_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
+        cache_control.limit_marks(self.body, max_marks, notes, one_hour=one_hour)
 
     @property
     def output_schema(self) -> Json | None:
@@ -243,19 +243,19 @@ class MessagesBody(OutgoingBody):
         return instruct_schema(self.body)
 
 
-def _split(message: Json, index: int) -> list[Piece]:
-    """Return a piece for each tool result, and for the blocks before, between and after them."""
-    pieces: list[Piece] = []
+def _split(message: Json, index: int) -> list[Segment]:
+    """Return a segment for each tool result, and for the blocks before, between and after them."""
+    segments: list[Segment] = []
     others: list[Json] = []
     for block in message["content"]:
         if block["type"] != "tool_result":
             if not others:
-                pieces.append(Piece("other", (), {**message, "content": others}, index))
+                segments.append(Segment("other", (), {**message, "content": others}, index))
             others.append(block)
             continue
         others = []
-        pieces.append(Piece("result", (str(block["tool_use_id"]),), block, index))
-    return pieces
+        segments.append(Segment("result", (str(block["tool_use_id"]),), block, index))
+    return segments
 
 
 def _blocks(content: str | list[Json]) -> list[Json]:

@@ -14,11 +14,11 @@ from copilot_proxy.formats.chat_completions.request import (
 )
 from copilot_proxy.formats.documents import check_source
 from copilot_proxy.formats.messages import schema
-from copilot_proxy.formats.other_apis import check_part, is_foreign_part, read_request
-from copilot_proxy.formats.packed_results import unpack_results
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
+from copilot_proxy.formats.stringified_results import unpack_results
 from copilot_proxy.formats.types import Json, MessagesRequest
+from copilot_proxy.formats.wrong_api import check_part, is_foreign_part, read_request
 from copilot_proxy.headers import Initiator, Turn
 
 _CLIENT_RUN: Final = re.compile(r"(?:bash|text_editor|computer|memory)_\d")
@@ -66,7 +66,7 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
 
 
 def check_values(request: MessagesRequest) -> None:
-    """Check values that Claude would refuse, for models that would not notice them.
+    """Refuse what Claude would refuse, for models that would ignore it.
 
     Raises `RequestError` with Anthropic's message.
     """

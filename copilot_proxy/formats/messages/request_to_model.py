@@ -4,15 +4,15 @@ from dataclasses import replace
 from typing import Final
 
 from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.accepted_fields import MESSAGES_FIELDS
 from copilot_proxy.formats.client_fields import ClientFields, take_fields
-from copilot_proxy.formats.families import MESSAGES_FIELDS
 from copilot_proxy.formats.messages.blocks import clean_messages
 from copilot_proxy.formats.messages.outgoing import MessagesBody
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.request_from_chat import from_chat, shows_reasoning
 from copilot_proxy.formats.messages.system import fit_system
 from copilot_proxy.formats.messages.tools import check_tools_run, fit_tools
-from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.rules import FittedBody, fit
 from copilot_proxy.formats.types import ChatRequest, MessagesRequest
 

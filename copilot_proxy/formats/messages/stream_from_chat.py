@@ -105,7 +105,7 @@ class ChatToMessages:
     def close(self) -> list[MessagesEvent]:
         """Return the events that end the message; raises `BrokenResponse` if it is incomplete."""
         if self._finish is None:
-            raise broken_responses.broke_off()
+            raise broken_responses.ended_early()
         if self._held_opaque and self._calls:
             self._release_opaque()
         events: list[MessagesEvent] = []

@@ -132,7 +132,7 @@ class MessagesRepair:
             return [*self._end(_UNSTATED_END), {"type": "message_stop"}]
         if not self._has_started:
             raise broken_responses.empty_answer()
-        raise broken_responses.broke_off()
+        raise broken_responses.ended_early()
 
     def _end(self, event: MessagesEvent) -> list[MessagesEvent]:
         """Return one of the last events with all its fields, after the ends of open blocks."""

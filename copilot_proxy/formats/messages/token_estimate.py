@@ -26,7 +26,8 @@ def text_of(request: MessagesRequest) -> str:
 
 
 def estimated_tokens(request: MessagesRequest) -> int:
-    """Return roughly the tokens of the prompt, by its length; `text_of` is for an exact count."""
+    """Return a rough estimate of the tokens of the prompt, from its length; `text_of` is for an
+    exact count."""
     return prompt_tokens({name: request.get(name) for name in _SECTIONS})
 
 

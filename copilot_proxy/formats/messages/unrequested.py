@@ -1,4 +1,4 @@
-"""Leaves out the fields of Claude's answers that only clients which asked for them know.
+"""Leaves out the fields of Claude's answers that clients have to ask for, if they have not.
 
 Copilot sends them in every answer. LangChain, for example, fails at ``context_management`` if it
 did not ask for it.

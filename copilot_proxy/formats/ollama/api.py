@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.formats.api import RequestMetrics, StreamFormat
+from copilot_proxy.formats.client_api import RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import OLLAMA_FIELDS, ClientFields
 from copilot_proxy.formats.client_paths import is_ollama
 from copilot_proxy.formats.conversation import Conversation, lowest, message_turns
@@ -44,7 +44,7 @@ _PARAMETERS: Final = {"max_tokens": "num_predict", "temperature": "temperature",
 
 
 class OllamaApi:
-    """Implements `formats.api.ClientApi`."""
+    """Implements `formats.client_api.ClientApi`."""
 
     name = "ollama"
     client_path = "/api/chat"

@@ -26,7 +26,7 @@ _STRICT_KEYWORDS: Final = frozenset(
 Source: OpenAI's guide to structured outputs, https://platform.openai.com/docs/guides/structured-outputs
 """
 _KINDS: Final = frozenset({"type", "anyOf", "$ref", "enum", "const"})
-"""The keywords of which every schema has to have one."""
+"""Every schema must have one of these keywords."""
 _JSON_ONLY: Final = "Answer with a JSON object, and nothing else."
 
 

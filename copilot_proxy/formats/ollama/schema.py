@@ -124,7 +124,7 @@ class OllamaEmbeddingsRequest(Struct):
 
 
 class OllamaAnswer(Struct, kw_only=True):
-    """What all lines of an answer have; the counts and durations are only in the last one.
+    """The fields of all lines of an answer; the counts and durations are only in the last one.
 
     Durations are in nanoseconds.
     """

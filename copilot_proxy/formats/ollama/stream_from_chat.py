@@ -67,7 +67,7 @@ class ChatToOllama:
     def close(self) -> list[ClientEvent]:
         """Return the last lines; raises `BrokenResponse` if the answer is incomplete."""
         if self._finish is None:
-            raise broken_responses.broke_off()
+            raise broken_responses.ended_early()
         events: list[ClientEvent] = []
         # The last call of an answer that was cut must not look complete.
         if calls := [call.line() for call in self._calls.values() if call.is_whole(self._finish)]:

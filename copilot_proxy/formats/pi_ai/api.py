@@ -4,17 +4,17 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.api import NativePassage
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import ChatRequest, PiAiRequest
+from copilot_proxy.formats.upstream_api import NativePassage
 
 if TYPE_CHECKING:
     from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 
 
 class PiAiApi:
-    """See `formats.api` for what each method does.
+    """See `formats.client_api` for what each method does.
 
     The translators are imported only when they are used, since by default the server calls Copilot
     directly.

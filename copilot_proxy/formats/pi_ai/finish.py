@@ -56,7 +56,7 @@ def refusal_of(event: PiAiEvent) -> str:
 
 
 def unread(event: PiAiEvent, name: str) -> str:
-    """Return the text of the field `name` that pi-ai does not read; empty if there is none."""
+    """Return the text of the field `name`, which pi-ai does not read; empty if there is none."""
     text = _object(event.get("unread")).get(name)
     return text if isinstance(text, str) else ""
 
@@ -108,14 +108,14 @@ def error_of(event: PiAiEvent) -> UpstreamError:
     if last.get("type") == "error":
         return parse_error_event({"error": last})
     if event.get("broke") == "silent":
-        return broken_responses.fell_silent()
+        return broken_responses.timed_out()
     if event.get("broke") == "cut":
-        return broken_responses.connection_broke()
+        return broken_responses.connection_lost()
     text = _text(event)
     if event.get("broke") == "garbled" or _INVALID_JSON.search(text):
         return broken_responses.not_an_object()
     if _CUT.search(text):
-        return broken_responses.broke_off()
+        return broken_responses.ended_early()
     reason = mask(text)[:_MAX_REASON].rstrip(".") or "it gave no reason"
     return BrokenResponse(f"pi-ai could not read Copilot's answer: {reason}.")
 

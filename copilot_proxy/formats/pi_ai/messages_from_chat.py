@@ -15,7 +15,7 @@ from copilot_proxy.formats.messages.messages_to_chat import FAILED
 from copilot_proxy.formats.pi_ai.models import PROVIDER, PiApi
 from copilot_proxy.formats.reasoning_labels import label_of
 from copilot_proxy.formats.responses.encrypted_reasoning import encrypted_contents
-from copilot_proxy.formats.rules.results import NO_RESULT
+from copilot_proxy.formats.rules.tool_results import NO_RESULT
 from copilot_proxy.formats.tool_arguments import parsed_input
 from copilot_proxy.formats.types import Json
 

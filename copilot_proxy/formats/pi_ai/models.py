@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from copilot_proxy.catalogue import CHAT_COMPLETIONS_PATH, MESSAGES_PATH, RESPONSES_PATH, Model
-from copilot_proxy.formats.profiles import Api, ModelProfile
+from copilot_proxy.formats.model_profiles import Api, ModelProfile
 from copilot_proxy.formats.types import Json
 
 PiApi = Literal["anthropic-messages", "openai-responses", "openai-completions"]

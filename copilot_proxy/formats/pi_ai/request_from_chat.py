@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.pi_ai import thinking
 from copilot_proxy.formats.pi_ai.messages_from_chat import MessagesTranslator
 from copilot_proxy.formats.pi_ai.models import (
@@ -16,7 +17,6 @@ from copilot_proxy.formats.pi_ai.models import (
     can_think,
     pi_model,
 )
-from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.types import ChatRequest, Json, PiAiRequest
 
 PASSED_ON: Final = (

@@ -6,9 +6,9 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import UpstreamError
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
 from copilot_proxy.formats.client_fields import CLIENT_FIELDS
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.pi_ai.models import APIS, api_of
 from copilot_proxy.formats.pi_ai.request_from_chat import from_chat
-from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.rules import FittedBody, fit
 from copilot_proxy.formats.types import ChatRequest, Json

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.formats.efforts import effort_of, nearest_effort
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.pi_ai.models import PiApi, can_think
-from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.thinking import BINDING
 from copilot_proxy.formats.types import ChatRequest, Json
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 from copilot_proxy.catalogue import RESPONSES_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics, StreamFormat
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
+from copilot_proxy.formats.client_api import NativeCounting, RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
 from copilot_proxy.formats.conversation import (
     Conversation,
@@ -16,8 +16,8 @@ from copilot_proxy.formats.conversation import (
     message_turns,
     texts,
 )
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.models import model_list, model_object
-from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_summary import summary_of
 from copilot_proxy.formats.responses.cache_key import with_cache_key
 from copilot_proxy.formats.responses.history_items import (
@@ -45,6 +45,7 @@ from copilot_proxy.formats.types import (
     ResponsesEvent,
     ResponsesRequest,
 )
+from copilot_proxy.formats.upstream_api import NativePassage
 from copilot_proxy.headers import Initiator
 
 _STREAM: Final = StreamFormat(sse.CONTENT_TYPE, sse.named_json, b"", sse.KEEP_ALIVE)
@@ -63,7 +64,7 @@ class _Native:
 
 
 class ResponsesApi:
-    """See `formats.api` for what each method does."""
+    """See `formats.client_api` for what each method does."""
 
     name = "responses"
     client_path = "/v1/responses"

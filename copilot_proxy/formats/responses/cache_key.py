@@ -1,7 +1,7 @@
 """Sets the key by which OpenAI's models find a conversation's cached prompt.
 
 Requests with the same key go to the same machine, which has the prompt in its cache. Without one,
-each may go to another machine. Only on Responses is Copilot known to take one.
+each may go to another machine. Copilot is known to accept one only on Responses.
 """
 
 import hashlib

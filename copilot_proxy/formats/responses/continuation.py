@@ -12,8 +12,8 @@ import msgspec
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.large_json import LARGE, decode_large, encode_json
-from copilot_proxy.formats.responses.memory import Exchange, StoredResponse
 from copilot_proxy.formats.responses.request import input_items
+from copilot_proxy.formats.responses.response_store import Exchange, StoredResponse
 from copilot_proxy.formats.types import Json, Response, ResponsesRequest
 
 _RESEND: Final = "Send the whole conversation in `input`."
@@ -47,7 +47,8 @@ def _decoded(data: bytes) -> Any:
 
 
 def encoded(items: Iterable[Json], size: int = 0) -> list[bytes]:
-    """Return the items in the form in which they are remembered; `size` is about their bytes."""
+    """Return the items in the form in which they are remembered; `size` is about how many bytes
+    they have."""
     return [encode_json(item, size) for item in items]
 
 

@@ -36,8 +36,7 @@ def new_id(prefix: str) -> str:
 def short_id(prefix: str, original: object, salt: object = "") -> str:
     """Return the id to show for `original`: the same if it looks like OpenAI's, else a hash of it.
 
-    The same `original` and `salt` give the same id; `salt` distinguishes
-    things that share an id.
+    The same `original` and `salt` give the same id; `salt` distinguishes things that share an id.
     """
     if not isinstance(original, str) or not original:
         return new_id(prefix)

@@ -6,14 +6,14 @@ from typing import Final, Literal, NamedTuple
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.responses.continuation import decoded
 from copilot_proxy.formats.responses.ids import prefix_of, short_id
-from copilot_proxy.formats.responses.memory import Exchange
+from copilot_proxy.formats.responses.response_store import Exchange
 from copilot_proxy.formats.types import Json
 
 MAX_LIMIT: Final = 100
 
 
 class PageQuery(NamedTuple):
-    """Which items a client wants: up to `limit`, those that follow the item `after`."""
+    """Which items a client wants: up to `limit` of those that follow the item `after`."""
 
     limit: int = 20
     order: Literal["asc", "desc"] = "desc"

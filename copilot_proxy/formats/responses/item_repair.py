@@ -158,8 +158,8 @@ class ItemRepair:
 
 
 def _with_arguments(event: ResponsesEvent) -> list[ResponsesEvent]:
-    """Return the event about a call's arguments; where they end without any, with an empty object,
-    since clients parse them as JSON."""
+    """Return the event about a call's arguments. If none have arrived by the end, they are an empty
+    object, since clients parse them as JSON."""
     if event.get("arguments") != "":
         return [event]
     position: Json = {"item_id": event.get("item_id"), "output_index": event.get("output_index")}
@@ -190,7 +190,7 @@ def _for_client(item: Json, state: _Item) -> Json:
 
 
 def _completed(item: Json) -> Json:
-    """Return the completed item; a function call without arguments with an empty object."""
+    """Return the completed item; a function call without arguments gets an empty object."""
     is_empty = item.get("type") == "function_call" and item.get("arguments") == ""
     return {**item, "arguments": "{}"} if is_empty else item
 

@@ -13,8 +13,8 @@ from copilot_proxy.formats.responses.tool_changes import (
     replace_tool_search,
 )
 from copilot_proxy.formats.responses.tools import ToolNames
+from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
-from copilot_proxy.formats.rules.pieces import OfferedTool, Piece
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
 _OUTPUTS: Final = {
@@ -27,7 +27,7 @@ _KINDS: Final[Mapping[object, Literal["assistant", "result"]]] = {
     **dict.fromkeys(_OUTPUTS, "assistant"),
     **dict.fromkeys(_OUTPUTS.values(), "result"),
 }
-"""The kind of a piece, by the type of its item."""
+"""The kind of a segment, by the type of its item."""
 
 
 class ResponsesBody(OutgoingBody):
@@ -75,13 +75,13 @@ class ResponsesBody(OutgoingBody):
                 unanswered.remove(item["call_id"])
         return not unanswered
 
-    def pieces(self) -> list[Piece]:
-        pieces = [_piece(item, index) for index, item in enumerate(self.turns)]
-        self._kinds = {p.ids[0]: p.raw["type"] for p in pieces if p.kind == "assistant"}
-        return pieces
+    def segments(self) -> list[Segment]:
+        segments = [_segment(item, index) for index, item in enumerate(self.turns)]
+        self._kinds = {p.ids[0]: p.raw["type"] for p in segments if p.kind == "assistant"}
+        return segments
 
-    def rebuild(self, pieces: Sequence[Piece]) -> None:
-        self.turns = [piece.raw for piece in pieces]
+    def rebuild(self, segments: Sequence[Segment]) -> None:
+        self.turns = [segment.raw for segment in segments]
 
     def result(self, id: str, text: str) -> Json:
         kind = self._kinds.get(id, "")
@@ -186,7 +186,7 @@ def _kind(item: Json) -> Literal["assistant", "result"] | None:
     return kind if kind is not None and isinstance(item.get("call_id"), str) else None
 
 
-def _piece(item: Json, index: int) -> Piece:
+def _segment(item: Json, index: int) -> Segment:
     if (kind := _kind(item)) is not None:
-        return Piece(kind, (item["call_id"],), item, index)
-    return Piece("other", (), item, index)
+        return Segment(kind, (item["call_id"],), item, index)
+    return Segment("other", (), item, index)

@@ -11,13 +11,13 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import check_is_data
-from copilot_proxy.formats.other_apis import check_part, read_request
-from copilot_proxy.formats.packed_results import unpack_results
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list, tools_of
 from copilot_proxy.formats.schema_check import check_shape
+from copilot_proxy.formats.stringified_results import unpack_results
 from copilot_proxy.formats.types import Json, ResponsesRequest
+from copilot_proxy.formats.wrong_api import check_part, read_request
 from copilot_proxy.headers import Initiator, Turn
 
 _ROLES: Final = ("user", "assistant", "system", "developer")

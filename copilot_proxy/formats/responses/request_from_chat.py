@@ -10,10 +10,10 @@ from typing import Any, Final
 from copilot_proxy.formats.chat_completions.request import output_limit
 from copilot_proxy.formats.chat_completions.tool_choice import tool_name, unknown_choice
 from copilot_proxy.formats.custom_tools import flat_format
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.responses import encrypted_reasoning
-from copilot_proxy.formats.rules.cache_marks import BREAKPOINT
+from copilot_proxy.formats.rules.cache_control import BREAKPOINT
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 ENCRYPTED: Final = "reasoning.encrypted_content"
@@ -118,7 +118,7 @@ def _tools(fields: ChatRequest, body: ResponsesRequest) -> None:
 
 
 def _tool(tool: Json) -> Json:
-    """Return a tool in the flat form; for a function with `strict`, whose default differs there."""
+    """Return a tool in the flat form; a function gets `strict`, whose default differs there."""
     kind = "custom" if tool.get("type") == "custom" else "function"
     flat = {name: v for name, v in tool[kind].items() if v is not None}
     if kind == "function":

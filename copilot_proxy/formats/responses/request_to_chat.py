@@ -12,7 +12,6 @@ from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.custom_tools import nested_format
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY, summary_of
 from copilot_proxy.formats.responses.items_to_messages import MessagesBuilder
-from copilot_proxy.formats.responses.preparation import prepare_items, prepare_tools
 from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, SAME_FIELDS
 from copilot_proxy.formats.responses.tool_changes import (
@@ -21,6 +20,7 @@ from copilot_proxy.formats.responses.tool_changes import (
     replace_tool_search,
 )
 from copilot_proxy.formats.responses.tools import HOSTED, ToolNames, item_list, tools_of
+from copilot_proxy.formats.responses.unsupported_input import prepare_items, prepare_tools
 from copilot_proxy.formats.rules.tool_kinds import FLATTENED, LIFTED, search_notes
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 

@@ -4,17 +4,17 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.client_fields import take_fields
 from copilot_proxy.formats.documents import as_text, pdf_file, read_document
-from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.outgoing import ResponsesBody
-from copilot_proxy.formats.responses.preparation import (
+from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, from_chat
+from copilot_proxy.formats.responses.tools import ToolNames
+from copilot_proxy.formats.responses.unsupported_input import (
     describe_tools,
     drop_empty_tools,
     prepare_items,
     prepare_tools,
 )
-from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, from_chat
-from copilot_proxy.formats.responses.tools import ToolNames
 from copilot_proxy.formats.rules import FittedBody, fit
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 

@@ -14,9 +14,9 @@ from copilot_proxy.formats.types import Json
 class InputItem(Struct):
     """A message, a call, its output, or reasoning, depending on `type`; without it, a message.
 
-    An ``item_reference`` stands for the remembered item with this `id`.
-    The parts of a `content` or an `output` are ``input_text``, ``input_image`` (a ``data:`` URL),
-    ``input_file`` (with `file_data` and `filename`), ``output_text`` and ``refusal``.
+    An ``item_reference`` stands for the remembered item with this `id`. The parts of a `content` or
+    an `output` are ``input_text``, ``input_image`` (a ``data:`` URL), ``input_file`` (with
+    `file_data` and `filename`), ``output_text`` and ``refusal``.
     """
 
     type: str | None = None

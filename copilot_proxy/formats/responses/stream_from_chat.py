@@ -83,7 +83,7 @@ class ChatToResponses:
         Raises `BrokenResponse` if there was no finish reason.
         """
         if self._finish is None:
-            raise broken_responses.broke_off()
+            raise broken_responses.ended_early()
         reason = _INCOMPLETE.get(self._finish)
         if reason is None:
             self._response["status"] = "completed"

@@ -112,7 +112,7 @@ class ResponsesRepair:
             return []
         if self._number == 0:
             raise broken_responses.empty_answer()
-        raise broken_responses.broke_off()
+        raise broken_responses.ended_early()
 
     def fail(self, error: CopilotProxyError, request_id: str) -> list[ResponsesEvent]:
         """Return the events that end the stream with `error`, and keep the items so far."""

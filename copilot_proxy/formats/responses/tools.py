@@ -29,7 +29,7 @@ another one would otherwise miss it.
 """
 
 ADDITIONAL: Final = "additional_tools"
-"""The type of an item that adds tools, from there on."""
+"""The type of an item that adds tools for the rest of the conversation."""
 TOOL_SEARCH: Final = "tool_search"
 CALL_TYPES: Final[Mapping[str, str]] = {
     "function": "function_call",

@@ -96,8 +96,8 @@ class UnannouncedItems:
 
     def _missing(self, output: object) -> Iterator[ResponsesEvent]:
         """Yield the events of the items that have not ended when the response does."""
-        # If upstream announces items, those of the final event that it has not are repeats of
-        # others: their positions may differ.
+        # If upstream announces items, the others in the final event repeat those, perhaps at other
+        # positions.
         known = output if isinstance(output, list) and not self._known else ()
         items: dict[int, Any] = dict(enumerate(known))
         for index in sorted({*items, *self._texts} - self._known):

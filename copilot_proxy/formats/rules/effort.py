@@ -1,7 +1,7 @@
 """Adapts the reasoning effort to what the model offers."""
 
 from copilot_proxy.formats.efforts import nearest_effort
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from copilot_proxy.formats.profiles import Api, ModelProfile
+from copilot_proxy.formats.model_profiles import Api, ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 EAGER_INPUT: Final = "eager_input_streaming"

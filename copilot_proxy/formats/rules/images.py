@@ -1,8 +1,8 @@
 """Fits images to the model: their type and detail, and how many there may be in a request.
 
-Programs guess the type of an image from its file's name, or always declare the same. Codex asks
-for the detail ``original`` for its screenshots. Agents that take a screenshot in every step soon
-have more of them in the conversation than the model accepts.
+Programs guess the type of an image from its file's name, or always declare the same type. Codex
+asks for the detail ``original`` for its screenshots. Agents that take a screenshot in every step
+soon have more of them in the conversation than the model accepts.
 """
 
 import binascii
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from copilot_proxy.formats.images import media_type
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
 
@@ -30,7 +30,7 @@ def fit_detail(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
 
 
 def correct_types(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Declare each image as what its first bytes say it is."""
+    """Declare each image as the type that its first bytes show."""
     if not outgoing.kinds.has_images:
         return
     corrected: dict[tuple[str, str], None] = {}

@@ -1,6 +1,6 @@
 """Adapts the output limit to the name and the range that the model accepts."""
 
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 

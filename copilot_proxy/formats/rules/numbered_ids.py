@@ -5,13 +5,13 @@ other model made one, all are renumbered, in order: the same conversation always
 Models that refuse the form get other ids by the rule in `tool_ids`.
 """
 
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
 
 
 def fit_numbers(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Number the calls of a conversation if the model expects it, and their results alike."""
+    """Number the calls of a conversation and their results if the model expects it."""
     form, calls = profile.tool_id_form, outgoing.calls
     if form is None or _are_numbered(outgoing, form):
         return

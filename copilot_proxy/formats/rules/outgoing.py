@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.kinds import Kinds, kinds_of
-from copilot_proxy.formats.profiles import Api
-from copilot_proxy.formats.rules.pieces import OfferedTool, Piece
+from copilot_proxy.formats.model_profiles import Api
+from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.types import Json, UpstreamBody
 
 
@@ -100,20 +100,20 @@ class OutgoingBody(ABC):
         """Whether calls and results are in the order that the API requires; false if in doubt."""
 
     @abstractmethod
-    def pieces(self) -> list[Piece]:
-        """Return the conversation in pieces, in order."""
+    def segments(self) -> list[Segment]:
+        """Return the conversation in segments, in order."""
 
     @abstractmethod
-    def rebuild(self, pieces: Sequence[Piece]) -> None:
-        """Replace the conversation with `pieces`."""
+    def rebuild(self, segments: Sequence[Segment]) -> None:
+        """Replace the conversation with `segments`."""
 
     @abstractmethod
     def result(self, id: str, text: str) -> Json:
-        """Return a tool result with `text` for the call `id`, as the `raw` of a piece."""
+        """Return a tool result with `text` for the call `id`, as the `raw` of a segment."""
 
     @abstractmethod
     def orphan(self, raw: Json, label: str) -> Json:
-        """Return a result as a user message that begins with `label`, as the `raw` of a piece."""
+        """Return a result as a user message that begins with `label`, as the `raw` of a segment."""
 
     @abstractmethod
     def user(self, text: str) -> Json:
@@ -131,8 +131,8 @@ class OutgoingBody(ABC):
         """Merge consecutive assistant messages; return how many were removed."""
         return 0
 
-    def split_calls(self, max_calls: int) -> Sequence[Piece]:
-        """Split assistant messages with more calls, and return these messages as they were."""
+    def split_calls(self, max_calls: int) -> Sequence[Segment]:
+        """Split assistant messages with more than `max_calls` calls; return the original ones."""
         return ()
 
     def replace_unsigned_calls(self) -> bool:
@@ -247,8 +247,8 @@ class OutgoingBody(ABC):
         return False, 0
 
     def flatten_namespaces(self) -> bool:
-        """Take tools out of their namespaces, and make one name of both; return whether there were
-        any."""
+        """Take tools out of their namespaces, whose names become prefixes; return whether there
+        were any."""
         return False
 
     def replace_custom_tools(self) -> bool:
@@ -282,10 +282,10 @@ class OutgoingBody(ABC):
 
     # The prompt cache
 
-    def mark_stable(self) -> None:  # noqa: B027
+    def mark_stable_prefix(self) -> None:  # noqa: B027
         """Mark what the next request is likely to repeat, unless the client has set marks."""
 
-    def reduce_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:  # noqa: B027
+    def limit_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:  # noqa: B027
         """Remove the attributes of marks that Copilot refuses, and the marks beyond `max_marks`.
 
         `one_hour` is whether a mark may ask for one hour instead of five minutes.

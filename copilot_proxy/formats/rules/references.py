@@ -8,7 +8,7 @@ import re
 from typing import Any, Final
 from urllib.parse import unquote
 
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.rules.schemas import VALUE_KEYWORDS, rewrite_tool_schemas
 from copilot_proxy.formats.types import Json

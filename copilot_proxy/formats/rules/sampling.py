@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import UpstreamBody
 

@@ -1,6 +1,6 @@
 """Turns tool calls that another model made into text, for models that accept only their own."""
 
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from copilot_proxy.formats.efforts import BUDGETS, effort_of, nearest_effort
-from copilot_proxy.formats.profiles import MIN_BUDGET, ModelProfile
+from copilot_proxy.formats.model_profiles import MIN_BUDGET, ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
 

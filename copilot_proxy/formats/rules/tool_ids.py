@@ -9,7 +9,7 @@ import re
 from hashlib import sha256
 from typing import Final
 
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 _INVALID: Final = re.compile(r"[^a-zA-Z0-9_-]")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.tool_arguments import INVALID_JSON, parsed_input
 from copilot_proxy.formats.types import Json

@@ -3,7 +3,7 @@
 from typing import Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 NO_SEARCH: Final = (

@@ -6,7 +6,7 @@ MCP servers create names such as ``mcp__company_server__…`` of more than 64 ch
 import re
 from typing import Final
 
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.rules.tool_ids import shortened
 

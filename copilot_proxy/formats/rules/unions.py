@@ -7,7 +7,7 @@ are changed: ``anyOf`` alone, even with ``null`` in it, is accepted.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.rules.schemas import rewrite_tool_schemas
 from copilot_proxy.formats.types import Json

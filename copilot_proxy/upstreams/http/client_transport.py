@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import httpx
 
-from copilot_proxy.auth.certificates import tls_context
-from copilot_proxy.auth.proxies import is_direct
+from copilot_proxy.network.certificates import tls_context
+from copilot_proxy.network.proxies import is_direct
 from copilot_proxy.upstreams.http.closing import shield_close
 from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
 

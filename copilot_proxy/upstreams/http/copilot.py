@@ -13,7 +13,6 @@ import httpx
 from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth.copilot_auth import AuthState, Clock, CopilotToken, TokenSource
 from copilot_proxy.auth.github_errors import personal_token_error
-from copilot_proxy.auth.network_errors import map_http_error
 from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import (
     BrokenResponse,
@@ -26,6 +25,7 @@ from copilot_proxy.formats.large_json import encode_request
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.headers import Identity
 from copilot_proxy.large_work import run_if_large
+from copilot_proxy.network.http_errors import map_http_error
 from copilot_proxy.upstreams.account_cooldowns import AccountCooldowns
 from copilot_proxy.upstreams.base import Call, UpstreamResponse
 from copilot_proxy.upstreams.catalogue_cache import CatalogueCache
@@ -34,7 +34,7 @@ from copilot_proxy.upstreams.http.response import CopilotResponse, body_reader
 from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
 
 if TYPE_CHECKING:
-    from copilot_proxy.formats.api import UpstreamApi
+    from copilot_proxy.formats.upstream_api import UpstreamApi
 
 INTENT: Final = "conversation-panel"
 _MODELS_INTENT: Final = "model-access"

@@ -10,7 +10,7 @@ import time
 from functools import partial
 from typing import Any, Final
 
-from copilot_proxy.auth.threads import run_in_thread
+from copilot_proxy.daemon_threads import run_in_thread
 
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 

@@ -147,5 +147,5 @@ def _is_stream(headers: Mapping[str, str], stream_requested: bool) -> bool:
 
 def _interrupted(error: Exception) -> BrokenResponse:
     if isinstance(error, httpx.TimeoutException):
-        return broken_responses.fell_silent()
-    return broken_responses.connection_broke()
+        return broken_responses.timed_out()
+    return broken_responses.connection_lost()

@@ -152,7 +152,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _system_store() -> str | None:
     if sys.platform != "linux":
         return None
-    from copilot_proxy.auth.certificates import CERTIFICATE_FILES
+    from copilot_proxy.network.certificates import CERTIFICATE_FILES
 
     return next((path for path in CERTIFICATE_FILES if os.path.isfile(path)), None)
 

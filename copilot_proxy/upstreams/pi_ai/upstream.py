@@ -10,12 +10,12 @@ from typing import Any
 
 from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth.copilot_auth import AuthState, CopilotToken, TokenSource
-from copilot_proxy.auth.proxies import proxy_for
 from copilot_proxy.catalogue import Catalogue
 from copilot_proxy.errors import BrokenResponse, UpstreamUnreachable
-from copilot_proxy.formats.api import UpstreamApi
 from copilot_proxy.formats.pi_ai.api import PI_AI
+from copilot_proxy.formats.upstream_api import UpstreamApi
 from copilot_proxy.headers import Identity
+from copilot_proxy.network.proxies import proxy_for
 from copilot_proxy.upstreams.base import Call, UpstreamResponse
 from copilot_proxy.upstreams.cooldowns import Cooldown
 from copilot_proxy.upstreams.http.copilot import INTENT, CopilotUpstream, is_stale_token

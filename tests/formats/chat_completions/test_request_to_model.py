@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.model_profiles import profile_of
 from tests.formats.requests import (
     PNG,
     RECORDED,

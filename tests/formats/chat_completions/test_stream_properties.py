@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy.errors import UpstreamError
-from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from tests.formats.answers import MODEL, call, calling, calls_of, check_stream, event, message_of
 from tests.formats.openai_schemas import check_completion
@@ -112,7 +112,7 @@ def test_any_events_are_a_valid_stream_or_an_upstream_error(
         return
 
     check_stream(chunks, include_usage=include_usage)
-    check_completion(fold(chunks))
+    check_completion(completion_from_chunks(chunks))
 
 
 ARGUMENTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=5), max_size=4).filter(

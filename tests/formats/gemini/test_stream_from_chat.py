@@ -83,7 +83,7 @@ def test_thoughts_and_their_signature() -> None:
     assert expected == unseal(last["thoughtSignature"]) == unseal(called["thoughtSignature"])
 
 
-def test_thoughts_that_nobody_wants_to_see() -> None:
+def test_hidden_thoughts() -> None:
     """Only a call carries the signature, because the model needs it with the result."""
     thinking: Json = {"reasoning_content": "Hm.", "reasoning_opaque": "opaque"}
     (called,) = parts(thinking, {"tool_calls": [call(0, "{}")]}, finish="tool_calls")

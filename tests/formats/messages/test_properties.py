@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy.errors import RequestError, UpstreamError
-from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.chat_completions.request import check_request
 from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.messages.request import count_images, initiator, parse_request
@@ -307,7 +307,7 @@ def test_every_stream_is_a_response_or_an_error(events: list[Any]) -> None:
         pass
     else:
         check_stream(chunks, include_usage=True)
-        check_completion(fold(chunks))
+        check_completion(completion_from_chunks(chunks))
         writer = ChatToMessages(request(thinking={"type": "adaptive"}), MODEL)
         written = [event for one in chunks for event in writer.feed(one)] + writer.close()
         check_order(written)
@@ -351,5 +351,5 @@ def test_a_stream_cut_anywhere_never_looks_complete(data: st.DataObject) -> None
                     block["text"] for block in message_from_events(made)["content"]
                 )
             else:
-                answer = fold(made)["choices"][0]["message"]["content"]
+                answer = completion_from_chunks(made)["choices"][0]["message"]["content"]
                 assert texts == answer

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import BrokenResponse, UpstreamRefusal
-from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from copilot_proxy.formats.types import ChatChunk, ChatCompletion, Json, MessagesEvent
 from tests.formats.answers import MODEL, NOW, check_stream, deltas_of
@@ -68,7 +68,7 @@ def translated(events: Iterable[Any], *, include_usage: bool = True) -> list[Cha
 
 def completed(events: Iterable[Any]) -> ChatCompletion:
     """Return the completion that the events make, which is valid against OpenAI's schema."""
-    completion = fold(translated(events))
+    completion = completion_from_chunks(translated(events))
     check_completion(completion)
     return completion
 

@@ -58,7 +58,7 @@ def test_a_call_that_was_cut_is_left_out() -> None:
     assert "length" == events[-1]["done_reason"]
 
 
-def test_arguments_that_are_no_object() -> None:
+def test_arguments_that_are_not_an_object() -> None:
     """They are wrapped, as on the Messages API."""
     events = lines(chunk(tool_calls=[call(0, "[1", id="one", name="f")]), chunk("tool_calls"))
     (only,) = messages(events)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError, UpstreamError
-from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from copilot_proxy.formats.types import Json
@@ -179,7 +179,7 @@ def test_pieces_make_the_same_completion(blocks: list[tuple[str, list[str]]]) ->
             events += called(index, f"c{index}", "f", *pieces)
     reader = PiAiToChat(MODEL, include_usage=True, now=NOW)
     chunks = [chunk for event in [start(), *events, done()] for chunk in reader.feed(event)]
-    completion = fold(chunks + reader.close())
+    completion = completion_from_chunks(chunks + reader.close())
 
     check_completion(completion)
     message = completion["choices"][0]["message"]

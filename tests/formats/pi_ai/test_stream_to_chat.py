@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import BrokenResponse, UpstreamError, UpstreamRefusal
-from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL, NOW, check_stream
@@ -64,7 +64,7 @@ def stream(*events: Json) -> list[Json]:
 
 def complete(*events: Json) -> Json:
     """Return the completion, after checking it against OpenAI's schema."""
-    completion = fold(stream(*events))
+    completion = completion_from_chunks(stream(*events))
     check_completion(completion)
     return completion
 
@@ -127,7 +127,7 @@ def test_usage_has_openais_shape() -> None:
 @pytest.mark.parametrize("usage", [None, {"input": 0, "output": 0}])
 def test_missing_usage(usage: Any) -> None:
     """Without token counts there is no usage, rather than zeros."""
-    result = fold(read(start(), text("Hi"), done(usage=usage)))
+    result = completion_from_chunks(read(start(), text("Hi"), done(usage=usage)))
 
     assert "usage" not in result
 

@@ -9,7 +9,7 @@ from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import Field, TypeAdapter
 
-from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
@@ -210,7 +210,7 @@ def chunks_of(events: Iterable[Any]) -> list[Json]:
 
 def message_of(events: Iterable[Any]) -> Json:
     """Return the chat message for upstream's events, without its null fields."""
-    message = fold(chunks_of(events))["choices"][0]["message"]
+    message = completion_from_chunks(chunks_of(events))["choices"][0]["message"]
     return {name: value for name, value in message.items() if value is not None}
 
 

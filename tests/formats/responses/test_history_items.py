@@ -167,7 +167,7 @@ def test_a_screenshot_stays_an_image() -> None:
     assert 1 == count_images(request(items))
 
 
-def test_what_openai_ran_is_told() -> None:
+def test_hosted_calls_become_text() -> None:
     """A hosted call becomes a text of the assistant, without its image."""
     search = {"type": "web_search_call", "id": "ws_1", "status": "completed",
               "action": {"type": "search", "query": "moon"}}  # fmt: skip

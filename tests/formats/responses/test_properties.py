@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy.errors import RequestError, UpstreamError
-from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.chat_completions.request import check_request
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
-from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
 from copilot_proxy.formats.responses.request_from_chat import from_chat
 from copilot_proxy.formats.responses.request_to_chat import to_chat
@@ -126,9 +126,9 @@ def test_responses_survive_a_round_trip(said: list[tuple[str, Any]]) -> None:
     sent, whole = write(chunks, request(tools=[{"type": "custom", "name": "apply_patch"}]))
 
     read_strictly(sent)
-    before = fold(chunks)["choices"][0]
+    before = completion_from_chunks(chunks)["choices"][0]
     for again in (sent, [whole]):
-        after = fold(chunks_of(again))["choices"][0]
+        after = completion_from_chunks(chunks_of(again))["choices"][0]
         # Interrupted reasoning becomes paragraphs.
         for choice in (before, after):
             for field in ("reasoning_content", "content"):
@@ -270,7 +270,7 @@ def test_any_events_make_a_valid_stream_or_an_upstream_error(
         return
 
     check_stream(chunks, include_usage=True)
-    check_completion(fold(chunks))
+    check_completion(completion_from_chunks(chunks))
     read_strictly(write(chunks)[0])
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.request_fields import drop_fields
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, from_chat
 from copilot_proxy.formats.responses.request_to_model import responses_from_chat

@@ -10,7 +10,7 @@ import pytest
 
 from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import UpstreamError
-from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.responses.request import count_images, initiator
 from copilot_proxy.formats.responses.request_to_model import (
     responses_for_model,
@@ -91,7 +91,7 @@ class Copilot:
         chunks = [c for data in self.send(body, vision=vision) for c in stream.feed(data)]
         chunks += stream.close()
         check_stream(chunks, include_usage=True)
-        choice: Json = fold(chunks)["choices"][0]
+        choice: Json = completion_from_chunks(chunks)["choices"][0]
         return choice
 
 
@@ -99,7 +99,7 @@ class Copilot:
 def copilot(simulator: Simulator) -> Iterator[Copilot]:
     # Loopback needs no certificates, and loading them would take longer than most tests.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    with httpx.Client(base_url=simulator.url, trust_env=False, verify=context) as http:
+    with httpx.Client(base_url=simulator.url, trust_env=False, verify=context, timeout=60) as http:
         yield Copilot(simulator, http)
 
 

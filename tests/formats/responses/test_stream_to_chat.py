@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import BrokenResponse, UpstreamError
-from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 from copilot_proxy.formats.responses.usage import chat_usage
 from copilot_proxy.formats.types import Json
@@ -83,7 +83,7 @@ def test_a_whole_response_becomes_the_same_message() -> None:
     last = events[-1]
     body = {**last["response"], "copilot_usage": COSTS, "created_at": 5}
 
-    whole = fold(chunks_of([body]))
+    whole = completion_from_chunks(chunks_of([body]))
 
     check_completion(whole)
     assert 5 == whole["created"]
@@ -244,7 +244,12 @@ def test_an_unfinished_call_is_not_completed() -> None:
     chunks = chunks_of([*up.begin(), *call, up.end([], "incomplete")])
 
     assert "length" == chunks[-2]["choices"][0]["finish_reason"]
-    assert '{"a"' == fold(chunks)["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
+    assert (
+        '{"a"'
+        == completion_from_chunks(chunks)["choices"][0]["message"]["tool_calls"][0]["function"][
+            "arguments"
+        ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -327,7 +332,7 @@ def test_an_odd_recorded_stream_is_read() -> None:
 
     chunks = chunks_of(events)
 
-    assert "Hi" == fold(chunks)["choices"][0]["message"]["content"]
+    assert "Hi" == completion_from_chunks(chunks)["choices"][0]["message"]["content"]
     assert 7 == chunks[0]["created"]
 
 

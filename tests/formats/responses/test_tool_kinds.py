@@ -7,7 +7,7 @@ import pytest
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import MAX_TOOLS
-from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.responses.request_from_chat import from_chat
 from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.responses.request_to_model import (
@@ -300,7 +300,7 @@ def test_native_calls_reach_the_client() -> None:
     assert ["l", "s"] == [e["delta"] for e in events if e["type"].endswith("input.delta")]
 
 
-def test_a_native_call_in_a_namespace_is_no_other_tool() -> None:
+def test_a_native_call_in_a_namespace_is_not_another_tool() -> None:
     """A call with a namespace is that tool's, even if another tool has the same name."""
     up = Upstream()
     item = {"type": "function_call", "call_id": "a", "name": "exec", "arguments": "{}",

@@ -3,7 +3,7 @@
 import pytest
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.rules.results import NO_RESULT
+from copilot_proxy.formats.rules.tool_results import NO_RESULT
 from tests.formats.routes import claude, every_client, model_on, sent
 from tests.formats.rules.asking import called, ids, result, turns, user
 

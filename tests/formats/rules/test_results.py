@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy.catalogue import Model, parse_models
-from copilot_proxy.formats.chat_completions.cache_marks import mark_stable, reduce_marks
+from copilot_proxy.formats.chat_completions.cache_control import limit_marks, mark_stable_prefix
 from copilot_proxy.formats.chat_completions.content_parts import move_images
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
 from copilot_proxy.formats.messages.outgoing import MessagesBody
-from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.responses.outgoing import ResponsesBody
 from copilot_proxy.formats.responses.tools import ToolNames
-from copilot_proxy.formats.rules import blanks, book
-from copilot_proxy.formats.rules.results import NO_RESULT, pair_results
+from copilot_proxy.formats.rules import blank_texts, rule_book
+from copilot_proxy.formats.rules.tool_results import NO_RESULT, pair_results
 from copilot_proxy.formats.rules.turns import CONTINUE
 from copilot_proxy.formats.types import Json
 from tests.selection import examples
@@ -34,7 +34,7 @@ def fit_history(messages: list[Json], to: Model | None, notes: list[str]) -> lis
     """Return the messages after the rules about whole messages."""
     profile = profile_of(to, "chat_completions")
     body = ChatBody({"messages": [dict(message) for message in messages]})
-    for rule in book.RULES:
+    for rule in rule_book.RULES:
         if rule.name in _WHOLE_MESSAGES and rule.concerns(profile):
             rule.apply(body, profile, notes)
     return body.turns
@@ -42,7 +42,7 @@ def fit_history(messages: list[Json], to: Model | None, notes: list[str]) -> lis
 
 def without_blanks(messages: list[Json], notes: list[str]) -> list[Json]:
     body = ChatBody({"messages": [dict(message) for message in messages]})
-    blanks.drop_blanks(body, profile_of(model("Anthropic"), "chat_completions"), notes)
+    blank_texts.drop_blanks(body, profile_of(model("Anthropic"), "chat_completions"), notes)
     return body.turns
 
 
@@ -225,7 +225,7 @@ def test_cache_marks() -> None:
     system = {"role": "system", "content": "s"}
     messages = [dict(system), dict(system), dict(system), user("1"), said("2"), user("3")]
 
-    mark_stable(messages)
+    mark_stable_prefix(messages)
 
     marked = [i for i, m in enumerate(messages) if "copilot_cache_control" in m]
     assert [0, 1, 4, 5] == marked
@@ -237,7 +237,7 @@ def test_cache_marks_of_the_client_are_kept() -> None:
     messages = [{**user(), "copilot_cache_control": MARK}, said(), user()]
     before = repr(messages)
 
-    mark_stable(messages)
+    mark_stable_prefix(messages)
 
     assert before == repr(messages)
 
@@ -246,7 +246,7 @@ def test_surplus_cache_marks_are_dropped() -> None:
     """Marks are changed to the accepted form, and only the last four are kept."""
     marks = [{**user(), "copilot_cache_control": {**MARK, "ttl": "1h"}} for _ in range(6)]
 
-    reduce_marks(marks, 4, notes := [])
+    limit_marks(marks, 4, notes := [])
 
     assert [None, None, MARK, MARK, MARK, MARK] == [m.get("copilot_cache_control") for m in marks]
     assert 2 == len(notes)

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from copilot_proxy.formats.rules import book
+from copilot_proxy.formats.rules import rule_book
 from copilot_proxy.simulator import Simulator, catalogue
 from tests.conftest import Proxy, clear_environment, settings_at
 from tests.formats.rules.asking import CLIENTS
@@ -54,11 +54,11 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
 
 def test_every_rule_has_a_case() -> None:
     """Every rule has a case that shows that it is needed, and a source."""
-    names = [rule.name for rule in book.RULES]
+    names = [rule.name for rule in rule_book.RULES]
 
     assert sorted(names) == sorted(CASES)
     assert len(names) == len(set(names))
-    assert all(rule.source for rule in book.RULES)
+    assert all(rule.source for rule in rule_book.RULES)
 
 
 @pytest.mark.parametrize(("name", "client", "model"), combinations())
@@ -79,7 +79,9 @@ def test_a_rule_fixes_the_request(
         return
     assert case.note in notes
 
-    monkeypatch.setattr(book, "RULES", tuple(one for one in book.RULES if one.name != name))
+    monkeypatch.setattr(
+        rule_book, "RULES", tuple(one for one in rule_book.RULES if one.name != name)
+    )
     without = walk.ask(case, client, model)
 
     assert 200 != without.status_code or case.broken(walk.last_body)

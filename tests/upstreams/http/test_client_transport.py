@@ -14,11 +14,11 @@ import httpx
 import pytest
 import trustme
 
-from copilot_proxy.auth import http_clients
-from copilot_proxy.auth.certificates import tls_context
-from copilot_proxy.auth.http_clients import make_client
-from copilot_proxy.auth.network_errors import map_http_error
 from copilot_proxy.errors import UpstreamUnreachable
+from copilot_proxy.network import http_clients
+from copilot_proxy.network.certificates import tls_context
+from copilot_proxy.network.http_clients import make_client
+from copilot_proxy.network.http_errors import map_http_error
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.http import connection_pool
 from copilot_proxy.upstreams.http.client_transport import make_transport
@@ -27,7 +27,7 @@ from copilot_proxy.upstreams.http.response import CopilotResponse, body_reader
 from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
 from tests.servers import serving
 
-SETTINGS = Settings(connect_timeout=5, read_timeout=5)
+SETTINGS = Settings(connect_timeout=60, read_timeout=60)
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 Answer = Callable[["Peer", bytes, asyncio.StreamWriter], Awaitable[None]]
@@ -90,7 +90,7 @@ async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
 
 
 async def ask(
-    transport: Transport, url: str, read_timeout: float = 5, **headers: str
+    transport: Transport, url: str, read_timeout: float = 60, **headers: str
 ) -> HttpResponse:
     timeouts = {**http_clients.timeouts(SETTINGS), "read": read_timeout}
     sent = {"user-agent": "ours", "accept": "a/b", "accept-encoding": "gzip", **headers}
@@ -110,7 +110,7 @@ async def pieces_of(response: HttpResponse) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def failure(transport: Transport, url: str, read_timeout: float = 5) -> UpstreamUnreachable:
+async def failure(transport: Transport, url: str, read_timeout: float = 60) -> UpstreamUnreachable:
     with pytest.raises(httpx.HTTPError) as caught:
         await ask(transport, url, read_timeout)
     return map_http_error(caught.value, url)
@@ -279,7 +279,7 @@ async def test_a_kept_connection_that_has_ended_is_not_used(
     async with peer(once) as other:
         response = await ask(transport, other.url)
         await whole(response)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await other.gone.wait()
         response = await ask(transport, other.url)
         await response.aclose()
@@ -345,7 +345,7 @@ async def test_leaving_early_closes_the_connection(transport: Transport) -> None
         response = await ask(transport, other.url)
         assert b"abc" == await response.read()
         await response.aclose()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await other.gone.wait()
 
 
@@ -414,7 +414,7 @@ async def test_unused_connections_are_closed(
     monkeypatch.setattr(connection_pool, "_KEEP_ALIVE", 0.02)
     async with peer(OK) as other:
         await used(many, other.url)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await other.gone.wait()
 
 
@@ -453,5 +453,5 @@ async def test_leaving_at_the_last_event_closes_the_connection(
         closing.cancel()
         await asyncio.wait({closing})
         if turns:  # otherwise it has not started, and the owner of the answer closes it again
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await other.gone.wait()

@@ -27,7 +27,7 @@ async def test_hanging_up_at_the_end_gives_the_connection_back(
     simulator: Simulator, many: bool
 ) -> None:
     """The connection is returned to the pool even if closing the answer is interrupted."""
-    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=3)) as client:
+    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=3), timeout=60) as client:
         transport = make_transport(client, many=many)
         for turns in range(30):
             has_all = asyncio.Event()

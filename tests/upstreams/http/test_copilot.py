@@ -1,7 +1,6 @@
 """Calls to Copilot: expired tokens, failed connections, and what is retried."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from copilot_proxy.routes.services import Services
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.conftest import Proxy, settings_at
+from tests.ports import free_port
 from tests.servers import serving
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
@@ -173,9 +173,7 @@ async def test_revoked_login(simulator: Simulator) -> None:
 
 async def test_a_refused_connection(simulator: Simulator) -> None:
     """A refused connection names the host, and is reported as not sent."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     async with services(simulator, copilot_api_url=f"http://127.0.0.1:{port}") as made:
         with pytest.raises(UpstreamUnreachable) as raised:
             await ask(made.relay)
@@ -186,7 +184,7 @@ async def test_a_refused_connection(simulator: Simulator) -> None:
 
 async def test_a_silent_upstream(simulator: Simulator) -> None:
     """A silent upstream is a timeout, before and during an answer."""
-    async with services(simulator, read_timeout="0.2") as made:
+    async with services(simulator, read_timeout="1") as made:
         simulator.state.faults.on("stall_before_headers", path="/chat/completions", times=1)
         with pytest.raises(UpstreamUnreachable) as raised:
             await ask(made.relay)
@@ -295,6 +293,7 @@ def test_a_stream_is_read_to_its_end(simulator: Simulator, fault: str | None) ->
             answer = client.post("/v1/chat/completions", json={**CHAT, "stream": True})
             assert 200 == answer.status_code
         done = [r for r in simulator.state.requests if r.path == "/chat/completions"]
+        assert all(record.done.wait(60) for record in done)
 
     assert ["complete"] * 5 == [record.finished for record in done]
 

@@ -25,7 +25,7 @@ class NameServer:
 
     def _answer(self, *_: Any, **__: Any) -> list[Any]:
         self.lookups += 1
-        assert self.may_answer.wait(10)
+        assert self.may_answer.wait(60)
         if self.is_in_trouble:
             raise socket.gaierror(socket.EAI_AGAIN, "try again")
         return HERE

@@ -19,6 +19,8 @@ from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
 from copilot_proxy.upstreams.pi_ai.sidecar_process import WINDOW, SidecarCommand, SidecarExchange
 
 CHILD = Path(__file__).parent / "child.py"
+PING_INTERVAL = 0.25
+"""Seconds; the child is killed after three, so it must not be too short for a busy machine."""
 
 
 def command(*flags: str) -> SidecarCommand:
@@ -176,7 +178,7 @@ async def test_output_before_a_crash_is_read_first(
         await waiting(exchange, 1)
         assert sidecar.pid is not None
         os.kill(sidecar.pid, signal.SIGKILL)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while "The child process exited" not in caplog.text:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
 
@@ -242,7 +244,7 @@ async def test_a_damaged_installation() -> None:
 
 async def test_a_child_that_hangs_is_killed() -> None:
     """A child that does not answer pings is killed, and open exchanges fail."""
-    sidecar = Sidecar("child", command, ping_interval=0.05)
+    sidecar = Sidecar("child", command, ping_interval=PING_INTERVAL)
     try:
         async with sidecar.exchange({"what": "stall"}) as exchange:
             with pytest.raises(BrokenResponse, match="stopped responding"):
@@ -254,13 +256,13 @@ async def test_a_child_that_hangs_is_killed() -> None:
 
 async def test_a_suspended_child_is_kept() -> None:
     """A child that was suspended together with the server is kept."""
-    sidecar = Sidecar("child", command, ping_interval=0.05)
+    sidecar = Sidecar("child", command, ping_interval=PING_INTERVAL)
     try:
         async with sidecar.exchange({"what": "begin"}) as exchange:
             pid = await begun(sidecar, exchange)
-            time.sleep(0.4)  # noqa: ASYNC251  # nothing runs here meanwhile, no ping is sent
+            time.sleep(4 * PING_INTERVAL)  # noqa: ASYNC251  # nothing runs here meanwhile, no ping is sent
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.3):
+                async with asyncio.timeout(3 * PING_INTERVAL):
                     await exchange.read()
             assert pid == sidecar.pid
     finally:
@@ -289,12 +291,12 @@ async def test_a_body_that_cannot_be_encoded_is_a_client_error(sidecar: Sidecar)
 
 async def test_an_idle_child_is_kept() -> None:
     """An idle child that answers pings is kept."""
-    sidecar = Sidecar("child", command, ping_interval=0.05)
+    sidecar = Sidecar("child", command, ping_interval=PING_INTERVAL)
     try:
         async with sidecar.exchange({"what": "begin"}) as exchange:
             pid = await begun(sidecar, exchange)
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.5):
+                async with asyncio.timeout(5 * PING_INTERVAL):
                     await exchange.read()
             assert pid == sidecar.pid
             assert [{"said": "Hi"}] == await echo(sidecar, "Hi")

@@ -1,0 +1,71 @@
+"""The server's API keys: finds the key of a request, and the models that it allows."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from copilot_proxy.masking import Secret
+
+KEY_HEADERS: Final = (b"x-api-key", b"x-goog-api-key")
+"""The headers in which clients send a key, besides ``authorization``."""
+MIN_KEY_LENGTH: Final = 8
+"""Minimum length of a named key in characters; a shorter one could be guessed."""
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key that clients may authenticate with."""
+
+    key: Secret
+    name: str | None = None
+    """The name shown in the log; None for the key of the setting `api_key`."""
+    models: tuple[str, ...] = ()
+    """The models that the key may use: ids, aliases, or patterns with ``*``. Empty: all models."""
+
+    @cached_property
+    def digest(self) -> bytes:
+        """The SHA-256 digest of the key."""
+        return _digest(self.key.reveal().encode())
+
+    def allows(self, model_id: str, resolve: Callable[[str], str]) -> bool:
+        """Return whether the key may use the model; `resolve` turns a model name into an id."""
+        return not self.models or any(
+            _matches(pattern, model_id) if "*" in pattern else resolve(pattern) == model_id
+            for pattern in self.models
+        )
+
+
+class ApiKeys:
+    """All API keys of the server; false if there are none, so that no key is required."""
+
+    def __init__(self, keys: Iterable[ApiKey]) -> None:
+        self._keys = [(one.digest, one) for one in keys]
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def find(self, candidates: Iterable[bytes]) -> ApiKey | None:
+        """Return the first key that equals one of `candidates`, or None.
+
+        Digests are compared in constant time, and every candidate with every key, so that the
+        duration reveals nothing about a key, not even its length.
+        """
+        match: ApiKey | None = None
+        for candidate in map(_digest, candidates):
+            for digest, key in self._keys:
+                if hmac.compare_digest(candidate, digest):
+                    match = match or key
+        return match
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()
+
+
+def _matches(pattern: str, model_id: str) -> bool:
+    """Return whether the id matches the pattern; only ``*`` has a special meaning: any text."""
+    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), model_id) is not None

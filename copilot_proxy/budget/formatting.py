@@ -1,0 +1,40 @@
+"""Amounts of money in the text of a refusal.
+
+Some clients repeat a request if the text of its error contains certain numbers, such as 500,
+whatever they mean. So an amount is written in a form that has none of them.
+"""
+
+import shlex
+from typing import Final
+
+from copilot_proxy.cost.limits import Limit
+from copilot_proxy.cost.nano_aiu import NANO, credits
+from copilot_proxy.formats.permanent_errors import looks_retryable
+
+NAMES: Final = {"day": "today", "month": "this month", "session": "this session"}
+
+
+def amount(nano: int) -> str:
+    """Return an amount in AI credits, or in dollars if those credits could be misread."""
+    value = credits(nano)
+    if nano == NANO:
+        return "1 AI credit"
+    if 0 < nano < NANO // 200:
+        return "less than 0.01 AI credits"
+    forms = (
+        f"{value:,.2f}".replace(",", " ").rstrip("0").rstrip(".") + " AI credits",
+        f"${value / 100:.2f}",
+        f"{round(value):,} AI credits".replace(",", " "),
+        f"${value / 100:.1f}",
+    )
+    return next((form for form in forms if not looks_retryable(form)), "the allowed amount")
+
+
+def scope_text(limit: Limit) -> str:
+    """Return whom the limit is for, such as `` of the client codex``; "" for all requests."""
+    return f" of the {limit.kind} {limit.name}" if limit.kind else ""
+
+
+def scope_flag(limit: Limit) -> str:
+    """Return the flag that selects the same limit in commands; "" for all requests."""
+    return f" --{limit.kind} {shlex.quote(limit.name)}" if limit.kind else ""

@@ -1,0 +1,41 @@
+"""What a session of ``run`` has cost, in one line."""
+
+import time
+from pathlib import Path
+from typing import Final
+
+from copilot_proxy.cli.console import counted
+from copilot_proxy.cost.nano_aiu import rounded
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.ledger.database import opened_ledger
+from copilot_proxy.ledger.periods import Period
+from copilot_proxy.ledger.queries import Filters, Sums, sums_by, total
+
+_WRITTEN_AFTER: Final = 0.3
+"""Seconds after which the server has written a request that has ended."""
+
+
+def session_cost(ledger: Path, session: str) -> str:
+    """Return the line for the session."""
+    time.sleep(_WRITTEN_AFTER)
+    try:
+        with opened_ledger(ledger) as database:
+            return line(total(sums_by(database, "session", Period(), Filters(session=session))))
+    except CopilotProxyError as error:
+        return f"The cost of this session is not known: {error.message}"
+
+
+def line(sums: Sums) -> str:
+    """Return the line for these sums."""
+    if sums.requests == 0:
+        return "This session: no requests."
+    parts = [counted(sums.requests, "request")]
+    if sums.known_nano_aiu is not None:
+        parts.append(f"{rounded(sums.nano_aiu)} AI credits")
+    if unknown := sums.unknown_cost_requests:
+        parts.append(f"{unknown:,} of unknown cost")
+    cached = sums.cache_read_tokens
+    prompt = sums.input_tokens + cached + sums.cache_write_tokens
+    if prompt:
+        parts.append(f"{100 * cached // prompt} % cached")
+    return f"This session: {', '.join(parts)}."

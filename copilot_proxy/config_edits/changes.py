@@ -1,0 +1,141 @@
+"""A change to a file: the whole file, values in its JSON, or tables in its TOML.
+
+A change computes the new content of a file from the old one, and the content without
+the change from the new one, even if the user has edited it since.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from copilot_proxy.config_edits import json_text, toml_text
+from copilot_proxy.config_edits.document import CannotEdit, Document
+from copilot_proxy.config_edits.json_scanner import scan
+from copilot_proxy.config_edits.json_text import Item, Path
+
+
+@dataclass(frozen=True)
+class WholeFile:
+    """A file with exactly this content."""
+
+    path: PurePath
+    text: str
+    only_new: bool = False
+    """Whether a file that exists belongs to the user, and so cannot be replaced."""
+
+    def applied(self, before: bytes | None) -> bytes:
+        """Return the file's new content; raises `CannotEdit`. `before` is None without a file."""
+        after = self.text.encode("utf-8")
+        if self.only_new and before is not None and before != after:
+            raise CannotEdit("exists already, and its format cannot be edited without losing some")
+        return after
+
+    def removed(self, current: bytes, original: bytes | None) -> bytes | None:
+        """Return the content of `current` without the change; None for no file."""
+        return original
+
+    def shown(self) -> str:
+        """Return what to write into the file by hand."""
+        return self.text
+
+
+@dataclass(frozen=True)
+class JsonValues:
+    """Values in a JSON file, which may have comments."""
+
+    path: PurePath
+    values: Sequence[tuple[Path, Any]]
+    where_set: Sequence[tuple[Path, Any]] = ()
+    """Values that replace others, but are not added."""
+
+    def applied(self, before: bytes | None) -> bytes:
+        """Return the file's new content; raises `CannotEdit`. `before` is None without a file."""
+        document = Document.decode(before or b"")
+        text, expected = document.text, _data(document.text)
+        replaced = [
+            (path, data)
+            for path, data in self.where_set
+            if json_text.get_value(text, path) is not None
+        ]
+        # A new value becomes the first of its object, so the last one is set first.
+        for path, data in [*reversed(self.values), *replaced]:
+            text = json_text.set_value(text, path, data)
+            expected = with_value(expected, path, data)
+        if _data(text) != expected:
+            raise CannotEdit("has contents that this program does not understand")
+        return Document(text, document.bom).encode()
+
+    def removed(self, current: bytes, original: bytes | None) -> bytes | None:
+        """Return the content of `current` without the change; None for no file.
+
+        Raises `CannotEdit`.
+        """
+        now, before = Document.decode(current), Document.decode(original or b"").text
+        text = now.text
+        for path, _ in reversed([*self.values, *self.where_set]):
+            text = json_text.put_back(text, path, before)
+        if original is None and not _data(text):
+            return None
+        if json_text.is_same(text, before):
+            # Some programs write their settings again each time, in a form of their own.
+            return original
+        return Document(text, now.bom).encode()
+
+    def shown(self) -> str:
+        """Return what to write into the file by hand."""
+        data: Any = None
+        for path, value in self.values:
+            data = with_value(data, path, value)
+        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True)
+class TomlTables:
+    """Tables at the end of a TOML file."""
+
+    path: PurePath
+    text: str
+
+    def applied(self, before: bytes | None) -> bytes:
+        """Return the file's new content; raises `CannotEdit`. `before` is None without a file."""
+        document = Document.decode(before or b"")
+        return Document(toml_text.add_tables(document.text, self.text), document.bom).encode()
+
+    def removed(self, current: bytes, original: bytes | None) -> bytes | None:
+        """Return the content of `current` without the change; None for no file.
+
+        Raises `CannotEdit`.
+        """
+        document = Document.decode(current)
+        text = toml_text.remove_tables(document.text, self.text)
+        return None if original is None and not text else Document(text, document.bom).encode()
+
+    def shown(self) -> str:
+        """Return what to write into the file by hand."""
+        return self.text
+
+
+Change = WholeFile | JsonValues | TomlTables
+
+
+def with_value(data: Any, path: Path, value: Any) -> Any:
+    """Return a copy of `data` with `value` at `path`."""
+    if not path:
+        return value
+    step, *rest = path
+    if isinstance(step, Item):
+        items = list(data or [])
+        for index, item in enumerate(items):
+            if isinstance(item, Mapping) and item.get(step.key) == step.value:
+                items[index] = with_value(item, rest, value)
+                return items
+        return [with_value(None, rest, value), *items]
+    members = dict(data or {})
+    return members | {step: with_value(members.get(step), rest, value)}
+
+
+def _data(text: str) -> Any:
+    value = scan(text)
+    return None if value is None else value.data

@@ -1,0 +1,293 @@
+"""Applies changes to files, and keeps what is needed to undo them: backups, and a journal.
+
+There is one folder for each configured program. The journal says which files were changed and how;
+it is written before the files, so that even an interrupted change can be undone.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from copilot_proxy.config_edits.backups import remove_old_backups, save_backup
+from copilot_proxy.config_edits.changes import Change, JsonValues, TomlTables, WholeFile
+from copilot_proxy.config_edits.document import CannotEdit
+from copilot_proxy.config_edits.files import read_file, remove_folders, write_file
+from copilot_proxy.config_edits.json_text import Item
+from copilot_proxy.file_locks import locked
+from copilot_proxy.private_files import failure_reason, make_folder
+
+_JOURNAL: Final = "journal.json"
+_LOCK: Final = "journal.lock"
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """What will happen to one file."""
+
+    path: Path
+    before: bytes | None
+    """None if there is no file."""
+    after: bytes | None
+    base: bytes | None = None
+    """What the file is without the change."""
+    change: Change | None = None
+    """The change, unless it is undone."""
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the file differs from what it should be."""
+        return self.before != self.after
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file in the journal."""
+
+    path: Path
+    change: Change
+    written: str
+    """The digest of what was written."""
+    backup: str | None
+    """The name of the backup from before the change; None if there was no file."""
+    folders: tuple[Path, ...] = ()
+    """Those that were created for it, innermost first."""
+
+
+class FileProblem(Exception):
+    """A file cannot be changed; `reason` completes a sentence that starts with `path`."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} {reason}")
+        self.path = path
+        self.reason = reason
+
+
+@dataclass
+class Journal:
+    """The changes that were made to the files of one program."""
+
+    folder: Path
+    entries: list[Entry] = field(default_factory=list)
+    about: dict[str, str] = field(default_factory=dict)
+    """What else the caller wants to know later, such as the address."""
+    is_damaged: bool = False
+    """Whether there is a journal that cannot be read."""
+    stored: bytes | None = None
+    """The journal's file as it was read or written last; None if there was none."""
+
+    @classmethod
+    def of(cls, program: str, state_dir: Path) -> "Journal":
+        """Return the journal of a program, which is in the state folder."""
+        return cls.load(state_dir / "backups" / program)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Journal":
+        """Return the journal in `folder`, which is empty if nothing was changed."""
+        journal = cls(folder)
+        try:
+            journal.stored = (folder / _JOURNAL).read_bytes()
+            found = json.loads(journal.stored)
+            entries, about = [_entry(one) for one in found["files"]], dict(found["about"])
+        except FileNotFoundError:
+            return journal
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            journal.is_damaged = True
+            return journal
+        journal.entries, journal.about = entries, about
+        return journal
+
+    def plan(self, changes: Sequence[Change]) -> list[FilePlan]:
+        """Return what `changes` do to the files; raises `FileProblem`.
+
+        They replace what an earlier plan has done.
+        """
+        plans = []
+        known = {entry.path: entry for entry in self.entries}
+        for change in changes:
+            path = Path(change.path)
+            try:
+                before = read_file(path)
+                entry = known.pop(path, None)
+                base = before if entry is None else self._base(entry, before)
+                plans.append(FilePlan(path, before, change.applied(base), base, change))
+            except CannotEdit as error:
+                raise FileProblem(path, error.reason) from None
+        return plans + [self._undone(entry) for entry in known.values()]
+
+    def undo_plan(self) -> list[FilePlan]:
+        """Return what has to happen to undo everything; raises `FileProblem`."""
+        return [self._undone(entry) for entry in self.entries]
+
+    def is_changed(self, entry: Entry) -> bool:
+        """Return whether the file is no longer what was written."""
+        try:
+            current = read_file(entry.path)
+        except CannotEdit:
+            return True
+        return current is None or _digest(current) != entry.written
+
+    def apply(self, plans: Sequence[FilePlan], about: Mapping[str, str]) -> None:
+        """Change all files, or none and raise `FileProblem` if one of them cannot be changed."""
+        try:
+            make_folder(self.folder)
+            with locked(self.folder / _LOCK):
+                self._apply(plans, about)
+        except OSError as error:
+            raise FileProblem(self.folder, _unwritable(error)) from None
+
+    def _apply(self, plans: Sequence[FilePlan], about: Mapping[str, str]) -> None:
+        if self._stored() != self.stored:
+            raise FileProblem(self.folder, "was changed by another command in the meantime")
+        _check_unchanged(plans)
+        old = {entry.path: entry for entry in self.entries}
+        before = self.entries, self.about
+        try:
+            entries = [
+                self._saved(plan, plan.change, old.get(plan.path))
+                for plan in plans
+                if plan.change is not None
+            ]
+            self.entries, self.about = entries, dict(about)
+            self._write()
+        except (OSError, CannotEdit) as error:
+            self.entries, self.about = before
+            what = error.reason if isinstance(error, CannotEdit) else _unwritable(error)
+            raise FileProblem(self.folder, what) from None
+        done: list[tuple[FilePlan, list[Path]]] = []
+        try:
+            for plan in plans:
+                if plan.is_needed:
+                    done.append((plan, write_file(plan.path, plan.after)))
+        except CannotEdit as error:
+            failed = plans[len(done)].path
+            for plan, folders in reversed(done):
+                write_file(plan.path, plan.before)
+                remove_folders(folders)
+            self.entries, self.about = before
+            self._write()
+            raise FileProblem(failed, error.reason) from None
+        made = {plan.path: tuple(folders) for plan, folders in done}
+        self.entries = [
+            entry
+            if not made.get(entry.path)
+            else Entry(entry.path, entry.change, entry.written, entry.backup, made[entry.path])
+            for entry in entries
+        ]
+        self._write()
+        used = {entry.backup for entry in self.entries}
+        for path in {entry.path for entry in self.entries}:
+            remove_old_backups(self.folder, path, used)
+        for plan in plans:
+            if plan.after is None and plan.path in old:
+                remove_folders(list(old[plan.path].folders))
+
+    def _saved(self, plan: FilePlan, change: Change, old: Entry | None) -> Entry:
+        """Return the entry of a plan, after writing the backup; raises `OSError`."""
+        return Entry(
+            plan.path,
+            change,
+            _digest(plan.after or b""),
+            None if plan.base is None else save_backup(self.folder, plan.path, plan.base),
+            () if old is None else old.folders,
+        )
+
+    def _base(self, entry: Entry, current: bytes | None) -> bytes | None:
+        """Return what the file would be without the change; raises `CannotEdit`."""
+        if entry.backup is None:
+            original = None
+        else:
+            try:
+                original = (self.folder / entry.backup).read_bytes()
+            except OSError:
+                raise CannotEdit(
+                    f"was changed, but its backup {self.folder / entry.backup} is gone"
+                ) from None
+        if current is None or current == original:
+            return current
+        if _digest(current) == entry.written:
+            return original
+        return entry.change.removed(current, original)
+
+    def _undone(self, entry: Entry) -> FilePlan:
+        try:
+            current = read_file(entry.path)
+            return FilePlan(entry.path, current, self._base(entry, current))
+        except CannotEdit as error:
+            raise FileProblem(entry.path, error.reason) from None
+
+    def _write(self) -> None:
+        path = self.folder / _JOURNAL
+        if not self.entries:
+            path.unlink(missing_ok=True)
+            self.stored = None
+            return
+        files = [_as_json(entry) for entry in self.entries]
+        content = json.dumps({"about": self.about, "files": files}, indent=2).encode()
+        write_file(path, content)
+        self.stored = content
+
+    def _stored(self) -> bytes | None:
+        try:
+            return (self.folder / _JOURNAL).read_bytes()
+        except FileNotFoundError:
+            return None
+
+
+def _check_unchanged(plans: Sequence[FilePlan]) -> None:
+    for plan in plans:
+        try:
+            current = read_file(plan.path)
+        except CannotEdit as error:
+            raise FileProblem(plan.path, error.reason) from None
+        if current != plan.before:
+            raise FileProblem(plan.path, "has changed in the meantime")
+
+
+def _unwritable(error: OSError) -> str:
+    return f"cannot be written: {failure_reason(error)}"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _as_json(entry: Entry) -> dict[str, Any]:
+    change: dict[str, Any]
+    match entry.change:
+        case JsonValues(values=values, where_set=where_set):
+            paths = [
+                [list(step) if isinstance(step, Item) else step for step in path]
+                for path, _ in [*values, *where_set]
+            ]
+            change = {"json": paths}
+        case TomlTables(text=text):
+            change = {"toml": text}
+        case WholeFile():
+            change = {"file": True}
+    return {
+        "path": str(entry.path),
+        "change": change,
+        "written": entry.written,
+        "backup": entry.backup,
+        "folders": [str(folder) for folder in entry.folders],
+    }
+
+
+def _entry(found: Mapping[str, Any]) -> Entry:
+    path, change = Path(found["path"]), found["change"]
+    made: Change = WholeFile(path, "")
+    if "json" in change:
+        steps = [[Item(*s) if isinstance(s, list) else s for s in one] for one in change["json"]]
+        made = JsonValues(path, [(one, None) for one in steps])
+    elif "toml" in change:
+        made = TomlTables(path, change["toml"])
+    return Entry(
+        path,
+        made,
+        found["written"],
+        found["backup"],
+        tuple(Path(folder) for folder in found["folders"]),
+    )

@@ -1,0 +1,90 @@
+"""Integer arithmetic on nano-AIU, the billionths of an AI credit in which GitHub bills.
+
+Sums of floats would drift; sums of integers are exact, however many requests there are.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+NANO: Final = 1_000_000_000
+"""The nano-AIU in an AI credit."""
+_NUMBERS: Final = (int, float)
+
+
+def token_cost(count: int, price: int, batch: int) -> int:
+    """Return the nano-AIU of `count` tokens at `price` nano-AIU per `batch` tokens, rounded."""
+    return (2 * count * price + batch) // (2 * batch)
+
+
+def credits(nano: int) -> float:
+    """Return nano-AIU in AI credits, for display only; calculate with nano-AIU."""
+    return nano / NANO
+
+
+def reported_total(copilot_usage: Mapping[str, Any] | None) -> int | None:
+    """Return the total that Copilot reported in ``copilot_usage``, or None if it did not."""
+    return _whole((copilot_usage or {}).get("total_nano_aiu"))
+
+
+def reported_credits(copilot_usage: Mapping[str, Any] | None) -> float | None:
+    """Return the result of `reported_total` in AI credits."""
+    nano = reported_total(copilot_usage)
+    return None if nano is None else credits(nano)
+
+
+def sum_of_details(copilot_usage: Mapping[str, Any] | None) -> int | None:
+    """Return the sum of the ``token_details`` in ``copilot_usage``, or None if there are none.
+
+    One detail that cannot be read makes the sum unknown: a part of the cost is not the cost.
+    """
+    details = (copilot_usage or {}).get("token_details")
+    if not isinstance(details, list) or not details:
+        return None
+    total = 0
+    for detail in details:
+        if not isinstance(detail, dict):
+            return None
+        count, price = _whole(detail.get("token_count")), _whole(detail.get("cost_per_batch"))
+        batch = _whole(detail.get("batch_size"))
+        if count is None or price is None or not batch:
+            return None
+        total += token_cost(count, price, batch)
+    return total
+
+
+def _whole(value: object) -> int | None:
+    """Return a non-negative number as an integer, or None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS) or not 0 <= value < 1e18:
+        return None
+    return round(value)
+
+
+def decimal(nano: int) -> str:
+    """Return nano-AIU as an exact decimal number of AI credits, such as ``0.1125``."""
+    whole, rest = divmod(nano, NANO)
+    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
+
+
+def rounded(nano: int) -> str:
+    """Return nano-AIU in AI credits with two decimals; what would be 0.00, but is not, is
+    ``<0.01``."""
+    if 0 < nano < NANO // 200:
+        return "<0.01"
+    return f"{nano / NANO:,.2f}"
+
+
+def merged_usage(parts: Sequence[object]) -> dict[str, Any] | None:
+    """Return the ``copilot_usage`` of a request that took several calls, from the answers.
+
+    None if one of them does not report a total, since the sum of the others is not the cost.
+    """
+    usages = [one.get("copilot_usage") if isinstance(one, dict) else None for one in parts]
+    totals = [reported_total(one) if isinstance(one, dict) else None for one in usages]
+    known = [total for total in totals if total is not None]
+    if not known or len(known) < len(parts):
+        return None
+    details = [one.get("token_details") for one in usages if isinstance(one, dict)]
+    return {
+        "total_nano_aiu": sum(known),
+        "token_details": [item for one in details if isinstance(one, list) for item in one],
+    }

@@ -1,0 +1,142 @@
+"""Checks the ledger, the budget and the prices."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+from copilot_proxy.budget import limits_file
+from copilot_proxy.budget.formatting import scope_flag, scope_text
+from copilot_proxy.budget.report import LimitState, limit_states
+from copilot_proxy.cost.limits import Limit
+from copilot_proxy.cost.nano_aiu import credits
+from copilot_proxy.cost.price_list import listed_prices
+from copilot_proxy.cost.price_table import table_date, table_prices
+from copilot_proxy.doctor.check_context import CheckContext
+from copilot_proxy.doctor.results import Result, broken, from_error, off, ok, skipped, warning
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.ledger.database import opened_ledger, set_aside
+from copilot_proxy.ledger.health import DamagedLedger
+from copilot_proxy.server.leases import is_used
+
+_PRICES_AGE: Final = 60
+"""Days after which the bundled prices are old; Copilot's change within weeks."""
+_PER: Final = {"day": "today", "month": "this month", "session": "today's most expensive session"}
+
+
+def check_ledger(context: CheckContext) -> Iterator[Result]:
+    """Whether the ledger can be read and written."""
+    settings = context.settings
+    if not settings.ledger:
+        yield ok(f"off, as set in {settings.sources['ledger']}")
+        return
+    try:
+        found = context.ledger()
+    except DamagedLedger as error:
+        if _is_server_running(context):
+            # It still has the file open, and sets it aside itself.
+            yield broken(error.message, "Stop the server, then run: copilot-proxy doctor --fix")
+        else:
+            yield broken(error.message, str(error.hint), _set_aside(settings.ledger_file))
+    except CopilotProxyError as error:
+        yield from_error(error)
+    else:
+        count = found.requests if found else 0
+        yield ok(f"{count:,} request{'s' * (count != 1)}" if count else "no requests yet")
+
+
+def _is_server_running(context: CheckContext) -> bool:
+    shared = context.settings.state_dir.glob("run/*")
+    return context.server().is_running or any(is_used(folder) for folder in shared)
+
+
+def _set_aside(path: Path) -> Callable[[], str]:
+    return lambda: f"The damaged ledger is now {set_aside(path)}; a new one will be started."
+
+
+def check_budget(context: CheckContext) -> Iterator[Result]:
+    """Whether the limits can be read, and what is left of them."""
+    settings = context.settings
+    path = settings.ledger_file.with_name(limits_file.NAME)
+    try:
+        limits = limits_file.read(path).with_defaults(settings.budget)
+    except CopilotProxyError as error:
+        yield broken(f"{error.message} No limit is applied.", error.hint or f"Remove {path}.")
+        return
+    if not limits.limits:
+        yield off("none")
+        return
+    if settings.notify and shutil.which(settings.notify[0]) is None:
+        yield warning(
+            f"The program {settings.notify[0]} of the setting notify was not found.",
+            f"Install it, or change {settings.sources['notify']}.",
+            public="The program of the setting notify was not found.",
+        )
+    if not settings.ledger:
+        yield broken(
+            f"There is a budget, but {settings.sources['ledger']} turns off the ledger that it "
+            "needs.",
+            "Set ledger to true, or run: copilot-proxy budget off",
+        )
+        return
+    try:
+        context.ledger()
+        with opened_ledger(settings.ledger_file) as database:
+            states = limit_states(database, limits, datetime.now().astimezone())
+    except CopilotProxyError:
+        yield skipped("The ledger cannot be read; requests are admitted without a limit.")
+        return
+    spent = [one for one in states if not one.left]
+    for one in spent:
+        yield warning(
+            f"The budget{scope_text(one.limit)} of {credits(one.allowed):,g} AI credits per "
+            f"{one.limit.per} is used up, so requests are refused.",
+            f"Run: copilot-proxy budget raise 100{scope_flag(one.limit)}",
+            public=f"The budget per {one.limit.per}{_kind(one.limit)} is used up.",
+        )
+    if not spent:
+        limits_set = ", ".join(f"per {one.limit.per}{_kind(one.limit)}" for one in states)
+        yield ok(", ".join(map(_left, states)), public=f"limits {limits_set}; none is used up")
+
+
+def _left(one: LimitState) -> str:
+    return (
+        f"{credits(one.left):,.1f} of {credits(one.allowed):,g} left "
+        f"{_PER[one.limit.per]}{scope_text(one.limit)}"
+    )
+
+
+def _kind(limit: Limit) -> str:
+    """Say what kind of requests a limit is for, without a name."""
+    return f" for a {limit.kind}" if limit.kind else ""
+
+
+def check_prices(context: CheckContext) -> Iterator[Result]:
+    """Whether the prices of all models are known, and recent."""
+    age = (date.today() - date.fromisoformat(table_date())).days
+    catalogue = context.catalogue()
+    if catalogue is None:
+        if age > _PRICES_AGE:
+            yield _old_prices(age, "if Copilot does not report the cost")
+        else:
+            yield ok(f"bundled, of {table_date()}")
+        return
+    unlisted = [model.id for model in catalogue.chat if listed_prices(model.raw) is None]
+    if unlisted and age > _PRICES_AGE:
+        yield _old_prices(age, f"for {len(unlisted)} models without a price in Copilot's list")
+        return
+    unknown = [name for name in unlisted if table_prices(name) is None]
+    text = f"Copilot's own for {len(catalogue.chat) - len(unlisted)} models"
+    if unlisted:
+        text += f", bundled ones of {table_date()} for {len(unlisted) - len(unknown)}"
+    if unknown:
+        text += f", none for {len(unknown)} (until Copilot reports what a request cost)"
+    yield ok(text)
+
+
+def _old_prices(age: int, when: str) -> Result:
+    return warning(
+        f"The bundled prices are {age} days old, and are used {when}.",
+        "Update: pipx upgrade g-copilot-proxy",
+    )

@@ -1,0 +1,113 @@
+"""Sets and limits the marks for Claude's prompt cache.
+
+A mark (``cache_control``) stores the prompt in the cache from its start to the end of the marked
+block. The order of the prompt is tools, system, messages. A later request with the same start
+reads it from the cache for a tenth of the price.
+"""
+
+from typing import Final
+
+from copilot_proxy.formats.chat_completions.cache_control import unsupported_parts
+from copilot_proxy.formats.types import Json, MessagesRequest
+
+MARK: Final = "cache_control"
+EPHEMERAL: Final = {"type": "ephemeral"}
+ONE_HOUR: Final = {"type": "ephemeral", "ttl": "1h"}
+_FIVE_MINUTES: Final = {"type": "ephemeral", "ttl": "5m"}
+"""The default, spelled out."""
+
+
+def limit_marks(
+    body: MessagesRequest, max_marks: int, notes: list[str], *, one_hour: bool = False
+) -> None:
+    """Reduce the marks of `body` to the fields that Copilot accepts, and to `max_marks` marks.
+
+    `one_hour` is whether a mark may keep its ``ttl`` of one hour. Changes the blocks in place.
+    """
+    removed: set[str] = set()
+    marked: dict[str, list[Json]] = {"tools": [], "system": [], "messages": []}
+    for section, block in _marked(body):
+        mark = block[MARK]
+        if mark is None:
+            del block[MARK]
+            continue
+        is_long = one_hour and isinstance(mark, dict) and mark.get("ttl") == "1h"
+        block[MARK] = dict(ONE_HOUR if is_long else EPHEMERAL)
+        if mark not in (block[MARK], _FIVE_MINUTES):
+            removed |= unsupported_parts(mark) - ({"ttl 1h"} if is_long else set())
+        marked[section].append(block)
+    if removed:
+        parts = ", ".join(sorted(removed))
+        notes.append(f"removed {parts} from cache_control: Copilot does not support it here")
+    if sum(map(len, marked.values())) > max_marks:
+        _drop_marks(marked, max_marks)
+        notes.append(f"dropped cache_control of some blocks: Copilot allows at most {max_marks}")
+
+
+def _drop_marks(marked: dict[str, list[Json]], max_marks: int) -> None:
+    """Keep the `max_marks` marks that are most useful.
+
+    Those are the last one of the tools and the last one of the system prompt, which all
+    conversations of a client share, and then the last ones of the messages, since a mark covers
+    everything before it.
+    """
+    tools, system, messages = marked["tools"], marked["system"], marked["messages"]
+    by_use = [*tools[-1:], *system[-1:], *reversed(messages), *system[-2::-1], *tools[-2::-1]]
+    for block in by_use[max_marks:]:
+        del block[MARK]
+
+
+def has_marks(body: MessagesRequest) -> bool:
+    """Return whether any block has a mark."""
+    return any(block[MARK] for _, block in _marked(body))
+
+
+def has_long_marks(body: MessagesRequest) -> bool:
+    """Return whether any block has a mark that asks for one hour."""
+    return any(block[MARK] == ONE_HOUR for _, block in _marked(body))
+
+
+def mark_stable_prefix(body: MessagesRequest) -> None:
+    """Mark what the next request is likely to start with, for clients that cannot set marks.
+
+    The last tool and the last system block are marked because all conversations of a client share
+    them. The last two user messages are marked because the mark of the last one writes what the
+    next request will read, and the mark before it reads what the previous request wrote. A first
+    question without tools is often the only one, and writing to the cache costs a quarter more, so
+    its message is not marked.
+    """
+    for section in ("tools", "system"):
+        if body.get(section):
+            _mark(body[section][-1])
+    messages = body["messages"]
+    if body.get("tools") or any(message["role"] == "assistant" for message in messages):
+        for message in [m for m in messages if m["role"] == "user"][-2:]:
+            mark_end(message)
+
+
+def mark_end(message: Json, mark: Json = EPHEMERAL) -> None:
+    """Mark the last block of a message."""
+    if isinstance(message["content"], str):
+        message["content"] = [{"type": "text", "text": message["content"]}]
+    message["content"][-1][MARK] = dict(mark)
+
+
+def _mark(block: Json) -> None:
+    block[MARK] = dict(EPHEMERAL)
+
+
+def _marked(body: MessagesRequest) -> list[tuple[str, Json]]:
+    """Return all blocks that have the field, in the order of the prompt, with their section."""
+    found = [("tools", tool) for tool in body.get("tools") or () if MARK in tool]
+    if isinstance(body.get("system"), list):
+        found += [("system", block) for block in body["system"] if MARK in block]
+    for message in body["messages"]:
+        if isinstance(message["content"], list):
+            for block in message["content"]:
+                # The blocks inside a tool result come before the mark of the result itself.
+                if isinstance(block.get("content"), list):
+                    inner = [one for one in block["content"] if isinstance(one, dict)]
+                    found += [("messages", one) for one in inner if MARK in one]
+                if MARK in block:
+                    found.append(("messages", block))
+    return found

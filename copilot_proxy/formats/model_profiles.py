@@ -1,0 +1,277 @@
+"""What a model accepts, as data: one `ModelProfile` for a model on one of Copilot's APIs.
+
+The catalogue takes precedence. What it does not say comes from `FAMILIES`, whose later rows
+override earlier ones. No other file of `formats` looks at a model's id, vendor or family.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Final, Literal
+
+from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.documents import PDF
+from copilot_proxy.formats.model_families import ANY_TOOL_NAME, FAMILIES
+
+Api = Literal["chat_completions", "responses", "messages"]
+ThinkingClass = Literal["none", "optional", "required_form", "adaptive_only"]
+"""How a model thinks.
+
+- ``none``: it does not.
+- ``optional``: with a budget in tokens, adaptively if `adaptive` is set, or not at all.
+- ``required_form``: adaptively or not at all, never with a budget.
+- ``adaptive_only``: always adaptively; thinking cannot be disabled.
+"""
+
+MIN_BUDGET: Final = 1024
+"""The smallest thinking budget that Claude accepts, in tokens."""
+_DEFAULT_OUTPUT: Final = 8192
+"""Output tokens, for an API that requires a limit, if the catalogue does not give one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelProfile:
+    """What one model accepts on one API.
+
+    The defaults accept everything; they apply to an unknown model.
+    """
+
+    id: str | None = None
+    """The model id at Copilot; None if the catalogue could not be read."""
+
+    # Reasoning
+    efforts: tuple[str, ...] | None = None
+    """The supported reasoning efforts; empty if there are none, None if unknown."""
+    thinking: ThinkingClass | None = None
+    """How the model thinks; None if unknown."""
+    adaptive: bool | None = None
+    """Whether adaptive thinking is supported; None if unknown."""
+    min_budget: int = 0
+    """The smallest thinking budget, in tokens."""
+    max_budget: int | None = None
+    """The largest thinking budget, in tokens; None if the catalogue does not say."""
+    bound_thinking: bool = False
+    """Whether thinking belongs to the conversation before it, which must not change unless
+    ``thinking.block_binding`` says what happens then; others do not accept that field."""
+    thinks_by_default: bool = True
+    """Whether the model thinks if the request does not mention thinking."""
+    thinks_with_forced_tool: bool = True
+    """Whether thinking is accepted together with a forced tool."""
+    forced_tools: bool = True
+    """Whether the model can be forced to call a tool."""
+
+    # Sampling
+    fixed_sampling: tuple[str, ...] = ()
+    """The sampling fields for which only the default is accepted, which is 1 for temperature."""
+    default_top_p: float = 1
+    """The default of ``top_p``."""
+    accepts_explicit_defaults: bool = True
+    """Whether these fields may be sent with the default."""
+    one_of_temperature_and_top_p: bool = False
+    """Whether only one of the two is accepted."""
+    max_temperature: float | None = None
+    """The highest temperature; None for OpenAI's scale, which ends at 2."""
+    samples_while_thinking: bool = True
+    """Whether temperature, top_k and a low top_p are accepted together with thinking."""
+
+    # Output limits, in tokens
+    limit_field: str | None = None
+    """The name of the limit, if an API has two; None keeps the client's name."""
+    min_output: int | None = None
+    """The lowest limit; None if any is accepted."""
+    max_output: int | None = None
+    """The highest limit; None if any is accepted."""
+    max_unstreamed_output: int | None = None
+    """The highest limit without streaming; None if any is accepted."""
+    default_output: int | None = None
+    """The limit to set if the client sets none; None to set none."""
+    default_unstreamed_output: int | None = None
+    """The same without streaming."""
+    streams: bool = True
+    """Whether streaming is supported."""
+
+    # Tools
+    parallel_calls: bool | None = None
+    """Whether ``parallel_tool_calls`` is accepted; None if unknown."""
+    tool_name: re.Pattern[str] = ANY_TOOL_NAME
+    """The pattern that a tool name must match completely."""
+    tool_id: re.Pattern[str] | None = None
+    """The pattern that the id of a call must match completely; None for any."""
+    tool_id_form: str | None = None
+    """The form of ids that have the ``{name}`` of the tool and a ``{number}``; None for others."""
+    max_tool_id_length: int | None = None
+    """The most characters in the id of a call; None for any number."""
+    max_calls: int | None = None
+    """The most calls in one message; None for any number."""
+    custom_tools: bool = True
+    """Whether custom tools, whose input is plain text, are accepted."""
+    namespaces: bool = True
+    """Whether tools may be grouped in namespaces."""
+    tool_search: bool = True
+    """Whether the model can search for tools, by itself or through the client."""
+    additional_tools: bool = True
+    """Whether items of the conversation may add tools."""
+    schema_properties: bool = True
+    """Whether the schema of a tool must have ``properties``, even if they are empty."""
+    schema_unions: bool = True
+    """Whether a schema may have a list of types, and other fields next to ``anyOf``."""
+    schema_references: bool = True
+    """Whether a reference in a schema may point anywhere, not only to ``$defs``."""
+    validated_choice: bool = False
+    """Whether the tool choice may be ``validated``."""
+    eager_input_streaming: bool = True
+    """Whether tools may have the field with this name."""
+    signed_calls: bool = False
+    """Whether the calls of the current turn must be signed, so that only the model's own are
+    accepted."""
+    object_arguments: bool = False
+    """Whether the arguments of earlier calls must be JSON objects, not just any JSON."""
+
+    # The conversation
+    accepts_blank_texts: bool = True
+    """Whether texts that are only whitespace are accepted."""
+    consecutive_assistants: bool = True
+    """Whether two assistant messages in a row are accepted."""
+    may_begin_with_assistant: bool = True
+    """Whether a conversation may begin with an assistant message."""
+    may_end_with_assistant: bool = True
+    """Whether a conversation may end with an assistant message, for the model to continue."""
+
+    # Other request fields
+    fields: frozenset[str] | None = None
+    """The accepted fields; None for any."""
+    accepts_blank_stops: bool = True
+    """Whether a stop sequence that is only whitespace is accepted."""
+    max_stops: int | None = None
+    """The most stop sequences; None for any number."""
+    documents: bool | None = None
+    """Whether PDFs are accepted; None if unknown."""
+    max_images: int | None = None
+    """The most images in a request; None if no limit is known."""
+    wrong_image_types: bool = True
+    """Whether an image may be declared as another type than it has."""
+    original_detail: bool = True
+    """Whether an image may ask for the detail ``original``."""
+    structured_output: bool = True
+    """Whether a JSON schema for the output is accepted."""
+    open_output_schemas: bool = True
+    """Whether this schema may allow additional properties."""
+    max_cache_marks: int | None = None
+    """The most prompt cache marks; None if the model caches without marks."""
+    cache_breakpoints: bool = True
+    """Whether parts may have a ``prompt_cache_breakpoint``, OpenAI's cache mark."""
+    one_hour_cache: bool = False
+    """Whether a cache mark may ask for one hour."""
+
+    def accepted_stops(self, stops: Sequence[str]) -> list[str]:
+        """Return the stop sequences that the model accepts, in order."""
+        return [stop for stop in stops if stop.strip() or self.accepts_blank_stops][
+            : self.max_stops
+        ]
+
+    derived: dict[Any, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
+    """What other modules have derived from the profile."""
+
+
+def profile_of(model: Model | None, api: Api) -> ModelProfile:
+    """Return the profile of `model` on `api`; without a model, what the API itself requires."""
+    if model is None:
+        return _api_profile(api)
+    profile: ModelProfile | None = model.derived.get(api)
+    if profile is None:
+        family = ModelProfile(**_family_traits(model, api))
+        profile = replace(family, id=model.id, **_catalogue_traits(model, api, family))
+        model.derived[api] = profile
+    return profile
+
+
+@cache
+def _api_profile(api: Api) -> ModelProfile:
+    profile = ModelProfile(**_family_traits(None, api))
+    if api == "messages":
+        return replace(
+            profile, default_output=_DEFAULT_OUTPUT, default_unstreamed_output=_DEFAULT_OUTPUT
+        )
+    return profile
+
+
+def _family_traits(model: Model | None, api: Api) -> dict[str, Any]:
+    traits: dict[str, Any] = {}
+    for family in FAMILIES:
+        if family.applies_to(model, api):
+            traits.update(family.traits)
+    return traits
+
+
+def _catalogue_traits(model: Model, api: Api, family: ModelProfile) -> dict[str, Any]:
+    """Return the traits that the catalogue gives, which take precedence over the family's."""
+    efforts = model.reasoning_efforts
+    traits: dict[str, Any] = {
+        "efforts": efforts,
+        "streams": api == "messages" or model.supports.get("streaming") is True,
+        "parallel_calls": model.supports.get("parallel_tool_calls") is True,
+        "documents": _lists_pdfs(model)
+        or (family.documents is True and model.supports.get("vision") is True),
+        **_thinking_traits(model, family),
+        **_limit_traits(model, api, family),
+    }
+    if api == "responses" and efforts:
+        # Reasoning models of all vendors refuse these fields on this API.
+        traits["fixed_sampling"] = ("temperature", "top_p")
+        traits["accepts_explicit_defaults"] = False
+    if api == "responses" and isinstance(model.supports.get("tool_search"), bool):
+        traits["tool_search"] = model.supports["tool_search"]
+    if api == "chat_completions":
+        traits["limit_field"] = family.limit_field or "max_tokens"
+    if api == "messages":
+        listed = model.supports.get("structured_outputs") is True
+        traits["structured_output"] = family.structured_output and listed
+    return traits
+
+
+def _lists_pdfs(model: Model) -> bool:
+    vision = model.limits.get("vision")
+    types = vision.get("supported_media_types") if isinstance(vision, Mapping) else None
+    return isinstance(types, list) and PDF in types
+
+
+def _thinking_traits(model: Model, family: ModelProfile) -> Mapping[str, Any]:
+    listed = model.supports.get("adaptive_thinking")
+    adaptive = listed if isinstance(listed, bool) else family.adaptive is True
+    max_budget = _tokens(model, "max_thinking_budget")
+    thinking: ThinkingClass = "none"
+    if adaptive:
+        thinking = family.thinking or "optional"
+    elif max_budget is not None:
+        thinking = "optional"
+    return {
+        "adaptive": adaptive,
+        "thinking": thinking,
+        "max_budget": max_budget,
+        "min_budget": max(family.min_budget, _tokens(model, "min_thinking_budget") or 0),
+    }
+
+
+def _limit_traits(model: Model, api: Api, family: ModelProfile) -> Mapping[str, Any]:
+    """Return the output limits.
+
+    Only Claude gets a maximum and a default: Copilot does not refuse higher limits for others.
+    """
+    unstreamed = model.limit("max_non_streaming_output_tokens")
+    if family.max_cache_marks is None and api != "messages":
+        return {"max_unstreamed_output": unstreamed}
+    most = model.limit("max_output_tokens")
+    default = most or (_DEFAULT_OUTPUT if api == "messages" else None)
+    short = min(default, unstreamed or default) if default and api == "messages" else default
+    return {
+        "max_unstreamed_output": unstreamed,
+        "max_output": most,
+        "default_output": default,
+        "default_unstreamed_output": short,
+    }
+
+
+def _tokens(model: Model, name: str) -> int | None:
+    value = model.supports.get(name)
+    return value if type(value) is int and value > 0 else None

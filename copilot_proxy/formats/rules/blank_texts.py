@@ -1,0 +1,37 @@
+"""Drops texts that are only whitespace, which Claude refuses."""
+
+from typing import Any, Final
+
+from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.types import Json
+
+_TEXT_TYPES: Final = ("text", "input_text", "output_text")
+"""The types of text parts on all APIs."""
+
+
+def drop_blanks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Drop blank texts, and the messages that have no other content."""
+    for holder in outgoing.contents():
+        content = holder.get("content")
+        if isinstance(content, str):
+            if content.isspace():
+                holder["content"] = ""
+        elif content:
+            holder["content"] = without_blanks(content)
+    outgoing.drop_empty(notes)
+
+
+def without_blanks(content: Any) -> Any:
+    """Return a text or list of parts without blank texts; the same object if there are none."""
+    if isinstance(content, str):
+        return "" if content.isspace() else content
+    if isinstance(content, list):
+        kept = [part for part in content if part["type"] not in _TEXT_TYPES or not _is_blank(part)]
+        return kept if len(kept) < len(content) else content
+    return content
+
+
+def _is_blank(part: Json) -> bool:
+    text = part.get("text")
+    return not text or bool(text.isspace())

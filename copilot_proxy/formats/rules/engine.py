@@ -1,0 +1,43 @@
+"""Applies the rules of the rule book to a request body, once per request."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.rules import rule_book, turns
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.types import UpstreamBody
+
+
+@dataclass(frozen=True)
+class FittedBody:
+    """A request body that the model accepts."""
+
+    body: UpstreamBody
+    tool_names: Mapping[str, str] = field(default_factory=dict)
+    """The client's names of renamed tools, by the names sent to the model."""
+
+
+def fit(
+    outgoing: OutgoingBody, profile: ModelProfile, notes: list[str], *, pi_ai: bool = False
+) -> FittedBody:
+    """Apply all rules, or with `pi_ai` those that apply to pi-ai.
+
+    Raises `RequestError` if the conversation is empty afterwards.
+    """
+    for rule in _rules_for(profile, pi_ai):
+        rule.apply(outgoing, profile, notes)
+    turns.check(outgoing)
+    return FittedBody(outgoing.body, outgoing.tool_names)
+
+
+def _rules_for(profile: ModelProfile, pi_ai: bool) -> Sequence[rule_book.Rule]:
+    """Return the rules that concern a model; they are looked up once for each profile."""
+    rules: Sequence[rule_book.Rule]
+    book, rules = profile.derived.get(pi_ai, (None, ()))
+    if book is not rule_book.RULES:
+        rules = [
+            one for one in rule_book.RULES if one.concerns(profile) and (one.pi_ai or not pi_ai)
+        ]
+        profile.derived[pi_ai] = rule_book.RULES, rules
+    return rules

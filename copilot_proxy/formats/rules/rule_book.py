@@ -1,0 +1,286 @@
+"""The rule book: the list of all changes without which a model would refuse a request.
+
+A rule reads the model's profile and accesses the body through `OutgoingBody`, whatever API the
+client uses and whatever API the model is called on; the translators do not know what a model
+refuses.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.rules import (
+    blank_texts,
+    cache_control,
+    duplicate_ids,
+    effort,
+    fields,
+    images,
+    limits,
+    numbered_ids,
+    references,
+    sampling,
+    schemas,
+    signatures,
+    split_calls,
+    stop_sequences,
+    thinking,
+    tool_ids,
+    tool_inputs,
+    tool_kinds,
+    tool_names,
+    tool_results,
+    turns,
+    unions,
+)
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+
+Apply = Callable[[OutgoingBody, ModelProfile, list[str]], None]
+
+
+class Rule(NamedTuple):
+    """Something that some models refuse, and the function that fixes it."""
+
+    name: str
+    source: str
+    """Where the restriction is documented or was observed."""
+    apply: Apply
+    """Changes the body so that the model accepts it, and adds a note for each change that may
+    matter to the client. Does nothing if the model accepts the body as it is."""
+    concerns: Callable[[ModelProfile], object] = lambda profile: True
+    """Whether the rule can change a request to a model with this profile: true or false."""
+    pi_ai: bool = False
+    """Whether the rule also applies to requests to pi-ai, which sets some fields itself."""
+
+
+_REPORTS: Final = "public bug reports"
+_OBSERVED: Final = "Copilot API, observed 2026-11"
+_CATALOGUE: Final = "Copilot's list of models"
+_CLIENTS: Final = "GitHub's Copilot clients"
+_THINKING: Final = "Anthropic API reference: extended thinking"
+
+RULES: Final = (
+    Rule("fields.refused", _OBSERVED, fields.drop_refused),
+    Rule("fields.prediction", _OBSERVED, fields.drop_empty_prediction),
+    Rule(
+        "fields.parallel_calls",
+        _CATALOGUE,
+        fields.drop_parallel_calls,
+        lambda p: p.parallel_calls is False,
+    ),
+    Rule("fields.stream", _CATALOGUE, fields.disable_unsupported_stream, lambda p: not p.streams),
+    # The conversation. Names, ids and arguments come first: the later rules move whole messages.
+    Rule(
+        "tools.additional", _OBSERVED, tool_kinds.lift_additional, lambda p: not p.additional_tools
+    ),
+    Rule("tools.search", _OBSERVED, tool_kinds.replace_search, lambda p: not p.tool_search),
+    Rule("tools.namespaces", _OBSERVED, tool_kinds.flatten_namespaces, lambda p: not p.namespaces),
+    Rule(
+        "tools.custom",
+        _OBSERVED,
+        tool_kinds.replace_custom,
+        lambda p: not p.custom_tools,
+        pi_ai=True,
+    ),
+    Rule("tools.allowed", _OBSERVED, tool_kinds.allow_tools, pi_ai=True),
+    Rule("tools.names", _OBSERVED, tool_names.fit_names, pi_ai=True),
+    Rule("tools.schemas", _OBSERVED, schemas.fit_tool_schemas, pi_ai=True),
+    Rule("tools.unions", _REPORTS, unions.fit_unions, lambda p: not p.schema_unions, pi_ai=True),
+    Rule(
+        "tools.references",
+        _REPORTS,
+        references.fit_references,
+        lambda p: not p.schema_references,
+        pi_ai=True,
+    ),
+    Rule(
+        "tools.validated",
+        _CLIENTS,
+        fields.drop_validated,
+        lambda p: not p.validated_choice,
+        pi_ai=True,
+    ),
+    Rule(
+        "tools.eager_input",
+        "source code of pi-ai 1.6",
+        fields.drop_eager_input,
+        lambda p: not p.eager_input_streaming,
+    ),
+    Rule(
+        "tools.numbers",
+        "GitHub's Copilot client",
+        numbered_ids.fit_numbers,
+        lambda p: p.tool_id_form,
+        pi_ai=True,
+    ),
+    Rule("tools.duplicate_ids", _REPORTS, duplicate_ids.fit_duplicates, pi_ai=True),
+    Rule(
+        "tools.ids",
+        _OBSERVED,
+        tool_ids.fit_ids,
+        lambda p: p.tool_id or p.max_tool_id_length,
+        pi_ai=True,
+    ),
+    Rule("tools.invalid_arguments", _OBSERVED, tool_inputs.fit_invalid_json, pi_ai=True),
+    Rule(
+        "tools.object_arguments",
+        _OBSERVED,
+        tool_inputs.fit_objects,
+        lambda p: p.object_arguments,
+        pi_ai=True,
+    ),
+    Rule(
+        "texts.blank",
+        "Anthropic API reference: Messages",
+        blank_texts.drop_blanks,
+        lambda p: not p.accepts_blank_texts,
+        pi_ai=True,
+    ),
+    Rule(
+        "images.types",
+        _REPORTS,
+        images.correct_types,
+        lambda p: not p.wrong_image_types,
+        pi_ai=True,
+    ),
+    Rule(
+        "images.detail",
+        _REPORTS,
+        images.fit_detail,
+        lambda p: not p.original_detail,
+    ),
+    Rule(
+        "images.maximum",
+        _CLIENTS,
+        images.replace_oldest,
+        lambda p: p.max_images is not None,
+        pi_ai=True,
+    ),
+    Rule(
+        "turns.consecutive",
+        _OBSERVED,
+        turns.merge_consecutive_assistants,
+        lambda p: not p.consecutive_assistants,
+        pi_ai=True,
+    ),
+    Rule(
+        "tools.results",
+        "Anthropic and OpenAI API references: tool use",
+        tool_results.pair_results,
+        pi_ai=True,
+    ),
+    Rule("tools.split_calls", _REPORTS, split_calls.split, lambda p: p.max_calls, pi_ai=True),
+    Rule("tools.signatures", _OBSERVED, signatures.replace_unsigned, lambda p: p.signed_calls),
+    Rule(
+        "turns.first",
+        _OBSERVED,
+        turns.add_first_user_turn,
+        lambda p: not p.may_begin_with_assistant,
+        pi_ai=True,
+    ),
+    Rule(
+        "turns.last",
+        _OBSERVED,
+        turns.add_last_user_turn,
+        lambda p: not p.may_end_with_assistant,
+        pi_ai=True,
+    ),
+    Rule(
+        "stops.blank",
+        "Anthropic API reference: Messages",
+        stop_sequences.drop_blank,
+        lambda p: not p.accepts_blank_stops,
+    ),
+    # Limits come before thinking budgets, which must stay below them.
+    Rule("limits.invalid", _REPORTS, limits.drop_invalid_limit, pi_ai=True),
+    Rule(
+        "limits.name",
+        "OpenAI API reference: Chat Completions",
+        limits.rename_limit,
+        lambda p: p.limit_field,
+    ),
+    Rule(
+        "limits.default", "GitHub's Copilot client", limits.set_default, lambda p: p.default_output
+    ),
+    Rule(
+        "limits.minimum",
+        "OpenAI API reference: Responses",
+        limits.raise_to_minimum,
+        lambda p: p.min_output,
+        pi_ai=True,
+    ),
+    Rule("limits.maximum", _CATALOGUE, limits.lower_to_maximum, lambda p: p.max_output, pi_ai=True),
+    Rule(
+        "limits.stream", _CATALOGUE, limits.stream_long_responses, lambda p: p.max_unstreamed_output
+    ),
+    Rule("output.schema", _OBSERVED, schemas.fit_output, lambda p: not p.structured_output),
+    Rule(
+        "output.closed",
+        "Anthropic API reference: structured outputs",
+        schemas.close_output,
+        lambda p: not p.open_output_schemas,
+    ),
+    Rule("thinking.effort", _CATALOGUE, thinking.choose_form),
+    Rule(
+        "tools.forced", _THINKING, thinking.unforce_tool, lambda p: not p.forced_tools, pi_ai=True
+    ),
+    Rule(
+        "thinking.forced_tool",
+        _THINKING,
+        thinking.disable_for_forced_tool,
+        lambda p: not p.thinks_with_forced_tool,
+    ),
+    Rule(
+        "thinking.mid_turn",
+        _THINKING,
+        thinking.disable_mid_turn,
+        lambda p: p.thinking not in thinking.ADAPTIVE,
+    ),
+    Rule("thinking.none", _CATALOGUE, thinking.drop_unsupported, lambda p: p.thinking == "none"),
+    Rule("thinking.form", _THINKING, thinking.fit_form),
+    Rule("thinking.budget", _THINKING, thinking.fit_budget),
+    Rule("thinking.always", _CLIENTS, thinking.require, lambda p: p.thinking == "adaptive_only"),
+    Rule("thinking.display", _CLIENTS, thinking.ask_display),
+    Rule("thinking.binding", _CLIENTS, thinking.bind_to_conversation, lambda p: p.bound_thinking),
+    Rule("thinking.fields", _THINKING, thinking.drop_unknown),
+    Rule("effort", _CATALOGUE, effort.fit_effort, lambda p: p.efforts is not None),
+    Rule("sampling.fixed", _OBSERVED, sampling.drop_fixed, lambda p: p.fixed_sampling, pi_ai=True),
+    Rule(
+        "sampling.thinking",
+        _THINKING,
+        sampling.drop_while_thinking,
+        lambda p: not p.samples_while_thinking,
+    ),
+    Rule(
+        "sampling.one",
+        "Anthropic API reference: Messages",
+        sampling.drop_top_p,
+        lambda p: p.one_of_temperature_and_top_p,
+    ),
+    Rule(
+        "sampling.range",
+        "Anthropic API reference: Messages",
+        sampling.lower_temperature,
+        lambda p: p.max_temperature is not None,
+        pi_ai=True,
+    ),
+    Rule(
+        "cache.mark",
+        "Anthropic API reference: prompt caching",
+        cache_control.mark_stable_prefix,
+        lambda p: p.max_cache_marks is not None,
+    ),
+    Rule(
+        "cache.breakpoints",
+        "OpenAI API reference: prompt caching",
+        cache_control.drop_breakpoints,
+        lambda p: not p.cache_breakpoints,
+    ),
+    Rule(
+        "cache.reduce",
+        _OBSERVED,
+        cache_control.limit_marks,
+        lambda p: p.max_cache_marks is not None,
+    ),
+)
+"""All rules, in the order in which they are applied."""

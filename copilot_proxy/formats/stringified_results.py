@@ -1,0 +1,117 @@
+"""Unpacks images from tool results that are JSON texts.
+
+Some agents turn a result of several parts into one text. The model would not see its images, and
+their base64 would cost hundreds of times as many tokens. Observed with Codex and with results of
+MCP tools, 2026-07.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from copilot_proxy.formats.types import Json
+
+_MARK: Final = '"image'
+"""In the type of every image, as JSON."""
+_TEXTS: Final = ("text", "input_text", "output_text")
+_BEGINNINGS: Final = ("[", " ", "\t", "\n", "\r")
+"""How a JSON text with a list can begin; few others do."""
+_OUTPUTS: Final = ("function_call_output", "custom_tool_call_output")
+
+
+def unpack_results(api: str, request: Json) -> None:
+    """Replace the stringified results in `request`, a new object of the client API named `api`."""
+    results, name = _RESULTS[api](request)
+    for result in results:
+        if isinstance(text := result.get(name), str) and text[:1] in _BEGINNINGS:
+            parts = unpacked(api, text)
+            if parts is not None:
+                result[name] = parts
+
+
+def unpacked(api: str, content: object) -> list[Json] | None:
+    """Return the parts of a stringified result, in the notation of `api`; None if it is any other
+    text.
+
+    A stringified result is a list of texts and images, with at least one image as data.
+    """
+    if not isinstance(content, str) or not content.lstrip().startswith("["):
+        return None
+    if _MARK not in content and '"input_image' not in content:
+        return None
+    try:
+        decoded: Any = msgspec.json.decode(content)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    read = [_read(part) for part in decoded] if isinstance(decoded, list) else []
+    if None in read or all(one and one[0] == "text" for one in read):
+        return None
+    return [_PARTS[api][kind](value) for kind, value in filter(None, read)]
+
+
+def _read(part: Any) -> tuple[str, str] | None:
+    """Return a part as its kind and its text or data: URL; None if it is neither text nor image."""
+    match part:
+        case {"type": str(kind), "text": str(text)} if kind in _TEXTS:
+            return "text", text
+        case {"type": "image_url" | "input_image", "image_url": str(url)} | {
+            "type": "image_url" | "input_image",
+            "image_url": {"url": str(url)},
+        }:
+            pass
+        case {"type": "image", "source": {"media_type": str(media), "data": str(data)}} | {
+            "type": "image",
+            "mimeType": str(media),
+            "data": str(data),
+        }:
+            url = f"data:{media};base64,{data}"
+        case _:
+            return None
+    return ("image", url) if url.startswith("data:") and ";base64," in url else None
+
+
+def _block(url: str) -> Json:
+    media, _, data = url.removeprefix("data:").partition(";base64,")
+    return {"type": "image", "source": {"type": "base64", "media_type": media, "data": data}}
+
+
+_PARTS: Final[Mapping[str, Mapping[str, Callable[[str], Json]]]] = {
+    "chat_completions": {
+        "text": lambda text: {"type": "text", "text": text},
+        "image": lambda url: {"type": "image_url", "image_url": {"url": url}},
+    },
+    "responses": {
+        "text": lambda text: {"type": "input_text", "text": text},
+        "image": lambda url: {"type": "input_image", "image_url": url},
+    },
+    "messages": {"text": lambda text: {"type": "text", "text": text}, "image": _block},
+}
+
+
+def _objects(value: Any) -> list[Json]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _chat_results(request: Json) -> tuple[list[Json], str]:
+    messages = _objects(request.get("messages"))
+    return [one for one in messages if one.get("role") == "tool"], "content"
+
+
+def _responses_results(request: Json) -> tuple[list[Json], str]:
+    return [one for one in _objects(request.get("input")) if one.get("type") in _OUTPUTS], "output"
+
+
+def _messages_results(request: Json) -> tuple[list[Json], str]:
+    messages = _objects(request.get("messages"))
+    contents = [one["content"] for one in messages if isinstance(one.get("content"), list)]
+    blocks = [block for content in contents for block in content if isinstance(block, dict)]
+    return [one for one in blocks if one.get("type") == "tool_result"], "content"
+
+
+_RESULTS: Final[Mapping[str, Callable[[Json], tuple[list[Json], str]]]] = {
+    "chat_completions": _chat_results,
+    "responses": _responses_results,
+    "messages": _messages_results,
+}
+"""How to find the results of a request: the objects that hold one, and the name of its field."""

@@ -1,0 +1,91 @@
+"""The protocol of an API as Copilot serves it; the `api.py` of its folder implements it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.rules import FittedBody
+from copilot_proxy.formats.translators import StreamTranslator
+from copilot_proxy.formats.types import ChatRequest, ClientRequest, UpstreamBody
+
+
+def is_same_api(client: object, upstream: object) -> bool:
+    """Whether one object is both the `ClientApi` and the `UpstreamApi`."""
+    return client is upstream
+
+
+class NativePassage(Protocol):
+    """Passes requests and responses on if the client speaks the API that the model is called on."""
+
+    def body(self, request: ClientRequest, model: Model | None, notes: list[str]) -> FittedBody:
+        """Return the request, changed only where the model requires it; raises `RequestError`."""
+        ...
+
+    def translator(
+        self, request: ClientRequest, tool_names: Mapping[str, str], request_id: str
+    ) -> StreamTranslator: ...
+
+
+class UpstreamApi(Protocol):
+    """An API that models are called on."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def path(self) -> str | None:
+        """The API's path at Copilot, as in the catalogue; None if the requests go elsewhere."""
+        ...
+
+    @property
+    def native(self) -> NativePassage | None:
+        """The passage for clients of the same API; None for Chat Completions, which needs none."""
+        ...
+
+    def accepted_stops(self, model: Model | None, stops: Sequence[str]) -> list[str]:
+        """Return those of the stop sequences that can be sent to `model` on this API."""
+        ...
+
+    def accepts_documents(self, model: Model | None) -> bool:
+        """Whether PDFs can be sent to `model` on this API; true if that is unknown."""
+        ...
+
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
+        """Translate a Chat Completions request into the body for `model`; raises `RequestError`."""
+        ...
+
+    def headers(
+        self, body: UpstreamBody, betas: Collection[str], notes: list[str]
+    ) -> dict[str, str]:
+        """Return the headers that the API requires.
+
+        `betas` are the values of the client's ``anthropic-beta`` headers.
+        """
+        ...
+
+    def with_cache_key(self, body: UpstreamBody, session: str | None) -> UpstreamBody:
+        """Return `body` with a key for the conversation's cached prompt, if the API has such keys.
+
+        `session` is the client's session, if it is known.
+        """
+        ...
+
+    def reader(
+        self,
+        model: str,
+        *,
+        include_usage: bool,
+        recorder: ReasoningRecorder | None,
+        tool_names: Mapping[str, str],
+        custom_tools: Collection[str] = (),
+        used_ids: Collection[str] = (),
+    ) -> StreamTranslator:
+        """Return a translator of Copilot's response into Chat Completions chunks.
+
+        `model` is the model name that the client sent. `tool_names` are the client's names of
+        renamed tools, by the names that the model gets; `custom_tools` are the names of the
+        client's custom tools, of which functions of the same name may take the place; `used_ids`
+        are the ids of the conversation's tool calls.
+        """
+        ...

@@ -1,0 +1,51 @@
+"""Learns from the ledger after which pauses the providers still had a prompt in their cache."""
+
+import sqlite3
+from typing import Final
+
+from copilot_proxy.cost.prompt_cache import TTL
+
+_RECENT: Final = 2000
+"""The number of rows to read: enough for days, and read in a few milliseconds."""
+_READ: Final = 0.8
+"""The share of the previous prompt that has to be read: a common beginning is not enough."""
+_ROWS: Final = """
+SELECT model, session, started_us, cache_verdict, ifnull(cache_read_tokens, 0),
+    ifnull(input_tokens, 0) + ifnull(cache_read_tokens, 0) + ifnull(cache_write_tokens, 0),
+    ifnull(cache_write_1h_tokens, 0)
+FROM requests
+WHERE id > (SELECT max(id) FROM requests) - ? AND session <> '' AND model <> ''
+ORDER BY id
+"""
+
+
+def observed_lifetimes(database: sqlite3.Connection) -> dict[str, int]:
+    """Return the longest pause, in seconds, after which each model still read its prompt.
+
+    Only pauses longer than `TTL` count, and only if the prompt was not gone after a pause of that
+    length or less. Sessions that have asked for an hour do not count.
+    """
+    before: dict[tuple[str, str], tuple[int, int]] = {}
+    for_an_hour: set[tuple[str, str]] = set()
+    survived: dict[str, list[int]] = {}
+    gone: dict[str, int] = {}
+    for model, session, started, verdict, has_read, prompt, hour in database.execute(
+        _ROWS, (_RECENT,)
+    ):
+        turn = (model, session)
+        last, known = before.get(turn, (started, 0))
+        before[turn] = started, prompt
+        if hour:
+            for_an_hour.add(turn)
+        pause = (started - last) // 1_000_000
+        if pause <= TTL or turn in for_an_hour:
+            continue
+        if verdict == "ttl_expiry":
+            gone[model] = min(pause, gone.get(model, pause))
+        elif verdict is None and has_read >= _READ * known > 0:
+            survived.setdefault(model, []).append(pause)
+    usable = {
+        model: [one for one in pauses if one < gone.get(model, one + 1)]
+        for model, pauses in survived.items()
+    }
+    return {model: max(pauses) for model, pauses in usable.items() if pauses}

@@ -1,0 +1,98 @@
+"""Finds the server that is already running on this machine, for commands."""
+
+import http.client
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.server.port_owner import read_health
+
+_HEALTH_TIMEOUT: Final = 1.0
+_TIMEOUT: Final = 60.0
+"""Seconds for the models, which the server may have to ask GitHub for."""
+_MAX_BYTES: Final = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server that has answered."""
+
+    url: str
+    """Without ``/v1``."""
+    key: str | None
+    """The API key to send; None if it needs none, as far as the settings tell."""
+    simulated: bool
+    prefix: str = ""
+    """What clients add to the URL to name themselves, such as ``/c/codex``."""
+    profile: str | None = None
+    instance: str | None = None
+    """The id of a service; None if it is not one."""
+    signed_in: str = "unknown"
+    """As in ``/health``."""
+    last_error: str | None = None
+
+    def models(self) -> Any:
+        """Return the list of models; raises `CopilotProxyError`."""
+        return self._get("/v1/models")
+
+    def model(self, name: str) -> Any:
+        """Return the model that `name` means; raises `CopilotProxyError`."""
+        return self._get(f"/v1/models/{quote(name)}")
+
+    def _get(self, path: str) -> Any:
+        headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
+        connection = _connection(self.url, _TIMEOUT)
+        try:
+            connection.request("GET", self.prefix + path, headers=headers)
+            response = connection.getresponse()
+            status, body = response.status, json.loads(response.read(_MAX_BYTES))
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise CopilotProxyError(f"The server at {self.url} does not answer: {error}.") from None
+        finally:
+            connection.close()
+        if status == http.HTTPStatus.OK:
+            return body
+        raise _refusal(self.url, status, body)
+
+
+def find_server(url: str, key: str | None) -> RunningServer | None:
+    """Return the copilot-proxy at `url`, or None if there is none."""
+    health = read_health(_connection(url, _HEALTH_TIMEOUT))
+    if health is None:
+        return None
+    return RunningServer(
+        url,
+        key,
+        health["simulated"] is True,
+        profile=health.get("profile"),
+        instance=health.get("instance"),
+        signed_in=health.get("signed_in", "unknown"),
+        last_error=health.get("last_error"),
+    )
+
+
+def _connection(url: str, timeout: float) -> http.client.HTTPConnection:
+    # Not through a proxy: the server is on this machine.
+    return http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
+
+
+def _refusal(url: str, status: int, body: Any) -> CopilotProxyError:
+    error = body.get("error") if isinstance(body, dict) else None
+    found = error if isinstance(error, dict) else {}
+    if status == http.HTTPStatus.UNAUTHORIZED and found.get("code") == "invalid_api_key":
+        return CopilotProxyError(
+            f"The server at {url} was started with another API key.",
+            hint="Set COPILOT_PROXY_API_KEY to it.",
+        )
+    if found.get("code") == "unknown_url":
+        return CopilotProxyError(
+            f"The server at {url} is older than this program, and cannot tell clients apart.",
+            hint="Stop it, and start it again.",
+        )
+    message = str(found.get("message") or f"The server at {url} answered with status {status}.")
+    hint = found.get("hint")
+    if hint:
+        message = message.removesuffix(f" {hint}")  # as the message for clients includes it
+    return CopilotProxyError(message, code=found.get("code"), hint=hint)

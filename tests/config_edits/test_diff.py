@@ -1,0 +1,34 @@
+"""How changes of files are shown to the user."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from copilot_proxy.config_edits.changes import Change, JsonValues, TomlTables, WholeFile
+from copilot_proxy.config_edits.diff import diff
+
+
+def test_diff() -> None:
+    """It shows what changes, without the key."""
+    shown = diff("~/f", b'{\r\n"a": 1\r\n}', b'{\r\n"key": "secret",\r\n"a": 1\r\n}', "secret")
+
+    assert ['+"key": "********",'] == [one for one in shown.split("\n") if one.startswith('+"')]
+    assert diff("~/f", None, b"x\n").startswith("--- (no file)\n+++ ~/f\n")
+    assert diff("~/f", b"x\n", None).startswith("--- ~/f\n+++ (no file)\n")
+
+
+def shown(changes: Sequence[Change]) -> list[str]:
+    return [change.shown() for change in changes]
+
+
+def test_what_to_write_by_hand() -> None:
+    """Each change can be printed for users who write it themselves."""
+    path = Path("f")
+    assert '{\n  "a": {\n    "b": 1\n  }\n}\n' == JsonValues(path, [(("a", "b"), 1)]).shown()
+    assert ["x\n", "y\n"] == shown([WholeFile(path, "x\n"), TomlTables(path, "y\n")])
+
+
+def test_a_new_file_has_the_values_in_the_order_shown() -> None:
+    """What is written into an empty file looks like what `--print` shows."""
+    change = JsonValues(Path("x.json"), [((name, "value"), 1) for name in "cab"])
+
+    assert change.shown() == change.applied(None).decode()

@@ -1,0 +1,56 @@
+"""Tables are added at the end of a TOML file and removed again; the rest stays as it is."""
+
+import tomllib
+
+import pytest
+
+from copilot_proxy.config_edits.document import CannotEdit
+from copilot_proxy.config_edits.toml_text import add_tables, remove_tables
+
+TABLES = '[[providers]]\nname = "copilot-proxy"\nurl = "http://x"\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# mine\nmodel = 'x' # mine\n",
+        "[[providers]]\nname = 'other'",
+        "[env]\r\nKEY = 'x'\r\n\r\n",
+        "providers.x = 1\n" * 0 + "[a.b]\nc = {d = 1}\n\n\n",
+    ],
+)
+def test_there_and_back(text: str) -> None:
+    """All that was there stays, to the last character."""
+    after = add_tables(text, TABLES)
+
+    assert after.startswith(text)
+    assert "copilot-proxy" == tomllib.loads(after)["providers"][-1]["name"]
+    assert ("\r\n" in text) == ("\r\n" in after.removeprefix(text))
+    left = remove_tables(after, TABLES)
+    assert left in (text, f"{text}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("model = ", "is not valid TOML"),
+        ("providers = []\n", "in another form"),
+        ("[providers]\nx = 1\n", "in another form"),
+        ("a = " + "[" * 5000, "is not valid TOML"),
+    ],
+)
+def test_what_cannot_be_edited(text: str, reason: str) -> None:
+    """A broken file, or one in which the tables would mean something else, is refused."""
+    with pytest.raises(CannotEdit, match=reason):
+        add_tables(text, TABLES)
+    with pytest.raises(CannotEdit, match="no longer has the tables"):
+        remove_tables(text, TABLES)
+
+
+def test_a_table() -> None:
+    """A table that exists is not defined twice."""
+    with pytest.raises(CannotEdit):
+        add_tables("[mine]\na = 1\n", "[mine]\nb = 1\n")
+    with pytest.raises(CannotEdit, match="'mine' already"):
+        add_tables("[mine.x]\na = 1\n", "[mine.y]\nb = 1\n")

@@ -1,0 +1,15 @@
+"""Gives every test of the network a TLS context of its own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from copilot_proxy.network import certificates
+
+
+@pytest.fixture(autouse=True)
+def fresh_contexts() -> Iterator[None]:
+    """Do not reuse the TLS context of another test."""
+    certificates._ssl_context.cache_clear()
+    yield
+    certificates._ssl_context.cache_clear()

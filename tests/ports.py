@@ -1,0 +1,28 @@
+"""Ports for servers that tests start as programs."""
+
+import errno
+import secrets
+import socket
+from typing import Final
+
+_PORTS: Final = range(10_000, 16_000)
+"""Systems choose other ports for port 0 and for clients, so nothing takes one of these between the
+moment when a test looks for it and the moment when the program listens on it."""
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port of loopback that nothing uses.
+
+    Raises OSError if this machine does not have the address `host`.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket(family) as probe:
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise
+            else:
+                return port
