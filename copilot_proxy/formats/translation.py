@@ -110,7 +110,7 @@ def prepare(
     translator: StreamTranslator
     taken = drop_fields(client.name, request, notes)
     if api.native is not None and is_same_api(client, api):
-        fitted = api.native.body(taken, model, notes)
+        fitted = api.native.body(taken, model, notes, kinds)
         translator = api.native.translator(request, fitted.tool_names, request_id)
         translator.notes = notes
     else:

@@ -101,13 +101,11 @@ def _marked(body: MessagesRequest) -> list[tuple[str, Json]]:
     found = [("tools", tool) for tool in body.get("tools") or () if MARK in tool]
     if isinstance(body.get("system"), list):
         found += [("system", block) for block in body["system"] if MARK in block]
-    for message in body["messages"]:
-        if isinstance(message["content"], list):
-            for block in message["content"]:
-                # The blocks inside a tool result come before the mark of the result itself.
-                if isinstance(block.get("content"), list):
-                    inner = [one for one in block["content"] if isinstance(one, dict)]
-                    found += [("messages", one) for one in inner if MARK in one]
-                if MARK in block:
-                    found.append(("messages", block))
+    contents = [one["content"] for one in body["messages"] if isinstance(one["content"], list)]
+    blocks = [block for content in contents for block in content]
+    for block in [one for one in blocks if MARK in one or isinstance(one.get("content"), list)]:
+        # The blocks inside a tool result come before the mark of the result itself.
+        inner = block["content"] if isinstance(block.get("content"), list) else ()
+        marked = [one for one in (*inner, block) if isinstance(one, dict) and MARK in one]
+        found += [("messages", one) for one in marked]
     return found

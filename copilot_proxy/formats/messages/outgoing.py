@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
+from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.messages import cache_control
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.structured_output import add_instruction, instruct_schema
@@ -42,12 +43,13 @@ class MessagesBody(OutgoingBody):
         body: MessagesRequest,
         *,
         fields: ClientFields | None = None,
+        kinds: Kinds | None = None,
         thinking_from: str = "thinking",
         moved: int = 0,
         end_mark: Json | None = None,
         shows_reasoning: bool = False,
     ) -> None:
-        super().__init__(body, fields)
+        super().__init__(body, fields, kinds)
         self._translated = fields is not None
         if thinking_from != "thinking":
             self.thinking_field = self.budget_field = thinking_from

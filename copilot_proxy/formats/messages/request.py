@@ -57,10 +57,12 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
         raise _error("messages", "`messages` is empty: at least one message is required.")
     if not counting and request["max_tokens"] < 1:
         raise _error("max_tokens", "`max_tokens` must be at least 1.")
-    for i, message in enumerate(request["messages"]):
-        content = message["content"]
-        if isinstance(content, list) and not all(map(_is_sound, content)):
-            _check_blocks(content, f"messages[{i}].content")
+    contents = [message["content"] for message in request["messages"]]
+    blocks = [block for content in contents if isinstance(content, list) for block in content]
+    if not all(map(_is_sound, blocks)):
+        for i, content in enumerate(contents):
+            if isinstance(content, list):
+                _check_blocks(content, f"messages[{i}].content")
     _check_tools(request.get("tools") or [])
     return request
 
@@ -119,7 +121,7 @@ def _check_tools(tools: list[Json]) -> None:
 
 
 def _is_sound(block: Json) -> bool:
-    """Return whether a block is one of the usual ones, and needs no further check: false if in
+    """Return whether a block is a text, a call or a result without any errors; false if in
     doubt."""
     kind = block["type"]
     if kind == "tool_result":

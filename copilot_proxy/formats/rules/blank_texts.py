@@ -12,12 +12,13 @@ _TEXT_TYPES: Final = ("text", "input_text", "output_text")
 
 def drop_blanks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop blank texts, and the messages that have no other content."""
+    has_text_parts = not outgoing.kinds.types.isdisjoint(_TEXT_TYPES)
     for holder in outgoing.contents():
         content = holder.get("content")
         if isinstance(content, str):
             if content.isspace():
                 holder["content"] = ""
-        elif content:
+        elif content and has_text_parts:
             holder["content"] = without_blanks(content)
     outgoing.drop_empty(notes)
 
