@@ -37,8 +37,8 @@ LIMITS: Final = (
     Limit("objects", 0.03, 6000),
     Limit("files", 0.3, 12, idle=4),
     Limit("tasks", 0.3, 48, idle=2),
-    # One more is for large requests.
-    Limit("threads", 0.0, 4, idle=_POOL + 1),
+    # The pool may grow at any time: on a busy machine, later. One more is for large requests.
+    Limit("threads", 0.0, max(4, _POOL), idle=_POOL + 1),
 )
 
 

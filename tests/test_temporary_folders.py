@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from copilot_proxy.temporary_folders import temporary_folder
+from tests.cli.terminals import wait_until
 
 HOLD = """
 import sys
@@ -78,6 +79,10 @@ def test_a_client_that_is_still_running(temp: Path) -> None:
     with temporary_folder():
         assert folder.exists()
 
-    starter.communicate("end\n")  # until the client has ended
-    with temporary_folder():
-        assert not folder.exists()
+    starter.communicate("end\n")  # until the client has closed its output, and is about to end
+
+    def is_removed() -> bool:
+        with temporary_folder():
+            return not folder.exists()
+
+    wait_until(is_removed)

@@ -8,6 +8,7 @@ estimates of those that are running. An answer that has begun is never cut off.
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.masking import mask
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
+from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.relay.records import RequestRecord
 
 if TYPE_CHECKING:
@@ -73,12 +75,19 @@ class Budget:
         self._executor: ThreadPoolExecutor | None = None
         self._last_end = float("-inf")
         """When a request ended last."""
+        self._excess: deque[tuple[float, int]] = deque()
+        """By how many nano-AIU requests that have just ended exceeded their estimates, and when
+        they ended."""
         self._warned: set[tuple[Limit, str]] = set()
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a request that has ended, to estimate the next ones."""
         if self._file.known.limits:
             self._last_end = time.monotonic()
+            if record.reserved is not None:
+                excess = (cost_of(record).nano or 0) - record.reserved
+                if excess > 0:
+                    self._excess.append((self._last_end, excess))
             self._estimator(record)
 
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
@@ -108,8 +117,10 @@ class Budget:
         try:
             outcome = await self._reserve(record, cost, applying, now)
             for _ in range(_ATTEMPTS):
-                if not self._is_unsettled(outcome):
+                if not self._is_unsettled(outcome, [allowed for _, allowed in applying]):
                     break
+                if not isinstance(outcome, tuple):
+                    await self._release(record)
                 await asyncio.sleep(_SETTLING / _ATTEMPTS)
                 outcome = await self._reserve(record, cost, applying, now)
         except Exception as error:
@@ -126,13 +137,26 @@ class Budget:
             if sum(used) >= _WARN_AT * allowed:
                 self._warn(record, limit, allowed, sum(used), now)
 
-    def _is_unsettled(self, outcome: "list[State] | Refusal") -> bool:
-        """Return whether a request may have been refused because of one that has just ended.
+    def _is_unsettled(self, outcome: "list[State] | Refusal", allowed: Sequence[int]) -> bool:
+        """Return whether requests that have just ended may change the outcome.
 
-        It stays reserved with its estimate until the ledger has its row.
+        They stay reserved with their estimates until the ledger has their rows.
         """
-        is_recent = time.monotonic() - self._last_end < _SETTLING
-        return is_recent and isinstance(outcome, tuple) and outcome.used.reserved > 0
+        now = time.monotonic()
+        if isinstance(outcome, tuple):
+            return now - self._last_end < _SETTLING and outcome.used.reserved > 0
+        while self._excess and now - self._excess[0][0] >= _SETTLING:
+            self._excess.popleft()
+        excess = sum(nano for _, nano in self._excess)
+        return excess > 0 and any(
+            sum(used) + excess > most for used, most in zip(outcome, allowed, strict=True)
+        )
+
+    async def _release(self, record: RequestRecord) -> None:
+        """Give back what was reserved for a request."""
+        executor = self._thread()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(executor, lambda: self._reserver.release(record.request_id))
 
     def close(self) -> None:
         """End the thread, and close the file."""
@@ -159,17 +183,21 @@ class Budget:
                 await asyncio.sleep(_WRITING)
             if isinstance(outcome, list):
                 return outcome
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(1, "budget")
+        executor = self._thread()
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(
-                self._executor, lambda: self._reserver.reserve(record, cost, limits, day, month)
+                executor, lambda: self._reserver.reserve(record, cost, limits, day, month)
             )
         except asyncio.CancelledError:
             # The reservation may be made after the request has already been recorded.
-            self._executor.submit(lambda: self._reserver.release(record.request_id))
+            executor.submit(lambda: self._reserver.release(record.request_id))
             raise
+
+    def _thread(self) -> ThreadPoolExecutor:
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, "budget")
+        return self._executor
 
     @cached_property
     def _reserver(self) -> "Reserver":
@@ -206,9 +234,9 @@ def _with_session(text: str, limit: Limit, record: RequestRecord) -> str:
     """Add the session to a notice about a limit per session."""
     if limit.per != "session":
         return text
-    who = record.attribution
-    session = "".join(filter(str.isprintable, mask(who.session or "")))[:_MAX_NAME]
-    return f"{text} It is the session {session} of {who.client or 'an unknown client'}."
+    sender = record.attribution
+    session = "".join(filter(str.isprintable, mask(sender.session or "")))[:_MAX_NAME]
+    return f"{text} It is the session {session} of {sender.client or 'an unknown client'}."
 
 
 def _applies(limit: Limit, record: RequestRecord) -> bool:

@@ -70,7 +70,7 @@ def remarks(report: Report) -> list[str]:
 
 
 def _next_turn(turn: NextTurn) -> str:
-    session = _cut(turn.session or "an unnamed session", 36)
+    session = cut(turn.session or "an unnamed session", 36)
     return f"Next turn of {session} with {turn.model}: {next_cost(turn)}"
 
 
@@ -99,13 +99,13 @@ def _table(report: Report) -> Iterator[str]:
     names = [report.group.upper(), *[_name(row.name) for row in rows], "total"]
     width = min(room, max(map(len, names)))
     line = "".join([f"{{:<{width}}}", *[f"  {{:>{one}}}" for one in widths]]).format
-    yield line(_cut(names[0], width), *headings)
+    yield line(cut(names[0], width), *headings)
     most = max(row.nano_aiu for row in rows)
     for name, values, row in zip(names[1:-1], cells, rows, strict=False):
-        text = line(_cut(name, width), *values)
+        text = line(name if len(name) <= width else cut(name, width), *values)
         yield f"{text}  {_bar(row.nano_aiu, most)}".rstrip() if has_bars else text
     if len(rows) > 1:
-        yield line(_cut(names[-1], width), *cells[-1])
+        yield line(cut(names[-1], width), *cells[-1])
 
 
 def _listed(report: Report) -> list[Sums]:
@@ -138,7 +138,8 @@ def _name(name: str | None) -> str:
     return "unknown" if name is None else name
 
 
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
+    """Return `text` with at most `width` characters, ending with an ellipsis if it was longer."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 

@@ -19,7 +19,7 @@ def prompt_tokens(request: Mapping[str, Any]) -> int:
     """Return the estimated tokens of a request in the format of any API."""
     chars = files = 0
     todo: list[Any] = [request]
-    for value in todo:  # which grows meanwhile
+    for value in todo:  # which grows during the loop
         kind = type(value)
         if kind is str:
             length = len(value)

@@ -99,6 +99,16 @@ def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
     )
 
 
+def reported_parts(copilot_usage: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
+    """Return what `reported_prices` reads, to be compared with that of another answer."""
+    details = (copilot_usage or {}).get("token_details")
+    return [
+        (one.get("token_type"), one.get("batch_size"), one.get("cost_per_batch"))
+        for one in (details if isinstance(details, list) else ())
+        if isinstance(one, dict)
+    ]
+
+
 def reported_prices(copilot_usage: Mapping[str, Any] | None) -> PriceList | None:
     """Return the prices in the ``token_details`` that Copilot sends with an answer.
 

@@ -120,7 +120,7 @@ class Writer:
             del self._waiting[:1]
 
     def _open(self) -> sqlite3.Connection:
-        """Return the connection, a new one if the file was replaced or removed meanwhile."""
+        """Return the connection, a new one if the file has been replaced or removed."""
         if self._database is not None and self._inode != file_id(self._path):
             self._drop_connection()
         if self._database is None:

@@ -1,4 +1,4 @@
-"""Signing in with a real keyring: gnome-keyring, in a D-Bus session of its own."""
+"""Signing in with a real keyring: gnome-keyring, in a separate D-Bus session."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ import time
 from jeepney.bus_messages import message_bus
 from jeepney.io.blocking import Proxy, open_dbus_connection
 bus = Proxy(message_bus, open_dbus_connection())
-for _ in range(500):
+for _ in range(2500):
     if bus.NameHasOwner("org.freedesktop.secrets")[0]:
         break
     time.sleep(0.02)

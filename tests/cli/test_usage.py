@@ -237,6 +237,16 @@ def test_recent_requests(cli: Cli, ledger: Path) -> None:
     assert "No requests.\n" == cli("usage", "show", "--client", "nobody").out
 
 
+def test_recent_requests_with_long_names(cli: Cli, own_home: Path) -> None:
+    """Long names are cut off, so that the list fits into a terminal."""
+    writer = Writer(own_home / "ledger.sqlite3")
+    writer.write([row(record("one", client="c" * 64, model="m" * 200, credits=1.0), time.time())])
+    writer.close()
+    lines = cli("usage", "show").out.splitlines()
+    assert 80 > max(map(len, lines))
+    assert "c" * 64 == json.loads(cli("usage", "show", "--json").out)[0]["client"]
+
+
 def test_tiny_amounts(cli: Cli, own_home: Path) -> None:
     """An amount that is not zero is never shown as zero."""
     writer = Writer(own_home / "ledger.sqlite3")

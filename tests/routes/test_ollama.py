@@ -86,7 +86,7 @@ def test_spellings(proxy: Proxy, path: str) -> None:
     assert 200 == answer.status_code
     assert "You said: Hi" in answer.json()["message"]["content"]
     expected = "kitchen" if "kitchen" in path else "python-httpx"
-    assert expected == proxy.wait_for_record().who.client
+    assert expected == proxy.wait_for_record().attribution.client
 
 
 def test_paths_of_others_remain(proxy: Proxy) -> None:
@@ -157,7 +157,7 @@ def test_keys_and_their_models(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("fault", ["stall_before_headers", "stall_mid_stream"])
 def test_keep_alive(simulator: Simulator, fault: str) -> None:
-    """A silent stream gets blanks, which are no lines of their own."""
+    """A silent stream gets blanks, which are not separate lines."""
     simulator.state.faults.on(fault, path="/chat/completions")
     settings = settings_at(simulator, ollama=True, header_grace="0.02", keep_alive="0.02")
     received = b""

@@ -1,5 +1,6 @@
 """Several worker processes on one socket."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -201,6 +202,7 @@ def test_workers_without_their_server_finish_and_end(account: Simulator) -> None
         terminal.end()  # workers hold the terminal open, too
 
 
+@only_in_ci
 @linux
 def test_secrets_are_in_no_argument_and_no_environment_of_a_worker(
     monkeypatch: pytest.MonkeyPatch,
@@ -257,7 +259,7 @@ async def test_a_worker_that_has_not_said_that_it_is_ready_can_finish(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """It may have served requests already, and has to write what they cost."""
-    monkeypatch.setattr(supervisor_module, "_REPORT_TIMEOUT", 20.0)
+    monkeypatch.setattr(supervisor_module, "_REPORT_TIMEOUT", 60.0)
     code = (
         "import pathlib, socket, sys\n"
         "channel = socket.socket(fileno=int(sys.argv[1]))\n"
@@ -267,8 +269,14 @@ async def test_a_worker_that_has_not_said_that_it_is_ready_can_finish(
         "while not read.endswith(b'finish\\n'): read = channel.recv(100)\n"
         f"if is_second: pathlib.Path({str(tmp_path / 'rows')!r}).touch()\n"
     )
-    server, listener = supervisor(code, on_ready=lambda: server.finish())
-    await server.serve([listener])
+    ready = asyncio.Event()
+    server, listener = supervisor(code, on_ready=ready.set)
+    serving = asyncio.create_task(server.serve([listener]))
+    await ready.wait()
+    while len(server._workers) < 2:  # noqa: ASYNC110  # there is no event for it
+        await asyncio.sleep(0.001)
+    server.finish()
+    await serving
     assert (tmp_path / "rows").exists()
 
 
