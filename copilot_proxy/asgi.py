@@ -4,7 +4,7 @@ They match the framework's types; importing those would load the whole framework
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, Final, Protocol
 
 Scope = MutableMapping[str, Any]
@@ -47,6 +47,9 @@ class Disconnect:
 
 
 class ASGIApp(Protocol):
-    """An application, or the response to one request."""
+    """An application, or the response to one request.
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+    One that only passes a call on returns the coroutine of the next one, instead of adding its own.
+    """
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]: ...

@@ -40,8 +40,8 @@ class WholeAnswer:
         self._make_answer = make_answer
         self._content_type = content_type
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await run_until_disconnect(self._respond(scope, send), receive, scope=scope)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        return run_until_disconnect(self._respond(scope, send), receive, scope=scope)
 
     async def _respond(self, scope: Scope, send: Send) -> None:
         try:
@@ -93,8 +93,8 @@ class EventStream:
         self._keep_alive_write: asyncio.Task[None] | None = None
         """A keep-alive that is being sent. Events wait for it, so that every write is complete."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await run_until_disconnect(
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        return run_until_disconnect(
             self._respond(scope, send), receive, self._on_disconnect, scope=scope
         )
 
@@ -129,6 +129,8 @@ class EventStream:
                         continue
                     for event in events:
                         await self._send(send, await run_in_turn(self._encode, event))
+            # For Ollama's clients, a blank after the last line would be an incomplete line.
+            self._timer.cancel()
             if self._end:
                 await self._send(send, self._end)
 
@@ -198,10 +200,12 @@ class EventStream:
         self._schedule_keep_alive(self._keep_alive, send)
 
     async def _finish_keep_alive(self) -> None:
-        """Wait until the keep-alive that is being sent, if any, has been sent."""
-        if self._keep_alive_write is not None:
-            await self._keep_alive_write
-            self._keep_alive_write = None
+        """Wait until no keep-alive is being sent."""
+        while (write := self._keep_alive_write) is not None:
+            await write
+            # If the loop was held up, another one may have begun before this task continued.
+            if self._keep_alive_write is write:
+                self._keep_alive_write = None
 
 
 async def run_until_disconnect(

@@ -47,7 +47,7 @@ def ask(home: Home, copilot: Copilot, model: str, prompt: str, *options: str) ->
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=250,
         check=False,
     )
     assert 0 == ran.returncode, ran.stdout + ran.stderr
