@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
+from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.responses.tool_changes import (
     apply_allowed_tools,
     flatten_namespaces,
@@ -48,9 +49,13 @@ class ResponsesBody(OutgoingBody):
     results_follow = False
 
     def __init__(
-        self, body: ResponsesRequest, names: ToolNames, fields: ClientFields | None = None
+        self,
+        body: ResponsesRequest,
+        names: ToolNames,
+        fields: ClientFields | None = None,
+        kinds: Kinds | None = None,
     ) -> None:
-        super().__init__(body, fields)
+        super().__init__(body, fields, kinds)
         self._names = names
         self._kinds: dict[str, str] = {}
         """The item type of each call, by its id."""
