@@ -3,16 +3,53 @@
 They match the framework's types; importing those would load the whole framework.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any, Final, Protocol
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+DISCONNECT: Final = "disconnect"
+"""The key of a `Disconnect` in the scope's state, if the server knows when clients disconnect."""
+
+
+class Disconnect:
+    """The disconnect of a client that does not have its whole response yet.
+
+    Without it, a task has to wait for the ASGI message that says so, for every request.
+    """
+
+    __slots__ = ("_callback", "_has_happened")
+
+    def __init__(self) -> None:
+        self._callback: Callable[[], None] | None = None
+        self._has_happened = False
+
+    def call(self, callback: Callable[[], None]) -> None:
+        """Call `callback` soon after the client has disconnected."""
+        self._callback = callback
+        if self._has_happened:
+            self.happen()
+
+    def forget(self) -> None:
+        """Do not call anything any more."""
+        self._callback = None
+
+    def happen(self) -> None:
+        """Record that the client has disconnected."""
+        self._has_happened = True
+        if self._callback is not None:
+            # Not at once: a task that it cancels must have begun, or it would clean nothing up.
+            asyncio.get_running_loop().call_soon(self._callback)
+
 
 class ASGIApp(Protocol):
-    """An application, or the response to one request."""
+    """An application, or the response to one request.
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+    One that only passes a call on returns the coroutine of the next one, instead of adding its own.
+    """
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]: ...

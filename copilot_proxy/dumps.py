@@ -213,7 +213,7 @@ class Dumps:
             try:
                 descriptor = private_files.open_private(path, private_files.NEW)
             except FileNotFoundError:
-                # The user may have deleted the whole folder meanwhile.
+                # The user may have deleted the whole folder by now.
                 private_files.make_folder(self.folder)
                 descriptor = private_files.open_private(path, private_files.NEW)
         except OSError as error:

@@ -190,8 +190,8 @@ class CooldownRefusal(UpstreamRefusal):
 class UpstreamUnreachable(UpstreamError):
     """Upstream did not respond.
 
-    `sent` is false if upstream has certainly not received any part of the request. `temporary` is
-    true if an immediate retry may succeed.
+    `sent` is false if it is certain that upstream has not received any part of the request.
+    `temporary` is true if an immediate retry may succeed.
     """
 
     def __init__(

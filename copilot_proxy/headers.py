@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from copilot_proxy import __version__
@@ -148,5 +149,10 @@ def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the upstream response headers about quota and rate limits, with secrets masked."""
     names = [name for name in headers if name.startswith(FORWARDED_PREFIXES)]
     # Masked together, which takes less time. No value has a line break.
-    values = mask("\n".join(headers[name] for name in names)).split("\n")
+    values = _masked("\n".join([headers[name] for name in names])).split("\n")
     return dict(zip(names, values, strict=False))
+
+
+@lru_cache(maxsize=64)  # most answers repeat the values of the one before
+def _masked(values: str) -> str:
+    return mask(values)

@@ -112,7 +112,7 @@ def _without_values(text: str) -> str:
 
 def _forms() -> Iterator[str]:
     """Yield all forms of all secrets in use."""
-    # The list is made in one step, since other threads may create secrets meanwhile.
+    # The list is made in one step, since other threads may create secrets in the meantime.
     for reference in _in_use.valuerefs():
         if (secret := reference()) is not None:
             yield from secret.forms

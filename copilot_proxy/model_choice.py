@@ -76,8 +76,8 @@ def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
 def successor_of(catalogue: Catalogue, parts: ModelName, kind: Kind) -> Model | None:
     """Return the newest model that can take the place of the one with the name `parts`, or None.
 
-    It is newer, and of the same family, else of `kind`'s brand and size. Without one of the size,
-    it is of the nearest size, preferably a larger one.
+    It is newer, and of the same family, else of `kind`'s brand and size. If there is none of that
+    size, it has the nearest size, preferably a larger one.
     """
     newer = [m for m in _usable(catalogue, kind.brand) if _is_newer(m.parts, parts)]
     if family := family_of(newer, parts) or family_of(newer, parts.plain):

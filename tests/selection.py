@@ -9,10 +9,13 @@ import os
 import random
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
+from itertools import product
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 from zlib import crc32
 
 import hypothesis
+import pytest
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.model_profiles import Api, profile_of
@@ -71,20 +74,29 @@ def first(cases: Iterable[T]) -> list[T]:
     return sample(cases, alike=lambda case: None)
 
 
-def covering(cases: Iterable[T], *traits: Callable[[T], Hashable]) -> list[T]:
-    """Return all cases in CI, and elsewhere enough of them to have every value of each trait."""
+def covering(cases: Iterable[T], *keys: Callable[[T], Hashable]) -> list[T]:
+    """Return all cases in CI, and elsewhere enough of them to have every value of each key."""
     given = list(cases)
     if COMPLETE:
         return given
     seen: set[Hashable] = set()
     chosen = set()
-    # In another order, so that most values of one trait are not tried with the same of another.
+    # Shuffled, so that the values of one key are not all tried with the same value of another.
     for index in random.Random(len(given)).sample(range(len(given)), len(given)):
-        values = {(number, trait(given[index])) for number, trait in enumerate(traits)}
+        values = {(number, key(given[index])) for number, key in enumerate(keys)}
         if not values <= seen:
             seen |= values
             chosen.add(index)
     return [given[index] for index in sorted(chosen)]
+
+
+def crossed(**arguments: Iterable[Any]) -> pytest.MarkDecorator:
+    """Try a test with all combinations of its arguments' values in CI, and elsewhere with enough of
+    them to have every value."""
+    values = [list(each) for each in arguments.values()]
+    chosen = covering(product(*map(range, map(len, values))), *map(itemgetter, range(len(values))))
+    cases = [[one[index] for one, index in zip(values, case, strict=True)] for case in chosen]
+    return pytest.mark.parametrize(list(arguments), cases)
 
 
 def share(cases: Sequence[T], key: object, parts: int) -> Sequence[T]:
@@ -93,6 +105,11 @@ def share(cases: Sequence[T], key: object, parts: int) -> Sequence[T]:
     Tests with different keys thus divide the cases. Equal keys are those with the same `repr`.
     """
     return cases if COMPLETE else cases[crc32(repr(key).encode()) % parts :: parts]
+
+
+def amount(*, in_ci: int, elsewhere: int) -> int:
+    """Return how many requests or connections a test makes."""
+    return in_ci if COMPLETE else elsewhere
 
 
 def only_in_ci(test: Test) -> Test | None:

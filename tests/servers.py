@@ -1,4 +1,4 @@
-"""Run asyncio servers on a test's event loop, or on one of their own in a thread, and close them
+"""Run asyncio servers on a test's event loop, or on a separate one in a thread, and close them
 without leaving connections open."""
 
 import asyncio

@@ -30,9 +30,9 @@ from copilot_proxy.attribution import identify_client
 )
 def test_clients(agent: str, client: str | None, version: str | None) -> None:
     """A client is called by its usual name; a browser could be any page, so it stays unknown."""
-    who = identify_client({b"user-agent": agent.encode()}, {})
+    sender = identify_client({b"user-agent": agent.encode()}, {})
 
-    assert (client, version) == (who.client, who.version)
+    assert (client, version) == (sender.client, sender.version)
 
 
 @pytest.mark.parametrize(
@@ -57,11 +57,11 @@ def test_sessions(headers: dict[bytes, bytes], body: Any, session: str | None) -
 
 def test_the_base_url_wins() -> None:
     """What the user says about the client is more certain than its user agent."""
-    who = identify_client({b"user-agent": b"OpenAI/Python 1.0"}, {}, "cron", "reports")
+    sender = identify_client({b"user-agent": b"OpenAI/Python 1.0"}, {}, "cron", "reports")
 
     assert ("cron", None, "OpenAI/Python 1.0", "reports") == (
-        who.client,
-        who.version,
-        who.user_agent,
-        who.project,
+        sender.client,
+        sender.version,
+        sender.user_agent,
+        sender.project,
     )

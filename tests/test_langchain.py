@@ -9,6 +9,7 @@ import tiktoken.model
 from pydantic import BaseModel, SecretStr
 
 from tests.conftest import NO_TLS, Proxy
+from tests.selection import crossed
 
 VENDORS = ("gpt-4o", "gpt-5.5", "claude-sonnet-4.5", "claude-opus-5", "gemini-3.1-pro-preview")
 
@@ -57,8 +58,7 @@ def tools() -> dict[str, Any]:
     return {one.name: one for one in (get_weather, get_time)}
 
 
-@pytest.mark.parametrize("responses", [False, True])
-@pytest.mark.parametrize("model", VENDORS)
+@crossed(model=VENDORS, responses=[False, True])
 def test_agent_loop(
     options: dict[str, Any], tools: dict[str, Any], model: str, responses: bool
 ) -> None:

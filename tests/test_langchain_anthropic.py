@@ -6,6 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.conftest import Proxy
+from tests.selection import only_in_ci
 
 MODELS = ("claude-sonnet-4.5", "claude-opus-5", "gpt-5.5", "gemini-2.5-pro")
 
@@ -17,6 +18,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANGCHAIN_TRACING_V2", "false")
 
 
+@only_in_ci
 @pytest.mark.parametrize("model", MODELS)
 def test_streams_and_whole_answers(proxy: Proxy, model: str) -> None:
     """A stream ends with its token counts, and says the same as a whole answer."""

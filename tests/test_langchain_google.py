@@ -3,6 +3,7 @@
 import pytest
 
 from tests.conftest import Proxy
+from tests.selection import only_in_ci
 
 
 def get_weather(city: str) -> str:
@@ -10,6 +11,7 @@ def get_weather(city: str) -> str:
     return f"12 degrees in {city}"
 
 
+@only_in_ci
 def test_langchain(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole answers, streams, and a call of a tool with its result."""
     monkeypatch.setenv("LANGSMITH_TRACING", "false")

@@ -10,6 +10,7 @@ from anthropic.types import MessageParam, ToolParam
 from copilot_proxy.simulator import Simulator
 from tests.conftest import NO_TLS, Proxy, settings_at
 from tests.pictures import PNG
+from tests.selection import crossed
 
 WEATHER: ToolParam = {
     "name": "get_weather",
@@ -77,8 +78,7 @@ def test_stream_helper(client: anthropic.Anthropic, model: str) -> None:
     assert final.usage.output_tokens > 0
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("model", PATHS)
+@crossed(model=PATHS, stream=[False, True])
 def test_tool_loop(client: anthropic.Anthropic, model: str, stream: bool) -> None:
     """Two parallel calls are made, and their results reach the model."""
     messages = user("Use the tool: weather in Paris and London")
@@ -166,28 +166,23 @@ def test_models(client: anthropic.Anthropic) -> None:
         client.models.retrieve("no/such-model")
 
 
-@pytest.mark.parametrize(
-    ("fault", "error", "kind"),
-    [
-        ("invalid_request_body", anthropic.BadRequestError, "invalid_request_error"),
-        ("forbidden", anthropic.PermissionDeniedError, "permission_error"),
-        ("model_not_supported", anthropic.NotFoundError, "not_found_error"),
-        ("rate_limited=1", anthropic.RateLimitError, "rate_limit_error"),
-        ("quota_exceeded", anthropic.APIStatusError, "billing_error"),
-        ("server_error_500", anthropic.InternalServerError, "api_error"),
-        ("cut_before_headers", anthropic.InternalServerError, "api_error"),
-    ],
-)
-@pytest.mark.parametrize("model", PATHS)
+REFUSALS: dict[str, tuple[type[anthropic.APIStatusError], str]] = {
+    "invalid_request_body": (anthropic.BadRequestError, "invalid_request_error"),
+    "forbidden": (anthropic.PermissionDeniedError, "permission_error"),
+    "model_not_supported": (anthropic.NotFoundError, "not_found_error"),
+    "rate_limited=1": (anthropic.RateLimitError, "rate_limit_error"),
+    "quota_exceeded": (anthropic.APIStatusError, "billing_error"),
+    "server_error_500": (anthropic.InternalServerError, "api_error"),
+    "cut_before_headers": (anthropic.InternalServerError, "api_error"),
+}
+
+
+@crossed(model=PATHS, fault=REFUSALS)
 def test_errors_raise(
-    client: anthropic.Anthropic,
-    simulator: Simulator,
-    model: str,
-    fault: str,
-    error: type[anthropic.APIStatusError],
-    kind: str,
+    client: anthropic.Anthropic, simulator: Simulator, model: str, fault: str
 ) -> None:
     """A failure before the answer raises the SDK's class for it, in Anthropic's shape."""
+    error, kind = REFUSALS[fault]
     name, _, value = fault.partition("=")
     for stream in (False, True):
         simulator.state.faults.on(name, path=PATHS[model], value=value or None)
@@ -201,8 +196,7 @@ def test_errors_raise(
         simulator.state.faults.clear()
 
 
-@pytest.mark.parametrize("fault", ["error_chunk", "cut_mid_event", "cut_mid_stream", "end_early"])
-@pytest.mark.parametrize("model", PATHS)
+@crossed(model=PATHS, fault=["error_chunk", "cut_mid_event", "cut_mid_stream", "end_early"])
 def test_errors_in_mid_stream_raise(
     client: anthropic.Anthropic, simulator: Simulator, model: str, fault: str
 ) -> None:

@@ -10,6 +10,7 @@ from anthropic.types import ThreadUnsupportedRequestError
 
 from copilot_proxy.simulator import Simulator
 from tests.conftest import NO_TLS, Proxy
+from tests.selection import crossed
 from tests.test_sdk_anthropic import PATHS, text_of, user
 
 THREADS_BETA = "message-threads-2026-08-12"
@@ -34,8 +35,7 @@ def get_weather(city: str) -> str:
     return f"12 degrees in {city}"
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("model", PATHS)
+@crossed(model=PATHS, stream=[False, True])
 def test_tool_runner(
     client: anthropic.Anthropic, simulator: Simulator, model: str, stream: bool
 ) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from copilot_proxy.simulator import Simulator
 from tests.conftest import NO_TLS, Proxy, settings_at
 from tests.matrix_clients import PNG
+from tests.selection import crossed
 
 VENDORS = ("gpt-4o", "gpt-5.5", "claude-sonnet-4.5", "claude-opus-5", "gemini-3.1-pro-preview")
 
@@ -67,8 +68,7 @@ def test_chat(client: ollama.Client, model: str) -> None:
     assert not any(part.done for part in parts[:-1])
 
 
-@pytest.mark.parametrize("model", VENDORS)
-@pytest.mark.parametrize("stream", [False, True])
+@crossed(model=VENDORS, stream=[False, True])
 def test_tools(client: ollama.Client, simulator: Simulator, model: str, stream: bool) -> None:
     """A Python function becomes a tool, its calls have objects, and the loop ends with an answer,
     although this client sends no ids."""

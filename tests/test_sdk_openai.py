@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from copilot_proxy.simulator import Simulator
 from tests.conftest import NO_TLS, Proxy
+from tests.selection import crossed
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -99,8 +100,7 @@ def test_usage_of_a_stream(client: openai.OpenAI, model: str) -> None:
     assert all(chunk.choices and chunk.usage is None for chunk in chunks[:-1])
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("model", VENDORS)
+@crossed(model=VENDORS, stream=[False, True])
 def test_tool_loop(client: openai.OpenAI, model: str, stream: bool) -> None:
     """Two parallel calls are made, and their results reach the model."""
     messages = user("Use the tool: weather in Paris and London")

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from copilot_proxy.simulator import Simulator
 from tests.conftest import NO_TLS, Proxy
 from tests.pictures import PNG
+from tests.selection import crossed
 
 WEATHER: FunctionToolParam = {
     "type": "function",
@@ -72,8 +73,7 @@ def test_stream_helper(client: openai.OpenAI, model: str) -> None:
     assert final.usage is not None
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("model", PATHS)
+@crossed(model=PATHS, stream=[False, True])
 def test_tool_loop(client: openai.OpenAI, model: str, stream: bool) -> None:
     """Two parallel calls are made, and their results reach the model."""
     items: list[Any] = [
@@ -163,32 +163,25 @@ def test_length(client: openai.OpenAI) -> None:
         )
 
 
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        ("invalid_request_body", openai.BadRequestError),
-        ("forbidden", openai.PermissionDeniedError),
-        ("model_not_supported", openai.NotFoundError),
-        ("rate_limited=1", openai.RateLimitError),
-        ("quota_exceeded", openai.BadRequestError),
-        ("server_error_500", openai.InternalServerError),
-        ("cut_before_headers", openai.InternalServerError),
-    ],
-)
-@pytest.mark.parametrize("model", PATHS)
-def test_errors_raise(
-    client: openai.OpenAI,
-    simulator: Simulator,
-    model: str,
-    fault: str,
-    error: type[openai.APIStatusError],
-) -> None:
+REFUSALS: dict[str, type[openai.APIStatusError]] = {
+    "invalid_request_body": openai.BadRequestError,
+    "forbidden": openai.PermissionDeniedError,
+    "model_not_supported": openai.NotFoundError,
+    "rate_limited=1": openai.RateLimitError,
+    "quota_exceeded": openai.BadRequestError,
+    "server_error_500": openai.InternalServerError,
+    "cut_before_headers": openai.InternalServerError,
+}
+
+
+@crossed(model=PATHS, fault=REFUSALS)
+def test_errors_raise(client: openai.OpenAI, simulator: Simulator, model: str, fault: str) -> None:
     """A failure before the answer raises the SDK's class for it, with a message and an id."""
     name, _, value = fault.partition("=")
     for stream in (False, True):
         simulator.state.faults.on(name, path=PATHS[model], value=value or None)
 
-        with pytest.raises(error) as raised:
+        with pytest.raises(REFUSALS[fault]) as raised:
             client.responses.create(model=model, input="x", stream=stream)
 
         assert raised.value.request_id
@@ -197,8 +190,7 @@ def test_errors_raise(
         simulator.state.faults.clear()
 
 
-@pytest.mark.parametrize("fault", ["error_chunk", "cut_mid_event", "cut_mid_stream", "end_early"])
-@pytest.mark.parametrize("model", PATHS)
+@crossed(model=PATHS, fault=["error_chunk", "cut_mid_event", "cut_mid_stream", "end_early"])
 def test_errors_in_mid_stream(
     client: openai.OpenAI, simulator: Simulator, model: str, fault: str
 ) -> None:

@@ -14,6 +14,7 @@ from openai.types.responses import (
 
 from copilot_proxy.simulator import Simulator
 from tests.conftest import NO_TLS, Proxy, settings_at
+from tests.selection import crossed
 
 MODELS = {
     "gpt-4o": "/chat/completions",
@@ -114,8 +115,7 @@ def test_a_streamed_custom_tool_on_chat(client: openai.OpenAI, model: str) -> No
     assert whole[0].custom.input == "".join(delta["custom"]["input"] for delta in deltas)
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("model", MODELS)
+@crossed(model=MODELS, stream=[False, True])
 def test_tools_on_responses(
     client: openai.OpenAI, simulator: Simulator, model: str, stream: bool
 ) -> None:

@@ -12,6 +12,7 @@ from openai.types.responses import Response
 from copilot_proxy.headers import CLIENT_ID
 from copilot_proxy.simulator import Simulator
 from tests.conftest import NO_TLS, Proxy, settings_at
+from tests.selection import crossed
 from tests.test_sdk_openai_responses import PATHS, WEATHER
 
 Json = dict[str, Any]
@@ -42,8 +43,7 @@ def code_of(raised: "pytest.ExceptionInfo[openai.APIStatusError]") -> tuple[int,
     return raised.value.status_code, raised.value.code
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("model", PATHS)
+@crossed(model=PATHS, stream=[False, True])
 def test_tool_loop(client: openai.OpenAI, simulator: Simulator, model: str, stream: bool) -> None:
     """Only the results are sent; the model gets the question, its own calls, and the results."""
     asked: Any = {"model": model, "tools": [WEATHER], "reasoning": {"effort": "high"}}
@@ -320,8 +320,7 @@ def test_compact(client: openai.OpenAI, simulator: Simulator, model: str) -> Non
     assert "copilot-proxy-summary" not in text
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("model", PATHS)
+@crossed(model=PATHS, stream=[False, True])
 def test_compaction_trigger(
     client: openai.OpenAI, simulator: Simulator, model: str, stream: bool
 ) -> None:

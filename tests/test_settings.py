@@ -310,6 +310,17 @@ def test_the_closest_setting_is_suggested(home: Path) -> None:
     assert "Did you mean" not in (refused(home, config="zzzz = 80").hint or "")
 
 
+def test_a_file_with_a_byte_order_mark(home: Path, tmp_path: Path) -> None:
+    """Windows editors write one at the start of a file, which is otherwise UTF-8."""
+    (home / "config.toml").write_bytes(b"\xef\xbb\xbfport = 7")
+    key = tmp_path / "key"
+    key.write_bytes(b"\xef\xbb\xbfabcdefgh\r\n")
+    settings = load(home, environ={"API_KEY_FILE": str(key)})
+    assert 7 == settings.port
+    assert settings.api_key is not None
+    assert "abcdefgh" == settings.api_key.reveal()
+
+
 def test_unreadable_files(home: Path, tmp_path: Path) -> None:
     """A folder in place of the file, a file in place of the folder, and non-UTF-8 are errors."""
     (home / "config.toml").write_bytes(b"\xff\xfe")

@@ -1,4 +1,4 @@
-"""Measures how long the event loop of a real server stands still, in a process of its own.
+"""Measures how long the event loop of a real server stands still, in a separate process.
 
 ``python -m tests.watchdog URL TOKEN`` serves with GitHub and Copilot at URL. It prints its own URL,
 and for each line that it reads, the longest pause since the line before, in milliseconds.

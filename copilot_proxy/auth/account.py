@@ -40,7 +40,7 @@ class Quota:
     percent_remaining: float | None
     """From 0 to 100; negative if more was used than the plan includes."""
     unlimited: bool
-    """Whether this seat has no quota of its own; a shared pool can still be `used_up`."""
+    """Whether this seat has no individual quota; a shared pool can still be `used_up`."""
     used_up: bool
     overage_permitted: bool
     """Whether requests are still accepted, at extra cost, when the quota is used up."""

@@ -31,7 +31,7 @@ def amount(nano: int) -> str:
 
 
 def scope_text(limit: Limit) -> str:
-    """Return whom the limit is for, such as `` of the client codex``; "" for all requests."""
+    """Return who the limit is for, such as `` of the client codex``; "" for all requests."""
     return f" of the {limit.kind} {limit.name}" if limit.kind else ""
 
 

@@ -67,8 +67,8 @@ def new_answer(session: str | None = None) -> ChatAnswer:
     """Return an empty answer for a new request, of the conversation `session` if there is one."""
     from copilot_proxy.relay.records import RequestRecord, new_request_id
 
-    who = Attribution("copilot-proxy chat", __version__, session=session)
-    return ChatAnswer(RequestRecord(new_request_id(), "chat_completions", attribution=who))
+    attribution = Attribution("copilot-proxy chat", __version__, session=session)
+    return ChatAnswer(RequestRecord(new_request_id(), "chat_completions", attribution=attribution))
 
 
 async def ask(relay: "Relay", request: dict[str, Any], answer: ChatAnswer) -> None:

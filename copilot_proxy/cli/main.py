@@ -1,6 +1,6 @@
 """The ``copilot-proxy`` command: its global options, its subcommands and its exit code.
 
-Each subcommand is in a module of its own, which `commands` imports when the subcommand is used. It
+Each subcommand is in its own module, which `commands` imports when the subcommand is used. It
 imports heavy modules only when it runs, so that ``--help`` stays fast.
 """
 

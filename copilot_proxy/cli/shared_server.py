@@ -1,6 +1,6 @@
 """The server that ``run`` uses: one that is already running, else one that all clients share.
 
-The shared server is a process of its own. It belongs to no terminal, and stops when the last client
+The shared server is a separate process. It belongs to no terminal, and stops when the last client
 has ended; `server_process` is its program.
 """
 

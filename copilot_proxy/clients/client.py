@@ -125,7 +125,7 @@ class Client:
     obstacle: str = ""
     """Why it cannot use this server at all; empty if it can."""
     keeps_folder: bool = False
-    """Whether it stores something of its own next to the files, so that the folder has to stay."""
+    """Whether it stores other data next to the files, so that the folder has to stay."""
 
     @property
     def user_agent(self) -> str:

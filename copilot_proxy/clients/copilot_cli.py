@@ -8,7 +8,7 @@ from copilot_proxy.clients.shell import exports
 
 def _launch(to: Connection) -> Launch:
     environ = {
-        # Without this, it would also talk to GitHub, and ask for a sign-in of its own.
+        # Without this, it would also talk to GitHub, and ask for a separate sign-in.
         "COPILOT_OFFLINE": "true",
         "COPILOT_PROVIDER_API_KEY": to.key,
         "COPILOT_MODEL": to.model.id,

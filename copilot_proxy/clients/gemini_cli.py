@@ -1,7 +1,7 @@
 """Gemini CLI: variables, and a settings file that chooses the kind of sign-in.
 
 A variable cannot choose it. Gemini CLI skips a settings file that a variable names if any folder
-above it, such as ``/tmp``, is writable for others. So it gets a home of its own, where it also
+above it, such as ``/tmp``, is writable for others. So it gets a separate home, where it also
 keeps its sessions. Source: https://geminicli.com/docs/reference/configuration
 """
 
@@ -77,7 +77,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
         ],
         start="gemini",
         notes=(
-            "In a project with a file .env of its own, Gemini CLI reads that one instead: copy "
+            "In a project with its own file .env, Gemini CLI reads that one instead: copy "
             "the two variables there.",
         ),
     )

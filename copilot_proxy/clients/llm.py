@@ -1,7 +1,8 @@
-"""llm: it reads models and keys from a folder, and writes its log there.
+"""llm: reads models and keys from a folder, and writes its log to it.
 
-The folder can be chosen, but not a part of it. So `llm` has a folder of its own here, and logs what
-was asked through this server there. Source: https://llm.datasette.io/en/stable/other-models.html
+The folder can be chosen, but not a part of it. So `llm` gets a separate folder, which also has the
+log of what was asked through this server. Source:
+https://llm.datasette.io/en/stable/other-models.html
 """
 
 import json

@@ -1,6 +1,6 @@
 """How clients name themselves in their requests: all that the server needs to know about them.
 
-A module of its own, so that the server does not load the definitions of all clients.
+A separate module, so that the server does not load the definitions of all clients.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""Web applications, which often run in a container: variables, or a file of their own.
+"""Web applications, which often run in a container: variables, or their own file.
 
 Sources: https://docs.openwebui.com/reference/env-configuration,
 https://www.librechat.ai/docs/quick_start/custom_endpoints, https://docs.n8n.io

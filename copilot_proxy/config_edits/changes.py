@@ -79,7 +79,7 @@ class JsonValues:
         if original is None and not _data(text):
             return None
         if json_text.is_same(text, before):
-            # Some programs write their settings again each time, in a form of their own.
+            # Some programs write their settings again each time, in their own form.
             return original
         return Document(text, now.bom).encode()
 

@@ -15,15 +15,15 @@ _MAX_DEPTH: Final = 100
 
 @dataclass
 class Value:
-    """A value, from `start` to `end` in the text; objects and arrays have what they contain."""
+    """A value, from `start` to `end` in the text; objects and arrays list what they contain."""
 
     start: int
     end: int = 0
     scalar: Any = None
     members: "list[Member] | None" = None
-    """Those of an object."""
+    """The members of an object."""
     items: "list[Member] | None" = None
-    """Those of an array, without keys."""
+    """The items of an array, without keys."""
 
     @property
     def parts(self) -> "list[Member] | None":

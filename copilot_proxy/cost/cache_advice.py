@@ -32,7 +32,7 @@ _REASONS: Final = {
         "Continue sooner, or compact the conversation before a long pause.",
     ),
     "model_switch": (
-        "changed the model, which has a cache of its own; before it was {detail}",
+        "changed the model, which has its own cache; before it was {detail}",
         "Change the model at the start of a session, or after compacting.",
     ),
     "rerouted": (

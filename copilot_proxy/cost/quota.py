@@ -2,7 +2,7 @@
 
 Every answer has headers such as ``x-quota-snapshot-premium_interactions:
 ent=300&ov=0.0&ovPerm=false&rem=87.3&rst=2026-12-01T00%3A00%3A00Z``, where ``rem`` is a percentage.
-So the quota needs no request of its own.
+So the quota needs no separate request.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Quota(NamedTuple):
     unit: str
     """``AI credits``, ``premium requests`` or ``chat messages``."""
     entitlement: float
-    """What the plan includes each month; -1 if this seat has no quota of its own."""
+    """What the plan includes each month; -1 if this seat has no individual quota."""
     percent_left: float
     """Negative if more was used than the plan includes."""
     overage: float
@@ -33,7 +33,7 @@ class Quota(NamedTuple):
 
     @property
     def unlimited(self) -> bool:
-        """Whether this seat has no quota of its own."""
+        """Whether this seat has no individual quota."""
         return self.entitlement < 0
 
     @property

@@ -1,11 +1,11 @@
-"""The tokens of a request in the classes that have prices of their own."""
+"""The tokens of a request in the classes that have separate prices."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 _NUMBERS: Final = (int, float)
 _PRICED: Final = frozenset({"input", "cache_read", "cache_write", "cache_write_1h", "output"})
-"""The types of tokens in Copilot's details that have prices of their own."""
+"""The types of tokens in Copilot's details that have separate prices."""
 
 
 class Tokens(NamedTuple):

@@ -113,7 +113,7 @@ class Feed:
         page: asyncio.Queue[Message] = asyncio.Queue()
         try:
             rows = await self._source.rows(key, 0)
-        except BaseException:  # including when the page is closed meanwhile
+        except BaseException:  # including when the page is closed
             self.unsubscribe(key, page)
             raise
         page.put_nowait(b"retry: 2000\n\n")

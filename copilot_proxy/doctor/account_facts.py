@@ -85,7 +85,7 @@ def _can_load(store: CredentialStore) -> bool:
 
 
 def _impatient(settings: Settings) -> Settings:
-    """Return the settings for a few requests of our own, which are not recorded."""
+    """Return settings with short timeouts for a few requests of our own, which are not recorded."""
     return replace(
         settings,
         connect_timeout=min(settings.connect_timeout, _CONNECT_SECONDS),

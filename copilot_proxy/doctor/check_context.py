@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _SECONDS: Final = 40.0
-"""Each wait has a shorter limit of its own."""
+"""Each wait has its own, shorter limit."""
 _OTHERS: Final = 0o077
 """The permissions of users other than the owner."""
 

@@ -51,7 +51,7 @@ def check_proxy(context: CheckContext) -> Iterator[Result]:
 
 
 def has_proxy_problem(context: CheckContext) -> bool:
-    """Return whether the proxy or the certificates explain that GitHub cannot be reached."""
+    """Return whether the proxy or the certificates explain why GitHub cannot be reached."""
     results = (*check_proxy(context), *check_certificates(context))
     return any(result.status == "broken" for result in results)
 

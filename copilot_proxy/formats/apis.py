@@ -12,6 +12,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.client_paths import (
+    EMBEDDINGS_PATH,
     GEMINI_HEADER,
     is_completions,
     is_gemini,
@@ -33,20 +34,24 @@ def client_apis() -> Sequence[ClientApi]:
 
 
 def client_api(path: str, headers: Mapping[bytes, bytes]) -> ClientApi:
-    """Return the API that a client speaks, judging by its headers, or else by its path.
+    """Return the API that a client speaks, judging by the path, or else by its headers.
 
     Other clients, such as those that only list models, are treated as OpenAI's.
     """
-    if MESSAGES.identifying_header in headers:
-        return MESSAGES
-    if is_gemini(path) or GEMINI_HEADER in headers:
-        return _gemini()
     for api in COPILOT_APIS:
         if api.has_path(path):
             return api
+    if is_gemini(path):
+        return _gemini()
     if is_completions(path):
         return _completions()
-    return _ollama() if is_ollama(path) else CHAT_COMPLETIONS
+    if is_ollama(path):
+        return _ollama()
+    if path.startswith(EMBEDDINGS_PATH):
+        return CHAT_COMPLETIONS
+    if MESSAGES.identifying_header in headers:
+        return MESSAGES
+    return _gemini() if GEMINI_HEADER in headers else CHAT_COMPLETIONS
 
 
 def _completions() -> ClientApi:

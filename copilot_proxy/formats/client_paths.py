@@ -1,4 +1,5 @@
-"""The paths of the APIs that few clients use, so that those APIs are imported only for them."""
+"""The paths of the APIs that few clients use, which are imported only for them, and of embeddings,
+which have OpenAI's errors."""
 
 from typing import Final
 
@@ -13,6 +14,7 @@ GEMINI_METHODS: Final = (
 )
 """What can follow a model in a path, after a colon."""
 COMPLETIONS_PATH: Final = "/v1/completions"
+EMBEDDINGS_PATH: Final = "/v1/embeddings"
 OLLAMA_PATHS: Final = frozenset(
     f"/api/{name}"
     for name in (

@@ -11,8 +11,8 @@ class Turn(NamedTuple):
     """A message, or another item of a conversation."""
 
     role: object
-    """The role, as the client writes it; None for turns of neither the user nor the model, such as
-    the result of a tool."""
+    """The role, as the client writes it; None for turns that are not from the user or the model,
+    such as the result of a tool."""
     texts: list[str]
     """One text for each part of the content; it is empty if the part has none."""
 

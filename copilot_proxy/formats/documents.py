@@ -193,11 +193,11 @@ def first_pdf(request: ClientRequest) -> str | None:
 
 
 def _search(items: list[Any]) -> str | None:
-    """Return the rest of the path of the first PDF in messages, items or parts; it is put together
-    on the way back, since most requests have none."""
+    """Return the path of the first PDF in messages, items or parts; it is only built once one is
+    found, since most requests have none."""
     for i, item in enumerate(items):
-        if not isinstance(item, dict):
-            continue
+        if not isinstance(item, dict) or (len(item) == 2 and type(item.get("content")) is str):
+            continue  # most are a role with a text
         is_file = item.get("type") in _FILE_TYPES or "inlineData" in item
         if is_file and (found := _pdf_in(item)) is not None:
             return f"[{i}]{found}"

@@ -254,14 +254,11 @@ def _thinking_traits(model: Model, family: ModelProfile) -> Mapping[str, Any]:
 
 
 def _limit_traits(model: Model, api: Api, family: ModelProfile) -> Mapping[str, Any]:
-    """Return the output limits.
-
-    Only Claude gets a maximum and a default: Copilot does not refuse higher limits for others.
-    """
+    """Return the output limits. Only Claude gets a default: it would otherwise stop early."""
     unstreamed = model.limit("max_non_streaming_output_tokens")
-    if family.max_cache_marks is None and api != "messages":
-        return {"max_unstreamed_output": unstreamed}
     most = model.limit("max_output_tokens")
+    if family.max_cache_marks is None and api != "messages":
+        return {"max_unstreamed_output": unstreamed, "max_output": most}
     default = most or (_DEFAULT_OUTPUT if api == "messages" else None)
     short = min(default, unstreamed or default) if default and api == "messages" else default
     return {

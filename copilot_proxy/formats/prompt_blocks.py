@@ -19,7 +19,7 @@ _MARK_ENDS: Final = (b'cache_control":', b'prompt_cache_breakpoint":')
 _UNCACHED: Final = _MARKS | {"id", "status", "timestamp"}
 """Fields of messages and items that the model does not see."""
 _UNCACHED_OF_ROLES: Final = _UNCACHED | {"role", "content", "type"}
-"""The same for a message with a role, whose content is a block of its own."""
+"""The same for a message with a role, whose content is a separate block."""
 _FILE_SIZE: Final = 6400
 """The size of an image or a document, whose data says little about its tokens."""
 _FILE_START: Final = 400

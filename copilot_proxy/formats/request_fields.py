@@ -195,7 +195,10 @@ _IGNORED_BY_COUNTS: Final = ("compaction",)
 
 def refuse_fields(api: str, request: Json, *, counting: bool = False) -> None:
     """Raise `RequestError` if a request of the client API named `api` has a refused field."""
-    for name, decision in FIELDS[api].items():
+    decisions = FIELDS[api]
+    if decisions.keys().isdisjoint(request):
+        return
+    for name, decision in decisions.items():
         value = request.get(name)
         if value is None or value in decision.harmless or not isinstance(decision, Refused):
             continue

@@ -4,8 +4,8 @@ See the package `formats` for the steps.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError, RequestError
@@ -14,6 +14,7 @@ from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.client_fields import CLIENT_FIELDS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
+from copilot_proxy.formats.kinds import request_kinds
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 from copilot_proxy.formats.request_fields import drop_fields
 from copilot_proxy.formats.stop_sequences import (
@@ -39,8 +40,7 @@ _NO_REASONING: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class PreparedRequest:
+class PreparedRequest(NamedTuple):
     """A request as it is sent to Copilot, with the translator for the response."""
 
     api: UpstreamApi
@@ -52,7 +52,7 @@ class PreparedRequest:
     translator: StreamTranslator
     notes: list[str]
     """Changes to the request that may matter to the client."""
-    tool_names: Mapping[str, str] = field(default_factory=dict)
+    tool_names: Mapping[str, str] = MappingProxyType({})
     """The client's names of renamed tools, by the names in `body`."""
     images: int = 0
     """How many images the client has sent."""
@@ -84,12 +84,14 @@ def prepare(
     request.
     """
     notes: list[str] = []
-    initiator, images = client.initiator(request), client.count_images(request)
+    kinds = request_kinds(request)
+    initiator = client.initiator(request)
+    images = client.count_images(request) if kinds.has_images else 0
     if foreign:
         request = client.without_reasoning(request, foreign)
     if foreign or not restores_reasoning:
         notes.append(_NO_REASONING)
-    pdf = first_pdf(request)
+    pdf = first_pdf(request) if kinds.has_files else None
     api = fixed_api or choose(
         client,
         model,
@@ -107,7 +109,7 @@ def prepare(
     translator: StreamTranslator
     taken = drop_fields(client.name, request, notes)
     if api.native is not None and is_same_api(client, api):
-        fitted = api.native.body(taken, model, notes)
+        fitted = api.native.body(taken, model, notes, kinds)
         translator = api.native.translator(request, fitted.tool_names, request_id)
         translator.notes = notes
     else:
@@ -176,8 +178,8 @@ def _custom_tools(chat: ChatRequest) -> frozenset[str]:
 
 def _used_ids(chat: ChatRequest) -> frozenset[str]:
     """Return the ids of the tool calls in a chat request."""
-    messages = chat["messages"]
-    return frozenset(call["id"] for one in messages for call in one.get("tool_calls") or ())
+    calling = [one["tool_calls"] for one in chat["messages"] if one.get("tool_calls")]
+    return frozenset([call["id"] for calls in calling for call in calls])
 
 
 class Pipeline:

@@ -102,11 +102,8 @@ def read_request(api: str, request: Json) -> None:
 
     Raises `RequestError` for a field of another API.
     """
-    for name, foreign in _FIELDS[api].items():
-        if request.get(name) is None:
-            continue
-        if name in _ALWAYS or request.get(foreign.own) is None:
-            raise _refusal(api, name, f"`{name}` is a field of", foreign)
+    if not _FIELDS[api].keys().isdisjoint(request):
+        _refuse_foreign(api, request)
     reasoning = request.get("reasoning") if api == "chat_completions" else None
     if isinstance(reasoning, dict) and request.get("reasoning_effort") is None:
         # OpenRouter's notation, in which several clients send the effort to every server.
@@ -120,6 +117,14 @@ def read_request(api: str, request: Json) -> None:
         request["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
     elif api == "responses" and _is_nested_function(choice):
         request["tool_choice"] = {"type": "function", **choice["function"]}
+
+
+def _refuse_foreign(api: str, request: Json) -> None:
+    for name, foreign in _FIELDS[api].items():
+        if request.get(name) is None:
+            continue
+        if name in _ALWAYS or request.get(foreign.own) is None:
+            raise _refusal(api, name, f"`{name}` is a field of", foreign)
 
 
 def is_foreign_part(api: str, part: Json) -> bool:

@@ -31,7 +31,7 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
     cost = cost_of(record, sizes.per_event(model))
     if record.events and cost.tokens is not None and is_complete(record):
         sizes.learn(model, record.events, cost.tokens.output)
-    who, quota = record.attribution, record.quota
+    sender, quota = record.attribution, record.quota
     details = record.copilot_usage
     first = record.first_token
     return (
@@ -43,11 +43,11 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
         None if first is None else round(first * 1000),
         CALLER if record.own_sign_in else None,
         record.key,
-        _text(who.client),
-        _text(who.version),
-        _text(who.user_agent),
-        _text(who.session),
-        _text(who.project),
+        _text(sender.client),
+        _text(sender.version),
+        _text(sender.user_agent),
+        _text(sender.session),
+        _text(sender.project),
         record.api,
         record.route,
         int(record.stream),

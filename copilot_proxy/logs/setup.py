@@ -46,7 +46,7 @@ def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None
         file.setFormatter(JsonFormatter() if form == "json" else TextFormatter(dated=True))
         handlers.append(BackgroundHandler(file, if_slow="the log file could not keep up"))
     root = logging.getLogger()
-    # No line shows these, and finding them out takes half of the time of making a record.
+    # No line shows these, and determining them takes half the time of creating a record.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     before = [(logging.getLogger(name), logging.getLogger(name).level) for name in _LEVELS]
     for handler in handlers:

@@ -12,8 +12,8 @@ from copilot_proxy.terminal import discard
 class StderrHandler(logging.Handler):
     """Writes to the current `sys.stderr`; must be used by only one thread.
 
-    If stderr is not read, a write may block forever. Any lock held meanwhile would block the exit
-    of the program, so none is taken: neither the handler's nor that of stderr's buffer.
+    If stderr is not read, a write may block forever. Any lock held during that time would block the
+    exit of the program, so none is taken: neither the handler's nor that of stderr's buffer.
     """
 
     def handle(self, record: logging.LogRecord) -> bool:

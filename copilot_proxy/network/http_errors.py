@@ -17,7 +17,7 @@ _CLOSED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 def map_http_error(error: httpx.HTTPError, url: str | None = None) -> UpstreamUnreachable:
     """Return the error for a failed request to `url`, by default the URL in `error`.
 
-    Its `sent` is false only if certainly nothing was sent.
+    Its `sent` is false only if it is certain that nothing was sent.
     """
     host = _host(error) if url is None else httpx.URL(url).netloc.decode("ascii")
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):

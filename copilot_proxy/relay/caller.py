@@ -1,14 +1,12 @@
 """The caller of a request: whose Copilot account it uses, and which API key it came with."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from copilot_proxy.api_keys import ApiKey
 from copilot_proxy.auth.copilot_token import TokenSource
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(NamedTuple):
     """Who sent a request."""
 
     auth: TokenSource | None = None

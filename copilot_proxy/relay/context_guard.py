@@ -34,7 +34,7 @@ class ContextGuard:
         """The tokens of the last prompt, and their estimate, by session (or client) and model."""
 
     def __call__(self, record: RequestRecord) -> None:
-        """Learn from a request that has ended how many tokens its prompt had."""
+        """Learn the number of prompt tokens of a request that has ended."""
         tokens = from_usage(record.usage)
         if not record.estimated_prompt or tokens is None or not tokens.prompt:
             return

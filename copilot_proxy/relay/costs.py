@@ -6,8 +6,9 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.cost.assessment import FREE, Cost, assess, estimated
 from copilot_proxy.cost.estimate import TOKENS_PER_EVENT, prompt_tokens
 from copilot_proxy.cost.nano_aiu import decimal, reported_total
-from copilot_proxy.cost.price_list import PriceList, listed_prices, reported_prices
+from copilot_proxy.cost.price_list import PriceList, listed_prices, reported_parts, reported_prices
 from copilot_proxy.cost.tokens import Tokens, from_usage
+from copilot_proxy.formats.types import CopilotUsage
 from copilot_proxy.relay.records import RequestRecord
 
 COUNT_TOKENS: Final = "count_tokens"
@@ -15,6 +16,7 @@ INPUT_TOKENS: Final = "input_tokens"
 """The APIs of requests that only count tokens, which is free."""
 _PRICES: Final = "price_list"
 _LEARNED: Final = "learned_prices"
+_REPORTED: Final = "reported_parts"
 
 
 def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -> Cost:
@@ -48,11 +50,20 @@ def _assessed(record: RequestRecord) -> Cost:
     if known is not None and known[0] is usage and known[1] is details:
         return known[2]
     prices = prices_of(record.listed) if record.listed is not None else None
-    if prices is None and record.listed is not None and (found := reported_prices(details)):
-        record.listed.derived[_LEARNED] = found
+    if prices is None and record.listed is not None:
+        _learn_prices(record.listed, details)
     cost = assess(record.model, prices, usage, details)
     record.assessed = (usage, details, cost)
     return cost
+
+
+def _learn_prices(model: Model, details: CopilotUsage | None) -> None:
+    """Keep the prices that an answer reports; most report those of the answer before."""
+    parts = reported_parts(details)
+    if parts != model.derived.get(_REPORTED):
+        model.derived[_REPORTED] = parts
+        if found := reported_prices(details):
+            model.derived[_LEARNED] = found
 
 
 def prices_of(model: Model) -> PriceList | None:

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from copilot_proxy.errors import (
     CooldownRefusal,
@@ -18,29 +17,44 @@ from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.relay.records import RequestRecord
 
 
-@contextmanager
-def outcome_recorded(
-    client: ClientApi, record: RequestRecord, request: ClientRequest
-) -> Iterator[None]:
-    """Record how the block, which answers `request`, ends; afterwards, all times are known."""
-    try:
-        yield
-    except CopilotProxyError as error:
-        record.mark_failed(code_of(error), client.error_status(error))
-        _add_failure(record, error)
-        raise
-    except (asyncio.CancelledError, GeneratorExit):
-        record.client_gone = not record.complete
-        raise
-    except Exception:
-        record.mark_failed("internal_error", 500)
-        raise
-    finally:
+class Recording:
+    """A context in which a request is answered: fills in its record with how the block ends.
+
+    Then all times are known, and `report` gets the record.
+    """
+
+    __slots__ = ("_client", "_record", "_report", "_request")
+
+    def __init__(
+        self,
+        client: ClientApi,
+        record: RequestRecord,
+        request: ClientRequest,
+        report: Callable[[RequestRecord], None],
+    ) -> None:
+        self._client = client
+        self._record = record
+        self._request = request
+        self._report = report
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        record = self._record
+        if isinstance(error, CopilotProxyError):
+            record.mark_failed(code_of(error), self._client.error_status(error))
+            _add_failure(record, error)
+        elif isinstance(error, asyncio.CancelledError | GeneratorExit):
+            record.client_gone = not record.complete
+        elif isinstance(error, Exception):
+            record.mark_failed("internal_error", 500)
         record.duration = time.perf_counter() - record.started
         # The chunks of some models have a usage from the start, in which all counts are 0.
         has_counts = record.usage is not None and record.usage.get("prompt_tokens")
         if not has_counts and record.attempts > 0:
-            record.unmetered = request
+            record.unmetered = self._request
+        self._report(record)
 
 
 def _add_failure(record: RequestRecord, error: CopilotProxyError) -> None:

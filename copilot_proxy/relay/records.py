@@ -61,7 +61,7 @@ class RequestRecord:
     """The name of the API key, if it has one."""
     attribution: Attribution = UNATTRIBUTED
     own_sign_in: bool = False
-    """Whether the client used a GitHub sign-in of its own, so another account may have paid."""
+    """Whether the client used its own GitHub sign-in, so another account may have paid."""
     stream: bool = False
     items: int = 0
     """Messages of the conversation, items of a Responses input, or inputs to embed."""

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 
 from copilot_proxy.catalogue import EMBEDDINGS_PATH, ENABLE_URL, Alias
@@ -22,7 +22,7 @@ from copilot_proxy.large_work import run_if_large, run_in_turn
 from copilot_proxy.relay.admission import Admission, AdmitAll, admit
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.relay.model_resolver import ModelResolver
-from copilot_proxy.relay.recording import outcome_recorded
+from copilot_proxy.relay.recording import Recording
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.reply import Reply, notes_header
 from copilot_proxy.relay.sender import Sender, make_call
@@ -173,6 +173,7 @@ class Relay:
             record.add_metrics(client.metrics(request))
             record.images = await run_if_large(record.size, client.count_images, request)
             resolved = await self.models.for_request("chat", request["model"], caller, betas)
+            record.model, record.listed = resolved.id, resolved.model
             api = choose(client, resolved.model)
             if client.counting is not None and is_same_api(client, api):
                 counting = client.counting
@@ -202,29 +203,28 @@ class Relay:
             tokens = await run_in_turn(_estimate, client, request)
             return {"input_tokens": tokens}, notes_header((*resolved.notes, _ESTIMATED))
 
-    @contextmanager
     def _recording(
         self,
         client: ClientApi,
         record: RequestRecord,
         request: ClientRequest,
         caller: Caller,
-    ) -> Iterator[None]:
-        """Fill in `record` with how the block ends, and report it."""
+    ) -> Recording:
+        """Return a context that fills in `record` with how its block ends, and reports it."""
         record.model = record.model_asked = request["model"]
         record.client_api = client
         record.own_sign_in = caller.auth is not None
         self.running[record.request_id] = record
-        try:
-            with outcome_recorded(client, record, request):
-                yield
-        finally:
-            self.running.pop(record.request_id, None)
+        return Recording(client, record, request, self._ended)
+
+    def _ended(self, record: RequestRecord) -> None:
+        self.running.pop(record.request_id, None)
+        if self.models.unknown:
             record.unknown += self.models.unknown
             self.models.unknown = []
-            if record.quota is not None and not record.own_sign_in:
-                self.quota = record.quota
-            self._report(record)
+        if record.quota is not None and not record.own_sign_in:
+            self.quota = record.quota
+        self._report(record)
 
     async def _add_hint(self, error: UpstreamRefusal, name: str, caller: Caller) -> None:
         """Set a hint from the catalogue if Copilot refused the model."""

@@ -64,7 +64,7 @@ class ResponseMemory:
 
     A WebSocket can continue all its responses, even those with ``store: false``, until it closes.
     A conversation may have up to `limit` bytes. `workers` is how many processes answer requests,
-    each with a memory of its own.
+    each with its own memory.
     """
 
     def __init__(self, store: ResponseStore | None, *, limit: int, workers: int = 1) -> None:

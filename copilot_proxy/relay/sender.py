@@ -154,7 +154,7 @@ class Sender:
         )
         body = prepared.api.with_cache_key(prepared.body, record.attribution.session)
         body = _for_model(body, conversation.resolved)
-        # An upstream with an API of its own does not send JSON over HTTP.
+        # An upstream with its own API does not send JSON over HTTP.
         is_json = conversation.fixed_api is None
         return _Ready(prepared, body, encode_request(body, record.size) if is_json else None)
 

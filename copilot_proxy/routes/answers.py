@@ -1,7 +1,8 @@
 """Responses of the APIs: a stream of events, or one JSON body, such as that with embeddings."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -35,7 +36,7 @@ def answer(
     conversation_bytes: int = 0,
     betas: Collection[str] = (),
     notes: Iterable[str] = (),
-    extend: Callable[[ReplySource], ReplySource] = lambda reply: reply,
+    extend: Callable[[ReplySource], ReplySource] | None = None,
 ) -> ASGIApp:
     """Return the response to `request`, whose checked JSON body of the API `client` is `body`.
 
@@ -49,20 +50,26 @@ def answer(
     record = start_record(request, client.name, body, body_bytes, notes)
     record.conversation_bytes = conversation_bytes
 
-    @asynccontextmanager
-    async def open_reply() -> AsyncIterator[ReplySource]:
-        async with services.relay.answer(client, body, record, caller=caller, betas=betas) as reply:
-            yield extend(reply)
+    def open_reply() -> AbstractAsyncContextManager[ReplySource]:
+        return services.relay.answer(client, body, record, caller=caller, betas=betas)
 
     return respond(
         services,
         client,
         body,
-        open_reply,
+        open_reply if extend is None else partial(_extended, open_reply, extend),
         # An answer of Responses repeats large parts of its request.
         is_large=body_bytes >= LARGE,
         request_id=record.request_id,
     )
+
+
+@asynccontextmanager
+async def _extended(
+    open_reply: OpenReply, extend: Callable[[ReplySource], ReplySource]
+) -> AsyncIterator[ReplySource]:
+    async with open_reply() as reply:
+        yield extend(reply)
 
 
 class JsonResponse:

@@ -62,7 +62,7 @@ async def completions(request: LitestarRequest) -> ASGIApp:
         single = {**requests[number], "stream_options": {"include_usage": True}}
         record = start_record(request, COMPLETIONS.name, single, len(data), notes)
         if number:
-            # Each call has a record of its own. The client knows the id of the first one.
+            # Each call has its own record. The client knows the id of the first one.
             record.request_id = new_request_id()
         async with services.relay.answer(COMPLETIONS, single, record, caller=caller) as reply:
             yield reply

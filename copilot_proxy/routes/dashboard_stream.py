@@ -25,7 +25,7 @@ class DashboardStream:
             await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
-        await run_until_disconnect(self._respond(send), receive)
+        await run_until_disconnect(self._respond(send), receive, scope=scope)
 
     async def _respond(self, send: Send) -> None:
         page = await self._feed.subscribe(self._key)

@@ -3,12 +3,13 @@
 from typing import Final
 
 from copilot_proxy.asgi import ASGIApp
+from copilot_proxy.formats.client_paths import EMBEDDINGS_PATH
 from copilot_proxy.formats.embeddings import parse_request
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.routes.answers import answer_with_embeddings
 from copilot_proxy.routes.services import Request, read_body
 
-PATH: Final = "/v1/embeddings"
+PATH: Final = EMBEDDINGS_PATH
 
 
 async def embeddings(request: Request) -> ASGIApp:

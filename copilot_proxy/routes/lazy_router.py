@@ -33,7 +33,7 @@ class LazyRouter:
     async def _loaded(self) -> ASGIApp:
         async with self._lock:
             if self._router is None:
-                # In a thread, so that streams go on meanwhile.
+                # In a thread, so that streams continue.
                 self._router = await run_in_thread(_load)
             return self._router
 
@@ -41,5 +41,5 @@ class LazyRouter:
 def _load() -> ASGIApp:
     from copilot_proxy.routes.router import make_router
 
-    # The framework has types of its own for the same arguments.
+    # The framework has its own types for the same arguments.
     return cast("ASGIApp", make_router())

@@ -1,4 +1,4 @@
-"""``GET /``, and where clients send their telemetry."""
+"""``GET /``, and the paths to which clients send their telemetry."""
 
 from litestar import MediaType, Response, get, post
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, Final, cast
 
-from copilot_proxy.asgi import Receive, Scope, Send
+from copilot_proxy.asgi import DISCONNECT, Disconnect, Receive, Scope, Send
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.client_api import StreamFormat
 from copilot_proxy.large_work import run_in_turn
@@ -40,8 +40,8 @@ class WholeAnswer:
         self._make_answer = make_answer
         self._content_type = content_type
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await run_until_disconnect(self._respond(scope, send), receive)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        return run_until_disconnect(self._respond(scope, send), receive, scope=scope)
 
     async def _respond(self, scope: Scope, send: Send) -> None:
         try:
@@ -93,8 +93,10 @@ class EventStream:
         self._keep_alive_write: asyncio.Task[None] | None = None
         """A keep-alive that is being sent. Events wait for it, so that every write is complete."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await run_until_disconnect(self._respond(scope, send), receive, self._on_disconnect)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        return run_until_disconnect(
+            self._respond(scope, send), receive, self._on_disconnect, scope=scope
+        )
 
     def _on_disconnect(self) -> None:
         self._is_disconnected = True
@@ -210,6 +212,8 @@ async def run_until_disconnect(
     work: Coroutine[Any, Any, None],
     receive: Receive,
     on_disconnect: Callable[[], None] = lambda: None,
+    *,
+    scope: Scope | None = None,
 ) -> None:
     """Run `work` to its end. If the client disconnects first, cancel it and wait for its clean-up;
     `on_disconnect` is called before it is cancelled."""
@@ -219,17 +223,20 @@ async def run_until_disconnect(
     task = asyncio.ensure_future(work)
     is_disconnected = False
 
-    async def watch() -> None:
+    def cancel() -> None:
         nonlocal is_disconnected
-        while (await receive())["type"] != "http.disconnect":
-            pass
         # If the server has cancelled the work already, its clean-up must not be interrupted.
-        if not caller.cancelling():
+        if not caller.cancelling() and not task.done():
             is_disconnected = True
             on_disconnect()
             task.cancel()
 
-    watcher = asyncio.ensure_future(watch())
+    watcher: asyncio.Task[None] | None = None
+    disconnect: Disconnect | None = None if scope is None else scope["state"].get(DISCONNECT)
+    if disconnect is not None:
+        disconnect.call(cancel)
+    else:
+        watcher = asyncio.ensure_future(_call_on_disconnect(receive, cancel))
     try:
         # If `caller` is cancelled here, asyncio cancels `task` and waits for it to end.
         await task
@@ -237,4 +244,13 @@ async def run_until_disconnect(
         if caller.cancelling() or not is_disconnected:
             raise
     finally:
-        watcher.cancel()
+        if disconnect is not None:
+            disconnect.forget()
+        if watcher is not None:
+            watcher.cancel()
+
+
+async def _call_on_disconnect(receive: Receive, callback: Callable[[], None]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    callback()

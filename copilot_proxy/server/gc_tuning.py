@@ -24,7 +24,7 @@ def tune_gc_for_startup() -> None:
 
 @contextmanager
 def tune_gc_for_serving() -> Iterator[None]:
-    """Collect rarely while the block runs, and never scan the objects that exist already."""
+    """Collect rarely while the block runs, and never scan the existing objects."""
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(*_SERVING_THRESHOLDS)

@@ -11,13 +11,16 @@ import contextlib
 import socket
 from collections import deque
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from copilot_proxy.asgi import DISCONNECT, Disconnect
 from copilot_proxy.errors import RequestError
 from copilot_proxy.server import malformed_requests
+from copilot_proxy.server.lingering_transport import LingeringTransport
+from copilot_proxy.server.response_cycle import AnyLength, ResponseCycle
 
 MAX_HEAD_SIZE: Final = 512 * 1024
 """The largest request head in bytes. It exceeds the size of a single read from the network, since
@@ -72,6 +75,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
+                cycle.scope["state"][DISCONNECT].happen()
 
     def data_received(self, data: bytes) -> None:
         if self._is_in_head:
@@ -143,18 +147,50 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_size = 0
         if b"://" in self.url and not self.url.startswith(b"/"):
             self._use_target_host()
-        super().on_headers_complete()
+        version = self.parser.get_http_version()
+        scope: Any = self.scope
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = version
         if self.parser.should_upgrade() and self._should_upgrade():
             return
-        if self.scope["http_version"] == "1.0":
-            # Such clients do not know chunks. uvicorn closes their connections after the response.
-            self.cycle.chunked_encoding = False
-            self.cycle.expected_content_length = _AnyLength()
-        if not self.pipeline:
+        url = httptools.parse_url(self.url)
+        scope["raw_path"] = url.path
+        scope["path"] = unquote(url.path.decode("ascii"))
+        scope["query_string"] = url.query or b""
+        before, self.cycle = self.cycle, self._new_cycle(version)
+        if before is None or before.response_complete:
             self._answering = self.cycle
-        elif len(self.pipeline) <= _MAX_PIPELINED:
-            # uvicorn has paused reading, and would not notice that the client disconnects.
+            self._start_asgi_task(self.cycle, self.app)
+            return
+        self.pipeline.appendleft((self.cycle, self.app))
+        if len(self.pipeline) > _MAX_PIPELINED:
+            self.flow.pause_reading()
+        else:
+            # Otherwise it would not be noticed that the client disconnects.
             self.flow.resume_reading()
+
+    def _new_cycle(self, version: str) -> ResponseCycle:
+        cycle = ResponseCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if not cycle.keep_alive:
+            cycle.transport = LingeringTransport(self.transport, cycle)  # type: ignore[assignment]
+        self.scope["state"][DISCONNECT] = Disconnect()
+        if version == "1.0":
+            # Such clients do not know chunks. uvicorn closes their connections after the response.
+            cycle.chunked_encoding = False
+            cycle.expected_content_length = AnyLength()
+        return cycle
 
     def handle_websocket_upgrade(self) -> None:
         for timer in (self._receive_timer, self._send_timer):
@@ -172,6 +208,12 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._is_in_head = True
         super().on_message_complete()
+        if not self.pipeline:
+            # Paused because of a large body; the client's disconnect has to be noticed.
+            self.flow.resume_reading()
+        cycle = self.cycle  # None if the first request opens a WebSocket
+        if cycle is not None and cycle.response_complete and not cycle.keep_alive:
+            self.transport.close()  # see `LingeringTransport`
 
     def on_response_complete(self) -> None:
         if self.pipeline and not self.transport.is_closing():
@@ -261,20 +303,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if all(key != b"host" for key, _ in self.headers):
             self.headers.append((b"host", name))
         self.headers[:] = [(key, name if key == b"host" else value) for key, value in self.headers]
-
-
-class _AnyLength(int):
-    """The length of a body that ends with the connection (RFC 9112, section 6.3): uvicorn counts
-    what it sends against a length, and this one matches every body."""
-
-    def __lt__(self, sent: int) -> bool:
-        return False
-
-    def __sub__(self, sent: int) -> "_AnyLength":
-        return self
-
-    def __ne__(self, remaining: object) -> bool:
-        return False
 
 
 def _limit_send_buffer(connection: socket.socket) -> None:

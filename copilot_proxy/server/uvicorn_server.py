@@ -26,7 +26,7 @@ class Server(uvicorn.server.Server):
     """A uvicorn server with the startup and shutdown of the ``serve`` command.
 
     `on_ready` is called when it accepts connections. When a shutdown begins, `on_stopping` ends
-    the streams that have no end of their own; then `on_finishing` is called with the number of open
+    the streams that do not end by themselves; then `on_finishing` is called with the number of open
     requests, and `on_cut` with the number of those that it stops waiting for.
     `was_cut` is true if the user asked twice to stop while requests were open.
     """

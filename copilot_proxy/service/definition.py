@@ -29,7 +29,7 @@ class Service:
 
     @property
     def name(self) -> str:
-        """Its name; each profile has a service of its own."""
+        """Its name; each profile has its own service."""
         return f"{_NAME}-{self.profile}" if self.profile else _NAME
 
 

@@ -59,7 +59,7 @@ def folder_of(settings: Settings) -> Path:
 
 
 def log_file_of(settings: Settings) -> Path:
-    """Return the log file of the service: that of the settings, or one of its own."""
+    """Return the log file of the service: that of the settings, or its own."""
     return settings.log_file or folder_of(settings) / _LOG
 
 

@@ -1,6 +1,6 @@
 """Finds the path of Python under which a service still runs this program after its upgrade.
 
-mise and Homebrew install each version into a folder of its own, so that a service would keep
+mise and Homebrew install each version into a separate folder, so that a service would keep
 running the version that has installed it. Both also have a link to the newest version.
 """
 

@@ -45,7 +45,7 @@ def _alias(name: str, entry: object) -> Alias:
 def api_keys(value: object) -> tuple[ApiKey, ...]:
     """A table that maps names to keys, or a string such as ``laptop=KEY1,ci=KEY2``.
 
-    The messages of errors never show a key, nor a text that may be a misplaced key.
+    Error messages never show a key, or a text that may be a misplaced key.
     """
     if isinstance(value, str):
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]

@@ -84,7 +84,7 @@ class Call:
         self.gone.set()
 
     async def pause(self, seconds: float) -> None:
-        """Wait for some seconds; raise `ClientGone` if the client disconnects meanwhile."""
+        """Wait for some seconds; raise `ClientGone` if the client disconnects while waiting."""
         if seconds > 0:
             try:
                 async with asyncio.timeout(seconds):

@@ -56,7 +56,8 @@ def limit(model: Model, name: str) -> int | None:
 
 
 def vendor(model: Model) -> str:
-    """Return whose format of answers it uses: ``claude``, ``gemini``, ``kimi`` or ``azure``."""
+    """Return the vendor whose answer format it uses: ``claude``, ``gemini``, ``kimi`` or
+    ``azure``."""
     formats = {"Anthropic": "claude", "Google": "gemini", "Moonshot AI": "kimi"}
     return formats.get(model.get("vendor", ""), "azure")
 

@@ -4,8 +4,8 @@ The receiver must always close the response, which aborts an unfinished request 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from copilot_proxy.auth.copilot_auth import AuthState, TokenSource
 from copilot_proxy.catalogue import Catalogue
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from copilot_proxy.formats.upstream_api import UpstreamApi
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
+class Call(NamedTuple):
     """One request to upstream, in the format of `api`."""
 
     api: str
@@ -28,7 +27,7 @@ class Call:
     request_id: str
     initiator: Initiator | None = None
     vision: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     """Headers of the API, such as ``anthropic-version``."""
     auth: TokenSource | None = None
     """The caller's token; None to use the server's own sign-in."""

@@ -39,7 +39,7 @@ def idle_connections(site: Site) -> str:
 
         asyncio.run(crowd())
         server.check()
-        return f"{_IDLE:,} connections; 20 answers meanwhile"
+        return f"{_IDLE:,} connections; 20 answers in the meantime"
 
 
 def many_streams(site: Site) -> str:

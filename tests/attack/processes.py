@@ -47,7 +47,7 @@ def stopped_worker(site: Site) -> str:
         time.sleep(3)
         os.kill(worker, signal.SIGCONT)
         assert all(stream.is_whole for stream in streams)
-        return "8 of 8 streams complete; the other worker answered 20 requests meanwhile"
+        return "8 of 8 streams complete; the other worker answered 20 requests in the meantime"
 
 
 def stopped_server(site: Site) -> str:

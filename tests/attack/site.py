@@ -262,7 +262,7 @@ class Site:
 
 @contextlib.contextmanager
 def site() -> Iterator[Site]:
-    """Yield an empty folder, with an upstream of its own."""
+    """Yield an empty folder, with its own upstream."""
     with (
         tempfile.TemporaryDirectory(prefix="attack-") as folder,
         helper("upstream") as (upstream, _),

@@ -1,4 +1,4 @@
-"""Signing in with a real keyring: gnome-keyring, in a D-Bus session of its own."""
+"""Signing in with a real keyring: gnome-keyring, in a separate D-Bus session."""
 
 import os
 import shutil

@@ -12,12 +12,12 @@ import pytest
 from copilot_proxy.simulator import Simulator
 from tests.auth.accounts import Time
 from tests.conftest import NO_TLS, Proxy, settings_at
-from tests.selection import COMPLETE
+from tests.selection import amount
 
 PATH = "/v1/chat/completions"
 CHAT: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 EXCHANGE = "/copilot_internal/v2/token"
-MANY = 200 if COMPLETE else 60
+MANY = amount(in_ci=200, elsewhere=60)
 
 
 @pytest.fixture

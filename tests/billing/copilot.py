@@ -1,6 +1,6 @@
 """A fake GitHub and Copilot that charges known amounts, and remembers what it has charged.
 
-It is a small server of its own: it shares no code with the product or with its simulator.
+It is a separate small server: it shares no code with the product or with its simulator.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ _LIST: Final = {
 
 
 class FakeCopilot(ThreadedServer):
-    """Serves in a thread of its own, inside a `with` block."""
+    """Serves in a separate thread, inside a `with` block."""
 
     def __init__(self) -> None:
         super().__init__()

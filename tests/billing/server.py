@@ -1,4 +1,4 @@
-"""The product as a user runs it: ``serve`` in processes of its own, which can be killed."""
+"""The product as a user runs it: ``serve`` in separate processes, which can be killed."""
 
 import os
 import signal

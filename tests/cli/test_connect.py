@@ -1,4 +1,4 @@
-"""``connect``: configures clients in a home of its own, tries them, and changes everything back."""
+"""``connect``: configures clients in a separate home, tries them, and changes everything back."""
 
 import json
 import os

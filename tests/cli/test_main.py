@@ -353,7 +353,7 @@ def loaded_by(code: str, names: tuple[str, ...]) -> str:
             "-c",
             f"import sys; {code}; print([name for name in {names!r} if sys.modules.get(name)])",
         ],
-        # Coverage, which would measure this process too, loads modules of its own.
+        # Coverage, which would measure this process too, loads its own modules.
         env={k: v for k, v in environment().items() if not k.startswith("COVERAGE_")},
         capture_output=True,
         text=True,

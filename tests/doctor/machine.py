@@ -105,5 +105,5 @@ class Machine:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment for the program in a process of its own."""
+    """Return the environment for the program in a separate process."""
     return {**os.environ, "PYTHONPATH": str(Path(copilot_proxy.__file__).parent.parent)}

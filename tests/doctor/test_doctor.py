@@ -41,7 +41,7 @@ def test_several_problems_begin_with_the_worst(machine: Machine, cli: Cli) -> No
     assert blocks[0].startswith("broken ")
     assert blocks[1].startswith("warning ")
     assert "\n1 broken, 1 warning\n" in ran.out
-    # What depends on the sign-in is not a problem of its own.
+    # What depends on the sign-in is not a separate problem.
     assert "not checked: Copilot, Quota, Models, Drift" in ran.out
 
 

@@ -316,7 +316,7 @@ def test_a_compaction(make: Callable[..., Client]) -> None:
 
 
 def test_a_subagent(make: Callable[..., Client]) -> None:
-    """A subagent of the same session is a conversation of its own; the main one still hits."""
+    """A subagent of the same session is a separate conversation; the main one still hits."""
     agent = {"system": "You are an agent. ", "names": ("Read",)}
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)

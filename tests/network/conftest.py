@@ -1,4 +1,4 @@
-"""Gives every test of the network a TLS context of its own."""
+"""Gives every test of the network its own TLS context."""
 
 from collections.abc import Iterator
 

@@ -109,6 +109,7 @@ def test_many_tools(home: Home, copilot: Copilot, model: str) -> None:
         assert {"function", "custom", "namespace", "tool_search"} == kinds
 
 
+@only_in_ci
 def test_import(home: Home, copilot: Copilot, tmp_path: Path) -> None:
     """What the CLI has recorded about an answer is imported, with its exact cost."""
     ask(home, copilot, "claude-opus-5.5", "Say hello")

@@ -13,7 +13,7 @@ from copilot_proxy.simulator.catalogue import DEFAULT_CATALOGUE
 from tests.conftest import Proxy, clear_environment, settings_at
 from tests.matrix import models
 from tests.pi_ai.conftest import give_pi_ai, needs_pi_ai
-from tests.selection import sample, traits
+from tests.selection import crossed, sample, traits
 
 pytestmark = needs_pi_ai
 
@@ -55,8 +55,7 @@ def ask(http: httpx.Client, model: str, *messages: Any, **fields: Any) -> Any:
     return answer.json()["choices"][0]["message"]
 
 
-@pytest.mark.parametrize("effort", [None, "none", "high", "max"])
-@pytest.mark.parametrize("model", MODELS)
+@crossed(model=MODELS, effort=[None, "none", "high", "max"])
 def test_the_tool_loop_of_every_model(http: httpx.Client, model: str, effort: str | None) -> None:
     """It calls a tool and answers with its result, with and without thinking, even if the client
     sends nothing of the thinking back."""

@@ -39,6 +39,16 @@ def test_beta_in_the_address(proxy: Proxy, simulator: Simulator, query: str) -> 
     assert ["", ""] == [r.query for r in simulator.state.requests if r.path.startswith(PATH)]
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/v1/embeddings"])
+def test_openais_paths_with_the_version(proxy: Proxy, path: str) -> None:
+    """A client that sends anthropic-version on a path of OpenAI's gets OpenAI's errors."""
+    with proxy.client(headers=VERSION) as client:
+        answer = client.post(path, json={"model": "no-such-model", "messages": [], "input": "Hi"})
+
+    assert answer.status_code in (400, 404)
+    check_openai(answer.json())
+
+
 def test_head_of_the_root(proxy: Proxy) -> None:
     """HEAD /, with which clients check that the server is up, gets an empty response."""
     with proxy.client() as client:
@@ -73,7 +83,7 @@ def test_models_by_version(proxy: Proxy) -> None:
     [
         ("GET", "/v1/models/no-such-model", 404, "not_found_error"),
         ("GET", "/v1/nothing", 404, "not_found_error"),
-        ("GET", "/v1/chat/completions", 405, "invalid_request_error"),
+        ("POST", "/v1/models", 405, "invalid_request_error"),
     ],
 )
 def test_errors_by_version(proxy: Proxy, method: str, path: str, status: int, type: str) -> None:

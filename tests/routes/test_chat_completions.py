@@ -12,6 +12,7 @@ import pytest
 from copilot_proxy.simulator import Simulator
 from copilot_proxy.simulator.recorder import RecordedRequest
 from tests.conftest import Proxy, settings_at
+from tests.selection import crossed
 
 PATH = "/v1/chat/completions"
 
@@ -246,9 +247,9 @@ def test_models_that_cannot_stream(proxy: Proxy, simulator: Simulator) -> None:
     assert "stop" == frames[-2]["choices"][0]["finish_reason"]
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
+@crossed(
+    model=["gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro"],
+    fault=[
         "json_instead_of_sse",
         "native_claude_body",
         "one_byte_writes",
@@ -266,7 +267,6 @@ def test_models_that_cannot_stream(proxy: Proxy, simulator: Simulator) -> None:
         "usage_nowhere",
     ],
 )
-@pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro"])
 def test_oddities_are_harmless(proxy: Proxy, simulator: Simulator, model: str, fault: str) -> None:
     """However oddly an answer is sent, the client gets all of it."""
     text = "Grüße, 世界 🙂"

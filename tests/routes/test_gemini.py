@@ -70,8 +70,11 @@ def test_paths(http: httpx.Client, proxy: Proxy, path: str) -> None:
     """The API works on all its versions, and however clients put base URLs together."""
     assert "You said: Ahoy" in said(http.post(path, json=HI))
 
-    who = proxy.wait_for_record().attribution
-    assert ("cron" in path, "reports" in path) == (who.client == "cron", who.project == "reports")
+    sender = proxy.wait_for_record().attribution
+    assert ("cron" in path, "reports" in path) == (
+        sender.client == "cron",
+        sender.project == "reports",
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ import pytest
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 from tests.flat_out import FlatOut, Pieces
-from tests.selection import COMPLETE
+from tests.selection import amount
 
-STREAMS, PIECES = 500 if COMPLETE else 150, 12
+STREAMS, PIECES = amount(in_ci=500, elsewhere=150), 12
 OPEN_FILES = 2_600
 HUGE = 24 * 1024 * 1024
 PIECE = 32 * 1024

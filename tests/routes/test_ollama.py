@@ -157,7 +157,7 @@ def test_keys_and_their_models(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("fault", ["stall_before_headers", "stall_mid_stream"])
 def test_keep_alive(simulator: Simulator, fault: str) -> None:
-    """A silent stream gets blanks, which are no lines of their own."""
+    """A silent stream gets blanks, which are not separate lines."""
     simulator.state.faults.on(fault, path="/chat/completions")
     settings = settings_at(simulator, ollama=True, header_grace="0.02", keep_alive="0.02")
     received = b""

@@ -125,7 +125,7 @@ def test_events(web_socket: Socket, proxy: Proxy, model: str) -> None:
 
 
 def test_record(proxy: Proxy) -> None:
-    """Each message has a record of its own, with the client, the session and the project."""
+    """Each message has its own record, with the client, the session and the project."""
     path = "/c/codex/p/moon/v1/responses/"
     with opened(proxy, path, **{"session-id": "s-1", "user-agent": "codex_exec/0.1"}) as one:
         first = one.ask(model=NATIVE, input="Hello")

@@ -266,7 +266,7 @@ async def rest_of(connection: ClientConnection) -> list[Any]:
 
 @contextlib.asynccontextmanager
 async def web_socket(one: Running) -> AsyncIterator[ClientConnection]:
-    """Open a WebSocket, without pings of its own."""
+    """Open a WebSocket, without sending pings."""
     url = f"ws://127.0.0.1:{one.address[1]}/v1/responses"
     async with connect(url, ping_interval=None, proxy=None) as connection:
         yield connection
@@ -314,7 +314,7 @@ async def test_a_web_socket_that_is_cut_ends_its_response(simulator: Simulator) 
 
 
 async def test_an_open_dashboard_does_not_delay_the_shutdown(simulator: Simulator) -> None:
-    """Its stream has no end of its own, and is ended by the server."""
+    """Its stream does not end by itself, and is ended by the server."""
     async with (
         running(simulator) as one,
         one.client() as client,

@@ -1,4 +1,4 @@
-"""A systemd of its own for a test: a user instance, without one that runs the machine."""
+"""A separate systemd for a test: a user instance, without one that runs the machine."""
 
 import os
 import shutil

@@ -1,9 +1,11 @@
 """Combines the chunks of a stream into one chat completion."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from copilot_proxy.formats.types import ChatChunk, ChatCompletion, Json
+
+_TEXTS: Final = ("content", "refusal", "reasoning_content", "reasoning_opaque")
 
 
 def completion_from_chunks(chunks: Iterable[ChatChunk]) -> ChatCompletion:
@@ -23,15 +25,16 @@ def completion_from_chunks(chunks: Iterable[ChatChunk]) -> ChatCompletion:
         if "copilot_usage" in chunk:
             completion["copilot_usage"] = chunk["copilot_usage"]
         for choice in chunk["choices"]:
-            delta = choice["delta"]
-            for name in ("content", "refusal", "reasoning_content", "reasoning_opaque"):
-                if delta.get(name):
-                    texts.setdefault(name, []).append(delta[name])
-            for part in delta.get("tool_calls", ()):
-                _fold_call(calls, part)
-            for name, entries in (choice["logprobs"] or {}).items():
-                if isinstance(entries, list):
-                    logprobs.setdefault(name, []).extend(entries)
+            for name, value in choice["delta"].items():
+                if name == "tool_calls":
+                    for part in value:
+                        _fold_call(calls, part)
+                elif name in _TEXTS and value:
+                    texts.setdefault(name, []).append(value)
+            if choice["logprobs"]:
+                for name, entries in choice["logprobs"].items():
+                    if isinstance(entries, list):
+                        logprobs.setdefault(name, []).extend(entries)
             finish_reason = choice["finish_reason"] or finish_reason
     message.update({name: "".join(parts) for name, parts in texts.items()})
     if calls:

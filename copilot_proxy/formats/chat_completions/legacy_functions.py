@@ -21,7 +21,7 @@ def read_functions(request: Json) -> None:
     request.pop(_LEGACY, None)
     functions, choice = request.get("functions"), request.get("function_call")
     messages = request.get("messages")
-    if isinstance(messages, list):
+    if isinstance(messages, list) and any(map(_is_older, messages)):
         request["messages"] = _messages(messages)
     if choice is not None:
         del request["function_call"]
@@ -50,7 +50,15 @@ def is_legacy(request: ChatRequest) -> bool:
 
 def without_mark(request: ChatRequest) -> ChatRequest:
     """Return the request without what `read_functions` adds for this program."""
+    if _LEGACY not in request:
+        return request
     return {name: value for name, value in request.items() if name != _LEGACY}
+
+
+def _is_older(message: Any) -> bool:
+    return isinstance(message, dict) and (
+        "function_call" in message or message.get("role") == "function"
+    )
 
 
 def _messages(messages: list[Any]) -> list[Any]:

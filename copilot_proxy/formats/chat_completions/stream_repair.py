@@ -131,8 +131,21 @@ class ChatRepair(ChunkTranslator):
         if not self._chunks.has_begun:
             chunks.append(self._chunks.begin(self._id, self._created, self._fingerprint))
 
+        content = delta.get("content")
+        if type(content) is str and content and len(delta) == 1:
+            out = {"content": content}  # most deltas; looking for others takes most of the time
+        else:
+            out = self._repaired(delta)
+        logprobs = _logprobs(choice["logprobs"]) if "logprobs" in choice else None
+        if out or logprobs:
+            chunks.append(self._chunks.chunk(out, logprobs=logprobs))
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str) and reason:
+            self._finish = openai_reason(reason)
+            self.is_finished = True
+
+    def _repaired(self, delta: Json) -> Json:
         out: Json = {}
-        # Most deltas have a single field, and checking for all others would take most of the time.
         for field in _REASONING_FIELDS:
             if field in delta and (text := _text(delta[field])):
                 out["reasoning_content"] = text
@@ -143,16 +156,8 @@ class ChatRepair(ChunkTranslator):
         fragments = delta.get("tool_calls")
         if isinstance(fragments, list) and (calls := self._calls.feed(fragments)):
             out["tool_calls"] = calls
-        logprobs = _logprobs(choice["logprobs"]) if "logprobs" in choice else None
-        if out or logprobs:
-            chunks.append(self._chunks.chunk(out, logprobs=logprobs))
-
         self._has_refusal = self._has_refusal or "refusal" in out
-
-        reason = choice.get("finish_reason")
-        if isinstance(reason, str) and reason:
-            self._finish = openai_reason(reason)
-            self.is_finished = True
+        return out
 
     def _explain(self, choice: Json, data: Json, chunks: list[ChatChunk]) -> None:
         """Add the explanation of a refusal, unless the model's text has it already."""

@@ -109,9 +109,24 @@ class MessagesRepair:
             self._message = repair_message(data, self._tool_names)
             events = message_to_events(self._message)
             return [event for part in events for event in self.feed(part)]
+        before = self._missing_before(data)
         self._track(data)
         if not isinstance(data.get("type"), str):
             return []
+        return [*before, *self._passed(data)]
+
+    def _missing_before(self, data: MessagesEvent) -> list[MessagesEvent]:
+        """Return the start or the end of the message if Copilot has left it out before `data`."""
+        kind = data.get("type")
+        if kind == "message_stop" and self._has_started and not self._has_finished:
+            return self._end(_UNSTATED_END)
+        if kind == "content_block_start" and not self._has_started:
+            self._has_started = True
+            return [{"type": "message_start", "message": repair_message({"content": []})}]
+        return []
+
+    def _passed(self, data: MessagesEvent) -> list[MessagesEvent]:
+        """Return the events for an event, without additions and with the client's names."""
         event = without_additions(data)
         if self._tool_names and data["type"] == "content_block_start":
             event = {

@@ -34,6 +34,8 @@ class _Item:
         self.kind = kind
         self.call_id = call_id
         self.tool = tool
+        self.name: object = None
+        """The client's name of the tool that is called."""
         self.decoder = InputDecoder() if tool is not None and tool.kind == "custom" else None
         """Reads a custom tool's input from the arguments of the function that represents it."""
         self.input: list[str] = []
@@ -119,6 +121,7 @@ class ItemRepair:
         if state is None:
             state = self._items[index] = self._new_item(item, index)
         event["item"] = _for_client(item, state)
+        state.name = event["item"].get("name")
         if kind != "response.output_item.done":
             return [event]
         state.done = event["item"] = _completed(event["item"])
@@ -142,6 +145,9 @@ class ItemRepair:
             # Stops a model that writes endless blank lines, by the same rule as in chats.
             self._guards.setdefault(index, RunawayGuard()).watch(delta)
         tool = item.tool
+        if "arguments" in event and isinstance(item.name, str):
+            # OpenAI's schema requires the name in the last of these events; Copilot leaves it out.
+            event["name"] = item.name
         if tool is None or tool.is_plain:
             return _with_arguments(self._with_client_name(event))
         if tool.kind == "search":

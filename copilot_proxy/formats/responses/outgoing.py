@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
+from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.responses.tool_changes import (
     apply_allowed_tools,
     flatten_namespaces,
@@ -28,6 +29,8 @@ _KINDS: Final[Mapping[object, Literal["assistant", "result"]]] = {
     **dict.fromkeys(_OUTPUTS.values(), "result"),
 }
 """The kind of a segment, by the type of its item."""
+_WITHOUT_TOOLS: Final = (None, "message", "reasoning")
+"""The types of items that are neither calls nor results, nor bring tools."""
 
 
 class ResponsesBody(OutgoingBody):
@@ -46,9 +49,13 @@ class ResponsesBody(OutgoingBody):
     results_follow = False
 
     def __init__(
-        self, body: ResponsesRequest, names: ToolNames, fields: ClientFields | None = None
+        self,
+        body: ResponsesRequest,
+        names: ToolNames,
+        fields: ClientFields | None = None,
+        kinds: Kinds | None = None,
     ) -> None:
-        super().__init__(body, fields)
+        super().__init__(body, fields, kinds)
         self._names = names
         self._kinds: dict[str, str] = {}
         """The item type of each call, by its id."""
@@ -60,6 +67,10 @@ class ResponsesBody(OutgoingBody):
             if kind := _kind(item):
                 (calls if kind == "assistant" else results).append(item)
         return calls, results
+
+    def _has_calls(self) -> bool:
+        # Not collected yet, since the first rules replace items; and some items bring tools.
+        return any(item.get("type") not in _WITHOUT_TOOLS for item in self.turns)
 
     def is_paired(self) -> bool:
         unanswered: set[str] = set()

@@ -10,6 +10,7 @@ from typing import Any, Final
 from copilot_proxy.formats.responses.response_events import TERMINAL, item_events
 from copilot_proxy.formats.types import Json, ResponsesEvent
 
+_DONE: Final = "response.output_item.done"
 _DELTA: Final = "response.output_text.delta"
 _MESSAGE: Final = frozenset(
     {
@@ -35,6 +36,8 @@ class UnannouncedItems:
     def __init__(self) -> None:
         self._known: set[int] = set()
         """Indexes of the items that upstream has announced or ended."""
+        self._open: dict[int, Json] = {}
+        """The items that upstream has announced and not ended, as they were announced."""
         self._texts: dict[int, dict[int, str]] = {}
         """The text of the parts of each message that was announced here, by their indexes."""
 
@@ -42,9 +45,11 @@ class UnannouncedItems:
         """Return the event of type `kind`, which has its indexes, with those that are missing."""
         index = event.get("output_index")
         if type(index) is int:
-            if index in self._known:
-                return [event]
             item = event.get("item")
+            if index in self._known:
+                if kind == _DONE:
+                    self._open.pop(index, None)
+                return [event]
             if kind in _MESSAGE:
                 return self._piece(kind, index, event)
             if kind in _CALL:
@@ -52,13 +57,15 @@ class UnannouncedItems:
             if not isinstance(item, dict):
                 return [event]
             self._known.add(index)
-            if kind != "response.output_item.done":
+            if kind != _DONE:
+                self._open[index] = item
                 return [event]
             return list(self._end(index, item))
         response = event.get("response")
         if kind not in _ENDS or not isinstance(response, dict):
             return [event]
-        return [*self._missing(response.get("output")), event]
+        output = response.get("output")
+        return [*self._missing(output), *self._unended(output), event]
 
     def _piece(self, kind: str, index: int, event: ResponsesEvent) -> list[ResponsesEvent]:
         """Return the events for a piece of a message that upstream has not announced."""
@@ -110,6 +117,23 @@ class UnannouncedItems:
             if isinstance(item, dict):
                 self._known.add(index)
                 yield from self._end(index, item)
+
+    def _unended(self, output: object) -> Iterator[ResponsesEvent]:
+        """Yield the ends of announced items, as the response has them: some clients, such as Codex,
+        only look at these."""
+        items = list(output) if isinstance(output, list) else []
+        for index, announced in sorted(self._open.items()):
+            item = next((one for one in items if _is_same(one, announced)), None)
+            if item is not None:
+                items.remove(item)
+                yield {"type": _DONE, "output_index": index, "item": item}
+
+
+def _is_same(item: object, announced: Json) -> bool:
+    """Whether both are the same call, or items of the same type that are not calls."""
+    return isinstance(item, dict) and all(
+        item.get(name) == announced.get(name) for name in ("type", "call_id")
+    )
 
 
 def _message(id: object, status: str, content: list[Json]) -> Json:

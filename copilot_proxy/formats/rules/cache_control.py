@@ -10,6 +10,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 BREAKPOINT: Final = "prompt_cache_breakpoint"
 """The field of a part in OpenAI's APIs that marks the end of a prefix for the cache."""
+_CONTENTS: Final = ("content", "output")
 
 
 def mark_stable_prefix(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -25,9 +26,11 @@ def limit_marks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
 
 def drop_breakpoints(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop OpenAI's marks from the parts of messages and results."""
+    if BREAKPOINT not in outgoing.kinds.fields:
+        return
     is_marked = False
     for turn in outgoing.turns:
-        for field in ("content", "output"):
+        for field in _CONTENTS:
             parts = turn.get(field)
             if isinstance(parts, list) and any(BREAKPOINT in part for part in parts):
                 turn[field] = [{k: v for k, v in one.items() if k != BREAKPOINT} for one in parts]

@@ -1,7 +1,8 @@
 """Applies the rules of the rule book to a request body, once per request."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules import rule_book, turns
@@ -9,12 +10,11 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import UpstreamBody
 
 
-@dataclass(frozen=True)
-class FittedBody:
+class FittedBody(NamedTuple):
     """A request body that the model accepts."""
 
     body: UpstreamBody
-    tool_names: Mapping[str, str] = field(default_factory=dict)
+    tool_names: Mapping[str, str] = MappingProxyType({})
     """The client's names of renamed tools, by the names sent to the model."""
 
 
@@ -25,19 +25,23 @@ def fit(
 
     Raises `RequestError` if the conversation is empty afterwards.
     """
-    for rule in _rules_for(profile, pi_ai):
+    for rule in _rules_for(profile, pi_ai, outgoing.uses_tools):
         rule.apply(outgoing, profile, notes)
     turns.check(outgoing)
     return FittedBody(outgoing.body, outgoing.tool_names)
 
 
-def _rules_for(profile: ModelProfile, pi_ai: bool) -> Sequence[rule_book.Rule]:
-    """Return the rules that concern a model; they are looked up once for each profile."""
+def _rules_for(profile: ModelProfile, pi_ai: bool, uses_tools: bool) -> Sequence[rule_book.Rule]:
+    """Return the rules that concern such requests to a model; looked up once for each profile."""
     rules: Sequence[rule_book.Rule]
-    book, rules = profile.derived.get(pi_ai, (None, ()))
+    book, rules = profile.derived.get((pi_ai, uses_tools), (None, ()))
     if book is not rule_book.RULES:
         rules = [
-            one for one in rule_book.RULES if one.concerns(profile) and (one.pi_ai or not pi_ai)
+            one
+            for one in rule_book.RULES
+            if one.concerns(profile)
+            and (one.pi_ai or not pi_ai)
+            and (uses_tools or not one.name.startswith(rule_book.TOOLS))
         ]
-        profile.derived[pi_ai] = rule_book.RULES, rules
+        profile.derived[pi_ai, uses_tools] = rule_book.RULES, rules
     return rules

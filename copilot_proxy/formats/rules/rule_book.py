@@ -42,6 +42,7 @@ class Rule(NamedTuple):
     """Something that some models refuse, and the function that fixes it."""
 
     name: str
+    """It begins with `TOOLS` if the rule only changes requests that use tools."""
     source: str
     """Where the restriction is documented or was observed."""
     apply: Apply
@@ -58,6 +59,9 @@ _OBSERVED: Final = "Copilot API, observed 2026-11"
 _CATALOGUE: Final = "Copilot's list of models"
 _CLIENTS: Final = "GitHub's Copilot clients"
 _THINKING: Final = "Anthropic API reference: extended thinking"
+
+TOOLS: Final = "tools."
+"""The beginning of the names of rules that need not be applied to a request without tools."""
 
 RULES: Final = (
     Rule("fields.refused", _OBSERVED, fields.drop_refused),
@@ -230,14 +234,15 @@ RULES: Final = (
         thinking.disable_for_forced_tool,
         lambda p: not p.thinks_with_forced_tool,
     ),
+    Rule("thinking.none", _CATALOGUE, thinking.drop_unsupported, lambda p: p.thinking == "none"),
+    Rule("thinking.form", _THINKING, thinking.fit_form),
+    # The form comes first: it can turn adaptive thinking into a budget.
     Rule(
         "thinking.mid_turn",
         _THINKING,
         thinking.disable_mid_turn,
         lambda p: p.thinking not in thinking.ADAPTIVE,
     ),
-    Rule("thinking.none", _CATALOGUE, thinking.drop_unsupported, lambda p: p.thinking == "none"),
-    Rule("thinking.form", _THINKING, thinking.fit_form),
     Rule("thinking.budget", _THINKING, thinking.fit_budget),
     Rule("thinking.always", _CLIENTS, thinking.require, lambda p: p.thinking == "adaptive_only"),
     Rule("thinking.display", _CLIENTS, thinking.ask_display),

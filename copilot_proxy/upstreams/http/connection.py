@@ -26,8 +26,8 @@ _MAX_UNREAD: Final = 256 * 1024
 class HttpExchange:
     """A request sent over `connection`, and its response; methods raise `httpx.TransportError`.
 
-    `timeout` is the number of seconds in which the server may neither send anything nor read any
-    part of the request while the response is awaited.
+    `timeout` is how many seconds the server may go without sending anything or reading any part of
+    the request while the response is awaited.
     """
 
     def __init__(self, connection: "HttpConnection", timeout: float | None) -> None:

@@ -72,7 +72,7 @@ class CopilotResponse:
                         while await self._read():
                             pass
         finally:
-            # Also if the client disconnects meanwhile, as many do after the last event.
+            # Even if the client disconnects here, as many do after the last event.
             await self._response.aclose()
 
 

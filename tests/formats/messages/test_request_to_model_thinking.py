@@ -236,6 +236,15 @@ def test_thinking_does_not_start_with_tool_results(messages: list[Json], notes: 
     assert (expected, notes) == fitted(BUDGETED, {"thinking": enabled(2000), "messages": messages})
 
 
+def test_adaptive_thinking_does_not_start_with_tool_results_either() -> None:
+    """A model without adaptive thinking would get a budget for it, which it refuses there."""
+    messages = [user("Hi"), assistant(use()), user(result())]
+
+    kept, notes = fitted(BUDGETED, {"thinking": {"type": "adaptive"}, "messages": messages})
+
+    assert ({}, DROPPED) == (kept, notes[-1:])
+
+
 @pytest.mark.parametrize(
     "messages",
     [[user(result())], [user("Hi"), user(result())], [assistant("Hi"), user(result())]],

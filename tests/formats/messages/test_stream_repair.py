@@ -300,7 +300,7 @@ def test_events_that_do_not_form_a_message_are_broken(event: Json) -> None:
 
 
 def test_empty_events_are_passed_on() -> None:
-    """Events whose fields are null do not cause an error."""
+    """Events whose fields are null do not cause an error; the missing stop reason is added."""
     events, stream = repaired(
         [
             {"type": "message_start", "message": None},
@@ -310,7 +310,7 @@ def test_empty_events_are_passed_on() -> None:
         ]
     )
 
-    assert (4, None) == (len(events), stream.usage)
+    assert (5, None) == (len(events), stream.usage)
 
 
 def test_a_stream_that_failed_is_not_a_message() -> None:
@@ -332,3 +332,15 @@ def test_a_message_of_events_has_all_its_fields() -> None:
         message["content"],
         message["usage"],
     )
+
+
+def test_a_missing_start_and_a_missing_end_are_added() -> None:
+    """The SDK fails at blocks before the message, and agents wait without a stop reason."""
+    blocks = [one for one in RECORDED if one["type"].startswith("content_block_")]
+
+    unstarted, _ = repaired([*blocks, FINISH, STOP])
+    unended, _ = repaired([START, *blocks, STOP])
+
+    assert ["end_turn"] * 2 == [read_stream(one).stop_reason for one in (unstarted, unended)]
+    assert "Hello from stream." == read_stream(unstarted).content[0].text  # type: ignore[union-attr]
+    assert ["message_delta", "message_stop"] == [event["type"] for event in unended[-2:]]

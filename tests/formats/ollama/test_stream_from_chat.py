@@ -67,7 +67,7 @@ def test_arguments_that_are_not_an_object() -> None:
 
 @pytest.mark.parametrize("generates", [False, True])
 def test_thinking(generates: bool) -> None:
-    """It has a field of its own, and is left out for clients that want none."""
+    """It has its own field, and is left out for clients that want none."""
     chunks = (chunk(reasoning_content="Hm."), chunk(content="Yes."), chunk("stop"))
     writer = ChatToOllama("m", generates=generates, shows_thinking=True)
     whole = writer.whole([e for c in chunks for e in writer.feed(c)] + writer.close())

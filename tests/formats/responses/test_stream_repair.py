@@ -294,7 +294,18 @@ def test_a_namespaced_tool_is_called_by_its_own_name() -> None:
         call["arguments"],
     )
     dones = [e.get("name") for e in events if e["type"].endswith("arguments.done")]
-    assert [None, "read"] == dones
+    assert ["read", "read"] == dones
+
+
+def test_the_end_of_arguments_names_the_tool() -> None:
+    """OpenAI's schema requires the name there; Copilot leaves it out."""
+    up = Upstream()
+    items = up.call(0, "f", '{"a":', "1}")
+    del items[-2]["name"]
+
+    events = repair(up.whole(items), request())
+
+    assert ["f"] == [e["name"] for e in events if e["type"].endswith("arguments.done")]
 
 
 def test_a_whole_response_becomes_a_stream() -> None:

@@ -337,7 +337,7 @@ def test_an_odd_recorded_stream_is_read() -> None:
 
 
 def test_tokens_written_to_the_cache() -> None:
-    """They have a price of their own, so they are counted apart, as those that were read are."""
+    """They have a separate price, so they are counted separately, like those that were read."""
     details = {"cached_tokens": 3, "cache_write_tokens": 4}
     usage: Any = chat_usage({"input_tokens": 9, "input_tokens_details": details})
 

@@ -8,6 +8,7 @@ from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "f", "status": "completed"}
 PART = {"type": "output_text", "text": "Hello.", "annotations": []}
+_ADDED = "response.output_item.added"
 MESSAGE = {"type": "message", "id": "m1", "role": "assistant", "status": "completed"}
 
 
@@ -82,3 +83,24 @@ def test_a_call_without_arguments_has_an_empty_object() -> None:
     assert "".join(e["delta"] for e in events if e["type"].endswith(".delta")) == "{}"
     assert events[-3]["arguments"] == events[-2]["item"]["arguments"] == "{}"
     assert events[-1]["response"]["output"][0]["arguments"] == "{}"
+
+
+def test_an_item_that_upstream_does_not_end_is_ended_with_the_response() -> None:
+    """Codex neither shows a text nor runs a call that has no end."""
+    announced = {**CALL, "arguments": "", "status": "in_progress"}
+    call, message = {**CALL, "arguments": '{"a":1}'}, {**MESSAGE, "content": [PART]}
+    added = [{**MESSAGE, "status": "in_progress", "content": []}, announced]
+
+    events = repair(
+        *({"type": _ADDED, "output_index": n, "item": item} for n, item in enumerate(added)),
+        output=[message, call],
+    )
+
+    ends = events[-3:-1]
+    assert kinds(events)[-3:] == ["output_item.done", "output_item.done", "completed"]
+    assert [0, 1] == [event["output_index"] for event in ends]
+    assert ["Hello.", '{"a":1}'] == [
+        ends[0]["item"]["content"][0]["text"],
+        ends[1]["item"]["arguments"],
+    ]
+    assert [e["item"]["id"] for e in events[:2]] == [e["item"]["id"] for e in ends]

@@ -434,7 +434,7 @@ CASES: Final[dict[str, Case]] = {
         note="from 5 to 16",
     ),
     "limits.maximum": Case(
-        models=CLAUDE,
+        models=ALL,
         options={"limit": 10**6},
         broken=lambda body: limit(body) == 10**6,
         note="the model's limit",

@@ -1,0 +1,50 @@
+"""What `make test` leaves out."""
+
+from itertools import product
+
+import pytest
+
+from tests import selection
+from tests.selection import covering, first, sample, share
+
+
+@pytest.fixture(autouse=True)
+def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Choose as outside CI."""
+    monkeypatch.setattr(selection, "COMPLETE", False)
+
+
+def test_a_sample_has_one_of_each_group() -> None:
+    """The groups contribute cases at different places."""
+    assert [0, 4, 8] == sample(range(9), alike=lambda number: number // 3)
+    assert ["a"] == first("abc")
+
+
+def test_every_value_is_covered() -> None:
+    """Fewer pairs are chosen than there are, always the same ones, in their order."""
+    pairs = list(product("abcd", range(6)))
+
+    chosen = covering(pairs, lambda pair: pair[0], lambda pair: pair[1])
+
+    assert ({*"abcd"}, {*range(6)}) == tuple(map(set, zip(*chosen, strict=True)))
+    assert len(chosen) <= 9
+    assert chosen == [pair for pair in pairs if pair in chosen]
+    assert chosen == covering(pairs, lambda pair: pair[0], lambda pair: pair[1])
+
+
+def test_cases_are_divided() -> None:
+    """Keys divide the cases, and the same key gets the same ones."""
+    shares = [share(range(10), number, 3) for number in range(20)]
+
+    assert {*range(10)} == {case for cases in shares for case in cases}
+    assert all(3 <= len(cases) <= 4 for cases in shares)
+    assert shares[7] == share(range(10), 7, 3)
+
+
+def test_ci_leaves_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every case runs."""
+    monkeypatch.setattr(selection, "COMPLETE", True)
+
+    assert [*range(9)] == sample(range(9), alike=lambda number: 0)
+    assert [*range(9)] == covering(range(9), lambda number: 0)
+    assert [*range(9)] == list(share(range(9), "key", 3))
