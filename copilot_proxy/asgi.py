@@ -4,7 +4,7 @@ They match the framework's types; importing those would load the whole framework
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, Protocol
 
 Scope = MutableMapping[str, Any]
@@ -50,6 +50,7 @@ class ASGIApp(Protocol):
     """An application, or the response to one request.
 
     One that only passes a call on returns the coroutine of the next one, instead of adding its own.
+    The framework recognizes a handler that returns an application by the `async` here.
     """
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]: ...
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
