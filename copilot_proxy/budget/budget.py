@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,7 +30,8 @@ from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.relay.records import RequestRecord
 
 if TYPE_CHECKING:
-    from copilot_proxy.ledger.reservations import Refusal, State
+    from copilot_proxy.ledger.limit_states import State
+    from copilot_proxy.ledger.reservations import Refusal
     from copilot_proxy.ledger.reserver import Reserver
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,9 @@ _WARN_AT: Final = 0.8
 _SETTLING: Final = 0.5
 """Seconds within which the ledger has the row of a request that has ended."""
 _ATTEMPTS: Final = 5
+_WRITING: Final = 0.002
+"""Seconds in which most writers have written. A batch of the ledger takes about as long."""
+_TRIES: Final = 10
 _MAX_NAME: Final = 64
 
 
@@ -101,7 +105,7 @@ class Budget:
             return
         if not limits.limits:
             return
-        now = datetime.now().astimezone()
+        now = datetime.now(UTC)
         applying = [
             (limit, limits.allowed(limit, now))
             for limit in limits.limits
@@ -168,12 +172,17 @@ class Budget:
         limits: Sequence[tuple[Limit, int]],
         now: datetime,
     ) -> "list[State] | Refusal":
-        """Reserve on the event loop if that takes no time, else in a thread."""
+        """Reserve on the event loop, unless it is for the first time, does not fit, or another
+        connection is writing for long; then in a thread, which costs more than a reservation."""
         day, month = days_of(now)
-        if self._executor is not None and "_reserver" in self.__dict__:
-            states = self._reserver.reserve_now(record, cost, limits, day, month)
-            if states is not None:
-                return states
+        if "_reserver" in self.__dict__ and self._reserver.is_open():
+            for _ in range(_TRIES):
+                outcome = self._reserver.reserve_now(record, cost, limits, day, month)
+                if outcome is not None:
+                    break
+                await asyncio.sleep(_WRITING)
+            if isinstance(outcome, list):
+                return outcome
         executor = self._thread()
         loop = asyncio.get_running_loop()
         try:
@@ -234,12 +243,14 @@ def _applies(limit: Limit, record: RequestRecord) -> bool:
     """Return whether `limit` is for this request; one per session only if the session is known."""
     if limit.per == "session" and record.attribution.session is None:
         return False
+    if not limit.kind:
+        return True
     names = {
         "key": record.key,
         "client": record.attribution.client,
         "project": record.attribution.project,
     }
-    return not limit.kind or names[limit.kind] == limit.name
+    return names[limit.kind] == limit.name
 
 
 def _refused(refusal: "Refusal", cost: int) -> BudgetExceeded:

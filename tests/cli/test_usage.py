@@ -125,6 +125,24 @@ def test_json(cli: Cli, ledger: Path) -> None:
     assert (None, None) == (unknown["nano_aiu"], unknown["credits"])
 
 
+def test_many_sessions(cli: Cli, ledger: Path) -> None:
+    """The costliest have a line, and the others are summed up in one; CSV has all."""
+    writer = Writer(ledger)
+    made = [record(f"m{n}", credits=10 + n, session=f"many-{n}") for n in range(102)]
+    writer.write([row(one, at()) for one in made])
+    writer.close()
+
+    ran = cli("usage", "session")
+    _, first, *_, last, others, total = ran.out.splitlines()[:103]
+    assert ["many-101", "many-2", "4", "total"] == [
+        line.split()[0] for line in (first, last, others, total)
+    ]
+    assert ["others", "6"] == others.split()[1:3]
+    assert "Of 104 sessions, the 100 that have cost the most are listed; --csv" in ran.err
+    assert 105 == len(cli("usage", "session", "--csv").out.splitlines())
+    assert "Of 104" not in cli("usage", "client").err
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -15,6 +15,7 @@ from copilot_proxy.logs.reporter import Reporter
 from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
+from tests.selection import crossed
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -173,9 +174,7 @@ def test_http_1_0(proxy: Proxy, stream: bool) -> None:
         assert json.loads(answer)["choices"]
 
 
-@pytest.mark.parametrize("upgrade", ["h2c", "websocket", "TLS/1.0"])
-@pytest.mark.parametrize("chunked", [True, False])
-@pytest.mark.parametrize("size", [1, 100, 65536])
+@crossed(size=[1, 100, 65536], chunked=[True, False], upgrade=["h2c", "websocket", "TLS/1.0"])
 def test_ignored_upgrades(proxy: Proxy, upgrade: str, chunked: bool, size: int) -> None:
     """A body is read although the client offers another protocol, as Java's clients do."""
     address = urlsplit(proxy.url)

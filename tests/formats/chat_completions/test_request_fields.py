@@ -6,6 +6,7 @@ import pytest
 
 from copilot_proxy.errors import RequestError
 from tests.formats.requests import TOOL, chat_request, for_chat, recorded, user
+from tests.selection import crossed
 
 MODELS: Final = ("gpt-4o", "gpt-5-mini", "claude-sonnet-4.6", "gemini-3.1-pro-preview")
 
@@ -26,7 +27,7 @@ TABLE: Final[dict[str, tuple[Any, str]]] = {
     "model": ("m", "id id id id"),
     "moderation": ({"model": "m"}, "refused refused refused refused"),
     "n": (1, "quiet quiet quiet quiet"),
-    "parallel_tool_calls": (False, "kept kept kept kept"),
+    "parallel_tool_calls": (False, "quiet quiet quiet quiet"),
     "prediction": ({"type": "content", "content": "x"}, "kept kept gone gone"),
     "presence_penalty": (0.5, "kept kept gone gone"),
     "prompt_cache_key": ("k", "kept kept gone gone"),
@@ -42,7 +43,7 @@ TABLE: Final[dict[str, tuple[Any, str]]] = {
     "stream": (True, "kept kept kept kept"),
     "stream_options": ({"include_usage": True}, "quiet quiet quiet quiet"),
     "temperature": (0.5, "kept gone kept kept"),
-    "tool_choice": ("auto", "kept kept kept kept"),
+    "tool_choice": ("auto", "quiet quiet quiet quiet"),
     "tools": ([TOOL], "kept kept kept kept"),
     "top_logprobs": (2, "kept kept gone gone"),
     "top_p": (0.5, "kept gone kept kept"),
@@ -91,8 +92,7 @@ def test_each_field_of_openais(field: str, model_id: str) -> None:
             assert [f"renamed {field} to {other}"] == notes
 
 
-@pytest.mark.parametrize("model_id", MODELS)
-@pytest.mark.parametrize("field", [f for f in TABLE if f not in ("model", "messages")])
+@crossed(field=[f for f in TABLE if f not in ("model", "messages")], model_id=MODELS)
 def test_null_fields_count_as_unset(field: str, model_id: str) -> None:
     """A null field counts as unset: it is neither sent nor noted."""
     assert for_chat(chat_request(), recorded(model_id)) == (
