@@ -4,7 +4,7 @@ They match the framework's types; importing those would load the whole framework
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, Protocol
 
 Scope = MutableMapping[str, Any]
@@ -49,7 +49,9 @@ class Disconnect:
 class ASGIApp(Protocol):
     """An application, or the response to one request.
 
-    One that only passes a call on returns the coroutine of the next one, instead of adding its own.
+    Middleware that only passes a call on returns the coroutine of the next application, instead of
+    adding its own.
     """
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]: ...
+    # A coroutine function, since the framework tells by that what a route returns.
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...

@@ -59,8 +59,8 @@ def remarks(report: Report) -> list[str]:
         found.append(f"{counted(count, 'request')} of unknown cost: the sums do not include them.")
     if (count := report.total.estimated_requests) > 0:
         found.append(
-            f"{counted(count, 'request')} with an estimated cost: their answers did not arrive "
-            "completely."
+            f"{counted(count, 'request')} with an estimated cost: "
+            f"{'its answer' if count == 1 else 'their answers'} did not arrive completely."
         )
     if report.as_model is not None:
         found.append(

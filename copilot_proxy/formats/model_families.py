@@ -234,6 +234,8 @@ FAMILIES: Final = (
             "fixed_sampling": ("temperature", "top_p"),
             "default_top_p": 0.95,
             "tool_id_form": "{name}:{number}",
+            "max_tool_id_length": None,
+            "original_detail": False,
         },
     ),
     Family(

@@ -27,9 +27,9 @@ _MAX_CHARACTERS: Final = 10_000
 
 
 def requested_stops(chat: ChatRequest) -> list[str]:
-    """Return the stop sequences of a checked chat request."""
+    """Return the stop sequences of a checked chat request, each once."""
     stop = chat.get("stop") or ()
-    return [one for one in ([stop] if isinstance(stop, str) else stop) if one]
+    return list(dict.fromkeys(one for one in ([stop] if isinstance(stop, str) else stop) if one))
 
 
 def check_length(stops: Sequence[str], field: str) -> None:

@@ -158,7 +158,8 @@ def _take_stops(
     accepted = api.accepted_stops(model, stops)
     others = [stop for stop in stops if stop not in accepted]
     if not others:
-        return chat, []
+        is_list = isinstance(chat.get("stop"), list)
+        return ({**chat, "stop": accepted} if accepted and is_list else chat), []
     field = chat[CLIENT_FIELDS].stop
     check_length(others, field)
     which = f"some of {field}" if accepted else field

@@ -40,8 +40,8 @@ class WholeAnswer:
         self._make_answer = make_answer
         self._content_type = content_type
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
-        return run_until_disconnect(self._respond(scope, send), receive, scope=scope)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await run_until_disconnect(self._respond(scope, send), receive, scope=scope)
 
     async def _respond(self, scope: Scope, send: Send) -> None:
         try:
@@ -93,8 +93,8 @@ class EventStream:
         self._keep_alive_write: asyncio.Task[None] | None = None
         """A keep-alive that is being sent. Events wait for it, so that every write is complete."""
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
-        return run_until_disconnect(
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await run_until_disconnect(
             self._respond(scope, send), receive, self._on_disconnect, scope=scope
         )
 
@@ -232,7 +232,8 @@ async def run_until_disconnect(
             task.cancel()
 
     watcher: asyncio.Task[None] | None = None
-    disconnect: Disconnect | None = None if scope is None else scope["state"].get(DISCONNECT)
+    state = {} if scope is None else scope.get("state", {})
+    disconnect: Disconnect | None = state.get(DISCONNECT)
     if disconnect is not None:
         disconnect.call(cancel)
     else:

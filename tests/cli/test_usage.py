@@ -171,6 +171,14 @@ def test_views_and_periods(
     assert expected == {one["key"]: int(float(one["credits"] or 0)) for one in rows}
 
 
+@pytest.mark.parametrize("flag", ["--since", "--until"])
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31", "9999-12-31T23:00", "2026-13-01"])
+def test_impossible_dates(cli: Cli, flag: str, text: str) -> None:
+    """A date that cannot be calculated with is wrong usage, not an error of the program."""
+    ran = cli("usage", flag, text)
+    assert (2, f"Error: {text!r} is not a date.") == (ran.code, ran.err.splitlines()[0])
+
+
 def test_names_that_look_like_formulas(cli: Cli) -> None:
     """A spreadsheet computes nothing that a client has chosen for its name."""
     writer = Writer(load_settings().ledger_file)

@@ -55,7 +55,7 @@ async def sent(reply: Reply, on_keep_alive: Callable[[], Coroutine[Any, Any, Non
     stream = EventStream(
         reply.opened, FORMAT, lambda _: [], grace=KEEP_ALIVE, keep_alive=KEEP_ALIVE
     )
-    await stream({}, receive, send)
+    await stream({"state": {}}, receive, send)
     return pieces
 
 

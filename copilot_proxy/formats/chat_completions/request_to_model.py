@@ -50,10 +50,10 @@ def normalize_request(chat: ChatRequest, notes: list[str]) -> ChatRequest:
     body["stream"] = body.get("stream") is True
     if tools := body.get("tools"):
         body["tools"] = [_tool(tool) for tool in tools]
-    elif "tools" in body:
-        body.pop("tools")
-        body.pop("tool_choice", None)
-        body.pop("parallel_tool_calls", None)
+    else:
+        # Without tools, OpenAI's models refuse the fields about them, which then mean nothing.
+        for name in ("tools", "tool_choice", "parallel_tool_calls"):
+            body.pop(name, None)
     body["messages"] = _messages(body["messages"], notes)
     return body
 

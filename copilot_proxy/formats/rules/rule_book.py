@@ -17,6 +17,7 @@ from copilot_proxy.formats.rules import (
     fields,
     images,
     limits,
+    nested_fields,
     numbered_ids,
     references,
     sampling,
@@ -65,6 +66,7 @@ TOOLS: Final = "tools."
 
 RULES: Final = (
     Rule("fields.refused", _OBSERVED, fields.drop_refused),
+    Rule("fields.nested", _OBSERVED, nested_fields.drop_unknown, lambda p: p.fields is not None),
     Rule("fields.prediction", _OBSERVED, fields.drop_empty_prediction),
     Rule(
         "fields.parallel_calls",

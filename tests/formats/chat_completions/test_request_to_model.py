@@ -166,7 +166,10 @@ def test_parallel_calls_only_where_they_are_offered(says: object, expected: bool
     """`parallel_tool_calls` is sent only to models that list it."""
     model = a_model(supports={} if says is None else {"parallel_tool_calls": says})
 
-    assert expected is ("parallel_tool_calls" in adapted(model, parallel_tool_calls=True))
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    body = adapted(model, parallel_tool_calls=True, tools=tools)
+
+    assert expected is ("parallel_tool_calls" in body)
 
 
 @pytest.mark.parametrize(

@@ -124,12 +124,76 @@ RESPONSES: Final = ("responses",)
 OLD: Final = ("gpt-5.1",)
 """A model that Copilot serves on Responses, and that only supports functions there."""
 
+OWN: Final = {"own_field": 1}
+"""A field of a program's own, as programs keep them in the messages that they store."""
+
 CASES: Final[dict[str, Case]] = {
     "fields.refused": Case(
         models=("gpt-5.4", *CLAUDE, "gemini-2.5-pro"),
         options={"not_yet_known": 1},
         broken=lambda body: "not_yet_known" in body,
         note="dropped not_yet_known",
+        bites=lambda client, route: client == route,
+    ),
+    "fields.nested": Case(
+        models=("gpt-5.4", *CLAUDE, "gemini-2.5-pro"),
+        own={
+            "chat_completions": {
+                "messages": [
+                    {"role": "user", "content": [{"type": "text", "text": "Hi", **OWN}], **OWN},
+                    {
+                        "role": "assistant",
+                        "content": "a",
+                        "tool_calls": [
+                            {
+                                "id": "a",
+                                "type": "function",
+                                "function": {"name": "f", "arguments": "{}", **OWN},
+                                **OWN,
+                            }
+                        ],
+                    },
+                    {"role": "tool", "tool_call_id": "a", "content": "b", **OWN},
+                ],
+            },
+            "responses": {
+                "input": [
+                    {"role": "user", "content": [{"type": "input_text", "text": "Hi", **OWN}]},
+                    {
+                        "type": "function_call",
+                        "call_id": "a",
+                        "name": "f",
+                        "arguments": "{}",
+                        **OWN,
+                    },
+                    {"type": "function_call_output", "call_id": "a", "output": "b", **OWN},
+                ],
+            },
+            "messages": {
+                "messages": [
+                    {"role": "user", "content": [{"type": "text", "text": "Hi", **OWN}], **OWN},
+                    {
+                        "role": "assistant",
+                        "content": [
+                            {"type": "tool_use", "id": "a", "name": "f", "input": {}, **OWN}
+                        ],
+                    },
+                    {
+                        "role": "user",
+                        "content": [
+                            {
+                                "type": "tool_result",
+                                "tool_use_id": "a",
+                                "content": [{"type": "text", "text": "b", **OWN}],
+                                **OWN,
+                            }
+                        ],
+                    },
+                ],
+            },
+        },
+        broken=_dumped('"own_field"'),
+        note="dropped own_field of some messages",
         bites=lambda client, route: client == route,
     ),
     "fields.prediction": Case(

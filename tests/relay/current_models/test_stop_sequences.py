@@ -166,6 +166,16 @@ def test_more_stop_sequences_than_the_model_accepts(
     assert "applied some of stop in this server" in notes
 
 
+def test_repeated_stop_sequences_count_once(http: httpx.Client, simulator: Simulator) -> None:
+    """Copilot refuses more than four."""
+    client = CLIENT["chat_completions"]
+
+    body, _ = answered(http, client, "gemini-4-argon", "Count to 9", [" 3", *"aaaaa"])
+
+    assert "1 2" == client.read(body).text
+    assert [" 3", "a"] == simulator.state.requests[-1].body["stop"]
+
+
 def test_a_blank_stop_sequence_ends_an_answer_of_claude(http: httpx.Client) -> None:
     body, _ = answered(http, CLIENT["chat_completions"], "claude-opus-5.5", "Count to 9", [" "])
 
