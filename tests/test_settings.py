@@ -251,6 +251,8 @@ def test_toml_types_are_accepted(home: Path, line: str, expected: object) -> Non
         ("cors_origins", "localhost:3000", "expected an origin such as http://localhost:3000"),
         ("cors_origins", 5, "expected a list"),
         ("allowed_hosts", [5], "expected text"),
+        ("workers", 0, "expected a whole number from 1 to 64, not 0"),
+        ("workers", "999", "expected a whole number from 1 to 64, not 999"),
         ("home_dir", "~nobody-of-that-name/x", "~nobody-of-that-name: no such user"),
         ("home_dir", "a\nb", "it contains a control character"),
     ],
