@@ -29,9 +29,8 @@ def fit_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> 
         changed = False
         for holder in holders:
             id = str(holder[key])
-            if (max_length is not None and len(id) > max_length) or (
-                pattern is not None and not pattern.fullmatch(id)
-            ):
+            is_too_long = max_length is not None and len(id) > max_length
+            if not id or is_too_long or (pattern is not None and not pattern.fullmatch(id)):
                 holder[key] = shortened(id, _INVALID, length)
                 changed = True
         return changed

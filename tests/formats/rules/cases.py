@@ -98,6 +98,7 @@ WRONG_TYPE_IMAGE: Final = {
     "type": "image",
     "source": {"type": "base64", "media_type": "image/jpeg", "data": PICTURE},
 }
+COMBINED: Final = {"type": "object", "oneOf": [{"required": ["a"]}, {"required": ["b"]}]}
 REFERRING: Final = {
     "type": "object",
     "properties": {"a": {"$ref": "#/definitions/A"}},
@@ -279,6 +280,12 @@ CASES: Final[dict[str, Case]] = {
         models=ALL,
         options={"tool": "f", "schema": {"properties": {"a": {"type": "string"}}}},
         broken=lambda body: any(one.get("type") != "object" for one in schemas(body)),
+    ),
+    "tools.combined": Case(
+        models=(*GPT, *CLAUDE),
+        options={"tool": "f", "schema": COMBINED},
+        broken=_dumped("oneOf"),
+        note="changed the schema of tool f",
     ),
     "tools.unions": Case(
         models=("gemini-2.5-pro",),
