@@ -150,7 +150,7 @@ FAMILIES: Final = (
         source="Copilot API, observed 2026-11: 'Extra inputs are not permitted'",
         vendors=("Google",),
         apis=("chat_completions",),
-        traits={"fields": STRICT_CHAT_FIELDS},
+        traits={"fields": STRICT_CHAT_FIELDS, "accepts_blank_texts": False},
     ),
     Family(
         name="Claude",

@@ -355,7 +355,7 @@ CASES: Final[dict[str, Case]] = {
         note="they are not an object",
     ),
     "texts.blank": Case(
-        models=CLAUDE,
+        models=(*CLAUDE, "gemini-2.5-pro"),
         steps=(user(), assistant(" \n"), user("x")),
         broken=lambda body: any(not text.strip() for _, text in said(body)),
     ),
