@@ -24,7 +24,7 @@ from benchmarks.soak_processes import Process, started
 from benchmarks.soak_report import Sample, verdicts
 from benchmarks.soak_traffic import KEY, MAX_BODY_BYTES, Request, Traffic, broken_stream
 
-_READ_TIMEOUT: Final = 2.0
+_READ_TIMEOUT: Final = 4.0
 """The server's read timeout, in seconds."""
 _LONG_INTERVAL: Final = 1.0
 _SHORT_INTERVAL: Final = 0.2
@@ -34,9 +34,9 @@ _FAILURE_PAUSE: Final = 0.05
 _SHOWN: Final = 10
 _UNREADABLE: Final = (ValueError, LookupError, TypeError, AssertionError)
 """Exceptions that reading a malformed answer raises."""
-_RELEASE_TIMEOUT: Final = 20.0
+_RELEASE_TIMEOUT: Final = 60.0
 """Seconds within which the server must release its resources."""
-_RECOVERY_TIMEOUT: Final = 40.0
+_RECOVERY_TIMEOUT: Final = 60.0
 """Seconds within which the server must answer again after any refusal by Copilot."""
 
 

@@ -1,7 +1,9 @@
 """Creates the ASGI application: routes inside middleware, with startup and shutdown."""
 
 import traceback
+from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any
 
 from copilot_proxy.asgi import ASGIApp, Receive, Scope, Send
 from copilot_proxy.middleware.access import AccessMiddleware
@@ -44,10 +46,12 @@ class _Lifespan:
         self._app = app
         self._services = services
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            await self._app(scope, receive, send)
-            return
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        if scope["type"] == "lifespan":
+            return self._run(receive, send)
+        return self._app(scope, receive, send)
+
+    async def _run(self, receive: Receive, send: Send) -> None:
         dumps = self._services.dumps
         expiring: AbstractAsyncContextManager[None]
         expiring = dumps.expire_periodically() if dumps else nullcontext()

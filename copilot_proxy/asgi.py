@@ -47,6 +47,11 @@ class Disconnect:
 
 
 class ASGIApp(Protocol):
-    """An application, or the response to one request."""
+    """An application, or the response to one request.
 
+    Middleware that only passes a call on returns the coroutine of the next application, instead of
+    adding its own.
+    """
+
+    # A coroutine function, since the framework tells by that what a route returns.
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...

@@ -6,6 +6,7 @@ Python runs one thread at a time, and each that computes makes the event loop wa
 """
 
 import asyncio
+import gc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
@@ -17,6 +18,8 @@ _Result = TypeVar("_Result")
 LARGE: Final = 128 * 1024
 """Bytes of a request body from which its work is done in a thread; below, it takes less than the
 20 ms for which other requests may have to wait."""
+_KEPT: Final = 8 * 1024 * 1024
+"""Half of the bytes of freed memory that glibc keeps."""
 
 
 async def run_if_large(
@@ -36,9 +39,23 @@ async def run_in_turn(
 ) -> _Result:
     """Return ``work(*args, **kwargs)``, called in the thread for large requests."""
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_thread(), partial(work, *args, **kwargs))
+    return await loop.run_in_executor(_thread(), _without_gc, partial(work, *args, **kwargs))
 
 
 @cache
 def _thread() -> ThreadPoolExecutor:
+    # glibc returns freed memory to the system if it is more than twice the largest block that was
+    # ever freed, so each large request would have to get its memory again, page by page. This block
+    # is never touched, so it takes no memory itself.
+    bytes(_KEPT)
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="large requests")
+
+
+def _without_gc(work: Callable[[], _Result]) -> _Result:
+    """Return ``work()``. A decoded request is many objects at once, and no garbage: collections
+    would only scan them, again and again."""
+    gc.disable()
+    try:
+        return work()
+    finally:
+        gc.enable()

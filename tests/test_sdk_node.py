@@ -32,7 +32,7 @@ def test_an_sdk_for_node(simulator: Simulator, package: str, script: str, checks
             env={"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"},
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=250,
             check=False,
         )
     assert 0 == ran.returncode, ran.stdout + ran.stderr

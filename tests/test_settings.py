@@ -251,6 +251,8 @@ def test_toml_types_are_accepted(home: Path, line: str, expected: object) -> Non
         ("cors_origins", "localhost:3000", "expected an origin such as http://localhost:3000"),
         ("cors_origins", 5, "expected a list"),
         ("allowed_hosts", [5], "expected text"),
+        ("workers", 0, "expected a whole number from 1 to 64, not 0"),
+        ("workers", "999", "expected a whole number from 1 to 64, not 999"),
         ("home_dir", "~nobody-of-that-name/x", "~nobody-of-that-name: no such user"),
         ("home_dir", "a\nb", "it contains a control character"),
     ],
@@ -308,6 +310,17 @@ def test_the_closest_setting_is_suggested(home: Path) -> None:
     """The closest name is suggested; without one, the hint is to edit or remove the file."""
     assert "Did you mean 'port'?" == refused(home, config="prot = 80").hint
     assert "Did you mean" not in (refused(home, config="zzzz = 80").hint or "")
+
+
+def test_a_file_with_a_byte_order_mark(home: Path, tmp_path: Path) -> None:
+    """Windows editors write one at the start of a file, which is otherwise UTF-8."""
+    (home / "config.toml").write_bytes(b"\xef\xbb\xbfport = 7")
+    key = tmp_path / "key"
+    key.write_bytes(b"\xef\xbb\xbfabcdefgh\r\n")
+    settings = load(home, environ={"API_KEY_FILE": str(key)})
+    assert 7 == settings.port
+    assert settings.api_key is not None
+    assert "abcdefgh" == settings.api_key.reveal()
 
 
 def test_unreadable_files(home: Path, tmp_path: Path) -> None:

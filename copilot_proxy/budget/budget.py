@@ -8,9 +8,10 @@ estimates of those that are running. An answer that has begun is never cut off.
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,10 +26,12 @@ from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.masking import mask
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
+from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.relay.records import RequestRecord
 
 if TYPE_CHECKING:
-    from copilot_proxy.ledger.reservations import Refusal, State
+    from copilot_proxy.ledger.limit_states import State
+    from copilot_proxy.ledger.reservations import Refusal
     from copilot_proxy.ledger.reserver import Reserver
 
 log = logging.getLogger(__name__)
@@ -42,6 +45,9 @@ _WARN_AT: Final = 0.8
 _SETTLING: Final = 0.5
 """Seconds within which the ledger has the row of a request that has ended."""
 _ATTEMPTS: Final = 5
+_WRITING: Final = 0.002
+"""Seconds in which most writers have written. A batch of the ledger takes about as long."""
+_TRIES: Final = 10
 _MAX_NAME: Final = 64
 
 
@@ -69,12 +75,19 @@ class Budget:
         self._executor: ThreadPoolExecutor | None = None
         self._last_end = float("-inf")
         """When a request ended last."""
+        self._excess: deque[tuple[float, int]] = deque()
+        """By how many nano-AIU requests that have just ended exceeded their estimates, and when
+        they ended."""
         self._warned: set[tuple[Limit, str]] = set()
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a request that has ended, to estimate the next ones."""
         if self._file.known.limits:
             self._last_end = time.monotonic()
+            if record.reserved is not None:
+                excess = (cost_of(record).nano or 0) - record.reserved
+                if excess > 0:
+                    self._excess.append((self._last_end, excess))
             self._estimator(record)
 
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
@@ -92,7 +105,7 @@ class Budget:
             return
         if not limits.limits:
             return
-        now = datetime.now().astimezone()
+        now = datetime.now(UTC)
         applying = [
             (limit, limits.allowed(limit, now))
             for limit in limits.limits
@@ -104,8 +117,10 @@ class Budget:
         try:
             outcome = await self._reserve(record, cost, applying, now)
             for _ in range(_ATTEMPTS):
-                if not self._is_unsettled(outcome):
+                if not self._is_unsettled(outcome, [allowed for _, allowed in applying]):
                     break
+                if not isinstance(outcome, tuple):
+                    await self._release(record)
                 await asyncio.sleep(_SETTLING / _ATTEMPTS)
                 outcome = await self._reserve(record, cost, applying, now)
         except Exception as error:
@@ -122,13 +137,26 @@ class Budget:
             if sum(used) >= _WARN_AT * allowed:
                 self._warn(record, limit, allowed, sum(used), now)
 
-    def _is_unsettled(self, outcome: "list[State] | Refusal") -> bool:
-        """Return whether a request may have been refused because of one that has just ended.
+    def _is_unsettled(self, outcome: "list[State] | Refusal", allowed: Sequence[int]) -> bool:
+        """Return whether requests that have just ended may change the outcome.
 
-        It stays reserved with its estimate until the ledger has its row.
+        They stay reserved with their estimates until the ledger has their rows.
         """
-        is_recent = time.monotonic() - self._last_end < _SETTLING
-        return is_recent and isinstance(outcome, tuple) and outcome.used.reserved > 0
+        now = time.monotonic()
+        if isinstance(outcome, tuple):
+            return now - self._last_end < _SETTLING and outcome.used.reserved > 0
+        while self._excess and now - self._excess[0][0] >= _SETTLING:
+            self._excess.popleft()
+        excess = sum(nano for _, nano in self._excess)
+        return excess > 0 and any(
+            sum(used) + excess > most for used, most in zip(outcome, allowed, strict=True)
+        )
+
+    async def _release(self, record: RequestRecord) -> None:
+        """Give back what was reserved for a request."""
+        executor = self._thread()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(executor, lambda: self._reserver.release(record.request_id))
 
     def close(self) -> None:
         """End the thread, and close the file."""
@@ -144,23 +172,32 @@ class Budget:
         limits: Sequence[tuple[Limit, int]],
         now: datetime,
     ) -> "list[State] | Refusal":
-        """Reserve on the event loop if that takes no time, else in a thread."""
+        """Reserve on the event loop, unless it is for the first time, does not fit, or another
+        connection is writing for long; then in a thread, which costs more than a reservation."""
         day, month = days_of(now)
-        if self._executor is not None and "_reserver" in self.__dict__:
-            states = self._reserver.reserve_now(record, cost, limits, day, month)
-            if states is not None:
-                return states
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(1, "budget")
+        if "_reserver" in self.__dict__ and self._reserver.is_open():
+            for _ in range(_TRIES):
+                outcome = self._reserver.reserve_now(record, cost, limits, day, month)
+                if outcome is not None:
+                    break
+                await asyncio.sleep(_WRITING)
+            if isinstance(outcome, list):
+                return outcome
+        executor = self._thread()
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(
-                self._executor, lambda: self._reserver.reserve(record, cost, limits, day, month)
+                executor, lambda: self._reserver.reserve(record, cost, limits, day, month)
             )
         except asyncio.CancelledError:
             # The reservation may be made after the request has already been recorded.
-            self._executor.submit(lambda: self._reserver.release(record.request_id))
+            executor.submit(lambda: self._reserver.release(record.request_id))
             raise
+
+    def _thread(self) -> ThreadPoolExecutor:
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, "budget")
+        return self._executor
 
     @cached_property
     def _reserver(self) -> "Reserver":
@@ -206,12 +243,14 @@ def _applies(limit: Limit, record: RequestRecord) -> bool:
     """Return whether `limit` is for this request; one per session only if the session is known."""
     if limit.per == "session" and record.attribution.session is None:
         return False
+    if not limit.kind:
+        return True
     names = {
         "key": record.key,
         "client": record.attribution.client,
         "project": record.attribution.project,
     }
-    return not limit.kind or names[limit.kind] == limit.name
+    return names[limit.kind] == limit.name
 
 
 def _refused(refusal: "Refusal", cost: int) -> BudgetExceeded:

@@ -11,9 +11,8 @@ from typing import Final, NamedTuple
 
 from copilot_proxy.cost.estimate import prompt_tokens
 from copilot_proxy.cost.price_table import table_prices
-from copilot_proxy.cost.tokens import Tokens, from_usage
 from copilot_proxy.formats.types import ClientRequest
-from copilot_proxy.relay.costs import learned_prices, prices_of
+from copilot_proxy.relay.costs import cost_of, learned_prices, prices_of
 from copilot_proxy.relay.records import RequestRecord
 
 _CACHE_SECONDS: Final = 300.0
@@ -43,8 +42,10 @@ class Estimator:
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a request that has ended."""
-        tokens = from_usage(record.usage) if record.error is None else None
-        if tokens is None or record.model is None or record.client_gone:
+        if record.error is not None or record.usage is None or record.client_gone:
+            return
+        tokens = cost_of(record).tokens  # which other reports have asked for, too
+        if tokens is None or record.model is None:
             return
         self._outputs.setdefault(record.model, deque(maxlen=_RECENT)).append(tokens.output)
         if record.attribution.session is not None:
@@ -67,10 +68,7 @@ class Estimator:
         prompt = prompt_tokens(request)
         cached = min(prompt, self._cached(model, record.attribution.session))
         output = self._output(model, record.client_api.output_limit(request))
-        tokens = Tokens(input=prompt - cached, cache_read=cached, output=output)
-        # What is not in the cache may have to be written to it, at a higher price.
-        written = tokens._replace(input=0, cache_write=tokens.input)
-        return max(prices.cost(tokens), prices.cost(written))
+        return prices.highest_cost(prompt, cached, output)
 
     def _cached(self, model: str, session: str | None) -> int:
         seen = self._prompts.get((model, session)) if session is not None else None

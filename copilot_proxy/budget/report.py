@@ -8,8 +8,8 @@ from copilot_proxy.budget.limits_file import Limits, days_of
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano_aiu import credits
 from copilot_proxy.ledger.database import Database
+from copilot_proxy.ledger.limit_states import costliest_session, state
 from copilot_proxy.ledger.periods import this_month, today
-from copilot_proxy.ledger.reservations import costliest_session, state
 
 
 class LimitState(NamedTuple):

@@ -83,10 +83,15 @@ def _parsed(words: list[str]) -> tuple[str | None, str]:
 
 def _scope(key: str | None, client: str | None, project: str | None) -> tuple[str, str]:
     given = [
-        (kind, name) for kind, name in zip(SCOPES, (key, client, project), strict=True) if name
+        (kind, name)
+        for kind, name in zip(SCOPES, (key, client, project), strict=True)
+        if name is not None
     ]
     if len(given) > 1:
         raise UsageError("Use only one of --key, --client and --project.")
+    if given and not given[0][1].strip():
+        # Such as a variable of a script that is not set; the limit for all must not change.
+        raise UsageError(f"The name after --{given[0][0]} is empty.", hint="Is a variable not set?")
     return given[0] if given else ("", "")
 
 

@@ -39,9 +39,10 @@ def read_input() -> str:
     if text.lstrip().startswith(FENCE):
         return _fenced(text.lstrip().removeprefix(FENCE))
     parts = []
+    text = text.strip("\n")
     while text.endswith("\\"):
         parts.append(text[:-1])
-        text = _read(MORE)
+        text = _read(MORE).strip("\n")
     return "\n".join([*parts, text])
 
 
@@ -55,18 +56,17 @@ def _fenced(text: str) -> str:
 
 
 def _read(prompt: str) -> str:
-    """Read a line, and the lines that were pasted with it."""
+    """Read a line, and the lines that were pasted with it, of which the last may be empty."""
     text = _read_line(prompt)
-    pasted = False
     while more := _waiting():
-        pasted = True
-        lines, _, begun = more.replace("\r\n", "\n").replace("\r", "\n").rpartition("\n")
-        text = "\n".join(part for part in (text, lines) if part)
+        lines, end, begun = more.replace("\r\n", "\n").replace("\r", "\n").rpartition("\n")
+        if end:
+            text += "\n" + lines
         if begun:
             # The last line has no line break yet: the user can still edit it, and must press Enter.
             text += "\n" + begun + _read_line(MORE + begun)
-    if pasted:
-        print_message(f"{text.count(chr(10)) + 1} pasted lines are sent as one question.")
+    if count := text.strip("\n").count("\n"):
+        print_message(f"{count + 1} pasted lines are sent as one question.")
     return text
 
 

@@ -198,7 +198,6 @@ def _report(
     if form == "text":
         # The overview is about today and this month, so it does not fit another period.
         is_bare = word is None and as_model is None and period.month is not None
-        # In one piece, since there may be thousands of lines.
         print_result("\n".join(usage_output.lines(report, is_bare=is_bare)))
         for text in usage_output.remarks(report):
             print_message(text)

@@ -15,11 +15,13 @@ from copilot_proxy.cli.usage_report import Report
 from copilot_proxy.cost.nano_aiu import credits, rounded
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.ledger.cache_queries import NextTurn
-from copilot_proxy.ledger.queries import Sums
+from copilot_proxy.ledger.queries import Sums, total
 
 _WIDTH: Final = 80
 _HEADINGS: Final = ("REQ", "FRESH", "CACHED", "WRITTEN", "OUT", "CREDITS", "CACHE", "LOST")
 _TIMES: Final = ("day", "week", "month")
+_MAX_ROWS: Final = 100
+"""The lines of a table, except for times: there may be thousands of sessions."""
 _BAR: Final = 10
 _BAR_ENDS: Final = " ▏▎▍▌▋▊▉"
 
@@ -48,12 +50,17 @@ def lines(report: Report, *, is_bare: bool) -> Iterator[str]:
 def remarks(report: Report) -> list[str]:
     """Return the remarks that explain the numbers."""
     found = []
+    if (count := len(report.rows)) > len(_listed(report)):
+        found.append(
+            f"Of {count:,} {report.group}s, the {_MAX_ROWS} that have cost the most are listed; "
+            "--csv and --json list all of them."
+        )
     if (count := report.total.unknown_cost_requests) > 0:
         found.append(f"{counted(count, 'request')} of unknown cost: the sums do not include them.")
     if (count := report.total.estimated_requests) > 0:
         found.append(
-            f"{counted(count, 'request')} with an estimated cost: their answers did not arrive "
-            "completely."
+            f"{counted(count, 'request')} with an estimated cost: "
+            f"{'its answer' if count == 1 else 'their answers'} did not arrive completely."
         )
     if report.as_model is not None:
         found.append(
@@ -63,7 +70,7 @@ def remarks(report: Report) -> list[str]:
 
 
 def _next_turn(turn: NextTurn) -> str:
-    session = _cut(turn.session or "an unnamed session", 36)
+    session = cut(turn.session or "an unnamed session", 36)
     return f"Next turn of {session} with {turn.model}: {next_cost(turn)}"
 
 
@@ -79,24 +86,31 @@ def next_cost(turn: NextTurn) -> str:
 
 
 def _table(report: Report) -> Iterator[str]:
-    # Sessions may be many thousands.
+    rows = _listed(report)
+    if others := report.rows[len(rows) :]:
+        rows = [*rows, total(others, f"{len(others):,} others")]
     has_losses = report.total.cache_lost_nano_aiu > 0
-    cells = [_cells(row, has_losses) for row in (*report.rows, report.total)]
+    cells = [_cells(row, has_losses) for row in (*rows, report.total)]
     headings = _HEADINGS[: len(cells[0])]
     widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
-    has_bars = report.group in _TIMES and len(report.rows) > 1
+    has_bars = report.group in _TIMES and len(rows) > 1
     extra = sum(widths) + 2 * len(widths) + (2 + _BAR if has_bars else 0)
     room = max(12, (_terminal_width() or _WIDTH) - extra)
-    names = [report.group.upper(), *[_name(row.name) for row in report.rows], "total"]
+    names = [report.group.upper(), *[_name(row.name) for row in rows], "total"]
     width = min(room, max(map(len, names)))
     line = "".join([f"{{:<{width}}}", *[f"  {{:>{one}}}" for one in widths]]).format
-    yield line(_cut(names[0], width), *headings)
-    most = max(row.nano_aiu for row in report.rows)
-    for name, values, row in zip(names[1:-1], cells, report.rows, strict=False):
-        text = line(name if len(name) <= width else _cut(name, width), *values)
+    yield line(cut(names[0], width), *headings)
+    most = max(row.nano_aiu for row in rows)
+    for name, values, row in zip(names[1:-1], cells, rows, strict=False):
+        text = line(name if len(name) <= width else cut(name, width), *values)
         yield f"{text}  {_bar(row.nano_aiu, most)}".rstrip() if has_bars else text
-    if len(report.rows) > 1:
-        yield line(_cut(names[-1], width), *cells[-1])
+    if len(rows) > 1:
+        yield line(cut(names[-1], width), *cells[-1])
+
+
+def _listed(report: Report) -> list[Sums]:
+    """Return the rows that have a line of their own."""
+    return report.rows if report.group in _TIMES else report.rows[:_MAX_ROWS]
 
 
 def _cells(row: Sums, has_losses: bool) -> tuple[str, ...]:
@@ -124,7 +138,8 @@ def _name(name: str | None) -> str:
     return "unknown" if name is None else name
 
 
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
+    """Return `text` with at most `width` characters, ending with an ellipsis if it was longer."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from copilot_proxy.cli.console import print_result, two_columns
+from copilot_proxy.cli.usage_output import cut
 from copilot_proxy.cost.assessment import SOURCE_TEXTS
 from copilot_proxy.cost.nano_aiu import credits, decimal, rounded, sum_of_details
 from copilot_proxy.errors import CopilotProxyError, UsageError
@@ -17,6 +18,11 @@ _RECENT: Final = 20
 """How many requests the list has."""
 _ID: Final = 8
 """Characters of a request's id that are shown; they are enough to name it."""
+_MINUTE: Final = 16
+"""Characters of a time without its seconds."""
+_MAX_CLIENT: Final = 13
+_MAX_MODEL: Final = 18
+"""The longest names in the list: with these it fits into 80 columns, except for errors."""
 WHERE_IDS_ARE: Final = "Ids are in the header x-request-id, and in the log after errors."
 
 
@@ -54,9 +60,9 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
     rows += [
         (
             one["request_id"][:_ID],
-            _local(one["ended_us"]),
-            one["client"] or "unknown",
-            one["model"] or "unknown",
+            _local(one["ended_us"])[:_MINUTE],
+            cut(one["client"] or "unknown", _MAX_CLIENT),
+            cut(one["model"] or "unknown", _MAX_MODEL),
             "?" if one["nano_aiu"] is None else rounded(one["nano_aiu"]),
             _joined(one["outcome"], one["error_code"]),
         )

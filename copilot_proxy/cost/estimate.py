@@ -20,17 +20,18 @@ def prompt_tokens(request: Mapping[str, Any]) -> int:
     chars = files = 0
     todo: list[Any] = [request]
     for value in todo:  # which grows during the loop
-        if isinstance(value, str):
+        kind = type(value)
+        if kind is str:
             length = len(value)
             if length >= _MIN_FILE and _has_no_space(value[:_MIN_FILE]):
                 files += 1
             else:
                 chars += length
-        elif isinstance(value, dict):
+        elif kind is dict:
             # Names of fields count too: the schemas of tools consist mostly of them.
             chars += len("".join(value))
             todo += value.values()
-        elif isinstance(value, list):
+        elif kind is list:
             todo += value
     return chars // _CHARS_PER_TOKEN + files * _FILE_TOKENS
 

@@ -50,8 +50,7 @@ class PriceList(NamedTuple):
 
     def cost(self, tokens: Tokens) -> int:
         """Return the cost of `tokens` in nano-AIU."""
-        is_long = self.tier(tokens.prompt) == "long_context"
-        prices = self.long_context if is_long and self.long_context else self.default
+        prices = self._prices(tokens.prompt)
         return sum(
             token_cost(count, price, self.batch)
             for count, price in (
@@ -62,6 +61,21 @@ class PriceList(NamedTuple):
                 (tokens.output, prices.output),
             )
         )
+
+    def highest_cost(self, prompt: int, cached: int, output: int) -> int:
+        """Return the most that tokens may cost, in nano-AIU: those that are not `cached` may have
+        to be written to the cache, usually at a higher price than that of input."""
+        prices = self._prices(prompt)
+        return (
+            token_cost(prompt - cached, max(prices.input, prices.cache_write), self.batch)
+            + token_cost(cached, prices.cache_read, self.batch)
+            + token_cost(output, prices.output, self.batch)
+        )
+
+    def _prices(self, prompt: int) -> Tier:
+        if self.threshold is not None and prompt > self.threshold:
+            return self.long_context or self.default
+        return self.default
 
 
 def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:

@@ -24,8 +24,11 @@ _URL_KEY: Final = re.compile(
 )
 """A key with the URL of an API, in JSON, TOML, YAML or a list of variables."""
 _MODEL_KEY: Final = re.compile(
-    r"""["']?(?P<key>[\w-]*model)["']?\s*[:=]\s*["'](?P<name>[^"'\s]+)["']""", re.IGNORECASE
+    r"""["']?(?P<key>[\w-]*model)["']?\s*[:=]\s*(?:\{\s*["']name["']\s*:\s*)?"""
+    r"""["'](?P<name>[^"'\s]+)["']""",
+    re.IGNORECASE,
 )
+"""A key with the name of a model, or with an object that begins with the name."""
 _MAX_CHARACTERS: Final = 1024 * 1024
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from copilot_proxy.api_keys import MIN_KEY_LENGTH
 from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.results import Result, broken, from_error, off, ok, warning
 from copilot_proxy.private_files import is_open_to_others, privacy_hint
@@ -33,6 +34,13 @@ def check_exposure(context: CheckContext) -> Iterator[Result]:
     source = settings.sources.get("host", "default")
     if not settings.reaches_network:
         yield ok("only programs on this machine can connect")
+    elif any(len(one.key.reveal()) < MIN_KEY_LENGTH for one in settings.keys):
+        yield broken(
+            f"The host {settings.host}, as set in {source}, lets other machines connect, but the "
+            f"API key has fewer than {MIN_KEY_LENGTH} characters. The server does not start like "
+            "this.",
+            "Use a longer key, or remove the host.",
+        )
     elif settings.keys:
         yield ok(f"other machines can connect to {settings.host}, with an API key")
     else:

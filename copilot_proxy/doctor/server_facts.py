@@ -9,7 +9,7 @@ from copilot_proxy.server.port_owner import base_url, describe_owner, read_healt
 from copilot_proxy.server.unix_socket import UnixConnection
 from copilot_proxy.settings import Settings
 
-_TIMEOUT: Final = 1.0
+_TIMEOUT: Final = 3.0
 _GUARDED_PATH: Final = "/metrics"
 """A path that needs the key, asks Copilot nothing, and leaves no line in the log."""
 

@@ -58,6 +58,10 @@ class EventDecoder:
         if b"\r" in chunk:
             self._skip_newline = chunk.endswith(b"\r")
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if chunk.startswith(b"data: ") and chunk.endswith(b"\n\n") and not self._is_inside:
+            parts = chunk[6:-2].split(b"\n\ndata: ")
+            if chunk.count(b"\n") == 2 * len(parts):
+                return parts  # complete events of one line each, as Copilot's chat API sends them
 
         lines = chunk.split(b"\n")
         rest = lines.pop()
@@ -84,6 +88,11 @@ class EventDecoder:
         if self._size + self._line_size > self._limit:
             raise EventTooLarge(f"an event of more than {self._limit} bytes")
         return events
+
+    @property
+    def _is_inside(self) -> bool:
+        """Whether a part of an event has been read."""
+        return bool(self._line or self._data)
 
     def _without_bom(self, chunk: bytes) -> bytes:
         """Return the buffered bytes and `chunk` without a leading BOM, or nothing while it is

@@ -5,7 +5,7 @@ their base64 would cost hundreds of times as many tokens. Observed with Codex an
 MCP tools, 2026-07.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -15,15 +15,19 @@ from copilot_proxy.formats.types import Json
 _MARK: Final = '"image'
 """In the type of every image, as JSON."""
 _TEXTS: Final = ("text", "input_text", "output_text")
+_BEGINNINGS: Final = ("[", " ", "\t", "\n", "\r")
+"""How a JSON text with a list can begin; few others do."""
 _OUTPUTS: Final = ("function_call_output", "custom_tool_call_output")
 
 
 def unpack_results(api: str, request: Json) -> None:
     """Replace the stringified results in `request`, a new object of the client API named `api`."""
-    for holder, name in _RESULTS[api](request):
-        parts = unpacked(api, holder.get(name))
-        if parts is not None:
-            holder[name] = parts
+    results, name = _RESULTS[api](request)
+    for result in results:
+        if isinstance(text := result.get(name), str) and text[:1] in _BEGINNINGS:
+            parts = unpacked(api, text)
+            if parts is not None:
+                result[name] = parts
 
 
 def unpacked(api: str, content: object) -> list[Json] | None:
@@ -85,30 +89,27 @@ _PARTS: Final[Mapping[str, Mapping[str, Callable[[str], Json]]]] = {
 }
 
 
-def _objects(value: Any) -> Iterator[Json]:
-    return (one for one in (value if isinstance(value, list) else ()) if isinstance(one, dict))
+def _objects(value: Any) -> list[Json]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def _chat_results(request: Json) -> Iterator[tuple[Json, str]]:
-    for message in _objects(request.get("messages")):
-        if message.get("role") == "tool":
-            yield message, "content"
+def _chat_results(request: Json) -> tuple[list[Json], str]:
+    messages = _objects(request.get("messages"))
+    return [one for one in messages if one.get("role") == "tool"], "content"
 
 
-def _responses_results(request: Json) -> Iterator[tuple[Json, str]]:
-    for item in _objects(request.get("input")):
-        if item.get("type") in _OUTPUTS:
-            yield item, "output"
+def _responses_results(request: Json) -> tuple[list[Json], str]:
+    return [one for one in _objects(request.get("input")) if one.get("type") in _OUTPUTS], "output"
 
 
-def _messages_results(request: Json) -> Iterator[tuple[Json, str]]:
-    for message in _objects(request.get("messages")):
-        for block in _objects(message.get("content")):
-            if block.get("type") == "tool_result":
-                yield block, "content"
+def _messages_results(request: Json) -> tuple[list[Json], str]:
+    messages = _objects(request.get("messages"))
+    contents = [one["content"] for one in messages if isinstance(one.get("content"), list)]
+    blocks = [block for content in contents for block in content if isinstance(block, dict)]
+    return [one for one in blocks if one.get("type") == "tool_result"], "content"
 
 
-_RESULTS: Final[Mapping[str, Callable[[Json], Iterator[tuple[Json, str]]]]] = {
+_RESULTS: Final[Mapping[str, Callable[[Json], tuple[list[Json], str]]]] = {
     "chat_completions": _chat_results,
     "responses": _responses_results,
     "messages": _messages_results,

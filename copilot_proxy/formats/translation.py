@@ -14,6 +14,7 @@ from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.client_fields import CLIENT_FIELDS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
+from copilot_proxy.formats.kinds import request_kinds
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 from copilot_proxy.formats.request_fields import drop_fields
 from copilot_proxy.formats.stop_sequences import (
@@ -83,12 +84,14 @@ def prepare(
     request.
     """
     notes: list[str] = []
-    initiator, images = client.initiator(request), client.count_images(request)
+    kinds = request_kinds(request)
+    initiator = client.initiator(request)
+    images = client.count_images(request) if kinds.has_images else 0
     if foreign:
         request = client.without_reasoning(request, foreign)
     if foreign or not restores_reasoning:
         notes.append(_NO_REASONING)
-    pdf = first_pdf(request)
+    pdf = first_pdf(request) if kinds.has_files else None
     api = fixed_api or choose(
         client,
         model,
@@ -106,7 +109,7 @@ def prepare(
     translator: StreamTranslator
     taken = drop_fields(client.name, request, notes)
     if api.native is not None and is_same_api(client, api):
-        fitted = api.native.body(taken, model, notes)
+        fitted = api.native.body(taken, model, notes, kinds)
         translator = api.native.translator(request, fitted.tool_names, request_id)
         translator.notes = notes
     else:
@@ -176,8 +179,8 @@ def _custom_tools(chat: ChatRequest) -> frozenset[str]:
 
 def _used_ids(chat: ChatRequest) -> frozenset[str]:
     """Return the ids of the tool calls in a chat request."""
-    messages = chat["messages"]
-    return frozenset(call["id"] for one in messages for call in one.get("tool_calls") or ())
+    calling = [one["tool_calls"] for one in chat["messages"] if one.get("tool_calls")]
+    return frozenset([call["id"] for calls in calling for call in calls])
 
 
 class Pipeline:

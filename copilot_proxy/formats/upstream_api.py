@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.translators import StreamTranslator
@@ -18,8 +19,17 @@ def is_same_api(client: object, upstream: object) -> bool:
 class NativePassage(Protocol):
     """Passes requests and responses on if the client speaks the API that the model is called on."""
 
-    def body(self, request: ClientRequest, model: Model | None, notes: list[str]) -> FittedBody:
-        """Return the request, changed only where the model requires it; raises `RequestError`."""
+    def body(
+        self,
+        request: ClientRequest,
+        model: Model | None,
+        notes: list[str],
+        kinds: Kinds | None = None,
+    ) -> FittedBody:
+        """Return the request, changed only where the model requires it; raises `RequestError`.
+
+        `kinds` is what occurs in its conversation, if that has been found out.
+        """
         ...
 
     def translator(

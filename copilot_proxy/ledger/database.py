@@ -135,6 +135,15 @@ def open_in_memory() -> sqlite3.Connection:
     return database
 
 
+def file_id(path: Path) -> tuple[int, int] | None:
+    """Return what distinguishes the file from one that replaces it; None if there is no file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def is_damaged(error: Exception) -> bool:
     """Return whether the file is damaged, or not an SQLite file at all."""
     code = getattr(error, "sqlite_errorcode", None)

@@ -1,10 +1,10 @@
 """Writes rows into the ledger: all rows of a batch, their chain and their sums, or nothing."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain
-from operator import itemgetter
+from itertools import chain, repeat
+from operator import itemgetter, ne
 from typing import Final, TypeVar
 
 from copilot_proxy.ledger.hash_chain import next_hash
@@ -105,15 +105,18 @@ def _write(database: sqlite3.Connection, rows: Sequence[Row], known: set[str]) -
 def _store(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Insert `rows`, without the columns that are null in all of them: a null takes as long as a
     number."""
-    places = [
-        place
-        for place, column in enumerate(zip(*rows, strict=True))
-        if column.count(None) < len(column)
-    ]
-    columns, values_of = tuple([_STORED[place] for place in places]), itemgetter(*places)
+    nulls = map(tuple.count, zip(*rows, strict=True), repeat(None))
+    columns, values_of = _layout(tuple(map(ne, nulls, repeat(len(rows)))))
     for chunk in _chunks(rows):
         values = tuple(chain.from_iterable(map(values_of, chunk)))
         database.execute(_statement(columns, len(chunk)), values)
+
+
+@lru_cache(maxsize=64)
+def _layout(used: tuple[bool, ...]) -> tuple[tuple[str, ...], Callable[[Row], Row]]:
+    """Return the names of the columns that are used, and a function that returns their values."""
+    places = [place for place, is_used in enumerate(used) if is_used]
+    return tuple([_STORED[place] for place in places]), itemgetter(*places)
 
 
 @lru_cache(maxsize=64)

@@ -3,12 +3,15 @@
 GitHub resets quotas at 00:00 UTC on the first day of a month.
 """
 
+import contextlib
 import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
 from copilot_proxy.errors import UsageError
 
+_YEARS: Final = range(1971, 9999)
+"""Those that a date may have: with others, time zones and the next day cannot be calculated."""
 _LAST: Final = re.compile(r"(\d{1,4})\s*([hdw])")
 
 
@@ -81,17 +84,22 @@ def _moment(text: str, now: datetime) -> date | datetime:
     word = text.strip().lower()
     if word in ("today", "yesterday"):
         return now.date() - timedelta(days=word == "yesterday")
-    try:
-        return date.fromisoformat(word)
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+    found = _parsed(text.strip())
+    if found is None or found.year not in _YEARS:
         raise UsageError(
             f"{text!r} is not a date.", hint="Use 2026-11-29, 2026-11-29T14:00, today or yesterday."
-        ) from None
-    return moment if moment.tzinfo else moment.astimezone()
+        )
+    if not isinstance(found, datetime):
+        return found
+    return found if found.tzinfo else found.astimezone()
+
+
+def _parsed(text: str) -> date | datetime | None:
+    with contextlib.suppress(ValueError):
+        return date.fromisoformat(text)
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(text)
+    return None
 
 
 def midnight(day: date) -> datetime:

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from hashlib import sha256
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -40,6 +41,9 @@ _MAX_EARLIER: Final = 8
 _BATCH: Final = 256
 """Blocks after which other threads get their turn."""
 _MAX_NAME: Final = 64
+_prompt_of: Final = itemgetter(
+    *(PLACE[f"{kind}_tokens"] for kind in ("input", "cache_read", "cache_write", "cache_write_1h"))
+)
 _VERDICT: Final = ("cache_verdict", "cache_lost_nano_aiu", "cache_detail")
 
 _COLUMNS: Final = (
@@ -179,8 +183,8 @@ def may_be_judged(record: RequestRecord, row: Row) -> bool:
     return (
         record.prompt is not None
         and record.model is not None
+        and sum(filter(None, _prompt_of(row))) >= MIN_TOKENS
         and is_complete(record)
-        and _tokens(row).prompt >= MIN_TOKENS
     )
 
 

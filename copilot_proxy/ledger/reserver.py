@@ -13,8 +13,9 @@ from typing import Final
 
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.ledger import reservations
-from copilot_proxy.ledger.database import BUSY_SECONDS, open_for_writing
-from copilot_proxy.ledger.reservations import Refusal, Reservation, State, StateCache
+from copilot_proxy.ledger.database import BUSY_SECONDS, file_id, open_for_writing
+from copilot_proxy.ledger.limit_states import State, StateCache
+from copilot_proxy.ledger.reservations import Refusal, Reservation
 from copilot_proxy.relay.records import RequestRecord
 
 _LOOK_SECONDS: Final = 0.02
@@ -29,10 +30,22 @@ class Reserver:
         self._path = path
         self._database: sqlite3.Connection | None = None
         self._states = StateCache()
+        self._inode: tuple[int, int] | None = None
+        """Which file is open."""
         self._looked = float("-inf")
         """When the file was last seen, on the monotonic clock."""
         self._lock = threading.Lock()
         """Held while the connection is used."""
+
+    def is_open(self) -> bool:
+        """Return whether the file is open, and still there, which is looked at from time to time;
+        does not wait and does not raise an error."""
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_SECONDS:
+            if self._inode is None or file_id(self._path) != self._inode:
+                return False
+            self._looked = now
+        return True
 
     def reserve_now(
         self,
@@ -41,28 +54,20 @@ class Reserver:
         limits: Sequence[tuple[Limit, int]],
         day: str,
         month: str,
-    ) -> list[State] | None:
+    ) -> list[State] | Refusal | None:
         """Do what `reserve` does without waiting and without raising an error; return None if that
-        is not possible, or if the request does not fit."""
+        is not possible, usually because another connection is writing."""
         if not self._lock.acquire(blocking=False):
             return None
         try:
-            database = self._database
-            if database is None or not self._has_file():
+            if self._database is None:
                 return None
             wanted = _reservation(record, cost, day, month)
-            made = reservations.reserve_if_unchanged(database, wanted, limits, self._states)
-            if made is not None:
-                return made
-            for limit, _ in limits:
-                if limit.per == "month" and not self._states.knows(database, limit, day, month):
-                    return None  # it would have to be summed up
-            outcome = reservations.reserve(database, wanted, limits, self._states)
-        except sqlite3.Error:  # usually because another connection is writing
+            return reservations.reserve(self._database, wanted, limits, self._states)
+        except sqlite3.Error:
             return None
         finally:
             self._lock.release()
-        return None if isinstance(outcome, Refusal) else outcome
 
     def reserve(
         self,
@@ -83,15 +88,6 @@ class Reserver:
                 self._states.clear()
                 outcome = reservations.reserve(database, wanted, limits, self._states)
         return outcome
-
-    def _has_file(self) -> bool:
-        """Return whether the file is still there; it is looked at from time to time."""
-        now = time.monotonic()
-        if now - self._looked >= _LOOK_SECONDS:
-            if not os.path.exists(self._path):
-                return False
-            self._looked = now
-        return True
 
     def release(self, request_id: str) -> None:
         """End the reservation of a request that gets no row, or already has one."""
@@ -116,9 +112,10 @@ class Reserver:
                 database.execute("PRAGMA busy_timeout = 0")
 
     def _open(self) -> sqlite3.Connection:
-        if self._database is None or not os.path.exists(self._path):
+        if self._database is None or self._inode != file_id(self._path):
             self._close()
             self._database = open_for_writing(self._path)
+            self._inode = file_id(self._path)
             # The ledger's own thread moves the write-ahead log into the file, which waits for the
             # disk.
             self._database.execute("PRAGMA wal_autocheckpoint = 0")
@@ -128,7 +125,8 @@ class Reserver:
     def _close(self) -> None:
         if self._database is not None:
             self._database.close()
-            self._database = None
+        self._database = self._inode = None
+        self._looked = float("-inf")
 
 
 def _reservation(record: RequestRecord, cost: int, day: str, month: str) -> Reservation:

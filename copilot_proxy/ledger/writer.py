@@ -5,7 +5,6 @@ up to a limit; nothing here raises an error.
 """
 
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.ledger.database import is_damaged, open_for_writing, set_aside
+from copilot_proxy.ledger.database import file_id, is_damaged, open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.reservations import release, settle_abandoned
 from copilot_proxy.ledger.schema import Row
@@ -122,17 +121,17 @@ class Writer:
 
     def _open(self) -> sqlite3.Connection:
         """Return the connection, a new one if the file has been replaced or removed."""
-        if self._database is not None and self._inode != _inode(self._path):
+        if self._database is not None and self._inode != file_id(self._path):
             self._drop_connection()
         if self._database is None:
             self._database = open_for_writing(self._path)
-            self._inode = _inode(self._path)
+            self._inode = file_id(self._path)
             settle_abandoned(self._database, time.time_ns() // 1000)
         return self._database
 
     def _replace_damaged(self) -> None:
         """Set the damaged file aside, unless another process has already done so."""
-        is_same = self._inode is None or self._inode == _inode(self._path)
+        is_same = self._inode is None or self._inode == file_id(self._path)
         self._drop_connection()
         if is_same:
             aside = set_aside(self._path)
@@ -158,11 +157,3 @@ class Writer:
 def _reason(error: Exception) -> str:
     # An OSError as text has its number and the path, which the message has already.
     return failure_reason(error) if isinstance(error, OSError) else str(error)
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

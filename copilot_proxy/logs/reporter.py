@@ -21,6 +21,7 @@ _SHOWN: Final = 20
 """The names in a log line that is text."""
 
 log = logging.getLogger(REQUESTS)
+_TEMPLATE: Final = vars(logging.LogRecord(REQUESTS, logging.INFO, "", 0, "request", (), None))
 
 
 class Reporter:
@@ -36,11 +37,19 @@ class Reporter:
         if self.is_cutting and record.client_gone:
             record.client_gone, record.error = False, STOPPED
         if log.isEnabledFor(logging.INFO):
-            # Made here, since `log.info` also looks for its caller.
-            entry = logging.LogRecord(REQUESTS, logging.INFO, "", 0, "request", (), None)
-            entry.record = record
-            log.handle(entry)
+            log.handle(_entry(record))
         self._drift.add(record.unknown)
+
+
+def _entry(record: "RequestRecord") -> logging.LogRecord:
+    """Return a log record for `record`: a copy of a template, in a tenth of the time that
+    `log.info` takes to look for its caller and for everything else that no log line shows."""
+    entry = logging.LogRecord.__new__(logging.LogRecord)
+    entry.__dict__.update(_TEMPLATE)
+    entry.created = time.time()
+    entry.msecs = entry.created % 1 * 1000
+    entry.record = record
+    return entry
 
 
 class DriftLog:

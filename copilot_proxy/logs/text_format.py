@@ -84,7 +84,7 @@ def _request_columns(record: "RequestRecord") -> str:
         # The client cannot see these: they came after the headers.
         remarks += [printable(note, _MAX_NOTE) for note in record.notes[record.sent_notes :]]
     if (credits := reported_credits(record.copilot_usage)) is not None:
-        remarks.append(f"{credits:.3g} credits")
+        remarks.append(_credits(credits))
     if record.error:
         # The client gets the id as well, so a bug report can be matched with this line.
         remarks.append(record.request_id)
@@ -102,6 +102,12 @@ def _request_size(record: "RequestRecord") -> str:
     words += ["stream"] if record.stream else []
     words += [printable(record.effort, 10)] if record.effort else []
     return " ".join(words)
+
+
+def _credits(value: float) -> str:
+    """Return a cost with three digits, or all of those before the point: ``0.0125 credits``."""
+    text = f"{value:.0f}" if value >= 999.5 else f"{value:.3g}"
+    return f"{text} credit{'' if text == '1' else 's'}"
 
 
 def _size(count: int) -> str:

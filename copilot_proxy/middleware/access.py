@@ -6,7 +6,7 @@ reads them, unless the user has allowed the page.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final
 
 from copilot_proxy.api_keys import KEY_HEADERS, ApiKey, ApiKeys
@@ -63,7 +63,7 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        base = split_base(scope["path"])
+        base = split_base(scope["path"], scope.get("raw_path") or b"")
         path = scope["path"] = normalize_path(base.path)
         scope["raw_path"] = path.encode("utf-8", "surrogateescape")
         is_dashboard = path.startswith(_DASHBOARD)
@@ -103,14 +103,14 @@ class AccessMiddleware:
             if is_preflight:
                 extra += cors.preflight(headers)
 
-        async def send_with_headers(message: Message) -> None:
+        def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 context.status = message["status"]
                 if self._is_logged(context):
                     log.info("http", extra={"context": context})
                 sent = [*message.get("headers", ()), *extra]
                 message["headers"] = [*sent, cors.exposed(sent)] if origin in origins else sent
-            await send(message)
+            return send(message)
 
         is_open = is_preflight or path in _OPEN_PATHS or (is_page and _is_file(path, headers))
         refusal = self._refusal(context, scope, headers, origin, origins, is_open)

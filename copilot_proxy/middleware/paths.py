@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 from copilot_proxy.attribution import MAX_NAME_LENGTH
 from copilot_proxy.formats.apis import COPILOT_APIS
@@ -14,6 +15,7 @@ _FIRST_PARTS: Final = {
     *(path.split("/")[2] for path in _CHAT_PATHS),
 }
 """The first parts of all paths that follow a version."""
+_ENCODED_SLASH: Final = b"%2f"
 _GEMINI_VERSIONS: Final = ("v1beta", "v1alpha")
 _VERSIONS: Final = ("v1", *_GEMINI_VERSIONS)
 _GEMINI_METHODS: Final = tuple(f":{name}" for name in GEMINI_METHODS)
@@ -29,10 +31,16 @@ class BasePath(NamedTuple):
 
 
 @lru_cache(maxsize=32)  # a client uses few paths
-def split_base(path: str) -> BasePath:
+def split_base(path: str, raw_path: bytes = b"") -> BasePath:
     """Split ``/c/CLIENT`` off the start of `path`, with ``/p/PROJECT`` and ``/s/SESSION`` if they
-    follow."""
-    parts = [part for part in path.split("/") if part]
+    follow.
+
+    `raw_path` is the same path as the client encoded it: a name may contain a slash as ``%2F``.
+    """
+    if _ENCODED_SLASH in raw_path.lower():
+        parts = [unquote(part) for part in raw_path.decode("latin-1").split("/") if part]
+    else:
+        parts = [part for part in path.split("/") if part]
     if len(parts) < 2 or parts[0] != "c" or not _is_name(parts[1]):
         return BasePath(path)
     client, rest = parts[1], parts[2:]

@@ -173,6 +173,7 @@ class Relay:
             record.add_metrics(client.metrics(request))
             record.images = await run_if_large(record.size, client.count_images, request)
             resolved = await self.models.for_request("chat", request["model"], caller, betas)
+            record.model, record.listed = resolved.id, resolved.model
             api = choose(client, resolved.model)
             if client.counting is not None and is_same_api(client, api):
                 counting = client.counting

@@ -89,7 +89,9 @@ async def change_dashboard(request: LitestarRequest, name: FromPath[str]) -> Res
             status=403,
             type="permission_error",
             code="origin_not_allowed",
-            hint="To raise a budget from a script, run: copilot-proxy budget raise 100",
+            hint="To raise a budget from a script, run: copilot-proxy budget raise 100"
+            if name == "raise"
+            else "Open it with: copilot-proxy dashboard",
         )
     body = await read_body(request, _MAX_BODY)
     dashboard = get_services(request).dashboard

@@ -129,6 +129,8 @@ class EventStream:
                         continue
                     for event in events:
                         await self._send(send, await run_in_turn(self._encode, event))
+            # For Ollama's clients, a blank after the last line would be an incomplete line.
+            self._timer.cancel()
             if self._end:
                 await self._send(send, self._end)
 
@@ -198,10 +200,12 @@ class EventStream:
         self._schedule_keep_alive(self._keep_alive, send)
 
     async def _finish_keep_alive(self) -> None:
-        """Wait until the keep-alive that is being sent, if any, has been sent."""
-        if self._keep_alive_write is not None:
-            await self._keep_alive_write
-            self._keep_alive_write = None
+        """Wait until no keep-alive is being sent."""
+        while (write := self._keep_alive_write) is not None:
+            await write
+            # If the loop was held up, another one may have begun before this task continued.
+            if self._keep_alive_write is write:
+                self._keep_alive_write = None
 
 
 async def run_until_disconnect(
@@ -228,7 +232,8 @@ async def run_until_disconnect(
             task.cancel()
 
     watcher: asyncio.Task[None] | None = None
-    disconnect: Disconnect | None = None if scope is None else scope["state"].get(DISCONNECT)
+    state = {} if scope is None else scope.get("state", {})
+    disconnect: Disconnect | None = state.get(DISCONNECT)
     if disconnect is not None:
         disconnect.call(cancel)
     else:

@@ -23,6 +23,10 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
         "Copilot has no batches: every request is answered at once, at the usual price.",
         "Send the requests one after the other.",
     ),
+    "cached_contents": (
+        "Copilot caches prompts by itself, and has no caches to create.",
+        "Send the whole prompt with each request.",
+    ),
     "complete": ("Anthropic's Text Completions API is not supported.", "Use /v1/messages."),
     "containers": (
         "Neither Copilot nor this server runs code.",
@@ -55,16 +59,22 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
     "videos": ("Copilot's models do not make videos.", "Use another service for videos."),
 }
 """By the first part of the path: what is missing, and what to do instead."""
-_BELOW: Final = {"messages/batches": "batches"}
-"""The same, by the first two parts."""
+_NAMES: Final = {
+    "messages/batches": "batches",
+    "cachedContents": "cached_contents",
+    "tunedModels": "fine_tuning",
+}
+"""The names of other paths with the same facts, by their first part or their first two."""
+_VERSIONS: Final = ("v1", "v1beta", "v1alpha")
 _SUFFIX: Final = "_not_supported"
 """The end of the code of these errors; the name comes before it."""
 
 
 def not_supported(path: str) -> RequestError | None:
     """Return the error for a path that belongs to something unsupported; None for others."""
-    parts = [part for part in path.split("/") if part and part != "v1"]
-    name = _BELOW.get("/".join(parts[:2]), parts[0] if parts else "")
+    parts = [part for part in path.split("/") if part and part not in _VERSIONS]
+    first = parts[0] if parts else ""
+    name = _NAMES.get("/".join(parts[:2])) or _NAMES.get(first, first)
     if name not in _FACTS:
         return None
     message, hint = _FACTS[name]

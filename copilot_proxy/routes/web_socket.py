@@ -8,7 +8,7 @@ none, are answered one after the other, others at the same time, as with OpenAI.
 
 import asyncio
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Final, cast
 
 import msgspec
@@ -52,10 +52,12 @@ class WebSockets:
         self._memory = memory
         self._limit = limit
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "websocket":
-            await self._app(scope, receive, send)
-            return
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        if scope["type"] == "websocket":
+            return self._serve(scope, receive, send)
+        return self._app(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         web_socket = _WebSocket(self._app, scope, receive, send, self._limit)
         try:
             if await web_socket.open():
@@ -85,7 +87,8 @@ class _WebSocket:
         """Answer the handshake; return whether the WebSocket is open."""
         await self._receive()  # the handshake itself
         answer = _HandshakeAnswer()
-        path = normalize_path(split_base(self._scope["path"]).path)
+        raw_path = self._scope.get("raw_path") or b""
+        path = normalize_path(split_base(self._scope["path"], raw_path).path)
         # No route has the other method, so a WebSocket cannot open a page or a stream of events.
         method = "GET" if path == RESPONSES.client_path else "WEBSOCKET"
         request = self._request(method, self._scope["headers"], {"web_socket_handshake": True})

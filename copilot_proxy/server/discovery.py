@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.server.port_owner import read_health
 
-_HEALTH_TIMEOUT: Final = 1.0
+_HEALTH_TIMEOUT: Final = 3.0
 _TIMEOUT: Final = 60.0
 """Seconds for the models, which the server may have to ask GitHub for."""
 _MAX_BYTES: Final = 16 * 1024 * 1024

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from copilot_proxy.asgi import DISCONNECT, Disconnect
 from copilot_proxy.errors import RequestError
 from copilot_proxy.server import malformed_requests
+from copilot_proxy.server.lingering_transport import LingeringTransport
 from copilot_proxy.server.response_cycle import AnyLength, ResponseCycle
 
 MAX_HEAD_SIZE: Final = 512 * 1024
@@ -182,6 +183,8 @@ class BoundedProtocol(HttpToolsProtocol):
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
+        if not cycle.keep_alive:
+            cycle.transport = LingeringTransport(self.transport, cycle)  # type: ignore[assignment]
         self.scope["state"][DISCONNECT] = Disconnect()
         if version == "1.0":
             # Such clients do not know chunks. uvicorn closes their connections after the response.
@@ -208,6 +211,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.pipeline:
             # Paused because of a large body; the client's disconnect has to be noticed.
             self.flow.resume_reading()
+        cycle = self.cycle  # None if the first request opens a WebSocket
+        if cycle is not None and cycle.response_complete and not cycle.keep_alive:
+            self.transport.close()  # see `LingeringTransport`
 
     def on_response_complete(self) -> None:
         if self.pipeline and not self.transport.is_closing():

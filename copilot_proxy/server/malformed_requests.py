@@ -35,7 +35,7 @@ def invalid() -> RequestError:
 def too_large(limit: int) -> RequestError:
     """The error for a request head of more than `limit` bytes."""
     return RequestError(
-        f"The request line and headers are larger than {limit} bytes.",
+        f"The request line and headers are larger than {limit // 1024} KiB.",
         status=431,
         code="headers_too_large",
         hint="Send fewer or shorter headers.",

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from copilot_proxy.host_names import is_loopback
 
-_TIMEOUT: Final = 0.3
+_TIMEOUT: Final = 1.0
 """Seconds that the other program has to answer ``GET /health``."""
 
 

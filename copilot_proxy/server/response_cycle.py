@@ -4,24 +4,26 @@ uvicorn checks every name and value of the headers with regular expressions, and
 of a stream like a message of any kind. Its own `send` still handles what is rare.
 """
 
+import asyncio
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-_ALLOWED: Final = bytes(
-    code for code in range(256) if code == ord("\t") or code not in (*range(32), 127)
-)
-"""The bytes that a header may have (RFC 9110, section 5.5)."""
 _WITHOUT_BODY: Final = (None, 204, 304)
 _HANDLED_BY_UVICORN: Final = frozenset((b"connection", b"transfer-encoding"))
 """Headers that change how a response is sent."""
 
 
 class ResponseCycle(RequestResponseCycle):
-    """uvicorn's cycle for an application whose header names are in lower case."""
+    """uvicorn's cycle for an application whose header names are in lower case.
+
+    The head is sent together with the first part of the body, if that follows at once.
+    """
 
     _is_common = False
     """Whether the response has begun, and is sent by this class rather than by uvicorn's."""
+    _head = b""
+    """The head, until it is sent."""
 
     async def send(self, message: Any) -> None:
         if self.flow.write_paused and not self.disconnected:
@@ -47,8 +49,9 @@ class ResponseCycle(RequestResponseCycle):
 
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         lines = [*map(b": ".join, headers)]
-        if b"".join(lines).translate(None, _ALLOWED):
-            # A header must not be able to begin another one, or the body.
+        joined = b"".join(lines)
+        if b"\n" in joined or b"\r" in joined or b"\0" in joined:
+            # A header must not be able to begin another one, or the body (RFC 9110, section 5.5).
             raise RuntimeError("A header has an invalid character.")
         self.response_started = self._is_common = True
         self.waiting_for_100_continue = False
@@ -58,17 +61,26 @@ class ResponseCycle(RequestResponseCycle):
             lines.append(b"transfer-encoding: chunked")
         else:
             self.expected_content_length = int(length)
-        self.transport.write(b"%b%b\r\n\r\n" % (STATUS_LINE[status], b"\r\n".join(lines)))
+        self._head = b"%b%b\r\n\r\n" % (STATUS_LINE[status], b"\r\n".join(lines))
+        asyncio.get_running_loop().call_soon(self._send_head)
+
+    def _send_head(self) -> None:
+        if self._head and not self.disconnected:
+            self.transport.write(self._head)
+        self._head = b""
 
     def _write(self, body: bytes, *, is_last: bool) -> None:
         if self.chunked_encoding:
-            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            self.transport.write(chunk + b"0\r\n\r\n" if is_last else chunk)
+            body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            if is_last:
+                body += b"0\r\n\r\n"
         else:
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0 or (is_last and self.expected_content_length):
                 raise RuntimeError("The body does not have the length that its header says.")
-            self.transport.write(body)
+        if self._head:
+            body, self._head = self._head + body, b""
+        self.transport.write(body)
         if is_last:
             self._is_common = False
             self.response_complete = True

@@ -8,7 +8,7 @@ from copilot_proxy.errors import UsageError
 def read_config(path: Path) -> dict[str, object]:
     """Return the settings in the file by name; none if there is no file. Raises `UsageError`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors write a byte order mark
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -31,7 +31,7 @@ def read_config(path: Path) -> dict[str, object]:
 def read_secret(path: Path, variable: str) -> str:
     """Return the text in the file that `variable` names. Raises `UsageError`."""
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        text = path.read_text(encoding="utf-8-sig").strip()
     except OSError as error:
         raise UsageError(
             f"The file {path} in {variable} cannot be read: {error.strerror}."

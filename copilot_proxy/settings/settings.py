@@ -47,7 +47,7 @@ class Settings:
         None, parse.path, "Unix socket that the server listens on instead of a port.", own=True
     )
     workers: int = _setting(
-        1, parse.positive, "Number of processes that answer requests; always 1 on Windows."
+        1, parse.workers, "Number of processes that answer requests; always 1 on Windows."
     )
     api_key: Secret | None = _setting(
         None,

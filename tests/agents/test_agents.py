@@ -20,7 +20,7 @@ REFUSALS = {
 """Faults with which Copilot refuses every request, or our own limit; and what the agent shows."""
 TRIED = REFUSALS if IS_COMPLETE else ["quota_exceeded", BUDGET]
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @EACH

@@ -12,7 +12,7 @@ from copilot_proxy.simulator import Simulator
 from tests.agents.agents import ALL, NODE
 from tests.conftest import Proxy, settings_at
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_continue(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ CODEX, COPILOT_CLI = (
     next(one for one in ALL if one.client.name == name) for name in ("codex", "copilot-cli")
 )
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def check(ran: Ran, agent: Agent) -> None:

@@ -74,6 +74,7 @@ class Server:
                     self.ready.set()
                     return
             time.sleep(0.02)
+        self.kill()
         raise RuntimeError(f"The server did not start:\n{self._log.read_text()[-2000:]}")
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:

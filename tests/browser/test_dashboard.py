@@ -101,6 +101,29 @@ def test_requests_as_they_run(opened: Opened, server: Proxy, simulator: Simulato
     assert "secret" not in page.content()
 
 
+@pytest.mark.parametrize("viewport", [PHONE, {"width": 1280, "height": 900}], ids=["phone", "wide"])
+def test_long_names(opened: Opened, server: Proxy, viewport: dict[str, int]) -> None:
+    """Long names are cut off with an ellipsis, so that no column is pushed out of sight."""
+    name = "W" * 64
+    body = {"model": name, "messages": [{"role": "user", "content": "Hi"}]}
+    with server.client() as client:
+        client.post(f"/c/{name}/v1/chat/completions", json=body)
+        client.post(f"/c/{name}/v1/chat/completions", json={**body, "model": "opus"})
+    page = opened(server.url, viewport=viewport)
+    page.locator("#rows tr", has_text=name).nth(1).wait_for()
+    link = page.locator("#spent-table button", has_text=name)
+    link.wait_for()
+
+    for table in ("#requests-scroll", "#spent-table"):
+        sizes = page.evaluate("id => [id.scrollWidth, id.clientWidth]", page.query_selector(table))
+        assert sizes[0] <= sizes[1]
+    cell = page.locator("#spent-table td.name", has_text=name).bounding_box()
+    box = link.bounding_box()
+    assert cell is not None
+    assert box is not None
+    assert box["x"] + box["width"] <= cell["x"] + cell["width"]
+
+
 def test_an_empty_page(opened: Opened, simulator: Simulator) -> None:
     """Without any request, the page says what to do."""
     with Proxy(settings_at(simulator, ledger=True), simulated=True) as server:

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -21,11 +22,12 @@ from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano_aiu import NANO
 from copilot_proxy.formats.permanent_errors import looks_retryable
 from copilot_proxy.ledger.verification import verify
+from copilot_proxy.ledger.writer import Writer
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import cli  # noqa: F401
 from tests.conftest import Proxy, settings_at
-from tests.ledger.rows import record
+from tests.ledger.rows import record, row
 
 USER = [{"role": "user", "content": "Tell me a story"}]
 BODIES: dict[str, dict[str, Any]] = {
@@ -109,6 +111,31 @@ def test_one_after_another(simulator: Simulator) -> None:
             statuses.append(client.post("/v1/messages", json=body).status_code)
             proxy.wait_for_record(number)
     assert [200, 200, 200] == statuses
+
+
+@pytest.mark.anyio
+async def test_an_ended_request_that_cost_more_than_expected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it cost counts for the next request, which waits for its row if that may matter."""
+    ledger = tmp_path / "ledger.sqlite3"
+    budget = Budget(ledger, [Limit(10 * NANO, "day")])
+    first = record("first", credits=10.0)
+    await budget.admit(first, {"max_tokens": 1})
+    budget(first)
+
+    async def write_the_row(seconds: float) -> None:
+        writer = Writer(ledger)
+        writer.write([row(first, time.time())])
+        writer.close()
+
+    monkeypatch.setattr(asyncio, "sleep", write_the_row)
+    with pytest.raises(BudgetExceeded, match="10 AI credits spent;"):
+        await budget.admit(record("second"), {"max_tokens": 1})
+    budget.close()
+
+    with closing(sqlite3.connect(ledger)) as database:
+        assert [] == database.execute("SELECT * FROM reservations").fetchall()
 
 
 NOTIFIED = """
@@ -220,6 +247,16 @@ def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
     assert ["1 AI credit per month: 0.00 spent, 1.00 left"] == ran.out.splitlines()
     monkeypatch.delenv("COPILOT_PROXY_BUDGET")
     assert cli("budget").out.startswith("There is no budget.")
+
+
+@pytest.mark.parametrize("flag", ["--key", "--client", "--project"])
+def test_an_empty_name(cli: Callable[..., Any], flag: str) -> None:  # noqa: F811
+    """A variable that a script forgot to set must not change the limit for all requests."""
+    cli("budget", "set", "5/day")
+    for words in (("set", "9/day"), ("raise", "9"), ("off",)):
+        ran = cli("budget", *words, flag, "")
+        assert (2, f"Error: The name after {flag} is empty.") == (ran.code, ran.err.splitlines()[0])
+    assert "5 AI credits per day: " in cli("budget").out
 
 
 def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811

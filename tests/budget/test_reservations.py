@@ -1,25 +1,31 @@
 """What is reserved is summed up in memory, but never differently from what the file says."""
 
+import asyncio
 import random
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
+from copilot_proxy.budget.budget import Budget
 from copilot_proxy.budget.limits_file import days_of
 from copilot_proxy.cost.limits import Limit
-from copilot_proxy.ledger.database import open_for_writing
+from copilot_proxy.ledger.database import open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
-from copilot_proxy.ledger.reservations import Refusal, release, state
+from copilot_proxy.ledger.limit_states import State, state
+from copilot_proxy.ledger.maintenance import forget
+from copilot_proxy.ledger.reservations import Refusal, release
 from copilot_proxy.ledger.reserver import Reserver
 from tests.ledger.rows import record, row
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY, MONTH = days_of(NOW)
 LIMITS = (
-    Limit(900, "day"),
+    Limit(400, "day"),
     Limit(2000, "month"),
     Limit(200, "session"),
-    Limit(400, "day", "client", "codex"),
+    Limit(200, "day", "client", "codex"),
 )
 
 
@@ -34,6 +40,8 @@ def test_two_servers(tmp_path: Path) -> None:
     at_once = 0
     with closing(open_for_writing(path)) as database:
         for number in range(400):
+            if number == 200:
+                forget(database, NOW.date() - timedelta(days=1))
             server, session = dice.choice(servers), dice.choice("abcd")
             client = dice.choice(["codex", "claude-code"])
             cost = dice.randrange(1, 60)
@@ -41,7 +49,8 @@ def test_two_servers(tmp_path: Path) -> None:
                 name, session, client = running.pop(dice.randrange(len(running)))
                 if dice.random() < 0.5:
                     ended = record(name, credits=1e-9, session=session, client=client)
-                    insert(database, [row(ended, NOW.timestamp())])
+                    days_ago = dice.randrange(3)  # rows of earlier days can be imported
+                    insert(database, [row(ended, NOW.timestamp() - 86_400 * days_ago)])
                 elif dice.random() < 0.5:
                     release(database, [name])
                 else:
@@ -52,8 +61,8 @@ def test_two_servers(tmp_path: Path) -> None:
                 del limits[1:]
             made = record(f"r{number}", session=session, client=client)
             outcome = server.reserve_now(made, cost, limits, DAY, MONTH)
-            at_once += outcome is not None
-            if outcome is None:
+            at_once += isinstance(outcome, list)
+            if not isinstance(outcome, list):
                 found = server.reserve(made, cost, limits, DAY, MONTH)
                 if isinstance(found, Refusal):
                     refused.add(found.limit)
@@ -71,3 +80,36 @@ def test_two_servers(tmp_path: Path) -> None:
 
     assert at_once > 20
     assert len(refused) > 1
+
+
+def test_a_replaced_file(tmp_path: Path) -> None:
+    """If the ledger is damaged, another process replaces it, and the new one counts at once."""
+    path = tmp_path / "ledger.sqlite3"
+    limits = [(LIMITS[0], 100)]
+    server = Reserver(path)
+    server.reserve(record("a"), 60, limits, DAY, MONTH)
+    set_aside(path)
+    assert not server.is_open()
+    assert [State(0, 60)] == server.reserve(record("b"), 60, limits, DAY, MONTH)
+    assert server.is_open()
+    server.close()
+    assert not server.is_open()
+
+
+@pytest.mark.anyio
+async def test_while_another_process_writes(tmp_path: Path) -> None:
+    """The request waits for it, however long it takes."""
+    path = tmp_path / "ledger.sqlite3"
+    budget = Budget(path, [Limit(10**12, "month")])
+    await budget.admit(record("a"), {"max_tokens": 1})
+    with closing(open_for_writing(path)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(budget.admit(record("b"), {"max_tokens": 1}))
+        done, _ = await asyncio.wait([waiting], timeout=0.1)
+        assert not done
+        database.execute("COMMIT")
+        await waiting
+        assert [("a",), ("b",)] == database.execute(
+            "SELECT request_id FROM reservations ORDER BY started_us"
+        ).fetchall()
+    budget.close()

@@ -21,6 +21,7 @@ from copilot_proxy.cli.markdown import MarkdownPrinter, split
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import Ran
 from tests.cli.terminals import Terminal, sign_in
+from tests.selection import crossed
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 50
 Chat = Callable[..., Ran]
@@ -519,8 +520,7 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("kind", LONG)
-@pytest.mark.parametrize("size", [1, 7, 40])
+@crossed(size=[1, 7, 40], kind=LONG)
 def test_a_block_that_is_longer_than_the_screen(kind: str, size: int) -> None:
     """It is printed in parts, which together look like the whole block."""
     text = f"Before\n\n{LONG[kind]}\nThe end.\n"

@@ -93,6 +93,20 @@ def test_waiting_lines(line: Callable[[bytes], None], capsys: pytest.CaptureFixt
     assert capsys.readouterr().err.count("sent as one question") == 1
 
 
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [('"""one\ntwo"""\n', "one\n\ntwo"), ("one\n", "one"), ("one\\\ntwo\n", "one\ntwo")],
+)
+def test_an_empty_line_that_arrives_alone(
+    monkeypatch: pytest.MonkeyPatch, typed: str, text: str
+) -> None:
+    """It is part of a text in triple quotes, and otherwise ignored."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    waiting = iter(["\n", "", "", ""])
+    monkeypatch.setattr(keyboard, "_waiting", lambda: next(waiting))
+    assert keyboard.read_input() == text
+
+
 def test_waiting_lines_that_cannot_be_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     """If waiting lines cannot be detected, each line is a separate question."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("one\ntwo\n"))

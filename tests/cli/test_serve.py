@@ -46,6 +46,12 @@ def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
     return simulator
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs on a port that do not answer are not waited for."""
+    monkeypatch.setattr(port_owner, "_TIMEOUT", 0.05)
+
+
 def ask_health(client: httpx.Client) -> None:
     assert client.get("/health").status_code == 200
 

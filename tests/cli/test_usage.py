@@ -125,6 +125,24 @@ def test_json(cli: Cli, ledger: Path) -> None:
     assert (None, None) == (unknown["nano_aiu"], unknown["credits"])
 
 
+def test_many_sessions(cli: Cli, ledger: Path) -> None:
+    """The costliest have a line, and the others are summed up in one; CSV has all."""
+    writer = Writer(ledger)
+    made = [record(f"m{n}", credits=10 + n, session=f"many-{n}") for n in range(102)]
+    writer.write([row(one, at()) for one in made])
+    writer.close()
+
+    ran = cli("usage", "session")
+    _, first, *_, last, others, total = ran.out.splitlines()[:103]
+    assert ["many-101", "many-2", "4", "total"] == [
+        line.split()[0] for line in (first, last, others, total)
+    ]
+    assert ["others", "6"] == others.split()[1:3]
+    assert "Of 104 sessions, the 100 that have cost the most are listed; --csv" in ran.err
+    assert 105 == len(cli("usage", "session", "--csv").out.splitlines())
+    assert "Of 104" not in cli("usage", "client").err
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -151,6 +169,14 @@ def test_views_and_periods(
     rows = list(csv.DictReader(io.StringIO(ran.out)))
 
     assert expected == {one["key"]: int(float(one["credits"] or 0)) for one in rows}
+
+
+@pytest.mark.parametrize("flag", ["--since", "--until"])
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31", "9999-12-31T23:00", "2026-13-01"])
+def test_impossible_dates(cli: Cli, flag: str, text: str) -> None:
+    """A date that cannot be calculated with is wrong usage, not an error of the program."""
+    ran = cli("usage", flag, text)
+    assert (2, f"Error: {text!r} is not a date.") == (ran.code, ran.err.splitlines()[0])
 
 
 def test_names_that_look_like_formulas(cli: Cli) -> None:
@@ -217,6 +243,16 @@ def test_recent_requests(cli: Cli, ledger: Path) -> None:
         for one in json.loads(cli("usage", "show", "--client", "codex", "--json").out)
     ]
     assert "No requests.\n" == cli("usage", "show", "--client", "nobody").out
+
+
+def test_recent_requests_with_long_names(cli: Cli, own_home: Path) -> None:
+    """Long names are cut off, so that the list fits into a terminal."""
+    writer = Writer(own_home / "ledger.sqlite3")
+    writer.write([row(record("one", client="c" * 64, model="m" * 200, credits=1.0), time.time())])
+    writer.close()
+    lines = cli("usage", "show").out.splitlines()
+    assert 80 > max(map(len, lines))
+    assert "c" * 64 == json.loads(cli("usage", "show", "--json").out)[0]["client"]
 
 
 def test_tiny_amounts(cli: Cli, own_home: Path) -> None:

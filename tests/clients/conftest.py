@@ -119,7 +119,7 @@ class Home:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=250,
             check=False,
         )
         assert 0 == ran.returncode, ran.stdout + ran.stderr

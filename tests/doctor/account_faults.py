@@ -221,3 +221,13 @@ def client_with_a_model_that_is_gone(machine: Machine) -> None:
         ".config/opencode/opencode.json",
         {"model": "copilot-proxy/wizard-7", "provider": {"copilot-proxy": provider}},
     )
+
+
+@fault("client-qwen-code", "warning", "copilot-proxy models")
+def client_with_the_name_of_a_model_that_is_gone(machine: Machine) -> None:
+    machine.client("qwen", "0.24.4")
+    url = f"http://127.0.0.1:{machine.port}/v1"
+    machine.file(
+        ".qwen/settings.json",
+        {"model": {"name": "wizard-7"}, "modelProviders": {"openai": [{"baseUrl": url}]}},
+    )

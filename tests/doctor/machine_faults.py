@@ -123,6 +123,11 @@ def open_to_the_network_without_a_key(machine: Machine) -> None:
     machine.set(host="0.0.0.0")
 
 
+@fault("exposure", "broken", "Use a longer key")
+def open_to_the_network_with_a_short_key(machine: Machine) -> None:
+    machine.set(host="0.0.0.0", api_key="abc1234")
+
+
 def ledger_of(machine: Machine) -> Path:
     return machine.home / "ledger.sqlite3"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from copilot_proxy.formats.sse import KEEP_ALIVE, EventDecoder, EventTooLarge, encode
 from tests.conftest import RECORDINGS
-from tests.selection import examples
+from tests.selection import crossed, examples
 
 STREAMS = sorted(path.name for path in RECORDINGS.glob("*.sse"))
 
@@ -105,8 +105,7 @@ def test_a_carriage_return_ends_the_event_at_once() -> None:
     assert [b"y"] == decoder.feed(b"data: y\r\r")
 
 
-@pytest.mark.parametrize("name", STREAMS)
-@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
+@crossed(line_end=[b"\n", b"\r\n", b"\r"], name=STREAMS)
 def test_recordings_cut_anywhere(name: str, line_end: bytes) -> None:
     """A recorded stream has the same events with every line end, wherever it is split."""
     data = (RECORDINGS / name).read_bytes().rstrip(b"\n") + b"\n\n"

@@ -15,7 +15,7 @@ from tests.conftest import Proxy, clear_environment, settings_at
 from tests.selection import examples
 
 _FACTOR: Final = int(os.environ.get("FUZZ", "1"))
-TIMEOUT: Final = 180 * _FACTOR
+TIMEOUT: Final = 300 * _FACTOR
 """Seconds that a test may take."""
 _SILENCE: Final = 60
 """Seconds of silence that count as a hang; keep-alive comments are sent less often."""

@@ -181,10 +181,18 @@ def test_what_costs_nothing(settings: Settings) -> None:
             "/v1/messages/count_tokens", json={"model": "claude-opus-5", "messages": USER}
         )
         client.post("/v1/chat/completions", json={"model": "no-such-model", "messages": USER})
+        client.post(
+            "/v1beta/models/opus:countTokens", json={"contents": [{"parts": [{"text": "Hi"}]}]}
+        )
 
     assert 200 == counted.status_code
-    assert [("count_tokens", "ok", "free", 0), ("chat_completions", "refused_here", "free", 0)] == [
-        (row["api"], row["outcome"], row["cost_source"], row["nano_aiu"]) for row in rows(settings)
+    assert [
+        ("count_tokens", "claude-opus-5", "ok", "free", 0),
+        ("chat_completions", "no-such-model", "refused_here", "free", 0),
+        ("count_tokens", "claude-opus-5", "ok", "free", 0),
+    ] == [
+        (row["api"], row["model"], row["outcome"], row["cost_source"], row["nano_aiu"])
+        for row in rows(settings)
     ]
 
 
@@ -209,6 +217,7 @@ def test_who_asked(settings: Settings) -> None:
         client.post("/c/cron/messages", json=body)
         client.post("/c/claude-code/s/run-1/v1/messages", json=body, headers=headers)
         client.post("/c/cron/p/reports/s/run-2/messages", json=body)
+        client.post("/c/cron/p/octo%2Freports/s/run-3/messages", json=body)
 
     assert [
         ("claude-code", "2.1.332", "s-1", None),
@@ -216,6 +225,7 @@ def test_who_asked(settings: Settings) -> None:
         ("cron", None, None, None),
         ("claude-code", "2.1.332", "run-1", None),
         ("cron", None, "run-2", "reports"),
+        ("cron", None, "run-3", "octo/reports"),
     ] == [
         (row["client"], row["client_version"], row["session"], row["project"])
         for row in rows(settings)

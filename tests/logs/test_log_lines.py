@@ -60,6 +60,23 @@ def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert failed[8:].startswith(" 502 gpt-5-mini ")
 
 
+@pytest.mark.parametrize(
+    ("nano", "said"),
+    [
+        (1_000_000_000, "1 credit"),
+        (12_500_000, "0.0125 credits"),
+        (99_960_000_000, "100 credits"),
+        (1_234_567_000_000, "1235 credits"),
+    ],
+)
+def test_a_cost_in_a_line(nano: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cost has three digits, or all of those before the point."""
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        reporter(record(copilot_usage={"total_nano_aiu": nano}))
+    assert capsys.readouterr().err.endswith(f" {said}\n")
+
+
 def test_the_route_is_shown_if_it_differs(capsys: pytest.CaptureFixture[str]) -> None:
     """The route is left out if it is the API that the client used."""
     reporter = Reporter()

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-TIMEOUT = 60
+TIMEOUT = 120
 
 Handler = Callable[[dict[str, Any]], Any]
 

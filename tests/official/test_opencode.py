@@ -59,7 +59,7 @@ def opencode(home: Home) -> Iterator[httpx.Client]:
     )
     try:
         url = await_line(log, process, r"listening on (http://\S+)")
-        with httpx.Client(base_url=url, trust_env=False, timeout=90) as client:
+        with httpx.Client(base_url=url, trust_env=False, timeout=250) as client:
             yield client
     finally:
         process.terminate()

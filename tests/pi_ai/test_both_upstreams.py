@@ -134,9 +134,8 @@ def test_the_initiator_follows_our_rule(http: httpx.Client, served: Served, mode
     assert "agent" == last_request(served).initiator
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(
-    "choice", ["required", {"type": "function", "function": {"name": "get_weather"}}]
+@crossed(
+    choice=["required", {"type": "function", "function": {"name": "get_weather"}}], model=MODELS
 )
 def test_a_forced_tool_is_called(sdk: openai.OpenAI, model: str, choice: Any) -> None:
     """The tool choice reaches the model on every API."""
@@ -268,10 +267,10 @@ def test_a_page_or_error_instead_of_a_stream(
         assert code is None or code == error["code"]
 
 
-@pytest.mark.parametrize(
-    "fault", ["cut_mid_stream", "end_early", "cut_mid_event", "error_chunk", "empty_stream"]
+@crossed(
+    model=["gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"],
+    fault=["cut_mid_stream", "end_early", "cut_mid_event", "error_chunk", "empty_stream"],
 )
-@pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"])
 def test_an_incomplete_answer_is_an_error(
     http: httpx.Client, served: Served, fault: str, model: str
 ) -> None:

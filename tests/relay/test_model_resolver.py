@@ -7,6 +7,7 @@ import pytest
 from copilot_proxy.simulator import Simulator
 from tests.catalogues import entry
 from tests.conftest import Proxy
+from tests.selection import crossed
 
 USER = [{"role": "user", "content": "Hello"}]
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -53,8 +54,7 @@ def test_a_name_that_a_client_has_built_in(
         assert answered == simulator.state.requests[-1].body["model"]
 
 
-@pytest.mark.parametrize("path", REQUESTS)
-@pytest.mark.parametrize("name", ["haiku", "claude-haiku-9-20290101", "gpt-9-luna"])
+@crossed(name=["haiku", "claude-haiku-9-20290101", "gpt-9-luna"], path=REQUESTS)
 def test_a_name_that_is_right_needs_no_note(proxy: Proxy, path: str, name: str) -> None:
     """A family, an id, and another spelling of it get what they name."""
     with proxy.client() as client:

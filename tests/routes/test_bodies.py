@@ -15,6 +15,7 @@ from copilot_proxy.logs.reporter import Reporter
 from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
+from tests.selection import crossed
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -124,6 +125,35 @@ def test_too_large_a_body_is_refused_before_it_is_sent(simulator: Simulator) -> 
             assert b"413" in conn.recv(100)
 
 
+@pytest.mark.parametrize(
+    ("version", "more", "refused"),
+    [
+        ("1.1", "connection: close\r\n", "413"),
+        ("1.1", "connection: close\r\ntransfer-encoding: chunked\r\n", "413"),
+        ("1.0", "", "413"),
+        ("1.1", "connection: close\r\norigin: http://evil.example\r\n", "403"),
+    ],
+)
+def test_a_client_that_is_still_sending_sees_its_error(
+    simulator: Simulator, version: str, more: str, refused: str
+) -> None:
+    """A connection that the client wants closed is not reset while the client is sending."""
+    body = b"x" * 8_000_000
+    if "chunked" in more:
+        framed = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    else:
+        framed, more = body, f"{more}content-length: {len(body)}\r\n"
+    head = f"POST {PATH} HTTP/{version}\r\nhost: localhost\r\n{more}\r\n"
+    with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy:
+        address = urlsplit(proxy.url)
+        with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+            conn.sendall(head.encode() + framed)
+            said = b"".join(iter(lambda: conn.recv(65536), b""))
+
+    assert said.startswith(f"HTTP/1.1 {refused} ".encode())
+    assert json.loads(said.partition(b"\r\n\r\n")[2])["error"]["hint"]
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_http_1_0(proxy: Proxy, stream: bool) -> None:
     """A client that speaks HTTP/1.0 gets no chunks: the body ends with the connection."""
@@ -144,9 +174,7 @@ def test_http_1_0(proxy: Proxy, stream: bool) -> None:
         assert json.loads(answer)["choices"]
 
 
-@pytest.mark.parametrize("upgrade", ["h2c", "websocket", "TLS/1.0"])
-@pytest.mark.parametrize("chunked", [True, False])
-@pytest.mark.parametrize("size", [1, 100, 65536])
+@crossed(size=[1, 100, 65536], chunked=[True, False], upgrade=["h2c", "websocket", "TLS/1.0"])
 def test_ignored_upgrades(proxy: Proxy, upgrade: str, chunked: bool, size: int) -> None:
     """A body is read although the client offers another protocol, as Java's clients do."""
     address = urlsplit(proxy.url)

@@ -241,6 +241,18 @@ def test_anthropics_batches(proxy: Proxy) -> None:
     assert "moderations_not_supported" in also.text
 
 
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [("cachedContents", "CACHED_CONTENTS"), ("tunedModels", "FINE_TUNING"), ("files", "FILES")],
+)
+def test_apis_that_only_google_has(proxy: Proxy, path: str, reason: str) -> None:
+    """A Gemini client gets the same in its own format."""
+    with proxy.client(headers={"x-goog-api-key": "unused"}) as http:
+        error = http.post(f"/v1beta/{path}", json={}).json()["error"]
+
+    assert (404, f"{reason}_NOT_SUPPORTED") == (error["code"], error["details"][0]["reason"])
+
+
 def test_keys(simulator: Simulator) -> None:
     """A key is needed, and its limits apply."""
     keys = {"ci": {"key": "ci-key-0123456789", "models": ["gpt-5.5"]}}

@@ -15,7 +15,7 @@ from copilot_proxy.formats.types import ErrorBody
 from copilot_proxy.routes.router import make_router
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
-from tests.selection import sample, share
+from tests.selection import crossed, sample, share
 
 BODY = '{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"input":"x","max_tokens":1}'
 ALLOWED = "http://localhost:3000"
@@ -145,8 +145,7 @@ def test_origins_that_are_not_allowed(
     assert [] == simulator.state.requests
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site"])
-@pytest.mark.parametrize("mode", ["no-cors", "cors", "websocket", None])
+@crossed(mode=["no-cors", "cors", "websocket", None], site=["cross-site", "same-site"])
 def test_pages_without_an_origin(server: OpenProxy, site: str, mode: str | None) -> None:
     """Images, scripts and the like of other sites' pages are refused."""
     headers = {"sec-fetch-site": site} | ({"sec-fetch-mode": mode} if mode else {})

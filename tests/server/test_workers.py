@@ -202,6 +202,7 @@ def test_workers_without_their_server_finish_and_end(account: Simulator) -> None
         terminal.end()  # workers hold the terminal open, too
 
 
+@only_in_ci
 @linux
 def test_secrets_are_in_no_argument_and_no_environment_of_a_worker(
     monkeypatch: pytest.MonkeyPatch,

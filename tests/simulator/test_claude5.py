@@ -4,6 +4,7 @@ import base64
 
 import pytest
 
+from tests.selection import crossed
 from tests.simulator.test_messages import ANSWERS, MARK, TOOL, USER, refused
 
 pytestmark = pytest.mark.parametrize("simulator", ["2026-11"], indirect=True)
@@ -34,8 +35,7 @@ def tool_round(copilot, model, **fields):
     return [question, {"role": "assistant", "content": content}, {**USER, "content": [result]}]
 
 
-@pytest.mark.parametrize("model", MODERN)
-@pytest.mark.parametrize("fields", [{"temperature": 0.5}, {"top_p": 0.5}, {"top_k": 5}])
+@crossed(fields=[{"temperature": 0.5}, {"top_p": 0.5}, {"top_k": 5}], model=MODERN)
 def test_sampling_is_refused(copilot, model, fields):
     """Every Claude from 4.7 on takes only the default temperature and top_p."""
     assert "is deprecated for this model" in refused(ask(copilot, model, **fields))
@@ -100,8 +100,7 @@ def test_the_beta_of_binding_needs_its_field(copilot, model, thinking, words):
     assert words in refused(ask(copilot, model, BINDING, thinking=thinking))
 
 
-@pytest.mark.parametrize("model", MODERN)
-@pytest.mark.parametrize("stream", [False, True])
+@crossed(stream=[False, True], model=MODERN)
 def test_thinking_is_hidden_unless_asked_for(copilot, model, stream):
     """Blocks come empty with a full signature; `summarized` brings the text."""
     for display, shown in ((None, False), ("omitted", False), ("summarized", True)):

@@ -9,6 +9,7 @@ from copilot_proxy.simulator import FAULTS
 from copilot_proxy.simulator.exchange_answers import EXCHANGE_ANSWERS
 from copilot_proxy.simulator.fault_answers import ANSWERS
 from copilot_proxy.simulator.refusal import TOO_OLD
+from tests.selection import share
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Count to 12"}], "stream": True}
 NO_QUOTA = {"error": {"message": "You have no quota", "code": "quota_exceeded"}}
@@ -34,11 +35,14 @@ def test_unknown_faults_are_refused(simulator):
         simulator.state.faults.on("rate_limit")
 
 
+PATHS = ("/chat/completions", "/responses", "/v1/messages", "/embeddings")
+
+
 @pytest.mark.parametrize("name", ANSWERS)
 def test_every_error_response_can_be_switched_on(copilot, name):
-    """Each error response has the status that its description names, on every model API."""
+    """Each error response has the status that its description names, on the model APIs."""
     expected = int(ANSWERS[name].description[:3])
-    for path in ("/chat/completions", "/responses", "/v1/messages", "/embeddings"):
+    for path in share(PATHS, name, 2):
         on(copilot, name)
         answer = copilot.post(path, {})
         assert (expected, True) == (answer.status_code, "x-github-request-id" in answer.headers)

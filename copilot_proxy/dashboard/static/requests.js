@@ -158,7 +158,7 @@ export class Requests {
     const age = Math.max(0, ((entry.ended ?? Date.now()) - row.started_us / 1000) / 1000);
     const state = entry.ended ? "ended" : row.attempts === 0 ? "waiting" : row.first_token_ms === null ? "thinking" : "answering";
     entry.node.replaceChildren(
-      cell(time(row.started_us / 1e6)), this.#client(row), cell(row.model, "no-phone"),
+      cell(time(row.started_us / 1e6)), this.#client(row), name(row.model, "no-phone"),
       cell("", "num no-tablet"), cell("", "num no-tablet"),
       cell(row.output_tokens ? `≈ ${tokens(row.output_tokens)}` : "", "num no-phone"),
       cell(first(row), "num no-middle"), cell("…", "num"),
@@ -174,7 +174,7 @@ export class Requests {
         type: "button", className: "link", title: moment(when), "data-focus": row.request_id,
         on: { click: (event) => { event.stopPropagation(); this.#open(row.request_id); } },
       }, el("span", { className: "hidden" }, "Request of "), when * 1000 < midnight() ? `${day(when)}, ${hour(when)}` : time(when))),
-      this.#client(row), cell(row.model ?? row.model_asked ?? "–", "no-phone"),
+      this.#client(row), name(row.model ?? row.model_asked, "no-phone"),
       cell(known ? tokens(row.input_tokens) : "–", "num no-tablet"),
       cell(known ? tokens(row.cache_read_tokens) : "–", "num no-tablet"),
       cell(known ? tokens(row.output_tokens) : "–", "num no-phone"),
@@ -187,10 +187,12 @@ export class Requests {
   }
 
   #client(row) {
-    return el("td", { className: "name" }, row.client ?? "unknown", el("small", { className: "only-phone" }, row.model ?? ""));
+    const client = row.client ?? "unknown";
+    return el("td", { className: "name", title: client }, client, el("small", { className: "only-phone" }, row.model ?? ""));
   }
 }
 
 const cell = (text, className = "") => el("td", { className }, text ?? "–");
+const name = (text, className) => el("td", { className: `name ${className}`, title: text ?? "" }, text ?? "–");
 const midnight = () => new Date().setHours(0, 0, 0, 0);
 const first = (row) => (row.first_token_ms === null ? "–" : duration(row.first_token_ms / 1000));

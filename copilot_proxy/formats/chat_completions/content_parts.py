@@ -16,7 +16,8 @@ def read_files(messages: list[Json]) -> list[Json]:
 
     If there are no files, `messages` itself is returned.
     """
-    if not any(_has_files(message) for message in messages):
+    parted = [message for message in messages if isinstance(message.get("content"), list)]
+    if not any(map(_has_files, parted)):
         return messages
     read = []
     for i, message in enumerate(messages):
@@ -50,7 +51,8 @@ def move_images(messages: list[Json], notes: list[str]) -> list[Json]:
     Chat Completions accepts images only in user messages. If there is nothing to move, `messages`
     itself is returned.
     """
-    if not any(_has_images(message) for message in messages):
+    parted = [message for message in messages if isinstance(message.get("content"), list)]
+    if not any(map(_has_images, parted)):
         return messages
     moved: list[Json] = []
     images: list[Json] = []

@@ -56,7 +56,6 @@ def without_mark(request: ChatRequest) -> ChatRequest:
 
 
 def _is_older(message: Any) -> bool:
-    """Whether a message has a call or a result in the older form."""
     return isinstance(message, dict) and (
         "function_call" in message or message.get("role") == "function"
     )

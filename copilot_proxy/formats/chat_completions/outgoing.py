@@ -105,7 +105,8 @@ class ChatBody(OutgoingBody):
         return count
 
     def split_calls(self, max_calls: int) -> Sequence[Segment]:
-        if all(len(message.get("tool_calls") or ()) <= max_calls for message in self.turns):
+        calling = [message["tool_calls"] for message in self.turns if message.get("tool_calls")]
+        if all(len(calls) <= max_calls for calls in calling):
             return ()
         segments = self.segments()
         long = [segment for segment in segments if len(segment.ids) > max_calls]
@@ -169,8 +170,8 @@ class ChatBody(OutgoingBody):
         return [tool["custom"] for tool in self.body.get("tools") or () if "custom" in tool]
 
     def replace_custom_tools(self) -> bool:
-        for call in self.calls:
-            if custom := call.pop("custom", None):
+        for call in [call for call in self.calls if "custom" in call]:
+            if custom := call.pop("custom"):
                 arguments = custom_arguments(custom["input"])
                 function = {"name": custom["name"], "arguments": arguments}
                 call.update(type="function", function=function)

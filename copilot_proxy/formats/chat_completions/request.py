@@ -122,9 +122,10 @@ def check_request(request: ChatRequest) -> None:
             if message["role"] == "tool":
                 _check_result(content, path)
             _check_parts(content, path)
-        for j, call in enumerate(message.get("tool_calls") or ()):
-            if call.get(_tool_kind(call)) is None:
-                raise _no_definition(call, f"messages[{i}].tool_calls[{j}]")
+        if calls := message.get("tool_calls"):
+            for j, call in enumerate(calls):
+                if call.get(_tool_kind(call)) is None:
+                    raise _no_definition(call, f"messages[{i}].tool_calls[{j}]")
 
 
 def _check_foreign_parts(request: Json) -> None:

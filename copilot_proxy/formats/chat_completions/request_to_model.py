@@ -75,7 +75,8 @@ def _messages(messages: list[Json], notes: list[str]) -> list[Json]:
                 notes.append("dropped an empty assistant message")
                 continue
         else:
-            _drop_nulls(copy)
+            if None in copy.values():
+                _drop_nulls(copy)
             if role == "developer":
                 copy["role"] = "system"
         content = copy.get("content")
@@ -87,10 +88,9 @@ def _messages(messages: list[Json], notes: list[str]) -> list[Json]:
 
 def _drop_nulls(message: Json) -> None:
     # Clients send a response's message back with every field, most of them null.
-    if None in message.values():
-        for name in [name for name, value in message.items() if value is None]:
-            if name != "content":
-                del message[name]
+    for name in [name for name, value in message.items() if value is None]:
+        if name != "content":
+            del message[name]
 
 
 def _normalize_assistant(message: Json) -> None:
@@ -142,12 +142,12 @@ def _part(part: Json, notes: list[str]) -> Json:
 
 def _call(call: Json) -> Json:
     copy = call.copy()
-    if copy.get("type") == "custom":
+    if copy.setdefault("type", "function") == "custom":
         copy["custom"] = call["custom"].copy()
         return copy
-    copy.setdefault("type", "function")
     copy["function"] = function = call["function"].copy()
-    function.pop("parsed_arguments", None)  # the SDK's own
+    if "parsed_arguments" in function:  # the SDK's own
+        del function["parsed_arguments"]
     if not function.get("arguments"):
         function["arguments"] = "{}"
     return copy

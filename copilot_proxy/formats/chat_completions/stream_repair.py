@@ -28,6 +28,7 @@ from copilot_proxy.formats.types import (
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
 _REASONING_FIELDS: Final = ("reasoning_text", "reasoning_content", "thinking", "cot_summary")
+_PLAIN: Final = {"content", "role"}
 _TEXT_FIELDS: Final = ("content", "refusal", "reasoning_opaque")
 
 
@@ -132,7 +133,7 @@ class ChatRepair(ChunkTranslator):
             chunks.append(self._chunks.begin(self._id, self._created, self._fingerprint))
 
         content = delta.get("content")
-        if type(content) is str and content and len(delta) == 1:
+        if type(content) is str and content and delta.keys() <= _PLAIN:
             out = {"content": content}  # most deltas; looking for others takes most of the time
         else:
             out = self._repaired(delta)

@@ -15,7 +15,8 @@ _TEXTS: Final = ("input_text", "output_text")
 def resolve_results(request: ChatRequest) -> ChatRequest:
     """Return the request with tool results of text and images only; the same object if they are."""
     messages = request["messages"]
-    if not any(_has_other_parts(message) for message in messages):
+    parted = [message for message in messages if isinstance(message.get("content"), list)]
+    if not any(map(_has_other_parts, parted)):
         return request
     offered = {tool_name(tool) for tool in request.get("tools") or ()}
     resolved = [

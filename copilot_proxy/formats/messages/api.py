@@ -9,6 +9,7 @@ from copilot_proxy.formats import sse
 from copilot_proxy.formats.client_api import NativeCounting, RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
 from copilot_proxy.formats.conversation import Conversation, lowest, message_turns, texts
+from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.messages.blocks import thinking_signatures, without_thinking
 from copilot_proxy.formats.messages.errors import error_body, error_status
@@ -49,8 +50,14 @@ _STREAM: Final = StreamFormat(sse.CONTENT_TYPE, sse.named_json, b"", sse.KEEP_AL
 class _Native:
     """Passes on a Messages request to a model that Copilot serves on Messages."""
 
-    def body(self, request: MessagesRequest, model: Model | None, notes: list[str]) -> FittedBody:
-        return messages_for_model(request, model, notes)
+    def body(
+        self,
+        request: MessagesRequest,
+        model: Model | None,
+        notes: list[str],
+        kinds: Kinds | None = None,
+    ) -> FittedBody:
+        return messages_for_model(request, model, notes, kinds)
 
     def translator(
         self, request: MessagesRequest, tool_names: Mapping[str, str], request_id: str

@@ -26,10 +26,12 @@ def clean_messages(body: MessagesRequest, notes: list[str]) -> int:
     many. Raises `RequestError` for images and documents that Copilot would have to fetch.
     """
     unique_notes: set[str] = set()
-    messages = [
-        {**message, "content": _content(message["content"], f"messages[{i}].content", unique_notes)}
-        for i, message in enumerate(body["messages"])
-    ]
+    messages = [message.copy() for message in body["messages"]]
+    for i, message in enumerate(messages):
+        if isinstance(message["content"], list):
+            message["content"] = _content(
+                message["content"], f"messages[{i}].content", unique_notes
+            )
     body["messages"] = messages
     notes += sorted(unique_notes)
     return _merge_leading_system(body, messages)
@@ -78,9 +80,7 @@ def _merge_leading_system(body: MessagesRequest, messages: list[Json]) -> int:
     return moved
 
 
-def _content(content: str | list[Json], path: str, unique_notes: set[str]) -> str | list[Json]:
-    if isinstance(content, str):
-        return content
+def _content(content: list[Json], path: str, unique_notes: set[str]) -> list[Json]:
     kept: list[Json] = []
     for i, block in enumerate(content):
         copy = _block(block, path, i, unique_notes)
@@ -116,8 +116,13 @@ def _block(block: Json, path: str, index: int, unique_notes: set[str]) -> Json |
     """
     # Clients send the blocks of a response back with all the fields of their SDK, many of them
     # null.
-    block = {name: value for name, value in block.items() if value is not None}
+    if None in block.values():
+        block = {name: value for name, value in block.items() if value is not None}
+    else:
+        block = block.copy()
     match block["type"]:
+        case "tool_use" | "text":
+            pass
         case "thinking":
             return _thinking(block, unique_notes)
         case "redacted_thinking":
@@ -126,8 +131,10 @@ def _block(block: Json, path: str, index: int, unique_notes: set[str]) -> Json |
         case "image" | "document":
             _check_source(block, f"{path}[{index}]")
             _read_text(block, f"{path}[{index}]")
-        case "tool_result" if "content" in block:
-            block["content"] = _content(block["content"], f"{path}[{index}].content", unique_notes)
+        case "tool_result":
+            if isinstance(block.get("content"), list):
+                path = f"{path}[{index}].content"
+                block["content"] = _content(block["content"], path, unique_notes)
         case "container_upload":
             raise not_uploaded(f"{path}[{index}]")
         case block_type if block_type in SERVER_BLOCKS:

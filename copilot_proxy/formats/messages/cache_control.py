@@ -5,12 +5,12 @@ block. The order of the prompt is tools, system, messages. A later request with 
 reads it from the cache for a tenth of the price.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 from copilot_proxy.formats.chat_completions.cache_control import unsupported_parts
 from copilot_proxy.formats.types import Json, MessagesRequest
 
+MARK: Final = "cache_control"
 EPHEMERAL: Final = {"type": "ephemeral"}
 ONE_HOUR: Final = {"type": "ephemeral", "ttl": "1h"}
 _FIVE_MINUTES: Final = {"type": "ephemeral", "ttl": "5m"}
@@ -26,14 +26,14 @@ def limit_marks(
     """
     removed: set[str] = set()
     marked: dict[str, list[Json]] = {"tools": [], "system": [], "messages": []}
-    for section, block in _blocks(body):
-        mark = block.get("cache_control")
+    for section, block in _marked(body):
+        mark = block[MARK]
         if mark is None:
-            block.pop("cache_control", None)
+            del block[MARK]
             continue
         is_long = one_hour and isinstance(mark, dict) and mark.get("ttl") == "1h"
-        block["cache_control"] = dict(ONE_HOUR if is_long else EPHEMERAL)
-        if mark not in (block["cache_control"], _FIVE_MINUTES):
+        block[MARK] = dict(ONE_HOUR if is_long else EPHEMERAL)
+        if mark not in (block[MARK], _FIVE_MINUTES):
             removed |= unsupported_parts(mark) - ({"ttl 1h"} if is_long else set())
         marked[section].append(block)
     if removed:
@@ -54,17 +54,17 @@ def _drop_marks(marked: dict[str, list[Json]], max_marks: int) -> None:
     tools, system, messages = marked["tools"], marked["system"], marked["messages"]
     by_use = [*tools[-1:], *system[-1:], *reversed(messages), *system[-2::-1], *tools[-2::-1]]
     for block in by_use[max_marks:]:
-        del block["cache_control"]
+        del block[MARK]
 
 
 def has_marks(body: MessagesRequest) -> bool:
     """Return whether any block has a mark."""
-    return any(block.get("cache_control") for _, block in _blocks(body))
+    return any(block[MARK] for _, block in _marked(body))
 
 
 def has_long_marks(body: MessagesRequest) -> bool:
     """Return whether any block has a mark that asks for one hour."""
-    return any(block.get("cache_control") == ONE_HOUR for _, block in _blocks(body))
+    return any(block[MARK] == ONE_HOUR for _, block in _marked(body))
 
 
 def mark_stable_prefix(body: MessagesRequest) -> None:
@@ -89,24 +89,23 @@ def mark_end(message: Json, mark: Json = EPHEMERAL) -> None:
     """Mark the last block of a message."""
     if isinstance(message["content"], str):
         message["content"] = [{"type": "text", "text": message["content"]}]
-    message["content"][-1]["cache_control"] = dict(mark)
+    message["content"][-1][MARK] = dict(mark)
 
 
 def _mark(block: Json) -> None:
-    block["cache_control"] = dict(EPHEMERAL)
+    block[MARK] = dict(EPHEMERAL)
 
 
-def _blocks(body: MessagesRequest) -> Iterator[tuple[str, Json]]:
-    """Yield all blocks that may have a mark, in the order of the prompt, with their section."""
-    for tool in body.get("tools") or ():
-        yield "tools", tool
+def _marked(body: MessagesRequest) -> list[tuple[str, Json]]:
+    """Return all blocks that have the field, in the order of the prompt, with their section."""
+    found = [("tools", tool) for tool in body.get("tools") or () if MARK in tool]
     if isinstance(body.get("system"), list):
-        yield from (("system", block) for block in body["system"])
-    for message in body["messages"]:
-        if isinstance(message["content"], list):
-            for block in message["content"]:
-                # The blocks inside a tool result come before the mark of the result itself.
-                if isinstance(block.get("content"), list):
-                    inner = [one for one in block["content"] if isinstance(one, dict)]
-                    yield from (("messages", one) for one in inner)
-                yield "messages", block
+        found += [("system", block) for block in body["system"] if MARK in block]
+    contents = [one["content"] for one in body["messages"] if isinstance(one["content"], list)]
+    blocks = [block for content in contents for block in content]
+    for block in [one for one in blocks if MARK in one or isinstance(one.get("content"), list)]:
+        # The blocks inside a tool result come before the mark of the result itself.
+        inner = block["content"] if isinstance(block.get("content"), list) else ()
+        marked = [one for one in (*inner, block) if isinstance(one, dict) and MARK in one]
+        found += [("messages", one) for one in marked]
+    return found

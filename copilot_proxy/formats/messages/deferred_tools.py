@@ -25,7 +25,8 @@ def offered_tools(request: MessagesRequest, notes: list[str]) -> list[Json]:
     """
     tools: list[Json] = request.get("tools") or []
     own = [tool for tool in tools if is_client_tool(tool)]
-    if any(map(is_hosted_search, tools)) or all(tool.get("defer_loading") for tool in own):
+    deferred = sum(bool(tool.get("defer_loading")) for tool in own)
+    if deferred in (0, len(own)) or any(map(is_hosted_search, tools)):
         return own
     found = set(_names_in_use(request))
     offered = [tool for tool in own if not tool.get("defer_loading") or tool["name"] in found]

@@ -1,6 +1,6 @@
 """Translates the messages of a Chat Completions request to Claude's system prompt and messages."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -8,6 +8,8 @@ from copilot_proxy.formats.documents import PDF, pdf_data
 from copilot_proxy.formats.images import parse_data_url
 from copilot_proxy.formats.messages.encrypted_reasoning import thinking_blocks
 from copilot_proxy.formats.types import Json
+
+_decode: Final = msgspec.json.Decoder().decode
 
 
 def translate_messages(
@@ -50,33 +52,37 @@ def _append(messages: list[Json], role: str, blocks: list[Json]) -> None:
         return
     if messages and messages[-1]["role"] == role:
         blocks = messages.pop()["content"] + blocks
-    blocks.sort(key=lambda block: block["type"] != "tool_result")
+    if len(blocks) > 1:
+        blocks.sort(key=lambda block: block["type"] != "tool_result")
     messages.append({"role": role, "content": blocks})
 
 
 def _assistant(message: Json, path: str) -> list[Json]:
-    thinking = thinking_blocks(message.get("reasoning_content"), message.get("reasoning_opaque"))
+    blocks: list[Json] = []
+    if opaque := message.get("reasoning_opaque"):
+        blocks += thinking_blocks(message.get("reasoning_content"), opaque)
     texts = _blocks(message.get("content"), path, message)
     if not texts and message.get("refusal"):
         texts = _text_blocks(message["refusal"], message)
-    blocks = [*thinking, *texts]
-    for call in message.get("tool_calls") or ():
-        blocks.append({"type": "tool_use", "id": call["id"], **_called(call)})
+    blocks += texts
+    blocks += map(_call, message.get("tool_calls") or ())
     return blocks
 
 
-def _called(call: Json) -> Json:
-    """Return the name and input of a call; a custom tool's is the argument of its function."""
+def _call(call: Json) -> Json:
+    """Return the block of a call; the input of a custom tool is the argument of its function."""
     if call.get("type") == "custom":
-        return {"name": call["custom"]["name"], "input": {"input": call["custom"]["input"]}}
-    function = call["function"]
-    return {"name": function["name"], "input": _input(function.get("arguments") or "")}
+        name, tool_input = call["custom"]["name"], {"input": call["custom"]["input"]}
+    else:
+        function = call["function"]
+        name, tool_input = function["name"], _input(function.get("arguments") or "")
+    return {"type": "tool_use", "id": call["id"], "name": name, "input": tool_input}
 
 
 def _input(arguments: str) -> Any:
     """Return the arguments of a call as an object, or as the text if they are not one."""
     try:
-        value = msgspec.json.decode(arguments)
+        value = _decode(arguments)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return arguments
     return value if isinstance(value, dict) else arguments
@@ -84,12 +90,12 @@ def _input(arguments: str) -> Any:
 
 def _tool_result(message: Json, path: str) -> Json:
     content = message["content"]
-    return {
+    block = {
         "type": "tool_result",
         "tool_use_id": message["tool_call_id"],
         "content": content if isinstance(content, str) else _blocks(content, path, {}),
-        **_mark(message),
     }
+    return {**block, **_mark(message)} if "cache_control" in message else block
 
 
 def _blocks(content: Any, path: str, message: Json) -> list[Json]:

@@ -22,6 +22,7 @@ _RESULT_TYPES: Final = ("text", "image", "document", "search_result")
 """The blocks of tool results that have an equivalent; the JSON of others becomes text."""
 _USER_TYPES: Final = (*_RESULT_TYPES, "tool_result")
 """The blocks that a user's message can have."""
+_encode: Final = msgspec.json.Encoder().encode
 FAILED: Final = "The tool failed:"
 """The beginning of a tool result's text if its ``is_error`` is true."""
 
@@ -64,24 +65,26 @@ def translate_messages(
 def _assistant(blocks: list[Json], unique_notes: set[str]) -> list[Json]:
     texts: list[str] = []
     calls: list[Json] = []
+    thinking: list[Json] = []
     for block in blocks:
-        match block["type"]:
-            case "text":
-                texts.append(block["text"])
-            case "tool_use":
-                function = {"name": block["name"], "arguments": _arguments(block.get("input"))}
-                calls.append({"id": block["id"], "type": "function", "function": function})
-            case block_type if block_type not in _THINKING_TYPES:
-                unique_notes.add(changed_note(block_type))
-                texts.append(f"{block_text(block)}\n\n")
+        block_type = block["type"]
+        if block_type == "tool_use":
+            function = {"name": block["name"], "arguments": _arguments(block.get("input"))}
+            calls.append({"id": block["id"], "type": "function", "function": function})
+        elif block_type == "text":
+            texts.append(block["text"])
+        elif block_type in _THINKING_TYPES:
+            thinking.append(block)
+        else:
+            unique_notes.add(changed_note(block_type))
+            texts.append(f"{block_text(block)}\n\n")
     message: Json = {"role": "assistant", "content": "".join(texts) or None}
-    reasoning, opaque = from_thinking_blocks(
-        block for block in blocks if block["type"] in _THINKING_TYPES
-    )
-    if reasoning:
-        message["reasoning_content"] = reasoning
-    if opaque:
-        message["reasoning_opaque"] = opaque
+    if thinking:
+        reasoning, opaque = from_thinking_blocks(thinking)
+        if reasoning:
+            message["reasoning_content"] = reasoning
+        if opaque:
+            message["reasoning_opaque"] = opaque
     if calls:
         message["tool_calls"] = calls
     return [message] if texts or calls else []
@@ -91,7 +94,7 @@ def _arguments(tool_input: Any) -> str:
     """Return the input of a call as JSON; a string is what a model wrote instead of an object."""
     if isinstance(tool_input, str):
         return tool_input
-    return msgspec.json.encode({} if tool_input is None else tool_input).decode()
+    return _encode({} if tool_input is None else tool_input).decode()
 
 
 def _user(
@@ -113,11 +116,11 @@ def _user(
             media += result_media
         else:
             parts += _parts(block, block_path, unique_notes)
-    for kind, name in _MEDIA.items():
-        if any(part["type"] == kind for part in media):
-            unique_notes.add(
-                f"moved {name}s of tool results to a user message, where every model accepts them"
-            )
+    for kind in {part["type"] for part in media} & _MEDIA.keys():
+        unique_notes.add(
+            f"moved {_MEDIA[kind]}s of tool results to a user message, where every model accepts "
+            "them"
+        )
     parts = media + parts
     if len(parts) == 1 and parts[0]["type"] == "text":
         return [*results, {"role": "user", "content": parts[0]["text"]}]
@@ -129,10 +132,11 @@ def _tool_result(
 ) -> tuple[Json, list[Json]]:
     """Return the message of a tool result, and the user parts that show its images and PDFs."""
     content = block.get("content")
-    parts: list[Json] = []
+    media: list[Json] = []
     if isinstance(content, str):
-        parts = [{"type": "text", "text": content}]
+        text = content
     else:
+        parts: list[Json] = []
         for i, inner in enumerate(content or ()):
             if inner["type"] == "tool_reference":
                 found = reference_text(inner.get("tool_name"), offered)
@@ -141,10 +145,10 @@ def _tool_result(
                 parts += _parts(inner, f"{path}.content[{i}]", unique_notes)
             else:
                 parts.append({"type": "text", "text": msgspec.json.encode(inner).decode()})
-    text = "\n".join(part["text"] for part in parts if part["type"] == "text")
+        text = "\n".join(part["text"] for part in parts if part["type"] == "text")
+        media = [part for part in parts if part["type"] in _MEDIA]
     if block.get("is_error") is True:
         text = f"{FAILED} {text}".strip()
-    media = [part for part in parts if part["type"] in _MEDIA]
     if media:
         kind = "an image" if media[0]["type"] == "image_url" else "a document"
         text = text or f"({kind}, which follows)"

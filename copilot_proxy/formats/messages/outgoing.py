@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
+from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.messages import cache_control
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.structured_output import add_instruction, instruct_schema
@@ -42,12 +43,13 @@ class MessagesBody(OutgoingBody):
         body: MessagesRequest,
         *,
         fields: ClientFields | None = None,
+        kinds: Kinds | None = None,
         thinking_from: str = "thinking",
         moved: int = 0,
         end_mark: Json | None = None,
         shows_reasoning: bool = False,
     ) -> None:
-        super().__init__(body, fields)
+        super().__init__(body, fields, kinds)
         self._translated = fields is not None
         if thinking_from != "thinking":
             self.thinking_field = self.budget_field = thinking_from
@@ -57,32 +59,30 @@ class MessagesBody(OutgoingBody):
         self.shows_reasoning = shows_reasoning
 
     def _collect(self) -> tuple[list[Json], list[Json]]:
-        calls: list[Json] = []
-        results: list[Json] = []
-        for message in self.turns:
-            if isinstance(message["content"], list):
-                for block in message["content"]:
-                    if block["type"] == "tool_use":
-                        calls.append(block)
-                    elif block["type"] == "tool_result":
-                        results.append(block)
-        return calls, results
+        contents = [one["content"] for one in self.turns if isinstance(one["content"], list)]
+        blocks = [block for content in contents for block in content]
+        calls = [block for block in blocks if block["type"] == "tool_use"]
+        return calls, [block for block in blocks if block["type"] == "tool_result"]
 
     def is_paired(self) -> bool:
         open_ids: list[str] = []  # of the calls in the previous message
         for message in self.turns:
             content = message["content"]
-            blocks = content if isinstance(content, list) else ()
-            results = 0
-            for i, block in enumerate(blocks):
-                if block["type"] == "tool_result":
-                    if i != results or block["tool_use_id"] not in open_ids:
-                        return False
+            calls: list[str] = []
+            is_first = True  # no block yet but results
+            for block in content if isinstance(content, list) else ():
+                kind = block["type"]
+                if kind != "tool_result":
+                    is_first = False
+                    if kind == "tool_use":
+                        calls.append(block["id"])
+                elif is_first and block["tool_use_id"] in open_ids:
                     open_ids.remove(block["tool_use_id"])
-                    results += 1
+                else:
+                    return False
             if open_ids:
                 return False
-            open_ids = [block["id"] for block in blocks if block["type"] == "tool_use"]
+            open_ids = calls
         return not open_ids
 
     def segments(self) -> list[Segment]:

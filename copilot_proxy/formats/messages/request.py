@@ -57,9 +57,12 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
         raise _error("messages", "`messages` is empty: at least one message is required.")
     if not counting and request["max_tokens"] < 1:
         raise _error("max_tokens", "`max_tokens` must be at least 1.")
-    for i, message in enumerate(request["messages"]):
-        if isinstance(message["content"], list):
-            _check_blocks(message["content"], f"messages[{i}].content")
+    contents = [message["content"] for message in request["messages"]]
+    blocks = [block for content in contents if isinstance(content, list) for block in content]
+    if not all(map(_is_sound, blocks)):
+        for i, content in enumerate(contents):
+            if isinstance(content, list):
+                _check_blocks(content, f"messages[{i}].content")
     _check_tools(request.get("tools") or [])
     return request
 
@@ -115,6 +118,17 @@ def _check_tools(tools: list[Json]) -> None:
         if not tool.get("name"):
             raise _missing(f"tools[{i}].name")
     check_tool_count(sum(not tool.get("defer_loading") for _, tool in client_tools))
+
+
+def _is_sound(block: Json) -> bool:
+    """Return whether a block is a text, a call or a result without any errors; false if in
+    doubt."""
+    kind = block["type"]
+    if kind == "tool_result":
+        return block.get("tool_use_id") is not None and isinstance(block.get("content"), str)
+    if kind == "tool_use":
+        return block.get("id") is not None and block.get("name") is not None
+    return kind == "text" and block.get("text") is not None
 
 
 def _check_blocks(content: list[Json], path: str) -> None:

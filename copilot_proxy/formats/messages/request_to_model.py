@@ -6,6 +6,7 @@ from typing import Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.accepted_fields import MESSAGES_FIELDS
 from copilot_proxy.formats.client_fields import ClientFields, take_fields
+from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.messages.blocks import clean_messages
 from copilot_proxy.formats.messages.outgoing import MessagesBody
 from copilot_proxy.formats.messages.request import is_thinking_enabled
@@ -36,14 +37,20 @@ rejects."""
 
 
 def messages_for_model(
-    request: MessagesRequest, model: Model | None, notes: list[str], *, counting: bool = False
+    request: MessagesRequest,
+    model: Model | None,
+    notes: list[str],
+    kinds: Kinds | None = None,
+    *,
+    counting: bool = False,
 ) -> FittedBody:
     """Return the body for Copilot's Messages API, as close to the client's as the model allows.
 
-    `notes` gets a line for each change that may matter. With `counting`, it is a request to count
-    tokens. The body's `stream` can be true if the client's is not, since Copilot only sends
-    responses above a certain limit as a stream; `stream_repair.message_from_events` then returns
-    the message. Raises `RequestError`.
+    `notes` gets a line for each change that may matter. `kinds` is what occurs in the client's
+    conversation, if that has been found out. With `counting`, it is a request to count tokens. The
+    body's `stream` can be true if the client's is not, since Copilot only sends responses above a
+    certain limit as a stream; `stream_repair.message_from_events` then returns the message. Raises
+    `RequestError`.
     """
     body = {name: value for name, value in request.items() if value is not None}
     if model is not None:
@@ -61,7 +68,9 @@ def messages_for_model(
     moved = clean_messages(body, notes)
     fit_system(body, notes)
     fit_tools(body, notes)
-    outgoing = MessagesBody(body, moved=moved, end_mark=end_mark, shows_reasoning=shows)
+    outgoing = MessagesBody(
+        body, kinds=kinds, moved=moved, end_mark=end_mark, shows_reasoning=shows
+    )
     fitted = fit(outgoing, profile, notes)
     _fit_context_management(body, notes)
     return fitted

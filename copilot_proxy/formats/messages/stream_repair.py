@@ -16,7 +16,7 @@ from copilot_proxy.formats.tool_arguments import RunawayGuard
 from copilot_proxy.formats.types import ChatUsage, CopilotUsage, Json, Message, MessagesEvent
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
-_ADDITIONS: Final = ("copilot_annotations", "amazon-bedrock-invocationMetrics")
+_ADDITIONS: Final = frozenset(("copilot_annotations", "amazon-bedrock-invocationMetrics"))
 """The fields that Copilot and its backends add to events and blocks; strict clients reject them."""
 
 _ENDS: Final = ("message_delta", "message_stop")
@@ -215,7 +215,7 @@ def without_additions(event: MessagesEvent) -> MessagesEvent:
 
 
 def _without_additions(value: Json) -> Json:
-    if not any(name in value for name in _ADDITIONS):
+    if _ADDITIONS.isdisjoint(value):
         return value
     return {name: v for name, v in value.items() if name not in _ADDITIONS}
 

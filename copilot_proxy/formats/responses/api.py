@@ -16,6 +16,7 @@ from copilot_proxy.formats.conversation import (
     message_turns,
     texts,
 )
+from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.reasoning_summary import summary_of
@@ -54,8 +55,14 @@ _STREAM: Final = StreamFormat(sse.CONTENT_TYPE, sse.named_json, b"", sse.KEEP_AL
 class _Native:
     """Passes Responses requests on to models that support the Responses API."""
 
-    def body(self, request: ResponsesRequest, model: Model | None, notes: list[str]) -> FittedBody:
-        return responses_for_model(request, model, notes)
+    def body(
+        self,
+        request: ResponsesRequest,
+        model: Model | None,
+        notes: list[str],
+        kinds: Kinds | None = None,
+    ) -> FittedBody:
+        return responses_for_model(request, model, notes, kinds)
 
     def translator(
         self, request: ResponsesRequest, tool_names: Mapping[str, str], request_id: str

@@ -16,6 +16,7 @@ from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.response_store import Exchange, StoredResponse
 from copilot_proxy.formats.types import Json, Response, ResponsesRequest
 
+_encode: Final = msgspec.json.Encoder().encode
 _RESEND: Final = "Send the whole conversation in `input`."
 
 
@@ -49,6 +50,8 @@ def _decoded(data: bytes) -> Any:
 def encoded(items: Iterable[Json], size: int = 0) -> list[bytes]:
     """Return the items in the form in which they are remembered; `size` is about how many bytes
     they have."""
+    if size < LARGE:
+        return [_encode(item) for item in items]
     return [encode_json(item, size) for item in items]
 
 

@@ -38,6 +38,8 @@ _HOSTED: Final = (
 """Calls of tools that OpenAI runs, which Copilot does not know."""
 _UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
 """Fields of these items that are useless to the model, or are a whole image."""
+_KNOWN: Final = ("function_call", "function_call_output", "message", "reasoning")
+"""The most frequent items, which Copilot's models know."""
 _COMPACTIONS: Final = ("compaction", "context_compaction", "compaction_summary")
 """Items that hold a summary of the conversation, encrypted."""
 _RESULTS: Final = ("function_call_output", "custom_tool_call_output")
@@ -54,7 +56,7 @@ def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
     A note is added for an item that is dropped.
     """
     kind = item.get("type")
-    if not isinstance(kind, str):
+    if not isinstance(kind, str) or kind in _KNOWN:
         return None
     if kind == "configuration_update":
         notes.append(f"dropped an input item: Copilot does not support {kind}")

@@ -81,6 +81,10 @@ class MessagesBuilder:
     def add_item(self, item: Json, path: str) -> None:
         """Add an item; raises `RequestError`, with `path`, for a part that no model accepts."""
         match item.get("type") or "message":
+            case "function_call" | "custom_tool_call":
+                self._add_call(item)
+            case "function_call_output" if isinstance(item["output"], str):
+                self._add_result(item["call_id"], item["output"])
             case "message" if item["role"] == "assistant":
                 self._add_content(item["content"])
             case "message":
@@ -88,8 +92,6 @@ class MessagesBuilder:
                 self.add_message({"role": item["role"], "content": content})
             case "reasoning":
                 self._add_reasoning(item)
-            case "function_call" | "custom_tool_call":
-                self._add_call(item)
             case "function_call_output" | "custom_tool_call_output":
                 if (readable := with_readable_output(item)) is not item:
                     self._notes.append(

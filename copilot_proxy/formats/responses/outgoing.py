@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
+from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.responses.tool_changes import (
     apply_allowed_tools,
     flatten_namespaces,
@@ -48,20 +49,21 @@ class ResponsesBody(OutgoingBody):
     results_follow = False
 
     def __init__(
-        self, body: ResponsesRequest, names: ToolNames, fields: ClientFields | None = None
+        self,
+        body: ResponsesRequest,
+        names: ToolNames,
+        fields: ClientFields | None = None,
+        kinds: Kinds | None = None,
     ) -> None:
-        super().__init__(body, fields)
+        super().__init__(body, fields, kinds)
         self._names = names
         self._kinds: dict[str, str] = {}
         """The item type of each call, by its id."""
 
     def _collect(self) -> tuple[list[Json], list[Json]]:
-        calls: list[Json] = []
-        results: list[Json] = []
-        for item in self.turns:
-            if kind := _kind(item):
-                (calls if kind == "assistant" else results).append(item)
-        return calls, results
+        called = [item for item in self.turns if isinstance(item.get("call_id"), str)]
+        calls = [item for item in called if item.get("type") in _OUTPUTS]
+        return calls, [item for item in called if _KINDS.get(item.get("type")) == "result"]
 
     def _has_calls(self) -> bool:
         # Not collected yet, since the first rules replace items; and some items bring tools.
@@ -70,15 +72,16 @@ class ResponsesBody(OutgoingBody):
     def is_paired(self) -> bool:
         unanswered: set[str] = set()
         for item in self.turns:
-            kind = _kind(item)
-            if kind == "assistant":
-                if item["call_id"] in unanswered:
-                    return False
-                unanswered.add(item["call_id"])
-            elif kind == "result":
-                if item["call_id"] not in unanswered:
-                    return False
-                unanswered.remove(item["call_id"])
+            kind, id = _KINDS.get(item.get("type")), item.get("call_id")
+            if kind is None or not isinstance(id, str):
+                continue
+            is_call = kind == "assistant"
+            if is_call == (id in unanswered):
+                return False
+            if is_call:
+                unanswered.add(id)
+            else:
+                unanswered.remove(id)
         return not unanswered
 
     def segments(self) -> list[Segment]:

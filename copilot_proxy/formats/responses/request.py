@@ -76,7 +76,8 @@ def check_request(request: ResponsesRequest, *, may_be_empty: bool = False) -> N
     _check_tools(request)
     if isinstance(request["input"], list):
         for i, item in enumerate(request["input"]):
-            _check_item(item, f"input[{i}]")
+            if not _is_sound(item):
+                _check_item(item, f"input[{i}]")
         for i, item in enumerate(request["input"][:-1]):
             if item.get("type") == COMPACTION_TRIGGER:
                 raise _invalid(
@@ -160,6 +161,16 @@ def _not_run(path: str, kind: str) -> RequestError:
         code="unsupported_value",
         hint="Offer a function instead, which the client runs.",
     )
+
+
+def _is_sound(item: Json) -> bool:
+    """Return whether an item is a call or result without any errors; false if in doubt."""
+    if item.get("call_id") is None:
+        return False
+    kind = item.get("type")
+    if kind == "function_call":
+        return item.get("name") is not None and isinstance(item.get("arguments"), str)
+    return kind == "function_call_output" and isinstance(item.get("output"), str)
 
 
 def _check_item(item: Json, path: str) -> None:

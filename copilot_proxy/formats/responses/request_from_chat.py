@@ -151,7 +151,7 @@ def _input(messages: list[Json], notes: list[str]) -> list[Json]:
         _add_media(media, items)
         if message["role"] == "assistant":
             calls = message.get("tool_calls") or ()
-            custom |= {call["id"] for call in calls if call.get("type") == "custom"}
+            custom.update([call["id"] for call in calls if call.get("type") == "custom"])
             assistant_items = _assistant(message)
             if not assistant_items:
                 notes.append("dropped an empty assistant message")
@@ -169,17 +169,20 @@ def _message(role: str, content: list[Json]) -> Json:
 def _output(message: Json, media: list[Json], custom: Collection[str]) -> Json:
     """Return the result of a call with its text; its images and PDFs are added to `media`."""
     is_custom = message["tool_call_id"] in custom
-    parts = _parts(message["content"])
-    result_media = [part for part in parts if part["type"] != "input_text"]
-    if result_media:
-        only_images = all(part["type"] == "input_image" for part in result_media)
-        kind = "Images" if only_images else "Files"
-        label = f"{kind} in the result of {message['tool_call_id']}:"
-        media += [{"type": "input_text", "text": label}, *result_media]
+    output = message["content"]
+    if not isinstance(output, str):
+        parts = _parts(output)
+        output = "\n".join(part["text"] for part in parts if part["type"] == "input_text")
+        result_media = [part for part in parts if part["type"] != "input_text"]
+        if result_media:
+            only_images = all(part["type"] == "input_image" for part in result_media)
+            kind = "Images" if only_images else "Files"
+            label = f"{kind} in the result of {message['tool_call_id']}:"
+            media += [{"type": "input_text", "text": label}, *result_media]
     return {
         "type": "custom_tool_call_output" if is_custom else "function_call_output",
         "call_id": message["tool_call_id"],
-        "output": "\n".join(part["text"] for part in parts if part["type"] == "input_text"),
+        "output": output,
     }
 
 
@@ -220,13 +223,12 @@ def _assistant(message: Json) -> list[Json]:
         content.append({"type": "refusal", "refusal": refusal})
     items = [_message("assistant", content)] if content else []
     items += [_call(call) for call in message.get("tool_calls") or ()]
-    if not items:
-        return []
+    opaque = message.get("reasoning_opaque")
+    if not items or not opaque:
+        return items
+    encrypted = encrypted_reasoning.encrypted_contents(opaque)
     return [
-        *(
-            {"type": "reasoning", "summary": [], "encrypted_content": encrypted}
-            for encrypted in encrypted_reasoning.encrypted_contents(message.get("reasoning_opaque"))
-        ),
+        *({"type": "reasoning", "summary": [], "encrypted_content": one} for one in encrypted),
         *items,
     ]
 
@@ -234,17 +236,18 @@ def _assistant(message: Json) -> list[Json]:
 def _call(call: Json) -> Json:
     if call.get("type") == "custom":
         return {"type": "custom_tool_call", "call_id": call["id"], **call["custom"]}
+    function = call["function"]
     return {
         "type": "function_call",
         "call_id": call["id"],
-        "name": call["function"]["name"],
-        "arguments": call["function"].get("arguments") or "{}",
+        "name": function["name"],
+        "arguments": function.get("arguments") or "{}",
     }
 
 
 def _content(content: Any) -> list[Json]:
     if not isinstance(content, list):
-        content = [{"type": "text", "text": content or ""}]
+        return [{"type": "output_text", "text": content}] if content else []
     return [
         {"type": "refusal", "refusal": part["refusal"]}
         if part["type"] == "refusal"

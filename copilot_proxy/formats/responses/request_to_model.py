@@ -4,6 +4,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.client_fields import take_fields
 from copilot_proxy.formats.documents import as_text, pdf_file, read_document
+from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.outgoing import ResponsesBody
@@ -20,12 +21,15 @@ from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 
 def responses_for_model(
-    request: ResponsesRequest, model: Model | None, notes: list[str]
+    request: ResponsesRequest,
+    model: Model | None,
+    notes: list[str],
+    kinds: Kinds | None = None,
 ) -> FittedBody:
     """Return the body for Copilot's Responses API, for a request from `parse_request`.
 
     `model` is None if the catalogue could not be read: then only the changes that every model
-    needs are made.
+    needs are made. `kinds` is what occurs in its conversation, if that has been found out.
     """
     body = {name: value for name, value in request.items() if value is not None}
     if model is not None:
@@ -37,9 +41,11 @@ def responses_for_model(
     _reasoning(body)
     prepare_tools(body, notes)
     if not isinstance(body["input"], str):
-        items = prepare_items(body, notes)
-        body["input"] = [one for item in items for one in _item(item, notes)]
-    outgoing = ResponsesBody(body, ToolNames(request))
+        items: list[Json] = []
+        for item in prepare_items(body, notes):
+            items += _item(item, notes)
+        body["input"] = items
+    outgoing = ResponsesBody(body, ToolNames(request), kinds=kinds)
     fitted = fit(outgoing, profile_of(model, "responses"), notes)
     describe_tools(body)
     drop_empty_tools(body)

@@ -24,6 +24,7 @@ from copilot_proxy.formats.types import Json, ResponsesRequest
 
 _LISTING: Final = (ADDITIONAL, "tool_search_output")
 """The types of items that list tools which the model may call."""
+_SEARCHES: Final = ("tool_search_call", "tool_search_output")
 _DESCRIPTION: Final = "About all the {namespace} tools: {description}"
 
 
@@ -74,12 +75,13 @@ def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool,
         ]
     items: list[Json] = []
     for item in item_list(body):
-        if item.get("type") == "tool_search_output":
+        if item.get("type") not in _SEARCHES:
+            items.append(item)
+            continue
+        if item["type"] == "tool_search_output":
             _add_tools(body, list(tools_of(item)))
         if is_client_search(item):
             items.append(_search_item(item, names))
-        elif item.get("type") not in ("tool_search_call", "tool_search_output"):
-            items.append(item)
     if not isinstance(body["input"], str):
         body["input"] = items
     for tool in _all_tools(body):
@@ -127,7 +129,8 @@ def flatten_namespaces(body: ResponsesRequest, names: ToolNames) -> bool:
     for holder in _holders(body):
         holder["tools"] = [one for tool in tools_of(holder) for one in _flattened(tool, names)]
     for item in item_list(body):
-        _flatten_name(item, names)
+        if not names.is_plain or "namespace" in item:
+            _flatten_name(item, names)
     choice = body.get("tool_choice")
     if isinstance(choice, dict):
         body["tool_choice"] = choice = {**choice}
@@ -191,8 +194,10 @@ def _key(tool: Json, namespace: object) -> tuple[object, object, object]:
 
 def _holders(body: ResponsesRequest) -> list[Json]:
     """Return the body and the items that have ``tools``."""
-    items = [item for item in item_list(body) if item.get("type") in _LISTING]
-    return [holder for holder in (body, *items) if holder.get("tools")]
+    given = body.get("input")
+    items = given if isinstance(given, list) else []
+    listing = [one for one in items if isinstance(one, dict) and one.get("type") in _LISTING]
+    return [holder for holder in (body, *listing) if holder.get("tools")]
 
 
 def _namespaces(body: ResponsesRequest) -> Iterator[Json]:
@@ -202,8 +207,14 @@ def _namespaces(body: ResponsesRequest) -> Iterator[Json]:
 
 def _all_tools(body: ResponsesRequest) -> Iterator[Json]:
     """Yield all tools, those in namespaces and items included."""
-    for holder in [*_holders(body), *_namespaces(body)]:
-        yield from tools_of(holder)
+    namespaces: list[Json] = []
+    for holder in _holders(body):
+        for tool in tools_of(holder):
+            yield tool
+            if tool.get("type") == "namespace":
+                namespaces.append(tool)
+    for namespace in namespaces:
+        yield from tools_of(namespace)
 
 
 def _add_tools(body: ResponsesRequest, tools: list[Json]) -> None:

@@ -9,7 +9,7 @@ from copilot_proxy.formats.responses.tool_changes import copy_tools, has_tools
 from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, tools_of
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
-_UNSENT: Final = ("id", "parsed_arguments", "internal_chat_message_metadata_passthrough")
+_UNSENT: Final = frozenset({"id", "parsed_arguments", "internal_chat_message_metadata_passthrough"})
 """Fields of items that Copilot refuses: an id on any connection but the one that it was sent on,
 one that the SDK adds and some programs send back, and one that Codex adds for OpenAI's servers."""
 
@@ -38,7 +38,10 @@ def prepare_items(body: ResponsesRequest, notes: list[str]) -> list[Json]:
     for item in input_items(body):
         carried = carry_over(item, notes)
         for one in [item] if carried is None else carried:
-            copy = {name: v for name, v in one.items() if v is not None and name not in _UNSENT}
+            if None in one.values() or not _UNSENT.isdisjoint(one):
+                copy = {k: v for k, v in one.items() if v is not None and k not in _UNSENT}
+            else:
+                copy = one.copy()
             for field in ("content", "output"):
                 if isinstance(copy.get(field), list):
                     copy[field] = [_part(part, copy.get("role")) for part in copy[field]]

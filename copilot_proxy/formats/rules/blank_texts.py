@@ -12,11 +12,14 @@ _TEXT_TYPES: Final = ("text", "input_text", "output_text")
 
 def drop_blanks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop blank texts, and the messages that have no other content."""
+    has_text_parts = not outgoing.kinds.types.isdisjoint(_TEXT_TYPES)
     for holder in outgoing.contents():
         content = holder.get("content")
-        remaining = without_blanks(content)
-        if remaining is not content:
-            holder["content"] = remaining
+        if isinstance(content, str):
+            if content.isspace():
+                holder["content"] = ""
+        elif content and has_text_parts:
+            holder["content"] = without_blanks(content)
     outgoing.drop_empty(notes)
 
 
@@ -24,13 +27,12 @@ def without_blanks(content: Any) -> Any:
     """Return a text or list of parts without blank texts; the same object if there are none."""
     if isinstance(content, str):
         return "" if content.isspace() else content
-    if isinstance(content, list) and any(map(_is_blank, content)):
-        return [part for part in content if not _is_blank(part)]
+    if isinstance(content, list):
+        kept = [part for part in content if part["type"] not in _TEXT_TYPES or not _is_blank(part)]
+        return kept if len(kept) < len(content) else content
     return content
 
 
 def _is_blank(part: Json) -> bool:
-    if part["type"] not in _TEXT_TYPES:
-        return False
     text = part.get("text")
     return not text or bool(text.isspace())

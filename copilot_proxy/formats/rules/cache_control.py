@@ -26,6 +26,8 @@ def limit_marks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
 
 def drop_breakpoints(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop OpenAI's marks from the parts of messages and results."""
+    if BREAKPOINT not in outgoing.kinds.fields:
+        return
     is_marked = False
     for turn in outgoing.turns:
         for field in _CONTENTS:

@@ -17,6 +17,8 @@ from copilot_proxy.formats.types import Json
 
 def fit_detail(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Ask for high detail where the client wants the original."""
+    if not outgoing.kinds.has_images:
+        return
     has_changed = False
     for holder in outgoing.contents():
         content = holder.get("content")
@@ -29,6 +31,8 @@ def fit_detail(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
 
 def correct_types(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Declare each image as the type that its first bytes show."""
+    if not outgoing.kinds.has_images:
+        return
     corrected: dict[tuple[str, str], None] = {}
     for holder in outgoing.contents():
         content = holder.get("content")
@@ -58,7 +62,7 @@ def replace_oldest(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
     cache, remains the same for several turns.
     """
     most = profile.max_images
-    if most is None:
+    if most is None or not outgoing.kinds.has_images:
         return
     turns = outgoing.turns
     found = [(index, parts, at) for index, turn in enumerate(turns) for parts, at in _images(turn)]

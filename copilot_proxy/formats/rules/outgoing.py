@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from copilot_proxy.formats.client_fields import ClientFields
+from copilot_proxy.formats.kinds import Kinds, kinds_of
 from copilot_proxy.formats.model_profiles import Api
 from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.types import Json, UpstreamBody
@@ -42,7 +43,13 @@ class OutgoingBody(ABC):
     shows_reasoning: bool = False
     """Whether the client shows the model's reasoning."""
 
-    def __init__(self, body: UpstreamBody, fields: ClientFields | None = None) -> None:
+    def __init__(
+        self,
+        body: UpstreamBody,
+        fields: ClientFields | None = None,
+        kinds: Kinds | None = None,
+    ) -> None:
+        """`kinds` is at least what occurs in the conversation, if it has been found out."""
         self.body = body
         self.fields = fields or self.fields
         is_own = self.fields.is_chat and self.api == "chat_completions"
@@ -52,6 +59,7 @@ class OutgoingBody(ABC):
         """The client's names of renamed tools, by the names sent to Copilot."""
         self._calls: list[Json] | None = None
         self._results: list[Json] = []
+        self._kinds_found = kinds
 
     # The conversation
 
@@ -65,6 +73,14 @@ class OutgoingBody(ABC):
     def turns(self, turns: list[Json]) -> None:
         self.body[self.turns_key] = turns
         self._calls = None
+        self._kinds_found = None
+
+    @property
+    def kinds(self) -> Kinds:
+        """What occurs in the conversation, found out once for all rules."""
+        if self._kinds_found is None:
+            self._kinds_found = kinds_of(self.turns)
+        return self._kinds_found
 
     @property
     def uses_tools(self) -> bool:

@@ -11,7 +11,6 @@ from typing import Final
 
 from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
-from copilot_proxy.formats.types import Json
 
 _INVALID: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _HASH_LENGTH: Final = 8
@@ -23,21 +22,21 @@ _DEFAULT_LENGTH: Final = 64
 def fit_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Change the ids of calls and results that the model refuses."""
     pattern, max_length = profile.tool_id, profile.max_tool_id_length
-    length = max_length or _DEFAULT_LENGTH
-
-    def fit(holders: list[Json], key: str) -> bool:
-        changed = False
-        for holder in holders:
-            id = str(holder[key])
-            is_too_long = max_length is not None and len(id) > max_length
-            if not id or is_too_long or (pattern is not None and not pattern.fullmatch(id)):
-                holder[key] = shortened(id, _INVALID, length)
-                changed = True
-        return changed
-
-    changed = fit(outgoing.calls, outgoing.call_id_key)
-    if fit(outgoing.results, outgoing.result_id_key) or changed:
-        notes.append("changed ids of tool calls to a form that the model accepts")
+    holders = [(call, outgoing.call_id_key) for call in outgoing.calls]
+    holders += [(result, outgoing.result_id_key) for result in outgoing.results]
+    new_ids = {
+        id: shortened(id, _INVALID, max_length or _DEFAULT_LENGTH)
+        for id in {str(holder[key]) for holder, key in holders}
+        if not id
+        or (max_length is not None and len(id) > max_length)
+        or (pattern is not None and not pattern.fullmatch(id))
+    }
+    if not new_ids:
+        return
+    for holder, key in holders:
+        if (id := str(holder[key])) in new_ids:
+            holder[key] = new_ids[id]
+    notes.append("changed ids of tool calls to a form that the model accepts")
 
 
 def shortened(text: str, invalid: re.Pattern[str], max_length: int) -> str:

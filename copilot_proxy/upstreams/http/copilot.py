@@ -87,7 +87,19 @@ class CopilotUpstream:
         headers |= {**call.headers, "content-type": "application/json"}
         if call.stream:
             headers["accept"] = "text/event-stream"
-        response = await self._send_unless_cooling_down(call, headers)
+        auth = call.auth or self._auth
+        token = await auth.token()
+        path = call.path or ""
+        content = call.content or await run_if_large(
+            call.size, encode_request, call.body, call.size
+        )
+        response = await self.account_cooldowns.call(
+            auth,
+            token,
+            call.api,
+            str(call.body.get("model")),
+            lambda token: self._send_with_retries(auth, token, "POST", path, headers, content),
+        )
         return CopilotResponse(response, stream_requested=call.stream)
 
     def state(self) -> AuthState:
@@ -116,24 +128,6 @@ class CopilotUpstream:
                 raise BrokenResponse(f"Copilot's list of models is invalid: {error}.") from error
             finally:
                 await response.aclose()
-
-    async def _send_unless_cooling_down(
-        self, call: Call, headers: Mapping[str, str]
-    ) -> HttpResponse:
-        """Send `call` and return the response; raises `CooldownRefusal` during a cooldown."""
-        auth = call.auth or self._auth
-        token = await auth.token()
-        path = call.path or ""
-        content = call.content or await run_if_large(
-            call.size, encode_request, call.body, call.size
-        )
-        return await self.account_cooldowns.call(
-            auth,
-            token,
-            call.api,
-            str(call.body.get("model")),
-            lambda token: self._send_with_retries(auth, token, "POST", path, headers, content),
-        )
 
     async def _send_with_retries(
         self,

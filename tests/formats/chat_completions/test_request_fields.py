@@ -6,6 +6,7 @@ import pytest
 
 from copilot_proxy.errors import RequestError
 from tests.formats.requests import TOOL, chat_request, for_chat, recorded, user
+from tests.selection import crossed
 
 MODELS: Final = ("gpt-4o", "gpt-5-mini", "claude-sonnet-4.6", "gemini-3.1-pro-preview")
 
@@ -91,8 +92,7 @@ def test_each_field_of_openais(field: str, model_id: str) -> None:
             assert [f"renamed {field} to {other}"] == notes
 
 
-@pytest.mark.parametrize("model_id", MODELS)
-@pytest.mark.parametrize("field", [f for f in TABLE if f not in ("model", "messages")])
+@crossed(field=[f for f in TABLE if f not in ("model", "messages")], model_id=MODELS)
 def test_null_fields_count_as_unset(field: str, model_id: str) -> None:
     """A null field counts as unset: it is neither sent nor noted."""
     assert for_chat(chat_request(), recorded(model_id)) == (

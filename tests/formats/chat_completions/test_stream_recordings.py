@@ -9,6 +9,7 @@ import pytest
 from copilot_proxy.formats.sse import DONE, EventDecoder
 from tests.conftest import RECORDINGS, recorded_events, recorded_json
 from tests.formats.answers import MODEL, calls_of, complete, message_of, repair
+from tests.selection import crossed
 
 STREAMS = [
     "plain-text.sse",
@@ -69,8 +70,7 @@ def test_recorded_streams_are_complete(name: str) -> None:
     assert called(events) == calls_of(events)
 
 
-@pytest.mark.parametrize("name", STREAMS)
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+@crossed(size=[1, 2, 3, 7, 1000], name=STREAMS)
 def test_recorded_streams_however_they_are_split(name: str, size: int) -> None:
     """The response does not depend on how the bytes of a recording are split."""
     data = (RECORDINGS / name).read_bytes()

@@ -23,6 +23,7 @@ from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.formats.answers import MODEL, check_stream
 from tests.formats.responses.answers import read_strictly, repair_whole, request
+from tests.selection import crossed
 
 PNG = "data:image/png;base64,iVBORw0KGgoAAAAAAAAAAAAAAAAAAAAA"
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}}
@@ -120,8 +121,7 @@ ASKED: Json = {
 QUIRKS = ["none", "no_reasoning_deltas", "no_sequence_numbers", "compaction", "wordless"]
 
 
-@pytest.mark.parametrize("model", ["gpt-5.1", "gpt-5.2"])
-@pytest.mark.parametrize("quirk", QUIRKS)
+@crossed(quirk=QUIRKS, model=["gpt-5.1", "gpt-5.2"])
 def test_a_native_conversation_continues(copilot: Copilot, model: str, quirk: str) -> None:
     """A response can be sent back unchanged, with function and custom calls."""
     copilot.quirk(quirk)
@@ -155,8 +155,7 @@ def test_a_native_response_can_be_whole(copilot: Copilot) -> None:
     read_strictly(stream.feed(whole))
 
 
-@pytest.mark.parametrize("model", ["gpt-5.1", "gpt-5.4"])
-@pytest.mark.parametrize("quirk", QUIRKS)
+@crossed(quirk=QUIRKS, model=["gpt-5.1", "gpt-5.4"])
 def test_a_hub_conversation_continues(copilot: Copilot, model: str, quirk: str) -> None:
     """A chat client's conversation continues over turns, with tools and encrypted reasoning."""
     copilot.quirk(quirk)

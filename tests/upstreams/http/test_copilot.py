@@ -284,8 +284,11 @@ def test_any_other_key_is_ignored(proxy: Proxy, key: str) -> None:
 
 
 @pytest.mark.parametrize("fault", [None, "no_done"])
-def test_a_stream_is_read_to_its_end(simulator: Simulator, fault: str | None) -> None:
+def test_a_stream_is_read_to_its_end(
+    simulator: Simulator, fault: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The connection of a complete stream is reused."""
+    monkeypatch.setattr("copilot_proxy.upstreams.http.response._DRAIN_TIMEOUT", 60.0)
     if fault is not None:
         simulator.state.faults.on(fault)
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
