@@ -47,7 +47,7 @@ class Settings:
         None, parse.path, "Unix socket that the server listens on instead of a port.", own=True
     )
     workers: int = _setting(
-        1, parse.positive, "Number of processes that answer requests; always 1 on Windows."
+        1, parse.workers, "Number of processes that answer requests; always 1 on Windows."
     )
     api_key: Secret | None = _setting(
         None,
@@ -65,7 +65,7 @@ class Settings:
         (), parse.origins, "Web origins that may call the server from a browser; none by default."
     )
     allowed_hosts: tuple[str, ...] = _setting(
-        (), parse.names, "More names that clients may use for this server in the Host header."
+        (), parse.hosts, "More names that clients may use for this server in the Host header."
     )
     github_token: Secret | None = _setting(
         None,

@@ -17,6 +17,7 @@ _BOOLEANS: Final = {
     **dict.fromkeys(("false", "0", "no", "off"), False),
 }
 
+_MAX_WORKERS: Final = 64
 _BEYOND_BASE: Final = "@?#"
 """The characters that begin those parts of a URL that a base URL does not have."""
 
@@ -84,6 +85,14 @@ def positive(value: object) -> int:
     number = integer(value)
     if number < 1:
         raise ValueError(f"expected a whole number above 0, not {number}")
+    return number
+
+
+def workers(value: object) -> int:
+    """A number of processes. Hundreds would only use up the machine's memory."""
+    number = integer(value)
+    if not 1 <= number <= _MAX_WORKERS:
+        raise ValueError(f"expected a whole number from 1 to {_MAX_WORKERS}, not {number}")
     return number
 
 
@@ -195,6 +204,18 @@ def names(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         raise ValueError("expected a list")
     return tuple(text for text in map(plain_text, value) if text)
+
+
+def hosts(value: object) -> tuple[str, ...]:
+    """Names of hosts, in lower case; an IPv6 address may be in brackets."""
+    hosts = tuple(name.strip("[]").lower() for name in names(value))
+    for host in hosts:
+        if not is_host(host):
+            raise ValueError(
+                f"expected a host name such as my-machine.local, without scheme, port or `*`, "
+                f"not {_quoted(host)}"
+            )
+    return hosts
 
 
 def origins(value: object) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Many streams at once, and clients that read slowly or not at all.
 
-Both ends of every connection are in this process: 500 streams, of which all are tried in CI, need
-more than 2,000 open files.
+Both ends of every connection are in this process: the 500 streams of CI need more than 2,000 open
+files.
 """
 
 import asyncio

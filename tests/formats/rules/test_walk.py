@@ -9,8 +9,8 @@ import pytest
 from copilot_proxy.formats.rules import rule_book
 from copilot_proxy.simulator import Simulator, catalogue
 from tests.conftest import Proxy, clear_environment, settings_at
-from tests.formats.rules.asking import CLIENTS
-from tests.formats.rules.cases import CASES, Case, combinations
+from tests.formats.rules.asking import CLIENTS, assistant, user
+from tests.formats.rules.cases import ALL, CASES, Case, combinations
 
 FOREIGN = {
     "chat_completions": ("max_output_tokens", "reasoning.effort", "output_config", "input["),
@@ -85,3 +85,22 @@ def test_a_rule_fixes_the_request(
     without = walk.ask(case, client, model)
 
     assert 200 != without.status_code or case.broken(walk.last_body)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_rules_about_tools_change_nothing_in_requests_without_tools(
+    walk: Walk, monkeypatch: pytest.MonkeyPatch, client: str
+) -> None:
+    """They are not applied to such requests, so they must not be needed there."""
+    steps = (assistant("Hello."), assistant("Yes?"), user(), assistant("Go"))
+    options = {"system": "Be brief.", "effort": "high", "limit": 2000}
+    case = Case(models=ALL, broken=lambda body: False, steps=steps, options=options)
+
+    for model in ALL:
+        walk.ask(case, client, model)
+        skipped = walk.last_body
+        with monkeypatch.context() as patch:
+            patch.setattr(rule_book, "TOOLS", "no rule has this name")
+            patch.setattr(rule_book, "RULES", (*rule_book.RULES,))
+            walk.ask(case, client, model)
+        assert skipped == walk.last_body
