@@ -44,6 +44,23 @@ class ResponsesTool(Struct):
     tools: list[Json] | None = None
 
 
+class AllowedTool(Struct):
+    """One of the tools that the model may call."""
+
+    type: str | None = None
+    name: str | None = None
+    namespace: str | None = None
+
+
+class ToolChoice(Struct):
+    """One tool that the model has to call, or the ``allowed_tools``."""
+
+    type: str | None = None
+    name: str | None = None
+    mode: str | None = None
+    tools: list[AllowedTool] | None = None
+
+
 class Reasoning(Struct):
     """How much the model reasons, and whether it returns a summary of its reasoning."""
 
@@ -80,7 +97,7 @@ class ResponsesRequest(Struct):
     instructions: str | None = None
     stream: bool | None = None
     tools: list[ResponsesTool] | None = None
-    tool_choice: str | Json | None = None
+    tool_choice: str | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     max_output_tokens: int | None = None
     temperature: float | None = None

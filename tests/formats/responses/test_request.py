@@ -111,6 +111,12 @@ def test_unknown_fields_are_kept() -> None:
             "missing_required_parameter",
         ),
         ({"tool_choice": {"type": "web_search"}}, "tool_choice", "unsupported_value"),
+        ({"tool_choice": {"type": "function", "name": ["f"]}}, "tool_choice.name", "invalid_type"),
+        (
+            {"tool_choice": {"type": "allowed_tools", "tools": [{"type": ["function"]}]}},
+            "tool_choice.tools[0].type",
+            "invalid_type",
+        ),
         ({"reasoning": {"effort": 5}}, "reasoning.effort", "invalid_type"),
         ({"max_output_tokens": "9"}, "max_output_tokens", "invalid_type"),
     ],
