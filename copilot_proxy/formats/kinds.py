@@ -41,12 +41,14 @@ def kinds_of(turns: object) -> Kinds:
     """Return the kinds of the messages or items `turns`, of any API; any JSON is accepted."""
     types: set[str] = set()
     fields: set[str] = set()
-    level: list[Any] = [turns]
-    while level := _objects(level):
+    level = _objects([turns])
+    while level:
         fields.update(*level)
-        types.update([kind for one in level if type(kind := one.get("type")) is str])
+        if "type" in fields:
+            types.update([kind for one in level if type(kind := one.get("type")) is str])
         names = [name for name in _NESTED if name in fields]
-        level = [one[name] for name in names for one in level if name in one]
+        nested = [one[name] for name in names for one in level if name in one]
+        level = _objects([value for value in nested if type(value) is not str])
     return Kinds(types, fields)
 
 
