@@ -1,9 +1,13 @@
-"""Drops unknown fields of messages, of their parts and calls, and of tools, which models refuse."""
+"""Drops unknown fields of messages, of their parts and calls, and of tools, which models refuse.
+
+That concerns Claude and Gemini on Chat Completions: there, programs keep fields of their own in the
+messages that they store. On the vendors' own APIs, new fields are passed on.
+"""
 
 from collections.abc import Mapping
 from typing import Final
 
-from copilot_proxy.formats.model_profiles import Api, ModelProfile
+from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
 
@@ -14,7 +18,7 @@ _MESSAGE: Final = "message"
 """The type of a message, which most APIs do not write."""
 _DEFINITION: Final = "definition"
 """What a tool or a call of Chat Completions has in its field `function`."""
-_NESTED: Final = ("content", "output", "tool_calls")
+_NESTED: Final = ("content", "tool_calls")
 """The fields with further objects."""
 
 
@@ -22,69 +26,36 @@ def _known(**fields: str) -> _Known:
     return {kind: frozenset(f"type {names}".split()) for kind, names in fields.items()}
 
 
-_CONVERSATION: Final[Mapping[Api, _Known]] = {
-    "chat_completions": _known(
-        message="role content name tool_calls tool_call_id refusal copilot_cache_control "
-        "reasoning_text reasoning_opaque cot_id cot_summary thinking signature encrypted_content "
-        "phase",
-        text="text prompt_cache_breakpoint",
-        image_url="image_url prompt_cache_breakpoint",
-        function="id function",
-        definition="name arguments thought_signature",
-    ),
-    "responses": _known(
-        message="id role content status phase",
-        input_text="text prompt_cache_breakpoint",
-        input_image="image_url file_id detail prompt_cache_breakpoint",
-        input_file="file_data file_id file_url filename detail prompt_cache_breakpoint",
-        output_text="text annotations logprobs",
-        refusal="refusal",
-        reasoning="id summary content encrypted_content status",
-        function_call="id call_id name namespace arguments status caller async",
-        function_call_output="id call_id output status caller name namespace",
-        custom_tool_call="id call_id name namespace input status caller async",
-        custom_tool_call_output="id call_id output status caller",
-    ),
-    "messages": _known(
-        message="role content",
-        text="text citations cache_control",
-        image="source cache_control transformations",
-        document="source title context citations cache_control",
-        thinking="thinking signature",
-        redacted_thinking="data",
-        tool_use="id name input caller toolset_name cache_control",
-        tool_result="tool_use_id content is_error toolset_name cache_control",
-    ),
-}
-"""The fields in the vendors' own references, and those that Copilot adds."""
-_TOOLS: Final[Mapping[Api, _Known]] = {
-    "chat_completions": _known(
-        function="function copilot_cache_control",
-        definition="name description parameters strict",
-    ),
-    "responses": _known(
-        function="name description parameters strict defer_loading output_schema allowed_callers "
-        "async",
-        custom="name description format defer_loading allowed_callers async",
-    ),
-    "messages": {},  # checked where the betas are known, which allow more fields
-}
+_CONVERSATION: Final = _known(
+    message="role content name tool_calls tool_call_id refusal copilot_cache_control "
+    "reasoning_text reasoning_opaque cot_id cot_summary thinking signature encrypted_content "
+    "phase",
+    text="text prompt_cache_breakpoint",
+    image_url="image_url prompt_cache_breakpoint",
+    function="id function",
+    definition="name arguments thought_signature",
+)
+"""The fields in OpenAI's own reference, and those that Copilot adds."""
+_TOOLS: Final = _known(
+    function="function copilot_cache_control",
+    definition="name description parameters strict",
+)
 
 
 def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop the fields that are not part of the API, as programs keep their own in messages."""
-    if profile.fields is None:
+    if profile.fields is None or outgoing.api != "chat_completions":
         return
-    known, dropped = _CONVERSATION[outgoing.api], _Dropped()
+    known, dropped = _CONVERSATION, _Dropped()
     turns = outgoing.turns
     if _may_have_unknown(turns, known):
         kept = [_fitted(turn, _kind(turn, _MESSAGE), known, dropped) for turn in turns]
         if dropped.has_any:
             outgoing.turns = kept
             dropped.note("messages", notes)
-    known, dropped = _TOOLS[outgoing.api], _Dropped()
+    known, dropped = _TOOLS, _Dropped()
     tools = outgoing.body.get("tools")
-    if known and isinstance(tools, list):
+    if isinstance(tools, list):
         kept = [_fitted(tool, _kind(tool, ""), known, dropped) for tool in tools]
         if dropped.has_any:
             outgoing.body["tools"] = kept
