@@ -34,6 +34,9 @@ _DIRECT_LIFETIME: Final = 24 * 3600.0
 """Seconds until the API host of a token that is used directly is looked up again."""
 _CODE_LIFETIME: Final = 900.0
 _INTERVAL: Final = 5.0
+_MALFORMED_HINT: Final = (
+    "Try again. If this persists, upgrade copilot-proxy: GitHub may have changed its API."
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ class GitHub:
         try:
             device_code, user_code = str(data["device_code"]), str(data["user_code"])
         except KeyError as error:
-            raise BrokenResponse(f"GitHub's device code response has no {error}.") from None
+            message = f"GitHub's device code response has no {error}."
+            raise BrokenResponse(message, hint=_MALFORMED_HINT) from None
         return DeviceCode(
             device_code=Secret(device_code),
             user_code=github_errors.clean(user_code)[:40],
@@ -175,7 +179,8 @@ class GitHub:
             raise github_errors.account_error(response)
         login = github_errors.json_object(response).get("login")
         if not isinstance(login, str) or not login:
-            raise BrokenResponse("GitHub's response does not name the owner of the token.")
+            message = "GitHub's response does not name the owner of the token."
+            raise BrokenResponse(message, hint=_MALFORMED_HINT)
         return github_errors.clean(login)
 
     async def copilot_user(self, token: Secret) -> Account:
@@ -248,13 +253,15 @@ def _parse_exchange(payload: Mapping[str, object], sent_at: str | None) -> Token
             response = msgspec.convert(payload, _RequiredFields)
         except msgspec.ValidationError as error:
             raise BrokenResponse(
-                f"GitHub's token exchange has an unexpected response: {error}."
+                f"GitHub's token exchange has an unexpected response: {error}.",
+                hint=_MALFORMED_HINT,
             ) from None
         endpoints = payload.get("endpoints")
         api_url = endpoints.get("api") if isinstance(endpoints, Mapping) else None
         sku = None
     if not _is_sendable(response.token):
-        raise BrokenResponse("GitHub's token exchange returned an invalid token.")
+        message = "GitHub's token exchange returned an invalid token."
+        raise BrokenResponse(message, hint=_MALFORMED_HINT)
     refresh_in = max(response.refresh_in, 0.0)
     lifetime = response.expires_at - _timestamp(sent_at)
     return TokenExchange(

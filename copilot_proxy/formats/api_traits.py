@@ -14,6 +14,7 @@ CLAUDE_TRAITS: Final[Mapping[str, Any]] = {
     "samples_while_thinking": False,
     "tool_id": re.compile(r"[a-zA-Z0-9_-]+"),
     "object_arguments": True,
+    "schema_combinations": False,
     "accepts_blank_texts": False,
     "wrong_image_types": False,
     "accepts_blank_stops": False,

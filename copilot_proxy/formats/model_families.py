@@ -37,6 +37,13 @@ FAMILIES: Final = (
         traits={"original_detail": False},
     ),
     Family(
+        name="OpenAI",
+        source="OpenAI's error 'schema must have type object and not have oneOf/anyOf/allOf at the "
+        "top level'",
+        vendors=_OPENAI,
+        traits={"schema_combinations": False},
+    ),
+    Family(
         name="GPT-5, the o-series and newer",
         source="OpenAI API reference: only the default temperature and top_p are supported",
         vendors=_OPENAI,
@@ -143,7 +150,7 @@ FAMILIES: Final = (
         source="Copilot API, observed 2026-11: 'Extra inputs are not permitted'",
         vendors=("Google",),
         apis=("chat_completions",),
-        traits={"fields": STRICT_CHAT_FIELDS},
+        traits={"fields": STRICT_CHAT_FIELDS, "accepts_blank_texts": False},
     ),
     Family(
         name="Claude",

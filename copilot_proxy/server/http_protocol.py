@@ -243,7 +243,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Respond to a request that cannot be parsed; uvicorn's message `msg` is not used."""
-        self._send_error(malformed_requests.invalid())
+        is_long = len(self.url) >= malformed_requests.MAX_URL
+        error = malformed_requests.url_too_long() if is_long else malformed_requests.invalid()
+        self._send_error(error)
         self.transport.close()
 
     def _send_error(self, error: RequestError) -> None:

@@ -65,7 +65,7 @@ class Settings:
         (), parse.origins, "Web origins that may call the server from a browser; none by default."
     )
     allowed_hosts: tuple[str, ...] = _setting(
-        (), parse.names, "More names that clients may use for this server in the Host header."
+        (), parse.hosts, "More names that clients may use for this server in the Host header."
     )
     github_token: Secret | None = _setting(
         None,

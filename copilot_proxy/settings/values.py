@@ -206,6 +206,18 @@ def names(value: object) -> tuple[str, ...]:
     return tuple(text for text in map(plain_text, value) if text)
 
 
+def hosts(value: object) -> tuple[str, ...]:
+    """Names of hosts, in lower case; an IPv6 address may be in brackets."""
+    hosts = tuple(name.strip("[]").lower() for name in names(value))
+    for host in hosts:
+        if not is_host(host):
+            raise ValueError(
+                f"expected a host name such as my-machine.local, without scheme, port or `*`, "
+                f"not {_quoted(host)}"
+            )
+    return hosts
+
+
 def origins(value: object) -> tuple[str, ...]:
     """Web origins (RFC 6454), in lower case and without a default port."""
     origins = tuple(_without_default_port(origin.rstrip("/").lower()) for origin in names(value))

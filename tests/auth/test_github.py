@@ -329,6 +329,7 @@ async def test_an_exchange_without_a_usable_token_is_an_error(
     error = await refusal(client, Answer(body), "exchange")
 
     assert isinstance(error, BrokenResponse)
+    assert "another model" not in str(error.hint)
     assert "tid=" not in repr(error) + error.message
 
 

@@ -331,6 +331,7 @@ TOKEN = "ghu_0123456789abcdefghij0123456789abcdef"
         (f"{TOKEN}\r\n\r\n".encode(), 400, "invalid_http"),
         (f"GET /{TOKEN} HTTP/1.1\r\nno header\r\n\r\n".encode(), 400, "invalid_http"),
         (b"GET / HTTP/1.1\r\nx: " + b"y" * 512 * 1024, 431, "headers_too_large"),
+        (b"GET /" + b"y" * 64 * 1024 + b" HTTP/1.1\r\n\r\n", 414, "url_too_long"),
     ],
 )
 @pytest.mark.parametrize("form", ["text", "json"])

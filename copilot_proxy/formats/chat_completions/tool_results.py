@@ -30,7 +30,7 @@ def resolve_results(request: ChatRequest) -> ChatRequest:
 
 def reference_text(name: object, offered: Collection[str]) -> str:
     """Return what a reference to a found tool says; `offered` are the names of all tools."""
-    if name in offered:
+    if isinstance(name, str) and name in offered:
         return f"Found the tool {name}, which can be called now."
     return f"Found the tool {name}, which is not offered."
 

@@ -120,8 +120,9 @@ def _check_tools(request: ResponsesRequest) -> None:
         if "tools" in item or item.get("type") == ADDITIONAL:
             _check_listed(item, f"input[{i}]")
     choice = request.get("tool_choice")
-    if isinstance(choice, dict) and choice.get("type") in HOSTED:
-        raise _not_run("tool_choice", choice["type"])
+    kind = choice.get("type") if isinstance(choice, dict) else None
+    if isinstance(kind, str) and kind in HOSTED:
+        raise _not_run("tool_choice", kind)
 
 
 def _check_listed(item: Json, path: str) -> None:
@@ -206,8 +207,10 @@ def _check_parts(parts: list[Any], path: str) -> None:
     for i, part in enumerate(parts):
         check_part("responses", part, f"{path}[{i}]")
         match part.get("type"):
-            case "input_text" | "output_text" if not isinstance(part.get("text"), str):
+            case "input_text" | "output_text" | "text" if not isinstance(part.get("text"), str):
                 raise _missing(f"{path}[{i}].text")
+            case "refusal" if not isinstance(part.get("refusal"), str):
+                raise _missing(f"{path}[{i}].refusal")
             case "input_image":
                 _check_image(part.get("image_url"), f"{path}[{i}].image_url")
             case "input_file":

@@ -1,4 +1,4 @@
-"""Drops texts that are only whitespace, which Claude refuses."""
+"""Drops texts that are only whitespace, which Claude refuses; Gemini refuses empty ones."""
 
 from typing import Any, Final
 

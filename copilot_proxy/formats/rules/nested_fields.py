@@ -14,6 +14,8 @@ _MESSAGE: Final = "message"
 """The type of a message, which most APIs do not write."""
 _DEFINITION: Final = "definition"
 """What a tool or a call of Chat Completions has in its field `function`."""
+_NESTED: Final = ("content", "output", "tool_calls")
+"""The fields with further objects."""
 
 
 def _known(**fields: str) -> _Known:
@@ -75,10 +77,11 @@ def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
         return
     known, dropped = _CONVERSATION[outgoing.api], _Dropped()
     turns = outgoing.turns
-    kept = [_fitted(turn, _kind(turn, _MESSAGE), known, dropped) for turn in turns]
-    if dropped.has_any:
-        outgoing.turns = kept
-        dropped.note("messages", notes)
+    if _may_have_unknown(turns, known):
+        kept = [_fitted(turn, _kind(turn, _MESSAGE), known, dropped) for turn in turns]
+        if dropped.has_any:
+            outgoing.turns = kept
+            dropped.note("messages", notes)
     known, dropped = _TOOLS[outgoing.api], _Dropped()
     tools = outgoing.body.get("tools")
     if known and isinstance(tools, list):
@@ -86,6 +89,25 @@ def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
         if dropped.has_any:
             outgoing.body["tools"] = kept
             dropped.note("tools", notes)
+
+
+def _may_have_unknown(turns: list[Json], known: _Known) -> bool:
+    """Return whether an object may have an unknown field; false only if none has one.
+
+    Few of the many objects of a conversation differ in their type and fields.
+    """
+    level, default = turns, _MESSAGE
+    while level:
+        definitions = [one["function"] for one in level if "function" in one]
+        shapes = {(_DEFINITION, *one) for one in definitions if isinstance(one, dict)}
+        shapes |= {(str(one.get("type") or default), *one) for one in level}
+        names = set().union(*level)
+        if any(not known.get(kind, names).issuperset(fields) for kind, *fields in shapes):
+            return True
+        lists = [one[name] for name in _NESTED if name in names for one in level if name in one]
+        children = [one for value in lists if isinstance(value, list) for one in value]
+        level, default = [one for one in children if isinstance(one, dict)], ""
+    return False
 
 
 class _Dropped:
@@ -120,7 +142,7 @@ def _fitted(value: Json, kind: str, known: _Known, dropped: _Dropped) -> Json:
         for name in value.keys() - fields:
             dropped.add(name, value[name])
         out = {name: one for name, one in value.items() if name in fields}
-    for name in ("content", "output", "tool_calls"):
+    for name in _NESTED:
         children = out.get(name)
         if isinstance(children, list):
             kept = [_child(child, known, dropped) for child in children]

@@ -12,6 +12,7 @@ from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules import (
     blank_texts,
     cache_control,
+    combined_schemas,
     duplicate_ids,
     effort,
     fields,
@@ -91,6 +92,13 @@ RULES: Final = (
     Rule("tools.allowed", _OBSERVED, tool_kinds.allow_tools, pi_ai=True),
     Rule("tools.names", _OBSERVED, tool_names.fit_names, pi_ai=True),
     Rule("tools.schemas", _OBSERVED, schemas.fit_tool_schemas, pi_ai=True),
+    Rule(
+        "tools.combined",
+        _REPORTS,
+        combined_schemas.fit_combined,
+        lambda p: not p.schema_combinations,
+        pi_ai=True,
+    ),
     Rule("tools.unions", _REPORTS, unions.fit_unions, lambda p: not p.schema_unions, pi_ai=True),
     Rule(
         "tools.references",
@@ -120,13 +128,7 @@ RULES: Final = (
         pi_ai=True,
     ),
     Rule("tools.duplicate_ids", _REPORTS, duplicate_ids.fit_duplicates, pi_ai=True),
-    Rule(
-        "tools.ids",
-        _OBSERVED,
-        tool_ids.fit_ids,
-        lambda p: p.tool_id or p.max_tool_id_length,
-        pi_ai=True,
-    ),
+    Rule("tools.ids", _OBSERVED, tool_ids.fit_ids, pi_ai=True),
     Rule("tools.invalid_arguments", _OBSERVED, tool_inputs.fit_invalid_json, pi_ai=True),
     Rule(
         "tools.object_arguments",

@@ -27,7 +27,8 @@ def fit_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> 
     new_ids = {
         id: shortened(id, _INVALID, max_length or _DEFAULT_LENGTH)
         for id in {str(holder[key]) for holder, key in holders}
-        if (max_length is not None and len(id) > max_length)
+        if not id
+        or (max_length is not None and len(id) > max_length)
         or (pattern is not None and not pattern.fullmatch(id))
     }
     if not new_ids:

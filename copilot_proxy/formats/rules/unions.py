@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.rules.combined_schemas import merged
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.rules.schemas import rewrite_tool_schemas
 from copilot_proxy.formats.types import Json
@@ -65,7 +66,7 @@ def without_unions(parameters: Json) -> Json:
     if isinstance(schema.get("type"), list):
         schema = {**schema, "type": "object"}
     if _has_siblings(schema):
-        schema = _merged_into_one(schema)
+        schema = merged(schema, "anyOf")
     return schema
 
 
@@ -159,28 +160,4 @@ def _merged(limits: Json, branch: Any) -> Any:
         merged["properties"] = {**limits["properties"], **branch["properties"]}
     if isinstance(limits.get("required"), list) and isinstance(branch.get("required"), list):
         merged["required"] = list(dict.fromkeys([*limits["required"], *branch["required"]]))
-    return merged
-
-
-def _merged_into_one(schema: Json) -> Json:
-    """Return an object schema with the properties of all branches of its ``anyOf``.
-
-    Only what all branches require is required.
-    """
-    branches = [branch for branch in schema["anyOf"] if isinstance(branch, dict)]
-    properties: Json = {}
-    for one in (*reversed(branches), schema):
-        if isinstance(one.get("properties"), dict):
-            properties.update(one["properties"])
-    required = [
-        set(branch["required"]) if isinstance(branch.get("required"), list) else set()
-        for branch in branches
-    ]
-    common = set.intersection(*required) if required else set()
-    own = schema.get("required")
-    names = [*(own if isinstance(own, list) else ()), *sorted(common)]
-    merged = {name: value for name, value in schema.items() if name != "anyOf"}
-    merged = {**merged, "type": "object", "properties": properties}
-    if names:
-        merged["required"] = list(dict.fromkeys(names))
     return merged

@@ -63,6 +63,16 @@ def test_unknown_fields_are_kept() -> None:
             "missing_required_parameter",
         ),
         (
+            {"input": [{**OUTPUT, "output": [{"type": "text", "text": ["x"]}]}]},
+            "input[0].output[0].text",
+            "missing_required_parameter",
+        ),
+        (
+            {"input": [{"role": "assistant", "content": [{"type": "refusal"}]}]},
+            "input[0].content[0].refusal",
+            "missing_required_parameter",
+        ),
+        (
             {"input": [USER, {"role": "user", "content": [REMOTE]}]},
             "input[1].content[0].image_url",
             "unsupported_value",

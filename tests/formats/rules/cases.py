@@ -98,6 +98,7 @@ WRONG_TYPE_IMAGE: Final = {
     "type": "image",
     "source": {"type": "base64", "media_type": "image/jpeg", "data": PICTURE},
 }
+COMBINED: Final = {"type": "object", "oneOf": [{"required": ["a"]}, {"required": ["b"]}]}
 REFERRING: Final = {
     "type": "object",
     "properties": {"a": {"$ref": "#/definitions/A"}},
@@ -280,6 +281,12 @@ CASES: Final[dict[str, Case]] = {
         options={"tool": "f", "schema": {"properties": {"a": {"type": "string"}}}},
         broken=lambda body: any(one.get("type") != "object" for one in schemas(body)),
     ),
+    "tools.combined": Case(
+        models=(*GPT, *CLAUDE),
+        options={"tool": "f", "schema": COMBINED},
+        broken=_dumped("oneOf"),
+        note="changed the schema of tool f",
+    ),
     "tools.unions": Case(
         models=("gemini-2.5-pro",),
         options={"tool": "f", "schema": NULLABLE},
@@ -348,7 +355,7 @@ CASES: Final[dict[str, Case]] = {
         note="they are not an object",
     ),
     "texts.blank": Case(
-        models=CLAUDE,
+        models=(*CLAUDE, "gemini-2.5-pro"),
         steps=(user(), assistant(" \n"), user("x")),
         broken=lambda body: any(not text.strip() for _, text in said(body)),
     ),

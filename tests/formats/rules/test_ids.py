@@ -50,6 +50,19 @@ def test_an_interrupted_call_does_not_get_a_later_result(client: str, model: Mod
 
 
 @every_client
+@every_model
+def test_empty_ids(client: str, model: Model) -> None:
+    """Calls and results without an id get one each, in order: OpenAI's models refuse empty ones."""
+    request = sent(client, model, user(), called("", ""), result(""), result(""), user())
+
+    used = ids(request.body)
+    calls, results = ([id for one, id in used if one == kind] for kind in ("call", "result"))
+    assert all(calls)
+    assert 2 == len(set(calls))
+    assert calls == results
+
+
+@every_client
 def test_a_new_id_is_not_one_that_is_used(client: str) -> None:
     """The ids that the client has sent are not given to other calls."""
     steps = [called("a", "a_2", "a"), result("a"), result("a_2"), result("a")]

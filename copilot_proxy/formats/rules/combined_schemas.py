@@ -1,0 +1,94 @@
+"""Merges ``anyOf``, ``oneOf`` and ``allOf`` at the top of a tool's schema into one object schema.
+
+Claude and GPT refuse a whole request because of one such schema. Inside of a schema they accept all
+three.
+"""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any, Final
+
+from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.rules.schemas import rewrite_tool_schemas
+from copilot_proxy.formats.types import Json
+
+_WORDS: Final = ("anyOf", "oneOf", "allOf")
+_MAX_BRANCHES: Final = 200
+"""How many branches are followed, through references too, which can lead in circles."""
+
+
+def fit_combined(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Merge the combinations at the top of tools' schemas."""
+    reason = "the model accepts neither anyOf, oneOf nor allOf at its top"
+    rewrite_tool_schemas(outgoing, without_combinations, reason, notes)
+
+
+def without_combinations(schema: Json) -> Json:
+    """Return an object schema without combinations at its top.
+
+    It is the same object if there are none.
+    """
+    for word in _WORDS:
+        if isinstance(schema.get(word), list):
+            schema = merged(schema, word)
+    return schema
+
+
+def merged(schema: Json, word: str) -> Json:
+    """Return an object schema with the properties of all branches of its `word`.
+
+    A property for which the branches have different schemas may have any of them. What all branches
+    require is required; with ``allOf``, what one of them requires.
+    """
+    followed = count()
+    parts = schema[word]
+    branches = [_branch(one, schema, followed) for one in parts if isinstance(one, dict)]
+    properties: dict[str, Any] = {}
+    for branch in branches:
+        found = branch.get("properties")
+        for name, value in found.items() if isinstance(found, dict) else ():
+            properties[name] = _either(properties[name], value) if name in properties else value
+    own = schema.get("properties")
+    required = [_required(branch) for branch in branches]
+    if word == "allOf":
+        names = [name for one in required for name in one]
+    else:
+        names = [n for n in (required[0] if required else ()) if all(n in one for one in required)]
+    names = list(dict.fromkeys([*_required(schema), *names]))
+    kept = {name: value for name, value in schema.items() if name not in (word, "discriminator")}
+    properties.update(own if isinstance(own, dict) else {})
+    out = {**kept, "type": "object", "properties": properties}
+    return {**out, "required": names} if names else out
+
+
+def _branch(branch: Json, root: Json, followed: Iterator[int]) -> Json:
+    """Return the object schema that a branch is or refers to."""
+    if next(followed) >= _MAX_BRANCHES:
+        return {name: value for name, value in branch.items() if name not in _WORDS}
+    target: Any = root
+    reference = branch.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/"):
+        for step in reference[2:].split("/"):
+            target = target.get(step) if isinstance(target, dict) else None
+        if isinstance(target, dict):
+            return _branch(target, root, followed)
+    for word in _WORDS:
+        inner = branch.get(word)
+        if isinstance(inner, list):
+            parts = [_branch(one, root, followed) for one in inner if isinstance(one, dict)]
+            branch = merged({**branch, word: parts}, word)
+    return branch
+
+
+def _either(first: Json, second: Json) -> Json:
+    if first == second:
+        return first
+    several = list(first) == ["anyOf"] and isinstance(first["anyOf"], list)
+    branches = first["anyOf"] if several else [first]
+    return first if second in branches else {"anyOf": [*branches, second]}
+
+
+def _required(schema: Json) -> list[str]:
+    names = schema.get("required")
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []

@@ -1,0 +1,28 @@
+"""What a session of `run` has cost, in one line."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from copilot_proxy.cli.run_cost import session_cost
+from copilot_proxy.ledger.writer import Writer
+from tests.ledger.rows import record, row
+
+
+def test_a_server_that_takes_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that is written late, by a busy server or one that is stopping, is not missed."""
+    ledger = tmp_path / "ledger.sqlite3"
+    Writer(ledger).close()
+    slept = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            writer = Writer(ledger)
+            writer.write([row(record("late", credits=2.0, session="run-1"), time.time())])
+            writer.close()
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    assert "This session: 1 request, 2.00 AI credits, 0 % cached." == session_cost(ledger, "run-1")
+    assert "This session: no requests." == session_cost(ledger, "run-2")
