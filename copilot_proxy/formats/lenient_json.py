@@ -6,29 +6,42 @@ not be lost because of that.
 
 import json
 import re
-from typing import Any, Final
+from math import isfinite
+from typing import Any, Final, NoReturn
 
 _SURROGATES: Final = re.compile("[\ud800-\udfff]+")
 
 
 def decode_leniently(data: bytes, *, strict: bool = False) -> Any:
-    """Decode `data`, with U+FFFD for incomplete characters and None for NaN and infinities.
+    """Decode `data`, with U+FFFD for incomplete characters, and None for NaN, infinities and
+    numbers that are too large.
 
-    If `strict`, only unpaired surrogate escapes are replaced; invalid UTF-8, NaN and infinities are
-    errors. Raises `ValueError` if `data` is not JSON.
+    If `strict`, only unpaired surrogate escapes are replaced; the rest is an error. Raises
+    `ValueError` if `data` is not JSON.
     """
     try:
         text = data.decode("utf-8", "strict" if strict else "replace")
-        return _whole_characters(json.loads(text, parse_constant=_refuse if strict else _null))
+        number, constant = (_finite, _refuse) if strict else (_finite_or_null, _null)
+        return _whole_characters(json.loads(text, parse_float=number, parse_constant=constant))
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if isfinite(value) else _refuse(number)
+
+
+def _finite_or_null(number: str) -> float | None:
+    value = float(number)
+    return value if isfinite(value) else None
 
 
 def _null(name: str) -> None:
     return None
 
 
-def _refuse(name: str) -> None:
+def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is not valid JSON")
 
 
