@@ -81,11 +81,12 @@ def _branch(branch: Json, root: Json, followed: Iterator[int]) -> Json:
     return branch
 
 
-def _either(first: Json, second: Json) -> Json:
+def _either(first: Any, second: Any) -> Any:
+    """Return a schema for what either allows; a schema can be a boolean, too."""
     if first == second:
         return first
-    several = list(first) == ["anyOf"] and isinstance(first["anyOf"], list)
-    branches = first["anyOf"] if several else [first]
+    is_choice = isinstance(first, dict) and list(first) == ["anyOf"]
+    branches = first["anyOf"] if is_choice and isinstance(first["anyOf"], list) else [first]
     return first if second in branches else {"anyOf": [*branches, second]}
 
 

@@ -47,6 +47,10 @@ def an_object(required: list[str] | None = None, **properties: Any) -> dict[str,
                 },
             },
         ),
+        (
+            {"anyOf": [an_object(a=True), an_object(a=TEXT)]},
+            an_object(a={"anyOf": [True, TEXT]}),
+        ),
         ({"anyOf": [True, {"$ref": "#/nowhere"}], "oneOf": []}, an_object()),
     ],
 )
