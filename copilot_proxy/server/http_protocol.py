@@ -153,6 +153,8 @@ class BoundedProtocol(HttpToolsProtocol):
         scope["http_version"] = version
         if self.parser.should_upgrade() and self._should_upgrade():
             return
+        if len(self.url) > malformed_requests.MAX_URL:
+            raise ValueError("The URL is too long.")  # older parsers cut it
         url = httptools.parse_url(self.url)
         scope["raw_path"] = url.path
         scope["path"] = unquote(url.path.decode("ascii"))
@@ -243,7 +245,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Respond to a request that cannot be parsed; uvicorn's message `msg` is not used."""
-        is_long = len(self.url) >= malformed_requests.MAX_URL
+        is_long = len(self.url) > malformed_requests.MAX_URL
         error = malformed_requests.url_too_long() if is_long else malformed_requests.invalid()
         self._send_error(error)
         self.transport.close()

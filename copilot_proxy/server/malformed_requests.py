@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 
 TLS: Final = "the client used https://, but this server needs http://"
 """The reason that is logged for a client that cannot read the response."""
-MAX_URL: Final = 64 * 1024
-"""Bytes from which the parser refuses a URL."""
+MAX_URL: Final = 64 * 1024 - 1
+"""The longest URL in bytes that the parser can read."""
 _HEAD: Final = (
     "HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n"
     "connection: close\r\nx-request-id: {request_id}\r\nx-content-type-options: nosniff\r\n\r\n"
@@ -37,7 +37,7 @@ def invalid() -> RequestError:
 def url_too_long() -> RequestError:
     """The error for a URL of more than `MAX_URL` bytes."""
     return RequestError(
-        f"The URL is longer than {MAX_URL // 1024} KiB.",
+        f"The URL is longer than {MAX_URL:,} bytes.",
         status=414,
         code="url_too_long",
         hint="Send the data in the body of the request.",
