@@ -31,7 +31,7 @@ class ResponseCycle(RequestResponseCycle):
         if self.disconnected:
             return
         if self._is_common and message["type"] == "http.response.body":
-            self._write(message["body"], is_last=not message.get("more_body"))
+            self._write(message.get("body", b""), is_last=not message.get("more_body"))
         elif not self.response_started and self._may_start(message):
             self._start(message["status"], [*self.default_headers, *message["headers"]])
         else:
