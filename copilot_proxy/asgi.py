@@ -16,6 +16,23 @@ DISCONNECT: Final = "disconnect"
 """The key of a `Disconnect` in the scope's state, if the server knows when clients disconnect."""
 
 
+BODY_WRITER: Final = "body_writer"
+"""The key of a `BodyWriter` in the scope's state, from the start of a streamed response to its end,
+if the server has one. Middleware that looks at bodies must give the application another state."""
+
+
+class BodyWriter(Protocol):
+    """Writes parts of a response's body without an ASGI message, and without a task."""
+
+    def is_ready(self) -> bool:
+        """Return whether the client is there, and reads what it is sent."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Write a part of the body that is not the last one; only if `is_ready`."""
+        ...
+
+
 class Disconnect:
     """The disconnect of a client that does not have its whole response yet.
 

@@ -42,7 +42,10 @@ class DumpMiddleware:
                     answer_part.close()
             await send(message)
 
-        await self._app(scope, receive_and_dump, send_and_dump)
+        # With its own state, the application cannot find the server's `BodyWriter`, and sends all
+        # parts of its answer here.
+        inner = {**scope, "state": {**scope["state"]}}
+        await self._app(inner, receive_and_dump, send_and_dump)
 
 
 def _is_dumped(scope: Scope) -> bool:

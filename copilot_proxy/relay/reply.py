@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -25,6 +25,10 @@ _END_TIMEOUT: Final = 3.0
 the answer was cut at a stop sequence."""
 
 
+Write = Callable[[list[ClientEvent]], bool]
+"""Sends events to the client at once; returns False, and sends nothing, if that is impossible."""
+
+
 class ReplySource(Protocol):
     """A `Reply`, or a wrapper that adds something to one."""
 
@@ -35,7 +39,22 @@ class ReplySource(Protocol):
 
     async def whole(self) -> ClientResponse: ...
 
-    def events(self) -> AsyncGenerator[list[ClientEvent], None]: ...
+    def events(self, write: Write | None = None) -> AsyncGenerator[list[ClientEvent], None]: ...
+
+
+class _Translated(NamedTuple):
+    """What a batch of Copilot's events was translated to."""
+
+    events: list[ClientEvent]
+    failure: UpstreamError | None = None
+    """The error that stopped the translation."""
+    has_ended: bool = False
+    """Whether the stream has ended."""
+
+
+_Receive = Callable[
+    [Callable[[Sequence[object]], _Translated | None]], Awaitable[_Translated | None]
+]
 
 
 class Reply:
@@ -51,6 +70,7 @@ class Reply:
         record.add_headers(response.headers)
         self._is_read = False
         self._kind: object = self  # no event has this type
+        self._write: Write | None = None
         self._deadline: float | None = None
         """When to stop waiting for the end, in the event loop's time."""
 
@@ -86,29 +106,28 @@ class Reply:
         finally:
             self._record_usage()
 
-    async def events(self) -> AsyncGenerator[list[ClientEvent], None]:
+    async def events(self, write: Write | None = None) -> AsyncGenerator[list[ClientEvent], None]:
         """Yield the client's events as they arrive; those that arrived together share one list.
 
-        Raises `UpstreamError`.
+        With `write`, most events are passed to it instead, as soon as they arrive, and only those
+        that it cannot send are yielded. Raises `UpstreamError`.
         """
+        self._write = write
         translator = self._translator
         is_stream = self._response.is_stream
-        read = self._response.events if is_stream else self._whole_as_event
+        receive: _Receive = self._response.receive if is_stream else self._receive_whole
         done = not is_stream
         try:
-            while batch := await (
-                self._read_after_finish(read) if translator.is_finished else read()
+            while translated := await (
+                self._receive_after_finish(receive)
+                if translator.is_finished
+                else receive(self._process)
             ):
-                self._record.events += len(batch)
-                events, failure, has_ended = self._translate(batch)
-                if events:
-                    if self._record.first_token is None:
-                        self._record.mark_first_token()
-                    self._record.complete = translator.is_complete
-                    yield events
-                if failure is not None:
-                    raise failure
-                if has_ended:
+                if translated.events:
+                    yield translated.events
+                if translated.failure is not None:
+                    raise translated.failure
+                if translated.has_ended:
                     done = True
                     self._response.finish()
                     break
@@ -126,44 +145,56 @@ class Reply:
         """End the call to Copilot, whether the answer was read or not."""
         await self._response.aclose()
 
-    async def _read_after_finish(
-        self, read: Callable[[], Awaitable[Sequence[object]]]
-    ) -> Sequence[object]:
-        """Read the next events; return none if the stream stays open for too long."""
+    async def _receive_after_finish(self, receive: _Receive) -> _Translated | None:
+        """Receive the next events; return None if the stream stays open for too long."""
         if self._deadline is None:
             self._deadline = asyncio.get_running_loop().time() + _END_TIMEOUT
         try:
             async with asyncio.timeout_at(self._deadline):
-                return await read()
+                return await receive(self._process)
         except TimeoutError:
-            return ()
+            return None
 
-    async def _whole_as_event(self) -> Sequence[object]:
-        """Return a whole answer as a single decoded event; nothing the second time."""
+    async def _receive_whole(
+        self, process: Callable[[Sequence[object]], _Translated | None]
+    ) -> _Translated | None:
+        """Process a whole answer as a single decoded event; return None the second time."""
         if self._is_read:
-            return ()
+            return None
         self._is_read = True
-        return [await self._response.whole()]
+        return process([await self._response.whole()])
 
-    def _translate(
-        self, batch: Sequence[object]
-    ) -> tuple[list[ClientEvent], UpstreamError | None, bool]:
-        """Return the client's events, the error that stopped the translation, and whether the
-        stream has ended."""
+    def _process(self, batch: Sequence[object]) -> _Translated | None:
+        """Translate a batch of Copilot's events, and return what `events` has to handle itself."""
+        record, translator = self._record, self._translator
+        record.events += len(batch)
+        translated = self._translate(batch)
+        events = translated.events
+        if events:
+            if record.first_token is None:
+                record.mark_first_token()
+            record.complete = translator.is_complete
+        if translated.failure is not None or translated.has_ended or translator.is_finished:
+            return translated
+        if not events or (self._write is not None and self._write(events)):
+            return None
+        return translated
+
+    def _translate(self, batch: Sequence[object]) -> _Translated:
         events: list[ClientEvent] = []
         for data in batch:
             event = _decode(data) if isinstance(data, bytes) else data
             if event is DONE:
-                return events, None, True
+                return _Translated(events, has_ended=True)
             if isinstance(event, dict) and event.get("type") != self._kind:
                 self._look_for_unknown(event)
             try:
                 events += self._translator.feed(event)
             except UpstreamError as error:
-                return events, error, False
+                return _Translated(events, error)
             if self._translator.has_ended:
-                return events, None, True
-        return events, None, False
+                return _Translated(events, has_ended=True)
+        return _Translated(events)
 
     def _look_for_unknown(self, event: Json) -> None:
         """Record unknown names in `event`, the first of a run of events of the same type."""

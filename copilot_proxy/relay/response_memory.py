@@ -31,7 +31,7 @@ from copilot_proxy.formats.types import (
 )
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.caller import Caller
-from copilot_proxy.relay.reply import ReplySource
+from copilot_proxy.relay.reply import ReplySource, Write
 
 _REMEMBERED: Final = ("completed", "incomplete")
 """The statuses of responses that can be continued."""
@@ -211,8 +211,11 @@ class _RememberedReply:
         await self._remember(response)
         return response
 
-    async def events(self) -> AsyncGenerator[list[ClientEvent], None]:
-        async with aclosing(self._reply.events()) as batches:
+    async def events(self, write: Write | None = None) -> AsyncGenerator[list[ClientEvent], None]:
+        def write_others(events: list[ClientEvent]) -> bool:
+            return events[-1]["type"] not in _ENDS and write is not None and write(events)
+
+        async with aclosing(self._reply.events(write_others)) as batches:
             async for events in batches:
                 if events[-1]["type"] in _ENDS:
                     await self._remember(events[-1]["response"])

@@ -7,6 +7,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.formats.responses.warm_up import warm_up_events
 from copilot_proxy.formats.types import ClientEvent, ClientResponse, ResponsesRequest
+from copilot_proxy.relay.reply import Write
 
 
 class WarmUpReply:
@@ -30,6 +31,6 @@ class WarmUpReply:
         response: ClientResponse = self._events[-1]["response"]
         return response
 
-    async def events(self) -> AsyncGenerator[list[ClientEvent], None]:
+    async def events(self, write: Write | None = None) -> AsyncGenerator[list[ClientEvent], None]:
         """Yield the events, all at once."""
         yield self._events

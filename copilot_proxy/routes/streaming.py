@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, Final, cast
 
-from copilot_proxy.asgi import DISCONNECT, Disconnect, Receive, Scope, Send
+from copilot_proxy.asgi import BODY_WRITER, DISCONNECT, BodyWriter, Disconnect, Receive, Scope, Send
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.client_api import StreamFormat
 from copilot_proxy.large_work import run_in_turn
@@ -90,6 +90,9 @@ class EventStream:
         self._is_disconnected = False
         self._is_sending = False
         self._last_sent = 0.0
+        self._state: dict[str, Any] = {}
+        """The state of the ASGI scope."""
+        self._writer: BodyWriter | None = None
         self._keep_alive_write: asyncio.Task[None] | None = None
         """A keep-alive that is being sent. Events wait for it, so that every write is complete."""
 
@@ -102,6 +105,7 @@ class EventStream:
         self._is_disconnected = True
 
     async def _respond(self, scope: Scope, send: Send) -> None:
+        self._state = scope.get("state", {})
         self._schedule_keep_alive(self._grace, send)
         try:
             await self._send_reply(send)
@@ -122,7 +126,7 @@ class EventStream:
         async with self._open_reply() as reply:
             self._reply = reply
             # Closing the generator here makes the token counts known before the context ends.
-            async with aclosing(reply.events()) as batches:
+            async with aclosing(reply.events(self._write)) as batches:
                 async for events in batches:
                     if not self._encode_in_thread:
                         await self._send(send, self._encode_all(events))
@@ -142,6 +146,23 @@ class EventStream:
             await self._send(send, self._encode_all(events) + self._end, last=True)
         else:
             await send_error(scope, send, error)
+
+    def _write(self, events: list[dict[str, Any]]) -> bool:
+        """Send `events` at once, unless a task has to do it; return whether they were sent.
+
+        In most streams, this sends all but the first and the last event.
+        """
+        writer = self._writer
+        if (
+            writer is None
+            or self._keep_alive_write is not None
+            or self._encode_in_thread
+            or not writer.is_ready()
+        ):
+            return False
+        writer.write(self._encode_all(events))
+        self._last_sent = time.monotonic()
+        return True
 
     def _encode_all(self, events: list[dict[str, Any]]) -> bytes:
         return b"".join(map(self._encode, events))
@@ -174,6 +195,7 @@ class EventStream:
                 ],
             }
         )
+        self._writer = self._state.get(BODY_WRITER)
 
     async def _send_keep_alive(self, send: Send) -> None:
         if not self._started:

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from copilot_proxy.asgi import DISCONNECT, Disconnect
+from copilot_proxy.asgi import BODY_WRITER, DISCONNECT, Disconnect
 from copilot_proxy.errors import RequestError
 from copilot_proxy.server import malformed_requests
 from copilot_proxy.server.lingering_transport import LingeringTransport
@@ -75,6 +75,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
+                cycle.scope["state"].pop(BODY_WRITER, None)
                 cycle.scope["state"][DISCONNECT].happen()
 
     def data_received(self, data: bytes) -> None:

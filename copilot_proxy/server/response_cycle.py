@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from copilot_proxy.asgi import BODY_WRITER
+
 _WITHOUT_BODY: Final = (None, 204, 304)
 _HANDLED_BY_UVICORN: Final = frozenset((b"connection", b"transfer-encoding"))
 """Headers that change how a response is sent."""
@@ -17,7 +19,8 @@ _HANDLED_BY_UVICORN: Final = frozenset((b"connection", b"transfer-encoding"))
 class ResponseCycle(RequestResponseCycle):
     """uvicorn's cycle for an application whose header names are in lower case.
 
-    The head is sent together with the first part of the body, if that follows at once.
+    The head is sent together with the first part of the body, if that follows at once. This is the
+    `BodyWriter` of a streamed response.
     """
 
     _is_common = False
@@ -36,6 +39,14 @@ class ResponseCycle(RequestResponseCycle):
             self._start(message["status"], [*self.default_headers, *message["headers"]])
         else:
             await super().send(message)
+
+    def is_ready(self) -> bool:
+        """Return whether a part of a streamed body can be written now."""
+        return self._is_common and not self.flow.write_paused and not self.disconnected
+
+    def write(self, data: bytes) -> None:
+        """Write a part of a streamed body."""
+        self._write(data, is_last=False)
 
     def _may_start(self, message: Any) -> bool:
         """Return whether this begins a response with a body, on a connection that stays open."""
@@ -59,6 +70,7 @@ class ResponseCycle(RequestResponseCycle):
         self.chunked_encoding = length is None
         if length is None:
             lines.append(b"transfer-encoding: chunked")
+            self.scope["state"][BODY_WRITER] = self
         else:
             self.expected_content_length = int(length)
         self._head = b"%b%b\r\n\r\n" % (STATUS_LINE[status], b"\r\n".join(lines))
@@ -84,6 +96,7 @@ class ResponseCycle(RequestResponseCycle):
         if is_last:
             self._is_common = False
             self.response_complete = True
+            self.scope["state"].pop(BODY_WRITER, None)
             self.message_event.set()
             if not self.keep_alive:  # the server is shutting down
                 self.transport.close()

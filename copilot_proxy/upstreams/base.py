@@ -3,9 +3,9 @@
 The receiver must always close the response, which aborts an unfinished request immediately.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from copilot_proxy.auth.copilot_auth import AuthState, TokenSource
 from copilot_proxy.catalogue import Catalogue
@@ -14,6 +14,8 @@ from copilot_proxy.upstreams.cooldowns import Cooldown
 
 if TYPE_CHECKING:
     from copilot_proxy.formats.upstream_api import UpstreamApi
+
+_Result = TypeVar("_Result")
 
 
 class Call(NamedTuple):
@@ -43,7 +45,7 @@ class Call(NamedTuple):
 
 
 class UpstreamResponse(Protocol):
-    """The response to an accepted request. Use `events` if `is_stream` is true, else `whole`."""
+    """The response to an accepted request. Use `receive` if `is_stream` is true, else `whole`."""
 
     headers: Mapping[str, str]
     is_stream: bool
@@ -52,9 +54,12 @@ class UpstreamResponse(Protocol):
         """Return the decoded JSON of the body; raises `UpstreamError`."""
         ...
 
-    async def events(self) -> list[bytes]:
-        """Return the data of all events that have arrived, at least one; empty at the end. Raises
-        `UpstreamError`."""
+    async def receive(self, process: Callable[[list[bytes]], _Result | None]) -> _Result | None:
+        """Call `process` with the data of the events that arrive, until it returns a result.
+
+        Those that arrive together are passed together. Return the result, or None at the end.
+        `process` need not be called from a task. Raises `UpstreamError`.
+        """
         ...
 
     def finish(self) -> None:

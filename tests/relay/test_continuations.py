@@ -26,7 +26,7 @@ class Single:
             raise UpstreamError("Copilot failed.", hint="Try again.")
         return {"choices": [{"index": self.number}], "usage": {"total_tokens": 3}}
 
-    async def events(self) -> AsyncGenerator[list[dict[str, Any]], None]:
+    async def events(self, write: Any = None) -> AsyncGenerator[list[dict[str, Any]], None]:
         yield [{"id": "x", "created": 1, **(await self.whole())}]
 
 

@@ -1,7 +1,7 @@
 """A reply knows how Copilot ended its answer, and what it left out of the request."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -26,8 +26,11 @@ class Upstream:
         self._batches = list(batches)
         self._body = body
 
-    async def events(self) -> Sequence[bytes]:
-        return self._batches.pop(0) if self._batches else ()
+    async def receive(self, process: Callable[[Sequence[bytes]], Any]) -> object:
+        while self._batches:
+            if (result := process(self._batches.pop(0))) is not None:
+                return result
+        return None
 
     async def whole(self) -> object:
         return self._body

@@ -24,7 +24,7 @@ class Replied:
     def fail(self, error: object) -> list[Any]:
         raise NotImplementedError
 
-    def events(self) -> Any:
+    def events(self, write: Any = None) -> Any:
         raise NotImplementedError
 
     async def whole(self) -> dict[str, Any]:

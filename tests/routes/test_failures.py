@@ -46,8 +46,8 @@ def test_in_mid_stream(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) ->
     """A bug in mid-stream causes an error event, not a closed connection."""
     original = Reply.events
 
-    async def broken(self: Reply) -> AsyncIterator[list[dict[str, Any]]]:
-        async for chunks in original(self):
+    async def broken(self: Reply, write: Any) -> AsyncIterator[list[dict[str, Any]]]:
+        async for chunks in original(self, write):
             yield chunks
             raise ZeroDivisionError
 

@@ -28,7 +28,7 @@ class Reply:
     async def whole(self) -> dict[str, Any]:
         raise NotImplementedError
 
-    async def events(self) -> AsyncGenerator[list[dict[str, Any]], None]:
+    async def events(self, write: object = None) -> AsyncGenerator[list[dict[str, Any]], None]:
         await self.may_come.wait()
         yield [{"text": "the last line\n"}]
 

@@ -1,13 +1,21 @@
 """Selects the transport to the Copilot API, and provides the one that uses httpx."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import httpx
 
 from copilot_proxy.network.certificates import tls_context
 from copilot_proxy.network.proxies import is_direct
 from copilot_proxy.upstreams.http.closing import shield_close
-from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
+from copilot_proxy.upstreams.http.transport import (
+    HttpRequest,
+    HttpResponse,
+    Transport,
+    receive_by_reading,
+)
+
+_Result = TypeVar("_Result")
 
 
 def make_transport(client: httpx.AsyncClient, *, many: bool) -> Transport:
@@ -55,6 +63,9 @@ class _ClientResponse:
 
     async def read(self) -> bytes:
         return await anext(self._chunks, b"")
+
+    async def receive(self, process: Callable[[bytes], _Result | None]) -> _Result | None:
+        return await receive_by_reading(self.read, process)
 
     async def aclose(self) -> None:
         await self._response.aclose()

@@ -6,7 +6,7 @@ Parses with httptools, which uvicorn uses for requests.
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import httptools
 import httpx
@@ -21,6 +21,8 @@ _MAX_JOINED: Final = 16 * 1024
 """Bytes of a body that is sent in one write with its headers: the size of a TLS record."""
 _MAX_UNREAD: Final = 256 * 1024
 """Unread bytes of a response above which reading from the socket is paused."""
+
+_Result = TypeVar("_Result")
 
 
 class HttpExchange:
@@ -45,7 +47,9 @@ class HttpExchange:
         self.unread = 0
         self._chunks: list[bytes] = []
         self._error: httpx.TransportError | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[Any] | None = None
+        self._process: Callable[[bytes], object] | None = None
+        """The function of a waiting `receive`."""
         self._loop = asyncio.get_running_loop()
 
     async def head(self) -> None:
@@ -57,12 +61,26 @@ class HttpExchange:
         """Return all unread bytes of the body, at least one; empty at the end."""
         while not self._chunks and not self.is_complete:
             await self._change()
-        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks.clear()
-        self.unread = 0
-        if self._connection.is_paused:
-            self._connection.resume(self)
-        return data
+        return self._take_unread()
+
+    async def receive(self, process: Callable[[bytes], _Result | None]) -> _Result | None:
+        """Call `process` with the bytes of the body as they arrive, until it returns a result.
+
+        Return this, or None at the end. While this waits, the connection itself calls `process`:
+        waking up a task for each event of a stream takes about as long as translating one.
+        """
+        while self._chunks or not self.is_complete:
+            if self._chunks:
+                result = process(self._take_unread())
+            else:
+                self._process = process
+                try:
+                    result = await self._change()
+                finally:
+                    self._process = None
+            if result is not None:
+                return result
+        return None
 
     async def aclose(self) -> None:
         """Close the connection, unless the response is complete."""
@@ -84,26 +102,49 @@ class HttpExchange:
         self._end()
 
     def wake(self) -> None:
-        """Wake up the reader after a change."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        """Wake up the reader after a change, unless it waits in `receive` for more."""
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        result = None
+        if self._process is not None and self._chunks:
+            try:
+                result = self._process(self._take_unread())
+            except Exception as error:
+                waiter.set_exception(error)
+                return
+            if result is None and not self.is_complete and self._error is None:
+                self._restart_timeout()
+                return
+        waiter.set_result(result)
+
+    def _take_unread(self) -> bytes:
+        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks.clear()
+        self.unread = 0
+        if self._connection.is_paused:
+            self._connection.resume(self)
+        return data
 
     def _end(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self.wake()
 
-    def _change(self) -> "asyncio.Future[None]":
+    def _change(self) -> "asyncio.Future[Any]":
         """Return a future for the next change; raises the error of a failed exchange."""
         if self._error is not None:
             raise self._error
         self._waiter = self._loop.create_future()
+        self._restart_timeout()
+        if self._timeout is not None and self._timer is None:
+            self._timer = self._loop.call_at(self._deadline, self._check_timeout)
+        return self._waiter
+
+    def _restart_timeout(self) -> None:
         if self._timeout is not None:
             self._deadline = self._loop.time() + self._timeout
             self._in_grace_period = False
-            if self._timer is None:
-                self._timer = self._loop.call_at(self._deadline, self._check_timeout)
-        return self._waiter
 
     def _check_timeout(self) -> None:
         """Fail with a timeout if the deadline has passed, else set the timer again.

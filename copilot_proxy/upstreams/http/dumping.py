@@ -1,14 +1,21 @@
 """A transport that dumps the requests to Copilot and their responses."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 import httpx
 
 from copilot_proxy.dumps import DumpFile, Dumps
-from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
+from copilot_proxy.upstreams.http.transport import (
+    HttpRequest,
+    HttpResponse,
+    Transport,
+    receive_by_reading,
+)
+
+_Result = TypeVar("_Result")
 
 _CHUNK: Final = 256 * 1024
 
@@ -61,6 +68,9 @@ class _DumpingResponse:
         chunk = await self._response.read()
         self._file.write(chunk)
         return chunk
+
+    async def receive(self, process: Callable[[bytes], _Result | None]) -> _Result | None:
+        return await receive_by_reading(self.read, process)
 
     async def aclose(self) -> None:
         self._file.close()

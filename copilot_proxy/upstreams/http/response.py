@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import httpx
 import msgspec
@@ -13,7 +14,9 @@ from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.decompression import DecompressionError, Decompressor
 from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.formats.sse import EventDecoder, EventTooLarge
-from copilot_proxy.upstreams.http.transport import HttpResponse
+from copilot_proxy.upstreams.http.transport import HttpResponse, receive_by_reading
+
+_Result = TypeVar("_Result")
 
 _MAX_BODY: Final = 64 * 1024 * 1024
 """Maximum size in bytes of a body that is not streamed; embeddings can have 20 MB."""
@@ -29,6 +32,8 @@ class CopilotResponse:
         self.headers = response.headers
         self.is_stream = _is_stream(response.headers, stream_requested)
         self._read = body_reader(response)
+        is_plain = "content-encoding" not in response.headers
+        self._receive = response.receive if is_plain else partial(receive_by_reading, self._read)
         self._decoder = EventDecoder()
         self._is_complete = False
 
@@ -46,17 +51,23 @@ class CopilotResponse:
             raise _interrupted(error) from error
         return decode_body(b"".join(chunks))
 
-    async def events(self) -> list[bytes]:
-        """Return the data of the next events; empty at the end. Raises `BrokenResponse`."""
+    async def receive(self, process: Callable[[list[bytes]], _Result | None]) -> _Result | None:
+        """Call `process` with the data of the events that arrive, until it returns a result.
+
+        Return this, or None at the end. Raises `BrokenResponse`.
+        """
+        feed = self._decoder.feed
+
+        def decode(chunk: bytes) -> _Result | None:
+            events = feed(chunk)
+            return process(events) if events else None
+
         try:
-            while chunk := await self._read():
-                if events := self._decoder.feed(chunk):
-                    return events
+            return await self._receive(decode)
         except EventTooLarge as error:
             raise BrokenResponse(f"Copilot sent {error}.") from error
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise _interrupted(error) from error
-        return []
 
     def finish(self) -> None:
         """Report that the response is complete, even if its body has not been read to the end."""

@@ -4,8 +4,10 @@ They are used instead of httpx's classes, whose handling of headers took a tenth
 request.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple, Protocol, TypeVar
+
+_Result = TypeVar("_Result")
 
 
 class HttpRequest(NamedTuple):
@@ -39,6 +41,14 @@ class HttpResponse(Protocol):
         `httpx.TransportError`."""
         ...
 
+    async def receive(self, process: Callable[[bytes], _Result | None]) -> _Result | None:
+        """Call `process` with the bytes of the body as they arrive, until it returns a result.
+
+        Return this, or None at the end. `process` need not be called from a task. Raises the same
+        errors as `read`, and those of `process`.
+        """
+        ...
+
     async def aclose(self) -> None:
         """End the response, whether or not it was read."""
         ...
@@ -55,3 +65,13 @@ class Transport(Protocol):
     async def aclose(self) -> None:
         """Close all connections."""
         ...
+
+
+async def receive_by_reading(
+    read: Callable[[], Awaitable[bytes]], process: Callable[[bytes], _Result | None]
+) -> _Result | None:
+    """`HttpResponse.receive` for a response that can only be read."""
+    while data := await read():
+        if (result := process(data)) is not None:
+            return result
+    return None

@@ -4,9 +4,9 @@ Authentication, the choice of the host and retries work as in the native upstrea
 a token with each request and does not store it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, TypeVar
 
 from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth.copilot_auth import AuthState, CopilotToken, TokenSource
@@ -23,6 +23,8 @@ from copilot_proxy.upstreams.http.response import decode_body
 from copilot_proxy.upstreams.pi_ai.failures import request_error, response_error
 from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
 from copilot_proxy.upstreams.pi_ai.sidecar_process import SidecarExchange, SidecarMessage
+
+_Result = TypeVar("_Result")
 
 
 class PiAiStreamResponse:
@@ -49,14 +51,18 @@ class PiAiStreamResponse:
         """Raise `BrokenResponse`, because pi-ai always streams."""
         raise BrokenResponse("pi-ai does not send complete responses.")
 
-    async def events(self) -> list[bytes]:
-        """Return the data of the next events; empty at the end. Raises `BrokenResponse`."""
+    async def receive(self, process: Callable[[list[bytes]], _Result | None]) -> _Result | None:
+        """Call `process` with the data of the events that arrive, until it returns a result.
+
+        Return this, or None at the end. Raises `BrokenResponse`.
+        """
         messages, self._more = self._more or await self._exchange.read(), []
         while messages:
-            if events := [bytes(message.event) for message in messages if message.event]:
-                return events
+            events = [bytes(message.event) for message in messages if message.event]
+            if events and (result := process(events)) is not None:
+                return result
             messages = await self._exchange.read()
-        return []
+        return None
 
     def finish(self) -> None:
         """Do nothing: the sidecar itself closes complete responses."""
@@ -79,7 +85,7 @@ class PiAiWholeResponse:
         """Return the response as an event of type ``whole``, which `formats.pi_ai` converts."""
         return self._body
 
-    async def events(self) -> list[bytes]:
+    async def receive(self, process: Callable[[list[bytes]], _Result | None]) -> _Result | None:
         """Raise `BrokenResponse`, because there are no events."""
         raise BrokenResponse("A complete response has no events.")
 

@@ -445,7 +445,7 @@ async def test_leaving_at_the_last_event_closes_the_connection(
     endless = head + b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(data), data)
     async with peer(endless) as other:
         answer = CopilotResponse(await ask(transport, other.url), stream_requested=True)
-        assert [b"[DONE]"] == await answer.events()
+        assert [b"[DONE]"] == await answer.receive(lambda events: events)
         answer.finish()
         closing = asyncio.create_task(answer.aclose())
         for _ in range(turns):

@@ -268,3 +268,50 @@ async def test_a_blocked_loop_causes_no_timeout(talk: Conversation) -> None:
     talk.hear(OK)
 
     assert b"ok" == await waiting
+
+
+async def test_pieces_are_processed_as_they_arrive(talk: Conversation) -> None:
+    """Without a turn of the loop, until there is a result; what comes later waits."""
+    exchange = talk.ask()
+    talk.hear(CHUNKED)
+    got: list[bytes] = []
+
+    def process(piece: bytes) -> bytes | None:
+        got.append(piece)
+        return piece if piece == b"stop" else None
+
+    receiving = asyncio.ensure_future(exchange.receive(process))
+    await asyncio.sleep(0)
+    for piece in (b"a", b"b", b"stop", b"c"):
+        talk.hear(b"%x\r\n%b\r\n" % (len(piece), piece))
+
+    assert [b"a", b"b", b"stop"] == got
+    assert b"stop" == await receiving
+    assert b"c" == await exchange.read()
+
+    receiving = asyncio.ensure_future(exchange.receive(process))
+    await asyncio.sleep(0)
+    talk.hear(b"1\r\nd\r\n0\r\n\r\n")
+    assert (None, b"d") == (await receiving, got[-1])
+
+
+async def test_an_error_while_processing(talk: Conversation) -> None:
+    """It reaches the reader, not the loop; so does the loss of the connection."""
+    exchange = talk.ask()
+    talk.hear(CHUNKED)
+
+    def fail(piece: bytes) -> None:
+        raise ZeroDivisionError
+
+    receiving = asyncio.ensure_future(exchange.receive(fail))
+    await asyncio.sleep(0)
+    talk.hear(b"1\r\na\r\n")
+    with pytest.raises(ZeroDivisionError):
+        await receiving
+
+    receiving = asyncio.ensure_future(exchange.receive(lambda _: None))
+    await asyncio.sleep(0)
+    talk.hear(b"1\r\nb\r\n")
+    talk.connection.connection_lost(OSError("reset"))
+    with pytest.raises(httpx.ReadError, match="reset"):
+        await receiving
