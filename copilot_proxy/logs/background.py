@@ -127,6 +127,7 @@ class _Listener(QueueListener):
         drop_notice: Callable[[], logging.LogRecord | None],
     ) -> None:
         super().__init__(queue, target)
+        self._target = target
         self._drop_notice = drop_notice
         # Never set: unlike `time.sleep`, waiting for it cannot fail when the clock is changed.
         self._pause = Event()
@@ -136,6 +137,8 @@ class _Listener(QueueListener):
         try:
             return self.queue.get_nowait()
         except Empty:
+            with suppress(Exception):
+                self._target.flush()
             self._pause.wait(_PAUSE)
             return self.queue.get(block)
 
@@ -153,6 +156,8 @@ class _Listener(QueueListener):
             with suppress(Exception):
                 super().handle(_entry(logging.ERROR, why))
         if written is not None:
+            with suppress(Exception):
+                self._target.flush()
             written.set()
 
 

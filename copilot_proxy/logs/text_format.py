@@ -32,13 +32,15 @@ class TextFormatter(logging.Formatter):
         super().__init__()
         self._colour = colour
         self._announce = announce
-        self._clock = "%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S"
+        self._clock_format = "%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S"
+        self._second, self._clock = -1, ""
+        """The second of the last line, and how it is written."""
 
     def format(self, entry: logging.LogRecord) -> str:
         announcement: str | None = getattr(entry, "announcement", None)
         if self._announce and announcement is not None:
             return announcement
-        clock = datetime.fromtimestamp(entry.created).strftime(self._clock)
+        clock = self._time(int(entry.created))
         record: RequestRecord | None = getattr(entry, "record", None)
         if record is not None:
             status, rest = record.status, _request_columns(record)
@@ -52,6 +54,12 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the message in one line, so that it cannot look like several entries."""
         return super().formatMessage(record).replace("\n", "\\n")
+
+    def _time(self, second: int) -> str:
+        if second != self._second:  # formatting it takes a quarter of the time of a line
+            self._second = second
+            self._clock = datetime.fromtimestamp(second).strftime(self._clock_format)
+        return self._clock
 
     def _level(self, entry: logging.LogRecord) -> str:
         text = entry.levelname.lower()

@@ -10,7 +10,7 @@ import msgspec
 from copilot_proxy.asgi import ASGIApp, Receive, Scope, Send
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.client_api import ClientApi, CountingApi
-from copilot_proxy.formats.large_json import LARGE, encode_json, encode_strings
+from copilot_proxy.formats.large_json import LARGE, encode_json
 from copilot_proxy.formats.types import ClientRequest, ClientResponse, Json
 from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.relay.costs import cost_headers
@@ -158,16 +158,13 @@ def respond(
         return WholeAnswer(_answer_maker(open_reply, is_large=is_large))
 
     stream_format = client.stream_format(body)
-    if is_large:
-        frame = stream_format.frame
-        stream_format = stream_format._replace(frame=lambda event: frame(encode_strings(event)))
     return EventStream(
         open_reply,
         stream_format,
         lambda error: client.fail(body, error, request_id),
         grace=services.settings.header_grace,
         keep_alive=services.settings.keep_alive,
-        encode_in_thread=is_large,
+        is_large=is_large,
     )
 
 

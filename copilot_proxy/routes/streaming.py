@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from copilot_proxy.asgi import BODY_WRITER, DISCONNECT, BodyWriter, Disconnect, Receive, Scope, Send
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.client_api import StreamFormat
+from copilot_proxy.formats.large_json import encode_strings
 from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.middleware.error_responses import send_error, to_proxy_error
 from copilot_proxy.middleware.shutdown import send_before_exit, server_stopped
@@ -63,7 +64,7 @@ class EventStream:
 
     `open_reply` and the reply may raise `CopilotProxyError` at any time. `fail_early` returns the
     events that report an error after the headers have been sent but before there is a reply. With
-    `encode_in_thread`, encoding an event may take long.
+    `is_large`, encoding an event that repeats parts of the request may take long.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class EventStream:
         *,
         grace: float,
         keep_alive: float,
-        encode_in_thread: bool = False,
+        is_large: bool = False,
     ) -> None:
         self._open_reply = open_reply
         self._format = stream_format
@@ -84,7 +85,7 @@ class EventStream:
         self._reply: ReplySource | None = None
         self._grace = grace
         self._keep_alive = keep_alive
-        self._encode_in_thread = encode_in_thread
+        self._is_large = is_large
         self._started = False
         self._ended = False
         self._is_disconnected = False
@@ -128,11 +129,11 @@ class EventStream:
             # Closing the generator here makes the token counts known before the context ends.
             async with aclosing(reply.events(self._write)) as batches:
                 async for events in batches:
-                    if not self._encode_in_thread:
+                    if not self._must_encode_in_thread(events):
                         await self._send(send, self._encode_all(events))
                         continue
                     for event in events:
-                        await self._send(send, await run_in_turn(self._encode, event))
+                        await self._send(send, await run_in_turn(self._encode_large, event))
             # For Ollama's clients, a blank after the last line would be an incomplete line.
             self._timer.cancel()
             if self._end:
@@ -156,13 +157,21 @@ class EventStream:
         if (
             writer is None
             or self._keep_alive_write is not None
-            or self._encode_in_thread
+            or self._must_encode_in_thread(events)
             or not writer.is_ready()
         ):
             return False
         writer.write(self._encode_all(events))
         self._last_sent = time.monotonic()
         return True
+
+    def _must_encode_in_thread(self, events: list[dict[str, Any]]) -> bool:
+        """Return whether an event has a whole response of Responses, which repeats the tools and
+        instructions of its request."""
+        return self._is_large and any("response" in event for event in events)
+
+    def _encode_large(self, event: dict[str, Any]) -> bytes:
+        return self._encode(encode_strings(event))
 
     def _encode_all(self, events: list[dict[str, Any]]) -> bytes:
         return b"".join(map(self._encode, events))

@@ -52,7 +52,7 @@ class Blocked(logging.Handler):
         """Let it write this many lines."""
         self._may_go.release(lines)
 
-    def flush(self) -> None:
+    def finish(self) -> None:
         """Wait until all lines are written."""
         self.log.handlers[0].flush()
 
@@ -112,7 +112,7 @@ def test_one_dropped_line(blocked: Blocked, monkeypatch: pytest.MonkeyPatch) -> 
     for word in ("waits", "dropped"):
         blocked.log.warning(word)
     blocked.go()
-    blocked.flush()
+    blocked.finish()
     assert ["first", "waits", "1 log line dropped: why"] == blocked.lines
 
 
@@ -127,9 +127,9 @@ def test_a_slow_reader_misses_consecutive_lines(
     blocked.wait()
     blocked.log.warning("dropped as well")
     blocked.go()
-    blocked.flush()
+    blocked.finish()
     blocked.log.warning("c")
-    blocked.flush()
+    blocked.finish()
     assert ["first", "a", "b", "2 log lines dropped: why", "c"] == blocked.lines
 
 
@@ -200,7 +200,7 @@ def test_waiting_lines_do_not_keep_objects_alive(blocked: Blocked) -> None:
 
     assert [None, None, None] == [ref() for ref in fail()]
     blocked.go()
-    blocked.flush()
+    blocked.finish()
     assert "failed with <tests.logs.test_background.Big" in blocked.lines[1]
     assert blocked.lines[1].endswith("ValueError: x")
 
