@@ -20,10 +20,12 @@ from copilot_proxy.budget.estimate import Estimator
 from copilot_proxy.budget.formatting import NAMES, amount, scope_flag, scope_text
 from copilot_proxy.budget.limits_file import NAME, LimitsFile, days_of
 from copilot_proxy.budget.notices import Notices
+from copilot_proxy.budget.reservation_group import ReservationGroup
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import run_if_large
+from copilot_proxy.ledger.reservation_request import ReservationRequest
 from copilot_proxy.masking import mask
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.costs import cost_of
@@ -45,9 +47,6 @@ _WARN_AT: Final = 0.8
 _SETTLING: Final = 0.5
 """Seconds within which the ledger has the row of a request that has ended."""
 _ATTEMPTS: Final = 5
-_WRITING: Final = 0.002
-"""Seconds in which most writers have written. A batch of the ledger takes about as long."""
-_TRIES: Final = 10
 _MAX_NAME: Final = 64
 
 
@@ -114,15 +113,16 @@ class Budget:
         if not applying:
             return
         cost = await run_if_large(record.size, self._estimator.estimate, record, request)
+        asked = ReservationRequest(record, cost, applying, *days_of(now))
         try:
-            outcome = await self._reserve(record, cost, applying, now)
+            outcome = await self._reserve(asked)
             for _ in range(_ATTEMPTS):
                 if not self._is_unsettled(outcome, [allowed for _, allowed in applying]):
                     break
                 if not isinstance(outcome, tuple):
                     await self._release(record)
                 await asyncio.sleep(_SETTLING / _ATTEMPTS)
-                outcome = await self._reserve(record, cost, applying, now)
+                outcome = await self._reserve(asked)
         except Exception as error:
             log.error("The budget is not applied, since the ledger cannot be used: %s.", error)
             return
@@ -165,33 +165,20 @@ class Budget:
             executor.submit(lambda: self._reserver.close())
             executor.shutdown()
 
-    async def _reserve(
-        self,
-        record: RequestRecord,
-        cost: int,
-        limits: Sequence[tuple[Limit, int]],
-        now: datetime,
-    ) -> "list[State] | Refusal":
+    async def _reserve(self, asked: ReservationRequest) -> "list[State] | Refusal":
         """Reserve on the event loop, unless it is for the first time, does not fit, or another
         connection is writing for long; then in a thread, which costs more than a reservation."""
-        day, month = days_of(now)
         if "_reserver" in self.__dict__ and self._reserver.is_open():
-            for _ in range(_TRIES):
-                outcome = self._reserver.reserve_now(record, cost, limits, day, month)
-                if outcome is not None:
-                    break
-                await asyncio.sleep(_WRITING)
+            outcome = await self._group.reserve(asked)
             if isinstance(outcome, list):
                 return outcome
         executor = self._thread()
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(
-                executor, lambda: self._reserver.reserve(record, cost, limits, day, month)
-            )
+            return await loop.run_in_executor(executor, lambda: self._reserver.reserve(asked))
         except asyncio.CancelledError:
             # The reservation may be made after the request has already been recorded.
-            executor.submit(lambda: self._reserver.release(record.request_id))
+            executor.submit(lambda: self._reserver.release(asked.record.request_id))
             raise
 
     def _thread(self) -> ThreadPoolExecutor:
@@ -206,6 +193,10 @@ class Budget:
         from copilot_proxy.ledger.reserver import Reserver
 
         return Reserver(self._ledger)
+
+    @cached_property
+    def _group(self) -> ReservationGroup:
+        return ReservationGroup(self._reserver)
 
     def _warn(
         self, record: RequestRecord, limit: Limit, allowed: int, used: int, now: datetime

@@ -48,12 +48,15 @@ class StateCache:
         self._known.clear()
         self._spent.clear()
 
-    def states(self, database: sqlite3.Connection, keys: Iterable[Key]) -> list[State]:
-        """Return how much of each limit is used."""
+    def refresh(self, database: sqlite3.Connection) -> None:
+        """Forget everything if another connection has changed the ledger."""
         version = database.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
             self.clear()
             self._version = version
+
+    def states(self, database: sqlite3.Connection, keys: Iterable[Key]) -> list[State]:
+        """Return how much of each limit is used, as of the last `refresh`."""
         return [self._known.get(key) or self._read(database, key) for key in keys]
 
     def reserved(self, keys: Iterable[Key], states: Iterable[State]) -> None:

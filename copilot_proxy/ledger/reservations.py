@@ -57,33 +57,43 @@ class Refusal(NamedTuple):
 
 def reserve(
     database: sqlite3.Connection,
+    wanted: Sequence[tuple[Reservation, Sequence[tuple[Limit, int]]]],
+    cache: StateCache,
+) -> list[list[State] | Refusal]:
+    """Make each reservation that fits all its limits, one after another in one transaction.
+
+    The limits are those that apply to the request, with what they allow now. Returns how much of
+    each is used then, or the first that the reservation does not fit. Raises `sqlite3.Error`, and
+    then there are no reservations.
+    """
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        cache.refresh(database)
+        outcomes = [_reserve(database, one, limits, cache) for one, limits in wanted]
+        database.execute("COMMIT")
+    except BaseException:
+        cache.clear()  # it is not known whether there are reservations
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+    return outcomes
+
+
+def _reserve(
+    database: sqlite3.Connection,
     wanted: Reservation,
     limits: Sequence[tuple[Limit, int]],
     cache: StateCache,
 ) -> list[State] | Refusal:
-    """Make a reservation if it fits all limits, and return how much of each is used then; else
-    return the first that it does not fit.
-
-    `limits` are those that apply to the request, with what they allow now. Raises `sqlite3.Error`.
-    """
     keys = keys_of([limit for limit, _ in limits], wanted.day, wanted.month, wanted.session)
     after = []
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        for (limit, allowed), used in zip(limits, cache.states(database, keys), strict=True):
-            spent, reserved = used
-            reserved += wanted.nano_aiu
-            if spent + reserved > allowed:
-                database.execute("ROLLBACK")
-                return Refusal(limit, allowed, used)
-            after.append(State(spent, reserved))
-        database.execute(_RESERVE, wanted)
-        database.execute("COMMIT")
-    except BaseException:
-        cache.clear()  # it is not known whether there is a reservation
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
+    for (limit, allowed), used in zip(limits, cache.states(database, keys), strict=True):
+        spent, reserved = used
+        reserved += wanted.nano_aiu
+        if spent + reserved > allowed:
+            return Refusal(limit, allowed, used)
+        after.append(State(spent, reserved))
+    database.execute(_RESERVE, wanted)
     cache.reserved(keys, after)
     return after
 
