@@ -55,6 +55,10 @@ class StateCache:
             self.clear()
             self._version = version
 
+    def knows(self, keys: Iterable[Key]) -> bool:
+        """Return whether `states` would not read the file."""
+        return all(key in self._known for key in keys)
+
     def states(self, database: sqlite3.Connection, keys: Iterable[Key]) -> list[State]:
         """Return how much of each limit is used, as of the last `refresh`."""
         return [self._known.get(key) or self._read(database, key) for key in keys]

@@ -66,10 +66,21 @@ def reserve(
     each is used then, or the first that the reservation does not fit. Raises `sqlite3.Error`, and
     then there are no reservations.
     """
+    outcomes: list[list[State] | Refusal] = []
+    made: list[Reservation] = []
     database.execute("BEGIN IMMEDIATE")
     try:
         cache.refresh(database)
-        outcomes = [_reserve(database, one, limits, cache) for one, limits in wanted]
+        for one, limits in wanted:
+            keys = keys_of([limit for limit, _ in limits], one.day, one.month, one.session)
+            if made and not cache.knows(keys):
+                _write(database, made)  # to be read with the others
+            outcome = _outcome(one, limits, cache.states(database, keys))
+            outcomes.append(outcome)
+            if isinstance(outcome, list):
+                made.append(one)
+                cache.reserved(keys, outcome)
+        _write(database, made)
         database.execute("COMMIT")
     except BaseException:
         cache.clear()  # it is not known whether there are reservations
@@ -79,23 +90,25 @@ def reserve(
     return outcomes
 
 
-def _reserve(
-    database: sqlite3.Connection,
-    wanted: Reservation,
-    limits: Sequence[tuple[Limit, int]],
-    cache: StateCache,
+def _outcome(
+    wanted: Reservation, limits: Sequence[tuple[Limit, int]], states: Sequence[State]
 ) -> list[State] | Refusal:
-    keys = keys_of([limit for limit, _ in limits], wanted.day, wanted.month, wanted.session)
+    """Return how much of each limit is used with the reservation, or the first that does not
+    allow it."""
     after = []
-    for (limit, allowed), used in zip(limits, cache.states(database, keys), strict=True):
+    for (limit, allowed), used in zip(limits, states, strict=True):
         spent, reserved = used
         reserved += wanted.nano_aiu
         if spent + reserved > allowed:
             return Refusal(limit, allowed, used)
         after.append(State(spent, reserved))
-    database.execute(_RESERVE, wanted)
-    cache.reserved(keys, after)
     return after
+
+
+def _write(database: sqlite3.Connection, made: list[Reservation]) -> None:
+    """Insert reservations, and empty the list."""
+    database.executemany(_RESERVE, made)
+    made.clear()
 
 
 def release(database: sqlite3.Connection, request_ids: Iterable[str]) -> None:
