@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from copilot_proxy.budget.estimate import Estimator
 from copilot_proxy.budget.formatting import NAMES, amount, scope_flag, scope_text
@@ -62,6 +62,17 @@ class BudgetExceeded(CopilotProxyError):
         )
 
 
+class _Excess(NamedTuple):
+    """What a request has cost more than was estimated."""
+
+    ended: float
+    """When it ended, on the monotonic clock."""
+    nano: int
+    limits: Sequence[Limit]
+    """Those that it counts for."""
+    session: str | None
+
+
 class Budget:
     """The budget of the server's account, as seen by one process."""
 
@@ -74,9 +85,8 @@ class Budget:
         self._executor: ThreadPoolExecutor | None = None
         self._last_end = float("-inf")
         """When a request ended last."""
-        self._excess: deque[tuple[float, int]] = deque()
-        """By how many nano-AIU requests that have just ended exceeded their estimates, and when
-        they ended."""
+        self._excess: deque[_Excess] = deque()
+        """Those of requests that have just ended."""
         self._warned: set[tuple[Limit, str]] = set()
 
     def __call__(self, record: RequestRecord) -> None:
@@ -86,7 +96,9 @@ class Budget:
             if record.reserved is not None:
                 excess = (cost_of(record).nano or 0) - record.reserved
                 if excess > 0:
-                    self._excess.append((self._last_end, excess))
+                    limits = [one for one in self._file.known.limits if _applies(one, record)]
+                    session = record.attribution.session
+                    self._excess.append(_Excess(self._last_end, excess, limits, session))
             self._estimator(record)
 
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
@@ -117,7 +129,7 @@ class Budget:
         try:
             outcome = await self._reserve(asked)
             for _ in range(_ATTEMPTS):
-                if not self._is_unsettled(outcome, [allowed for _, allowed in applying]):
+                if not self._is_unsettled(outcome, asked):
                     break
                 if not isinstance(outcome, tuple):
                     await self._release(record)
@@ -134,22 +146,33 @@ class Budget:
             raise refused
         record.reserved = cost
         for (limit, allowed), used in zip(applying, outcome, strict=True):
-            if sum(used) >= _WARN_AT * allowed:
-                self._warn(record, limit, allowed, sum(used), now)
+            total = sum(used) + self._excess_of(limit, record)
+            if total >= _WARN_AT * allowed:
+                self._warn(record, limit, allowed, total, now)
 
-    def _is_unsettled(self, outcome: "list[State] | Refusal", allowed: Sequence[int]) -> bool:
+    def _is_unsettled(self, outcome: "list[State] | Refusal", asked: ReservationRequest) -> bool:
         """Return whether requests that have just ended may change the outcome.
 
         They stay reserved with their estimates until the ledger has their rows.
         """
-        now = time.monotonic()
         if isinstance(outcome, tuple):
-            return now - self._last_end < _SETTLING and outcome.used.reserved > 0
-        while self._excess and now - self._excess[0][0] >= _SETTLING:
+            just_ended = time.monotonic() - self._last_end < _SETTLING
+            return just_ended and outcome.used.reserved > 0
+        return any(
+            (excess := self._excess_of(limit, asked.record)) and sum(used) + excess > allowed
+            for (limit, allowed), used in zip(asked.limits, outcome, strict=True)
+        )
+
+    def _excess_of(self, limit: Limit, record: RequestRecord) -> int:
+        """Return by how many nano-AIU requests that have just ended have exceeded their estimates,
+        of those that count for the same limit as `record`."""
+        while self._excess and time.monotonic() - self._excess[0].ended >= _SETTLING:
             self._excess.popleft()
-        excess = sum(nano for _, nano in self._excess)
-        return excess > 0 and any(
-            sum(used) + excess > most for used, most in zip(outcome, allowed, strict=True)
+        session = record.attribution.session
+        return sum(
+            one.nano
+            for one in self._excess
+            if limit in one.limits and (limit.per != "session" or one.session == session)
         )
 
     async def _release(self, record: RequestRecord) -> None:

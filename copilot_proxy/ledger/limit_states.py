@@ -1,7 +1,7 @@
 """Sums up how much of each limit is used: what is spent, and what running requests reserve."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
@@ -55,9 +55,10 @@ class StateCache:
             self.clear()
             self._version = version
 
-    def knows(self, keys: Iterable[Key]) -> bool:
-        """Return whether `states` would not read the file."""
-        return all(key in self._known for key in keys)
+    def known(self, keys: Sequence[Key]) -> list[State] | None:
+        """Return what `states` returns if that does not need to be read, else None."""
+        found = [state for key in keys if (state := self._known.get(key)) is not None]
+        return found if len(found) == len(keys) else None
 
     def states(self, database: sqlite3.Connection, keys: Iterable[Key]) -> list[State]:
         """Return how much of each limit is used, as of the last `refresh`."""

@@ -73,9 +73,11 @@ def reserve(
         cache.refresh(database)
         for one, limits in wanted:
             keys = keys_of([limit for limit, _ in limits], one.day, one.month, one.session)
-            if made and not cache.knows(keys):
+            states = cache.known(keys)
+            if states is None:
                 _write(database, made)  # to be read with the others
-            outcome = _outcome(one, limits, cache.states(database, keys))
+                states = cache.states(database, keys)
+            outcome = _outcome(one, limits, states)
             outcomes.append(outcome)
             if isinstance(outcome, list):
                 made.append(one)
