@@ -28,6 +28,9 @@ the answer was cut at a stop sequence."""
 Write = Callable[[list[ClientEvent]], bool]
 """Sends events to the client at once; returns False, and sends nothing, if that is impossible."""
 
+BeforeLast = Callable[[ClientEvent], Awaitable[None]]
+"""Called with the last event of a reply, before it is passed on."""
+
 
 class ReplySource(Protocol):
     """A `Reply`, or a wrapper that adds something to one."""
@@ -68,6 +71,7 @@ class Reply:
         self._translator = prepared.translator
         self._record = record
         record.add_headers(response.headers)
+        self.before_last: BeforeLast | None = None
         self._is_read = False
         self._kind: object = self  # no event has this type
         self._write: Write | None = None
@@ -102,6 +106,7 @@ class Reply:
         try:
             events = [*translator.feed(body), *translator.close(done=True)]
             self._record.mark_first_token()
+            await self._prepare_last(events)
             return translator.whole(events)
         finally:
             self._record_usage()
@@ -124,6 +129,8 @@ class Reply:
                 else receive(self._process)
             ):
                 if translated.events:
+                    if translator.is_complete:
+                        await self._prepare_last(translated.events)
                     yield translated.events
                 if translated.failure is not None:
                     raise translated.failure
@@ -139,11 +146,16 @@ class Reply:
             self._record_usage()
         if events := translator.close(done=done):
             self._record.complete = True
+            await self._prepare_last(events)
             yield events
 
     async def aclose(self) -> None:
         """End the call to Copilot, whether the answer was read or not."""
         await self._response.aclose()
+
+    async def _prepare_last(self, events: Sequence[ClientEvent]) -> None:
+        if self.before_last is not None and events:
+            await self.before_last(events[-1])
 
     async def _receive_after_finish(self, receive: _Receive) -> _Translated | None:
         """Receive the next events; return None if the stream stays open for too long."""
@@ -173,7 +185,7 @@ class Reply:
         if events:
             if record.first_token is None:
                 record.mark_first_token()
-            record.complete = translator.is_complete
+            record.complete = record.complete or translator.is_complete
         if translated.failure is not None or translated.has_ended or translator.is_finished:
             return translated
         if not events or (self._write is not None and self._write(events)):
