@@ -171,9 +171,8 @@ def new_request_id() -> str:
     """Return a new request id, a UUID; the client's response, the log and Copilot's logs contain
     it.
 
-    Its first eight digits are those of the time in microseconds that change most. So ids of
-    requests that end together are near each other in the ledger's index, which takes half as long
-    as with random ones.
+    Its first eight digits are the lower half of the time in microseconds. So ids of requests that
+    end together are near each other in the ledger's index, and fewer of its pages change.
     """
     start = f"{time.time_ns() // 1000 & 0xFFFFFFFF:08x}"
     while True:
