@@ -43,7 +43,7 @@ class _Conversation:
     listed: _Listed | None
     """None if the catalogue could not be read."""
     refused: list[UpstreamApi] = field(default_factory=list)
-    """The APIs on which Copilot refused the model."""
+    """The APIs on which Copilot refused the model, the last one last."""
     is_rerouted: bool = False
     foreign: frozenset[str] = frozenset()
     """The encrypted reasoning that the model has refused."""
@@ -114,10 +114,10 @@ class Sender:
                     raise
                 ready = repaired
             else:
-                if conversation.is_rerouted and listed is not None:
+                if conversation.is_rerouted and conversation.listed is not None:
                     # Remembered only after the other API has worked: while no API serves the
                     # model, the refusal says nothing about this API.
-                    self._unsupported[listed] = tuple(conversation.refused)
+                    self._unsupported[conversation.listed] = tuple(conversation.refused)
                 if not conversation.restores_reasoning:
                     self._refused_reasoning.add(conversation.resolved.id, conversation.foreign)
                 return Reply(response, prepared, record)
@@ -170,11 +170,14 @@ class Sender:
             if conversation.is_rerouted or conversation.fixed_api is not None:
                 return None
             conversation.is_rerouted = True
-            conversation.refused.append(prepared.api)
+            earlier = [api for api in conversation.refused if api is not prepared.api]
+            conversation.refused = [*earlier, prepared.api]
             name, caller = conversation.request["model"], conversation.caller
-            if (model := await self._models.reload(name, caller)) is not None:
+            used = conversation.resolved.model
+            if (model := await self._models.reload(name, caller, used)) is not None:
                 notes = conversation.resolved.notes
                 conversation.resolved = ResolvedModel(model.id, model, notes)
+                conversation.listed = (model.id, model.endpoints)
             return await self._prepare(conversation, record)
         is_foreign = is_foreign_reasoning(error.upstream_code, error.message)
         if not is_foreign or not conversation.restores_reasoning:
