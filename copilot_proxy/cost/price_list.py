@@ -119,8 +119,9 @@ def reported_prices(copilot_usage: Mapping[str, Any] | None) -> PriceList | None
     prices: dict[str, Any] = {}
     batches = set()
     for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, Mapping) and detail.get("token_type") in _REPORTED:
-            prices[_REPORTED[detail["token_type"]]] = detail.get("cost_per_batch")
+        kind = detail.get("token_type") if isinstance(detail, Mapping) else None
+        if isinstance(kind, str) and kind in _REPORTED:
+            prices[_REPORTED[kind]] = detail.get("cost_per_batch")
             batches.add(number(detail.get("batch_size")))
     batch = batches.pop() if len(batches) == 1 else None
     default = _tier(prices, 1)

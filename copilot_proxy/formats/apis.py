@@ -5,7 +5,7 @@ repairs. Otherwise it is the first of `UPSTREAM_APIS` that the model lists. The 
 never the name of a model.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from copilot_proxy.catalogue import Model
@@ -79,14 +79,15 @@ _DOCUMENT_APIS: Final[Sequence[UpstreamApi]] = (MESSAGES, RESPONSES, CHAT_COMPLE
 def choose(
     client: ClientApi,
     model: Model | None,
-    refused: Collection[UpstreamApi] = (),
+    refused: Sequence[UpstreamApi] = (),
     *,
     has_pdf: bool = False,
     wants_reasoning: bool = False,
 ) -> UpstreamApi:
     """Return the API to call `model` on for a client that uses the API `client`.
 
-    `refused` are APIs on which Copilot has refused to serve the model. Without a catalogue, the
+    `refused` are APIs on which Copilot has refused to serve the model, the last one last: if it
+    has refused all that the model lists, an earlier one may work again. Without a catalogue, the
     choice is a guess: the client's own API if Copilot has it, otherwise Chat Completions. A model
     that lists no API is called on Chat Completions. With `has_pdf`, an API on which the model
     accepts PDFs is preferred; with `wants_reasoning`, it is Messages, since Chat Completions can
@@ -98,6 +99,8 @@ def choose(
         listed = [api for api in UPSTREAM_APIS if api.path in model.endpoints]
     candidates = listed or [CHAT_COMPLETIONS]
     left = [api for api in candidates if api not in refused]
+    if not left:
+        left = [api for api in candidates if api is not refused[-1]]
     if not left:
         left = [api for api in UPSTREAM_APIS if api not in refused] or list(UPSTREAM_APIS)
     if wants_reasoning and model is not None and MESSAGES in left:

@@ -1,7 +1,9 @@
 """Images: data URLs, media types, and the hint for images that are referred to by a URL."""
 
+import base64
 import re
-from typing import Final, TypeGuard
+from collections.abc import Mapping
+from typing import Any, Final, TypeGuard
 
 from copilot_proxy.errors import RequestError
 
@@ -11,6 +13,19 @@ _MAGIC: Final = (
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
 )
+_OTHER_TYPES: Final = (
+    "image/svg+xml",
+    "image/bmp",
+    "image/x-ms-bmp",
+    "image/tiff",
+    "image/x-icon",
+    "image/vnd.microsoft.icon",
+)
+"""Types of images that no model of Copilot's accepts."""
+_PDF: Final = "application/pdf"
+"""Gemini accepts PDFs as images."""
+_HEAD: Final = 1024
+"""The characters of base64 that are decoded to recognise an image; a multiple of 4."""
 _DATA_URL: Final = re.compile(
     r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?:;[^,;]*)*;base64,(?P<data>.*)", re.S
 )
@@ -47,8 +62,8 @@ def is_web_url(url: object) -> TypeGuard[str]:
     return isinstance(url, str) and url[:8].lower().startswith(("http://", "https://"))
 
 
-def check_is_data(url: str, path: str) -> None:
-    """Raise `RequestError` if the URL of an image, at `path` of an OpenAI request, has no data."""
+def check_url(url: str, path: str) -> None:
+    """Raise `RequestError` if the URL of an image, at `path` of an OpenAI request, has no image."""
     if not url.startswith("data:"):
         raise RequestError(
             "Copilot does not fetch images from URLs.",
@@ -56,6 +71,57 @@ def check_is_data(url: str, path: str) -> None:
             code="unsupported_value",
             hint=image_hint("Send the image itself, as a data: URL with base64", url),
         )
+    header, comma, data = url.partition(",")
+    declared, _, encoding = header[5:].rpartition(";")
+    if not comma or encoding.strip().lower() != "base64":
+        raise _invalid(path, "is a data: URL without base64")
+    _check_data(declared.partition(";")[0], data, path)
+
+
+def check_source(source: Any, path: str) -> None:
+    """Raise `RequestError` if the `source` of an image of Messages, at `path`, has no image.
+
+    What is not base64 is not checked.
+    """
+    match source:
+        case {"type": "base64", "media_type": str(declared), "data": str(data)}:
+            _check_data(declared, data, f"{path}.data")
+
+
+def check_blob(blob: Mapping[str, Any], path: str) -> None:
+    """Raise `RequestError` if Gemini's ``{"mimeType", "data"}`` of an image has no image."""
+    _check_data(blob["mimeType"], blob["data"], f"{path}.data")
+
+
+def _check_data(declared: str, data: str, path: str) -> None:
+    """Raise `RequestError` for data without an image, or an image that no model accepts."""
+    head = "".join(data[:_HEAD].split())
+    if not head:
+        raise _invalid(path, "is empty")
+    surplus = len(head) % 4
+    if surplus and len(data) > _HEAD:
+        head = head[:-surplus]
+    elif surplus:
+        head += "=" * (4 - surplus)  # it is not known whether Copilot requires the padding
+    try:
+        actual = media_type(base64.b64decode(head, validate=True))
+    except ValueError:
+        raise _invalid(path, "is not valid base64") from None
+    declared = declared.strip().lower()
+    is_image = declared.startswith("image/") or declared == _PDF
+    if not is_image and actual is not None:
+        raise _invalid(path, f"is declared as {declared or 'no type'}, but it is {actual}")
+    if not is_image or (declared in _OTHER_TYPES and actual is None):
+        raise _invalid(path, f"is {declared or 'of no type'}, which no model accepts as an image")
+
+
+def _invalid(path: str, what: str) -> RequestError:
+    return RequestError(
+        f"Invalid '{path}': it {what}.",
+        param=path,
+        code="invalid_image",
+        hint="Send the whole file as base64, as PNG, JPEG, GIF or WebP, with its type.",
+    )
 
 
 def image_hint(advice: str, url: object) -> str:

@@ -38,10 +38,10 @@ FAMILIES: Final = (
     ),
     Family(
         name="OpenAI",
-        source="OpenAI's error 'schema must have type object and not have oneOf/anyOf/allOf at the "
-        "top level'",
+        source="OpenAI's error 'schema must have type object and not have oneOf/anyOf/allOf/"
+        "enum/const/not at the top level'",
         vendors=_OPENAI,
-        traits={"schema_combinations": False},
+        traits={"schema_combinations": False, "schema_values": False},
     ),
     Family(
         name="GPT-5, the o-series and newer",

@@ -3,7 +3,7 @@
 See the package `formats` for the steps.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -68,7 +68,7 @@ def prepare(
     *,
     caller: bytes = b"",
     fixed_api: UpstreamApi | None = None,
-    refused: Collection[UpstreamApi] = (),
+    refused: Sequence[UpstreamApi] = (),
     foreign: Collection[str] = (),
     restores_reasoning: bool = True,
     betas: Collection[str] = (),
@@ -78,10 +78,10 @@ def prepare(
 
     `model` is None if the catalogue could not be read. `caller` identifies the caller in `cache`.
     `fixed_api` is the API to use if the upstream has just one; `refused` are APIs on which Copilot
-    has refused to serve the model. `foreign` is encrypted reasoning that Copilot has refused;
-    without `restores_reasoning`, none is added from the cache. `betas` are the values of the
-    client's ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot express the
-    request.
+    has refused to serve the model, the last one last. `foreign` is encrypted reasoning that Copilot
+    has refused; without `restores_reasoning`, none is added from the cache. `betas` are the values
+    of the client's ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot
+    express the request.
     """
     notes: list[str] = []
     kinds = request_kinds(request)

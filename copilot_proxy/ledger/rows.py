@@ -89,9 +89,13 @@ def _quota(quota: Quota) -> tuple[str, float, float, float, str | None]:
     )
 
 
-@lru_cache(maxsize=4)
 def day_and_month(minute: int) -> tuple[str, str]:
     """Return the local day and the month in UTC of a minute since 1970."""
+    return _day_and_month(minute, time.tzname)
+
+
+@lru_cache(maxsize=4)
+def _day_and_month(minute: int, zone: tuple[str, str]) -> tuple[str, str]:
     seconds = minute * 60
     return (
         time.strftime("%Y-%m-%d", time.localtime(seconds)),

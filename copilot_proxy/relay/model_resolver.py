@@ -21,6 +21,8 @@ from copilot_proxy.upstreams.base import Upstream
 
 _LIST_TIMEOUT: Final = 10.0
 """Seconds that a request waits for the catalogue; after that the name is sent to Copilot as is."""
+_UNKNOWN_MAX_AGE: Final = 1.0
+"""The greatest age in seconds of a catalogue that decides that a name is unknown."""
 _MAX_RESOLUTIONS: Final = 500
 """The number of names that are remembered; clients can make up any number."""
 _OTHER_TYPE_HINTS: Final = {
@@ -84,7 +86,7 @@ class ModelResolver:
         resolution = self._resolve_name(catalogue, name)
         if resolution is None:
             # The model may be newer than the cached catalogue.
-            catalogue = await self._upstream.models(caller.auth, fresh=True)
+            catalogue = await self._upstream.models(caller.auth, max_age=_UNKNOWN_MAX_AGE)
             resolution = self._resolve_name(catalogue, name)
         return self._usable(resolution, name, catalogue, caller)
 
@@ -224,14 +226,19 @@ class ModelResolver:
             return (f"changed model from auto to {model.id}, the default: {reason}",)
         return (f"changed model: {target} is not in this account; {model.id} answered",)
 
-    async def reload(self, name: str, caller: Caller = SERVER_USER) -> Model | None:
-        """Read the catalogue again, and return the model that `name` means.
+    async def reload(
+        self, name: str, caller: Caller = SERVER_USER, used: Model | None = None
+    ) -> Model | None:
+        """Return the model that `name` means in a newer catalogue than the one with `used`.
 
-        Returns None if the account has no such model or the catalogue cannot be read. Raises
-        `RequestError` (403) if the key does not allow it.
+        It is read now, unless another request has done so since. Returns None if the account has no
+        such model or the catalogue cannot be read. Raises `RequestError` (403) if the key does not
+        allow it.
         """
+        catalogue = self._upstream.cached_models(caller.auth)
         try:
-            catalogue = await self._upstream.models(caller.auth, fresh=True)
+            if catalogue is None or used is None or any(one is used for one in catalogue):
+                catalogue = await self._upstream.models(caller.auth, max_age=0.0)
         except CopilotProxyError:
             return None
         model = self._resolve_model(catalogue, name)

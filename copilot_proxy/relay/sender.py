@@ -1,7 +1,7 @@
 """Sends a conversation to Copilot, and once more in another form if Copilot refuses the first one.
 
-Copilot does not bill what it refuses. It is asked again only if it refuses the API, or the
-reasoning of earlier answers, and only once for each of these.
+Copilot does not bill what it refuses. It is asked again only if it refuses the API, the reasoning
+of earlier answers, or fields of messages that it names, and only once for each of these.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,6 +15,7 @@ from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoni
 from copilot_proxy.formats.large_json import encode_request
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, RefusedReasoning
 from copilot_proxy.formats.refusal_diagnosis import diagnose
+from copilot_proxy.formats.refused_fields import FieldPath, refused_fields, without_field
 from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import ClientRequest, UpstreamBody
 from copilot_proxy.formats.upstream_api import UpstreamApi
@@ -43,11 +44,15 @@ class _Conversation:
     listed: _Listed | None
     """None if the catalogue could not be read."""
     refused: list[UpstreamApi] = field(default_factory=list)
-    """The APIs on which Copilot refused the model."""
+    """The APIs on which Copilot refused the model, the last one last."""
     is_rerouted: bool = False
     foreign: frozenset[str] = frozenset()
     """The encrypted reasoning that the model has refused."""
     restores_reasoning: bool = True
+    refused_fields: tuple[FieldPath, ...] = ()
+    """The fields of messages, items and tools that the model has refused."""
+    has_dropped_fields: bool = False
+    """Whether Copilot has refused such fields of this request."""
 
 
 class _Ready(NamedTuple):
@@ -70,6 +75,7 @@ class Sender:
         self._refused_reasoning = RefusedReasoning()
         self._unsupported: dict[_Listed, tuple[UpstreamApi, ...]] = {}
         """The APIs on which Copilot refused a model."""
+        self._refused_fields: dict[_Listed, tuple[FieldPath, ...]] = {}
 
     async def send(
         self,
@@ -99,6 +105,7 @@ class Sender:
             listed=listed,
             foreign=await self._known_foreign(client, request, resolved.id, record.size),
             refused=list(self._unsupported.get(listed, ())) if listed is not None else [],
+            refused_fields=self._refused_fields.get(listed, ()) if listed is not None else (),
         )
         notes = [*record.notes, *resolved.notes]
         ready = await self._prepare(conversation, record)
@@ -114,12 +121,14 @@ class Sender:
                     raise
                 ready = repaired
             else:
-                if conversation.is_rerouted and listed is not None:
+                if conversation.is_rerouted and conversation.listed is not None:
                     # Remembered only after the other API has worked: while no API serves the
                     # model, the refusal says nothing about this API.
-                    self._unsupported[listed] = tuple(conversation.refused)
+                    self._unsupported[conversation.listed] = tuple(conversation.refused)
                 if not conversation.restores_reasoning:
                     self._refused_reasoning.add(conversation.resolved.id, conversation.foreign)
+                if conversation.has_dropped_fields and conversation.listed is not None:
+                    self._refused_fields[conversation.listed] = conversation.refused_fields
                 return Reply(response, prepared, record)
 
     async def _known_foreign(
@@ -154,6 +163,10 @@ class Sender:
         )
         body = prepared.api.with_cache_key(prepared.body, record.attribution.session)
         body = _for_model(body, conversation.resolved)
+        for path in conversation.refused_fields:
+            if (changed := without_field(body, path)) is not body:
+                body, names = changed, f"dropped {path[-1]} of some {path[0]}"
+                prepared.notes.append(f"{names}: Copilot refuses the field")
         # An upstream with its own API does not send JSON over HTTP.
         is_json = conversation.fixed_api is None
         return _Ready(prepared, body, encode_request(body, record.size) if is_json else None)
@@ -170,11 +183,18 @@ class Sender:
             if conversation.is_rerouted or conversation.fixed_api is not None:
                 return None
             conversation.is_rerouted = True
-            conversation.refused.append(prepared.api)
+            earlier = [api for api in conversation.refused if api is not prepared.api]
+            conversation.refused = [*earlier, prepared.api]
             name, caller = conversation.request["model"], conversation.caller
-            if (model := await self._models.reload(name, caller)) is not None:
+            used = conversation.resolved.model
+            if (model := await self._models.reload(name, caller, used)) is not None:
                 notes = conversation.resolved.notes
                 conversation.resolved = ResolvedModel(model.id, model, notes)
+                conversation.listed = (model.id, model.endpoints)
+            return await self._prepare(conversation, record)
+        if fields := _droppable(error, conversation, prepared):
+            conversation.refused_fields = (*conversation.refused_fields, *fields)
+            conversation.has_dropped_fields = True
             return await self._prepare(conversation, record)
         is_foreign = is_foreign_reasoning(error.upstream_code, error.message)
         if not is_foreign or not conversation.restores_reasoning:
@@ -186,6 +206,17 @@ class Sender:
             repaired = await self._prepare(conversation, record)
             return repaired if repaired.prepared.body != prepared.body else None
         return None
+
+
+def _droppable(
+    error: UpstreamRefusal, conversation: _Conversation, prepared: PreparedRequest
+) -> list[FieldPath]:
+    """Return the fields that Copilot has refused, if the request can do without them."""
+    if conversation.has_dropped_fields or conversation.fixed_api is not None:
+        return []
+    body, known = prepared.body, conversation.refused_fields
+    fields = dict.fromkeys(one for one in refused_fields(error.message) if one not in known)
+    return [path for path in fields if without_field(body, path) is not body]
 
 
 def _call(ready: _Ready, conversation: _Conversation, record: RequestRecord) -> Call:

@@ -78,6 +78,18 @@ class BoundedProtocol(HttpToolsProtocol):
                 cycle.scope["state"].pop(BODY_WRITER, None)
                 cycle.scope["state"][DISCONNECT].happen()
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns nothing
+        """Return whether the connection stays open for the answer to a client that sends no more.
+
+        It may also have left. So requests that can cost something end, but a GET is answered, even
+        if that takes a while because the framework has to be loaded.
+        """
+        cycle = self._answering
+        if cycle is None or cycle.response_complete or self.pipeline or self.scheme == "https":
+            return False
+        cycle.keep_alive = False
+        return bool(cycle.scope["method"] == "GET" and not cycle.response_started)
+
     def data_received(self, data: bytes) -> None:
         if self._is_in_head:
             self._is_tls = not self._head_size and malformed_requests.is_tls(data)

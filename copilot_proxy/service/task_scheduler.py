@@ -11,7 +11,9 @@ from copilot_proxy.service.commands import run, run_checked
 from copilot_proxy.service.definition import DESCRIPTION, Service, ServiceState, remove_files
 
 _NAMESPACE: Final = "http://schemas.microsoft.com/windows/2004/02/mit/task"
-_RUNNING: Final = "Running"
+_RUNNING: Final = ("Running", "267009")
+"""The status of a running task, which is translated in other languages, and its last result, which
+is not: SCHED_S_TASK_RUNNING. Source: Microsoft's constants of the Task Scheduler."""
 
 
 class TaskScheduler:
@@ -50,10 +52,11 @@ class TaskScheduler:
 
     def state(self, service: Service) -> ServiceState:
         """Return the state of the task."""
-        code, output = run(["schtasks", "/Query", "/TN", service.name, "/FO", "CSV", "/NH"])
+        code, output = run(["schtasks", "/Query", "/TN", service.name, "/FO", "CSV", "/NH", "/V"])
         if code != 0:
             return ServiceState(installed=False)
-        return ServiceState(True, running=f'"{_RUNNING}"' in output, starts="when you log in")
+        running = any(f'"{word}"' in output for word in _RUNNING)
+        return ServiceState(True, running=running, starts="when you log in")
 
     def advice(self) -> str | None:
         """Return None: a task needs nothing else."""

@@ -66,8 +66,8 @@ ANSWERS: dict[str, FaultAnswer] = {
         ),
     ),
     "invalid_request_body": FaultAnswer(
-        "400: the body violates the schema",
-        error(400, "invalid request body", "invalid_request_body"),
+        "400: the body violates the schema; the value is another message",
+        lambda value: copilot(400, value or "invalid request body", "invalid_request_body"),
     ),
     "invalid_reasoning_effort": FaultAnswer(
         "400: an effort that the model does not offer",

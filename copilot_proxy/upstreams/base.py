@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from copilot_proxy.auth.copilot_auth import AuthState, TokenSource
 from copilot_proxy.catalogue import Catalogue
 from copilot_proxy.headers import Initiator
+from copilot_proxy.upstreams.catalogue_cache import MAX_AGE
 from copilot_proxy.upstreams.cooldowns import Cooldown
 
 if TYPE_CHECKING:
@@ -79,8 +80,11 @@ class Upstream(Protocol):
         """The only API that it accepts conversations on; None if that depends on the model."""
         ...
 
-    async def models(self, auth: TokenSource | None = None, *, fresh: bool = False) -> Catalogue:
-        """Return the account's models, from the cache unless `fresh`."""
+    async def models(
+        self, auth: TokenSource | None = None, *, max_age: float = MAX_AGE
+    ) -> Catalogue:
+        """Return the account's models, from the cache if the list is not older than `max_age`
+        seconds."""
         ...
 
     def cached_models(self, auth: TokenSource | None = None) -> Catalogue | None:

@@ -11,11 +11,8 @@ from copilot_proxy.auth.copilot_auth import TokenSource
 from copilot_proxy.catalogue import Catalogue
 from copilot_proxy.errors import UpstreamError
 
-_MAX_AGE: Final = 600.0
+MAX_AGE: Final = 600.0
 """Seconds that a list is used for; Copilot's own client refreshes it just as often."""
-
-_FRESH_MAX_AGE: Final = 1.0
-"""The same for a fresh list, so that concurrent requests for one share it."""
 
 _BACKOFF: Final = 5.0
 """Seconds from a failure to the next attempt; doubled after each further failure."""
@@ -45,19 +42,19 @@ class CatalogueCache:
         self._clock = clock
         self._entries: WeakKeyDictionary[TokenSource, _Entry] = WeakKeyDictionary()
 
-    def recent(self, auth: TokenSource, max_age: float = _MAX_AGE) -> Catalogue | None:
+    def recent(self, auth: TokenSource, max_age: float = MAX_AGE) -> Catalogue | None:
         """Return the list if it is cached and was fetched at most `max_age` seconds ago."""
         entry = self._entries.get(auth)
         is_recent = entry is not None and self._clock() - entry.fetched_at < max_age
         return entry.catalogue if entry is not None and is_recent else None
 
-    async def get(self, auth: TokenSource, *, fresh: bool = False) -> Catalogue:
-        """Return the list, from the cache if it is recent enough.
+    async def get(self, auth: TokenSource, max_age: float = MAX_AGE) -> Catalogue:
+        """Return the list, from the cache if it was fetched at most `max_age` seconds ago.
 
         If the list cannot be fetched, an expired one is returned, or else the error is raised. The
         next attempt waits for some time, so that a failing upstream is not called for each request.
         """
-        recent = self.recent(auth, _FRESH_MAX_AGE if fresh else _MAX_AGE)
+        recent = self.recent(auth, max_age)
         if recent is not None:
             return recent
         entry = self._entries.get(auth)

@@ -7,7 +7,7 @@ import pytest
 from copilot_proxy.cost.assessment import assess, estimated
 from copilot_proxy.cost.estimate import prompt_tokens
 from copilot_proxy.cost.nano_aiu import decimal, merged_usage, token_cost
-from copilot_proxy.cost.price_list import listed_prices
+from copilot_proxy.cost.price_list import listed_prices, reported_prices
 from copilot_proxy.cost.tokens import Tokens
 
 USAGE = {
@@ -149,3 +149,15 @@ def test_calls_are_merged_only_if_all_report() -> None:
 
     assert {"total_nano_aiu": 6, "token_details": DETAILS[:1] * 2} == merged_usage([one, one])
     assert merged_usage([one, {}]) is None
+
+
+@pytest.mark.parametrize("odd", [[], {}, None, 5, "tea"])
+def test_prices_of_unknown_kinds_of_tokens(odd: object) -> None:
+    """They are ignored, whatever Copilot sends, and the others count."""
+    entry = {"batch_size": 1, "cost_per_batch": 3}
+    known = [{**entry, "token_type": kind} for kind in ("input", "output")]
+
+    with_odd = reported_prices({"token_details": [{**entry, "token_type": odd}, odd, *known]})
+
+    assert with_odd is not None
+    assert with_odd == reported_prices({"token_details": known})

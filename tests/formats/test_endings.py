@@ -156,3 +156,19 @@ def test_a_streamed_refusal_keeps_its_details() -> None:
 
     (last,) = [event for event in events if event["type"] == "message_delta"]
     assert stopped == last["delta"]
+
+
+@every_client
+def test_a_paused_turn_is_not_complete(client: str) -> None:
+    """Messages has a stop reason for it; on other APIs the answer is one that was cut off, with a
+    note."""
+    request = sent(client, model_on("messages", "claude-opus-5", "Anthropic"))
+    paused = {"type": "message_delta", "delta": {"stop_reason": "pause_turn"}, "usage": {}}
+    events = [START, BLOCK, paused, STOP]
+    if client == "messages":
+        out = [event for data in events for event in request.translator.feed(data)]
+        assert "'pause_turn'" in str(out)
+        return
+
+    assert ("Hello", "length") == answer_of(request, events, client)[:2]
+    assert any(one.startswith("changed the finish reason from pause") for one in request.notes)

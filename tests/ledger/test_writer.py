@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -22,6 +23,7 @@ from copilot_proxy.ledger.database import open_for_writing, open_ledger
 from copilot_proxy.ledger.hash_chain import next_hash
 from copilot_proxy.ledger.insertion import add_to
 from copilot_proxy.ledger.ledger import Ledger
+from copilot_proxy.ledger.rows import day_and_month
 from copilot_proxy.ledger.schema import COLUMNS, NewerLedger, Row
 from copilot_proxy.ledger.verification import verify
 from copilot_proxy.ledger.writer import Writer
@@ -436,3 +438,19 @@ def test_many_create_the_file_at_once(tmp_path: Path) -> None:
         with ThreadPoolExecutor(8) as workers:
             for made in [workers.submit(create) for _ in range(8)]:
                 made.result()
+
+
+def test_the_day_follows_the_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The day of a request is that of the time zone at the moment, as for budgets."""
+    minute = 29_000_000  # 21:20 in UTC
+    try:
+        days = []
+        for zone in ("AAA+0", "BBB-5"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            days.append(day_and_month(minute)[0])
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert ["2025-02-19", "2025-02-20"] == days

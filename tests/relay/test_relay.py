@@ -19,7 +19,7 @@ class Refusing:
 
     fixed_api = None
 
-    async def models(self, auth: Any = None, *, fresh: bool = False) -> Catalogue:
+    async def models(self, auth: Any = None, *, max_age: float = 0.0) -> Catalogue:
         return self.cached_models()
 
     def cached_models(self, auth: Any = None) -> Catalogue:

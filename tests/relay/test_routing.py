@@ -23,9 +23,7 @@ BOTH_WAYS = pytest.mark.parametrize("models", [NATIVE, TRANSLATED], ids=["native
 
 
 @pytest.fixture
-def http(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
-    """A client of a server that reads the list of models again whenever it may."""
-    monkeypatch.setattr("copilot_proxy.upstreams.catalogue_cache._FRESH_MAX_AGE", 0.0)
+def http(proxy: Proxy) -> Iterator[httpx.Client]:
     with proxy.client() as http:
         yield http
 
@@ -155,6 +153,43 @@ def test_a_model_moves(
         assert now.api == route(post(http, client, model))
 
     assert [one.endpoint for one in [*way, now]] == called_paths(simulator)
+
+
+@pytest.mark.parametrize("is_listed", [True, False], ids=["listed", "unlisted"])
+@pytest.mark.parametrize(
+    ("model", "first", "other"),
+    [("claude-sonnet-4.5", MESSAGES, CHAT), ("gpt-5-mini", RESPONSES, CHAT)],
+    ids=lambda value: getattr(value, "api", None),
+)
+def test_a_model_moves_to_and_fro(
+    http: httpx.Client,
+    simulator: Simulator,
+    model: str,
+    first: Client,
+    other: Client,
+    is_listed: bool,
+) -> None:
+    """A model that moves several times within seconds costs one refusal each time, whether or not
+    the list of models shows it, and no third API is tried."""
+    entry = simulator.state.model(model)
+    assert entry is not None
+    entry["supported_endpoints"] = [first.endpoint, *([] if is_listed else [other.endpoint])]
+    route(post(http, first, model))
+    simulator.state.recorder.clear()
+
+    for now, before in [(other, first), (first, other)] * 2:
+        if is_listed:
+            entry["supported_endpoints"] = [now.endpoint]
+        else:
+            simulator.state.faults.on("unsupported_api_for_model", path=before.endpoint)
+        for _ in range(2):
+            assert now.api == route(post(http, first, model))
+        simulator.state.faults.clear()
+
+    moves = [other.endpoint, other.endpoint, first.endpoint, first.endpoint] * 2
+    refused = [first.endpoint, other.endpoint] * 2
+    expected = [path for i in range(4) for path in (refused[i], moves[2 * i], moves[2 * i + 1])]
+    assert expected == called_paths(simulator)
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,55 @@ def test_off(proxy: Proxy, path: str, make: Make, where: str, model: str) -> Non
     assert path == "/v1/messages" or where == error["param"]
 
 
+def as_messages(url: str) -> ClientRequest:
+    request = messages("")
+    declared, _, data = url.removeprefix("data:").partition(";base64,")
+    source = {"type": "base64", "media_type": declared, "data": data}
+    request["messages"][0]["content"][0]["source"] = source
+    return request
+
+
+def as_gemini(url: str) -> ClientRequest:
+    declared, _, data = url.removeprefix("data:").partition(";base64,")
+    return {"contents": [{"parts": [{"inlineData": {"mimeType": declared, "data": data}}]}]}
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("data:image/png;base64,", "is empty"),
+        ("data:image/png;base64,undefined!", "is not valid base64"),
+        (f"data:text/plain;base64,{DATA}", "is declared as text/plain, but it is image/png"),
+        ("data:image/svg+xml;base64,PHN2Zz48L3N2Zz4=", "is image/svg+xml, which no model accepts"),
+        ("data:image/bmp;base64,Qk0AAAAA", "is image/bmp, which no model accepts"),
+        ("data:image/png,abc", "is a data: URL without base64"),
+    ],
+)
+def test_no_image(proxy: Proxy, simulator: Simulator, url: str, what: str) -> None:
+    """Data without an image is refused before Copilot is called, on all APIs, with its place."""
+    requests: dict[str, list[tuple[Make, str]]] = {
+        "/v1/chat/completions": [(chat, "messages[0].content[0].image_url")],
+        "/v1/responses": [
+            (responses, "input[0].content[0].image_url"),
+            (tool_output, "input[2].output[0].image_url"),
+        ],
+        "/v1/messages": [(as_messages, "messages[0].content[0].source.data")],
+        "/v1beta/models/gpt-4o:generateContent": [(as_gemini, "contents[0].parts[0].inlineData")],
+    }
+    with proxy.client() as client:
+        for path, bodies in requests.items():
+            for make, where in bodies:
+                if "base64" not in url and make in (as_messages, as_gemini):
+                    continue
+                answer = client.post(path, json={"model": "gpt-4o", **make(url)})
+
+                assert 400 == answer.status_code, path
+                is_file = make is as_gemini and "text/plain" in url
+                assert is_file or what in answer.json()["error"]["message"]
+                assert where in answer.json()["error"]["message"]
+    assert not [one for one in simulator.state.requests if one.method == "POST"]
+
+
 @EACH
 def test_failures(
     online: OnlineProxy, simulator: Simulator, internet: Internet, path: str, make: Make, where: str

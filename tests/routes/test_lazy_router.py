@@ -1,7 +1,10 @@
 """The framework's router, which is loaded by the first request that needs it."""
 
 import asyncio
+import socket
+import threading
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -54,3 +57,26 @@ def test_an_update_of_the_running_program(
     assert (500, 200) == (refused.status_code, models.status_code)
     assert "restart it" in refused.json()["error"]["hint"]
     assert "cannot import name" in caplog.text
+
+
+def test_a_client_that_sends_no_more(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it has closed its side after a GET, it is answered, even while the router is loaded."""
+    load, may_load = lazy_router._load, threading.Event()
+
+    def load_later() -> ASGIApp:
+        may_load.wait(60)
+        return load()
+
+    monkeypatch.setattr(lazy_router, "_load", load_later)
+    monkeypatch.setattr(conftest, "_ROUTERS", [])
+    with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
+        address = urlsplit(proxy.url)
+        with socket.create_connection((address.hostname or "", address.port or 0), 60) as half:
+            half.sendall(b"GET /v1/models/gpt-4.1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            half.shutdown(socket.SHUT_WR)
+            client.get("/health")  # by then, the server has read both
+            may_load.set()
+            answer = b"".join(iter(lambda: half.recv(65536), b""))
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.endswith(b"}")

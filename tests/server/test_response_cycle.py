@@ -113,6 +113,8 @@ def test_a_disconnect_is_reported() -> None:
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             scope["state"][DISCONNECT].call(gone.set)
+            await send(start())
+            await send(part(b"a", more=True))
             begun.set()
             await gone.wait()
 

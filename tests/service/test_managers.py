@@ -82,6 +82,26 @@ def test_task_scheduler(record: Path, tmp_path: Path) -> None:
     assert "/Delete /F /TN copilot-proxy-work" in commands
 
 
+@pytest.mark.parametrize(
+    ("status", "result", "running"),
+    [
+        ("Running", "0", True),
+        ("Wird ausgef\x81hrt", "267009", True),
+        ("Bereit", "267011", False),
+    ],
+)
+def test_a_task_in_another_language(
+    record: Path, tmp_path: Path, status: str, result: str, running: bool
+) -> None:
+    """Windows translates the status of a task, but not the number of its last result."""
+    row = f'"PC","\\copilot-proxy-work","N/A","{status}","Interaktiv","30.11.2026","{result}","me"'
+    row_file = tmp_path / "row"
+    row_file.write_bytes(row.encode("latin-1"))
+    (tmp_path / "bin/schtasks").write_text(f"#!/bin/sh\ncat '{row_file}'")
+
+    assert running == TaskScheduler(tmp_path).state(SERVICE).running
+
+
 def test_a_refusal_is_reported(record: Path, tmp_path: Path) -> None:
     """The last line that the program has printed says why."""
     (tmp_path / "bin/launchctl").write_text(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+PAUSED: Final = "pause_turn"
 FINISH_REASONS: Final[Mapping[str, str]] = {
     "stop": "stop",
     "length": "length",
@@ -14,7 +15,7 @@ FINISH_REASONS: Final[Mapping[str, str]] = {
     "stop_sequence": "stop",
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
-    "pause_turn": "stop",
+    PAUSED: "length",  # the answer is not complete: Claude goes on if it is sent back
     "tool_use": "tool_calls",
     "refusal": "content_filter",
     # Gemini's.

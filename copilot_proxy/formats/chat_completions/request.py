@@ -14,7 +14,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.legacy_functions import read_functions
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, ContentPart
 from copilot_proxy.formats.documents import check_file
-from copilot_proxy.formats.images import check_is_data
+from copilot_proxy.formats.images import check_url
 from copilot_proxy.formats.large_json import (
     LARGE,
     MAX_VALUES,
@@ -203,7 +203,7 @@ def _check_parts(content: list[Any], path: str) -> None:
             case "image_url":
                 image = part["image_url"]
                 url = image if isinstance(image, str) else image["url"]
-                check_is_data(url, f"{path}[{i}].image_url")
+                check_url(url, f"{path}[{i}].image_url")
             case "file":
                 check_file(part["file"], f"{path}[{i}].file")
             case "input_audio":

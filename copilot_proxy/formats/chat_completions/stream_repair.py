@@ -155,6 +155,8 @@ class ChatRepair(ChunkTranslator):
             if field in delta and (text := _text(delta[field])):
                 out[field] = text
         fragments = delta.get("tool_calls")
+        if not fragments and isinstance(delta.get("function_call"), dict):
+            fragments = [{"function": delta["function_call"]}]  # the form of calls before `tools`
         if isinstance(fragments, list) and (calls := self._calls.feed(fragments)):
             out["tool_calls"] = calls
         self._has_refusal = self._has_refusal or "refusal" in out

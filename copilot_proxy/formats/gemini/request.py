@@ -17,7 +17,7 @@ from copilot_proxy.formats.gemini import schema
 from copilot_proxy.formats.gemini.field_names import with_google_names
 from copilot_proxy.formats.gemini.thought_signatures import standard_base64
 from copilot_proxy.formats.gemini.tools import check_tools, functions
-from copilot_proxy.formats.images import image_hint
+from copilot_proxy.formats.images import check_blob, image_hint
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest, Json
@@ -136,7 +136,9 @@ def _check_part(part: Json, path: str) -> None:
             hint="Send a transcript or single images instead.",
         )
     blob["data"] = standard_base64(blob["data"])
-    if not media_type.startswith("image/"):
+    if media_type.startswith("image/"):
+        check_blob(blob, f"{path}.inlineData")
+    else:
         read_document(blob["data"], f"{path}.inlineData.data", media_type=media_type)
 
 

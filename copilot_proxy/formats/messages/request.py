@@ -8,11 +8,11 @@ import msgspec
 
 from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats import documents, images
 from copilot_proxy.formats.chat_completions.request import (
     check_tool_count,
     parse_object,
 )
-from copilot_proxy.formats.documents import check_source
 from copilot_proxy.formats.messages import schema
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
@@ -140,7 +140,9 @@ def _check_blocks(content: list[Json], path: str) -> None:
             if block.get(name) is None:
                 raise _missing(f"{path}[{i}].{name}")
         if block_type == "document":
-            check_source(block["source"], f"{path}[{i}].source")
+            documents.check_source(block["source"], f"{path}[{i}].source")
+        if block_type == "image":
+            images.check_source(block["source"], f"{path}[{i}].source")
         if block_type == "tool_result":
             result = block.get("content")
             if result is not None and not isinstance(result, str):

@@ -1,14 +1,14 @@
 """Translates responses of Copilot's Messages API to chat chunks."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
 from copilot_proxy.formats.chat_completions.chunks import Chunks, unstated_reason
-from copilot_proxy.formats.chat_completions.finish_reasons import openai_reason
+from copilot_proxy.formats.chat_completions.finish_reasons import PAUSED, openai_reason
 from copilot_proxy.formats.chat_completions.refusals import explanation
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.messages.encrypted_reasoning import ReasoningWriter
@@ -19,6 +19,11 @@ from copilot_proxy.formats.messages.usage import add_usage, usage_to_chat
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.types import ChatChunk, ChatUsage, CopilotUsage, Json, MessagesEvent
 from copilot_proxy.formats.upstream_errors import parse_error_event
+
+_PAUSED_NOTE: Final = (
+    "changed the finish reason from pause_turn to length: the model has not finished its turn; to "
+    "continue, send the conversation with this answer"
+)
 
 
 class MessagesToChat(ChunkTranslator):
@@ -107,6 +112,8 @@ class MessagesToChat(ChunkTranslator):
             return
         self._start(chunks)
         self._finish = openai_reason(reason)
+        if reason == PAUSED and self.notes is not None:
+            self.notes.append(_PAUSED_NOTE)
         if reason == "refusal":
             self._add_text("refusal", explanation(delta), chunks)
 

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.images import media_type
+from copilot_proxy.formats.images import check_url, media_type
 from copilot_proxy.formats.reasoning_cache import PLACE_ID
 from copilot_proxy.formats.types import Json
 
@@ -109,6 +109,7 @@ def _with_images(message: Json, content: str, path: str) -> str | list[Json]:
 
 def _data_url(image: str, path: str) -> str:
     if image.startswith("data:"):
+        check_url(image, path)
         return image
     try:
         kind = media_type(base64.b64decode(image[:_HEAD], validate=True))

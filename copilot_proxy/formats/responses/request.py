@@ -10,7 +10,7 @@ from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.documents import check_file
-from copilot_proxy.formats.images import check_is_data
+from copilot_proxy.formats.images import check_url
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list, tools_of
@@ -225,7 +225,7 @@ def _check_image(url: object, path: str) -> None:
             code="missing_required_parameter",
             hint="Send the image itself, as a data: URL with base64.",
         )
-    check_is_data(url, path)
+    check_url(url, path)
 
 
 def _missing(param: str) -> RequestError:

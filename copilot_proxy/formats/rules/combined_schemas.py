@@ -1,7 +1,8 @@
-"""Merges ``anyOf``, ``oneOf`` and ``allOf`` at the top of a tool's schema into one object schema.
+"""Turns what a model refuses at the top of a tool's schema into one object schema.
 
-Claude and GPT refuse a whole request because of one such schema. Inside of a schema they accept all
-three.
+Claude and GPT refuse a whole request because of one schema with ``anyOf``, ``oneOf`` or ``allOf``
+at its top, and GPT also because of ``enum``, ``const`` or ``not``. Inside of a schema they accept
+all of them.
 """
 
 from collections.abc import Iterator
@@ -22,6 +23,32 @@ def fit_combined(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
     """Merge the combinations at the top of tools' schemas."""
     reason = "the model accepts neither anyOf, oneOf nor allOf at its top"
     rewrite_tool_schemas(outgoing, without_combinations, reason, notes)
+
+
+def fit_values(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Merge the values at the top of tools' schemas, and leave out what may not be sent."""
+    reason = "the model accepts neither enum, const nor not at its top"
+    rewrite_tool_schemas(outgoing, without_values, reason, notes)
+
+
+def without_values(schema: Json) -> Json:
+    """Return an object schema without ``enum``, ``const`` and ``not`` at its top.
+
+    Each property may have any value that it has in one of the allowed objects. What is not allowed
+    has to be refused by the tool. It is the same object if there is nothing to change.
+    """
+    if not any(word in schema for word in ("enum", "const", "not")):
+        return schema
+    kept = {name: value for name, value in schema.items() if name not in ("enum", "const", "not")}
+    values = schema.get("enum", [schema["const"]] if "const" in schema else None)
+    allowed = [one for one in values if isinstance(one, dict)] if isinstance(values, list) else []
+    if not allowed:
+        return kept
+    branches = [
+        {"properties": {name: {"const": one} for name, one in value.items()}, "required": [*value]}
+        for value in allowed
+    ]
+    return merged({**kept, "anyOf": branches}, "anyOf")
 
 
 def without_combinations(schema: Json) -> Json:

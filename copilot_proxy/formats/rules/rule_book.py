@@ -99,6 +99,13 @@ RULES: Final = (
         lambda p: not p.schema_combinations,
         pi_ai=True,
     ),
+    Rule(
+        "tools.values",
+        _REPORTS,
+        combined_schemas.fit_values,
+        lambda p: not p.schema_values,
+        pi_ai=True,
+    ),
     Rule("tools.unions", _REPORTS, unions.fit_unions, lambda p: not p.schema_unions, pi_ai=True),
     Rule(
         "tools.references",

@@ -17,8 +17,14 @@ from copilot_proxy.formats.upstream_api import UpstreamApi
 from copilot_proxy.headers import Identity
 from copilot_proxy.network.proxies import proxy_for
 from copilot_proxy.upstreams.base import Call, UpstreamResponse
+from copilot_proxy.upstreams.catalogue_cache import MAX_AGE
 from copilot_proxy.upstreams.cooldowns import Cooldown
-from copilot_proxy.upstreams.http.copilot import INTENT, CopilotUpstream, is_stale_token
+from copilot_proxy.upstreams.http.copilot import (
+    INTENT,
+    CopilotUpstream,
+    is_stale_token,
+    mapping_of_rejection,
+)
 from copilot_proxy.upstreams.http.response import decode_body
 from copilot_proxy.upstreams.pi_ai.failures import request_error, response_error
 from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
@@ -113,9 +119,11 @@ class PiAiUpstream:
         """Return the account's models without waiting; None if no recent list is cached."""
         return self._native.cached_models(auth)
 
-    async def models(self, auth: TokenSource | None = None, *, fresh: bool = False) -> Catalogue:
+    async def models(
+        self, auth: TokenSource | None = None, *, max_age: float = MAX_AGE
+    ) -> Catalogue:
         """Return the account's models from the catalogue, including those unknown to pi-ai."""
-        return await self._native.models(auth, fresh=fresh)
+        return await self._native.models(auth, max_age=max_age)
 
     async def send(self, call: Call) -> UpstreamResponse:
         """Send `call` and return the response, which must be closed; raises `CopilotProxyError`."""
@@ -164,12 +172,12 @@ class PiAiUpstream:
                     return PiAiStreamResponse(exchange, headers, more, closing=stack.pop_all())
             if outcome.refused is not None:
                 refused = outcome.refused
-                if may_renew and is_stale_token(refused["status"], refused["body"].encode()):
+                status, body = refused["status"], refused["body"].encode()
+                if may_renew and is_stale_token(status, body):
                     may_renew = False
-                    if (renewed := await auth.renew(token)) is not None:
-                        token = renewed
-                        continue
-                raise response_error(refused)
+                    token = await auth.renew(token) or token
+                    continue
+                raise response_error(refused, mapping_of_rejection(status, body, token))
             if outcome.whole is not None:
                 auth.accepted(token)
                 body = decode_body(outcome.whole["body"].encode())

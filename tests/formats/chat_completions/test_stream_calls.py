@@ -363,3 +363,19 @@ def test_invalid_counts_in_the_messages_format(usage: object) -> None:
     body = {"content": [{"type": "text", "text": "x"}], "usage": usage}
 
     assert 0 == complete([body])["usage"]["total_tokens"]
+
+
+@pytest.mark.parametrize("reason", ["function_call", "stop"])
+def test_calls_in_the_form_before_tools(reason: str) -> None:
+    """`function_call` becomes a tool call, in one piece or in several."""
+    whole = {"name": "f", "arguments": '{"a": 1}'}
+    message = {"role": "assistant", "content": None, "function_call": whole}
+    pieces = [
+        event(content=None, function_call={"name": "f", "arguments": ""}),
+        event(function_call={"arguments": '{"a":'}),
+        event(function_call={"name": "f", "arguments": " 1}"}),
+        event(reason),
+    ]
+    for events in ([{"choices": [{"message": message, "finish_reason": reason}]}], pieces):
+        assert [("f", '{"a": 1}')] == [one[1:] for one in calls_of(events)]
+        assert "tool_calls" == finish_of(events)

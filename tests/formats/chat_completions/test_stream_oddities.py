@@ -214,7 +214,7 @@ def test_odd_deltas(events: list[Any], expected: dict[str, Any]) -> None:
         ("stop_sequence", "stop"),
         ("max_tokens", "length"),
         ("refusal", "content_filter"),
-        ("pause_turn", "stop"),
+        ("pause_turn", "length"),
     ],
 )
 def test_finish_reasons_without_calls(theirs: str, ours: str) -> None:

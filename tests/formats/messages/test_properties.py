@@ -170,7 +170,10 @@ BLOCKS = st.recursive(
     st.one_of(
         WORDS.map(lambda t: {"type": "text", "text": t}),
         st.just(
-            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": ""}}
+            {
+                "type": "image",
+                "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="},
+            }
         ),
         st.builds(
             lambda t, s: {"type": "thinking", "thinking": t, "signature": s},

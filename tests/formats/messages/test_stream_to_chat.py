@@ -137,7 +137,7 @@ def test_recorded_messages(name: str, expected: Json) -> None:
     [
         ("end_turn", "stop"),
         ("stop_sequence", "stop"),
-        ("pause_turn", "stop"),
+        ("pause_turn", "length"),
         ("tool_use", "stop"),
         ("max_tokens", "length"),
         ("model_context_window_exceeded", "length"),

@@ -252,6 +252,12 @@ CASES: Final[dict[str, Case]] = {
         broken=_dumped("oneOf"),
         note="changed the schema of tool f",
     ),
+    "tools.values": Case(
+        models=GPT,
+        options={"tool": "f", "schema": {"type": "object", "not": {"required": ["a", "b"]}}},
+        broken=_dumped('"not"'),
+        note="changed the schema of tool f",
+    ),
     "tools.unions": Case(
         models=("gemini-2.5-pro",),
         options={"tool": "f", "schema": NULLABLE},

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.formats.rules.combined_schemas import without_combinations
+from copilot_proxy.formats.rules.combined_schemas import without_combinations, without_values
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "number"}
@@ -58,6 +58,24 @@ def test_merging(schema: dict[str, Any], expected: dict[str, Any]) -> None:
     assert expected == without_combinations(schema)
 
 
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (
+            {**an_object(["a"], a=TEXT), "not": {"required": ["b"]}, "enum": ["x", None]},
+            an_object(["a"], a=TEXT),
+        ),
+        (
+            {"enum": [{"a": 1, "b": True}, {"a": 2}]},
+            an_object(["a"], a={"anyOf": [{"const": 1}, {"const": 2}]}, b={"const": True}),
+        ),
+        ({"const": {"a": 1}, "title": "T"}, {**an_object(["a"], a={"const": 1}), "title": "T"}),
+    ],
+)
+def test_values(schema: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert expected == without_values(schema)
+
+
 def test_a_reference_to_itself_ends() -> None:
     schema = {"anyOf": [*({"$ref": "#"},) * 9, an_object(a=TEXT)]}
 
@@ -69,3 +87,4 @@ def test_other_schemas_stay() -> None:
     schema = an_object(a={"anyOf": [TEXT, NUMBER]})
 
     assert schema is without_combinations(schema)
+    assert schema is without_values(schema)

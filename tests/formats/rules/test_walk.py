@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from copilot_proxy.formats.rules import rule_book
+from copilot_proxy.relay import sender
 from copilot_proxy.simulator import Simulator, catalogue
 from tests.conftest import Proxy, clear_environment, settings_at
 from tests.formats.rules.asking import CLIENTS, assistant, user
@@ -82,6 +83,7 @@ def test_a_rule_fixes_the_request(
     monkeypatch.setattr(
         rule_book, "RULES", tuple(one for one in rule_book.RULES if one.name != name)
     )
+    monkeypatch.setattr(sender, "refused_fields", lambda message: [])
     without = walk.ask(case, client, model)
 
     assert 200 != without.status_code or case.broken(walk.last_body)

@@ -78,14 +78,18 @@ async def test_first_requests_make_one_exchange(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("fault", ["token_expired", "authentication_failed"])
 async def test_new_token_is_refused_too(simulator: Simulator, fault: str) -> None:
-    """If the renewed token is refused, too, the error is returned after two tries."""
+    """If the renewed token is refused, too, the error is returned after two tries.
+
+    GitHub has issued it, so the error does not ask for a sign-in.
+    """
     simulator.state.faults.on(fault, path="/chat/completions")
     async with services(simulator) as made:
         with pytest.raises(UpstreamRefusal) as raised:
             await ask(made.relay)
 
-    assert 401 == raised.value.status
-    assert "copilot-proxy login" in (raised.value.hint or "")
+    assert (502, "copilot_token_refused") == (raised.value.status, raised.value.code)
+    assert "GitHub accepts the sign-in" in (raised.value.hint or "")
+    assert "copilot-proxy login" not in (raised.value.hint or "")
     assert 2 == count_calls(simulator)
 
 
@@ -100,8 +104,31 @@ async def test_one_request_that_is_always_refused(simulator: Simulator) -> None:
             simulator.state.faults.clear()
             assert "Hello" in await ask(made.relay)
 
-    assert 401 == raised.value.status
+    assert 502 == raised.value.status
     assert 6 == simulator.state.exchanges
+
+
+async def test_many_refusals_of_valid_tokens(simulator: Simulator) -> None:
+    """If Copilot refuses every other request for a while, all are answered after a second try."""
+    async with services(simulator) as made:
+        for _ in range(20):
+            simulator.state.faults.on("token_expired", path="/chat/completions", times=1)
+            assert "Hello" in await ask(made.relay)
+
+    assert 40 == count_calls(simulator)
+    assert 6 == simulator.state.exchanges
+
+
+async def test_a_token_that_is_refused_without_an_exchange(simulator: Simulator) -> None:
+    """If Copilot refuses the GitHub token itself, the error asks for a sign-in."""
+    token = simulator.state.issue_oauth_token("Ov23li8tweQw6odWQebz")
+    simulator.state.faults.on("authentication_failed", path="/chat/completions")
+    async with services(simulator, github_token=token) as made:
+        with pytest.raises(UpstreamRefusal) as raised:
+            await ask(made.relay)
+
+    assert 401 == raised.value.status
+    assert "copilot-proxy login" in (raised.value.hint or "")
 
 
 async def test_a_failed_renewal_does_not_affect_other_requests(simulator: Simulator) -> None:
@@ -208,8 +235,7 @@ async def test_models_are_kept(simulator: Simulator) -> None:
 
         simulator.state.faults.on("models_500")
         first = await made.upstream.models()
-        await asyncio.sleep(1.05)  # within a second, the list is not read again for any name
-        assert first is await made.upstream.models(fresh=True)
+        assert first is await made.upstream.models(max_age=0.0)
     assert 2 == count_calls(simulator, "/models")
 
 

@@ -137,7 +137,7 @@ async def test_an_endless_event(simulator: Simulator) -> None:
 async def test_a_request_that_cannot_be_written(simulator: Simulator) -> None:
     """A body nested too deeply to encode is a client error."""
     deep: dict[str, object] = {}
-    for _ in range(5000):
+    for _ in range(100_000):
         deep = {"a": deep}
     made = make_services(settings_at(simulator), report=lambda _: None)
     with pytest.raises(RequestError, match="nested too deeply"):

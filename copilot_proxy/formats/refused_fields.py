@@ -1,0 +1,70 @@
+"""Takes fields that Copilot has refused by name out of the messages, items and tools of a request.
+
+Programs keep fields of their own in conversations, and new clients send fields that Copilot does
+not have yet. Both stay in the conversation, so every later request would be refused, too.
+
+Sources: Anthropic's error ``messages.3.content.0.text.foo: Extra inputs are not permitted``, and
+OpenAI's ``Unknown parameter: 'input[3].content[0].foo'``.
+"""
+
+import re
+from typing import Any, Final
+
+from copilot_proxy.formats.types import UpstreamBody
+
+FieldPath = tuple[str, ...]
+"""The names that lead to a field; ``*`` for each element of a list. The fields of one kind of part
+have a step with its type, which is not a name."""
+
+_REFUSED: Final = re.compile(
+    r"(?P<extra>[a-z]\S*): Extra inputs are not permitted"
+    r"|Unknown parameter: '(?P<unknown>[^']{1,300})'"
+)
+_STEP: Final = re.compile(r"[^.\[\]]+")
+_LISTS: Final = ("messages", "input", "system", "tools")
+"""The fields of a request that hold lists. Fields of the request itself may be relied on."""
+_NEEDED: Final = ("content", "role", "type")
+_UNTYPED: Final = "custom"
+"""The type of Anthropic's tools that have none."""
+_EACH: Final = "*"
+
+
+def refused_fields(message: str) -> list[FieldPath]:
+    """Return the fields of messages, items and tools that an error message names."""
+    found = []
+    for match in _REFUSED.finditer(message):
+        steps = _STEP.findall(match["extra"] or match["unknown"])
+        is_nested = len(steps) > 2 and steps[0] in _LISTS and steps[1].isdigit()
+        if is_nested and not steps[-1].isdigit() and steps[-1] not in _NEEDED:
+            found.append(tuple(_EACH if step.isdigit() else step for step in steps))
+    return found
+
+
+def without_field(body: UpstreamBody, path: FieldPath) -> UpstreamBody:
+    """Return `body` without the field at every position; the same object if it has none."""
+    changed: UpstreamBody = _without(body, path)
+    return changed
+
+
+def _without(value: Any, path: FieldPath) -> Any:
+    step, rest = path[0], path[1:]
+    if step == _EACH:
+        return _in_list(value, rest) if isinstance(value, list) else value
+    if not isinstance(value, dict):
+        return value
+    if not rest:
+        return {k: v for k, v in value.items() if k != step} if step in value else value
+    if step == value.get("type", _UNTYPED):
+        changed = _without(value, rest)
+        if changed is not value:
+            return changed
+    if step not in value:
+        return value
+    inner = _without(value[step], rest)
+    return value if inner is value[step] else {**value, step: inner}
+
+
+def _in_list(values: list[Any], rest: FieldPath) -> list[Any]:
+    changed = [_without(one, rest) for one in values]
+    is_same = all(new is old for new, old in zip(changed, values, strict=True))
+    return values if is_same else changed

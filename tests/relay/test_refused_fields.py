@@ -1,0 +1,138 @@
+"""Fields of messages that Copilot refuses by name are left out, at the cost of one refusal."""
+
+from typing import Any
+
+import pytest
+
+from copilot_proxy.formats.refused_fields import refused_fields, without_field
+from copilot_proxy.formats.types import Json
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy
+
+OWN: Json = {"text": "Hi", "foo": 1}
+CLAUDE, GPT = "claude-sonnet-4.5", "gpt-5.5"
+MESSAGES: Json = {
+    "model": CLAUDE,
+    "max_tokens": 50,
+    "messages": [
+        {"role": "user", "content": [{"type": "text", **OWN}]},
+        {"role": "assistant", "content": "Hello"},
+        {"role": "user", "content": [{"type": "text", **OWN}]},
+    ],
+}
+RESPONSES: Json = {
+    "model": GPT,
+    "input": [
+        {"role": "user", "content": [{"type": "input_text", **OWN}]},
+        {"role": "assistant", "content": [{"type": "output_text", "text": "Hello"}]},
+        {"role": "user", "content": [{"type": "input_text", **OWN}]},
+    ],
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("path", "body", "message", "note"),
+    [
+        (
+            "/v1/messages",
+            MESSAGES,
+            "messages.2.content.0.text.foo: Extra inputs are not permitted",
+            "dropped foo of some messages",
+        ),
+        (
+            "/v1/responses",
+            RESPONSES,
+            "Unknown parameter: 'input[0].content[0].foo'.",
+            "dropped foo of some input",
+        ),
+    ],
+)
+def test_the_field_is_left_out(
+    proxy: Proxy,
+    simulator: Simulator,
+    path: str,
+    body: Json,
+    message: str,
+    note: str,
+    stream: bool,
+) -> None:
+    """It is left out of all messages, with a note; later requests are not refused any more."""
+    simulator.state.faults.on("invalid_request_body", value=message, times=1)
+    with proxy.client() as client:
+        answers = [client.post(path, json={**body, "stream": stream}) for _ in range(2)]
+
+    assert [200, 200] == [answer.status_code for answer in answers]
+    assert all(note in answer.headers["x-copilot-proxy-notes"] for answer in answers)
+    sent = [str(one.body) for one in simulator.state.requests if one.method == "POST" and one.body]
+    assert [2, 0, 0] == [text.count("'foo'") for text in sent]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "output_config: Extra inputs are not permitted",
+        "thinking.enabled.foo: Extra inputs are not permitted",
+        "messages.0.role: Extra inputs are not permitted",
+        "messages.0.content.0.text.bar: Extra inputs are not permitted",
+        "Unknown parameter: 'reasoning.foo'.",
+    ],
+)
+def test_others_are_reported(proxy: Proxy, simulator: Simulator, message: str) -> None:
+    """The client relies on fields of the request itself, and on those that it has not sent."""
+    simulator.state.faults.on("invalid_request_body", value=message)
+    with proxy.client() as client:
+        answer = client.post("/v1/messages", json=MESSAGES)
+
+    assert 400 == answer.status_code
+    assert message.rstrip(".") in answer.json()["error"]["message"]
+    assert 1 == sum(
+        one.method == "POST" and one.body is not None for one in simulator.state.requests
+    )
+
+
+def test_a_field_that_is_refused_twice(proxy: Proxy, simulator: Simulator) -> None:
+    """After a second refusal the error is returned."""
+    message = "messages.0.content.0.text.foo: Extra inputs are not permitted"
+    simulator.state.faults.on("invalid_request_body", value=message)
+    with proxy.client() as client:
+        assert 400 == client.post("/v1/messages", json=MESSAGES).status_code
+
+    assert 2 == sum(
+        one.method == "POST" and one.body is not None for one in simulator.state.requests
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "body", "expected"),
+    [
+        (
+            "tools.3.custom.foo: Extra inputs are not permitted",
+            {"tools": [{"name": "a", "foo": 1}, {"type": "web_search", "foo": 1}]},
+            {"tools": [{"name": "a"}, {"type": "web_search", "foo": 1}]},
+        ),
+        (
+            "messages.0.content.1.image.source.base64.foo: Extra inputs are not permitted",
+            {
+                "messages": [
+                    {"content": [{"type": "image", "source": {"type": "base64", "foo": 1}}]}
+                ]
+            },
+            {"messages": [{"content": [{"type": "image", "source": {"type": "base64"}}]}]},
+        ),
+        (
+            "Unknown parameter: 'input[2].foo'.",
+            {"input": [{"foo": 1}, {"content": "x"}]},
+            {"input": [{}, {"content": "x"}]},
+        ),
+        (
+            "Unknown parameter: 'tools[0].tools[1].foo'.",
+            {"tools": [{"tools": [{"foo": 1}]}, {"foo": 1}]},
+            {"tools": [{"tools": [{}]}, {"foo": 1}]},
+        ),
+    ],
+)
+def test_paths(message: str, body: Any, expected: Any) -> None:
+    """A field is left out wherever the same kind of part has it, and nowhere else."""
+    (path,) = refused_fields(f"Bad: {message}")
+    assert expected == without_field(body, path)
