@@ -11,6 +11,7 @@ from pathlib import Path
 
 from copilot_proxy import __version__
 from copilot_proxy.cost import price_table
+from copilot_proxy.doctor import server_facts
 from copilot_proxy.ledger.database import open_for_writing
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.simulator.catalogue import load
@@ -197,6 +198,8 @@ def pi_ai_without_node(machine: Machine) -> None:
 
 @fault("server", "broken", "Stop that program, or use another port")
 def port_taken(machine: Machine) -> None:
+    # That program never answers, so a shorter wait changes nothing.
+    machine.patch.setattr(server_facts, "_TIMEOUT", 0.1)
     listener = machine.stack.enter_context(socket.socket())
     listener.bind(("127.0.0.1", machine.port))
     listener.listen()
@@ -204,6 +207,8 @@ def port_taken(machine: Machine) -> None:
 
 @fault("ollama", "broken", "Set ollama_port to another port")
 def ollama_port_taken(machine: Machine) -> None:
+    # That program never answers, so a shorter wait changes nothing.
+    machine.patch.setattr(server_facts, "_TIMEOUT", 0.1)
     listener = machine.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
     machine.set(ollama="true", ollama_port=str(listener.getsockname()[1]))
 
