@@ -11,8 +11,10 @@ from pathlib import Path
 
 from copilot_proxy import __version__
 from copilot_proxy.cost import price_table
+from copilot_proxy.doctor import server_facts
 from copilot_proxy.ledger.database import open_for_writing
 from copilot_proxy.ledger.insertion import insert
+from copilot_proxy.server import port_owner
 from copilot_proxy.simulator.catalogue import load
 from tests.conftest import Proxy, settings_at
 from tests.doctor.faults import fault
@@ -195,8 +197,15 @@ def pi_ai_without_node(machine: Machine) -> None:
     machine.set(upstream="pi-ai")
 
 
+def shorten_waits(machine: Machine) -> None:
+    """Wait less for a program that never answers."""
+    for module in (server_facts, port_owner):
+        machine.patch.setattr(module, "_TIMEOUT", 0.1)
+
+
 @fault("server", "broken", "Stop that program, or use another port")
 def port_taken(machine: Machine) -> None:
+    shorten_waits(machine)
     listener = machine.stack.enter_context(socket.socket())
     listener.bind(("127.0.0.1", machine.port))
     listener.listen()
@@ -204,6 +213,7 @@ def port_taken(machine: Machine) -> None:
 
 @fault("ollama", "broken", "Set ollama_port to another port")
 def ollama_port_taken(machine: Machine) -> None:
+    shorten_waits(machine)
     listener = machine.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
     machine.set(ollama="true", ollama_port=str(listener.getsockname()[1]))
 
