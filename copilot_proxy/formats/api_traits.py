@@ -61,6 +61,7 @@ API_TRAITS: Final = (
             "fields": MESSAGES_FIELDS,
             "schema_properties": False,
             "open_output_schemas": False,
+            "output_constraints": False,
         },
     ),
     Family(

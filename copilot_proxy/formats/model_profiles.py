@@ -161,6 +161,8 @@ class ModelProfile:
     """Whether a JSON schema for the output is accepted."""
     open_output_schemas: bool = True
     """Whether this schema may allow additional properties."""
+    output_constraints: bool = True
+    """Whether an output schema may have constraints such as ``maxLength``."""
     max_cache_marks: int | None = None
     """The most prompt cache marks; None if the model caches without marks."""
     cache_breakpoints: bool = True

@@ -13,6 +13,8 @@ from copilot_proxy.formats.messages.deferred_tools import offered_tools
 from copilot_proxy.formats.messages.messages_to_chat import system_message, translate_messages
 from copilot_proxy.formats.messages.request import check_values, is_client_tool
 from copilot_proxy.formats.messages.tools import check_choice, check_tools_run, drop_reason
+from copilot_proxy.formats.rules.schemas import close_schema
+from copilot_proxy.formats.strict_output import can_be_strict
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesRequest
 
 _SAME_FIELDS: Final = ("model", "max_tokens", "stream", "temperature", "top_p")
@@ -116,8 +118,14 @@ def _set_format(request: MessagesRequest, chat: ChatRequest) -> None:
     config = request.get("output_config") or {}
     output_format: Any = config.get("format") or request.get("output_format")
     if isinstance(output_format, dict) and isinstance(output_format.get("schema"), dict):
-        schema = {"name": "answer", "schema": output_format["schema"], "strict": True}
-        chat["response_format"] = {"type": "json_schema", "json_schema": schema}
+        # Anthropic binds the model to any schema, OpenAI only to those without optional properties.
+        schema = output_format["schema"]
+        strict = can_be_strict(schema)
+        schema = close_schema(schema) if strict else schema
+        chat["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": schema, "strict": strict},
+        }
 
 
 def _set_user(request: MessagesRequest, chat: ChatRequest, notes: list[str]) -> None:

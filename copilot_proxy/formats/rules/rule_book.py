@@ -20,6 +20,7 @@ from copilot_proxy.formats.rules import (
     limits,
     nested_fields,
     numbered_ids,
+    output_constraints,
     references,
     sampling,
     schemas,
@@ -234,6 +235,12 @@ RULES: Final = (
         "Anthropic API reference: structured outputs",
         schemas.close_output,
         lambda p: not p.open_output_schemas,
+    ),
+    Rule(
+        "output.constraints",
+        "Anthropic API reference: structured outputs",
+        output_constraints.move_constraints,
+        lambda p: not p.output_constraints,
     ),
     Rule("thinking.effort", _CATALOGUE, thinking.choose_form),
     Rule(

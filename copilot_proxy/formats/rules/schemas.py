@@ -7,7 +7,7 @@ from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
 
-_SCHEMA_MAPS: Final = ("properties", "patternProperties", "$defs", "definitions")
+SCHEMA_MAPS: Final = ("properties", "patternProperties", "$defs", "definitions")
 """The keywords whose value maps client-defined names to schemas."""
 
 VALUE_KEYWORDS: Final = ("enum", "const", "default", "examples", "required")
@@ -81,7 +81,7 @@ def close_schema(schema: Any) -> Any:
         return schema
     copy: Json = {}
     for name, value in schema.items():
-        if name in _SCHEMA_MAPS and isinstance(value, dict):
+        if name in SCHEMA_MAPS and isinstance(value, dict):
             copy[name] = {key: close_schema(inner) for key, inner in value.items()}
         else:
             copy[name] = value if name in VALUE_KEYWORDS else close_schema(value)

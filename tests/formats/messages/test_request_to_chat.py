@@ -60,6 +60,9 @@ def translated(sent: MessagesRequest) -> tuple[ChatRequest, list[str]]:
     return chat, notes
 
 
+REQUIRED = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+
+
 @pytest.mark.parametrize(
     ("fields", "expected", "notes"),
     [
@@ -118,6 +121,20 @@ def translated(sent: MessagesRequest) -> tuple[ChatRequest, list[str]]:
                     "json_schema": {
                         "name": "answer",
                         "schema": {"type": "object"},
+                        "strict": False,
+                    },
+                }
+            },
+            [],
+        ),
+        (
+            {"output_config": {"format": {"type": "json_schema", "schema": REQUIRED}}},
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {
+                        "name": "answer",
+                        "schema": {**REQUIRED, "additionalProperties": False},
                         "strict": True,
                     },
                 }

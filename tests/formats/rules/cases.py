@@ -109,6 +109,13 @@ OPENAIS: Final = ("chat_completions", "responses")
 STOPPING: Final = ("chat_completions", "messages")
 SCHEMA: Final = {"type": "json_schema", "schema": {"type": "object"}}
 OPEN: Final = {"type": "json_schema", "schema": {"type": "object", "properties": {}}}
+CONSTRAINED: Final = {
+    "type": "json_schema",
+    "schema": {
+        "type": "object",
+        "properties": {"a": {"oneOf": [{"type": "string", "maxLength": 5}, {"type": "null"}]}},
+    },
+}
 
 
 def _marked(client: str) -> list[Json]:
@@ -506,6 +513,21 @@ CASES: Final[dict[str, Case]] = {
             "messages": {"output_config": {"format": OPEN}},
         },
         broken=lambda body: "additionalProperties" not in json.dumps(body),
+    ),
+    "output.constraints": Case(
+        models=("claude-opus-5",),
+        own={
+            "chat_completions": {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "a", "schema": CONSTRAINED["schema"]},
+                }
+            },
+            "responses": {"text": {"format": {**CONSTRAINED, "name": "a"}}},
+            "messages": {"output_config": {"format": CONSTRAINED}},
+        },
+        broken=lambda body: '"maxLength"' in json.dumps(body) or "oneOf" in json.dumps(body),
+        note="became part of the descriptions",
     ),
     "thinking.effort": Case(
         models=("claude-opus-5", "claude-sonnet-4.6"),
