@@ -79,6 +79,8 @@ class Budget:
         """By how many nano-AIU requests that have just ended exceeded their estimates, and when
         they ended."""
         self._warned: set[tuple[Limit, str]] = set()
+        self._problem: str | None = None
+        """Why the limits cannot be checked at the moment."""
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a request that has ended, to estimate the next ones."""
@@ -101,7 +103,7 @@ class Budget:
         try:
             limits = self._file.current(_LOOK_SECONDS)
         except CopilotProxyError as error:
-            log.error("The budget is not applied: %s", error.message)
+            self._report(error.message)
             return
         if not limits.limits:
             return
@@ -124,8 +126,9 @@ class Budget:
                 await asyncio.sleep(_SETTLING / _ATTEMPTS)
                 outcome = await self._reserve(record, cost, applying, now)
         except Exception as error:
-            log.error("The budget is not applied, since the ledger cannot be used: %s.", error)
+            self._report(f"The ledger cannot be used: {str(error).rstrip('.')}.")
             return
+        self._report(None)
         if isinstance(outcome, tuple):
             limit, allowed, _ = outcome
             refused = _refused(outcome, cost)
@@ -136,6 +139,17 @@ class Budget:
         for (limit, allowed), used in zip(applying, outcome, strict=True):
             if sum(used) >= _WARN_AT * allowed:
                 self._warn(record, limit, allowed, sum(used), now)
+
+    def _report(self, problem: str | None) -> None:
+        """Log why the limits cannot be checked, once for each reason, and when they can be again;
+        None means that they can."""
+        if problem == self._problem:
+            return
+        self._problem = problem
+        if problem is None:
+            log.warning("The budget is applied again.")
+        else:
+            log.error("The budget is not applied: %s", problem)
 
     def _is_unsettled(self, outcome: "list[State] | Refusal", allowed: Sequence[int]) -> bool:
         """Return whether requests that have just ended may change the outcome.
