@@ -176,7 +176,7 @@ def suggestion(catalogue: Catalogue, name: str) -> str:
 
 
 def similar_ids(catalogue: Catalogue, name: str) -> list[str]:
-    """Return up to three chat model ids that resemble `name`.
+    """Return up to three chat model ids that resemble `name`, or else a family.
 
     If `name` is an id in other case, or with a vendor prefix as other services use it
     (``openai/gpt-4.1``), returns only that id.
@@ -188,7 +188,11 @@ def similar_ids(catalogue: Catalogue, name: str) -> list[str]:
     for spelling in (wanted, wanted.rpartition("/")[2]):
         if spelling in ids:
             return [ids[spelling]]
-    return [ids[near] for near in get_close_matches(wanted, ids, n=3, cutoff=0.7)]
+    near = [ids[one] for one in get_close_matches(wanted, ids, n=3, cutoff=0.7)]
+    if near:
+        return near
+    families = [one for one in FAMILY_NAMES if resolve(catalogue, one, one)]
+    return get_close_matches(wanted, families, n=1, cutoff=0.7)
 
 
 def _by_family(catalogue: Catalogue, parts: ModelName) -> Resolution | None:

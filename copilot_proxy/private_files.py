@@ -1,5 +1,6 @@
 """Opens files that only their owner can read, and refuses files that another user created."""
 
+import errno
 import os
 import secrets
 import shlex
@@ -15,9 +16,13 @@ _FLAGS: Final = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
+_DISK_ERRORS: Final = (errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 READ: Final = os.O_RDONLY
 NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+
+
+DISK_HINT: Final = "Check that its disk has free space and works."
 
 
 class UnsafeFileError(OSError):
@@ -37,6 +42,13 @@ def failure_reason(error: OSError) -> str:
     if isinstance(error, UnsafeFileError):
         return f"it {error.reason}"
     return error.strerror or type(error).__name__
+
+
+def write_hint(error: OSError) -> str:
+    """Return what to do if a file in one of this program's folders cannot be written."""
+    if error.errno in _DISK_ERRORS:
+        return DISK_HINT
+    return "Make its folder writable, or choose another one with COPILOT_PROXY_HOME_DIR."
 
 
 def open_private(path: Path, mode: int) -> int:

@@ -326,6 +326,9 @@ def test_names_that_are_near() -> None:
     assert "gpt-4o-mini" == similar_ids(MARCH, "gpt-4o-mni")[0]
     assert suggestion(MARCH, "gpt-4o-mni").startswith("Did you mean gpt-4o-mini")
     assert 3 == len(similar_ids(MARCH, "gpt-44"))
+    assert ["Did you mean sonnet?", "Did you mean haiku?"] == [
+        suggestion(NOVEMBER, name) for name in ("sonet", "hiaku")
+    ]
     assert [] == similar_ids(MARCH, "zzzzzz")
     assert "" == suggestion(MARCH, "zzzzzz")
     for name in ("GPT-4.1", "openai/gpt-4.1"):

@@ -88,6 +88,8 @@ class Budget:
         self._excess: deque[_Excess] = deque()
         """Those of requests that have just ended."""
         self._warned: set[tuple[Limit, str]] = set()
+        self._problem: str | None = None
+        """Why the limits cannot be checked at the moment."""
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a request that has ended, to estimate the next ones."""
@@ -112,7 +114,7 @@ class Budget:
         try:
             limits = self._file.current(_LOOK_SECONDS)
         except CopilotProxyError as error:
-            log.error("The budget is not applied: %s", error.message)
+            self._report(error.message)
             return
         if not limits.limits:
             return
@@ -136,8 +138,9 @@ class Budget:
                 await asyncio.sleep(_SETTLING / _ATTEMPTS)
                 outcome = await self._reserve(asked)
         except Exception as error:
-            log.error("The budget is not applied, since the ledger cannot be used: %s.", error)
+            self._report(f"The ledger cannot be used: {str(error).rstrip('.')}.")
             return
+        self._report(None)
         if isinstance(outcome, tuple):
             limit, allowed, _ = outcome
             refused = _refused(outcome, cost)
@@ -149,6 +152,17 @@ class Budget:
             total = sum(used) + self._excess_of(limit, record)
             if total >= _WARN_AT * allowed:
                 self._warn(record, limit, allowed, total, now)
+
+    def _report(self, problem: str | None) -> None:
+        """Log why the limits cannot be checked, once for each reason, and when they can be again;
+        None means that they can."""
+        if problem == self._problem:
+            return
+        self._problem = problem
+        if problem is None:
+            log.warning("The budget is applied again.")
+        else:
+            log.error("The budget is not applied: %s", problem)
 
     def _is_unsettled(self, outcome: "list[State] | Refusal", asked: ReservationRequest) -> bool:
         """Return whether requests that have just ended may change the outcome.

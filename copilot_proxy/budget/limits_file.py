@@ -22,6 +22,7 @@ from copilot_proxy.private_files import (
     make_folder,
     open_private,
     replace_private,
+    write_hint,
 )
 
 NAME: Final = "budget.json"
@@ -126,7 +127,7 @@ def change(path: Path, now: datetime, changed: Callable[[Limits], Limits]) -> No
     except OSError as error:
         raise CopilotProxyError(
             f"{path} cannot be written: {failure_reason(error)}.",
-            hint="Make its folder writable, or choose another one with COPILOT_PROXY_HOME_DIR.",
+            hint=write_hint(error),
         ) from error
 
 

@@ -158,14 +158,14 @@ def _show(path: Path, settings: Settings, *, as_json: bool) -> None:
 
 def limit_line(one: "LimitState") -> str:
     """Describe a limit and how much of it is used, in one line."""
-    from copilot_proxy.cost.nano_aiu import NANO, credits, rounded
+    from copilot_proxy.cost.nano_aiu import NANO, credits, grouped, rounded
 
     limit = one.limit
     scope = f" for the {limit.kind} {limit.name}" if limit.kind else ""
     more = one.allowed - limit.nano
-    raised = f" (raised by {credits(more):,g})" if more else ""
+    raised = f" (raised by {grouped(credits(more))})" if more else ""
     text = (
-        f"{credits(one.allowed):,g} AI credit{'s' * (one.allowed != NANO)} per {limit.per}"
+        f"{grouped(credits(one.allowed))} AI credit{'s' * (one.allowed != NANO)} per {limit.per}"
         f"{scope}{raised}: {rounded(one.spent)} spent"
     )
     if limit.per == "session":

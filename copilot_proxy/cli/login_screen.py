@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from copilot_proxy.cli.console import print_message
+from copilot_proxy.cli.console import counted, print_message
 from copilot_proxy.settings import ENVIRONMENT_PREFIX
 from copilot_proxy.terminal import can_draw, escape_controls
 
@@ -83,7 +83,12 @@ def _plain_progress() -> Progress:
 
     def report(waiting: "Waiting") -> None:
         if not before:
-            print_message(f"Waiting for your approval for up to {waiting.left / 60:.0f} minutes.")
+            left = (
+                counted(round(waiting.left / 60), "minute")
+                if waiting.left >= 60
+                else counted(max(round(waiting.left), 1), "second")
+            )
+            print_message(f"Waiting for your approval for up to {left}.")
         elif waiting.last_error and waiting.last_error != before[-1]:
             print_message(f"{waiting.last_error} Still trying.")
         before[:] = [waiting.last_error]

@@ -22,6 +22,7 @@ from copilot_proxy.private_files import (
     make_folder,
     open_private,
     replace_private,
+    write_hint,
 )
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def save(folder: Path, host: str, seen: SeenList) -> None:
     except OSError as error:
         raise CopilotProxyError(
             f"{path} cannot be written: {failure_reason(error)}.",
-            hint="Make its folder writable, or choose another one with COPILOT_PROXY_HOME_DIR.",
+            hint=write_hint(error),
         ) from error
 
 

@@ -10,6 +10,7 @@ import typer
 from copilot_proxy.cli.console import print_error, print_result, two_columns
 from copilot_proxy.cli.shared_options import JsonOption
 from copilot_proxy.cli.simulated_settings import settings_for
+from copilot_proxy.cost.nano_aiu import grouped
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
 from copilot_proxy.masking import mask
 from copilot_proxy.settings import DEFAULT_PROFILE, Settings
@@ -248,12 +249,13 @@ def quota_text(quota: "Quota") -> str:
     percent = None if share is None else f"{max(share, 0):.0f} %"
     # The Free plan does not count in the units that it advertises, so show only the percentage.
     if quota.entitlement and quota.remaining is not None and quota.unit != "chat messages":
-        left = f"{max(quota.remaining, 0):g} of {quota.entitlement:g} {quota.unit} left"
+        remaining, whole = grouped(max(quota.remaining, 0)), grouped(quota.entitlement)
+        left = f"{remaining} of {whole} {quota.unit} left"
         text = f"{left} ({percent})" if percent else left
     else:
         text = f"{percent} of the {quota.unit} left" if percent else f"{quota.unit}: unknown"
     if quota.overage_count:
-        text += f"; {quota.overage_count:g} used beyond the plan"
+        text += f"; {grouped(quota.overage_count)} used beyond the plan"
     elif quota.used_up and quota.overage_permitted:
         text += "; further use is billed"
     return text

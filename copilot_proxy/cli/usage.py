@@ -9,6 +9,7 @@ import typer
 
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.shared_options import JsonOption
+from copilot_proxy.cli.usage_options import refuse_unused
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.settings import Settings, load_settings
 
@@ -91,8 +92,29 @@ def usage(
     from copilot_proxy.ledger.queries import UNKNOWN, Filters
 
     word, argument = _parsed(words or [])
-    if before is not None and word != "forget":
-        raise UsageError("--before is only for: copilot-proxy usage forget")
+    refuse_unused(
+        word,
+        argument,
+        {
+            "--since": since,
+            "--until": until,
+            "--last": last,
+            "--model": model,
+            "--client": client,
+            "--key": key,
+            "--project": project,
+            "--as": as_model,
+            "--json": as_json,
+            "--csv": as_csv,
+            "--line": line,
+            "--verify": verify,
+            "--why": why,
+            "--threshold": threshold,
+            "--before": before,
+        },
+    )
+    if threshold is not None and not threshold >= 0:  # not a number is neither
+        raise UsageError("--threshold needs a number that is not negative.")
     settings = replace(load_settings(), simulated=simulate)
     match word:
         case "path":

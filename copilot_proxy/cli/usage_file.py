@@ -1,13 +1,14 @@
 """``usage backup``, ``forget`` and ``import``: copies the ledger, removes days, adds requests."""
 
 import os
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 
 from copilot_proxy.cli.console import counted, print_message
 from copilot_proxy.errors import UsageError
 from copilot_proxy.ledger import copilot_cli, maintenance
 from copilot_proxy.ledger.database import opened_ledger
+from copilot_proxy.ledger.periods import parse_day
 
 
 def backup(path: Path, target: Path) -> int:
@@ -22,12 +23,7 @@ def forget(path: Path, before: str | None) -> int:
     """Remove whole days from the ledger; raises `CopilotProxyError`."""
     if before is None:
         raise UsageError("`usage forget` needs --before DATE.")
-    try:
-        day = date.fromisoformat(before)
-    except ValueError:
-        raise UsageError(
-            f"{before!r} is not a date.", hint="Use a date such as 2026-11-29."
-        ) from None
+    day = parse_day(before, datetime.now().astimezone())
     with opened_ledger(path, write=True) as database:
         count = maintenance.forget(database, day)
     print_message(f"{counted(count, 'row')} from before {day} removed.")

@@ -12,12 +12,11 @@ from typing import Any, Final
 from copilot_proxy.cli.budget import limit_line
 from copilot_proxy.cli.console import counted, two_columns
 from copilot_proxy.cli.usage_report import Report
-from copilot_proxy.cost.nano_aiu import credits, rounded
+from copilot_proxy.cost.nano_aiu import credits, grouped, rounded
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.ledger.cache_queries import NextTurn
 from copilot_proxy.ledger.queries import UNKNOWN, Sums, total
 
-_WIDTH: Final = 80
 _HEADINGS: Final = ("REQ", "FRESH", "CACHED", "WRITTEN", "OUT", "CREDITS", "CACHE", "LOST")
 _TIMES: Final = ("day", "week", "month")
 _MAX_ROWS: Final = 100
@@ -95,7 +94,8 @@ def _table(report: Report) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
     has_bars = report.group in _TIMES and len(rows) > 1
     extra = sum(widths) + 2 * len(widths) + (2 + _BAR if has_bars else 0)
-    room = max(12, (_terminal_width() or _WIDTH) - extra)
+    screen = terminal_width()
+    room = max(12, screen - extra) if screen else sys.maxsize
     names = [report.group.upper(), *[_name(row.name) for row in rows], "total"]
     width = min(room, max(map(len, names)))
     line = "".join([f"{{:<{width}}}", *[f"  {{:>{one}}}" for one in widths]]).format
@@ -143,7 +143,9 @@ def cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def _terminal_width() -> int | None:
+def terminal_width() -> int | None:
+    """Return the columns of the terminal; None if the output goes to a file or a program, which
+    get names in full."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
@@ -168,9 +170,10 @@ def quota_line(quota: Quota) -> str:
     """Describe what is left of the quota."""
     if quota.left is None:
         return f"{quota.unit}: no individual limit"
-    text = f"{quota.left:,.1f} of {quota.entitlement:,g} {quota.unit} ({quota.percent_left:.0f} %)"
+    whole = f"{grouped(quota.entitlement)} {quota.unit}"
+    text = f"{quota.left:,.1f} of {whole} ({quota.percent_left:.0f} %)"
     if quota.overage:
-        text += f"; {quota.overage:,g} used beyond the plan"
+        text += f"; {grouped(quota.overage)} used beyond the plan"
     if quota.resets_at is not None:
         text += f", resets on {_day(quota.resets_at.astimezone(UTC))}, {quota.resets_at:%H:%M} UTC"
     return text
@@ -196,7 +199,7 @@ def _as_line(report: Report) -> str:
     if report.quota is not None and report.quota.left is not None:
         quota = report.quota
         parts.append(
-            f"{quota.left:,.0f} of {quota.entitlement:,g} left ({quota.percent_left:.0f} %)"
+            f"{quota.left:,.0f} of {grouped(quota.entitlement)} left ({quota.percent_left:.0f} %)"
         )
         if (end := report.runs_out_at) is not None:
             parts.append("used up" if end <= report.now else f"until {_day(end.astimezone())}")

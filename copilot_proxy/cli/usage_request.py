@@ -1,11 +1,12 @@
 """``usage show``: the latest requests, or everything about one, with the source of its cost."""
 
 import json
+import sys
 from datetime import datetime
 from typing import Any, Final
 
 from copilot_proxy.cli.console import print_result, two_columns
-from copilot_proxy.cli.usage_output import cut
+from copilot_proxy.cli.usage_output import cut, terminal_width
 from copilot_proxy.cost.assessment import SOURCE_TEXTS
 from copilot_proxy.cost.nano_aiu import credits, decimal, rounded, sum_of_details
 from copilot_proxy.errors import CopilotProxyError, UsageError
@@ -56,13 +57,14 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
     if not found:
         print_result("No requests.")
         return 0
+    is_terminal = terminal_width() is not None
     rows = [("REQUEST", "ENDED", "CLIENT", "MODEL", "CREDITS", "OUTCOME")]
     rows += [
         (
             one["request_id"][:_ID],
             _local(one["ended_us"])[:_MINUTE],
-            cut(one["client"] or UNKNOWN, _MAX_CLIENT),
-            cut(one["model"] or UNKNOWN, _MAX_MODEL),
+            cut(one["client"] or UNKNOWN, _MAX_CLIENT if is_terminal else sys.maxsize),
+            cut(one["model"] or UNKNOWN, _MAX_MODEL if is_terminal else sys.maxsize),
             "?" if one["nano_aiu"] is None else rounded(one["nano_aiu"]),
             _joined(one["outcome"], one["error_code"]),
         )

@@ -65,6 +65,11 @@ def decimal(nano: int) -> str:
     return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
 
 
+def grouped(value: float) -> str:
+    """Return a number with up to six decimals and without an exponent, such as ``1,234,567.5``."""
+    return f"{value:,.6f}".rstrip("0").rstrip(".")
+
+
 def rounded(nano: int) -> str:
     """Return nano-AIU in AI credits with two decimals; what would be 0.00, but is not, is
     ``<0.01``."""

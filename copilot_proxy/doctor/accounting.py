@@ -10,7 +10,7 @@ from copilot_proxy.budget import limits_file
 from copilot_proxy.budget.formatting import scope_flag, scope_text
 from copilot_proxy.budget.report import LimitState, limit_states
 from copilot_proxy.cost.limits import Limit
-from copilot_proxy.cost.nano_aiu import credits
+from copilot_proxy.cost.nano_aiu import credits, grouped
 from copilot_proxy.cost.price_list import listed_prices
 from copilot_proxy.cost.price_table import table_date, table_prices
 from copilot_proxy.doctor.check_context import CheckContext
@@ -90,7 +90,7 @@ def check_budget(context: CheckContext) -> Iterator[Result]:
     spent = [one for one in states if not one.left]
     for one in spent:
         yield warning(
-            f"The budget{scope_text(one.limit)} of {credits(one.allowed):,g} AI credits per "
+            f"The budget{scope_text(one.limit)} of {grouped(credits(one.allowed))} AI credits per "
             f"{one.limit.per} is used up, so requests are refused.",
             f"Run: copilot-proxy budget raise 100{scope_flag(one.limit)}",
             public=f"The budget per {one.limit.per}{_kind(one.limit)} is used up.",
@@ -102,7 +102,7 @@ def check_budget(context: CheckContext) -> Iterator[Result]:
 
 def _left(one: LimitState) -> str:
     return (
-        f"{credits(one.left):,.1f} of {credits(one.allowed):,g} left "
+        f"{credits(one.left):,.1f} of {grouped(credits(one.allowed))} left "
         f"{_PER[one.limit.per]}{scope_text(one.limit)}"
     )
 

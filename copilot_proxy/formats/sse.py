@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from copilot_proxy.formats.sizes import size_text
 from copilot_proxy.formats.types import ClientEvent
 
 _encode_json = msgspec.json.Encoder().encode
@@ -86,7 +87,7 @@ class EventDecoder:
             self._line.append(rest)
             self._line_size += len(rest)
         if self._size + self._line_size > self._limit:
-            raise EventTooLarge(f"an event of more than {self._limit} bytes")
+            raise EventTooLarge(f"an event of more than {size_text(self._limit)}")
         return events
 
     @property

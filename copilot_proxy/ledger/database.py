@@ -15,7 +15,7 @@ from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.schema import VERSION, migrate, version_of
-from copilot_proxy.private_files import ensure_private, make_folder
+from copilot_proxy.private_files import DISK_HINT, ensure_private, make_folder
 
 Database = sqlite3.Connection
 """An open ledger."""
@@ -24,6 +24,9 @@ BUSY_SECONDS: Final = 5.0
 _CREATING: Final = threading.Lock()
 """Only one thread creates the file: closing it would end SQLite's locks in the others."""
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_IN_USE: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+_NO_SPACE: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+"""SQLite cannot always tell a full disk from a broken one."""
 
 
 def _unchanged(value: None) -> None:
@@ -78,7 +81,7 @@ def _unreadable(path: Path, error: Exception) -> CopilotProxyError:
         f"The ledger {path} cannot be read: {str(error).rstrip('.')}.",
         hint="The server sets it aside and starts a new one with its next request."
         if is_damaged(error)
-        else None,
+        else hint_for(error),
     )
 
 
@@ -146,8 +149,26 @@ def file_id(path: Path) -> tuple[int, int] | None:
 
 def is_damaged(error: Exception) -> bool:
     """Return whether the file is damaged, or not an SQLite file at all."""
+    return _code(error) in _DAMAGE
+
+
+def hint_for(error: Exception) -> str:
+    """Return what to do if the ledger cannot be read or written, but is not damaged."""
+    if _code(error) in _NO_SPACE:
+        return DISK_HINT
+    if _code(error) in _IN_USE:
+        return "Another program is using it. Try again."
+    return "Make the file and its folder readable and writable for you."
+
+
+def _is_busy(error: Exception) -> bool:
+    return _code(error) in _IN_USE
+
+
+def _code(error: Exception) -> int | None:
+    """Return SQLite's primary code of an error; None if it is not SQLite's."""
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _DAMAGE
+    return None if code is None else code & 0xFF
 
 
 def set_aside(path: Path) -> Path:
@@ -167,8 +188,8 @@ def _use_write_ahead_log(database: sqlite3.Connection) -> None:
     while True:
         try:
             database.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > end:
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > end:
                 raise
             time.sleep(0.01)
         else:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.ledger.database import is_damaged, open_for_reading
+from copilot_proxy.ledger.database import hint_for, is_damaged, open_for_reading
 from copilot_proxy.ledger.queries import last_seen
 
 _SECONDS: Final = 5.0
@@ -46,9 +46,7 @@ def examine(path: Path) -> LedgerHealth | None:
         message = f"The ledger {path} cannot be read: {str(error).rstrip('.')}."
         if is_damaged(error):
             raise _damaged(message) from error
-        raise CopilotProxyError(
-            message, hint="Make the file and its folder readable and writable for you."
-        ) from error
+        raise CopilotProxyError(message, hint=hint_for(error)) from error
 
 
 def _search_damage(database: sqlite3.Connection, path: Path) -> None:

@@ -60,11 +60,23 @@ def parse_period(since: str | None, until: str | None, last: str | None, now: da
     start = _moment(since, now) if since else None
     end = _moment(until, now) if until else None
     if not isinstance(start, datetime) and not isinstance(end, datetime):
-        return whole_days(start, end)
-    return Period(
-        start if isinstance(start, datetime) or start is None else midnight(start),
-        end if isinstance(end, datetime) or end is None else midnight(end + timedelta(days=1)),
-    )
+        period = whole_days(start, end)
+    else:
+        period = Period(
+            start if isinstance(start, datetime) or start is None else midnight(start),
+            end if isinstance(end, datetime) or end is None else midnight(end + timedelta(days=1)),
+        )
+    if period.since and period.until and period.since >= period.until:
+        raise UsageError("--until is before --since.")
+    return period
+
+
+def parse_day(text: str, now: datetime) -> date:
+    """Return the day that an option of a command names; raises `UsageError`."""
+    day = _moment(text, now)
+    if isinstance(day, datetime):
+        raise UsageError(f"{text!r} is not a day.", hint="Use 2026-11-29, today or yesterday.")
+    return day
 
 
 def _last(text: str, now: datetime) -> Period:

@@ -193,5 +193,6 @@ def migrate(database: sqlite3.Connection) -> None:
         database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         database.execute("COMMIT")
     except BaseException:
-        database.execute("ROLLBACK")
+        if database.in_transaction:  # on a full disk, SQLite has already ended it
+            database.execute("ROLLBACK")
         raise

@@ -29,7 +29,8 @@ def verify(database: sqlite3.Connection) -> Findings:
     try:
         return _verify(database)
     finally:
-        database.execute("ROLLBACK")
+        if database.in_transaction:
+            database.execute("ROLLBACK")
 
 
 def _verify(database: sqlite3.Connection) -> Findings:

@@ -8,7 +8,8 @@ from typing import Final
 
 import httpx
 
-from copilot_proxy.errors import UpstreamUnreachable
+from copilot_proxy.errors import UpstreamUnreachable, UsageError
+from copilot_proxy.network.proxies import ProxyInUse, proxy_in_use
 
 _CLOSED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 """Errors if the server closes the connection during the handshake, as busy servers do."""
@@ -20,6 +21,9 @@ def map_http_error(error: httpx.HTTPError, url: str | None = None) -> UpstreamUn
     Its `sent` is false only if it is certain that nothing was sent.
     """
     host = _host(error) if url is None else httpx.URL(url).netloc.decode("ascii")
+    proxy = _proxy(error, url)
+    if proxy is not None and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return _proxy_not_connected(error, host, proxy)
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
         return UpstreamUnreachable(
             f"Connecting to {host} took too long.",
@@ -37,8 +41,9 @@ def map_http_error(error: httpx.HTTPError, url: str | None = None) -> UpstreamUn
     if isinstance(error, httpx.ProxyError):
         return UpstreamUnreachable(
             f"The proxy refused to connect to {host}: {_proxy_reason(error)}.",
-            hint="Check HTTPS_PROXY, and include user and password if the proxy requires them. To "
-            "bypass the proxy for some hosts, list them in NO_PROXY.",
+            hint=f"Check {proxy.setting if proxy else 'HTTPS_PROXY'}, and include user and "
+            "password if the proxy requires them. To bypass the proxy for some hosts, list them "
+            "in NO_PROXY.",
             sent=False,
         )
     if isinstance(error, httpx.UnsupportedProtocol):
@@ -64,6 +69,47 @@ def _proxy_reason(error: httpx.ProxyError) -> str:
         return f"{code} {HTTPStatus(int(code)).phrase}"
     except ValueError:
         return "it gave no reason"
+
+
+def _proxy(error: httpx.HTTPError, url: str | None) -> ProxyInUse | None:
+    """Return the proxy that the request went through."""
+    try:
+        return proxy_in_use(str(error.request.url) if url is None else url)
+    except (RuntimeError, UsageError):
+        return None
+
+
+def _proxy_not_connected(
+    error: httpx.ConnectError | httpx.ConnectTimeout, host: str, proxy: ProxyInUse
+) -> UpstreamUnreachable:
+    """Return the error for a request that did not get through its proxy.
+
+    Errors of the proxy and of the host behind it look the same, except where a name or a
+    connection fails: a proxy would report that of the host with a status.
+    """
+    causes = list(_causes(error))
+    if isinstance(error, httpx.ConnectError) and any(
+        isinstance(cause, ssl.SSLError) for cause in causes
+    ):
+        found = _not_connected(error, host)
+        found.hint = (found.hint or "").replace("HTTPS_PROXY", proxy.setting)
+        return found
+    is_late = isinstance(error, httpx.ConnectTimeout)
+    if is_late:
+        reason = "took too long to connect"
+    elif any(isinstance(cause, socket.gaierror) for cause in causes):
+        reason = "could not be found: its host name could not be resolved"
+    elif any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        reason = "refused the connection"
+    else:
+        reason = "could not be reached"
+    return UpstreamUnreachable(
+        f"{host} could not be reached: the proxy {proxy.shown} {reason}.",
+        hint=f"Correct {proxy.setting}, or unset it if there is no proxy.",
+        sent=False,
+        temporary=not is_late,
+        status=504 if is_late else 502,
+    )
 
 
 def _not_connected(error: httpx.ConnectError, host: str) -> UpstreamUnreachable:

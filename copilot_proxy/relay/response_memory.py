@@ -22,6 +22,7 @@ from copilot_proxy.formats.responses.response_store import (
     ResponseStore,
     StoredResponse,
 )
+from copilot_proxy.formats.sizes import size_text
 from copilot_proxy.formats.types import (
     ClientEvent,
     Json,
@@ -228,7 +229,7 @@ def _why_not_found(store: ResponseStore | None, workers: int) -> str:
 def _too_large(limit: int) -> RequestError:
     return RequestError(
         "With the earlier items that it refers to, the input is larger than "
-        f"{limit} bytes, or has more than {MAX_ITEMS} items.",
+        f"{size_text(limit)}, or has more than {MAX_ITEMS} items.",
         status=413,
         hint="Start a new conversation, or raise the limit with COPILOT_PROXY_MAX_BODY_BYTES.",
     )

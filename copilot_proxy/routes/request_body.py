@@ -12,6 +12,7 @@ from copilot_proxy.formats.decompression import (
     DecompressionError,
     Decompressor,
 )
+from copilot_proxy.formats.sizes import size_text
 from copilot_proxy.large_work import run_in_turn
 
 _MIN_RATE: Final = 64 * 1024
@@ -122,7 +123,7 @@ def _decompress(body: bytes, encodings: Sequence[str], limit: int) -> bytes:
 
 def _too_large(limit: int) -> RequestError:
     return RequestError(
-        f"The body is larger than {limit} bytes.",
+        f"The body is larger than {size_text(limit)}.",
         status=413,
         hint="Send smaller or fewer images, or raise the limit with COPILOT_PROXY_MAX_BODY_BYTES.",
     )

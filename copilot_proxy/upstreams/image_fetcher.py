@@ -21,6 +21,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.documents import PDF, is_pdf
 from copilot_proxy.formats.file_urls import FileUrl, Kind, find_file_urls
 from copilot_proxy.formats.images import media_type
+from copilot_proxy.formats.sizes import size_text
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.network.http_clients import make_anonymous_client
 from copilot_proxy.upstreams.public_addresses import fetchable_host, is_public, look_up
@@ -189,10 +190,10 @@ class _Fetch:
             data += chunk
             self._remaining -= len(chunk) * count
             if len(data) > most:
-                raise _FetchError(f"it is larger than {most} bytes")
+                raise _FetchError(f"it is larger than {size_text(most)}")
             if self._remaining < 0:
                 raise _FetchError(
-                    f"the files of the request are larger than {MAX_TOTAL} bytes in total"
+                    f"the files of the request are larger than {size_text(MAX_TOTAL)} in total"
                 )
         return bytes(data)
 

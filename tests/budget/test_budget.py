@@ -381,6 +381,7 @@ async def test_a_ledger_that_cannot_be_used(
     (tmp_path / "file").touch()
     budget = Budget(tmp_path / "file" / "ledger.sqlite3", [Limit(0, "day")])
     await budget.admit(record("a"), {})
+    await budget.admit(record("b"), {})  # the log says it once
     budget.close()
     (tmp_path / "budget.json").write_text("nonsense")
     budget = Budget(tmp_path / "ledger.sqlite3", [Limit(0, "day")])

@@ -279,6 +279,8 @@ def test_credits() -> None:
     assert reported_credits(None) is None
     assert reported_credits({"total_nano_aiu": 112_500_000}) == 0.1125
     assert credits_text(0.1125) == "0.113 AI credits ($0.0011)"
+    assert credits_text(1) == "1 AI credit ($0.01)"
+    assert credits_text(1234.4) == "1,234 AI credits ($12.34)"
     assert credits_text(0.0001) == "0.0001 AI credits ($0)"
 
 

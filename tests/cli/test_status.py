@@ -213,7 +213,7 @@ def test_an_unknown_login(cli: Cli, simulator: Simulator, monkeypatch: pytest.Mo
         ),
         (
             paid(remaining=-5, percent=-0.3, used_up=True, overage=1025),
-            "0 of 300 premium requests left (0 %); 1025 used beyond the plan",
+            "0 of 300 premium requests left (0 %); 1,025 used beyond the plan",
         ),
         (paid(remaining=5, percent=None), "5 of 300 premium requests left"),
         (paid(remaining=None, percent=40), "40 % of the premium requests left"),

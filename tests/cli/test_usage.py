@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.cli import usage_output, usage_request
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.ledger.schema import COLUMNS
 from copilot_proxy.ledger.writer import Writer
@@ -249,13 +250,19 @@ def test_recent_requests(cli: Cli, ledger: Path) -> None:
         assert 1 == json.loads(cli("usage", *options, "--json").out)["total"]["requests"]
 
 
-def test_recent_requests_with_long_names(cli: Cli, own_home: Path) -> None:
-    """Long names are cut off, so that the list fits into a terminal."""
+def test_recent_requests_with_long_names(
+    cli: Cli, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long names are cut off on a terminal, where the list would not fit, but not in a pipe."""
     writer = Writer(own_home / "ledger.sqlite3")
     writer.write([row(record("one", client="c" * 64, model="m" * 200, credits=1.0), time.time())])
     writer.close()
-    lines = cli("usage", "show").out.splitlines()
-    assert 80 > max(map(len, lines))
+    for words in (("show",), ("client",)):
+        assert "c" * 64 in cli("usage", *words).out
+    monkeypatch.setattr(usage_output, "terminal_width", lambda: 80)
+    monkeypatch.setattr(usage_request, "terminal_width", lambda: 80)
+    for words in (("show",), ("client",), ("model",)):
+        assert 80 >= max(map(len, cli("usage", *words).out.splitlines()))
     assert "c" * 64 == json.loads(cli("usage", "show", "--json").out)[0]["client"]
 
 
@@ -341,6 +348,32 @@ def test_a_damaged_ledger(cli: Cli, ledger: Path, intact: int, reason: str) -> N
 def test_wrong_usage(cli: Cli, arguments: tuple[str, ...]) -> None:
     """What cannot be understood is an error with code 2."""
     assert 2 == cli("usage", *arguments).code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("show", "--csv"), "--csv has no effect with: copilot-proxy usage show"),
+        (("show", "early", "--last", "1d"), "--last has no effect"),
+        (("path", "--json"), "--json has no effect with: copilot-proxy usage path"),
+        (("--json", "--csv"), "--json cannot be combined with --csv"),
+        (("--line", "--json"), "--json cannot be combined with --line"),
+        (("--verify", "--client", "codex"), "--client cannot be combined with --verify"),
+        (("--why", "--threshold", "5"), "--threshold cannot be combined with --why"),
+        (("--threshold", "nan"), "a number that is not negative"),
+        (("--threshold", "-1"), "a number that is not negative"),
+        (("--since", "today", "--until", "yesterday"), "--until is before --since"),
+        (("forget", "--before", "2026-11-29T10:00"), "is not a day"),
+    ],
+    ids=str,
+)
+def test_options_without_effect(
+    cli: Cli, ledger: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    """An option that is not used is refused, so that no script relies on it."""
+    ran = cli("usage", *arguments)
+    assert (2, "") == (ran.code, ran.out)
+    assert message in " ".join(ran.err.split())
 
 
 def test_chat_is_recorded(cli: Cli) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from copilot_proxy.cost.assessment import assess, estimated
 from copilot_proxy.cost.estimate import prompt_tokens
-from copilot_proxy.cost.nano_aiu import decimal, merged_usage, token_cost
+from copilot_proxy.cost.nano_aiu import decimal, grouped, merged_usage, token_cost
 from copilot_proxy.cost.price_list import listed_prices, reported_prices
 from copilot_proxy.cost.tokens import Tokens
 
@@ -161,3 +161,10 @@ def test_prices_of_unknown_kinds_of_tokens(odd: object) -> None:
 
     assert with_odd is not None
     assert with_odd == reported_prices({"token_details": known})
+
+
+def test_large_numbers_have_no_exponent() -> None:
+    """A limit of ten million credits is not shown as 1e+07."""
+    assert ["10,000,000", "1,234,567.25", "0.001", "0"] == [
+        grouped(one) for one in (10_000_000, 1_234_567.25, 0.001, 0.0)
+    ]

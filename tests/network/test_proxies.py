@@ -100,6 +100,26 @@ async def test_loopback_is_never_accessed_through_a_proxy(
     assert "direct" == response.text
 
 
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        ("http://me:secret@127.0.0.1:9", "refused the connection"),
+        ("http://proxy.invalid:8080", "could not be found"),
+    ],
+)
+async def test_a_proxy_that_cannot_be_reached(
+    monkeypatch: pytest.MonkeyPatch, variable: str, proxy: str, reason: str
+) -> None:
+    """The error names the proxy and its variable; GitHub is not to blame."""
+    monkeypatch.setenv(variable, proxy)
+    error = map_http_error(await failure("https://api.github.com/user"))
+
+    assert f": the proxy {proxy.replace('me:secret', '***')} {reason}" in error.message
+    assert f"Correct {variable}, or unset it if there is no proxy." == error.hint
+    assert error.sent is False
+
+
 async def test_a_refusal_by_a_proxy_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy's refusal is reported as such, and as not sent."""
     with ScriptedServer(Answer(status=407)) as proxy:

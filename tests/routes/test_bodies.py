@@ -111,7 +111,7 @@ def test_too_large(simulator: Simulator) -> None:
         fits = client.post(PATH, content=CHAT + b" " * (2000 - len(CHAT)))
 
     assert [413] * 7 == [a.status_code for a in (declared, streamed, *bombs)]
-    assert "2000" in declared.json()["error"]["message"]
+    assert "2,000 bytes" in declared.json()["error"]["message"]
     assert 200 == fits.status_code
 
 

@@ -198,7 +198,7 @@ async def test_the_maximum_size(internet: Internet) -> None:
     )
 
     internet.pages["/a.png"] = Page(PNG.ljust(MAX_IMAGE + 1, b"\0"))
-    assert f"larger than {MAX_IMAGE} bytes." in (await refusal(internet, URL)).message
+    assert "larger than 3 MiB." in (await refusal(internet, URL)).message
 
 
 async def test_the_maximum_total_size(internet: Internet) -> None:
@@ -207,7 +207,7 @@ async def test_the_maximum_total_size(internet: Internet) -> None:
 
     error = await refusal(internet, *[URL] * (MAX_TOTAL // MAX_IMAGE + 1))
 
-    assert f"larger than {MAX_TOTAL} bytes in total." in error.message
+    assert "larger than 20 MiB in total." in error.message
     assert 1 == len(internet.requests)
 
 

@@ -14,6 +14,7 @@ import msgspec
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.large_json import MAX_VALUES, check_value_count
+from copilot_proxy.formats.sizes import size_text
 from copilot_proxy.formats.types import Json
 
 _LANE: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}", re.ASCII)
@@ -79,7 +80,7 @@ def parse_message(data: bytes | str, limit: int) -> ClientMessage:
     data = data.encode() if isinstance(data, str) else data
     try:
         if len(data) > limit:
-            raise _too_large(f"The message is larger than {limit} bytes.")
+            raise _too_large(f"The message is larger than {size_text(limit)}.")
         if len(data) > MAX_VALUES:
             check_value_count(data, MAX_VALUES)
     except RequestError as error:
@@ -159,7 +160,7 @@ def _steering_refused(fields: Mapping[str, msgspec.Raw], lane: str | None) -> by
     if sum(len(memoryview(value)) for value in given.values()) > _MAX_STEERING:
         raise MessageError.of(
             RequestError(
-                f"Input for a running response is larger than {_MAX_STEERING} bytes.",
+                f"Input for a running response is larger than {size_text(_MAX_STEERING)}.",
                 status=413,
                 code="steering_not_supported",
                 hint="Send the input with the next request.",

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -11,8 +11,9 @@ import msgspec
 
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats import broken_responses
-from copilot_proxy.formats.decompression import DecompressionError, Decompressor
+from copilot_proxy.formats.decompression import ENCODINGS, DecompressionError, Decompressor
 from copilot_proxy.formats.lenient_json import decode_leniently
+from copilot_proxy.formats.sizes import size_text
 from copilot_proxy.formats.sse import EventDecoder, EventTooLarge
 from copilot_proxy.upstreams.http.transport import HttpResponse, receive_by_reading
 
@@ -20,6 +21,9 @@ _Result = TypeVar("_Result")
 
 _MAX_BODY: Final = 64 * 1024 * 1024
 """Maximum size in bytes of a body that is not streamed; embeddings can have 20 MB."""
+_PAUSE_AFTER: Final = 4 * 1024 * 1024
+"""Bytes that are decompressed before other requests continue; they take some 10 ms."""
+_Read = Callable[[], Awaitable[bytes]]
 _DRAIN_TIMEOUT: Final = 0.3
 """Seconds for reading the end of a complete response, usually an empty chunk."""
 
@@ -46,7 +50,9 @@ class CopilotResponse:
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > _MAX_BODY:
-                    raise BrokenResponse(f"Copilot's response is larger than {_MAX_BODY} bytes.")
+                    raise BrokenResponse(
+                        f"Copilot's response is larger than {size_text(_MAX_BODY)}."
+                    )
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise _interrupted(error) from error
         return decode_body(b"".join(chunks))
@@ -104,49 +110,43 @@ def decode_body(body: bytes) -> Any:
         raise BrokenResponse("Copilot's response is not valid JSON.", hint="Try again.") from None
 
 
-def body_reader(response: HttpResponse) -> Callable[[], Awaitable[bytes]]:
+def body_reader(response: HttpResponse) -> _Read:
     """Return a function that reads the next decompressed bytes of the body; empty at the end.
 
-    It raises `httpx.HTTPError`.
+    It returns small chunks, so that a body that expands to gigabytes is noticed in time. Raises
+    `httpx.HTTPError`.
     """
-    encoding = response.headers.get("content-encoding")
-    if encoding is None:
-        return response.read
-    if (name := encoding.strip().lower()) in ("gzip", "x-gzip"):
-        return _gzip_reader(response, Decompressor(name))
-    headers = {b"content-encoding": encoding.encode("latin-1")}
-    decompressed = httpx.Response(200, headers=headers, stream=_RawBody(response)).aiter_bytes()
-
-    async def read() -> bytes:
-        return await anext(decompressed, b"")
-
+    read: _Read = response.read
+    encodings = response.headers.get("content-encoding", "").lower().split(",")
+    for encoding in map(str.strip, reversed(encodings)):
+        if encoding in ENCODINGS:
+            read = _decompressing(read, Decompressor(encoding))
     return read
 
 
-def _gzip_reader(
-    response: HttpResponse, decompressor: Decompressor
-) -> Callable[[], Awaitable[bytes]]:
-    """Read all members of a gzip body; httpx silently stops after the first."""
+def _decompressing(read: _Read, decompressor: Decompressor) -> _Read:
+    """Decompress what `read` returns."""
+    chunks: Iterator[bytes] = iter(())
+    size = 0
 
-    async def read() -> bytes:
-        while piece := await response.read():
+    async def read_plain() -> bytes:
+        nonlocal chunks, size
+        while True:
             try:
-                if plain := b"".join(decompressor.feed(piece)):
-                    return plain
+                chunk = next(chunks, b"")
             except DecompressionError as error:
                 raise httpx.DecodingError(str(error)) from error
-        return b""
+            if chunk:
+                size += len(chunk)
+                if size >= _PAUSE_AFTER:  # what has arrived may take long
+                    size = 0
+                    await asyncio.sleep(0)
+                return chunk
+            if not (piece := await read()):
+                return b""
+            chunks = decompressor.feed(piece)
 
-    return read
-
-
-class _RawBody(httpx.AsyncByteStream):
-    def __init__(self, response: HttpResponse) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while chunk := await self._response.read():
-            yield chunk
+    return read_plain
 
 
 def _is_stream(headers: Mapping[str, str], stream_requested: bool) -> bool:

@@ -1,0 +1,67 @@
+"""A full disk: the ledger's errors name it, and nothing waits for it."""
+
+import errno
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copilot_proxy.ledger import database as ledger_file
+from copilot_proxy.ledger import schema
+from copilot_proxy.private_files import write_hint
+
+
+class _Full:
+    """A connection to a file on a full disk."""
+
+    def __init__(self, code: int) -> None:
+        self.calls = 0
+        self._error = sqlite3.OperationalError("something")
+        self._error.sqlite_errorcode = code
+
+    def execute(self, _: str) -> Any:
+        self.calls += 1
+        raise self._error
+
+
+def test_bringing_the_tables_up_to_date(tmp_path: Path) -> None:
+    """The error says that the disk is full, the old tables stay, and a later attempt succeeds."""
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite3", isolation_level=None)) as database:
+        database.executescript(schema._FIRST_VERSION)
+        database.execute("PRAGMA user_version = 1")
+        (pages,) = database.execute("PRAGMA page_count").fetchone()
+        database.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(sqlite3.OperationalError, match="disk is full") as raised:
+            schema.migrate(database)
+        assert "free space" in ledger_file.hint_for(raised.value)
+        assert 1 == schema.version_of(database)
+        database.execute(f"PRAGMA max_page_count = {pages + 100}")
+        schema.migrate(database)
+        assert schema.VERSION == schema.version_of(database)
+
+
+@pytest.mark.parametrize(
+    ("code", "waits"),
+    [
+        (sqlite3.SQLITE_FULL, False),
+        (sqlite3.SQLITE_IOERR_WRITE, False),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, True),
+    ],
+)
+def test_only_another_process_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, code: int, waits: bool
+) -> None:
+    """A request does not wait five seconds for a disk that is full."""
+    monkeypatch.setattr(ledger_file, "BUSY_SECONDS", 0.05)
+    database = _Full(code)
+    with pytest.raises(sqlite3.OperationalError):
+        ledger_file._use_write_ahead_log(database)  # type: ignore[arg-type]
+    assert waits == (database.calls > 1)
+
+
+def test_hints() -> None:
+    """They say what helps: making a folder writable does not help on a full disk."""
+    assert "free space" in write_hint(OSError(errno.ENOSPC, "No space left on device"))
+    assert "writable" in write_hint(OSError(errno.EACCES, "Permission denied"))
