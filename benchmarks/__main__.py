@@ -79,11 +79,6 @@ def _options() -> argparse.Namespace:
         help="a running server to compare with",
     )
     parser.add_argument(
-        "--accounts",
-        action="store_true",
-        help="also measure without the ledger, and with a budget",
-    )
-    parser.add_argument(
         "--direct", action="store_true", help="also measure the upstream without a proxy"
     )
     parser.add_argument(
@@ -160,8 +155,6 @@ def _candidates(options: argparse.Namespace, fake: Fake, folder: Path) -> Iterat
     _progress("installing this checkout")
     build = own_build()
     yield candidates.ours("ours", build, fake, folder, options.flag)
-    if options.accounts:
-        yield from candidates.accounts(build, fake, folder)
     for number, text in enumerate(options.build, 1):
         name, _, program = text.rpartition("=")
         yield candidates.ours(name or f"build-{number}", [program], fake, folder, options.flag)

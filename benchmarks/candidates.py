@@ -32,9 +32,10 @@ def ours(
 
 
 def accounts(build: Sequence[str], fake: Fake, folder: Path) -> Iterator[Candidate]:
-    """Return this proxy without its ledger, and with a budget as well."""
+    """Return this proxy without its ledger, with it, and with a budget as well."""
     for name, settings in (
         ("ledger-off", {"COPILOT_PROXY_LEDGER": "false"}),
+        ("ledger", {}),
         ("budget", {"COPILOT_PROXY_BUDGET": "999999/day,9999999/month"}),
     ):
         start = partial(target.ours, fake, folder, name=name, build=build, settings=settings)

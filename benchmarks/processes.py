@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ ROOT: Final = Path(__file__).parents[1]
 HAS_PROC: Final = Path("/proc/self/smaps_rollup").exists()
 """Whether CPU and memory of processes can be read on this system."""
 _TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+_ALL_THREADS: Final = 2
+"""In Linux's number of a clock: count the CPU time of all threads of the process."""
 TOOLS_CORE: Final = 0
 TARGET_CORE: Final = 1
 
@@ -103,14 +106,16 @@ def tree(process: int) -> list[int]:
 
 def cpu_seconds(process: int) -> float:
     """Return the CPU seconds of a process and its descendants, including exited children."""
-    total = 0
+    total = 0.0
     for one in tree(process):
         try:
             fields = _fields(Path(f"/proc/{one}/stat"))
+            # Its own time is known more precisely than in ticks of a hundredth of a second.
+            total += time.clock_gettime(~one << 3 | _ALL_THREADS)
         except OSError:
             continue
-        total += sum(int(field) for field in fields[11:15])
-    return total / _TICKS
+        total += sum(int(field) for field in fields[13:15]) / _TICKS
+    return total
 
 
 def memory(process: int) -> int:

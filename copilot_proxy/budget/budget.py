@@ -14,16 +14,18 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from copilot_proxy.budget.estimate import Estimator
 from copilot_proxy.budget.formatting import NAMES, amount, scope_flag, scope_text
 from copilot_proxy.budget.limits_file import NAME, LimitsFile, days_of
 from copilot_proxy.budget.notices import Notices
+from copilot_proxy.budget.reservation_group import ReservationGroup
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import run_if_large
+from copilot_proxy.ledger.reservation_request import ReservationRequest
 from copilot_proxy.masking import mask
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.costs import cost_of
@@ -45,9 +47,6 @@ _WARN_AT: Final = 0.8
 _SETTLING: Final = 0.5
 """Seconds within which the ledger has the row of a request that has ended."""
 _ATTEMPTS: Final = 5
-_WRITING: Final = 0.002
-"""Seconds in which most writers have written. A batch of the ledger takes about as long."""
-_TRIES: Final = 10
 _MAX_NAME: Final = 64
 
 
@@ -63,6 +62,17 @@ class BudgetExceeded(CopilotProxyError):
         )
 
 
+class _Excess(NamedTuple):
+    """What a request has cost more than was estimated."""
+
+    ended: float
+    """When it ended, on the monotonic clock."""
+    nano: int
+    limits: Sequence[Limit]
+    """Those that it counts for."""
+    session: str | None
+
+
 class Budget:
     """The budget of the server's account, as seen by one process."""
 
@@ -75,9 +85,8 @@ class Budget:
         self._executor: ThreadPoolExecutor | None = None
         self._last_end = float("-inf")
         """When a request ended last."""
-        self._excess: deque[tuple[float, int]] = deque()
-        """By how many nano-AIU requests that have just ended exceeded their estimates, and when
-        they ended."""
+        self._excess: deque[_Excess] = deque()
+        """Those of requests that have just ended."""
         self._warned: set[tuple[Limit, str]] = set()
 
     def __call__(self, record: RequestRecord) -> None:
@@ -87,7 +96,9 @@ class Budget:
             if record.reserved is not None:
                 excess = (cost_of(record).nano or 0) - record.reserved
                 if excess > 0:
-                    self._excess.append((self._last_end, excess))
+                    limits = [one for one in self._file.known.limits if _applies(one, record)]
+                    session = record.attribution.session
+                    self._excess.append(_Excess(self._last_end, excess, limits, session))
             self._estimator(record)
 
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
@@ -114,15 +125,16 @@ class Budget:
         if not applying:
             return
         cost = await run_if_large(record.size, self._estimator.estimate, record, request)
+        asked = ReservationRequest(record, cost, applying, *days_of(now))
         try:
-            outcome = await self._reserve(record, cost, applying, now)
+            outcome = await self._reserve(asked)
             for _ in range(_ATTEMPTS):
-                if not self._is_unsettled(outcome, [allowed for _, allowed in applying]):
+                if not self._is_unsettled(outcome, asked):
                     break
                 if not isinstance(outcome, tuple):
                     await self._release(record)
                 await asyncio.sleep(_SETTLING / _ATTEMPTS)
-                outcome = await self._reserve(record, cost, applying, now)
+                outcome = await self._reserve(asked)
         except Exception as error:
             log.error("The budget is not applied, since the ledger cannot be used: %s.", error)
             return
@@ -134,22 +146,33 @@ class Budget:
             raise refused
         record.reserved = cost
         for (limit, allowed), used in zip(applying, outcome, strict=True):
-            if sum(used) >= _WARN_AT * allowed:
-                self._warn(record, limit, allowed, sum(used), now)
+            total = sum(used) + self._excess_of(limit, record)
+            if total >= _WARN_AT * allowed:
+                self._warn(record, limit, allowed, total, now)
 
-    def _is_unsettled(self, outcome: "list[State] | Refusal", allowed: Sequence[int]) -> bool:
+    def _is_unsettled(self, outcome: "list[State] | Refusal", asked: ReservationRequest) -> bool:
         """Return whether requests that have just ended may change the outcome.
 
         They stay reserved with their estimates until the ledger has their rows.
         """
-        now = time.monotonic()
         if isinstance(outcome, tuple):
-            return now - self._last_end < _SETTLING and outcome.used.reserved > 0
-        while self._excess and now - self._excess[0][0] >= _SETTLING:
+            just_ended = time.monotonic() - self._last_end < _SETTLING
+            return just_ended and outcome.used.reserved > 0
+        return any(
+            (excess := self._excess_of(limit, asked.record)) and sum(used) + excess > allowed
+            for (limit, allowed), used in zip(asked.limits, outcome, strict=True)
+        )
+
+    def _excess_of(self, limit: Limit, record: RequestRecord) -> int:
+        """Return by how many nano-AIU requests that have just ended have exceeded their estimates,
+        of those that count for the same limit as `record`."""
+        while self._excess and time.monotonic() - self._excess[0].ended >= _SETTLING:
             self._excess.popleft()
-        excess = sum(nano for _, nano in self._excess)
-        return excess > 0 and any(
-            sum(used) + excess > most for used, most in zip(outcome, allowed, strict=True)
+        session = record.attribution.session
+        return sum(
+            one.nano
+            for one in self._excess
+            if limit in one.limits and (limit.per != "session" or one.session == session)
         )
 
     async def _release(self, record: RequestRecord) -> None:
@@ -165,33 +188,20 @@ class Budget:
             executor.submit(lambda: self._reserver.close())
             executor.shutdown()
 
-    async def _reserve(
-        self,
-        record: RequestRecord,
-        cost: int,
-        limits: Sequence[tuple[Limit, int]],
-        now: datetime,
-    ) -> "list[State] | Refusal":
+    async def _reserve(self, asked: ReservationRequest) -> "list[State] | Refusal":
         """Reserve on the event loop, unless it is for the first time, does not fit, or another
         connection is writing for long; then in a thread, which costs more than a reservation."""
-        day, month = days_of(now)
         if "_reserver" in self.__dict__ and self._reserver.is_open():
-            for _ in range(_TRIES):
-                outcome = self._reserver.reserve_now(record, cost, limits, day, month)
-                if outcome is not None:
-                    break
-                await asyncio.sleep(_WRITING)
+            outcome = await self._group.reserve(asked)
             if isinstance(outcome, list):
                 return outcome
         executor = self._thread()
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(
-                executor, lambda: self._reserver.reserve(record, cost, limits, day, month)
-            )
+            return await loop.run_in_executor(executor, lambda: self._reserver.reserve(asked))
         except asyncio.CancelledError:
             # The reservation may be made after the request has already been recorded.
-            executor.submit(lambda: self._reserver.release(record.request_id))
+            executor.submit(lambda: self._reserver.release(asked.record.request_id))
             raise
 
     def _thread(self) -> ThreadPoolExecutor:
@@ -206,6 +216,10 @@ class Budget:
         from copilot_proxy.ledger.reserver import Reserver
 
         return Reserver(self._ledger)
+
+    @cached_property
+    def _group(self) -> ReservationGroup:
+        return ReservationGroup(self._reserver)
 
     def _warn(
         self, record: RequestRecord, limit: Limit, allowed: int, used: int, now: datetime

@@ -38,6 +38,8 @@ class Estimator:
         """`clock` gives seconds."""
         self._clock = clock
         self._outputs: dict[str, deque[int]] = {}
+        self._expected: dict[str, int] = {}
+        """The output that is expected of a model, until its next answer."""
         self._prompts: dict[tuple[str, str], _Prompt] = {}
 
     def __call__(self, record: RequestRecord) -> None:
@@ -48,6 +50,7 @@ class Estimator:
         if tokens is None or record.model is None:
             return
         self._outputs.setdefault(record.model, deque(maxlen=_RECENT)).append(tokens.output)
+        self._expected.pop(record.model, None)
         if record.attribution.session is not None:
             self._prompts.pop((record.model, record.attribution.session), None)
             self._prompts[record.model, record.attribution.session] = _Prompt(
@@ -76,6 +79,9 @@ class Estimator:
         return seen.tokens if seen is not None and is_warm else 0
 
     def _output(self, model: str, limit: int | None) -> int:
-        recent = sorted(self._outputs.get(model, ()))
-        expected = recent[int(_SHARE * (len(recent) - 1))] if recent else _FIRST_OUTPUT
+        expected = self._expected.get(model)
+        if expected is None:
+            recent = sorted(self._outputs.get(model, ()))
+            expected = recent[int(_SHARE * (len(recent) - 1))] if recent else _FIRST_OUTPUT
+            self._expected[model] = expected
         return expected if limit is None else min(expected, limit)

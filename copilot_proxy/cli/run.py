@@ -165,5 +165,5 @@ def _run(
                 run_connection.environment(definition, launch, os.environ),
             )
     if settings.ledger:
-        print_message(session_cost(settings.ledger_file, session))
+        print_message(session_cost(settings.ledger_file, session, was_ended=code != 0))
     return code

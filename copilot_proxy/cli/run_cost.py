@@ -14,18 +14,22 @@ from copilot_proxy.ledger.queries import Filters, Sums, sums_by, total
 _WRITTEN_AFTER: Final = 0.3
 """Seconds after which the server has written a request that has ended."""
 _ATTEMPTS: Final = 3
-"""How often to look for the first request: a busy or stopping server may take longer."""
+"""How often to look for a request that may be missing: a busy or stopping server may take
+longer."""
 
 
-def session_cost(ledger: Path, session: str) -> str:
-    """Return the line for the session."""
+def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:
+    """Return the line for the session; `was_ended` if the client may have been ended during a
+    request, which the server notices a moment later."""
     try:
+        previous = None
         for _ in range(_ATTEMPTS):
             time.sleep(_WRITTEN_AFTER)
             with opened_ledger(ledger) as database:
                 sums = total(sums_by(database, "session", Period(), Filters(session=session)))
-            if sums.requests:
+            if sums.requests and (sums == previous or not was_ended):
                 break
+            previous = sums
         return line(sums)
     except CopilotProxyError as error:
         return f"The cost of this session is not known: {error.message}"

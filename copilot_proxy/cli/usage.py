@@ -88,7 +88,7 @@ def usage(
 ) -> int:
     """Show what requests have cost, and what is left of the quota."""
     from copilot_proxy.ledger.database import opened_ledger
-    from copilot_proxy.ledger.queries import Filters
+    from copilot_proxy.ledger.queries import UNKNOWN, Filters
 
     word, argument = _parsed(words or [])
     if before is not None and word != "forget":
@@ -111,7 +111,8 @@ def usage(
 
         client = ledger_name(client)
     period = _period(word, since, until, last)
-    filters = Filters(model, client, key, project)
+    names = ("" if name == UNKNOWN else name for name in (model, client, key, project))
+    filters = Filters(*names)
     with opened_ledger(settings.ledger_file) as database:
         if word == "show":
             from copilot_proxy.cli import usage_request

@@ -15,7 +15,7 @@ from copilot_proxy.cli.usage_report import Report
 from copilot_proxy.cost.nano_aiu import credits, rounded
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.ledger.cache_queries import NextTurn
-from copilot_proxy.ledger.queries import Sums, total
+from copilot_proxy.ledger.queries import UNKNOWN, Sums, total
 
 _WIDTH: Final = 80
 _HEADINGS: Final = ("REQ", "FRESH", "CACHED", "WRITTEN", "OUT", "CREDITS", "CACHE", "LOST")
@@ -135,7 +135,7 @@ def _bar(value: int, most: int) -> str:
 
 
 def _name(name: str | None) -> str:
-    return "unknown" if name is None else name
+    return UNKNOWN if name is None else name
 
 
 def cut(text: str, width: int) -> str:

@@ -12,7 +12,7 @@ from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.ledger.activity import latest_requests
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import Period
-from copilot_proxy.ledger.queries import Filters, requests_named
+from copilot_proxy.ledger.queries import UNKNOWN, Filters, requests_named
 
 _RECENT: Final = 20
 """How many requests the list has."""
@@ -61,8 +61,8 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
         (
             one["request_id"][:_ID],
             _local(one["ended_us"])[:_MINUTE],
-            cut(one["client"] or "unknown", _MAX_CLIENT),
-            cut(one["model"] or "unknown", _MAX_MODEL),
+            cut(one["client"] or UNKNOWN, _MAX_CLIENT),
+            cut(one["model"] or UNKNOWN, _MAX_MODEL),
             "?" if one["nano_aiu"] is None else rounded(one["nano_aiu"]),
             _joined(one["outcome"], one["error_code"]),
         )

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 _NUMBERS: Final = (int, float)
+_MOST: Final = 10**15
+"""No count is as high as that."""
 _PRICED: Final = frozenset({"input", "cache_read", "cache_write", "cache_write_1h", "output"})
 """The types of tokens in Copilot's details that have separate prices."""
 
@@ -60,13 +62,14 @@ def from_details(
     if _PRICED.isdisjoint(counts):
         return None
     separate = counts.get("reasoning", 0)
+    known = counts.get
     return Tokens(
-        input=counts.get("input", 0),
-        cache_read=counts.get("cache_read", 0),
-        cache_write=counts.get("cache_write", 0),
-        cache_write_1h=counts.get("cache_write_1h", 0),
-        output=counts.get("output", 0) + separate,
-        reasoning=separate or _reasoning(usage or {}),
+        known("input", 0),
+        known("cache_read", 0),
+        known("cache_write", 0),
+        known("cache_write_1h", 0),
+        known("output", 0) + separate,
+        separate or _reasoning(usage or {}),
     )
 
 
@@ -81,4 +84,6 @@ def _details(usage: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
 def _count(counts: Mapping[str, Any], name: str) -> int:
     value = counts.get(name)
-    return int(value) if isinstance(value, _NUMBERS) and 0 < value < 1e15 else 0
+    if type(value) is int:  # nearly always
+        return value if 0 < value < _MOST else 0
+    return int(value) if isinstance(value, _NUMBERS) and 0 < value < _MOST else 0

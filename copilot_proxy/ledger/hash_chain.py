@@ -16,7 +16,12 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def next_hash(previous: bytes, row: Row) -> bytes:
-    """Return the hash of `row`, whose predecessor of the same day has the hash `previous`.
+    """Return the hash of `row`, whose predecessor of the same day has the hash `previous`."""
+    return hash_of(previous, hashed_part(row))
+
+
+def hashed_part(row: Row) -> bytes:
+    """Return what is hashed of `row`.
 
     Nulls at the end are left out, so columns that are added there later do not change the hashes of
     older rows.
@@ -24,4 +29,9 @@ def next_hash(previous: bytes, row: Row) -> bytes:
     end = len(row)
     while row[end - 1] is None:
         end -= 1
-    return sha256(previous + _encode(row[:end])).digest()
+    return _encode(row[:end])
+
+
+def hash_of(previous: bytes, part: bytes) -> bytes:
+    """Return the hash of a row from the one before it, and from what is hashed of the row."""
+    return sha256(previous + part).digest()

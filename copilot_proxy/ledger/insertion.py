@@ -7,14 +7,13 @@ from itertools import chain, repeat
 from operator import itemgetter, ne
 from typing import Final, TypeVar
 
-from copilot_proxy.ledger.hash_chain import next_hash
+from copilot_proxy.ledger.hash_chain import hash_of, hashed_part
 from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, PLACE, Row, tokens_of
 
 _Value = TypeVar("_Value")
 _CHUNKS: Final = (64, 8, 1)
 """Rows in one statement. Between statements, this thread and the event loop hand over Python's
 lock, which costs more than the statement."""
-_STORED: Final = (*COLUMNS, "chain")
 _KNOWN: Final = {
     size: f"SELECT request_id FROM requests WHERE request_id IN ({', '.join('?' * size)})"  # noqa: S608
     for size in _CHUNKS
@@ -61,9 +60,28 @@ def _known(database: sqlite3.Connection, rows: Sequence[Row]) -> set[str]:
 
 def _insert(database: sqlite3.Connection, rows: Sequence[Row], known: set[str]) -> None:
     """Write `rows`, without those that are `known`, in one transaction."""
+    # Everything that needs Python is done before, since other connections have to wait.
+    new: list[Row] = []
+    sums: dict[Row, list[int]] = {}
+    for row in rows:
+        if row[0] not in known:
+            known.add(row[0])
+            new.append(row)
+            add_to(sums, row)
+    parts = list(map(hashed_part, new))
+    columns, values_of = _layout_of(new) if new else ((), tuple)
+    values = list(map(values_of, new))
     database.execute("BEGIN IMMEDIATE")
     try:
-        _write(database, rows, known)
+        hashes, days = _chained(database, new, parts)
+        _store(database, columns, list(map(tuple.__add__, values, hashes)))
+        _release(database, rows)
+        database.executemany(_ADD, ((*group, *amounts) for group, amounts in sums.items()))
+        database.executemany(
+            "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = excluded.rows, "
+            "chain = excluded.chain",
+            ((day, *end) for day, end in days.items()),
+        )
         database.execute("COMMIT")
     except BaseException:
         if database.in_transaction:
@@ -71,59 +89,56 @@ def _insert(database: sqlite3.Connection, rows: Sequence[Row], known: set[str]) 
         raise
 
 
-def _write(database: sqlite3.Connection, rows: Sequence[Row], known: set[str]) -> None:
-    chains: dict[str, tuple[int, bytes]] = {}
-    sums: dict[Row, list[int]] = {}
-    new: list[Row] = []
-    for row in rows:
-        if row[0] in known:
-            continue
-        known.add(row[0])
+def _chained(
+    database: sqlite3.Connection, rows: Sequence[Row], parts: Sequence[bytes]
+) -> tuple[list[tuple[bytes]], dict[str, tuple[int, bytes]]]:
+    """Return the hash of each row, and for each of their days its number of rows and last hash."""
+    hashes: list[tuple[bytes]] = []
+    days: dict[str, tuple[int, bytes]] = {}
+    for row, part in zip(rows, parts, strict=True):
         day = row[_DAY]
-        if day not in chains:
+        if day not in days:
             found = database.execute("SELECT rows, chain FROM days WHERE day = ?", (day,))
-            chains[day] = found.fetchone() or (0, b"")
-        count, row_hash = chains[day]
-        row_hash = next_hash(row_hash, row)
-        chains[day] = count + 1, row_hash
-        new.append((*row, row_hash))
-        add_to(sums, row)
-    if new:
-        _store(database, new)
+            days[day] = found.fetchone() or (0, b"")
+        count, previous = days[day]
+        row_hash = hash_of(previous, part)
+        hashes.append((row_hash,))
+        days[day] = count + 1, row_hash
+    return hashes, days
+
+
+def _release(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """End the reservations of `rows`: what is spent stops being reserved at the same time."""
     if database.execute("SELECT EXISTS (SELECT 1 FROM reservations)").fetchone()[0]:
-        # Spent amounts stop being reserved in the same transaction.
         for ids in _chunks([row[0] for row in rows]):
             database.execute(_RELEASE[len(ids)], ids)
-    database.executemany(_ADD, ((*group, *amounts) for group, amounts in sums.items()))
-    database.executemany(
-        "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = excluded.rows, "
-        "chain = excluded.chain",
-        ((day, *chain) for day, chain in chains.items()),
-    )
 
 
-def _store(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    """Insert `rows`, without the columns that are null in all of them: a null takes as long as a
-    number."""
-    nulls = map(tuple.count, zip(*rows, strict=True), repeat(None))
-    columns, values_of = _layout(tuple(map(ne, nulls, repeat(len(rows)))))
+def _store(database: sqlite3.Connection, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+    """Insert `rows`, which have the values of `columns` and a hash."""
     for chunk in _chunks(rows):
-        values = tuple(chain.from_iterable(map(values_of, chunk)))
+        values = tuple(chain.from_iterable(chunk))
         database.execute(_statement(columns, len(chunk)), values)
+
+
+def _layout_of(rows: Sequence[Row]) -> tuple[tuple[str, ...], Callable[[Row], Row]]:
+    """Return the names of the columns that are not null in all `rows`, since a null takes as long
+    as a number, and a function that returns their values."""
+    nulls = map(tuple.count, zip(*rows, strict=True), repeat(None))
+    return _layout(tuple(map(ne, nulls, repeat(len(rows)))))
 
 
 @lru_cache(maxsize=64)
 def _layout(used: tuple[bool, ...]) -> tuple[tuple[str, ...], Callable[[Row], Row]]:
-    """Return the names of the columns that are used, and a function that returns their values."""
     places = [place for place, is_used in enumerate(used) if is_used]
-    return tuple([_STORED[place] for place in places]), itemgetter(*places)
+    return tuple([COLUMNS[place] for place in places]), itemgetter(*places)
 
 
 @lru_cache(maxsize=64)
 def _statement(columns: tuple[str, ...], rows: int) -> str:
-    """Return the statement that inserts this many rows with these columns."""
-    values = ", ".join([f"({', '.join('?' * len(columns))})"] * rows)
-    return f"INSERT INTO requests ({', '.join(columns)}) VALUES {values}"  # noqa: S608  # constants
+    """Return the statement that inserts this many rows with these columns and a hash."""
+    values = ", ".join([f"({', '.join('?' * (len(columns) + 1))})"] * rows)
+    return f"INSERT INTO requests ({', '.join(columns)}, chain) VALUES {values}"  # noqa: S608  # constants
 
 
 def _chunks(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:

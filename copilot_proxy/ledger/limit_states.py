@@ -1,7 +1,7 @@
 """Sums up how much of each limit is used: what is spent, and what running requests reserve."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
@@ -48,12 +48,20 @@ class StateCache:
         self._known.clear()
         self._spent.clear()
 
-    def states(self, database: sqlite3.Connection, keys: Iterable[Key]) -> list[State]:
-        """Return how much of each limit is used."""
+    def refresh(self, database: sqlite3.Connection) -> None:
+        """Forget everything if another connection has changed the ledger."""
         version = database.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
             self.clear()
             self._version = version
+
+    def known(self, keys: Sequence[Key]) -> list[State] | None:
+        """Return what `states` returns if that does not need to be read, else None."""
+        found = [state for key in keys if (state := self._known.get(key)) is not None]
+        return found if len(found) == len(keys) else None
+
+    def states(self, database: sqlite3.Connection, keys: Iterable[Key]) -> list[State]:
+        """Return how much of each limit is used, as of the last `refresh`."""
         return [self._known.get(key) or self._read(database, key) for key in keys]
 
     def reserved(self, keys: Iterable[Key], states: Iterable[State]) -> None:

@@ -28,8 +28,13 @@ _FROM_ROWS: Final = """(
 """The rows in the form of the table `sums`."""
 
 
+UNKNOWN: Final = "unknown"
+"""How the views name what is not known: a request without a client, key, project or session."""
+
+
 class Filters(NamedTuple):
-    """Which requests to sum up; None does not limit them."""
+    """Which requests to sum up; None does not limit them, and "" is for those of which it is not
+    known."""
 
     model: str | None = None
     client: str | None = None
@@ -41,8 +46,15 @@ class Filters(NamedTuple):
 
     def conditions(self) -> tuple[list[str], list[Any]]:
         """Return the conditions of a query, and their values."""
-        given = {name: value for name, value in self._asdict().items() if value is not None}
-        return [f"{name} = ?" for name in given], list(given.values())
+        conditions, values = [], []
+        for name, value in self._asdict().items():
+            if value == "":
+                # A client may also call itself `UNKNOWN`, and the views do not distinguish them.
+                conditions.append(f"ifnull({name}, '') IN ('', '{UNKNOWN}')")
+            elif value is not None:
+                conditions.append(f"{name} = ?")
+                values.append(value)
+        return conditions, values
 
 
 class Sums(NamedTuple):

@@ -57,35 +57,60 @@ class Refusal(NamedTuple):
 
 def reserve(
     database: sqlite3.Connection,
-    wanted: Reservation,
-    limits: Sequence[tuple[Limit, int]],
+    wanted: Sequence[tuple[Reservation, Sequence[tuple[Limit, int]]]],
     cache: StateCache,
-) -> list[State] | Refusal:
-    """Make a reservation if it fits all limits, and return how much of each is used then; else
-    return the first that it does not fit.
+) -> list[list[State] | Refusal]:
+    """Make each reservation that fits all its limits, one after another in one transaction.
 
-    `limits` are those that apply to the request, with what they allow now. Raises `sqlite3.Error`.
+    The limits are those that apply to the request, with what they allow now. Returns how much of
+    each is used then, or the first that the reservation does not fit. Raises `sqlite3.Error`, and
+    then there are no reservations.
     """
-    keys = keys_of([limit for limit, _ in limits], wanted.day, wanted.month, wanted.session)
-    after = []
+    outcomes: list[list[State] | Refusal] = []
+    made: list[Reservation] = []
     database.execute("BEGIN IMMEDIATE")
     try:
-        for (limit, allowed), used in zip(limits, cache.states(database, keys), strict=True):
-            spent, reserved = used
-            reserved += wanted.nano_aiu
-            if spent + reserved > allowed:
-                database.execute("ROLLBACK")
-                return Refusal(limit, allowed, used)
-            after.append(State(spent, reserved))
-        database.execute(_RESERVE, wanted)
+        cache.refresh(database)
+        for one, limits in wanted:
+            keys = keys_of([limit for limit, _ in limits], one.day, one.month, one.session)
+            states = cache.known(keys)
+            if states is None:
+                _write(database, made)  # to be read with the others
+                states = cache.states(database, keys)
+            outcome = _outcome(one, limits, states)
+            outcomes.append(outcome)
+            if isinstance(outcome, list):
+                made.append(one)
+                cache.reserved(keys, outcome)
+        _write(database, made)
         database.execute("COMMIT")
     except BaseException:
-        cache.clear()  # it is not known whether there is a reservation
+        cache.clear()  # it is not known whether there are reservations
         if database.in_transaction:
             database.execute("ROLLBACK")
         raise
-    cache.reserved(keys, after)
+    return outcomes
+
+
+def _outcome(
+    wanted: Reservation, limits: Sequence[tuple[Limit, int]], states: Sequence[State]
+) -> list[State] | Refusal:
+    """Return how much of each limit is used with the reservation, or the first that does not
+    allow it."""
+    after = []
+    for (limit, allowed), used in zip(limits, states, strict=True):
+        spent, reserved = used
+        reserved += wanted.nano_aiu
+        if spent + reserved > allowed:
+            return Refusal(limit, allowed, used)
+        after.append(State(spent, reserved))
     return after
+
+
+def _write(database: sqlite3.Connection, made: list[Reservation]) -> None:
+    """Insert reservations, and empty the list."""
+    database.executemany(_RESERVE, made)
+    made.clear()
 
 
 def release(database: sqlite3.Connection, request_ids: Iterable[str]) -> None:

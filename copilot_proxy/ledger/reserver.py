@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from copilot_proxy.cost.limits import Limit
 from copilot_proxy.ledger import reservations
 from copilot_proxy.ledger.database import BUSY_SECONDS, file_id, open_for_writing
 from copilot_proxy.ledger.limit_states import State, StateCache
+from copilot_proxy.ledger.reservation_request import ReservationRequest
 from copilot_proxy.ledger.reservations import Refusal, Reservation
-from copilot_proxy.relay.records import RequestRecord
 
 _LOOK_SECONDS: Final = 0.02
 _HOST: Final = platform.node()
@@ -48,45 +47,37 @@ class Reserver:
         return True
 
     def reserve_now(
-        self,
-        record: RequestRecord,
-        cost: int,
-        limits: Sequence[tuple[Limit, int]],
-        day: str,
-        month: str,
-    ) -> list[State] | Refusal | None:
-        """Do what `reserve` does without waiting and without raising an error; return None if that
-        is not possible, usually because another connection is writing."""
+        self, requests: Sequence[ReservationRequest]
+    ) -> list[list[State] | Refusal] | None:
+        """Do for each of `requests` what `reserve` does, in one transaction, without waiting and
+        without raising an error; return None if that is not possible, usually because another
+        connection is writing."""
         if not self._lock.acquire(blocking=False):
             return None
         try:
             if self._database is None:
                 return None
-            wanted = _reservation(record, cost, day, month)
-            return reservations.reserve(self._database, wanted, limits, self._states)
+            return reservations.reserve(
+                self._database, [(_reservation(one), one.limits) for one in requests], self._states
+            )
         except sqlite3.Error:
             return None
         finally:
             self._lock.release()
 
-    def reserve(
-        self,
-        record: RequestRecord,
-        cost: int,
-        limits: Sequence[tuple[Limit, int]],
-        day: str,
-        month: str,
-    ) -> list[State] | Refusal:
-        """Reserve `cost` nano-AIU for a request, and return how much of each limit is used then;
-        or return the limit that it does not fit."""
-        wanted = _reservation(record, cost, day, month)
+    def reserve(self, request: ReservationRequest) -> list[State] | Refusal:
+        """Reserve the cost of a request, and return how much of each limit is used then; or return
+        the limit that it does not fit."""
+        wanted = _reservation(request)
         with self._waiting() as database:
-            outcome = reservations.reserve(database, wanted, limits, self._states)
+            (outcome,) = reservations.reserve(database, [(wanted, request.limits)], self._states)
             if isinstance(outcome, Refusal) and reservations.settle_abandoned(
                 database, wanted.started_us
             ):
                 self._states.clear()
-                outcome = reservations.reserve(database, wanted, limits, self._states)
+                (outcome,) = reservations.reserve(
+                    database, [(wanted, request.limits)], self._states
+                )
         return outcome
 
     def release(self, request_id: str) -> None:
@@ -129,20 +120,20 @@ class Reserver:
         self._looked = float("-inf")
 
 
-def _reservation(record: RequestRecord, cost: int, day: str, month: str) -> Reservation:
-    who = record.attribution
+def _reservation(request: ReservationRequest) -> Reservation:
+    record, who = request.record, request.record.attribution
     return Reservation(
         record.request_id,
         _HOST,
         os.getpid(),
         time.time_ns() // 1000,
-        day,
-        month,
+        request.day,
+        request.month,
         record.key or "",
         who.client or "",
         who.project or "",
         who.session or "",
         record.model or "",
         record.api,
-        cost,
+        request.cost,
     )

@@ -25,6 +25,10 @@ _END_TIMEOUT: Final = 3.0
 the answer was cut at a stop sequence."""
 
 
+BeforeLast = Callable[[ClientEvent], Awaitable[None]]
+"""Called with the last event of a reply, before it is passed on."""
+
+
 class ReplySource(Protocol):
     """A `Reply`, or a wrapper that adds something to one."""
 
@@ -49,6 +53,7 @@ class Reply:
         self._translator = prepared.translator
         self._record = record
         record.add_headers(response.headers)
+        self.before_last: BeforeLast | None = None
         self._is_read = False
         self._kind: object = self  # no event has this type
         self._deadline: float | None = None
@@ -82,6 +87,7 @@ class Reply:
         try:
             events = [*translator.feed(body), *translator.close(done=True)]
             self._record.mark_first_token()
+            await self._prepare_last(events)
             return translator.whole(events)
         finally:
             self._record_usage()
@@ -104,7 +110,9 @@ class Reply:
                 if events:
                     if self._record.first_token is None:
                         self._record.mark_first_token()
-                    self._record.complete = translator.is_complete
+                    if translator.is_complete:
+                        self._record.complete = True
+                        await self._prepare_last(events)
                     yield events
                 if failure is not None:
                     raise failure
@@ -120,11 +128,16 @@ class Reply:
             self._record_usage()
         if events := translator.close(done=done):
             self._record.complete = True
+            await self._prepare_last(events)
             yield events
 
     async def aclose(self) -> None:
         """End the call to Copilot, whether the answer was read or not."""
         await self._response.aclose()
+
+    async def _prepare_last(self, events: Sequence[ClientEvent]) -> None:
+        if self.before_last is not None and events:
+            await self.before_last(events[-1])
 
     async def _read_after_finish(
         self, read: Callable[[], Awaitable[Sequence[object]]]

@@ -4,9 +4,9 @@ Work in proportion to the length of a conversation is done in a thread, item by 
 does not block other requests.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from copilot_proxy.errors import RequestError
@@ -24,18 +24,16 @@ from copilot_proxy.formats.responses.response_store import (
 )
 from copilot_proxy.formats.types import (
     ClientEvent,
-    ClientResponse,
     Json,
     Response,
     ResponsesRequest,
 )
-from copilot_proxy.large_work import run_if_large
+from copilot_proxy.large_work import LARGE, run_if_large, run_in_turn
 from copilot_proxy.relay.caller import Caller
-from copilot_proxy.relay.reply import ReplySource
+from copilot_proxy.relay.reply import BeforeLast
 
-_REMEMBERED: Final = ("completed", "incomplete")
-"""The statuses of responses that can be continued."""
-_ENDS: Final = frozenset(TERMINAL[status] for status in _REMEMBERED)
+_ENDS: Final = (TERMINAL["completed"], TERMINAL["incomplete"])
+"""The types of the last event of responses that can be continued."""
 
 
 @dataclass(frozen=True)
@@ -99,29 +97,33 @@ class ResponseMemory:
         if (previous is not None or found) and (size > self._limit or count > MAX_ITEMS):
             raise _too_large(self._limit)
         is_stored = self._stores(request, size, count, notes)
-        return await run_if_large(
-            size, lambda: _resume(request, previous, found, size, is_stored, web_socket)
-        )
+        resume = partial(_resume, request, previous, found, size, is_stored, web_socket)
+        return resume() if size < LARGE else await run_in_turn(resume)
 
-    def remembering(
-        self, resumed: ResumedRequest, caller: Caller
-    ) -> Callable[[ReplySource], ReplySource]:
-        """Return a wrapper for a reply to the request that remembers its response."""
+    def remembering(self, resumed: ResumedRequest, caller: Caller) -> BeforeLast | None:
+        """Return a function that remembers the response in the last event of a reply to the
+        request; None if it will not be remembered."""
         if not resumed.is_remembered:
-            return lambda reply: reply
+            return None
 
-        async def remember(response: Response) -> None:
-            if response.get("status") in _REMEMBERED:
-                previous, items, size = resumed.previous, resumed.items, resumed.size
-                make = continuation.stored_response
-                stored = await run_if_large(size, make, response, previous, items, size)
-                if resumed.request["store"]:
-                    self._store.store(caller.identity, stored)
-                else:
-                    # It can be continued, but not be shown.
-                    self._web_sockets.store(resumed.web_socket, replace(stored, data=b""))
+        async def remember(event: ClientEvent) -> None:
+            if event["type"] not in _ENDS:
+                return
+            make = partial(
+                continuation.stored_response,
+                event["response"],
+                resumed.previous,
+                resumed.items,
+                resumed.size,
+            )
+            stored = make() if resumed.size < LARGE else await run_in_turn(make)
+            if resumed.request["store"]:
+                self._store.store(caller.identity, stored)
+            else:
+                # It can be continued, but not be shown.
+                self._web_sockets.store(resumed.web_socket, replace(stored, data=b""))
 
-        return lambda reply: _RememberedReply(reply, remember)
+        return remember
 
     def find(self, response_id: str, caller: Caller) -> StoredResponse:
         """Return a response of the caller; raises `RequestError` (404)."""
@@ -192,31 +194,6 @@ class ResponseMemory:
             reason = "the conversation is too large" if self._is_on else "responses_memory is off"
             notes.append(f"dropped store: {reason}")
         return False
-
-
-class _RememberedReply:
-    """A `Reply` that is remembered before the client gets its end."""
-
-    def __init__(self, reply: ReplySource, remember: Callable[[Response], Awaitable[None]]) -> None:
-        self._reply = reply
-        self._remember = remember
-        self.fail = reply.fail
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return self._reply.headers
-
-    async def whole(self) -> ClientResponse:
-        response = await self._reply.whole()
-        await self._remember(response)
-        return response
-
-    async def events(self) -> AsyncGenerator[list[ClientEvent], None]:
-        async with aclosing(self._reply.events()) as batches:
-            async for events in batches:
-                if events[-1]["type"] in _ENDS:
-                    await self._remember(events[-1]["response"])
-                yield events
 
 
 def _resume(

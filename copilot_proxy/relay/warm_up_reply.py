@@ -7,13 +7,17 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.formats.responses.warm_up import warm_up_events
 from copilot_proxy.formats.types import ClientEvent, ClientResponse, ResponsesRequest
+from copilot_proxy.relay.reply import BeforeLast
 
 
 class WarmUpReply:
     """A reply without output, which has a response to continue from."""
 
-    def __init__(self, request: ResponsesRequest, request_id: str) -> None:
+    def __init__(
+        self, request: ResponsesRequest, request_id: str, before_last: BeforeLast | None = None
+    ) -> None:
         self._request = request
+        self._before_last = before_last
         self._request_id = request_id
         self._events = warm_up_events(request, int(time.time()))
 
@@ -27,9 +31,12 @@ class WarmUpReply:
 
     async def whole(self) -> ClientResponse:
         """Return the response."""
-        response: ClientResponse = self._events[-1]["response"]
+        events = [event async for batch in self.events() for event in batch]
+        response: ClientResponse = events[-1]["response"]
         return response
 
     async def events(self) -> AsyncGenerator[list[ClientEvent], None]:
         """Yield the events, all at once."""
+        if self._before_last is not None:
+            await self._before_last(self._events[-1])
         yield self._events

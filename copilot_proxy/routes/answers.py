@@ -14,7 +14,7 @@ from copilot_proxy.formats.large_json import LARGE, encode_json, encode_strings
 from copilot_proxy.formats.types import ClientRequest, ClientResponse, Json
 from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.relay.costs import cost_headers
-from copilot_proxy.relay.reply import ReplySource, notes_header
+from copilot_proxy.relay.reply import Reply, ReplySource, notes_header
 from copilot_proxy.routes.services import (
     Request,
     Services,
@@ -36,7 +36,7 @@ def answer(
     conversation_bytes: int = 0,
     betas: Collection[str] = (),
     notes: Iterable[str] = (),
-    extend: Callable[[ReplySource], ReplySource] | None = None,
+    extend: Callable[[Reply], ReplySource] | None = None,
 ) -> ASGIApp:
     """Return the response to `request`, whose checked JSON body of the API `client` is `body`.
 
@@ -50,7 +50,7 @@ def answer(
     record = start_record(request, client.name, body, body_bytes, notes)
     record.conversation_bytes = conversation_bytes
 
-    def open_reply() -> AbstractAsyncContextManager[ReplySource]:
+    def open_reply() -> AbstractAsyncContextManager[Reply]:
         return services.relay.answer(client, body, record, caller=caller, betas=betas)
 
     return respond(
@@ -66,7 +66,8 @@ def answer(
 
 @asynccontextmanager
 async def _extended(
-    open_reply: OpenReply, extend: Callable[[ReplySource], ReplySource]
+    open_reply: Callable[[], AbstractAsyncContextManager[Reply]],
+    extend: Callable[[Reply], ReplySource],
 ) -> AsyncIterator[ReplySource]:
     async with open_reply() as reply:
         yield extend(reply)

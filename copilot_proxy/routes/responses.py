@@ -1,6 +1,5 @@
 """``POST /v1/responses`` and the paths below it that call a model: OpenAI's Responses API."""
 
-from collections.abc import Callable
 from contextlib import nullcontext
 
 import msgspec
@@ -16,7 +15,7 @@ from copilot_proxy.formats.responses.compaction import (
 from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.compacted_reply import CompactedReply
 from copilot_proxy.relay.costs import INPUT_TOKENS
-from copilot_proxy.relay.reply import ReplySource
+from copilot_proxy.relay.reply import Reply, ReplySource
 from copilot_proxy.relay.warm_up_reply import WarmUpReply
 from copilot_proxy.routes.answers import answer, answer_with_count
 from copilot_proxy.routes.services import (
@@ -43,15 +42,18 @@ async def responses(request: Request) -> ASGIApp:
     if compacts:
         parsed["store"] = False
     resumed = await memory.resume(parsed, caller, len(data), notes, turn.web_socket)
-    extend: Callable[[ReplySource], ReplySource]
-    if compacts:
-        body, extend = summary_request(resumed.request), CompactedReply
-    else:
-        body, extend = resumed.request, memory.remembering(resumed, caller)
+    remember = memory.remembering(resumed, caller)
+
+    def extend(reply: Reply) -> ReplySource:
+        if compacts:
+            return CompactedReply(reply)
+        reply.before_last = remember
+        return reply
+
     return answer(
         request,
         RESPONSES,
-        body,
+        summary_request(resumed.request) if compacts else resumed.request,
         body_bytes=len(data),
         conversation_bytes=resumed.size,
         notes=notes,
@@ -68,9 +70,9 @@ async def _warm_up(request: Request, data: bytes, notes: list[str]) -> ASGIApp:
     # Has the token and the catalogue ready for the next request.
     await services.relay.models.for_request("chat", parsed["model"], caller)
     request_id = get_context(request).request_id
-    reply = WarmUpReply(resumed.request, request_id)
+    remember = services.responses.remembering(resumed, caller)
     return EventStream(
-        lambda: nullcontext(services.responses.remembering(resumed, caller)(reply)),
+        lambda: nullcontext(WarmUpReply(resumed.request, request_id, remember)),
         RESPONSES.stream_format(parsed),
         lambda error: RESPONSES.fail(parsed, error, request_id),
         grace=services.settings.header_grace,

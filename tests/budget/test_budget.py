@@ -138,6 +138,24 @@ async def test_an_ended_request_that_cost_more_than_expected(
         assert [] == database.execute("SELECT * FROM reservations").fetchall()
 
 
+@pytest.mark.anyio
+async def test_a_note_about_an_ended_request(tmp_path: Path) -> None:
+    """A request that has just ended counts, even if the ledger does not have its row yet; one of
+    another client does not."""
+    limits = [Limit(10 * NANO, "day"), Limit(9 * NANO, "day", "client", "codex")]
+    budget = Budget(tmp_path / "ledger.sqlite3", limits)
+    first, second, third = record("1", credits=8.5), record("2"), record("3", client="codex")
+    for one in (first, second, third):
+        await budget.admit(one, {"max_tokens": 1})
+        if one is first:
+            budget(one)
+    budget.close()
+
+    assert [] == first.notes
+    assert ["budget: 8.5 AI credits of 10"] == [note[:28] for note in second.notes]
+    assert 1 == len(third.notes)
+
+
 NOTIFIED = """
 import json, os, sys
 secret = [name for name in os.environ if name in ("COPILOT_PROXY_API_KEY", "COPILOT_PROXY_PORT")]

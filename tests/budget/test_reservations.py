@@ -15,6 +15,7 @@ from copilot_proxy.ledger.database import open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.limit_states import State, state
 from copilot_proxy.ledger.maintenance import forget
+from copilot_proxy.ledger.reservation_request import ReservationRequest
 from copilot_proxy.ledger.reservations import Refusal, release
 from copilot_proxy.ledger.reserver import Reserver
 from tests.ledger.rows import record, row
@@ -60,10 +61,11 @@ def test_two_servers(tmp_path: Path) -> None:
             if dice.random() < 0.2:  # the user has removed limits, for a while
                 del limits[1:]
             made = record(f"r{number}", session=session, client=client)
-            outcome = server.reserve_now(made, cost, limits, DAY, MONTH)
+            asked = ReservationRequest(made, cost, limits, DAY, MONTH)
+            (outcome,) = server.reserve_now([asked]) or [None]
             at_once += isinstance(outcome, list)
             if not isinstance(outcome, list):
-                found = server.reserve(made, cost, limits, DAY, MONTH)
+                found = server.reserve(asked)
                 if isinstance(found, Refusal):
                     refused.add(found.limit)
                     used = state(database, found.limit, DAY, MONTH, session)
@@ -87,10 +89,11 @@ def test_a_replaced_file(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
     server = Reserver(path)
-    server.reserve(record("a"), 60, limits, DAY, MONTH)
+    server.reserve(ReservationRequest(record("a"), 60, limits, DAY, MONTH))
     set_aside(path)
     assert not server.is_open()
-    assert [State(0, 60)] == server.reserve(record("b"), 60, limits, DAY, MONTH)
+    second = ReservationRequest(record("b"), 60, limits, DAY, MONTH)
+    assert [State(0, 60)] == server.reserve(second)
     assert server.is_open()
     server.close()
     assert not server.is_open()
@@ -113,3 +116,22 @@ async def test_while_another_process_writes(tmp_path: Path) -> None:
             "SELECT request_id FROM reservations ORDER BY started_us"
         ).fetchall()
     budget.close()
+
+
+def test_many_that_arrive_together(tmp_path: Path) -> None:
+    """They are reserved one after another, in one transaction, so no limit is exceeded."""
+    server = Reserver(tmp_path / "ledger.sqlite3")
+    made = {"a": 60, "b": 30, "c": 30, "d": 10}
+    asked = [
+        ReservationRequest(
+            record(name, session=name), cost, [(LIMITS[0], 100), (LIMITS[2], 50)], DAY, MONTH
+        )
+        for name, cost in made.items()
+    ]
+    server.reserve(ReservationRequest(record("0"), 35, [(LIMITS[0], 100)], DAY, MONTH))
+    first, second, third, fourth = server.reserve_now(asked) or []
+    assert Refusal(LIMITS[2], 50, State(0, 0)) == first
+    assert [State(0, 65), State(0, 30)] == second
+    assert [State(0, 95), State(0, 30)] == third
+    assert Refusal(LIMITS[0], 100, State(0, 95)) == fourth
+    server.close()

@@ -26,3 +26,19 @@ def test_a_server_that_takes_its_time(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(time, "sleep", sleep)
     assert "This session: 1 request, 2.00 AI credits, 0 % cached." == session_cost(ledger, "run-1")
     assert "This session: no requests." == session_cost(ledger, "run-2")
+
+
+def test_the_last_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request that a client was ended in is written after the others, and is not missed."""
+    ledger = tmp_path / "ledger.sqlite3"
+    writer = Writer(ledger)
+    names = iter(["first", "cut"])
+
+    def sleep(seconds: float) -> None:
+        if name := next(names, None):
+            writer.write([row(record(name, credits=2.0, session="run-1"), time.time())])
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    found = session_cost(ledger, "run-1", was_ended=True)
+    writer.close()
+    assert found.startswith("This session: 2 requests, 4.00 AI credits")

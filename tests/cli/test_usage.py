@@ -243,6 +243,10 @@ def test_recent_requests(cli: Cli, ledger: Path) -> None:
         for one in json.loads(cli("usage", "show", "--client", "codex", "--json").out)
     ]
     assert "No requests.\n" == cli("usage", "show", "--client", "nobody").out
+    for options in (["--client", "unknown"], ["--client", "unknown", "--project", "unknown"]):
+        (one,) = json.loads(cli("usage", "show", *options, "--json").out)
+        assert "late" == one["request_id"]
+        assert 1 == json.loads(cli("usage", *options, "--json").out)["total"]["requests"]
 
 
 def test_recent_requests_with_long_names(cli: Cli, own_home: Path) -> None:

@@ -113,6 +113,7 @@ def test_nothing_is_counted_twice(path: Path) -> None:
     writer = Writer(path)
     writer.write([row(0), row(1)])
     writer.write([row(1), row(2)])
+    writer.write([row(1)])
     writer.close()
 
     assert 3 == len(stored(path))

@@ -14,21 +14,7 @@ pytestmark = pytest.mark.anyio
 LIMIT = 64 * 1024 * 1024
 
 
-class Replied:
-    """A reply that is complete."""
-
-    @property
-    def headers(self) -> dict[str, str]:
-        raise NotImplementedError
-
-    def fail(self, error: object) -> list[Any]:
-        raise NotImplementedError
-
-    def events(self) -> Any:
-        raise NotImplementedError
-
-    async def whole(self) -> dict[str, Any]:
-        return {"id": "resp_1", "status": "completed", "output": []}
+RESPONSE: Any = {"id": "resp_1", "status": "completed", "output": []}
 
 
 async def test_long_conversations_are_put_together_in_a_thread() -> None:
@@ -46,7 +32,9 @@ async def test_long_conversations_are_put_together_in_a_thread() -> None:
     counting = asyncio.create_task(count_turns())
     resumed = await memory.resume(long, SERVER_USER, 21_000_000, [])
     stored_in = turns[0]
-    await memory.remembering(resumed, SERVER_USER)(Replied()).whole()
+    remember = memory.remembering(resumed, SERVER_USER)
+    assert remember is not None
+    await remember({"type": "response.completed", "response": RESPONSE})
     follow_up: Any = {"model": "m", "input": "Hi", "previous_response_id": "resp_1"}
     resumed = await memory.resume(follow_up, SERVER_USER, 100, [])
     counting.cancel()

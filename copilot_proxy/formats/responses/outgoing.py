@@ -8,11 +8,11 @@ from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.responses.tool_changes import (
     apply_allowed_tools,
     flatten_namespaces,
-    function_tools,
     lift_additional_tools,
     replace_custom_tools,
-    replace_tool_search,
 )
+from copilot_proxy.formats.responses.tool_lists import function_tools
+from copilot_proxy.formats.responses.tool_search import replace_tool_search
 from copilot_proxy.formats.responses.tools import ToolNames
 from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody

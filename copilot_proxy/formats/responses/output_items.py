@@ -94,7 +94,10 @@ class MessageItem(OpenItem):
         self.item |= {"role": "assistant", "status": "in_progress", "content": []}
         self._parts: list[Json] = []
         self._kind = ""
-        self._texts: list[str] = []
+        self.texts: list[str] = []
+        """The pieces of the open part so far."""
+        self.text_event: ResponsesEvent | None = None
+        """An event with a piece of the open part, if that is text; the next ones are like it."""
 
     def add(self, text: str, *, kind: str = "output_text") -> list[ResponsesEvent]:
         """Return the events for a piece of text, or of a part of another `kind`."""
@@ -103,10 +106,11 @@ class MessageItem(OpenItem):
             events += self._close_part()
             self._kind = kind
             events.append(self._part_event("response.content_part.added", self._part("")))
-        self._texts.append(text)
+        self.texts.append(text)
         more: Json = {"logprobs": []} if kind == "output_text" else {}
         index = len(self._parts)
         delta = self._event(f"response.{kind}.delta", content_index=index, delta=text, **more)
+        self.text_event = delta if kind == "output_text" else None
         return [*events, delta]
 
     def close(self, status: str) -> list[ResponsesEvent]:
@@ -127,7 +131,7 @@ class MessageItem(OpenItem):
     def _close_part(self) -> list[ResponsesEvent]:
         if not self._kind:
             return []
-        text = "".join(self._texts)
+        text = "".join(self.texts)
         part = self._part(text)
         whole: Json = {"refusal": text} if self._kind == "refusal" else {"text": text}
         if self._kind == "output_text":
@@ -138,7 +142,7 @@ class MessageItem(OpenItem):
             self._part_event("response.content_part.done", part),
         ]
         self._parts.append(part)
-        self._kind, self._texts = "", []
+        self._kind, self.texts, self.text_event = "", [], None
         return events
 
 

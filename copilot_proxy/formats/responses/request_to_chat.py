@@ -14,11 +14,8 @@ from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY, summary_o
 from copilot_proxy.formats.responses.items_to_messages import MessagesBuilder
 from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, SAME_FIELDS
-from copilot_proxy.formats.responses.tool_changes import (
-    flatten_namespaces,
-    lift_additional_tools,
-    replace_tool_search,
-)
+from copilot_proxy.formats.responses.tool_changes import flatten_namespaces, lift_additional_tools
+from copilot_proxy.formats.responses.tool_search import replace_tool_search
 from copilot_proxy.formats.responses.tools import HOSTED, ToolNames, item_list, tools_of
 from copilot_proxy.formats.responses.unsupported_input import prepare_items, prepare_tools
 from copilot_proxy.formats.rules.tool_kinds import FLATTENED, LIFTED, search_notes

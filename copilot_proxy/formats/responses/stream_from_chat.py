@@ -133,7 +133,13 @@ class ChatToResponses:
             else:
                 self._pending_opaque += opaque
         if text := delta.get("content"):
-            events += self._open_item(MessageItem, events).add(text)
+            item = self._current
+            if isinstance(item, MessageItem) and item.text_event is not None:
+                # As most chunks do, this one continues a text.
+                item.texts.append(text)
+                events.append({**item.text_event, "delta": text})
+            else:
+                events += self._open_item(MessageItem, events).add(text)
         if text := delta.get("refusal"):
             events += self._open_item(MessageItem, events).add(text, kind="refusal")
         for fragment in delta.get("tool_calls") or ():

@@ -5,8 +5,8 @@ Calls of tools that were sent to Copilot as functions become calls of the client
 """
 
 import time
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import KeysView, Mapping
+from typing import Final, NamedTuple
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamRefusal
 from copilot_proxy.formats import broken_responses
@@ -34,6 +34,25 @@ from copilot_proxy.formats.upstream_errors import parse_error_event
 
 _ENDS: Final = frozenset(TERMINAL.values())
 _TOO_LONG: Final = "context_length_exceeded"
+_TEXTS: Final = frozenset(
+    f"response.{kind}.delta"
+    for kind in ("output_text", "refusal", "reasoning_summary_text", "reasoning_text")
+)
+"""The types of events with a piece of text."""
+
+
+class _Pieces(NamedTuple):
+    """Consecutive pieces of one text, which all get the same repair as the first."""
+
+    kind: str
+    output_index: int
+    fields: KeysView[str]
+    """The names of the fields that each of these events has."""
+    repaired: Json
+    """The fields that are replaced or added."""
+
+
+_NO_PIECES: Final = _Pieces("", -1, {}.keys(), {})
 
 
 class ResponsesRepair:
@@ -61,6 +80,7 @@ class ResponsesRepair:
         self._items = ItemRepair(self._tools, tool_names or {})
         self._indexes = EventIndexes()
         self._unannounced = UnannouncedItems()
+        self._pieces = _NO_PIECES
         self._has_renamed_tools = bool(tool_names)
         created = int(time.time()) if now is None else now
         self._base = base_response(request, request["model"], created)
@@ -135,12 +155,25 @@ class ResponsesRepair:
         return events
 
     def _repaired(self, kind: str, event: ResponsesEvent) -> list[ResponsesEvent]:
+        last = self._pieces
+        if (
+            kind == last.kind
+            and event.keys() == last.fields
+            and event["output_index"] == last.output_index
+        ):
+            return [{**event, **last.repaired}]
+        self._pieces = _NO_PIECES
         if kind == "error":
             return [self._error(event)]
         complete = self._unannounced.complete(kind, self._indexes.complete(kind, event))
-        if len(complete) == 1:
-            return self._for_client(kind, complete[0])
-        return [e for one in complete for e in self._for_client(one["type"], one)]
+        if len(complete) > 1:
+            return [e for one in complete for e in self._for_client(one["type"], one)]
+        events = self._for_client(kind, complete[0]) if complete else []
+        is_passed = len(events) == 1 and complete[0] is event
+        if kind in _TEXTS and is_passed and event["output_index"] in self._unannounced.known:
+            repaired = {n: v for n, v in events[0].items() if n == "item_id" or n not in event}
+            self._pieces = _Pieces(kind, event["output_index"], event.keys(), repaired)
+        return events
 
     def _for_client(self, kind: str, event: ResponsesEvent) -> list[ResponsesEvent]:
         out = dict(event)

@@ -1,15 +1,12 @@
-"""Translates the responses of Copilot's Responses API into chat chunks.
+"""Translates the responses of Copilot's Responses API into chat chunks."""
 
-Each event becomes a chunk that is passed to `ChatRepair`, so that the numbering of calls, the
-finish reason and the usage follow the same rules as for all other models.
-"""
-
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, KeysView, Mapping
 from typing import Any, Final
 
 from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
-from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
+from copilot_proxy.formats.chat_completions.chunks import Chunks
+from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.event_indexes import EventIndexes
@@ -29,8 +26,8 @@ _TEXTS: Final = {
     # The event's field with the whole text, the chunk's field, and the event's index of the part.
     "response.output_text": ("text", "content", "content_index"),
     "response.refusal": ("refusal", "refusal", "content_index"),
-    "response.reasoning_summary_text": ("text", "reasoning_text", "summary_index"),
-    "response.reasoning_text": ("text", "reasoning_text", "content_index"),
+    "response.reasoning_summary_text": ("text", "reasoning_content", "summary_index"),
+    "response.reasoning_text": ("text", "reasoning_content", "content_index"),
 }
 _STATUSES: Final = {event: status for status, event in TERMINAL.items()}
 _ARGUMENTS: Final = {
@@ -43,10 +40,12 @@ _Key = tuple[str, int, int]
 
 
 class ResponsesToChat(ChunkTranslator):
-    """One response of Copilot's Responses API as chunks; used like `ChatRepair`.
+    """Translates one response of Copilot's Responses API, event by event.
 
-    `feed` takes the decoded JSON of an event, or of a whole response. `feed` and `close` raise
-    `UpstreamError` if the response is broken. `now` is in seconds since 1970.
+    `feed` takes the decoded JSON of an event, or of a whole response, and returns its chunks;
+    `close` returns the last ones, including the finish reason. Both raise `UpstreamError` if the
+    response is broken or an error. `usage` and `copilot_usage` have Copilot's counts so far. `now`
+    is in seconds since 1970.
     """
 
     def __init__(
@@ -60,51 +59,35 @@ class ResponsesToChat(ChunkTranslator):
         custom_tools: Collection[str] = (),
         used_ids: Collection[str] = (),
     ) -> None:
-        self._chat = ChatRepair(
-            model,
-            include_usage=include_usage,
-            now=now,
-            recorder=recorder,
-            tool_names=tool_names,
-            custom_tools=custom_tools,
-            used_ids=used_ids,
-        )
+        self._chunks = Chunks(model, include_usage=include_usage, now=now, recorder=recorder)
+        self._created = 0
+        self._calls = ToolCalls(tool_names, custom_tools, used_ids)
         self._indexes = EventIndexes()
+        self._last: tuple[str, object, KeysView[str]] = ("", None, {}.keys())
+        """The type, output index and fields of the last event that had all its indexes."""
         self._sent: dict[_Key, list[str]] = {}
         """The pieces of each text so far; the whole text at its end only adds what is missing."""
-        self._calls: dict[int, list[str]] = {}
+        self._arguments: dict[int, list[str]] = {}
         """The pieces of each call's arguments so far, by output index, since ids change."""
         self._custom: set[int] = set()
         """The output indexes of calls of custom tools."""
         self._call_ids: set[str] = set()
         self._has_encrypted = False
         self._last_summary: _Key | None = None
-
-    @property
-    def usage(self) -> ChatUsage | None:
-        """Upstream's token counts so far, in the format of Chat Completions."""
-        return self._chat.usage
-
-    @property
-    def copilot_usage(self) -> CopilotUsage | None:
-        """What GitHub charges for the response, if it is known yet."""
-        return self._chat.copilot_usage
+        self.finish_reason: str | None = None
+        self.usage: ChatUsage | None = None
+        self.copilot_usage: CopilotUsage | None = None
 
     @property
     def is_finished(self) -> bool:
         """Whether the response has ended."""
-        return self._chat.is_finished
-
-    @property
-    def finish_reason(self) -> str | None:
-        """Why the model has stopped, in OpenAI's words."""
-        return self._chat.finish_reason
+        return self.finish_reason is not None
 
     def feed(self, data: object) -> list[ChatChunk]:
         """Return the chunks for one event, or for a whole response."""
         if not isinstance(data, dict):
             raise broken_responses.not_an_object()
-        if self.is_finished:
+        if self.finish_reason is not None:
             return []
         kind = data.get("type")
         if not isinstance(kind, str):
@@ -120,15 +103,21 @@ class ResponsesToChat(ChunkTranslator):
             if kind in _STATUSES:
                 self.has_ended = True
                 return self._end(_STATUSES[kind], response, data)
-            return self._chat.feed({"created": response.get("created_at")})
+            self._note_created(response)
+            return []
         return self._event(kind, data)
 
     def close(self, *, done: bool = False) -> list[ChatChunk]:
         """Return the chunks that end the stream; call it once, when upstream has ended."""
-        return self._chat.close()
+        return self._chunks.end(self.finish_reason, self._calls, self.usage, self.copilot_usage)
 
     def _event(self, kind: str, data: ResponsesEvent) -> list[ChatChunk]:
-        data = self._indexes.complete(kind, data)
+        # Most events are one more piece of the same text.
+        if self._last != (kind, data.get("output_index"), data.keys()):
+            complete = self._indexes.complete(kind, data)
+            if complete is data:
+                self._last = (kind, data.get("output_index"), data.keys())
+            data = complete
         index = data.get("output_index")
         index = index if type(index) is int else 0
         item = data.get("item")
@@ -137,7 +126,7 @@ class ResponsesToChat(ChunkTranslator):
         if kind == "response.output_item.done" and isinstance(item, dict):
             return self._item(index, item)
         base, _, stage = kind.rpartition(".")
-        if base in _ARGUMENTS and index in self._calls:
+        if base in _ARGUMENTS and index in self._arguments:
             if stage == "delta":
                 return self._add_arguments(index, _text(data.get("delta")))
             return self._add_missing_arguments(index, _text(data.get(_ARGUMENTS[base])))
@@ -154,7 +143,7 @@ class ResponsesToChat(ChunkTranslator):
         if not text:
             return []
         self._sent.setdefault(key, []).append(text)
-        if key[0] == "reasoning_text":
+        if key[0] == "reasoning_content":
             # The parts of a summary are paragraphs.
             if self._last_summary not in (None, key):
                 text = f"\n\n{text}"
@@ -166,9 +155,12 @@ class ResponsesToChat(ChunkTranslator):
         return self._add_text(key, _missing(self._sent.get(key, []), whole))
 
     def _open_call(self, index: int, item: Json) -> list[ChatChunk]:
-        if item.get("type") not in ("function_call", "custom_tool_call") or index in self._calls:
+        if (
+            item.get("type") not in ("function_call", "custom_tool_call")
+            or index in self._arguments
+        ):
             return []
-        self._calls[index] = []
+        self._arguments[index] = []
         call_id = _text(item.get("call_id"))
         self._call_ids.add(call_id)
         fragment: Json = {"index": index, "id": call_id}
@@ -177,18 +169,18 @@ class ResponsesToChat(ChunkTranslator):
             fragment["custom"] = {"name": item.get("name"), "input": ""}
         else:
             fragment["function"] = {"name": item.get("name"), "arguments": ""}
-        return self._delta({"tool_calls": [fragment]})
+        return self._call(fragment)
 
     def _add_arguments(self, index: int, text: str) -> list[ChatChunk]:
         if not text:
             return []
-        self._calls[index].append(text)
+        self._arguments[index].append(text)
         if index in self._custom:
-            return self._delta({"tool_calls": [{"index": index, "custom": {"input": text}}]})
-        return self._delta({"tool_calls": [{"index": index, "function": {"arguments": text}}]})
+            return self._call({"index": index, "custom": {"input": text}})
+        return self._call({"index": index, "function": {"arguments": text}})
 
     def _add_missing_arguments(self, index: int, whole: str) -> list[ChatChunk]:
-        return self._add_arguments(index, _missing(self._calls[index], whole))
+        return self._add_arguments(index, _missing(self._arguments[index], whole))
 
     def _item(self, index: int, item: Json) -> list[ChatChunk]:
         """Add what has not been streamed of a whole item."""
@@ -201,11 +193,11 @@ class ResponsesToChat(ChunkTranslator):
                     chunks += self._add_missing_text((to, index, number), _text(part.get(field)))
             case "reasoning":
                 for number, part in enumerate(_objects(item.get("summary"))):
-                    key = ("reasoning_text", index, number)
+                    key = ("reasoning_content", index, number)
                     chunks += self._add_missing_text(key, _text(part.get("text")))
                 if not item.get("summary"):
                     for number, part in enumerate(_objects(item.get("content"))):
-                        key = ("reasoning_text", index, number)
+                        key = ("reasoning_content", index, number)
                         chunks += self._add_missing_text(key, _text(part.get("text")))
                 chunks += self._add_encrypted(_text(item.get("encrypted_content")))
             case "function_call":
@@ -224,25 +216,26 @@ class ResponsesToChat(ChunkTranslator):
         return self._delta({"reasoning_opaque": piece})
 
     def _end(self, status: str, response: Response, event: ResponsesEvent) -> list[ChatChunk]:
-        self._chat.feed(
-            {
-                "created": response.get("created_at"),
-                "usage": chat_usage(response.get("usage")),
-                "copilot_usage": event.get("copilot_usage") or response.get("copilot_usage"),
-            }
-        )
+        self._note_created(response)
+        self.usage = chat_usage(response.get("usage"))
+        costs = event.get("copilot_usage") or response.get("copilot_usage")
+        self.copilot_usage = costs if isinstance(costs, dict) else None
         if status == "failed":
             error = response.get("error")
             raise parse_error_event({"error": error if isinstance(error, dict) else {}})
         chunks: list[ChatChunk] = []
         new = [item for item in _objects(response.get("output")) if self._is_new(item)]
         # Positions may have changed, so use indexes that no streamed call had.
-        first = max(self._calls, default=-1) + 1
+        first = max(self._arguments, default=-1) + 1
         for index, item in enumerate(new, first):
             chunks += self._item(index, item)
-        finish = _finish(status, response.get("incomplete_details"))
-        choices = [{"delta": {}, "finish_reason": finish}] if finish else []
-        return chunks + self._chat.feed({"choices": choices})
+        self.finish_reason = _finish(status, response.get("incomplete_details"))
+        return [*chunks, *self._begin()] if self.finish_reason else chunks
+
+    def _note_created(self, response: Response) -> None:
+        created = response.get("created_at")
+        if type(created) is int and created > 0:
+            self._created = created
 
     def _is_new(self, item: Json) -> bool:
         """Return whether an item of the final event was not streamed."""
@@ -254,8 +247,20 @@ class ResponsesToChat(ChunkTranslator):
             case _:
                 return not any(key[0] in ("content", "refusal") for key in self._sent)
 
+    def _call(self, fragment: Json) -> list[ChatChunk]:
+        deltas = self._calls.feed([fragment])
+        return self._delta({"tool_calls": deltas}) if deltas else self._begin()
+
     def _delta(self, delta: Json) -> list[ChatChunk]:
-        return self._chat.feed({"choices": [{"delta": delta}]})
+        chunk = self._chunks.chunk
+        if self._chunks.has_begun:
+            return [chunk(delta)]
+        return [*self._begin(), chunk(delta)]
+
+    def _begin(self) -> list[ChatChunk]:
+        """Return the first chunk, unless it has been returned before."""
+        has_begun = self._chunks.has_begun
+        return [] if has_begun else [self._chunks.begin(created=self._created)]
 
 
 def _finish(status: str, details: object) -> str | None:

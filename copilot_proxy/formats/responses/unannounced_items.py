@@ -34,7 +34,7 @@ class UnannouncedItems:
     """
 
     def __init__(self) -> None:
-        self._known: set[int] = set()
+        self.known: set[int] = set()
         """Indexes of the items that upstream has announced or ended."""
         self._open: dict[int, Json] = {}
         """The items that upstream has announced and not ended, as they were announced."""
@@ -46,7 +46,7 @@ class UnannouncedItems:
         index = event.get("output_index")
         if type(index) is int:
             item = event.get("item")
-            if index in self._known:
+            if index in self.known:
                 if kind == _DONE:
                     self._open.pop(index, None)
                 return [event]
@@ -56,7 +56,7 @@ class UnannouncedItems:
                 return []
             if not isinstance(item, dict):
                 return [event]
-            self._known.add(index)
+            self.known.add(index)
             if kind != _DONE:
                 self._open[index] = item
                 return [event]
@@ -105,9 +105,9 @@ class UnannouncedItems:
         """Yield the events of the items that have not ended when the response does."""
         # If upstream announces items, the others in the final event repeat those, perhaps at other
         # positions.
-        known = output if isinstance(output, list) and not self._known else ()
+        known = output if isinstance(output, list) and not self.known else ()
         items: dict[int, Any] = dict(enumerate(known))
-        for index in sorted({*items, *self._texts} - self._known):
+        for index in sorted({*items, *self._texts} - self.known):
             item = items.get(index)
             if index in self._texts and (
                 not isinstance(item, dict) or item.get("type") != "message"
@@ -115,7 +115,7 @@ class UnannouncedItems:
                 parts = [_part(text) for _, text in sorted(self._texts[index].items())]
                 item = _message(None, "completed", parts)
             if isinstance(item, dict):
-                self._known.add(index)
+                self.known.add(index)
                 yield from self._end(index, item)
 
     def _unended(self, output: object) -> Iterator[ResponsesEvent]:

@@ -5,7 +5,7 @@ from typing import Final
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.responses.history_items import carry_over
 from copilot_proxy.formats.responses.request import input_items
-from copilot_proxy.formats.responses.tool_changes import copy_tools, has_tools
+from copilot_proxy.formats.responses.tool_lists import copy_tools, has_tools
 from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, tools_of
 from copilot_proxy.formats.types import Json, ResponsesRequest
 

@@ -1,0 +1,84 @@
+"""Finds the tools of a Responses body: in ``tools``, in namespaces, and in items that list them."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from copilot_proxy.formats.responses.tools import ADDITIONAL, tools_of
+from copilot_proxy.formats.types import Json, ResponsesRequest
+
+_LISTING: Final = (ADDITIONAL, "tool_search_output")
+"""The types of items that list tools which the model may call."""
+
+
+def copy_tools(tools: Any) -> list[Json]:
+    """Return copies of tools and of those in namespaces, without nulls."""
+    copies = []
+    for tool in tools_of({"tools": tools}):
+        copy = {name: value for name, value in tool.items() if value is not None}
+        if "tools" in copy:
+            copy["tools"] = copy_tools(copy["tools"])
+        copies.append(copy)
+    return copies
+
+
+def has_tools(item: Json) -> bool:
+    """Whether an item lists tools that the model may call."""
+    return item.get("type") in _LISTING
+
+
+def function_tools(body: ResponsesRequest, kind: str) -> list[Json]:
+    """Return all tools of one type, including those in namespaces and items."""
+    return [tool for tool in all_tools(body) if tool.get("type") == kind]
+
+
+def all_tools(body: ResponsesRequest) -> Iterator[Json]:
+    """Yield all tools, those in namespaces and items included."""
+    namespaces: list[Json] = []
+    for holder in tool_holders(body):
+        for tool in tools_of(holder):
+            yield tool
+            if tool.get("type") == "namespace":
+                namespaces.append(tool)
+    for namespace in namespaces:
+        yield from tools_of(namespace)
+
+
+def tool_holders(body: ResponsesRequest) -> list[Json]:
+    """Return the body and the items that have ``tools``."""
+    given = body.get("input")
+    items = given if isinstance(given, list) else []
+    listing = [one for one in items if isinstance(one, dict) and one.get("type") in _LISTING]
+    return [holder for holder in (body, *listing) if holder.get("tools")]
+
+
+def namespaces_of(body: ResponsesRequest) -> Iterator[Json]:
+    """Yield all namespaces, those in items included."""
+    for holder in tool_holders(body):
+        yield from (tool for tool in tools_of(holder) if tool.get("type") == "namespace")
+
+
+def with_namespaces(holder: Json) -> Iterator[tuple[Json, str | None]]:
+    """Yield the tools of the body, or of an item, each with the name of its namespace or None."""
+    for tool in tools_of(holder):
+        if tool.get("type") == "namespace":
+            yield from ((inner, tool.get("name")) for inner in tools_of(tool))
+        else:
+            yield tool, None
+
+
+def add_tools(body: ResponsesRequest, tools: list[Json]) -> None:
+    """Add the tools that `body` does not have yet: two searches may find the same one."""
+    if not tools:
+        return
+    body["tools"] = known = list(tools_of(body))
+    for tool in tools:
+        same = next((one for one in known if tool_key(one, None) == tool_key(tool, None)), None)
+        if same is None:
+            known.append(tool)
+        elif tool.get("type") == "namespace":
+            add_tools(same, list(tools_of(tool)))
+
+
+def tool_key(tool: Json, namespace: object) -> tuple[object, object, object]:
+    """Return the type, namespace and name, which tell whether two tools are the same."""
+    return tool.get("type"), namespace, tool.get("name")
