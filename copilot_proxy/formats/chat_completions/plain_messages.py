@@ -20,7 +20,7 @@ from copilot_proxy.formats.rules.tool_inputs import is_json
 from copilot_proxy.formats.stringified_results import may_be_stringified
 from copilot_proxy.formats.types import Json
 
-MIN_SIZE: int = 128 * 1024
+MIN_SIZE = 128 * 1024
 """Bytes of a body from which this is worth it."""
 
 _Filled = Annotated[str, Meta(min_length=1)]
