@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from copilot_proxy.cost.estimate import prompt_tokens
 from copilot_proxy.cost.price_table import table_prices
+from copilot_proxy.formats.token_estimate import request_tokens
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.relay.costs import cost_of, learned_prices, prices_of
 from copilot_proxy.relay.records import RequestRecord
@@ -68,7 +68,7 @@ class Estimator:
             prices = learned_prices(record.listed)
         if prices is None:
             return 0
-        prompt = prompt_tokens(request)
+        prompt = request_tokens(request)
         cached = min(prompt, self._cached(model, record.attribution.session))
         output = self._output(model, record.client_api.output_limit(request))
         return prices.highest_cost(prompt, cached, output)

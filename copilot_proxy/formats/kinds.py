@@ -7,6 +7,7 @@ quick passes, so that nothing has to search the conversation for what it does no
 from typing import Any, Final, NamedTuple
 
 from copilot_proxy.formats.conversation import FIELDS
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.types import ClientRequest
 
 _ROOTS: Final = (*FIELDS, "systemInstruction")
@@ -37,6 +38,10 @@ class Kinds(NamedTuple):
         return not (self.types.isdisjoint(_FILES) and self.fields.isdisjoint(_FILE_FIELDS))
 
 
+PLAIN: Final = Kinds({"function", "text"}, {"content", "role", "text", "type"})
+"""What may occur in a plain conversation: no images, files or marks."""
+
+
 def kinds_of(turns: object) -> Kinds:
     """Return the kinds of the messages or items `turns`, of any API; any JSON is accepted."""
     types: set[str] = set()
@@ -54,6 +59,8 @@ def kinds_of(turns: object) -> Kinds:
 
 def request_kinds(request: ClientRequest) -> Kinds:
     """Return the kinds of the conversation of a request of any client API."""
+    if any(isinstance(request.get(name), PlainTurns) for name in FIELDS):
+        return PLAIN
     return kinds_of([request[name] for name in _ROOTS if name in request])
 
 

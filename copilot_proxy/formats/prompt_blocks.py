@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from copilot_proxy.formats.plain_turns import expanded
 from copilot_proxy.formats.types import Json
 
 _MARKS: Final = frozenset({"cache_control", "copilot_cache_control", "prompt_cache_breakpoint"})
@@ -25,7 +26,8 @@ _FILE_SIZE: Final = 6400
 _FILE_START: Final = 400
 """Bytes at the start of a block in which the data of a file would be announced."""
 
-_encode: Final = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
+"""The order of fields depends on how a request was read, and means nothing."""
 
 
 class Block(NamedTuple):
@@ -50,7 +52,7 @@ def size_of(data: bytes) -> int:
 def blocks(api: str, body: Mapping[str, Any]) -> list[Block]:
     """Return the blocks of a request body for the Copilot API named `api`."""
     cut = _APIS.get(api)
-    return cut(body) if cut is not None else []
+    return cut(expanded(body)) if cut is not None else []
 
 
 def needs_marks(api: str) -> bool:

@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.types import Json
 
 PLACE_ID: Final = "call_at_"
@@ -79,6 +80,8 @@ class ReasoningCache:
         """
         if not (self._entries or self._vendors):
             return messages  # the usual case for models without encrypted reasoning
+        if isinstance(messages, PlainTurns):
+            messages = messages.decoded()
         own = [self._without_foreign(vendor, message) for message in messages]
         return [self._with_reasoning(caller, model, message) for message in own]
 

@@ -24,10 +24,15 @@ def unpack_results(api: str, request: Json) -> None:
     """Replace the stringified results in `request`, a new object of the client API named `api`."""
     results, name = _RESULTS[api](request)
     for result in results:
-        if isinstance(text := result.get(name), str) and text[:1] in _BEGINNINGS:
+        if isinstance(text := result.get(name), str) and may_be_stringified(text):
             parts = unpacked(api, text)
             if parts is not None:
                 result[name] = parts
+
+
+def may_be_stringified(text: str) -> bool:
+    """Return whether the text of a result may be stringified; most begin like no such text."""
+    return text[:1] in _BEGINNINGS
 
 
 def unpacked(api: str, content: object) -> list[Json] | None:

@@ -6,10 +6,13 @@ that is not text, such as a PDF, counts as `DOCUMENT_TOKENS`, enough for one or 
 length is not known without reading it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
+
+from copilot_proxy.cost.estimate import prompt_tokens
+from copilot_proxy.formats.plain_turns import expanded
 
 IMAGE_TOKENS: Final = 1600
 DOCUMENT_TOKENS: Final = 3000
@@ -23,6 +26,11 @@ class CountedFields(NamedTuple):
     """Those that count as the text of their JSON."""
     nested: tuple[str, ...]
     """Those with further texts and objects."""
+
+
+def request_tokens(request: Mapping[str, Any]) -> int:
+    """Return a rough estimate of the tokens of a request of any API, from its length."""
+    return prompt_tokens(expanded(request))
 
 
 def texts(value: Any, fields: CountedFields) -> Iterator[str]:

@@ -10,11 +10,13 @@ from typing import Final, NamedTuple
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.apis import choose
+from copilot_proxy.formats.chat_completions import plain_messages
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.client_fields import CLIENT_FIELDS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
 from copilot_proxy.formats.kinds import request_kinds
+from copilot_proxy.formats.plain_turns import PlainTurns, expanded
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 from copilot_proxy.formats.request_fields import drop_fields
 from copilot_proxy.formats.stop_sequences import (
@@ -118,6 +120,8 @@ def prepare(
         if restores_reasoning:
             messages = cache.restore(caller, name, chat["messages"], vendor)
             chat = {**chat, "messages": messages}
+        if api is not CHAT_COMPLETIONS:
+            chat = expanded(chat)
         chat, stops = _take_stops(chat, api, model, notes)
         fitted = api.from_chat(chat, model, notes)
         translator = api.reader(
@@ -179,6 +183,8 @@ def _custom_tools(chat: ChatRequest) -> frozenset[str]:
 
 def _used_ids(chat: ChatRequest) -> frozenset[str]:
     """Return the ids of the tool calls in a chat request."""
+    if isinstance(chat["messages"], PlainTurns):
+        return plain_messages.used_ids(chat["messages"])
     calling = [one["tool_calls"] for one in chat["messages"] if one.get("tool_calls")]
     return frozenset([call["id"] for calls in calling for call in calls])
 

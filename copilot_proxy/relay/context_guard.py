@@ -8,10 +8,10 @@ since chat clients cannot compact.
 
 from typing import Final
 
-from copilot_proxy.cost.estimate import prompt_tokens
 from copilot_proxy.cost.tokens import from_usage
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.conversation import Conversation
+from copilot_proxy.formats.token_estimate import request_tokens
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.relay.admission import Admission
@@ -49,7 +49,7 @@ class ContextGuard:
         threshold = price_threshold(record)
         if threshold is not None and record.tools and record.body_bytes > MIN_BYTES * threshold:
             # Walking through a megabyte of JSON must not block other requests.
-            record.estimated_prompt = await run_in_turn(prompt_tokens, request)
+            record.estimated_prompt = await run_in_turn(request_tokens, request)
             tokens = self._tokens(record, record.estimated_prompt)
             if tokens > threshold and not _asks_for_summary(
                 record.client_api.conversation(request)

@@ -4,10 +4,11 @@ from typing import Final
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.cost.assessment import FREE, Cost, assess, estimated
-from copilot_proxy.cost.estimate import TOKENS_PER_EVENT, prompt_tokens
+from copilot_proxy.cost.estimate import TOKENS_PER_EVENT
 from copilot_proxy.cost.nano_aiu import decimal, reported_total
 from copilot_proxy.cost.price_list import PriceList, listed_prices, reported_parts, reported_prices
 from copilot_proxy.cost.tokens import Tokens, from_usage
+from copilot_proxy.formats.token_estimate import request_tokens
 from copilot_proxy.formats.types import CopilotUsage
 from copilot_proxy.relay.records import RequestRecord
 
@@ -33,7 +34,7 @@ def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -
         return Cost(None, "unknown")
     tokens = from_usage(record.usage)
     if tokens is None or not tokens.prompt:
-        tokens = Tokens(input=prompt_tokens(record.unmetered or {}))
+        tokens = Tokens(input=request_tokens(record.unmetered or {}))
     output = max(tokens.output, round(record.events * tokens_per_event))
     tokens = tokens._replace(output=output)
     prices = prices_of(record.listed) if record.listed is not None else None

@@ -7,7 +7,6 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 
 from copilot_proxy.catalogue import EMBEDDINGS_PATH, ENABLE_URL, Alias
-from copilot_proxy.cost.estimate import prompt_tokens
 from copilot_proxy.cost.nano_aiu import merged_usage
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.errors import CopilotProxyError, RequestError, UpstreamRefusal
@@ -16,6 +15,7 @@ from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.client_api import ClientApi, CountingApi
 from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoning
+from copilot_proxy.formats.token_estimate import request_tokens
 from copilot_proxy.formats.types import ClientRequest, Json
 from copilot_proxy.formats.upstream_api import is_same_api
 from copilot_proxy.large_work import run_if_large, run_in_turn
@@ -110,7 +110,7 @@ class Relay:
         except CopilotProxyError:
             return request  # the account does not have it, or the key does not allow it
         most = small.model.limit("max_prompt_tokens") if small.model is not None else None
-        tokens = await run_if_large(record.size, prompt_tokens, request)
+        tokens = await run_if_large(record.size, request_tokens, request)
         if request["model"] == small.id or tokens > (most or _SMALL_PROMPT):
             return request
         record.notes.append(f"small job ({job}): changed model to {small.id}")

@@ -25,6 +25,9 @@ STREAM_HEADERS: Final = (
     (b"x-accel-buffering", b"no"),
 )
 
+_PIECE: Final = 1024 * 1024
+"""Bytes of a large event that are sent in one write."""
+
 OpenReply = Callable[[], AbstractAsyncContextManager[ReplySource]]
 """Sends the request to Copilot; leaving the context ends the call."""
 MakeAnswer = Callable[[], Coroutine[Any, Any, tuple[bytes, Mapping[str, str]]]]
@@ -133,7 +136,7 @@ class EventStream:
                         await self._send(send, self._encode_all(events))
                         continue
                     for event in events:
-                        await self._send(send, await run_in_turn(self._encode_large, event))
+                        await self._send_in_pieces(send, await run_in_turn(self._encode_large, event))
             # For Ollama's clients, a blank after the last line would be an incomplete line.
             self._timer.cancel()
             if self._end:
@@ -188,6 +191,19 @@ class EventStream:
         await send({"type": "http.response.body", "body": data, "more_body": not last})
         self._last_sent = time.monotonic()
         self._is_sending = False
+
+    async def _send_in_pieces(self, send: Send, data: bytes) -> None:
+        """Send a large event. A write copies its data, and other requests must not wait for that.
+
+        No keep-alive comes between the pieces: either one of them is being sent, or nothing else
+        runs.
+        """
+        try:
+            for start in range(0, len(data), _PIECE):
+                await self._send(send, data[start : start + _PIECE])
+        except BaseException:
+            self._ended = True  # no event can follow a part of one
+            raise
 
     async def _start(self, send: Send) -> None:
         self._started = True

@@ -27,6 +27,7 @@ from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.conversation import Conversation, lowest, message_turns
 from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.models import model_list, model_object
+from copilot_proxy.formats.plain_turns import PlainTurns, expanded
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.translators import ChatWriter
 from copilot_proxy.formats.types import ChatRequest, ErrorBody, UpstreamBody
@@ -89,7 +90,7 @@ class ChatCompletionsApi:
         return ClientFields(limit="max_completion_tokens" if newer else "max_tokens")
 
     def conversation(self, request: ChatRequest) -> Conversation:
-        return Conversation([], message_turns(request["messages"]))
+        return Conversation([], message_turns(expanded(request)["messages"]))
 
     def output_limit(self, request: ChatRequest) -> int | None:
         return lowest(request.get("max_completion_tokens"), request.get("max_tokens"))
@@ -101,7 +102,7 @@ class ChatCompletionsApi:
         return efforts or bool(request.get("thinking_budget")) or kind in ("enabled", "adaptive")
 
     def encrypted_reasoning(self, request: ChatRequest) -> list[str]:
-        found = (message.get("reasoning_opaque") for message in request["messages"])
+        found = (message.get("reasoning_opaque") for message in expanded(request)["messages"])
         return [opaque for opaque in found if isinstance(opaque, str)]
 
     def without_reasoning(self, request: ChatRequest, encrypted: Collection[str]) -> ChatRequest:
@@ -109,12 +110,14 @@ class ChatCompletionsApi:
             {name: value for name, value in message.items() if name not in _REASONING}
             if message.get("reasoning_opaque") in encrypted
             else message
-            for message in request["messages"]
+            for message in expanded(request)["messages"]
         ]
         return {**request, "messages": messages}
 
     def to_chat(self, request: ChatRequest, notes: list[str]) -> ChatRequest:
         request = load_deferred(without_mark(request), notes)
+        if isinstance(request["messages"], PlainTurns):
+            return request
         return resolve_results({**request, "messages": read_files(request["messages"])})
 
     def wants_usage(self, request: ChatRequest) -> bool:

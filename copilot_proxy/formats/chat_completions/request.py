@@ -12,6 +12,7 @@ from copilot_proxy import headers
 from copilot_proxy.catalogue import MAX_NAME_LENGTH
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.legacy_functions import read_functions
+from copilot_proxy.formats.chat_completions.plain_messages import plain_request
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, ContentPart
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import check_url
@@ -85,7 +86,15 @@ def _check_model_name(name: object) -> None:
 
 def parse_request(body: bytes) -> ChatRequest:
     """Return the decoded and validated request, with all fields; raises `RequestError`."""
-    request = parse_object(body)
+    body = body.removeprefix(BOM_UTF8)
+    if len(body) > MAX_VALUES:
+        check_value_count(body, MAX_VALUES)
+    if (plain := plain_request(body)) is not None:
+        _check_model_name(plain.get("model"))
+        read_request("chat_completions", plain)
+        _check_fields({**plain, "messages": [_ANY_MESSAGE]})
+        return plain
+    request = parse_object(body, len(body))
     read_functions(request)
     read_request("chat_completions", request)
     unpack_results("chat_completions", request)
@@ -93,8 +102,27 @@ def parse_request(body: bytes) -> ChatRequest:
     return request
 
 
+_ANY_MESSAGE: Final[Json] = {"role": "user", "content": ""}
+
+
 def check_request(request: ChatRequest) -> None:
     """Raise `RequestError` if the request is invalid, or if no model could answer it."""
+    _check_fields(request)
+    # Paths are put together only where there is something to check: a conversation can be long.
+    for i, message in enumerate(request["messages"]):
+        content = message.get("content")
+        if isinstance(content, list):
+            path = f"messages[{i}].content"
+            if message["role"] == "tool":
+                _check_result(content, path)
+            _check_parts(content, path)
+        if calls := message.get("tool_calls"):
+            for j, call in enumerate(calls):
+                if call.get(_tool_kind(call)) is None:
+                    raise _no_definition(call, f"messages[{i}].tool_calls[{j}]")
+
+
+def _check_fields(request: ChatRequest) -> None:
     refuse_fields("chat_completions", request)
     try:
         check_shape(request, ChatCompletionRequest)
@@ -114,18 +142,6 @@ def check_request(request: ChatRequest) -> None:
             hint="Send the request several times.",
         )
     _check_tools(request)
-    # Paths are put together only where there is something to check: a conversation can be long.
-    for i, message in enumerate(request["messages"]):
-        content = message.get("content")
-        if isinstance(content, list):
-            path = f"messages[{i}].content"
-            if message["role"] == "tool":
-                _check_result(content, path)
-            _check_parts(content, path)
-        if calls := message.get("tool_calls"):
-            for j, call in enumerate(calls):
-                if call.get(_tool_kind(call)) is None:
-                    raise _no_definition(call, f"messages[{i}].tool_calls[{j}]")
 
 
 def _check_foreign_parts(request: Json) -> None:
@@ -226,7 +242,9 @@ def initiator(messages: list[Json]) -> Initiator:
     return headers.initiator(map(_turn, reversed(messages)))
 
 
-def _turn(message: Json) -> Turn | None:
+def _turn(message: Any) -> Turn | None:
+    if isinstance(message, msgspec.Struct):
+        message = msgspec.to_builtins(message)
     match message["role"]:
         case "system" | "developer":
             return None

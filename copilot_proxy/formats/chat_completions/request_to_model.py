@@ -5,8 +5,11 @@ from typing import Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.content_parts import move_images
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
+from copilot_proxy.formats.chat_completions.plain_messages import settled
 from copilot_proxy.formats.client_fields import take_fields
+from copilot_proxy.formats.kinds import PLAIN
 from copilot_proxy.formats.model_profiles import profile_of
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.reasoning_labels import OTHER_APIS
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.rules import FittedBody, fit
@@ -27,17 +30,22 @@ def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> 
     """
     chat = {**chat}
     fields = take_fields(chat)
-    body = normalize_request(chat, notes)
+    profile = profile_of(model, "chat_completions")
+    turns = chat["messages"]
+    if isinstance(turns, PlainTurns):
+        chat["messages"] = settled(turns, profile) or turns.decoded()
+    body = _normalized(chat, notes)
     if model is not None:
         body["model"] = model.id
-    fitted = fit(ChatBody(body, fields), profile_of(model, "chat_completions"), notes)
+    is_plain = isinstance(turns, PlainTurns)
+    fitted = fit(ChatBody(body, fields, PLAIN if is_plain else None), profile, notes)
     if body["stream"]:
         # Always requested: otherwise some models never report the cost of the response.
         body["stream_options"] = {"include_usage": True}
     return fitted
 
 
-def normalize_request(chat: ChatRequest, notes: list[str]) -> ChatRequest:
+def _normalized(chat: ChatRequest, notes: list[str]) -> ChatRequest:
     """Return a copy of the request in the form that Copilot's chat API accepts.
 
     Nulls are removed, old roles and fields are replaced, and images of tool results are moved.
@@ -54,7 +62,8 @@ def normalize_request(chat: ChatRequest, notes: list[str]) -> ChatRequest:
         # Without tools, OpenAI's models refuse the fields about them, which then mean nothing.
         for name in ("tools", "tool_choice", "parallel_tool_calls"):
             body.pop(name, None)
-    body["messages"] = _messages(body["messages"], notes)
+    if not isinstance(body["messages"], PlainTurns):
+        body["messages"] = _messages(body["messages"], notes)
     return body
 
 

@@ -25,16 +25,20 @@ def fit(
 
     Raises `RequestError` if the conversation is empty afterwards.
     """
-    for rule in _rules_for(profile, pi_ai, outgoing.uses_tools):
+    for rule in _rules_for(profile, pi_ai, outgoing):
         rule.apply(outgoing, profile, notes)
     turns.check(outgoing)
     return FittedBody(outgoing.body, outgoing.tool_names)
 
 
-def _rules_for(profile: ModelProfile, pi_ai: bool, uses_tools: bool) -> Sequence[rule_book.Rule]:
+def _rules_for(
+    profile: ModelProfile, pi_ai: bool, outgoing: OutgoingBody
+) -> Sequence[rule_book.Rule]:
     """Return the rules that concern such requests to a model; looked up once for each profile."""
     rules: Sequence[rule_book.Rule]
-    book, rules = profile.derived.get((pi_ai, uses_tools), (None, ()))
+    uses_tools, is_settled = outgoing.uses_tools, outgoing.is_settled
+    kind = (pi_ai, uses_tools, is_settled)
+    book, rules = profile.derived.get(kind, (None, ()))
     if book is not rule_book.RULES:
         rules = [
             one
@@ -42,6 +46,7 @@ def _rules_for(profile: ModelProfile, pi_ai: bool, uses_tools: bool) -> Sequence
             if one.concerns(profile)
             and (one.pi_ai or not pi_ai)
             and (uses_tools or not one.name.startswith(rule_book.TOOLS))
+            and not (is_settled and one.name in rule_book.SETTLED)
         ]
-        profile.derived[pi_ai, uses_tools] = rule_book.RULES, rules
+        profile.derived[kind] = rule_book.RULES, rules
     return rules

@@ -47,7 +47,7 @@ def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
     if profile.fields is None or outgoing.api != "chat_completions":
         return
     known, dropped = _CONVERSATION, _Dropped()
-    turns = outgoing.turns
+    turns = [] if outgoing.is_settled else outgoing.turns
     if _may_have_unknown(turns, known):
         kept = [_fitted(turn, _kind(turn, _MESSAGE), known, dropped) for turn in turns]
         if dropped.has_any:

@@ -12,6 +12,7 @@ from typing import ClassVar
 from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.kinds import Kinds, kinds_of
 from copilot_proxy.formats.model_profiles import Api
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.types import Json, UpstreamBody
 
@@ -67,6 +68,8 @@ class OutgoingBody(ABC):
     def turns(self) -> list[Json]:
         """The messages or items; empty if the input is a plain string."""
         turns = self.body[self.turns_key]
+        if isinstance(turns, PlainTurns):
+            turns = self.body[self.turns_key] = turns.decoded()
         return turns if isinstance(turns, list) else []
 
     @turns.setter
@@ -74,6 +77,12 @@ class OutgoingBody(ABC):
         self.body[self.turns_key] = turns
         self._calls = None
         self._kinds_found = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the conversation is known to be accepted, and has not been decoded: no rule has
+        to change its calls, results or texts."""
+        return isinstance(self.body[self.turns_key], PlainTurns)
 
     @property
     def kinds(self) -> Kinds:
@@ -92,7 +101,10 @@ class OutgoingBody(ABC):
 
     @property
     def calls(self) -> list[Json]:
-        """The tool calls in the conversation, collected once for all rules."""
+        """The tool calls in the conversation, collected once for all rules; empty if it is
+        settled."""
+        if self.is_settled:
+            return []
         if self._calls is None:
             self._calls, self._results = self._collect()
         return self._calls

@@ -66,6 +66,16 @@ _THINKING: Final = "Anthropic API reference: extended thinking"
 TOOLS: Final = "tools."
 """The beginning of the names of rules that need not be applied to a request without tools."""
 
+SETTLED: Final = frozenset(
+    {
+        *("tools.numbers", "tools.duplicate_ids", "tools.ids", "tools.invalid_arguments"),
+        *("tools.object_arguments", "tools.results", "tools.split_calls", "tools.signatures"),
+        *("texts.blank", "images.types", "images.detail", "images.maximum"),
+        *("turns.consecutive", "turns.first", "turns.last"),
+    }
+)
+"""The rules that have nothing to change in a conversation that `OutgoingBody.is_settled`."""
+
 RULES: Final = (
     Rule("fields.refused", _OBSERVED, fields.drop_refused),
     Rule("fields.nested", _OBSERVED, nested_fields.drop_unknown, lambda p: p.fields is not None),

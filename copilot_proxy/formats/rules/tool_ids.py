@@ -21,15 +21,13 @@ _DEFAULT_LENGTH: Final = 64
 
 def fit_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Change the ids of calls and results that the model refuses."""
-    pattern, max_length = profile.tool_id, profile.max_tool_id_length
+    max_length = profile.max_tool_id_length
     holders = [(call, outgoing.call_id_key) for call in outgoing.calls]
     holders += [(result, outgoing.result_id_key) for result in outgoing.results]
     new_ids = {
         id: shortened(id, _INVALID, max_length or _DEFAULT_LENGTH)
         for id in {str(holder[key]) for holder, key in holders}
-        if not id
-        or (max_length is not None and len(id) > max_length)
-        or (pattern is not None and not pattern.fullmatch(id))
+        if not is_accepted(id, profile)
     }
     if not new_ids:
         return
@@ -37,6 +35,16 @@ def fit_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> 
         if (id := str(holder[key])) in new_ids:
             holder[key] = new_ids[id]
     notes.append("changed ids of tool calls to a form that the model accepts")
+
+
+def is_accepted(id: str, profile: ModelProfile) -> bool:
+    """Return whether the model accepts the id of a call."""
+    pattern, max_length = profile.tool_id, profile.max_tool_id_length
+    return (
+        bool(id)
+        and (max_length is None or len(id) <= max_length)
+        and (pattern is None or pattern.fullmatch(id) is not None)
+    )
 
 
 def shortened(text: str, invalid: re.Pattern[str], max_length: int) -> str:

@@ -29,13 +29,20 @@ def fit_invalid_json(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
         text = function.get(_TEXT_KEY)
         if not isinstance(text, str):
             continue
-        try:
-            _validate(text)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
+        if not is_json(text):
             function[_TEXT_KEY] = _encode({INVALID_JSON: text} if text.strip() else {})
             changed = True
     if changed:
         notes.append("changed the arguments of an earlier tool call: they are not valid JSON")
+
+
+def is_json(text: str) -> bool:
+    """Return whether the arguments of a call are JSON."""
+    try:
+        _validate(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    return True
 
 
 def fit_objects(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

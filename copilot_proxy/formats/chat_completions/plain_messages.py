@@ -1,0 +1,205 @@
+"""Reads long requests whose messages are plain, and checks whether a model accepts them unchanged.
+
+See `formats.plain_turns`. The structs have exactly the fields and types that need no change, so
+whatever is unusual makes the decoder refuse the request, which is then read in the general way.
+"""
+
+from itertools import pairwise
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
+
+from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
+from copilot_proxy.formats.large_json import LARGE
+from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.plain_turns import PlainTurns
+from copilot_proxy.formats.reasoning_labels import OTHER_APIS
+from copilot_proxy.formats.rules.tool_ids import is_accepted
+from copilot_proxy.formats.rules.tool_inputs import is_json
+from copilot_proxy.formats.stringified_results import may_be_stringified
+from copilot_proxy.formats.types import Json
+
+MIN_SIZE = 128 * 1024
+"""Bytes of a body from which this is worth it."""
+
+_Filled = Annotated[str, Meta(min_length=1)]
+
+
+class _Function(Struct, forbid_unknown_fields=True, gc=False):
+    name: str
+    arguments: _Filled
+
+
+class _Call(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
+    id: str
+    type: Literal["function"] = "function"
+    function: _Function
+
+
+class _Text(Struct, forbid_unknown_fields=True, gc=False):
+    type: Literal["text"]
+    text: str
+
+
+class _System(Struct, tag_field="role", tag="system", forbid_unknown_fields=True, gc=False):
+    content: str
+
+
+class _Developer(Struct, tag_field="role", tag="developer", forbid_unknown_fields=True, gc=False):
+    content: str
+
+
+class _User(Struct, tag_field="role", tag="user", forbid_unknown_fields=True, gc=False):
+    content: str | Annotated[list[_Text], Meta(min_length=1)]
+
+
+class _Assistant(Struct, tag_field="role", tag="assistant", forbid_unknown_fields=True, gc=False):
+    content: str | None = None
+    tool_calls: Annotated[list[_Call], Meta(min_length=1)] | UnsetType = UNSET
+    reasoning_text: str | UnsetType = UNSET
+    reasoning_opaque: str | UnsetType = UNSET
+
+
+class _Result(Struct, tag_field="role", tag="tool", forbid_unknown_fields=True, gc=False):
+    tool_call_id: str
+    content: str
+
+
+_OTHER_FIELDS: Final = tuple(
+    dict.fromkeys(
+        (
+            *(name for name in ChatCompletionRequest.__struct_fields__ if name != "messages"),
+            *("metadata", "reasoning", "safety_identifier", "service_tier", "store"),
+            *("thinking", "thinking_budget", "top_k"),
+        )
+    )
+)
+_Request: Final = msgspec.defstruct(
+    "_Request",
+    [
+        ("messages", list[_System | _Developer | _User | _Assistant | _Result]),
+        *((name, Any, UNSET) for name in _OTHER_FIELDS),
+    ],
+    forbid_unknown_fields=True,
+)
+_decode: Final = msgspec.json.Decoder(_Request).decode
+
+
+def plain_request(body: bytes) -> Json | None:
+    """Return a long request whose messages are plain, as `PlainTurns`; None for any other.
+
+    The fields outside of the messages are not checked.
+    """
+    if not MIN_SIZE <= len(body) < LARGE:
+        return None
+    try:
+        read: Any = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    messages = PlainTurns(read.messages)
+    results = [one.content for one in messages if type(one) is _Result]
+    if not messages or any(map(may_be_stringified, results)):
+        return None
+    given = {name: getattr(read, name) for name in _OTHER_FIELDS}
+    request = {name: value for name, value in given.items() if value is not UNSET}
+    return {**request, "messages": messages}
+
+
+def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
+    """Return the messages in the form that Copilot's chat API accepts.
+
+    Returns None if any of the rules about conversations might have to change them.
+    """
+    if profile.tool_id_form or profile.signed_calls or not _is_paired(turns):
+        return None
+    assistants: list[Any] = [one for one in turns if type(one) is _Assistant]
+    calling = [one for one in assistants if one.tool_calls]
+    calls = [call for one in calling for call in one.tool_calls]
+    ids = {call.id for call in calls}
+    functions = [call.function for call in calls]
+    if len(ids) < len(calls) or not all(is_accepted(id, profile) for id in ids):
+        return None
+    if not all(map(profile.tool_name.fullmatch, {function.name for function in functions})):
+        return None
+    arguments = [function.arguments for function in functions]
+    if not all(map(is_json, arguments)):
+        return None
+    if profile.object_arguments and not all(text.lstrip()[:1] == "{" for text in arguments):
+        return None
+    most = profile.max_calls
+    if most is not None and any(len(one.tool_calls) > most for one in calling):
+        return None
+    if any(not _is_accepted(one) for one in assistants):
+        return None
+    return _normalized(turns) if _are_texts_accepted(turns, profile) else None
+
+
+def used_ids(turns: PlainTurns) -> frozenset[str]:
+    """Return the ids of the tool calls."""
+    calling = [one.tool_calls for one in turns if type(one) is _Assistant and one.tool_calls]
+    return frozenset([call.id for calls in calling for call in calls])
+
+
+def has_calls(turns: PlainTurns) -> bool:
+    """Return whether there is a call of a tool; in a settled conversation, each has a result."""
+    return any(type(one) is _Assistant and one.tool_calls for one in turns)
+
+
+def _is_paired(turns: PlainTurns) -> bool:
+    """Return whether each call is followed by its result, in the order of the calls."""
+    pending: list[str] = []
+    for one in turns:
+        if type(one) is _Result:
+            if not pending or pending.pop() != one.tool_call_id:
+                return False
+        elif pending:
+            return False
+        elif type(one) is _Assistant and one.tool_calls:
+            pending = [call.id for call in reversed(one.tool_calls)]
+    return not pending
+
+
+def _is_accepted(message: _Assistant) -> bool:
+    opaque = message.reasoning_opaque
+    is_foreign = bool(opaque) and str(opaque).startswith(OTHER_APIS)
+    return bool(message.content or message.tool_calls) and not is_foreign
+
+
+def _are_texts_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
+    """Return whether the model accepts the texts of messages, and their order."""
+    kinds = [type(one) for one in turns if type(one) not in (_System, _Developer)]
+    if not profile.may_begin_with_assistant and kinds[:1] == [_Assistant]:
+        return False
+    if not profile.may_end_with_assistant and kinds[-1:] in ([], [_Assistant]):
+        return False
+    if not profile.consecutive_assistants and (_Assistant, _Assistant) in pairwise(kinds):
+        return False
+    if profile.accepts_blank_texts:
+        return True
+    written = [one for one in turns if type(one) is not _Result]
+    contents = [one.content for one in written if type(one) is not _Assistant or one.content]
+    texts = [
+        text
+        for content in contents
+        for text in ([content] if isinstance(content, str) else [part.text for part in content])
+    ]
+    return all(text and not text.isspace() for text in texts)
+
+
+def _normalized(turns: PlainTurns) -> PlainTurns:
+    """Return the messages with the roles and the empty contents that Copilot accepts."""
+    if all(map(_is_normal, turns)):
+        return turns
+    return PlainTurns(one if _is_normal(one) else _normal(one) for one in turns)
+
+
+def _is_normal(message: Any) -> bool:
+    kind = type(message)
+    return kind is not _Developer and (kind is not _Assistant or message.content != "")
+
+
+def _normal(message: _Developer | _Assistant) -> Struct:
+    if isinstance(message, _Developer):
+        return _System(message.content)
+    return structs.replace(message, content=None)
