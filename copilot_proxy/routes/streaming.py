@@ -136,7 +136,9 @@ class EventStream:
                         await self._send(send, self._encode_all(events))
                         continue
                     for event in events:
-                        await self._send_in_pieces(send, await run_in_turn(self._encode_large, event))
+                        await self._send_in_pieces(
+                            send, await run_in_turn(self._encode_large, event)
+                        )
             # For Ollama's clients, a blank after the last line would be an incomplete line.
             self._timer.cancel()
             if self._end:
