@@ -166,18 +166,6 @@ _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
     "content_filter": _FILTERED,
 }
 
-TOKEN_REFUSED: Final = ErrorMapping(
-    # Not a 401: clients would ask the user to sign in, or for another API key.
-    status=502,
-    type="server_error",
-    code="copilot_token_refused",
-    hint="GitHub accepts the sign-in, but Copilot rejects the tokens that GitHub issues for it. "
-    "Wait a minute and try again. If the error persists, check https://www.githubstatus.com, and "
-    "the account with: copilot-proxy status",
-    retry=False,
-)
-"""A rejected token (401) that GitHub has just issued, so that its sign-in is not the reason."""
-
 WRONG_API: Final = re.compile(r"is not accessible via the|does not support Responses API")
 _BY_TEXT: Final = (
     # Errors without a code.

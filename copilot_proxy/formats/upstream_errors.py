@@ -15,7 +15,6 @@ import msgspec
 
 from copilot_proxy.errors import CooldownRefusal, CopilotProxyError, UpstreamRefusal, join_sentences
 from copilot_proxy.formats.error_table import (
-    TOKEN_REFUSED,
     WAIT_PLACEHOLDER,
     ErrorMapping,
     default_hint,
@@ -42,21 +41,12 @@ _LONG_WAIT: Final = 60
 """Seconds of Retry-After above which SDKs are asked not to retry: some would sleep for days."""
 
 
-def parse_error_response(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    *,
-    mapping: ErrorMapping | None = None,
-) -> UpstreamRefusal:
-    """Return the error for a response with `status` >= 400 and lower-case header names.
-
-    `mapping` replaces the one that the table has for it.
-    """
+def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamRefusal:
+    """Return the error for a response with `status` >= 400 and lower-case header names."""
     message, code, param, wait = _parse_body(body)
     if wait is not None:
         headers = {"retry-after": wait, **headers}
-    mapping = mapping or find_mapping(status, code, message)
+    mapping = find_mapping(status, code, message)
     if _LIMITED in (status, mapping.status) and seconds_to_wait(headers.get("retry-after")) is None:
         headers = {**headers, **_wait_in(message)}
     client_status = mapping.status or (status if 400 <= status < 600 else 502)
@@ -88,8 +78,7 @@ def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
         # The message may mention a waiting time, part of which has passed.
         message = f"Copilot's earlier response: {message}"
         status, code = error.upstream_status, error.upstream_code
-        is_token = error.code == TOKEN_REFUSED.code
-        mapping = TOKEN_REFUSED if is_token else find_mapping(status, code, error.message)
+        mapping = find_mapping(status, code, error.message)
     else:
         status, code, mapping = error.status, None, ErrorMapping(hint=error.hint, retry=False)
     headers = _retry_headers({**error.headers, "retry-after": str(remaining)}, mapping)

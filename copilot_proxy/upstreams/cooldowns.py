@@ -218,7 +218,7 @@ def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
         return _ACCOUNT if _code(error) in _ACCOUNT_WIDE else _Target(model)
     if error.upstream_status == 503 and "retry-after" in error.headers:
         return _Target(model)
-    if error.upstream_status == 401 and error.status != 400:
+    if error.upstream_status == 401 and error.status == 401:
         return _ACCOUNT
     if error.upstream_status == 403 and error.upstream_code in (None, "forbidden"):
         # It may apply to this API of the model only, such as counting tokens.

@@ -26,7 +26,6 @@ FORBIDDEN: Final = Error(403, None, "permission_error", "permission_error", retr
 LARGE: Final = Error(413, None, "invalid_request_error", "request_too_large", retry=False)
 LIMIT: Final = Error(429, "rate_limit_exceeded", "rate_limit_error", "rate_limit_error")
 OURS: Final = Error(502, None, "server_error", "api_error", retry=False)
-REJECTED: Final = OURS._replace(code="copilot_token_refused")
 FAILED: Final = Error(502, None, "server_error", "api_error")
 
 
@@ -79,9 +78,9 @@ REQUEST: Final = (
 ACCOUNT: Final = (
     _row("401 token expired, once", "token_expired", None, calls=2, times=1, own=False,
          setup="renewed"),
-    _row("401 token expired, always", "token_expired", REJECTED, calls=2, own=False,
+    _row("401 token expired, always", "token_expired", SIGN_IN, calls=2, own=False,
          setup="renewed"),
-    _row("401 authentication failed, always", "authentication_failed", REJECTED, calls=2,
+    _row("401 authentication failed, always", "authentication_failed", SIGN_IN, calls=2,
          own=False,
          setup="renewed"),
     _row("401 `authorize_url`", "authorize_url", SIGN_IN, own=False,

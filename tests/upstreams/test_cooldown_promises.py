@@ -264,16 +264,14 @@ def test_a_sign_in_that_copilot_refuses_makes_no_storm(
     simulator.state.faults.on("authentication_failed")
     for number in range(100):
         body = {**CHAT, "model": ("gpt-4o", "gpt-4.1")[number % 2]}
-        error = client.post(PATH, json=body).json()["error"]
-        assert "copilot_token_refused" == error["code"]
-        assert "GitHub accepts the sign-in" in error["hint"]
+        assert 401 == client.post(PATH, json=body).status_code
         now.advance(0.05)
 
     assert 6 == count_calls(simulator)  # three requests, each retried with a new token
     assert simulator.state.exchanges <= 4
-    assert [
-        {"scope": "account", "model": None, "code": "copilot_token_refused", "retry_in": 6}
-    ] == (cooldowns(client))
+    assert [{"scope": "account", "model": None, "code": "authentication_error", "retry_in": 6}] == (
+        cooldowns(client)
+    )
     simulator.state.faults.clear()
     now.advance(10)
     assert 200 == client.post(PATH, json=CHAT).status_code

@@ -16,11 +16,11 @@ from copilot_proxy.auth.github_errors import personal_token_error
 from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import (
     BrokenResponse,
+    UpstreamError,
     UpstreamUnreachable,
     allow_client_retry,
 )
 from copilot_proxy.formats import broken_responses
-from copilot_proxy.formats.error_table import TOKEN_REFUSED, ErrorMapping
 from copilot_proxy.formats.large_json import encode_request
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.headers import Identity
@@ -161,16 +161,12 @@ class CopilotUpstream:
             body = await _read_error_body(response)
             if may_renew and is_stale_token(response.status, body):
                 may_renew = False
-                # Without a new token the same one is tried again: after many renewals in a short
-                # time, the token is probably not the problem.
-                token = await auth.renew(token) or token
-                continue
+                if (renewed := await auth.renew(token)) is not None:
+                    token = renewed
+                    continue
             if token.direct and _PERSONAL in body:
                 raise personal_token_error(token.value)
-            if response.status < 400:
-                raise broken_responses.unexpected_status(response.status)
-            mapping = mapping_of_rejection(response.status, body, token)
-            raise parse_error_response(response.status, response.headers, body, mapping=mapping)
+            raise _response_error(response, body)
 
     async def _send_once(
         self,
@@ -206,12 +202,6 @@ def is_stale_token(status: int, body: bytes) -> bool:
     return status == 421 or (status == 401 and not is_unrelated)
 
 
-def mapping_of_rejection(status: int, body: bytes, token: CopilotToken) -> ErrorMapping | None:
-    """Return the mapping for a rejected token that GitHub has issued; None for other responses."""
-    is_issued = token.github_token is not None and not token.direct
-    return TOKEN_REFUSED if status == 401 and is_issued and is_stale_token(status, body) else None
-
-
 async def _read_error_body(response: HttpResponse) -> bytes:
     """Read the body of an error response within limits of time and size, and close it."""
     body = b""
@@ -227,3 +217,9 @@ async def _read_error_body(response: HttpResponse) -> bytes:
     finally:
         await response.aclose()
     return body
+
+
+def _response_error(response: HttpResponse, body: bytes) -> UpstreamError:
+    if response.status < 400:
+        return broken_responses.unexpected_status(response.status)
+    return parse_error_response(response.status, response.headers, body)

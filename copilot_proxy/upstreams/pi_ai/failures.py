@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 from copilot_proxy.errors import BrokenResponse, UpstreamError, UpstreamUnreachable
 from copilot_proxy.formats import broken_responses
-from copilot_proxy.formats.error_table import ErrorMapping
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.masking import mask
 
@@ -89,15 +88,9 @@ def request_error(outcome: Mapping[str, object], url: str) -> UpstreamError:
     )
 
 
-def response_error(
-    outcome: Mapping[str, Any], mapping: ErrorMapping | None = None
-) -> UpstreamError:
-    """Return the error for a response with `status`, `headers` and `body` that is not a 2xx.
-
-    `mapping` replaces the one that the table of errors has for it.
-    """
+def response_error(outcome: Mapping[str, Any]) -> UpstreamError:
+    """Return the error for a response with `status`, `headers` and `body` that is not a 2xx."""
     status = outcome["status"]
     if status < 400:
         return broken_responses.unexpected_status(status)
-    body = outcome["body"].encode()
-    return parse_error_response(status, outcome["headers"], body, mapping=mapping)
+    return parse_error_response(status, outcome["headers"], outcome["body"].encode())

@@ -19,12 +19,7 @@ from copilot_proxy.network.proxies import proxy_for
 from copilot_proxy.upstreams.base import Call, UpstreamResponse
 from copilot_proxy.upstreams.catalogue_cache import MAX_AGE
 from copilot_proxy.upstreams.cooldowns import Cooldown
-from copilot_proxy.upstreams.http.copilot import (
-    INTENT,
-    CopilotUpstream,
-    is_stale_token,
-    mapping_of_rejection,
-)
+from copilot_proxy.upstreams.http.copilot import INTENT, CopilotUpstream, is_stale_token
 from copilot_proxy.upstreams.http.response import decode_body
 from copilot_proxy.upstreams.pi_ai.failures import request_error, response_error
 from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
@@ -175,9 +170,10 @@ class PiAiUpstream:
                 status, body = refused["status"], refused["body"].encode()
                 if may_renew and is_stale_token(status, body):
                     may_renew = False
-                    token = await auth.renew(token) or token
-                    continue
-                raise response_error(refused, mapping_of_rejection(status, body, token))
+                    if (renewed := await auth.renew(token)) is not None:
+                        token = renewed
+                        continue
+                raise response_error(refused)
             if outcome.whole is not None:
                 auth.accepted(token)
                 body = decode_body(outcome.whole["body"].encode())
