@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -55,9 +56,8 @@ class _Translated(NamedTuple):
     """Whether the stream has ended."""
 
 
-_Receive = Callable[
-    [Callable[[Sequence[object]], _Translated | None]], Awaitable[_Translated | None]
-]
+_Process = Callable[[Sequence[object]], _Translated | None]
+_Receive = Callable[[_Process], Awaitable[_Translated | None]]
 
 
 class Reply:
@@ -74,7 +74,6 @@ class Reply:
         self.before_last: BeforeLast | None = None
         self._is_read = False
         self._kind: object = self  # no event has this type
-        self._write: Write | None = None
         self._deadline: float | None = None
         """When to stop waiting for the end, in the event loop's time."""
 
@@ -117,16 +116,17 @@ class Reply:
         With `write`, most events are passed to it instead, as soon as they arrive, and only those
         that it cannot send are yielded. Raises `UpstreamError`.
         """
-        self._write = write
+        # Not kept in `self`: the client's stream has a reference to this reply.
+        process = partial(self._process, write)
         translator = self._translator
         is_stream = self._response.is_stream
         receive: _Receive = self._response.receive if is_stream else self._receive_whole
         done = not is_stream
         try:
             while translated := await (
-                self._receive_after_finish(receive)
+                self._receive_after_finish(receive, process)
                 if translator.is_finished
-                else receive(self._process)
+                else receive(process)
             ):
                 if translated.events:
                     if translator.is_complete:
@@ -157,26 +157,26 @@ class Reply:
         if self.before_last is not None and events:
             await self.before_last(events[-1])
 
-    async def _receive_after_finish(self, receive: _Receive) -> _Translated | None:
+    async def _receive_after_finish(
+        self, receive: _Receive, process: _Process
+    ) -> _Translated | None:
         """Receive the next events; return None if the stream stays open for too long."""
         if self._deadline is None:
             self._deadline = asyncio.get_running_loop().time() + _END_TIMEOUT
         try:
             async with asyncio.timeout_at(self._deadline):
-                return await receive(self._process)
+                return await receive(process)
         except TimeoutError:
             return None
 
-    async def _receive_whole(
-        self, process: Callable[[Sequence[object]], _Translated | None]
-    ) -> _Translated | None:
+    async def _receive_whole(self, process: _Process) -> _Translated | None:
         """Process a whole answer as a single decoded event; return None the second time."""
         if self._is_read:
             return None
         self._is_read = True
         return process([await self._response.whole()])
 
-    def _process(self, batch: Sequence[object]) -> _Translated | None:
+    def _process(self, write: Write | None, batch: Sequence[object]) -> _Translated | None:
         """Translate a batch of Copilot's events, and return what `events` has to handle itself."""
         record, translator = self._record, self._translator
         record.events += len(batch)
@@ -188,7 +188,7 @@ class Reply:
             record.complete = record.complete or translator.is_complete
         if translated.failure is not None or translated.has_ended or translator.is_finished:
             return translated
-        if not events or (self._write is not None and self._write(events)):
+        if not events or (write is not None and write(events)):
             return None
         return translated
 

@@ -1,11 +1,17 @@
 """The tuning of the garbage collector for serving."""
 
 import gc
+import weakref
+from typing import Any
 
 import pytest
 
+from copilot_proxy.relay.reply import Reply
+from copilot_proxy.routes.streaming import EventStream
 from copilot_proxy.server.gc_tuning import tune_gc_for_serving
-from tests.conftest import UNFREEZE
+from copilot_proxy.server.response_cycle import ResponseCycle
+from copilot_proxy.simulator import Simulator
+from tests.conftest import UNFREEZE, Proxy, settings_at
 
 
 def test_only_while_the_server_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,3 +25,37 @@ def test_only_while_the_server_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         assert gc.get_threshold()[0] > before[0]
 
     assert (before, 0) == (gc.get_threshold(), gc.get_freeze_count())
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/v1/messages"])
+def test_streams_leave_no_cycles(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Finding them takes a collection of garbage, which delays all other streams."""
+    kept: list[weakref.ref[object]] = []
+
+    def watch(kind: type) -> None:
+        original = kind.__init__
+
+        def init(self: object, *args: Any, **more: Any) -> None:
+            original(self, *args, **more)
+            kept.append(weakref.ref(self))
+
+        monkeypatch.setattr(kind, "__init__", init)
+
+    for kind in (Reply, EventStream, ResponseCycle):
+        watch(kind)
+    turns = [{"role": "user", "content": "Hi"}]
+    body = {"model": "gpt-4.1", "stream": True, "max_tokens": 99, "messages": turns}
+    if path.endswith("responses"):
+        body = {"model": "gpt-4.1", "stream": True, "input": turns}
+    gc.disable()
+    try:
+        with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
+            client.post(path, json=body).raise_for_status()
+            proxy.wait_for_record()
+            client.get("/health")  # The connection keeps its last `ResponseCycle`: this one's.
+            left = [type(one()) for one in kept if one() is not None]
+            assert [ResponseCycle] == left
+    finally:
+        gc.enable()
