@@ -153,9 +153,13 @@ def _input(messages: list[Json], notes: list[str]) -> list[Json]:
             calls = message.get("tool_calls") or ()
             custom.update([call["id"] for call in calls if call.get("type") == "custom"])
             assistant_items = _assistant(message)
-            if not assistant_items:
+            parts = _assistant_media(message.get("content"))
+            if not assistant_items and not parts:
                 notes.append("dropped an empty assistant message")
             items += assistant_items
+            if parts:
+                media += parts
+                notes.append("moved images or files of an assistant message into a user message")
         else:
             items.append(_message(message["role"], _parts(message["content"])))
     _add_media(media, items)
@@ -187,7 +191,7 @@ def _output(message: Json, media: list[Json], custom: Collection[str]) -> Json:
 
 
 def _add_media(media: list[Json], items: list[Json]) -> None:
-    """Add the images and PDFs of tool results as a user message, as Copilot's own client does."""
+    """Add images and PDFs as a user message, as Copilot's own client does for tool results."""
     if media:
         items.append(_message("user", list(media)))
         media.clear()
@@ -231,6 +235,13 @@ def _assistant(message: Json) -> list[Json]:
         *({"type": "reasoning", "summary": [], "encrypted_content": one} for one in encrypted),
         *items,
     ]
+
+
+def _assistant_media(content: Any) -> list[Json]:
+    """Return the images and PDFs of an assistant message, which the API accepts from users only."""
+    parts = content if isinstance(content, list) else ()
+    media = [_part(part) for part in parts if part["type"] in ("image_url", "file")]
+    return [{"type": "input_text", "text": "In the assistant's answer:"}, *media] if media else []
 
 
 def _call(call: Json) -> Json:

@@ -183,6 +183,34 @@ def test_a_conversation_with_tools_keeps_its_order() -> None:
     ] == body["input"]
 
 
+def test_images_of_an_assistant_message_follow_in_a_user_message() -> None:
+    """The API accepts images from users only, and they must not be dropped silently."""
+    image = {"type": "image_url", "image_url": {"url": PICTURE}}
+    answer = {
+        "role": "assistant",
+        "content": [{"type": "text", "text": "Here"}, image],
+        "tool_calls": [call("a")],
+    }
+
+    body, notes = translated(messages=[USER, answer, result("a")])
+
+    assert [
+        ITEM,
+        reply(text("Here")),
+        called("a"),
+        output("a"),
+        {
+            "type": "message",
+            "role": "user",
+            "content": [
+                {"type": "input_text", "text": "In the assistant's answer:"},
+                {"type": "input_image", "image_url": PICTURE, "detail": "auto"},
+            ],
+        },
+    ] == body["input"]
+    assert ["moved images or files of an assistant message into a user message"] == notes
+
+
 @pytest.mark.parametrize("after", [[], [USER]])
 def test_images_of_results_follow_the_last_result(after: list[Json]) -> None:
     """Results have only text; their images follow in a user message after the last result."""
