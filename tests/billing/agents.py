@@ -41,16 +41,24 @@ _WORDS = [
     "less",
 ]
 _WATCH = """
-CREATE TABLE admitted_last (request_id TEXT PRIMARY KEY);
+CREATE TABLE running (id INTEGER PRIMARY KEY, newest TEXT, request_id TEXT);
 CREATE TRIGGER watch AFTER INSERT ON reservations BEGIN
-    DELETE FROM admitted_last;
-    INSERT INTO admitted_last SELECT request_id FROM reservations;
+    INSERT INTO running (newest, request_id) SELECT NEW.request_id, request_id FROM reservations;
 END;
 """
-"""Keeps the requests that are reserved when another one is admitted, itself included.
+"""Keeps, for each reservation, the requests that are reserved then, itself included.
 
 Times would not show them: a request stays reserved until its row is written, after it has ended.
 """
+_RUNNING_LAST = """
+SELECT DISTINCT request_id, nano_aiu, reserved_nano_aiu FROM running JOIN requests USING (request_id)
+WHERE reserved_nano_aiu IS NOT NULL AND running.newest = (
+    SELECT newest FROM running JOIN requests ON newest = requests.request_id
+    WHERE reserved_nano_aiu IS NOT NULL ORDER BY running.id DESC LIMIT 1
+)
+"""
+"""What the requests cost that were reserved when the last one was admitted. A reservation that the
+budget takes back, because other requests have cost more than estimated, admits nothing."""
 
 
 class Spending(NamedTuple):
@@ -130,9 +138,7 @@ def _spending(ledger: Path, limit: int, spent: int, refused: int) -> Spending:
         rows = database.execute(
             "SELECT nano_aiu, reserved_nano_aiu FROM requests WHERE outcome = 'ok'"
         ).fetchall()
-        running = database.execute(
-            "SELECT nano_aiu, reserved_nano_aiu FROM requests JOIN admitted_last USING (request_id)"
-        ).fetchall()
+        running = database.execute(_RUNNING_LAST).fetchall()
     return Spending(
         limit=limit,
         requests=len(rows),
@@ -140,6 +146,6 @@ def _spending(ledger: Path, limit: int, spent: int, refused: int) -> Spending:
         spent=spent,
         recorded=sum(cost for cost, _ in rows),
         excess=spent - limit,
-        running_error=sum(max(0, cost - reserved) for cost, reserved in running),
+        running_error=sum(max(0, cost - reserved) for _, cost, reserved in running),
         ratios=sorted(cost / reserved for cost, reserved in rows),
     )
