@@ -92,7 +92,7 @@ class Earlier(NamedTuple):
     """Those of all blocks, one after another."""
 
 
-class Verdict(NamedTuple):
+class CacheMiss(NamedTuple):
     """Why a request did not read more from the cache."""
 
     reason: Reason
@@ -123,7 +123,9 @@ class _Match(NamedTuple):
     """The share of the earlier conversation that is in the new one too."""
 
 
-def judge(prompt: Prompt, earlier: Sequence[Earlier], prices: PriceList | None) -> Verdict | None:
+def find_cache_miss(
+    prompt: Prompt, earlier: Sequence[Earlier], prices: PriceList | None
+) -> CacheMiss | None:
     """Return why `prompt` did not read more from the cache; None if it read what it could.
 
     `earlier` are prompts of the same conversation, such as the latest one with each model.
@@ -144,18 +146,18 @@ def judge(prompt: Prompt, earlier: Sequence[Earlier], prices: PriceList | None) 
         if _has_read(prompt, latest):
             return None
         lost = _lost(prompt, latest.readable, prices)
-        return Verdict("model_switch", lost, latest.earlier.model)
+        return CacheMiss("model_switch", lost, latest.earlier.model)
     has_crossed = prompt.tier == "long_context" and best.earlier.tier == "default"
     if _has_read(prompt, best):
-        return Verdict("tier_crossed", _surcharge(prompt, prices)) if has_crossed else None
+        return CacheMiss("tier_crossed", _surcharge(prompt, prices)) if has_crossed else None
     lost = _lost(prompt, best.readable, prices)
     if _pause(prompt, best) > best.earlier.ttl:
-        return Verdict("ttl_expiry", lost, str(round(_pause(prompt, best))))
+        return CacheMiss("ttl_expiry", lost, str(round(_pause(prompt, best))))
     if _has_changed(prompt, best):
-        return Verdict("prefix_change", lost, _changed_place(prompt, best))
+        return CacheMiss("prefix_change", lost, _changed_place(prompt, best))
     if has_crossed:
-        return Verdict("tier_crossed", _sum(lost, _surcharge(prompt, prices)))
-    return Verdict("rerouted", lost)
+        return CacheMiss("tier_crossed", _sum(lost, _surcharge(prompt, prices)))
+    return CacheMiss("rerouted", lost)
 
 
 def _changed_place(prompt: Prompt, match: _Match) -> str:
@@ -215,7 +217,7 @@ def _share_kept(prompt: Prompt, messages: Sequence[bytes]) -> float:
 
 def _beginning(
     prompt: Prompt, matches: Sequence[_Match], prices: PriceList | None
-) -> Verdict | None:
+) -> CacheMiss | None:
     """Judge a request that does not continue an earlier one: a compaction, or a new conversation.
 
     After a compaction, tools and system prompt are the same, and the conversation is much shorter.
@@ -223,9 +225,9 @@ def _beginning(
     for one in matches:
         is_shorter = 2 * one.messages <= one.earlier_messages
         if one.has_same_start and is_shorter and one.earlier.model == prompt.model:
-            return Verdict("compaction", _lost(prompt, one.readable, prices))
+            return CacheMiss("compaction", _lost(prompt, one.readable, prices))
     is_cold = prompt.tokens.cache_read < _GOOD * prompt.tokens.prompt
-    return Verdict("cold", 0) if is_cold else None
+    return CacheMiss("cold", 0) if is_cold else None
 
 
 def _has_read(prompt: Prompt, match: _Match) -> bool:

@@ -111,8 +111,8 @@ def prepare(
     translator: StreamTranslator
     taken = drop_fields(client.name, request, notes)
     if api.native is not None and is_same_api(client, api):
-        fitted = api.native.body(taken, model, notes, kinds)
-        translator = api.native.translator(request, fitted.tool_names, request_id)
+        adapted = api.native.body(taken, model, notes, kinds)
+        translator = api.native.translator(request, adapted.tool_names, request_id)
         translator.notes = notes
     else:
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
@@ -123,12 +123,12 @@ def prepare(
         if api is not CHAT_COMPLETIONS:
             chat = expanded(chat)
         chat, stops = _take_stops(chat, api, model, notes)
-        fitted = api.from_chat(chat, model, notes)
+        adapted = api.from_chat(chat, model, notes)
         translator = api.reader(
             request["model"],
             include_usage=client.wants_usage(request),
             recorder=ReasoningRecorder(cache, caller, name, vendor),
-            tool_names=fitted.tool_names,
+            tool_names=adapted.tool_names,
             custom_tools=_custom_tools(chat),
             used_ids=_used_ids(chat),
         )
@@ -140,12 +140,12 @@ def prepare(
             translator = Pipeline(translator, writer)
     return PreparedRequest(
         api=api,
-        body=fitted.body,
-        headers=api.headers(fitted.body, betas, notes),
+        body=adapted.body,
+        headers=api.headers(adapted.body, betas, notes),
         initiator=initiator,
         translator=translator,
         notes=notes,
-        tool_names=fitted.tool_names,
+        tool_names=adapted.tool_names,
         images=images,
         pdf_as_image=pdf is not None and api is CHAT_COMPLETIONS,
     )

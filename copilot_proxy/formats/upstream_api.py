@@ -6,7 +6,7 @@ from typing import Protocol
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
-from copilot_proxy.formats.rules import FittedBody
+from copilot_proxy.formats.rules import AdaptedBody
 from copilot_proxy.formats.translators import StreamTranslator
 from copilot_proxy.formats.types import ChatRequest, ClientRequest, UpstreamBody
 
@@ -25,7 +25,7 @@ class NativePassage(Protocol):
         model: Model | None,
         notes: list[str],
         kinds: Kinds | None = None,
-    ) -> FittedBody:
+    ) -> AdaptedBody:
         """Return the request, changed only where the model requires it; raises `RequestError`.
 
         `kinds` is what occurs in its conversation, if that has been found out.
@@ -61,7 +61,7 @@ class UpstreamApi(Protocol):
         """Whether PDFs can be sent to `model` on this API; true if that is unknown."""
         ...
 
-    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> AdaptedBody:
         """Translate a Chat Completions request into the body for `model`; raises `RequestError`."""
         ...
 

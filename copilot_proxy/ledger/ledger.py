@@ -42,11 +42,11 @@ class _Rows:
 
     def __init__(self) -> None:
         from copilot_proxy.cost.estimate import EventSizes
-        from copilot_proxy.ledger.prompts import may_be_judged
+        from copilot_proxy.ledger.prompts import is_comparable
         from copilot_proxy.ledger.rows import row_of
 
         self._sizes = EventSizes()
-        self._row_of, self._may_be_judged = row_of, may_be_judged
+        self._row_of, self._is_comparable = row_of, is_comparable
 
     def make(self, record: RequestRecord, ended: int) -> "Row":
         """Return the row of a request."""
@@ -59,7 +59,7 @@ class _Rows:
             return _Entry(record, ended)  # its tokens have to be estimated
         try:
             row = self.make(record, ended)
-            is_needed = self._may_be_judged(record, row)
+            is_needed = self._is_comparable(record, row)
         except Exception:
             return _Entry(record, ended)  # the thread reports it
         return _Entry(record if is_needed else None, ended, row)
@@ -111,15 +111,15 @@ class Ledger:
 
     def _run(self, closing: threading.Event) -> None:
         # SQLite is imported here, so that nothing else has to wait for it.
-        from copilot_proxy.ledger.prompts import CacheJudge
+        from copilot_proxy.ledger.prompts import PromptComparer
         from copilot_proxy.ledger.writer import RETRY_SECONDS, Writer
 
         self._rows = self._rows or _Rows()
-        writer, judge = Writer(self.path), CacheJudge(self.path)
+        writer, comparer = Writer(self.path), PromptComparer(self.path)
         is_open = True
         while is_open:
             entries, is_open = self._next(RETRY_SECONDS if writer.has_waiting else None)
-            rows = judge.try_judging(writer, *_with_rows(entries, self._rows, writer))
+            rows = comparer.try_comparing(writer, *_with_rows(entries, self._rows, writer))
             entries.clear()
             writer.write(rows, is_last=not is_open)
             if is_open:

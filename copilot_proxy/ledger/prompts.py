@@ -1,4 +1,4 @@
-"""Remembers the latest prompts of each conversation, as digests, and judges requests by them.
+"""Remembers the latest prompts of each conversation, as digests, and compares new ones with them.
 
 Runs in the thread of `Ledger`, after the answer. The prompts are in the ledger's file, so that all
 workers and servers share them.
@@ -19,10 +19,10 @@ from copilot_proxy.cost.price_table import table_prices
 from copilot_proxy.cost.prompt_cache import (
     DIGEST_BYTES,
     MIN_TOKENS,
+    CacheMiss,
     Earlier,
     Prompt,
-    Verdict,
-    judge,
+    find_cache_miss,
 )
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.formats.prompt_blocks import blocks, needs_marks, size_of
@@ -44,7 +44,7 @@ _MAX_NAME: Final = 64
 _prompt_of: Final = itemgetter(
     *(PLACE[f"{kind}_tokens"] for kind in ("input", "cache_read", "cache_write", "cache_write_1h"))
 )
-_VERDICT: Final = ("cache_verdict", "cache_lost_nano_aiu", "cache_detail")
+_MISS_COLUMNS: Final = ("cache_verdict", "cache_lost_nano_aiu", "cache_detail")
 
 _COLUMNS: Final = (
     *("model", "started_us", "ready_us", "prompt_tokens", "cached_tokens", "tier", "ttl", "tools"),
@@ -79,7 +79,7 @@ class _Seen(NamedTuple):
     prices: PriceList | None
 
 
-class CacheJudge:
+class PromptComparer:
     """Judges the requests of one process; the ledger's file is next to the key of the digests."""
 
     def __init__(self, ledger: Path) -> None:
@@ -87,40 +87,40 @@ class CacheJudge:
         self._keyed: Any = None
         """A hash that begins with the key."""
 
-    def try_judging(
+    def try_comparing(
         self, writer: Writer, records: Sequence[RequestRecord | None], rows: list[Row]
     ) -> list[Row]:
-        """Return `rows` with verdicts; without them if that fails. A record may be None if it is
-        not to be judged."""
+        """Return `rows` with why they missed the cache, or unchanged if that fails. The record of a
+        row that is not to be compared may be None."""
         try:
-            judged = writer.attempt(lambda database: self.judged(database, records, rows))
+            compared = writer.attempt(lambda database: self.compared(database, records, rows))
         except Exception:  # whatever a client has sent must not end the thread
-            log.exception("The use of the cache could not be judged.")
-            judged = None
+            log.exception("The prompt could not be compared with earlier ones.")
+            compared = None
         for record in filter(None, records):
             record.prompt = None
-        return rows if judged is None else judged
+        return rows if compared is None else compared
 
-    def judged(
+    def compared(
         self,
         database: sqlite3.Connection,
         records: Sequence[RequestRecord | None],
         rows: Sequence[Row],
     ) -> list[Row]:
-        """Return `rows` with the verdicts on their use of the cache; see `try_judging`.
+        """Return `rows` with why they missed the cache; see `try_comparing`.
 
         Raises `sqlite3.Error` or `OSError`.
         """
         seen = [
-            self._seen(record, row) if record is not None and may_be_judged(record, row) else None
+            self._seen(record, row) if record is not None and is_comparable(record, row) else None
             for record, row in zip(records, rows, strict=True)
         ]
         if not any(seen):
             return list(rows)
         database.execute("BEGIN IMMEDIATE")
         try:
-            judged = [
-                row if one is None else _with_verdict(row, _judge(database, one))
+            compared = [
+                row if one is None else _with_miss(row, _compare(database, one))
                 for one, row in zip(seen, rows, strict=True)
             ]
             database.execute(
@@ -133,10 +133,10 @@ class CacheJudge:
             if database.in_transaction:
                 database.execute("ROLLBACK")
             raise
-        return judged
+        return compared
 
     def _seen(self, record: RequestRecord, row: Row) -> _Seen:
-        """Return the prompt of a request that may be judged."""
+        """Return the prompt of a request that is comparable."""
         prompt = self._digest(record, record.prompt, row, _tokens(row))
         first = prompt.first_message
         number = prompt.places[first][1] if first < len(prompt.places) else 0
@@ -177,7 +177,7 @@ class CacheJudge:
         )
 
 
-def may_be_judged(record: RequestRecord, row: Row) -> bool:
+def is_comparable(record: RequestRecord, row: Row) -> bool:
     """Return whether the tokens of a request are known, and its prompt is long enough to be
     cached."""
     return (
@@ -192,11 +192,11 @@ def _tokens(row: Row) -> Tokens:
     return Tokens(*[value or 0 for value in tokens_of(row)])
 
 
-def _judge(database: sqlite3.Connection, seen: _Seen) -> Verdict | None:
+def _compare(database: sqlite3.Connection, seen: _Seen) -> CacheMiss | None:
     """Judge a request, and remember its prompt for the next one."""
     prompt = seen.prompt
     earlier = database.execute(_RECALL, (seen.conversation, _MAX_EARLIER))
-    verdict = judge(prompt, [Earlier(*one) for one in earlier], seen.prices)
+    miss = find_cache_miss(prompt, [Earlier(*one) for one in earlier], seen.prices)
     warm, cold = (
         (None, None)
         if seen.prices is None
@@ -215,17 +215,17 @@ def _judge(database: sqlite3.Connection, seen: _Seen) -> Verdict | None:
         b"".join(prompt.digests),
     )
     database.execute(_REMEMBER, (*remembered, seen.conversation, seen.head, warm, cold))
-    return verdict
+    return miss
 
 
-def _with_verdict(row: Row, verdict: Verdict | None) -> Row:
-    if verdict is None:
+def _with_miss(row: Row, miss: CacheMiss | None) -> Row:
+    if miss is None:
         return row
     values = list(row)
-    detail = verdict.detail
+    detail = miss.detail
     if detail is not None:
         detail = "".join(filter(str.isprintable, detail))[:_MAX_NAME]
-    found = (verdict.reason, verdict.lost, detail)
-    for name, value in zip(_VERDICT, found, strict=True):
+    found = (miss.reason, miss.lost, detail)
+    for name, value in zip(_MISS_COLUMNS, found, strict=True):
         values[PLACE[name]] = value
     return tuple(values)

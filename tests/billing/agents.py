@@ -51,7 +51,8 @@ END;
 Times would not show them: a request stays reserved until its row is written, after it has ended.
 """
 _RUNNING_LAST = """
-SELECT DISTINCT request_id, nano_aiu, reserved_nano_aiu FROM running JOIN requests USING (request_id)
+SELECT DISTINCT request_id, nano_aiu, reserved_nano_aiu
+FROM running JOIN requests USING (request_id)
 WHERE reserved_nano_aiu IS NOT NULL AND running.newest = (
     SELECT newest FROM running JOIN requests ON newest = requests.request_id
     WHERE reserved_nano_aiu IS NOT NULL ORDER BY running.id DESC LIMIT 1

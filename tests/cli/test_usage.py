@@ -28,7 +28,7 @@ ROW = [
     "cache_lost_nano_aiu",
 ]  # fmt: skip
 
-VERDICT = ("cache_verdict", "cache_lost_nano_aiu", "cache_detail")
+MISS_COLUMNS = ("cache_verdict", "cache_lost_nano_aiu", "cache_detail")
 
 
 @pytest.fixture(autouse=True)
@@ -405,7 +405,7 @@ def missed() -> Path:
         ]
     ):
         made = row(record(f"r{number}", client=client), at(hours=number))
-        verdict = dict(zip(VERDICT, found, strict=True))
+        verdict = dict(zip(MISS_COLUMNS, found, strict=True))
         rows.append(tuple({**dict(zip(COLUMNS, made, strict=True)), **verdict}.values()))
     writer.write(rows)
     for session, minutes, ttl in (("s-1", 2, 300), ("#unnamed", 9, 300), ("old", 90, 300)):
@@ -472,7 +472,7 @@ def test_how_long_a_prompt_stays_is_learned(cli: Cli, missed: Path) -> None:
             made = record(f"{session}-{number}", session=session, tokens=(5000 - read, read, 1))
             values = dict(zip(COLUMNS, row(made, at(hours=minutes / 60)), strict=True))
             if gone and number:
-                values |= dict(zip(VERDICT, ("ttl_expiry", 1, "720"), strict=True))
+                values |= dict(zip(MISS_COLUMNS, ("ttl_expiry", 1, "720"), strict=True))
             writer.write([tuple(values.values())])
 
     def learned() -> list[tuple[int, str]]:

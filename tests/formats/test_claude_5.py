@@ -364,9 +364,9 @@ def test_reasoning_summary_does_not_reach_pi_ai() -> None:
     chat = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
     model = model_on("chat_completions", "gemini-4-neon", "Google")
 
-    fitted = pi_ai_from_chat({**chat, "reasoning_summary": "auto"}, model, notes := [])
+    adapted = pi_ai_from_chat({**chat, "reasoning_summary": "auto"}, model, notes := [])
 
-    assert "reasoning_summary" not in json.dumps(fitted.body)
+    assert "reasoning_summary" not in json.dumps(adapted.body)
     assert [] == notes
 
 

@@ -28,7 +28,7 @@ from copilot_proxy.formats.conversation import Conversation, lowest, message_tur
 from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.plain_turns import PlainTurns, expanded
-from copilot_proxy.formats.rules import FittedBody
+from copilot_proxy.formats.rules import AdaptedBody
 from copilot_proxy.formats.translators import ChatWriter
 from copilot_proxy.formats.types import ChatRequest, ErrorBody, UpstreamBody
 from copilot_proxy.formats.upstream_api import NativePassage
@@ -142,7 +142,7 @@ class ChatCompletionsApi:
     def accepts_documents(self, model: Model | None) -> bool:
         return profile_of(model, "chat_completions").documents is not False
 
-    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> AdaptedBody:
         return chat_for_model(chat, model, notes)
 
     def headers(

@@ -12,7 +12,7 @@ from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.reasoning_labels import OTHER_APIS
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
-from copilot_proxy.formats.rules import FittedBody, fit
+from copilot_proxy.formats.rules import AdaptedBody, apply_rules
 from copilot_proxy.formats.types import ChatRequest, Json
 
 _PDF_NOTE: Final = "changed files to images, without their names: Copilot's chat API has no files"
@@ -22,7 +22,7 @@ _PLAIN_FIELDS: Final = {"role", "content", "tool_calls"}
 """The fields of most of the assistant's messages in an agent's conversation."""
 
 
-def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
+def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> AdaptedBody:
     """Return the body for Copilot's chat API; add a note for each change that may matter.
 
     `model` is None if the catalogue could not be read; then only the changes that every model
@@ -38,11 +38,11 @@ def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> 
     if model is not None:
         body["model"] = model.id
     is_plain = isinstance(turns, PlainTurns)
-    fitted = fit(ChatBody(body, fields, PLAIN if is_plain else None), profile, notes)
+    adapted = apply_rules(ChatBody(body, fields, PLAIN if is_plain else None), profile, notes)
     if body["stream"]:
         # Always requested: otherwise some models never report the cost of the response.
         body["stream_options"] = {"include_usage": True}
-    return fitted
+    return adapted
 
 
 def _normalized(chat: ChatRequest, notes: list[str]) -> ChatRequest:

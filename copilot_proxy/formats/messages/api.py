@@ -35,7 +35,7 @@ from copilot_proxy.formats.messages.token_estimate import (
 )
 from copilot_proxy.formats.messages.unrequested import unrequested_fields, without_fields
 from copilot_proxy.formats.model_profiles import profile_of
-from copilot_proxy.formats.rules import FittedBody
+from copilot_proxy.formats.rules import AdaptedBody
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesEvent, MessagesRequest
 from copilot_proxy.formats.upstream_api import NativePassage
 from copilot_proxy.headers import Initiator
@@ -56,7 +56,7 @@ class _Native:
         model: Model | None,
         notes: list[str],
         kinds: Kinds | None = None,
-    ) -> FittedBody:
+    ) -> AdaptedBody:
         return messages_for_model(request, model, notes, kinds)
 
     def translator(
@@ -188,7 +188,7 @@ class MessagesApi:
     def accepts_documents(self, model: Model | None) -> bool:
         return profile_of(model, "messages").documents is not False
 
-    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> AdaptedBody:
         return messages_from_chat(chat, model, notes)
 
     def headers(

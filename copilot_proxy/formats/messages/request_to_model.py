@@ -11,10 +11,10 @@ from copilot_proxy.formats.messages.blocks import clean_messages
 from copilot_proxy.formats.messages.outgoing import MessagesBody
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.request_from_chat import from_chat, shows_reasoning
-from copilot_proxy.formats.messages.system import fit_system
-from copilot_proxy.formats.messages.tools import check_tools_run, fit_tools
+from copilot_proxy.formats.messages.system import drop_billing_line
+from copilot_proxy.formats.messages.tools import check_tools_run, drop_unsupported_tools
 from copilot_proxy.formats.model_profiles import profile_of
-from copilot_proxy.formats.rules import FittedBody, fit
+from copilot_proxy.formats.rules import AdaptedBody, apply_rules
 from copilot_proxy.formats.types import ChatRequest, MessagesRequest
 
 _NOT_COUNTED_FIELDS: Final = MESSAGES_FIELDS - {
@@ -43,7 +43,7 @@ def messages_for_model(
     kinds: Kinds | None = None,
     *,
     counting: bool = False,
-) -> FittedBody:
+) -> AdaptedBody:
     """Return the body for Copilot's Messages API, as close to the client's as the model allows.
 
     `notes` gets a line for each change that may matter. `kinds` is what occurs in the client's
@@ -66,17 +66,17 @@ def messages_for_model(
     shows = (body.get("thinking") or {}).get("type") == "enabled"
     _move_output_format(body)
     moved = clean_messages(body, notes)
-    fit_system(body, notes)
-    fit_tools(body, notes)
+    drop_billing_line(body, notes)
+    drop_unsupported_tools(body, notes)
     outgoing = MessagesBody(
         body, kinds=kinds, moved=moved, end_mark=end_mark, shows_reasoning=shows
     )
-    fitted = fit(outgoing, profile, notes)
-    _fit_context_management(body, notes)
-    return fitted
+    adapted = apply_rules(outgoing, profile, notes)
+    _drop_unsupported_edits(body, notes)
+    return adapted
 
 
-def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
+def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]) -> AdaptedBody:
     """Return the body for Copilot's Messages API of a Chat Completions request.
 
     `notes` gets a line for each change that may matter. Raises `RequestError`.
@@ -86,7 +86,7 @@ def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str])
     fields = take_fields(chat)
     body = from_chat(chat, notes)
     body["model"] = profile.id or chat["model"]
-    fit_tools(body, notes)
+    drop_unsupported_tools(body, notes)
     outgoing = MessagesBody(
         body,
         fields=fields,
@@ -94,7 +94,7 @@ def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str])
         thinking_from=_thinking_field(chat, fields),
     )
     outgoing.requested_effort = chat.get("reasoning_effort")
-    return fit(outgoing, profile, notes)
+    return apply_rules(outgoing, profile, notes)
 
 
 def _thinking_field(chat: ChatRequest, fields: ClientFields) -> str:
@@ -116,7 +116,7 @@ def _move_output_format(body: MessagesRequest) -> None:
             del body["output_config"]
 
 
-def _fit_context_management(body: MessagesRequest, notes: list[str]) -> None:
+def _drop_unsupported_edits(body: MessagesRequest, notes: list[str]) -> None:
     """Drop context edits that Copilot does not support, or that need thinking if there is none."""
     context = body.get("context_management")
     if context is None:

@@ -7,7 +7,7 @@ from copilot_proxy.formats.types import Json, MessagesRequest
 _BILLING: Final = "x-anthropic-billing-header:"
 
 
-def fit_system(body: MessagesRequest, notes: list[str]) -> None:
+def drop_billing_line(body: MessagesRequest, notes: list[str]) -> None:
     """Remove Claude Code's billing line from `system` of `body`; the blocks are copied first."""
     system = body.get("system")
     if isinstance(system, list):

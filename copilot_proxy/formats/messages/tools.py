@@ -44,7 +44,7 @@ def check_tools_run(request: MessagesRequest) -> None:
         )
 
 
-def fit_tools(body: MessagesRequest, notes: list[str]) -> None:
+def drop_unsupported_tools(body: MessagesRequest, notes: list[str]) -> None:
     """Remove from `tools` and `tool_choice` of `body` what Copilot does not support."""
     tools: list[Json] = body.get("tools") or []
     for tool in tools:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
-from copilot_proxy.formats.rules import FittedBody
+from copilot_proxy.formats.rules import AdaptedBody
 from copilot_proxy.formats.types import ChatRequest, PiAiRequest
 from copilot_proxy.formats.upstream_api import NativePassage
 
@@ -30,7 +30,7 @@ class PiAiApi:
     def accepts_documents(self, model: Model | None) -> bool:
         return False  # pi-ai only sends texts and images
 
-    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> AdaptedBody:
         from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 
         return pi_ai_from_chat(chat, model, notes)

@@ -10,13 +10,13 @@ from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.pi_ai.models import APIS, api_of
 from copilot_proxy.formats.pi_ai.request_from_chat import from_chat
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
-from copilot_proxy.formats.rules import FittedBody, fit
+from copilot_proxy.formats.rules import AdaptedBody, apply_rules
 from copilot_proxy.formats.types import ChatRequest, Json
 
 
 def pi_ai_from_chat(
     chat: ChatRequest, model: Model | None, notes: list[str], now: int | None = None
-) -> FittedBody:
+) -> AdaptedBody:
     """Return the request to pi-ai, with a note for each change that may matter.
 
     `now` is in ms since 1970. Raises `RequestError` for what pi-ai does not support, and
@@ -30,8 +30,8 @@ def pi_ai_from_chat(
         )
     # pi-ai supports no tools but functions.
     profile = replace(profile_of(model, APIS[api_of(model)]), custom_tools=False)
-    fitted = fit(ChatBody(_copy(chat)), profile, notes, pi_ai=True)
-    return FittedBody(from_chat(fitted.body, model, profile, notes, now), fitted.tool_names)
+    adapted = apply_rules(ChatBody(_copy(chat)), profile, notes, pi_ai=True)
+    return AdaptedBody(from_chat(adapted.body, model, profile, notes, now), adapted.tool_names)
 
 
 def _copy(chat: ChatRequest) -> ChatRequest:

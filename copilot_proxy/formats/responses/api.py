@@ -40,7 +40,7 @@ from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 from copilot_proxy.formats.responses.token_estimate import media_tokens, text_of
-from copilot_proxy.formats.rules import FittedBody
+from copilot_proxy.formats.rules import AdaptedBody
 from copilot_proxy.formats.types import (
     ChatRequest,
     ResponsesEvent,
@@ -61,7 +61,7 @@ class _Native:
         model: Model | None,
         notes: list[str],
         kinds: Kinds | None = None,
-    ) -> FittedBody:
+    ) -> AdaptedBody:
         return responses_for_model(request, model, notes, kinds)
 
     def translator(
@@ -178,7 +178,7 @@ class ResponsesApi:
     def accepts_documents(self, model: Model | None) -> bool:
         return profile_of(model, "responses").documents is not False
 
-    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> AdaptedBody:
         return responses_from_chat(chat, model, notes)
 
     def headers(

@@ -16,7 +16,7 @@ from copilot_proxy.formats.responses.unsupported_input import (
     prepare_items,
     prepare_tools,
 )
-from copilot_proxy.formats.rules import FittedBody, fit
+from copilot_proxy.formats.rules import AdaptedBody, apply_rules
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 
@@ -25,7 +25,7 @@ def responses_for_model(
     model: Model | None,
     notes: list[str],
     kinds: Kinds | None = None,
-) -> FittedBody:
+) -> AdaptedBody:
     """Return the body for Copilot's Responses API, for a request from `parse_request`.
 
     `model` is None if the catalogue could not be read: then only the changes that every model
@@ -46,22 +46,22 @@ def responses_for_model(
             items += _item(item, notes)
         body["input"] = items
     outgoing = ResponsesBody(body, ToolNames(request), kinds=kinds)
-    fitted = fit(outgoing, profile_of(model, "responses"), notes)
+    adapted = apply_rules(outgoing, profile_of(model, "responses"), notes)
     describe_tools(body)
     drop_empty_tools(body)
     check_tool_count(len(body.get("tools") or ()))
-    return fitted
+    return adapted
 
 
-def responses_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
+def responses_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]) -> AdaptedBody:
     """Return the body for Copilot's Responses API, for a chat request."""
     profile = profile_of(model, "responses")
     chat = {**chat}
     fields = take_fields(chat)
     body = from_chat(chat, profile, notes)
-    fitted = fit(ResponsesBody(body, ToolNames({}), fields), profile, notes)
+    adapted = apply_rules(ResponsesBody(body, ToolNames({}), fields), profile, notes)
     describe_tools(body)
-    return fitted
+    return adapted
 
 
 def _include(body: ResponsesRequest, notes: list[str]) -> None:

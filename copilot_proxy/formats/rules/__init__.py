@@ -1,5 +1,5 @@
 """The rules that adapt requests to what a model accepts: `rule_book` lists them all."""
 
-from copilot_proxy.formats.rules.engine import FittedBody, fit
+from copilot_proxy.formats.rules.engine import AdaptedBody, apply_rules
 
-__all__ = ["FittedBody", "fit"]
+__all__ = ["AdaptedBody", "apply_rules"]

@@ -19,13 +19,13 @@ _MAX_BRANCHES: Final = 200
 """How many branches are followed, through references too, which can lead in circles."""
 
 
-def fit_combined(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def merge_combinations(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Merge the combinations at the top of tools' schemas."""
     reason = "the model accepts neither anyOf, oneOf nor allOf at its top"
     rewrite_tool_schemas(outgoing, without_combinations, reason, notes)
 
 
-def fit_values(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def simplify_values(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Merge the values at the top of tools' schemas, and leave out what may not be sent."""
     reason = "the model accepts neither enum, const nor not at its top"
     rewrite_tool_schemas(outgoing, without_values, reason, notes)

@@ -11,7 +11,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
 
 
-def fit_duplicates(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def rename_duplicate_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Change the id of every call whose id was used before, and the id of its result.
 
     A new id depends only on the conversation up to its call, unless a later call already has that

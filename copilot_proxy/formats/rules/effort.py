@@ -5,7 +5,7 @@ from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
-def fit_effort(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def use_nearest_effort(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Change an effort to the nearest one that the model offers; drop it if it offers none.
 
     An unknown effort is left for Copilot to refuse: its error lists the supported values.

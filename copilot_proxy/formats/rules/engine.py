@@ -10,7 +10,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import UpstreamBody
 
 
-class FittedBody(NamedTuple):
+class AdaptedBody(NamedTuple):
     """A request body that the model accepts."""
 
     body: UpstreamBody
@@ -18,9 +18,9 @@ class FittedBody(NamedTuple):
     """The client's names of renamed tools, by the names sent to the model."""
 
 
-def fit(
+def apply_rules(
     outgoing: OutgoingBody, profile: ModelProfile, notes: list[str], *, pi_ai: bool = False
-) -> FittedBody:
+) -> AdaptedBody:
     """Apply all rules, or with `pi_ai` those that apply to pi-ai.
 
     Raises `RequestError` if the conversation is empty afterwards.
@@ -28,7 +28,7 @@ def fit(
     for rule in _rules_for(profile, pi_ai, outgoing):
         rule.apply(outgoing, profile, notes)
     turns.check(outgoing)
-    return FittedBody(outgoing.body, outgoing.tool_names)
+    return AdaptedBody(outgoing.body, outgoing.tool_names)
 
 
 def _rules_for(

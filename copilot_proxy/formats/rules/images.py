@@ -15,7 +15,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
 
 
-def fit_detail(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def ask_high_detail(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Ask for high detail where the client wants the original."""
     if not outgoing.kinds.has_images:
         return

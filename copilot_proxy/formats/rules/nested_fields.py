@@ -49,14 +49,14 @@ def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
     known, dropped = _CONVERSATION, _Dropped()
     turns = [] if outgoing.is_settled else outgoing.turns
     if _may_have_unknown(turns, known):
-        kept = [_fitted(turn, _kind(turn, _MESSAGE), known, dropped) for turn in turns]
+        kept = [_known_fields(turn, _kind(turn, _MESSAGE), known, dropped) for turn in turns]
         if dropped.has_any:
             outgoing.turns = kept
             dropped.note("messages", notes)
     known, dropped = _TOOLS, _Dropped()
     tools = outgoing.body.get("tools")
     if isinstance(tools, list):
-        kept = [_fitted(tool, _kind(tool, ""), known, dropped) for tool in tools]
+        kept = [_known_fields(tool, _kind(tool, ""), known, dropped) for tool in tools]
         if dropped.has_any:
             outgoing.body["tools"] = kept
             dropped.note("tools", notes)
@@ -103,7 +103,7 @@ def _kind(value: Json, default: str) -> str:
     return str(value.get("type") or default)
 
 
-def _fitted(value: Json, kind: str, known: _Known, dropped: _Dropped) -> Json:
+def _known_fields(value: Json, kind: str, known: _Known, dropped: _Dropped) -> Json:
     """Return the value without unknown fields; the same object if there are none."""
     fields = known.get(kind)
     if fields is None:
@@ -121,11 +121,13 @@ def _fitted(value: Json, kind: str, known: _Known, dropped: _Dropped) -> Json:
                 out = {**out, name: kept}
     function = out.get("function")
     if isinstance(function, dict):
-        definition = _fitted(function, _DEFINITION, known, dropped)
+        definition = _known_fields(function, _DEFINITION, known, dropped)
         if definition is not function:
             out = {**out, "function": definition}
     return out
 
 
 def _child(value: object, known: _Known, dropped: _Dropped) -> object:
-    return _fitted(value, _kind(value, ""), known, dropped) if isinstance(value, dict) else value
+    return (
+        _known_fields(value, _kind(value, ""), known, dropped) if isinstance(value, dict) else value
+    )

@@ -10,7 +10,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
 
 
-def fit_numbers(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def number_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Number the calls of a conversation and their results if the model expects it."""
     form, calls = profile.tool_id_form, outgoing.calls
     if form is None or _are_numbered(outgoing, form):

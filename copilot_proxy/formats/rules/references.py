@@ -20,7 +20,7 @@ _MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "depe
 """The keywords whose value maps names to schemas."""
 
 
-def fit_references(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def inline_references(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Rewrite the references in the schemas of tools that the model would refuse."""
     reason = "the model accepts only references to $defs"
     rewrite_tool_schemas(outgoing, with_definitions, reason, notes)

@@ -101,27 +101,27 @@ RULES: Final = (
         pi_ai=True,
     ),
     Rule("tools.allowed", _OBSERVED, tool_kinds.allow_tools, pi_ai=True),
-    Rule("tools.names", _OBSERVED, tool_names.fit_names, pi_ai=True),
-    Rule("tools.schemas", _OBSERVED, schemas.fit_tool_schemas, pi_ai=True),
+    Rule("tools.names", _OBSERVED, tool_names.rename_invalid_tools, pi_ai=True),
+    Rule("tools.schemas", _OBSERVED, schemas.correct_tool_schemas, pi_ai=True),
     Rule(
         "tools.combined",
         _REPORTS,
-        combined_schemas.fit_combined,
+        combined_schemas.merge_combinations,
         lambda p: not p.schema_combinations,
         pi_ai=True,
     ),
     Rule(
         "tools.values",
         _REPORTS,
-        combined_schemas.fit_values,
+        combined_schemas.simplify_values,
         lambda p: not p.schema_values,
         pi_ai=True,
     ),
-    Rule("tools.unions", _REPORTS, unions.fit_unions, lambda p: not p.schema_unions, pi_ai=True),
+    Rule("tools.unions", _REPORTS, unions.merge_unions, lambda p: not p.schema_unions, pi_ai=True),
     Rule(
         "tools.references",
         _REPORTS,
-        references.fit_references,
+        references.inline_references,
         lambda p: not p.schema_references,
         pi_ai=True,
     ),
@@ -141,17 +141,17 @@ RULES: Final = (
     Rule(
         "tools.numbers",
         "GitHub's Copilot client",
-        numbered_ids.fit_numbers,
+        numbered_ids.number_ids,
         lambda p: p.tool_id_form,
         pi_ai=True,
     ),
-    Rule("tools.duplicate_ids", _REPORTS, duplicate_ids.fit_duplicates, pi_ai=True),
-    Rule("tools.ids", _OBSERVED, tool_ids.fit_ids, pi_ai=True),
-    Rule("tools.invalid_arguments", _OBSERVED, tool_inputs.fit_invalid_json, pi_ai=True),
+    Rule("tools.duplicate_ids", _REPORTS, duplicate_ids.rename_duplicate_ids, pi_ai=True),
+    Rule("tools.ids", _OBSERVED, tool_ids.rename_invalid_ids, pi_ai=True),
+    Rule("tools.invalid_arguments", _OBSERVED, tool_inputs.repair_invalid_json, pi_ai=True),
     Rule(
         "tools.object_arguments",
         _OBSERVED,
-        tool_inputs.fit_objects,
+        tool_inputs.wrap_non_objects,
         lambda p: p.object_arguments,
         pi_ai=True,
     ),
@@ -172,7 +172,7 @@ RULES: Final = (
     Rule(
         "images.detail",
         _REPORTS,
-        images.fit_detail,
+        images.ask_high_detail,
         lambda p: not p.original_detail,
     ),
     Rule(
@@ -239,7 +239,7 @@ RULES: Final = (
     Rule(
         "limits.stream", _CATALOGUE, limits.stream_long_responses, lambda p: p.max_unstreamed_output
     ),
-    Rule("output.schema", _OBSERVED, schemas.fit_output, lambda p: not p.structured_output),
+    Rule("output.schema", _OBSERVED, schemas.drop_output_schema, lambda p: not p.structured_output),
     Rule(
         "output.closed",
         "Anthropic API reference: structured outputs",
@@ -263,7 +263,7 @@ RULES: Final = (
         lambda p: not p.thinks_with_forced_tool,
     ),
     Rule("thinking.none", _CATALOGUE, thinking.drop_unsupported, lambda p: p.thinking == "none"),
-    Rule("thinking.form", _THINKING, thinking.fit_form),
+    Rule("thinking.form", _THINKING, thinking.use_supported_form),
     # The form comes first: it can turn adaptive thinking into a budget.
     Rule(
         "thinking.mid_turn",
@@ -271,12 +271,12 @@ RULES: Final = (
         thinking.disable_mid_turn,
         lambda p: p.thinking not in thinking.ADAPTIVE,
     ),
-    Rule("thinking.budget", _THINKING, thinking.fit_budget),
+    Rule("thinking.budget", _THINKING, thinking.limit_budget),
     Rule("thinking.always", _CLIENTS, thinking.require, lambda p: p.thinking == "adaptive_only"),
     Rule("thinking.display", _CLIENTS, thinking.ask_display),
     Rule("thinking.binding", _CLIENTS, thinking.bind_to_conversation, lambda p: p.bound_thinking),
     Rule("thinking.fields", _THINKING, thinking.drop_unknown),
-    Rule("effort", _CATALOGUE, effort.fit_effort, lambda p: p.efforts is not None),
+    Rule("effort", _CATALOGUE, effort.use_nearest_effort, lambda p: p.efforts is not None),
     Rule("sampling.fixed", _OBSERVED, sampling.drop_fixed, lambda p: p.fixed_sampling, pi_ai=True),
     Rule(
         "sampling.thinking",

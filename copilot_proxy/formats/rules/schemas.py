@@ -14,7 +14,7 @@ VALUE_KEYWORDS: Final = ("enum", "const", "default", "examples", "required")
 """The keywords whose value contains no schemas."""
 
 
-def fit_tool_schemas(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def correct_tool_schemas(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Give every tool an object schema, which Copilot requires."""
     for tool in outgoing.tools:
         current = tool.function.get(tool.schema_key)
@@ -40,7 +40,7 @@ def rewrite_tool_schemas(
             notes.append(f"changed the schema of tool {name}: {reason}")
 
 
-def fit_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def drop_output_schema(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Turn an output schema into an instruction if the model does not support schemas."""
     if outgoing.instruct_schema():
         name = outgoing.fields.output_format

@@ -79,7 +79,7 @@ def choose_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
         outgoing.set_thinking({"type": "enabled", "budget_tokens": budget})
 
 
-def fit_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def use_supported_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Change between a budget and adaptive thinking, as the model requires."""
     kind = _kind(outgoing)
     if not outgoing.has_thinking_forms or kind == "":
@@ -97,7 +97,7 @@ def fit_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) ->
 def _use_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     limit = outgoing.limit
     if limit is not None and limit <= MIN_BUDGET:
-        return  # `fit_budget` adds the note that there is no room for a budget
+        return  # `limit_budget` adds the note that there is no room for a budget
     budget = _with_room(BUDGETS.get(outgoing.effort or "high", BUDGETS["high"]), limit)
     outgoing.set_thinking({"type": "enabled", "budget_tokens": budget, **_display(outgoing)})
     notes.append(
@@ -123,7 +123,7 @@ def _use_adaptive(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str
     notes.append(f"changed {name} to adaptive thinking{how}: the model does not accept a budget")
 
 
-def fit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def limit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Keep a budget within the model's bounds, and below the output limit."""
     thinking = outgoing.thinking
     # Elsewhere, the limit does not include the thinking budget.

@@ -19,7 +19,7 @@ _DEFAULT_LENGTH: Final = 64
 """The most characters of a new id if the model has no limit."""
 
 
-def fit_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def rename_invalid_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Change the ids of calls and results that the model refuses."""
     max_length = profile.max_tool_id_length
     holders = [(call, outgoing.call_id_key) for call in outgoing.calls]

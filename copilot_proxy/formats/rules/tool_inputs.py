@@ -19,7 +19,7 @@ _validate: Final = msgspec.json.Decoder(msgspec.Raw).decode
 """Parses JSON without building Python objects."""
 
 
-def fit_invalid_json(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def repair_invalid_json(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Wrap arguments that are not JSON in an object."""
     if outgoing.input_key != _TEXT_KEY:
         return
@@ -45,7 +45,7 @@ def is_json(text: str) -> bool:
     return True
 
 
-def fit_objects(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def wrap_non_objects(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Wrap arguments that are JSON but not an object, for models that accept only objects."""
     changed = False
     key = outgoing.input_key

@@ -14,7 +14,7 @@ _MAX_LENGTH: Final = 64
 _INVALID: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
 
-def fit_names(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def rename_invalid_tools(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Rename tools, their calls, and the tool choice.
 
     The new name depends only on the old one, so that it is the same in later requests.

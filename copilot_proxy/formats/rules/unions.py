@@ -51,7 +51,7 @@ _MAX_DEPTH: Final = 100
 _NULL: Final = {"type": "null"}
 
 
-def fit_unions(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def merge_unions(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Rewrite the schemas of tools that the model would refuse."""
     reason = "the model accepts neither a list of types nor fields next to anyOf"
     rewrite_tool_schemas(outgoing, without_unions, reason, notes)

@@ -71,7 +71,9 @@ def request(*messages: Json, **more: Any) -> MessagesRequest:
     return {**head, "messages": list(messages) or [user("Hi")], **more}
 
 
-def judge(body: MessagesRequest, *, betas: Iterable[str] = (), counting: bool = False) -> None:
+def check_with_simulator(
+    body: MessagesRequest, *, betas: Iterable[str] = (), counting: bool = False
+) -> None:
     """Raise the simulator's error if the body breaks a rule of Copilot's Messages API.
 
     `betas` are sent in addition to those that the body needs.

@@ -1,4 +1,4 @@
-"""Prompt cache marks are fitted to the form and the number that Copilot accepts."""
+"""Prompt cache marks are adapted to the form and the number that Copilot accepts."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.formats.messages.samples import (
     EPHEMERAL,
     TOOL,
     assistant,
-    judge,
+    check_with_simulator,
     request,
     result,
     simulated,
@@ -43,7 +43,7 @@ def test_marks_are_reduced_to_what_copilot_accepts() -> None:
 
     body = messages_for_model(sent, OLD, notes).body
 
-    judge(body)
+    check_with_simulator(body)
     assert [{**TOOL, **EPHEMERAL}] == body["tools"]
     assert [text("Be brief."), text("Be kind.", **EPHEMERAL)] == body["system"]
     assert user(result(content=[text("x", **EPHEMERAL)])) == body["messages"][2]
@@ -80,7 +80,7 @@ def test_the_most_useful_marks_are_kept(
 
     body = messages_for_model(sent, MODEL, notes).body
 
-    judge(body)
+    check_with_simulator(body)
     blocks: list[Any] = [*body.get("tools", []), *body.get("system", [])]
     blocks += body["messages"][0]["content"]
     kept = [block.get("name") or block["text"] for block in blocks if "cache_control" in block]
@@ -101,7 +101,7 @@ def test_a_mark_on_the_request_is_put_on_its_last_block(last: Json, expected: Js
 
     body = messages_for_model(request(last, **HOUR), MODEL, notes).body
 
-    judge(body, betas=select_betas([], body)[0])
+    check_with_simulator(body, betas=select_betas([], body)[0])
     assert ([expected], [NO_SCOPE]) == (body["messages"], notes)
 
 

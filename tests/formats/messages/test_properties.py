@@ -19,7 +19,13 @@ from copilot_proxy.formats.messages.stream_repair import MessagesRepair, message
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL, check_stream
-from tests.formats.messages.samples import RAW, check_order, judge, request, simulated
+from tests.formats.messages.samples import (
+    RAW,
+    check_order,
+    check_with_simulator,
+    request,
+    simulated,
+)
 from tests.formats.openai_schemas import check_completion
 from tests.formats.requests import PNG
 from tests.selection import examples
@@ -142,7 +148,7 @@ def test_every_chat_becomes_a_request_that_copilot_accepts(
         assert ("", []) == summarize(messages)
         return
 
-    judge(body)
+    check_with_simulator(body)
     parse_request(msgspec.json.encode(body))
 
 
@@ -245,7 +251,7 @@ def test_every_request_is_translated_or_rejected(
         orphans = any("tool_result" in str(message["content"]) for message in body["messages"])
         odd = (body.get("output_config") or {}).get("effort") == "odd"
         if not (orphans or odd):
-            judge(body, betas=select_betas([], body)[0])
+            check_with_simulator(body, betas=select_betas([], body)[0])
     with suppress(RequestError):
         check_request(to_chat(sent, []))
 

@@ -16,7 +16,7 @@ from tests.formats.messages.samples import (
     SIGNATURE,
     THOUGHT,
     assistant,
-    judge,
+    check_with_simulator,
     result,
     simulated,
     text,
@@ -52,7 +52,7 @@ def tool(id: str = "call_1", content: Any = "done") -> Json:
 
 
 def translated(
-    messages: list[Json], model: Model | None = SONNET, *, judged: bool = True, **fields: Any
+    messages: list[Json], model: Model | None = SONNET, *, checked: bool = True, **fields: Any
 ) -> tuple[MessagesRequest, list[str]]:
     """Return the body and the notes.
 
@@ -64,8 +64,8 @@ def translated(
     notes: list[str] = []
     body = messages_from_chat(chat, model, notes).body
     assert before == chat
-    if judged:
-        judge(body)
+    if checked:
+        check_with_simulator(body)
     return body, notes
 
 
@@ -660,7 +660,7 @@ def test_no_marks_are_added_to_the_clients_own(
 )
 def test_there_is_always_a_limit(model: Model | None, expected: tuple[str, int]) -> None:
     """Claude requires max_tokens, so it is also set if the catalogue has no limit."""
-    body, _ = translated([HI], model, judged=False)
+    body, _ = translated([HI], model, checked=False)
 
     assert expected == (body["model"], body["max_tokens"])
 
@@ -672,6 +672,6 @@ def test_a_model_without_a_limit_for_whole_responses() -> None:
 
 def test_an_unknown_model_gets_a_budget() -> None:
     """For a model that is not in the catalogue, an effort becomes a thinking budget."""
-    body, _ = translated([HI], None, judged=False, reasoning_effort="odd")
+    body, _ = translated([HI], None, checked=False, reasoning_effort="odd")
 
     assert {"type": "enabled", "budget_tokens": 4096} == body["thinking"]

@@ -18,7 +18,7 @@ from tests.formats.messages.samples import (
     THOUGHT,
     TOOL,
     assistant,
-    judge,
+    check_with_simulator,
     recorded,
     request,
     result,
@@ -40,15 +40,15 @@ SYSTEM = {"role": "system", "content": "Now be brief."}
 
 
 def prepared(
-    sent: MessagesRequest, model: Model | None = SONNET, *, judged: bool = True
+    sent: MessagesRequest, model: Model | None = SONNET, *, checked: bool = True
 ) -> tuple[MessagesRequest, list[str]]:
     """Return the body and the notes; the body keeps Copilot's rules, and `sent` is not modified."""
     before = copy.deepcopy(sent)
     notes: list[str] = []
     body = messages_for_model(sent, model, notes).body
     assert before == sent
-    if judged:
-        judge(body, betas=select_betas([], body)[0])
+    if checked:
+        check_with_simulator(body, betas=select_betas([], body)[0])
     return body, notes
 
 
@@ -373,9 +373,9 @@ NOT_SIGNED = "dropped thinking blocks: they are not signed by Claude"
 )
 def test_messages(messages: list[Json], expected: list[Json], notes: list[str]) -> None:
     """Blocks that Copilot rejects are dropped, and the others keep their order."""
-    judged = "new_kind" not in str(messages) and "mcp_tool_use" not in str(messages)
+    checked = "new_kind" not in str(messages) and "mcp_tool_use" not in str(messages)
 
-    body, noted = prepared(request(*messages), judged=judged)
+    body, noted = prepared(request(*messages), checked=checked)
 
     assert (expected, notes) == (body["messages"], noted)
 
@@ -459,7 +459,7 @@ def test_counting_drops_fields_of_the_response() -> None:
 
     body = messages_for_model(sent, SONNET, notes, counting=True).body
 
-    judge(body, counting=True)
+    check_with_simulator(body, counting=True)
     assert {
         "model": "claude-sonnet-4.5",
         "messages": [user("Hi")],
@@ -474,12 +474,12 @@ def test_a_request_to_an_unknown_model_is_not_changed() -> None:
     thinking = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}
     sent = request(model="claude-new", max_tokens=10**6, **thinking)
 
-    assert (sent, []) == prepared(sent, None, judged=False)
+    assert (sent, []) == prepared(sent, None, checked=False)
 
 
 def test_an_alias_becomes_the_models_id() -> None:
     """The body has the model's own id."""
-    assert "m" == prepared(request(), a_model("m"), judged=False)[0]["model"]
+    assert "m" == prepared(request(), a_model("m"), checked=False)[0]["model"]
 
 
 @pytest.mark.parametrize("source", [{"type": "base64", "data": PDF}, "odd"])
@@ -487,7 +487,7 @@ def test_documents_with_their_data_are_passed_on(source: Any) -> None:
     """Documents with their data are sent to Copilot, which decides if it supports them."""
     block = {"type": "document", "source": source}
 
-    assert [user(block)] == prepared(request(user(block)), judged=False)[0]["messages"]
+    assert [user(block)] == prepared(request(user(block)), checked=False)[0]["messages"]
 
 
 @pytest.mark.parametrize("model", [OPUS, ADAPTIVE, HAIKU])

@@ -1,4 +1,4 @@
-"""Thinking, effort and sampling are fitted to what the model supports."""
+"""Thinking, effort and sampling are adapted to what the model supports."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.formats.messages.samples import (
     THOUGHT,
     TOOL,
     assistant,
-    judge,
+    check_with_simulator,
     request,
     result,
     simulated,
@@ -34,12 +34,12 @@ def enabled(budget: int | None) -> Json:
     return {"type": "enabled", "budget_tokens": budget}
 
 
-def fitted(model: Model, fields: Json) -> tuple[Json, list[str]]:
+def adapted(model: Model, fields: Json) -> tuple[Json, list[str]]:
     """Return the fields of the body that these tests are about, and the notes."""
     notes: list[str] = []
     messages = fields.pop("messages", [user("Hi")])
     body = messages_for_model(request(*messages, **fields), model, notes).body
-    judge(body)
+    check_with_simulator(body)
     names = ("thinking", "output_config", "temperature", "top_p", "top_k")
     return {name: body[name] for name in names if name in body}, notes
 
@@ -214,7 +214,7 @@ def test_thinking_fits_the_model(
     model: Model, fields: Json, expected: Json, notes: list[str]
 ) -> None:
     """A setting that the model rejects is changed to the nearest supported one, with a note."""
-    assert (expected, notes) == fitted(model, dict(fields))
+    assert (expected, notes) == adapted(model, dict(fields))
 
 
 DROPPED = ["dropped thinking: the current turn began without it"]
@@ -233,14 +233,14 @@ def test_thinking_does_not_start_with_tool_results(messages: list[Json], notes: 
     """After calls without thinking, there is none with their results, as Claude requires."""
     expected: Any = {} if notes else {"thinking": enabled(2000)}
 
-    assert (expected, notes) == fitted(BUDGETED, {"thinking": enabled(2000), "messages": messages})
+    assert (expected, notes) == adapted(BUDGETED, {"thinking": enabled(2000), "messages": messages})
 
 
 def test_adaptive_thinking_does_not_start_with_tool_results_either() -> None:
     """A model without adaptive thinking would get a budget for it, which it refuses there."""
     messages = [user("Hi"), assistant(use()), user(result())]
 
-    kept, notes = fitted(BUDGETED, {"thinking": {"type": "adaptive"}, "messages": messages})
+    kept, notes = adapted(BUDGETED, {"thinking": {"type": "adaptive"}, "messages": messages})
 
     assert ({}, DROPPED) == (kept, notes[-1:])
 

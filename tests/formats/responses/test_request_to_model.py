@@ -1,4 +1,4 @@
-"""Responses requests are fitted to Copilot's Responses API."""
+"""Responses requests are adapted to Copilot's Responses API."""
 
 import json
 from typing import Any

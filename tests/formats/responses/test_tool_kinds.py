@@ -136,11 +136,11 @@ def test_long_names_come_back() -> None:
     tools = [{"type": "namespace", "name": "n" * 40, "tools": [{**FUNCTION, "name": "f" * 40}]}]
     asked = request(tools=tools)
 
-    fitted = responses_for_model(asked, OLD, [])
+    adapted = responses_for_model(asked, OLD, [])
 
-    (short,) = (tool["name"] for tool in fitted.body["tools"])
+    (short,) = (tool["name"] for tool in adapted.body["tools"])
     assert 64 == len(short)
-    assert {short: "n" * 40 + "__" + "f" * 40} == fitted.tool_names
+    assert {short: "n" * 40 + "__" + "f" * 40} == adapted.tool_names
 
 
 @pytest.mark.parametrize("to", [GPT, OLD])

@@ -30,7 +30,7 @@ def model(vendor: str) -> Model:
     return found
 
 
-def fit_history(messages: list[Json], to: Model | None, notes: list[str]) -> list[Json]:
+def apply_history_rules(messages: list[Json], to: Model | None, notes: list[str]) -> list[Json]:
     """Return the messages after the rules about whole messages."""
     profile = profile_of(to, "chat_completions")
     body = ChatBody({"messages": [dict(message) for message in messages]})
@@ -79,7 +79,7 @@ def test_a_valid_conversation_is_not_changed(messages: list[Json]) -> None:
     """A valid conversation is not changed."""
     notes: list[str] = []
 
-    assert messages == fit_history(messages, None, notes)
+    assert messages == apply_history_rules(messages, None, notes)
     assert [] == notes
 
 
@@ -126,7 +126,7 @@ def test_orphans_are_fixed_and_noted(messages: list[Json], expected: list[Json])
     """Calls and results are paired, and the changes are noted."""
     before = repr(messages)
     notes: list[str] = []
-    fixed = fit_history(messages, None, notes)
+    fixed = apply_history_rules(messages, None, notes)
 
     assert expected == fixed
     assert before == repr(messages)
@@ -148,10 +148,12 @@ def test_consecutive_assistant_messages_are_merged(vendor: str) -> None:
         user(),
     ]
     notes: list[str] = []
-    fixed = fit_history(messages[:2] + messages[2:3] + messages[4:5] + [user()], None, [])
+    fixed = apply_history_rules(messages[:2] + messages[2:3] + messages[4:5] + [user()], None, [])
     assert 5 == len(fixed)
 
-    merged = fit_history([user(), *messages[1:3], result("c"), user()], model(vendor), notes)
+    merged = apply_history_rules(
+        [user(), *messages[1:3], result("c"), user()], model(vendor), notes
+    )
 
     assert ["user", "assistant", "tool", "user"] == [message["role"] for message in merged]
     assert [{"type": "text", "text": "a"}, *parts] == merged[1]["content"]
@@ -163,15 +165,15 @@ def test_other_vendors_accept_consecutive_messages() -> None:
     """GPT accepts consecutive assistant messages, so they are not merged."""
     messages = [user(), said("a"), said("b"), user()]
 
-    assert messages == fit_history(messages, model("OpenAI"), [])
-    joined = fit_history(messages, model("Google"), [])
+    assert messages == apply_history_rules(messages, model("OpenAI"), [])
+    joined = apply_history_rules(messages, model("Google"), [])
     assert "a\n\nb" == joined[1]["content"]
 
 
 def test_calls_of_merged_messages_are_joined() -> None:
     """No call is lost when messages are merged, and each keeps its result."""
     messages = [user(), called("a"), called("b", content="t")]
-    merged = fit_history(messages, model("Google"), [])
+    merged = apply_history_rules(messages, model("Google"), [])
 
     assert ["a", "b"] == [
         call["id"] for message in merged for call in message.get("tool_calls", ())
@@ -183,7 +185,7 @@ def test_calls_of_merged_messages_are_joined() -> None:
 )
 def test_prefill(vendor: str, expected: list[str]) -> None:
     """Claude does not continue an assistant message, so a user message is added."""
-    fixed = fit_history([user(), said("The answer is")], model(vendor), [])
+    fixed = apply_history_rules([user(), said("The answer is")], model(vendor), [])
 
     assert expected == [message["content"] for message in fixed[2:]]
 
@@ -204,7 +206,7 @@ _MESSAGES = st.lists(
 @given(_MESSAGES, st.sampled_from(["OpenAI", "Anthropic", "Google"]))
 def test_any_conversation_is_valid_afterwards(messages: list[Json], vendor: str) -> None:
     """Results directly follow their calls, in order, and no result is lost."""
-    fixed = fit_history(messages, model(vendor), [])
+    fixed = apply_history_rules(messages, model(vendor), [])
 
     open_calls: list[str] = []
     for message in fixed:

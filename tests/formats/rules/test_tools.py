@@ -15,7 +15,7 @@ from copilot_proxy.formats.responses.request_to_model import (
     responses_from_chat,
 )
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
-from copilot_proxy.formats.rules import FittedBody
+from copilot_proxy.formats.rules import AdaptedBody
 from copilot_proxy.formats.types import Json
 from tests.formats.requests import a_model
 
@@ -74,7 +74,7 @@ def responses(name: str = "f", *, id: str = "a", arguments: str = "{}") -> Json:
     }
 
 
-def sent(name: str, model: Model, notes: list[str]) -> list[FittedBody]:
+def sent(name: str, model: Model, notes: list[str]) -> list[AdaptedBody]:
     """Return a request with this tool, on each path to the model."""
     return [
         chat_for_model(chat(name), model, notes),
@@ -96,12 +96,12 @@ def names_of(body: Json) -> list[str]:
 def test_names_are_shortened_everywhere(name: str, model: Model) -> None:
     """A name that Copilot refuses becomes a valid one, the same on every path."""
     notes: list[str] = []
-    fitted = sent(name, model, notes)
+    adapted = sent(name, model, notes)
 
-    (short,) = {one for each in fitted for one in names_of(each.body)}
+    (short,) = {one for each in adapted for one in names_of(each.body)}
     assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", short)
-    assert [3] * 5 == [len(names_of(each.body)) for each in fitted]
-    assert [{short: name}] * 5 == [each.tool_names for each in fitted]
+    assert [3] * 5 == [len(names_of(each.body)) for each in adapted]
+    assert [{short: name}] * 5 == [each.tool_names for each in adapted]
     assert {f"renamed tool {name[:80]} to {short}"} == {n for n in notes if n.startswith("renamed")}
 
 
@@ -113,18 +113,18 @@ def test_valid_names_are_not_changed() -> None:
 def test_different_names_stay_different() -> None:
     """Two long names with the same beginning get different new names."""
     tools = [{"type": "function", "function": {"name": LONG + end}} for end in "ab"]
-    fitted = chat_for_model({"model": "m", "messages": [HI], "tools": tools}, GPT, [])
+    adapted = chat_for_model({"model": "m", "messages": [HI], "tools": tools}, GPT, [])
 
-    assert 2 == len(fitted.tool_names)
+    assert 2 == len(adapted.tool_names)
 
 
 def test_several_allowed_tools_are_renamed() -> None:
     """The tools in a tool choice are renamed like the tools themselves."""
     allowed = [{"type": "function", "function": {"name": LONG}}]
     choice = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": allowed}}
-    fitted = chat_for_model({**chat(LONG), "tool_choice": choice}, GPT, [])
+    adapted = chat_for_model({**chat(LONG), "tool_choice": choice}, GPT, [])
 
-    assert 1 == len(set(names_of(fitted.body)))
+    assert 1 == len(set(names_of(adapted.body)))
 
 
 def test_messages_restore_the_names() -> None:
