@@ -24,14 +24,19 @@ def unpack_results(api: str, request: Json) -> None:
     """Replace the stringified results in `request`, a new object of the client API named `api`."""
     results, name = _RESULTS[api](request)
     for result in results:
-        if isinstance(text := result.get(name), str) and may_be_stringified(text):
+        if isinstance(text := result.get(name), str) and _may_be_stringified(text):
             parts = unpacked(api, text)
             if parts is not None:
                 result[name] = parts
 
 
-def may_be_stringified(text: str) -> bool:
-    """Return whether the text of a result may be stringified; most begin like no such text."""
+def is_stringified(api: str, text: str) -> bool:
+    """Return whether `unpack_results` would replace the text of a result."""
+    return _may_be_stringified(text) and unpacked(api, text) is not None
+
+
+def _may_be_stringified(text: str) -> bool:
+    """Return whether a text begins like a stringified result; few others do."""
     return text[:1] in _BEGINNINGS
 
 
