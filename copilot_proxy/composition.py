@@ -230,9 +230,9 @@ def make_services(
     from copilot_proxy.formats.responses.response_store import ResponseStore
     from copilot_proxy.metrics.workers import SharedMetrics
     from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
+    from copilot_proxy.network.image_fetcher import ImageFetcher
     from copilot_proxy.relay.response_memory import ResponseMemory
     from copilot_proxy.routes.services import Services
-    from copilot_proxy.upstreams.image_fetcher import ImageFetcher
 
     backend = backend or make_backend(
         settings, report=report, dumps=dumps_for(settings), serving=True

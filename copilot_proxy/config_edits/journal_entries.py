@@ -47,7 +47,10 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
 
 
 def entry_from_json(found: Mapping[str, Any]) -> Entry:
-    """Return a stored entry; raises `KeyError`, `TypeError` or `AttributeError` if it is damaged."""
+    """Return a stored entry.
+
+    Raises `KeyError`, `TypeError` or `AttributeError` if it is damaged.
+    """
     path, change = Path(found["path"]), found["change"]
     made: Change = WholeFile(path, "")
     if "json" in change:

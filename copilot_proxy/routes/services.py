@@ -16,6 +16,7 @@ from copilot_proxy.formats.file_urls import may_have_files
 from copilot_proxy.large_work import LARGE, run_if_large, run_in_turn
 from copilot_proxy.metrics.workers import SharedMetrics
 from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
+from copilot_proxy.network.image_fetcher import ImageFetcher
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.records import RequestContext, RequestRecord
 from copilot_proxy.relay.relay import Relay
@@ -23,7 +24,6 @@ from copilot_proxy.relay.response_memory import ResponseMemory
 from copilot_proxy.routes.request_body import receive_body
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.base import Upstream
-from copilot_proxy.upstreams.image_fetcher import ImageFetcher
 
 _Arguments = ParamSpec("_Arguments")
 _Body = TypeVar("_Body")
