@@ -67,7 +67,7 @@ def _from_gh(host: str) -> FoundToken:
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        raise LoginFailed("GitHub CLI does not answer.", hint=_HINT) from None
+        raise LoginFailed("GitHub CLI did not respond.", hint=_HINT) from None
     token = done.stdout.decode("utf-8", "replace").strip()
     if done.returncode != 0 or not token:
         raise LoginFailed(

@@ -160,9 +160,9 @@ class Budget:
             return
         self._problem = problem
         if problem is None:
-            log.warning("The budget is applied again.")
+            log.warning("The budget is enforced again.")
         else:
-            log.error("The budget is not applied: %s", problem)
+            log.error("The budget is not enforced: %s", problem)
 
     def _is_unsettled(self, outcome: "list[State] | Refusal", asked: ReservationRequest) -> bool:
         """Return whether requests that have just ended may change the outcome.
@@ -264,7 +264,7 @@ def _with_session(text: str, limit: Limit, record: RequestRecord) -> str:
         return text
     sender = record.attribution
     session = "".join(filter(str.isprintable, mask(sender.session or "")))[:_MAX_NAME]
-    return f"{text} It is the session {session} of {sender.client or 'an unknown client'}."
+    return f"{text} This is session {session} of {sender.client or 'an unknown client'}."
 
 
 def _applies(limit: Limit, record: RequestRecord) -> bool:

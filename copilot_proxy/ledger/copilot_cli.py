@@ -58,7 +58,7 @@ def import_events(ledger: Database, path: Path) -> Imported:
 def _open(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise CopilotProxyError(
-            f"There is no {path}.",
+            f"{path} does not exist.",
             hint="Copilot CLI writes it with its first request. If its folder is elsewhere, set "
             "COPILOT_HOME.",
         )

@@ -22,7 +22,7 @@ def copy_tools(tools: Any) -> list[Json]:
 
 
 def has_tools(item: Json) -> bool:
-    """Whether an item lists tools that the model may call."""
+    """Return whether an item lists tools that the model may call."""
     return item.get("type") in _LISTING
 
 

@@ -125,7 +125,7 @@ def tools_of(holder: Json) -> Iterator[Json]:
 
 
 def is_client_search(item: Json) -> bool:
-    """Whether an item is the call or the output of a tool search that the client runs."""
+    """Return whether an item is the call or the output of a tool search that the client runs."""
     kinds = ("tool_search_call", "tool_search_output")
     return item.get("type") in kinds and isinstance(item.get("call_id"), str)
 

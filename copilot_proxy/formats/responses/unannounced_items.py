@@ -130,7 +130,7 @@ class UnannouncedItems:
 
 
 def _is_same(item: object, announced: Json) -> bool:
-    """Whether both are the same call, or items of the same type that are not calls."""
+    """Return whether both are the same call, or items of the same type that are not calls."""
     return isinstance(item, dict) and all(
         item.get(name) == announced.get(name) for name in ("type", "call_id")
     )

@@ -21,13 +21,13 @@ _MAX_BRANCHES: Final = 200
 
 def merge_combinations(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Merge the combinations at the top of tools' schemas."""
-    reason = "the model accepts neither anyOf, oneOf nor allOf at its top"
+    reason = "the model accepts neither anyOf, oneOf nor allOf at the top level"
     rewrite_tool_schemas(outgoing, without_combinations, reason, notes)
 
 
 def simplify_values(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Merge the values at the top of tools' schemas, and leave out what may not be sent."""
-    reason = "the model accepts neither enum, const nor not at its top"
+    reason = "the model accepts neither enum, const nor not at the top level"
     rewrite_tool_schemas(outgoing, without_values, reason, notes)
 
 

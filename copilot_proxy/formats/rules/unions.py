@@ -130,7 +130,7 @@ def _of_type(name: str, limits: Json) -> Json:
 
 
 def _has_siblings(schema: Json) -> bool:
-    """Whether the schema is refused because of fields next to ``anyOf``."""
+    """Return whether the schema is refused because of fields next to ``anyOf``."""
     branches = schema.get("anyOf")
     return isinstance(branches, list) and ("type" in schema or "properties" in schema)
 
