@@ -47,7 +47,7 @@ class FoundToken:
 def find_token(program: str, host: str) -> FoundToken:
     """Return the token of ``gh``, ``copilot-cli`` or ``editor`` for a GitHub host.
 
-    Blocks, and may make a keyring ask for its password. Raises `LoginFailed` that says what is
+    Blocks, and may make a keyring ask for its password. Raises a `LoginFailed` that says what is
     missing.
     """
     finders = {"gh": _from_gh, "copilot-cli": _from_copilot_cli, "editor": _from_editor}

@@ -63,13 +63,13 @@ class BudgetExceeded(CopilotProxyError):
 
 
 class _Excess(NamedTuple):
-    """What a request has cost more than was estimated."""
+    """How much more a request has cost than was estimated."""
 
     ended: float
     """When it ended, on the monotonic clock."""
     nano: int
     limits: Sequence[Limit]
-    """Those that it counts for."""
+    """The limits that it counts for."""
     session: str | None
 
 
@@ -86,7 +86,7 @@ class Budget:
         self._last_end = float("-inf")
         """When a request ended last."""
         self._excess: deque[_Excess] = deque()
-        """Those of requests that have just ended."""
+        """The excess of requests that have just ended."""
         self._warned: set[tuple[Limit, str]] = set()
         self._problem: str | None = None
         """Why the limits cannot be checked at the moment."""
@@ -178,8 +178,8 @@ class Budget:
         )
 
     def _excess_of(self, limit: Limit, record: RequestRecord) -> int:
-        """Return by how many nano-AIU requests that have just ended have exceeded their estimates,
-        of those that count for the same limit as `record`."""
+        """Return how many nano-AIU more than estimated the requests have cost that have just ended
+        and count for the same limit as `record`."""
         while self._excess and time.monotonic() - self._excess[0].ended >= _SETTLING:
             self._excess.popleft()
         session = record.attribution.session

@@ -1,7 +1,7 @@
 """Runs the user's command when most of a limit is used, and when a request is refused.
 
-It runs once for each limit, amount, period and occasion: of all servers and workers, the first one
-that creates a file does it.
+It runs once for each limit, amount, period and occasion: of all servers and workers, only the first
+one to create a file runs it.
 """
 
 import hashlib

@@ -18,9 +18,10 @@ from copilot_proxy.settings import Settings
 from copilot_proxy.terminal import escape_controls
 
 _MAX_LINES: Final = 40
-"""Lines of a file's diff that are shown before the question."""
+"""How many lines of a file's diff are shown before the question."""
 _MAX_WIDTH: Final = 160
-"""Characters of such a line; instructions for a model are thousands in one."""
+"""How many characters of such a line are shown; instructions for a model can be one very long
+line."""
 
 
 def short(path: PurePath) -> str:

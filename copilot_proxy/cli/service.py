@@ -93,7 +93,7 @@ def uninstall() -> None:
 def status(
     as_json: JsonOption = False,
 ) -> int:
-    """Show whether the service runs; exit code 1 if it does not."""
+    """Show whether the service is running; exit code 1 if it does not answer."""
     from copilot_proxy.service import installer
     from copilot_proxy.service.installation import (
         folder_of,

@@ -53,7 +53,7 @@ class Entry:
     backup: str | None
     """The name of the backup from before the change; None if there was no file."""
     folders: tuple[Path, ...] = ()
-    """Those that were created for it, innermost first."""
+    """The folders that were created for it, innermost first."""
 
 
 class FileProblem(Exception):

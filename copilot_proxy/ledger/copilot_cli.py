@@ -25,7 +25,7 @@ from copilot_proxy.ledger.schema import COLUMNS, Row
 CLIENT: Final = "copilot-cli"
 FILE_NAME: Final = "session-store.db"
 _BATCH: Final = 1000
-"""Rows that are written in one transaction, so that a server need not wait for long."""
+"""How many rows are written in one transaction, so that a server need not wait for long."""
 _MAX_TEXT: Final = 200
 _SAME_US: Final = 120 * 1_000_000
 """How much the times recorded by the CLI and by this server may differ for a request."""

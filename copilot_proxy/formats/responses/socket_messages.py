@@ -118,7 +118,7 @@ def parse_message(data: bytes | str, limit: int) -> ClientMessage:
 
 
 def _plain(value: msgspec.Raw | None) -> object:
-    """Return a value that has to be short; `_INVALID` for any other."""
+    """Return the decoded value; `_INVALID` if it is long or not JSON."""
     if value is None:
         return None
     try:

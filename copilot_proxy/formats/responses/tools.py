@@ -24,8 +24,8 @@ HOSTED: Final[Mapping[str, str]] = {
 }
 """The tools that OpenAI's servers run, and Copilot's do not.
 
-Those that clients offer on their own initiative are dropped with a note; a client that asks for
-another one would otherwise miss it.
+Those that clients offer on their own initiative are dropped with a note. The others are refused: a
+client that asks for one of them relies on it.
 """
 
 ADDITIONAL: Final = "additional_tools"
@@ -51,7 +51,7 @@ class ClientTool(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether calls of it reach the client as Copilot sends them."""
+        """Whether its calls reach the client as Copilot sends them."""
         return self.kind == "function" and self.namespace is None
 
 

@@ -1,4 +1,4 @@
-"""Fits images to the model: their type and detail, and how many there may be in a request.
+"""Adapts images to the model: their type, their detail, and how many there are in a request.
 
 Programs guess the type of an image from its file's name, or always declare the same type. Codex
 asks for the detail ``original`` for its screenshots. Agents that take a screenshot in every step

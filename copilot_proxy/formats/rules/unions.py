@@ -80,7 +80,7 @@ def _rewrite(schema: Any, depth: int) -> Any:
 
 
 def _rewrite_inside(schema: Json, depth: int) -> Json:
-    """Rewrite the schemas inside of a schema."""
+    """Rewrite the schemas inside a schema."""
     changed: Json = {}
     for name, value in schema.items():
         new = value
