@@ -9,7 +9,7 @@ class Pipeline:
     """A `StreamTranslator` in two steps: Copilot's events to chunks to the client's events."""
 
     notes: list[str] | None = None
-    """Not read: what Copilot reports is noted by the first step."""
+    """Not read, since the first step notes what Copilot reports."""
     failure: CopilotProxyError | None = None
     is_complete = False
 

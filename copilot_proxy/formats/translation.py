@@ -185,8 +185,8 @@ def _take_stops(
     check_length(others, field)
     which = f"some of {field}" if accepted else field
     notes.append(
-        f"applied {which} in this server, since the model does not accept it; what the model "
-        "writes after it is paid for"
+        f"applied {which} in this server, since the model does not accept it; text that the model "
+        "writes after it is still charged"
     )
     chat = {name: value for name, value in chat.items() if name != "stop"}
     return {**chat, "stop": accepted} if accepted else chat, others

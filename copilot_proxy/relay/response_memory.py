@@ -184,7 +184,7 @@ class ResponseMemory:
         return found
 
     def _stores(self, request: ResponsesRequest, size: int, count: int, notes: list[str]) -> bool:
-        """Whether the response to a conversation of this size and count of items will be
+        """Return whether the response to a conversation of this size and count of items will be
         remembered."""
         if request.get("store") is False:
             return False

@@ -45,7 +45,7 @@ def load_settings(
 ) -> Settings:
     """Return the settings from all four sources; a flag that is None counts as not given.
 
-    Raises `UsageError` that names the source, the setting and the problem.
+    Raises a `UsageError` that names the source, the setting and the problem.
     """
 
     def fail(error: UsageError) -> None:

@@ -252,7 +252,7 @@ def test_a_file_of_the_user(home: Path, state: Path) -> None:
     connect(state, change)
     undo(state)
     path.write_text("- mine\n")
-    with pytest.raises(FileProblem, match="exists already"):
+    with pytest.raises(FileProblem, match="already exists"):
         connect(state, change)
 
 

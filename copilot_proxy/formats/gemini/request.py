@@ -143,7 +143,7 @@ def _check_part(part: Json, path: str) -> None:
 
 
 def is_image(part: Json) -> bool:
-    """Whether a part of a request is an image."""
+    """Return whether a part of a request is an image."""
     blob = part.get("inlineData")
     return isinstance(blob, dict) and str(blob.get("mimeType")).lower().startswith("image/")
 

@@ -53,7 +53,9 @@ def parse_generate(body: bytes) -> ClientRequest:
     request = parse_object(body)
     if request.pop("tools", None):
         raise RequestError(
-            "/api/generate has no tools.", param="tools", hint="Send the request to /api/chat."
+            "/api/generate does not support tools.",
+            param="tools",
+            hint="Send the request to /api/chat.",
         )
     _check(request, OllamaGenerateRequest)
     question: Json = {"role": "user", "content": request.get("prompt") or ""}
@@ -81,7 +83,7 @@ def parse_show(body: bytes) -> str:
 
 
 def is_generate(request: ClientRequest) -> bool:
-    """Whether the client has called ``/api/generate``."""
+    """Return whether the client has called ``/api/generate``."""
     return request.get(_GENERATE) is True
 
 
@@ -115,7 +117,7 @@ def images_of(request: ClientRequest) -> Iterator[str]:
 
 
 def thinks(request: ClientRequest) -> bool:
-    """Whether the client asks the model to think."""
+    """Return whether the client asks the model to think."""
     return request.get("think") not in (None, False, "", "false", "none")
 
 

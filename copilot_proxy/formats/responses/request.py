@@ -195,7 +195,7 @@ def _check_item(item: Json, path: str) -> None:
         # The arguments of other types of calls may be an object.
         raise _invalid(
             f"{path}.arguments",
-            f"Invalid type for '{path}.arguments': expected a text.",
+            f"Invalid type for '{path}.arguments': expected a string.",
             code="invalid_type",
         )
     for name in ("content", "output"):
