@@ -54,7 +54,7 @@ def test_status_shows_account_store_and_quota(
     assert f"in the file {own_home / 'credentials.json'}" == shown["Token"]
     assert "Pro" == shown["Plan"]
     assert signed_in.url == shown["API"]
-    assert "premium requests left (" in shown["AccountQuota"]
+    assert "premium requests left (" in shown["Quota"]
     assert "01" == shown["Resets on"][-2:]
 
 
@@ -80,7 +80,7 @@ def test_every_plan_has_its_name_and_unit(
     shown = rows(cli("status").out)
 
     assert name == shown["Plan"]
-    assert quota in shown["AccountQuota"]
+    assert quota in shown["Quota"]
 
 
 @pytest.mark.parametrize("plan", ["none", "no_seat"])
