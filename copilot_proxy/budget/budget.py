@@ -154,8 +154,8 @@ class Budget:
                 self._warn(record, limit, allowed, total, now)
 
     def _report(self, problem: str | None) -> None:
-        """Log why the limits cannot be checked, once for each reason, and when they can be again;
-        None means that they can."""
+        """Log the reason why the limits cannot be checked, once for each `problem`, and with None
+        that they can be checked again."""
         if problem == self._problem:
             return
         self._problem = problem
@@ -238,7 +238,7 @@ class Budget:
     def _warn(
         self, record: RequestRecord, limit: Limit, allowed: int, used: int, now: datetime
     ) -> None:
-        """Note on the request, and once in the log, that most of a limit is used."""
+        """Add a note to the request, and once to the log, that most of a limit is used."""
         text = (
             f"budget{scope_text(limit)}: {amount(used)} of {amount(allowed)} are used or reserved "
             f"{NAMES[limit.per]}"

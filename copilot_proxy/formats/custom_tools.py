@@ -135,7 +135,8 @@ class InputDecoder:
 
 
 def _decoded(raw: str) -> str:
-    """Return the content of a JSON string; invalid escapes are kept, half characters replaced."""
+    """Return the content of a JSON string; invalid escapes are kept, and unpaired surrogates
+    replaced."""
     if "\\" not in raw:
         return raw
     text = _ESCAPE.sub(_character, raw)

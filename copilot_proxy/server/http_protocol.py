@@ -294,7 +294,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._close()
 
     def _close(self) -> None:
-        """Close the connection; if it is closing already, do not wait for unsent bytes."""
+        """Close the connection; if it is already closing, do not wait for unsent bytes."""
         if self.transport.is_closing():
             self.transport.abort()
         else:
@@ -312,7 +312,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _use_target_host(self) -> None:
-        """Replace Host by the host of an absolute request target (RFC 9112, section 3.2.2)."""
+        """Replace Host with the host of an absolute request target (RFC 9112, section 3.2.2)."""
         try:
             name = urlsplit(self.url.decode("latin-1")).netloc.encode("latin-1")
         except ValueError:
