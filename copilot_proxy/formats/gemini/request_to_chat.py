@@ -6,12 +6,12 @@ from typing import Any, Final
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.efforts import EFFORTS, effort_of
 from copilot_proxy.formats.gemini.contents_to_messages import system_message, translate_contents
-from copilot_proxy.formats.gemini.request import GeminiRequest
-from copilot_proxy.formats.gemini.schemas import (
+from copilot_proxy.formats.gemini.json_schemas import (
     requires_everything,
     to_json_schema,
     with_lower_types,
 )
+from copilot_proxy.formats.gemini.request import GeminiRequest
 from copilot_proxy.formats.gemini.tools import set_tools
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.rules.schemas import close_schema

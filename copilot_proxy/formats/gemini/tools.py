@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.gemini.schemas import to_json_schema, with_lower_types
+from copilot_proxy.formats.gemini.json_schemas import to_json_schema, with_lower_types
 from copilot_proxy.formats.types import ChatRequest, ClientRequest, Json
 
 _FUNCTIONS: Final = "functionDeclarations"

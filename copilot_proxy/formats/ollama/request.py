@@ -7,10 +7,10 @@ that its answer gets the other form.
 from collections.abc import Iterator
 from typing import Any, Final
 
-from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_tool_count, parse_object
 from copilot_proxy.formats.efforts import EFFORTS
+from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.ollama.schema import (
     OllamaChatRequest,
     OllamaGenerateRequest,
@@ -19,7 +19,7 @@ from copilot_proxy.formats.ollama.schema import (
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest, Json
-from copilot_proxy.headers import Initiator, Turn
+from copilot_proxy.headers import Initiator
 
 _GENERATE: Final = "ollama_generate"
 """Marks a request of ``/api/generate``; never leaves the program."""
@@ -94,17 +94,17 @@ def without_mark(request: ClientRequest) -> ClientRequest:
 
 def initiator(request: ClientRequest) -> Initiator:
     """Return who caused the request; see `headers.initiator`."""
-    return headers.initiator(map(_turn, reversed(request["messages"])))
+    return initiator_of(map(_turn, reversed(request["messages"])))
 
 
-def _turn(message: Json) -> Turn | None:
+def _turn(message: Json) -> TurnKind | None:
     match message["role"]:
         case "system":
             return None
         case "user" if message.get("images"):
             return "user"
         case "user":
-            return headers.user_turn(message.get("content") or "")
+            return user_turn(message.get("content") or "")
         case "tool":
             return "results"
     return "agent"
