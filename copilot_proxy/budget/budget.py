@@ -178,8 +178,8 @@ class Budget:
         )
 
     def _excess_of(self, limit: Limit, record: RequestRecord) -> int:
-        """Return how many nano-AIU more than estimated the requests have cost that have just ended
-        and count for the same limit as `record`."""
+        """Return by how many nano-AIU requests have exceeded their estimates: those that have just
+        ended and count for the same limit as `record`."""
         while self._excess and time.monotonic() - self._excess[0].ended >= _SETTLING:
             self._excess.popleft()
         session = record.attribution.session

@@ -27,7 +27,7 @@ def always_thinks(model: Model) -> bool:
 
 
 def binds_history(model: Model) -> bool:
-    """Return whether its thinking blocks are valid only after the same prompt."""
+    """Return whether the model's thinking blocks are valid only after the same prompt."""
     family, version = catalogue.claude_version(model)
     return family in BINDING and version >= BINDING[family]
 
