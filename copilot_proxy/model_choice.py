@@ -109,7 +109,7 @@ def family_of(models: Iterable[Model], parts: ModelName) -> list[Model]:
 def of_size(catalogue: Catalogue, kind: Kind) -> Model | None:
     """Return a model of a size: the brand's newest, else the cheapest of all brands.
 
-    Without one of that size, it is a smaller one, or else a larger one.
+    If there is none of that size, it is a smaller one, or else a larger one.
     """
     usable = _usable(catalogue)
     own = [model for model in usable if model.parts.brand == kind.brand]

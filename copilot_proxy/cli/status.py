@@ -16,7 +16,7 @@ from copilot_proxy.masking import mask
 from copilot_proxy.settings import DEFAULT_PROFILE, Settings
 
 if TYPE_CHECKING:
-    from copilot_proxy.auth.account import Account, Quota
+    from copilot_proxy.auth.account import Account, AccountQuota
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.auth.github import GitHub, TokenExchange
 
@@ -240,7 +240,7 @@ def _runs_out_on(account: "Account | None") -> "date | None":
     return None if end is None else end.astimezone().date()
 
 
-def quota_text(quota: "Quota") -> str:
+def quota_text(quota: "AccountQuota") -> str:
     """Describe the remaining quota in a few words."""
     if quota.unlimited:
         shared = "used up: the shared pool is empty" if quota.used_up else "no individual limit"

@@ -75,7 +75,7 @@ def usage(
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="Exit with 1 if less than this is left of the quota, with 2 if nothing is left.",
+            help="Exit with 1 if less than this is left of the quota, or 2 if nothing is left.",
             metavar="NUMBER",
         ),
     ] = None,

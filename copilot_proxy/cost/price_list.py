@@ -112,8 +112,8 @@ def reported_parts(copilot_usage: Mapping[str, Any] | None) -> list[tuple[Any, .
 def reported_prices(copilot_usage: Mapping[str, Any] | None) -> PriceList | None:
     """Return the prices in the ``token_details`` that Copilot sends with an answer.
 
-    None unless they have those of input and output, for the same number of tokens. What a long
-    prompt costs is not in the details of a short one.
+    None unless they have those of input and output, for the same number of tokens. The details of a
+    short prompt do not show what a long one costs.
     """
     details = (copilot_usage or {}).get("token_details")
     prices: dict[str, Any] = {}

@@ -27,15 +27,15 @@ OLLAMA_BLOBS: Final = "/api/blobs/"
 
 
 def is_gemini(path: str) -> bool:
-    """Whether `path`, in its normal form, is one of Google's Gemini API."""
+    """Return whether `path`, in its normal form, is one of Google's Gemini API."""
     return path.startswith("/v1beta/")
 
 
 def is_completions(path: str) -> bool:
-    """Whether `path`, in its normal form, is one of the Completions API."""
+    """Return whether `path`, in its normal form, is one of the Completions API."""
     return path.startswith(COMPLETIONS_PATH)
 
 
 def is_ollama(path: str) -> bool:
-    """Whether `path`, in its normal form, is one of Ollama's API."""
+    """Return whether `path`, in its normal form, is one of Ollama's API."""
     return path in OLLAMA_PATHS or path.startswith(OLLAMA_BLOBS)

@@ -131,8 +131,8 @@ def unknown_in_models(catalogue: Catalogue) -> list[Unknown]:
 
 
 def unknown_in_event(api: str, event: Mapping[str, Any]) -> list[Unknown]:
-    """Return the unknown names in one event of Copilot's API `api`; the names of most APIs' events
-    are their types, and those of Chat Completions have none."""
+    """Return the unknown names in one event of Copilot's API `api`. Most APIs name each event by
+    its type; Chat Completions does not."""
     kind = event.get("type")
     if api in _EVENTS and isinstance(kind, str):
         if kind not in _EVENTS[api]:

@@ -117,9 +117,9 @@ class ModelProfile:
     schema_unions: bool = True
     """Whether a schema may have a list of types, and other fields next to ``anyOf``."""
     schema_combinations: bool = True
-    """Whether the schema of a tool may have ``anyOf``, ``oneOf`` or ``allOf`` at its top."""
+    """Whether the schema of a tool may have ``anyOf``, ``oneOf`` or ``allOf`` at its top level."""
     schema_values: bool = True
-    """Whether the schema of a tool may have ``enum``, ``const`` or ``not`` at its top."""
+    """Whether the schema of a tool may have ``enum``, ``const`` or ``not`` at its top level."""
     schema_references: bool = True
     """Whether a reference in a schema may point anywhere, not only to ``$defs``."""
     validated_choice: bool = False

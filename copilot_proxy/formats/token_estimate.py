@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from copilot_proxy.cost.estimate import prompt_tokens
+from copilot_proxy.cost.estimated_tokens import prompt_tokens
 from copilot_proxy.formats.plain_turns import expanded
 
 IMAGE_TOKENS: Final = 1600

@@ -16,7 +16,7 @@ LISTED: Final = (
 )
 """The columns of a request in a list."""
 _SEARCHED: Final = 200_000
-"""Rows that are searched for a page of requests: a rare client must not make it slow."""
+"""How many rows are searched for a page of requests: a rare client must not make it slow."""
 
 
 class ClientUse(NamedTuple):

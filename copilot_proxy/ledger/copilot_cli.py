@@ -25,7 +25,7 @@ from copilot_proxy.ledger.schema import COLUMNS, Row
 CLIENT: Final = "copilot-cli"
 FILE_NAME: Final = "session-store.db"
 _BATCH: Final = 1000
-"""Rows that are written in one transaction, so that a server need not wait for long."""
+"""How many rows are written in one transaction, so that a server need not wait for long."""
 _MAX_TEXT: Final = 200
 _SAME_US: Final = 120 * 1_000_000
 """How much the times recorded by the CLI and by this server may differ for a request."""
@@ -58,7 +58,7 @@ def import_events(ledger: Database, path: Path) -> Imported:
 def _open(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise CopilotProxyError(
-            f"There is no {path}.",
+            f"{path} does not exist.",
             hint="Copilot CLI writes it with its first request. If its folder is elsewhere, set "
             "COPILOT_HOME.",
         )

@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 MAX_WAITING: Final = 20_000
-"""Rows that are kept while the file cannot be written; then the oldest are lost."""
+"""How many rows are kept while the file cannot be written; beyond that, the oldest are lost."""
 RETRY_SECONDS: Final = 5.0
-"""Until a file that cannot be written is tried again."""
+"""Seconds until a file that could not be written is tried again."""
 
 
 class Writer:

@@ -210,7 +210,7 @@ class Relay:
         request: ClientRequest,
         caller: Caller,
     ) -> Recording:
-        """Return a context that fills in `record` with how its block ends, and reports it."""
+        """Return a context that completes `record` when its block ends, and reports it."""
         record.model = record.model_asked = request["model"]
         record.client_api = client
         record.own_sign_in = caller.auth is not None
@@ -249,7 +249,8 @@ class Relay:
             )
 
     def _is_automatic(self, caller: Caller) -> bool:
-        """Return whether Copilot's own programs let the account choose none of its models."""
+        """Return whether the account can choose none of its models, even in Copilot's own
+        programs."""
         catalogue = self._upstream.cached_models(caller.auth)
         return catalogue is not None and not catalogue.has_picker
 

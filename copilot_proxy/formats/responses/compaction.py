@@ -30,7 +30,7 @@ _PREFIX: Final = "Summary of the conversation so far, besides the user's own mes
 
 
 def is_compaction(request: ResponsesRequest) -> bool:
-    """Whether the request asks for a compaction instead of an answer, as Codex does."""
+    """Return whether the request asks for a compaction instead of an answer, as Codex does."""
     items = request["input"]
     return bool(items) and isinstance(items, list) and _is_trigger(items[-1])
 

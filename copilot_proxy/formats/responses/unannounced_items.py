@@ -42,7 +42,8 @@ class UnannouncedItems:
         """The text of the parts of each message that was announced here, by their indexes."""
 
     def complete(self, kind: str, event: ResponsesEvent) -> list[ResponsesEvent]:
-        """Return the event of type `kind`, which has its indexes, with those that are missing."""
+        """Return the event of type `kind`, whose indexes are set, together with events that are
+        missing before or after it."""
         index = event.get("output_index")
         if type(index) is int:
             item = event.get("item")
@@ -130,7 +131,7 @@ class UnannouncedItems:
 
 
 def _is_same(item: object, announced: Json) -> bool:
-    """Whether both are the same call, or items of the same type that are not calls."""
+    """Return whether both are the same call, or items of the same type that are not calls."""
     return isinstance(item, dict) and all(
         item.get(name) == announced.get(name) for name in ("type", "call_id")
     )

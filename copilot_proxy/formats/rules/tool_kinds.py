@@ -1,4 +1,4 @@
-"""Custom tools and tool choices that a model refuses, in a form that it accepts."""
+"""Changes custom tools and tool choices that a model refuses to a form that it accepts."""
 
 from typing import Final
 
