@@ -191,7 +191,7 @@ def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
 
 
 def _guard(settings: Settings, budget: "Budget | None") -> "ContextGuard | None":
-    """Return the guard of the price for long prompts, if it is on."""
+    """Return the guard against the higher price of long prompts, if it is on."""
     if not settings.context_guard:
         return None
     from copilot_proxy.relay.admission import AdmitAll

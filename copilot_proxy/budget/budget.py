@@ -158,8 +158,8 @@ class Budget:
                 self._warn(record, limit, allowed, total, now)
 
     def _report(self, problem: str | None) -> None:
-        """Log why the limits cannot be checked, once for each reason, and when they can be again;
-        None means that they can."""
+        """Log the reason why the limits cannot be checked, once for each `problem`, and with None
+        that they can be checked again."""
         if problem == self._problem:
             return
         self._problem = problem
@@ -182,8 +182,8 @@ class Budget:
         )
 
     def _excess_of(self, limit: Limit, record: RequestRecord) -> int:
-        """Return how many nano-AIU more than estimated the requests have cost that have just ended
-        and count for the same limit as `record`."""
+        """Return by how many nano-AIU requests have exceeded their estimates: those that have just
+        ended and count for the same limit as `record`."""
         while self._excess and time.monotonic() - self._excess[0].ended >= _SETTLING:
             self._excess.popleft()
         session = record.attribution.session
@@ -242,7 +242,7 @@ class Budget:
     def _warn(
         self, record: RequestRecord, limit: Limit, allowed: int, used: int, now: datetime
     ) -> None:
-        """Note on the request, and once in the log, that most of a limit is used."""
+        """Add a note to the request, and once to the log, that most of a limit is used."""
         text = (
             f"budget{scope_text(limit)}: {amount(used)} of {amount(allowed)} are used or reserved "
             f"{NAMES[limit.per]}"

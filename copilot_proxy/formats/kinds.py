@@ -38,8 +38,11 @@ class Kinds(NamedTuple):
         return not (self.types.isdisjoint(_FILES) and self.fields.isdisjoint(_FILE_FIELDS))
 
 
-PLAIN: Final = Kinds({"function", "text"}, {"content", "role", "text", "type"})
-"""What may occur in a plain conversation: no images, files or marks."""
+_PLAIN: Final = Kinds(
+    {"function", "text", "input_text", "output_text"}, {"content", "role", "text", "type"}
+)
+"""What may occur in a plain conversation without images: no files, and no marks of OpenAI's."""
+_PLAIN_WITH_IMAGES: Final = _PLAIN._replace(types={*_PLAIN.types, *_IMAGES})
 
 
 def kinds_of(turns: object) -> Kinds:
@@ -57,10 +60,16 @@ def kinds_of(turns: object) -> Kinds:
     return Kinds(types, fields)
 
 
+def plain_kinds(turns: PlainTurns) -> Kinds:
+    """Return at least the kinds of a plain conversation."""
+    return _PLAIN_WITH_IMAGES if turns.images else _PLAIN
+
+
 def request_kinds(request: ClientRequest) -> Kinds:
     """Return the kinds of the conversation of a request of any client API."""
-    if any(isinstance(request.get(name), PlainTurns) for name in FIELDS):
-        return PLAIN
+    for name in FIELDS:
+        if isinstance(turns := request.get(name), PlainTurns):
+            return plain_kinds(turns)
     return kinds_of([request[name] for name in _ROOTS if name in request])
 
 

@@ -1,4 +1,4 @@
-"""Answers one request: has it sent to Copilot, yields the reply, and writes the record."""
+"""Answers one request: passes it to the sender, yields Copilot's reply, and writes the record."""
 
 import asyncio
 import re
@@ -51,7 +51,8 @@ class Relay:
         aliases: Mapping[str, Alias] | None = None,
         small_model: str | None = None,
     ) -> None:
-        """`small_model` answers the small jobs of clients; None leaves them where they are."""
+        """`small_model` answers the small jobs of clients; with None, they go to the model that
+        they name."""
         self._upstream = upstream
         self._small_model = small_model
         self.models = ModelResolver(upstream, default_model, aliases)
