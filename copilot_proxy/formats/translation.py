@@ -24,7 +24,7 @@ from copilot_proxy.formats.stop_sequences import (
     check_length,
     requested_stops,
 )
-from copilot_proxy.formats.translators import ChatWriter, StreamTranslator
+from copilot_proxy.formats.translators import ChatWriter, RepeatedEvents, StreamTranslator
 from copilot_proxy.formats.types import (
     ChatRequest,
     ChatUsage,
@@ -194,6 +194,7 @@ class Pipeline:
 
     notes: list[str] | None = None
     """Not read: what Copilot reports is noted by the first step."""
+    repeated: RepeatedEvents | None = None
     failure: CopilotProxyError | None = None
     is_complete = False
 
