@@ -46,8 +46,8 @@ def check_length(stops: Sequence[str], field: str) -> None:
 class StopSequences:
     """Passes a text on until the first of several sequences is complete.
 
-    The result does not depend on how the text is divided. An end of the text that a sequence may
-    begin with is held back; that is always less than the longest sequence.
+    The result does not depend on how the text is divided. If the text ends with what may be the
+    beginning of a sequence, that part is held back; it is always shorter than the longest sequence.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:

@@ -11,17 +11,18 @@ from typing import Final, NamedTuple
 from copilot_proxy.errors import UsageError
 
 _YEARS: Final = range(1971, 9999)
-"""Those that a date may have: with others, time zones and the next day cannot be calculated."""
+"""The years that a date may have: in others, time zones and the next day cannot be calculated."""
 _LAST: Final = re.compile(r"(\d{1,4})\s*([hdw])")
 
 
 class Period(NamedTuple):
-    """A period. Only one of the three ways to limit it is used; without any, it is all time."""
+    """A period of time. Only one of the three ways to limit it is used; without any, it is all
+    time."""
 
     since: datetime | None = None
-    """Included; with a time zone."""
+    """The first moment; with a time zone."""
     until: datetime | None = None
-    """Not included; with a time zone."""
+    """The first moment after it; with a time zone."""
     days: tuple[date | None, date | None] | None = None
     """The first and the last day, both included, if the period consists of whole local days."""
     month: str | None = None

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from copilot_proxy.cost.estimate import EventSizes
+from copilot_proxy.cost.estimated_tokens import EventSizes
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.ledger.schema import Row

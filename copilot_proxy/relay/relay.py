@@ -1,4 +1,4 @@
-"""Answers one request: has it sent to Copilot, yields the reply, and writes the record."""
+"""Answers one request: passes it to the sender, yields Copilot's reply, and writes the record."""
 
 import asyncio
 import re
@@ -51,7 +51,8 @@ class Relay:
         aliases: Mapping[str, Alias] | None = None,
         small_model: str | None = None,
     ) -> None:
-        """`small_model` answers the small jobs of clients; None leaves them where they are."""
+        """`small_model` answers the small jobs of clients; with None, they go to the model that
+        they name."""
         self._upstream = upstream
         self._small_model = small_model
         self.models = ModelResolver(upstream, default_model, aliases)
@@ -210,7 +211,7 @@ class Relay:
         request: ClientRequest,
         caller: Caller,
     ) -> Recording:
-        """Return a context that fills in `record` with how its block ends, and reports it."""
+        """Return a context that completes `record` when its block ends, and reports it."""
         record.model = record.model_asked = request["model"]
         record.client_api = client
         record.own_sign_in = caller.auth is not None
@@ -249,7 +250,8 @@ class Relay:
             )
 
     def _is_automatic(self, caller: Caller) -> bool:
-        """Return whether Copilot's own programs let the account choose none of its models."""
+        """Return whether the account can choose none of its models, even in Copilot's own
+        programs."""
         catalogue = self._upstream.cached_models(caller.auth)
         return catalogue is not None and not catalogue.has_picker
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy import headers
 from copilot_proxy.catalogue import MAX_NAME_LENGTH
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.legacy_functions import read_functions
@@ -16,6 +15,7 @@ from copilot_proxy.formats.chat_completions.plain_messages import plain_request
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, ContentPart
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import check_url
+from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.large_json import (
     LARGE,
     MAX_VALUES,
@@ -28,7 +28,7 @@ from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
 from copilot_proxy.formats.types import ChatRequest, Json
 from copilot_proxy.formats.wrong_api import check_part, read_request
-from copilot_proxy.headers import Initiator, Turn
+from copilot_proxy.headers import Initiator
 
 MAX_TOOLS: Final = 128
 """The most tools that Copilot accepts."""
@@ -239,17 +239,17 @@ def _invalid(
 
 def initiator(messages: list[Json]) -> Initiator:
     """Return who caused the request; see `headers.initiator`."""
-    return headers.initiator(map(_turn, reversed(messages)))
+    return initiator_of(map(_turn, reversed(messages)))
 
 
-def _turn(message: Any) -> Turn | None:
+def _turn(message: Any) -> TurnKind | None:
     if isinstance(message, msgspec.Struct):
         message = msgspec.to_builtins(message)
     match message["role"]:
         case "system" | "developer":
             return None
         case "user":
-            return headers.user_turn(message["content"])
+            return user_turn(message["content"])
         case "tool":
             return "results"
     return "agent"

@@ -165,7 +165,7 @@ class ChatRepair(ChunkTranslator):
         return out
 
     def _explain(self, choice: Json, data: Json, chunks: list[ChatChunk]) -> None:
-        """Add the explanation of a refusal, unless the model's text has it already."""
+        """Add the explanation of a refusal, unless the model's text already has it."""
         if self._finish == "content_filter" and (text := explanation(choice, data)):
             self._has_refusal = True
             chunks.append(self._chunks.chunk({"refusal": text}))

@@ -11,9 +11,9 @@ from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest
 
 MAX_CONTINUATIONS: Final = 128
-"""Continuations of one request. Each is a call to Copilot."""
+"""The most continuations of one request, each of which is a call to Copilot."""
 MAX_TOKENS: Final = 2_000_000
-"""Token ids in all prompts of one request, as a limit on the values of its JSON."""
+"""The most token ids in all prompts of one request, as a limit on the values of its JSON."""
 INDEX: Final = "continuation"
 """The field of a split request with the index of its continuation; it never leaves the program."""
 _DECODED: Final = "decoded the token ids of prompt with cl100k_base"

@@ -30,7 +30,7 @@ def _binds_thinking(request: MessagesRequest) -> bool:
     return isinstance(thinking, dict) and BINDING in thinking
 
 
-_ALONE: Final = "Copilot refuses it without the field that it is for"
+_ALONE: Final = "Copilot refuses it without the field that it belongs to"
 
 
 class Beta(NamedTuple):

@@ -8,10 +8,10 @@ import msgspec
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.tool_results import reference_text
 from copilot_proxy.formats.documents import as_text, file_part
-from copilot_proxy.formats.messages.blocks import not_fetched, not_uploaded
 from copilot_proxy.formats.messages.encrypted_reasoning import from_thinking_blocks
 from copilot_proxy.formats.messages.server_blocks import block_text, changed_note
 from copilot_proxy.formats.messages.system import without_billing
+from copilot_proxy.formats.messages.unsupported_input import not_fetched, not_uploaded
 from copilot_proxy.formats.types import Json
 
 _NO_EQUIVALENT: Final = "Chat Completions has no equivalent"

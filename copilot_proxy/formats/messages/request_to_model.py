@@ -7,12 +7,12 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.accepted_fields import MESSAGES_FIELDS
 from copilot_proxy.formats.client_fields import ClientFields, take_fields
 from copilot_proxy.formats.kinds import Kinds
-from copilot_proxy.formats.messages.blocks import clean_messages
 from copilot_proxy.formats.messages.outgoing import MessagesBody
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.request_from_chat import from_chat, shows_reasoning
 from copilot_proxy.formats.messages.system import drop_billing_line
 from copilot_proxy.formats.messages.tools import check_tools_run, drop_unsupported_tools
+from copilot_proxy.formats.messages.unsupported_input import clean_messages
 from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.rules import AdaptedBody, apply_rules
 from copilot_proxy.formats.types import ChatRequest, MessagesRequest

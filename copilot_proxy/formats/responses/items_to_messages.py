@@ -159,7 +159,7 @@ def _content(content: Any, path: str) -> str | list[Json]:
         return content
     if not isinstance(content, list):
         raise RequestError(
-            f"Invalid type for '{path}': expected a text or a list of parts.",
+            f"Invalid type for '{path}': expected a string or a list of parts.",
             param=path,
             code="invalid_type",
         )

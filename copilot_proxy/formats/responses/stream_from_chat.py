@@ -50,7 +50,8 @@ class ChatToResponses:
         self._items: list[OpenItem] = []
         self._current: ReasoningItem | MessageItem | None = None
         self._calls: dict[int, CallItem] = {}
-        """Open until the response ends, since the pieces of several calls may alternate."""
+        """The calls, open until the response ends, since the pieces of several calls may
+        alternate."""
         self._tag = ""
         self._pending_opaque = ""
         """Encrypted reasoning without an open item, such as hidden thinking: it gets an item."""

@@ -246,5 +246,6 @@ class ResponsesRepair:
 
 
 def _code(error: Json, failure: CopilotProxyError) -> object:
-    """Return Copilot's code, except for a prompt that is too long: clients compact on OpenAI's."""
+    """Return Copilot's code, or OpenAI's if the prompt is too long: clients compact when they see
+    that."""
     return _TOO_LONG if failure.code == _TOO_LONG else error.get("code")

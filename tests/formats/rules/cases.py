@@ -379,7 +379,7 @@ CASES: Final[dict[str, Case]] = {
             },
         },
         broken=_dumped("image/jpeg"),
-        note="changed the type of images from image/jpeg to image/png, which they are",
+        note="changed the type of images from image/jpeg to image/png, their actual type",
     ),
     "images.detail": Case(
         models=("claude-sonnet-4.5", "gemini-2.5-pro", KIMI),
