@@ -99,17 +99,17 @@ def make_connection(
     github = GitHub(client, settings)
     load = load or Credentials.from_settings(settings).load_async
     auth = CopilotAuth(github, load, settings, clock=clock)
-    native = CopilotUpstream(
+    copilot = CopilotUpstream(
         transport, auth, settings.identity, http_clients.timeouts(settings), clock=clock
     )
-    upstream: Upstream = native
+    upstream: Upstream = copilot
     if settings.upstream == "pi-ai":
         from copilot_proxy.upstreams.pi_ai.package import command_for
         from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
         from copilot_proxy.upstreams.pi_ai.upstream import PiAiUpstream
 
         sidecar = Sidecar("pi-ai", lambda: command_for(settings))
-        upstream = PiAiUpstream(native, auth, settings.identity, sidecar)
+        upstream = PiAiUpstream(copilot, auth, settings.identity, sidecar)
     return CopilotConnection(github=github, auth=auth, upstream=upstream)
 
 

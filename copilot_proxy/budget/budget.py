@@ -24,7 +24,7 @@ from copilot_proxy.budget.reservation_group import ReservationGroup
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.types import ClientRequest
-from copilot_proxy.large_work import run_if_large
+from copilot_proxy.large_work import LARGE, run_in_turn
 from copilot_proxy.ledger.reservation_request import ReservationRequest
 from copilot_proxy.masking import mask
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
@@ -126,7 +126,11 @@ class Budget:
         ]
         if not applying:
             return
-        cost = await run_if_large(record.size, self._estimator.estimate, record, request)
+        estimate = self._estimator.estimate
+        if record.size < LARGE:
+            cost = estimate(record, request)
+        else:
+            cost = await run_in_turn(estimate, record, request)
         asked = ReservationRequest(record, cost, applying, *days_of(now))
         try:
             outcome = await self._reserve(asked)

@@ -19,7 +19,7 @@ from copilot_proxy.cost.assessment import assess
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.insertion import insert
-from copilot_proxy.ledger.rows import day_and_month
+from copilot_proxy.ledger.periods import day_and_month
 from copilot_proxy.ledger.schema import COLUMNS, Row
 
 CLIENT: Final = "copilot-cli"

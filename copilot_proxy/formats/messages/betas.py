@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from copilot_proxy.formats.messages.cache_control import has_long_marks
+from copilot_proxy.formats.plain_turns import role_of
 from copilot_proxy.formats.rules.thinking import BINDING
 from copilot_proxy.formats.types import MessagesRequest
 from copilot_proxy.model_ids import LONG_CONTEXT_SUFFIX
@@ -22,7 +23,7 @@ def _defers_tools(request: MessagesRequest) -> bool:
 
 
 def _has_system_messages(request: MessagesRequest) -> bool:
-    return any(message["role"] == "system" for message in request["messages"])
+    return any(role_of(message) == "system" for message in request["messages"])
 
 
 def _binds_thinking(request: MessagesRequest) -> bool:

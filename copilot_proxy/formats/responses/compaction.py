@@ -100,8 +100,8 @@ def summary_of(encrypted: object) -> str | None:
         return None
 
 
-def _is_trigger(item: Json) -> bool:
-    return item.get("type") == COMPACTION_TRIGGER
+def _is_trigger(item: object) -> bool:
+    return isinstance(item, dict) and item.get("type") == COMPACTION_TRIGGER
 
 
 def _without_trigger(request: ResponsesRequest) -> list[Json]:

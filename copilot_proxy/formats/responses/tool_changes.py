@@ -7,6 +7,7 @@ copies; see `tool_lists.copy_tools`.
 from typing import Final
 
 from copilot_proxy.formats.custom_tools import custom_arguments, function_of
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.responses.tool_lists import (
     add_tools,
     all_tools,
@@ -35,7 +36,9 @@ def lift_additional_tools(body: ResponsesRequest) -> bool:
     for item in items:
         if item.get("type") == ADDITIONAL:
             add_tools(body, list(tools_of(item)))
-    body["input"] = [item for item in items if item.get("type") != ADDITIONAL]
+    given = body["input"]
+    kept = [one for one in given if not isinstance(one, dict) or one.get("type") != ADDITIONAL]
+    body["input"] = PlainTurns(kept, given.images) if isinstance(given, PlainTurns) else kept
     return True
 
 
