@@ -73,7 +73,7 @@ class PlainDecoder:
 
 
 def expanded(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a request with its conversation as decoded JSON; the same object if it is already."""
+    """Return a request with its conversation as decoded JSON; the same object if it already is."""
     plain = [name for name in FIELDS if isinstance(request.get(name), PlainTurns)]
     if not plain and isinstance(request, dict):
         return request

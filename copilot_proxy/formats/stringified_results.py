@@ -13,7 +13,7 @@ import msgspec
 from copilot_proxy.formats.types import Json
 
 _MARK: Final = '"image'
-"""In the type of every image, as JSON."""
+"""Occurs in the type of every image, as JSON."""
 _TEXTS: Final = ("text", "input_text", "output_text")
 _BEGINNINGS: Final = ("[", " ", "\t", "\n", "\r")
 """How a JSON text with a list can begin; few others do."""
@@ -24,7 +24,7 @@ def unpack_results(api: str, request: Json) -> None:
     """Replace the stringified results in `request`, a new object of the client API named `api`."""
     results, name = _RESULTS[api](request)
     for result in results:
-        if isinstance(text := result.get(name), str) and _may_be_stringified(text):
+        if isinstance(text := result.get(name), str) and may_be_stringified(text):
             parts = unpacked(api, text)
             if parts is not None:
                 result[name] = parts
@@ -32,10 +32,10 @@ def unpack_results(api: str, request: Json) -> None:
 
 def is_stringified(api: str, text: str) -> bool:
     """Return whether `unpack_results` would replace the text of a result."""
-    return _may_be_stringified(text) and unpacked(api, text) is not None
+    return may_be_stringified(text) and unpacked(api, text) is not None
 
 
-def _may_be_stringified(text: str) -> bool:
+def may_be_stringified(text: str) -> bool:
     """Return whether a text begins like a stringified result; few others do."""
     return text[:1] in _BEGINNINGS
 

@@ -1,7 +1,7 @@
 """Reads long requests whose messages are plain, and checks whether a model accepts them unchanged.
 
 See `formats.plain_turns`. The structs have exactly the fields and types that need no change, so
-whatever is unusual makes the decoder refuse the request, which is then read in the general way.
+anything unusual makes the decoder refuse the request, which is then read in the general way.
 """
 
 from itertools import pairwise

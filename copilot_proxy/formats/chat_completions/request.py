@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy import headers
 from copilot_proxy.catalogue import MAX_NAME_LENGTH
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.legacy_functions import read_functions
@@ -18,6 +17,7 @@ from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest,
 from copilot_proxy.formats.conversation import FIELDS
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import check_url
+from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.large_json import (
     LARGE,
     MAX_VALUES,
@@ -31,7 +31,7 @@ from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
 from copilot_proxy.formats.types import ChatRequest, Json
 from copilot_proxy.formats.wrong_api import check_part, read_request
-from copilot_proxy.headers import Initiator, Turn
+from copilot_proxy.headers import Initiator
 
 MAX_TOOLS: Final = 128
 """The most tools that Copilot accepts."""
@@ -260,15 +260,15 @@ def _invalid(
 
 def initiator(messages: list[Json]) -> Initiator:
     """Return who caused the request; see `headers.initiator`."""
-    return headers.initiator(map(_turn, newest_first(messages)))
+    return initiator_of(map(_turn, newest_first(messages)))
 
 
-def _turn(message: Json) -> Turn | None:
+def _turn(message: Json) -> TurnKind | None:
     match message["role"]:
         case "system" | "developer":
             return None
         case "user":
-            return headers.user_turn(message["content"])
+            return user_turn(message["content"])
         case "tool":
             return "results"
     return "agent"

@@ -11,7 +11,6 @@ from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
 from copilot_proxy.formats.conversation import Conversation, lowest, message_turns, texts
 from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.messages.betas import select_betas
-from copilot_proxy.formats.messages.blocks import thinking_signatures, without_thinking
 from copilot_proxy.formats.messages.errors import error_body, error_status
 from copilot_proxy.formats.messages.models import model_info, model_list
 from copilot_proxy.formats.messages.request import (
@@ -34,6 +33,7 @@ from copilot_proxy.formats.messages.token_estimate import (
     text_of,
 )
 from copilot_proxy.formats.messages.unrequested import unrequested_fields, without_fields
+from copilot_proxy.formats.messages.unsupported_input import thinking_signatures, without_thinking
 from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.plain_turns import expanded
 from copilot_proxy.formats.rules import AdaptedBody

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
 from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.messages import cache_control
-from copilot_proxy.formats.messages.blocks import drop_empty_content
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.structured_output import add_instruction, instruct_schema
 from copilot_proxy.formats.messages.system import drop_blank_system
+from copilot_proxy.formats.messages.unsupported_input import drop_empty_content
 from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json, MessagesRequest

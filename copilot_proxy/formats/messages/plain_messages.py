@@ -12,9 +12,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.images import check_source
-from copilot_proxy.formats.messages.blocks import PLACEHOLDER, drop_empty_results
 from copilot_proxy.formats.messages.encrypted_reasoning import claude_signature
 from copilot_proxy.formats.messages.schema import MessagesRequest
+from copilot_proxy.formats.messages.unsupported_input import PLACEHOLDER, drop_empty_results
 from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.plain_turns import PlainDecoder, PlainTurns
 from copilot_proxy.formats.request_fields import FIELDS

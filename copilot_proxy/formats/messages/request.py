@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import documents, images
 from copilot_proxy.formats.chat_completions.request import (
     check_tool_count,
     parse_object,
 )
+from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.messages import schema
 from copilot_proxy.formats.messages.plain_messages import plain_request
 from copilot_proxy.formats.plain_turns import PlainTurns, newest_first
@@ -21,7 +21,7 @@ from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
 from copilot_proxy.formats.types import Json, MessagesRequest
 from copilot_proxy.formats.wrong_api import check_part, is_foreign_part, read_request
-from copilot_proxy.headers import Initiator, Turn
+from copilot_proxy.headers import Initiator
 
 _CLIENT_RUN: Final = re.compile(r"(?:bash|text_editor|computer|memory)_\d")
 """The types of tools that Anthropic defines and clients run; without them, an agent is helpless."""
@@ -183,17 +183,17 @@ def _error(
 
 def initiator(request: MessagesRequest) -> Initiator:
     """Return who initiated the request, by the rule of `headers.initiator`."""
-    return headers.initiator(map(_turn, newest_first(request["messages"])))
+    return initiator_of(map(_turn, newest_first(request["messages"])))
 
 
-def _turn(message: Json) -> Turn | None:
+def _turn(message: Json) -> TurnKind | None:
     content = message["content"]
     if message["role"] != "user":
         return None if message["role"] == "system" else "agent"
     if isinstance(content, str):
-        return headers.user_turn(content)
+        return user_turn(content)
     words = [block for block in content if not block["type"].endswith("tool_result")]
-    turn = headers.user_turn(words)
+    turn = user_turn(words)
     return "results" if turn == "aside" and len(words) < len(content) else turn
 
 

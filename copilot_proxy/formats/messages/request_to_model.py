@@ -7,13 +7,13 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.accepted_fields import MESSAGES_FIELDS
 from copilot_proxy.formats.client_fields import ClientFields, take_fields
 from copilot_proxy.formats.kinds import Kinds
-from copilot_proxy.formats.messages.blocks import clean_messages
 from copilot_proxy.formats.messages.outgoing import MessagesBody
 from copilot_proxy.formats.messages.plain_messages import settled
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.request_from_chat import from_chat, shows_reasoning
 from copilot_proxy.formats.messages.system import drop_billing_line, drop_blank_system
 from copilot_proxy.formats.messages.tools import check_tools_run, drop_unsupported_tools
+from copilot_proxy.formats.messages.unsupported_input import clean_messages
 from copilot_proxy.formats.model_profiles import ModelProfile, profile_of
 from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.rules import AdaptedBody, apply_rules

@@ -6,11 +6,11 @@ A `RequestError` names the field as OpenAI does: ``input[0].content``.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import check_url
+from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.plain_turns import PlainTurns, newest_first
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.responses import schema
@@ -20,7 +20,7 @@ from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
 from copilot_proxy.formats.types import Json, ResponsesRequest
 from copilot_proxy.formats.wrong_api import check_part, read_request
-from copilot_proxy.headers import Initiator, Turn
+from copilot_proxy.headers import Initiator
 
 _ROLES: Final = ("user", "assistant", "system", "developer")
 _IMAGES: Final = ("input_image", "computer_screenshot")
@@ -199,7 +199,7 @@ def _check_item(item: Json, path: str) -> None:
         # The arguments of other types of calls may be an object.
         raise _invalid(
             f"{path}.arguments",
-            f"Invalid type for '{path}.arguments': expected a text.",
+            f"Invalid type for '{path}.arguments': expected a string.",
             code="invalid_type",
         )
     for name in ("content", "output"):
@@ -261,17 +261,17 @@ def initiator(request: ResponsesRequest) -> Initiator:
     """Return who started the request, by the rule of `headers.initiator`."""
     items = request["input"]
     turns = newest_first(items) if isinstance(items, PlainTurns) else reversed(input_items(request))
-    return headers.initiator(map(_turn, turns))
+    return initiator_of(map(_turn, turns))
 
 
-def _turn(item: Json) -> Turn | None:
+def _turn(item: Json) -> TurnKind | None:
     kind, role = item.get("type") or "message", item.get("role")
     if kind.endswith("_output"):
         return "results"
     if kind in _TOOL_LISTS or role in ("system", "developer"):
         return None
     is_user = kind == "message" and role == "user"
-    return headers.user_turn(item.get("content")) if is_user else "agent"
+    return user_turn(item.get("content")) if is_user else "agent"
 
 
 def count_images(request: ResponsesRequest) -> int:

@@ -43,7 +43,7 @@ def lift_additional_tools(body: ResponsesRequest) -> bool:
 
 
 def flatten_namespaces(body: ResponsesRequest, names: ToolNames) -> bool:
-    """Replace namespaces by their tools, with flat names; return whether there were any."""
+    """Replace namespaces with their tools, under flat names; return whether there were any."""
     has_namespaces = any(namespaces_of(body))
     for holder in tool_holders(body):
         holder["tools"] = [one for tool in tools_of(holder) for one in _flattened(tool, names)]

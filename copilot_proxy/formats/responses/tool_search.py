@@ -23,8 +23,8 @@ _SEARCHES: Final = ("tool_search_call", "tool_search_output")
 def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool, int]:
     """Turn a search that the client runs into a function, and offer only what it has found.
 
-    Returns whether the model was asked to search by itself, which it cannot: then all tools are
-    offered; and how many deferred tools are left out, since the client's search has not found them.
+    Returns whether the model was asked to search by itself (it cannot, so all tools are offered),
+    and how many deferred tools are left out because the client's search has not found them.
     """
     tools = list(tools_of(body))
     is_hosted = any(_is_hosted_search(tool) for tool in tools)

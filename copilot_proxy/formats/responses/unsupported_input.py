@@ -1,4 +1,5 @@
-"""Copies the tools and items of a client's request, without what no model at Copilot supports."""
+"""Copies the tools and items of a client's request, without parts that no Copilot model
+supports."""
 
 from typing import Final
 

@@ -138,7 +138,8 @@ class OutgoingBody(ABC):
 
     @abstractmethod
     def is_paired(self) -> bool:
-        """Whether calls and results are in the order that the API requires; false if in doubt."""
+        """Return whether calls and results are in the order that the API requires; false if in
+        doubt."""
 
     @abstractmethod
     def segments(self) -> list[Segment]:

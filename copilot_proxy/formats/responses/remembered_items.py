@@ -89,7 +89,7 @@ def previous_not_found(reason: str) -> RequestError:
 def item_not_found(position: int, reason: str) -> RequestError:
     """Return the error for an ``item_reference`` whose item is not remembered."""
     return RequestError(
-        "The item that is referred to was not found.",
+        "The referenced item was not found.",
         param=f"input[{position}]",
         code="item_not_found",
         status=404,
