@@ -86,6 +86,6 @@ def newest_first(turns: list[Any]) -> Iterator[dict[str, Any]]:
     return map(msgspec.to_builtins, reversed(turns)) if is_plain else reversed(turns)
 
 
-def role_of(message: Any) -> object:
-    """Return the role of a message with one, decoded or not."""
-    return message["role"] if isinstance(message, dict) else message.role
+def field_of(turn: Any, name: str) -> Any:
+    """Return a field of a message, decoded or not; `UNSET` if it has none."""
+    return turn.get(name, UNSET) if isinstance(turn, dict) else getattr(turn, name, UNSET)
