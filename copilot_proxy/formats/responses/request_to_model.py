@@ -6,12 +6,12 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.client_fields import take_fields
 from copilot_proxy.formats.documents import as_text, pdf_file, read_document
-from copilot_proxy.formats.kinds import Kinds
+from copilot_proxy.formats.kinds import Kinds, plain_kinds
 from copilot_proxy.formats.model_profiles import ModelProfile, profile_of
 from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.outgoing import ResponsesBody
-from copilot_proxy.formats.responses.plain_items import settled
+from copilot_proxy.formats.responses.plain_items import plain_turns, settled
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, from_chat
 from copilot_proxy.formats.responses.tools import ToolNames
 from copilot_proxy.formats.responses.unsupported_input import (
@@ -61,7 +61,12 @@ def responses_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]
     chat = {**chat}
     fields = take_fields(chat)
     body = from_chat(chat, profile, notes)
-    adapted = apply_rules(ResponsesBody(body, ToolNames({}), fields), profile, notes)
+    plain = plain_turns(body["input"])
+    if plain is not None:
+        body["input"] = settled(plain, profile) or body["input"]
+    kinds = plain_kinds(plain) if plain is not None else None
+    outgoing = ResponsesBody(body, ToolNames({}), fields, kinds)
+    adapted = apply_rules(outgoing, profile, notes)
     describe_tools(body)
     return adapted
 
