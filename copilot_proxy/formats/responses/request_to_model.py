@@ -18,6 +18,7 @@ from copilot_proxy.formats.responses.unsupported_input import (
     describe_tools,
     drop_empty_tools,
     prepare_items,
+    prepare_plain,
     prepare_tools,
 )
 from copilot_proxy.formats.rules import AdaptedBody, apply_rules
@@ -93,10 +94,7 @@ def _items(body: ResponsesRequest, profile: ModelProfile, notes: list[str]) -> l
     adapted = settled(given, profile) if isinstance(given, PlainTurns) else None
     if adapted is None:
         return [one for item in prepare_items(body, notes) for one in _item(item, notes)]
-    items: list[Any] = []
-    for one in adapted:
-        items += prepare_items({"input": [one]}, notes) if isinstance(one, dict) else (one,)
-    return adapted.replaced(items)
+    return prepare_plain(adapted, notes)
 
 
 def _item(item: Json, notes: list[str]) -> list[Json]:
