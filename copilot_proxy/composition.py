@@ -99,17 +99,17 @@ def make_connection(
     github = GitHub(client, settings)
     load = load or Credentials.from_settings(settings).load_async
     auth = CopilotAuth(github, load, settings, clock=clock)
-    native = CopilotUpstream(
+    copilot = CopilotUpstream(
         transport, auth, settings.identity, http_clients.timeouts(settings), clock=clock
     )
-    upstream: Upstream = native
+    upstream: Upstream = copilot
     if settings.upstream == "pi-ai":
         from copilot_proxy.upstreams.pi_ai.package import command_for
         from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
         from copilot_proxy.upstreams.pi_ai.upstream import PiAiUpstream
 
         sidecar = Sidecar("pi-ai", lambda: command_for(settings))
-        upstream = PiAiUpstream(native, auth, settings.identity, sidecar)
+        upstream = PiAiUpstream(copilot, auth, settings.identity, sidecar)
     return CopilotConnection(github=github, auth=auth, upstream=upstream)
 
 
@@ -191,7 +191,7 @@ def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
 
 
 def _guard(settings: Settings, budget: "Budget | None") -> "ContextGuard | None":
-    """Return the guard of the price for long prompts, if it is on."""
+    """Return the guard against the higher price of long prompts, if it is on."""
     if not settings.context_guard:
         return None
     from copilot_proxy.relay.admission import AdmitAll

@@ -102,7 +102,7 @@ def _is_newer(one: ModelName, other: ModelName) -> bool:
 
 
 def family_of(models: Iterable[Model], parts: ModelName) -> list[Model]:
-    """Return those of `models` that have the family of the name `parts`."""
+    """Return those of `models` that belong to the family of the name `parts`."""
     return [model for model in models if model.parts.family == parts.family]
 
 

@@ -24,7 +24,7 @@ from copilot_proxy.budget.reservation_group import ReservationGroup
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.types import ClientRequest
-from copilot_proxy.large_work import run_if_large
+from copilot_proxy.large_work import LARGE, run_in_turn
 from copilot_proxy.ledger.reservation_request import ReservationRequest
 from copilot_proxy.masking import mask
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
@@ -126,7 +126,11 @@ class Budget:
         ]
         if not applying:
             return
-        cost = await run_if_large(record.size, self._estimator.estimate, record, request)
+        estimate = self._estimator.estimate
+        if record.size < LARGE:
+            cost = estimate(record, request)
+        else:
+            cost = await run_in_turn(estimate, record, request)
         asked = ReservationRequest(record, cost, applying, *days_of(now))
         try:
             outcome = await self._reserve(asked)
@@ -154,8 +158,8 @@ class Budget:
                 self._warn(record, limit, allowed, total, now)
 
     def _report(self, problem: str | None) -> None:
-        """Log why the limits cannot be checked, once for each reason, and when they can be again;
-        None means that they can."""
+        """Log the reason why the limits cannot be checked, once for each `problem`, and with None
+        that they can be checked again."""
         if problem == self._problem:
             return
         self._problem = problem
@@ -178,8 +182,8 @@ class Budget:
         )
 
     def _excess_of(self, limit: Limit, record: RequestRecord) -> int:
-        """Return how many nano-AIU more than estimated the requests have cost that have just ended
-        and count for the same limit as `record`."""
+        """Return by how many nano-AIU requests have exceeded their estimates: those that have just
+        ended and count for the same limit as `record`."""
         while self._excess and time.monotonic() - self._excess[0].ended >= _SETTLING:
             self._excess.popleft()
         session = record.attribution.session
@@ -238,7 +242,7 @@ class Budget:
     def _warn(
         self, record: RequestRecord, limit: Limit, allowed: int, used: int, now: datetime
     ) -> None:
-        """Note on the request, and once in the log, that most of a limit is used."""
+        """Add a note to the request, and once to the log, that most of a limit is used."""
         text = (
             f"budget{scope_text(limit)}: {amount(used)} of {amount(allowed)} are used or reserved "
             f"{NAMES[limit.per]}"

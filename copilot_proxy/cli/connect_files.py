@@ -1,4 +1,5 @@
-"""Changes the files of a client for ``connect``: shows a diff, asks, writes, and undoes it."""
+"""Changes the files of a client for ``connect``, and undoes that: shows a diff, asks, and
+writes."""
 
 import os
 import shlex

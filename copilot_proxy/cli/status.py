@@ -118,7 +118,8 @@ async def _fetch(settings: Settings, credential: "Credential", status: AccountSt
 async def _try(
     exchange: "TokenExchange", github: "GitHub", api_url: str, status: AccountStatus
 ) -> None:
-    """Try the token at Copilot: unlike others, it was not accepted by GitHub in an exchange."""
+    """Try the token with Copilot: unlike others, it has not been accepted by GitHub in an
+    exchange."""
     from copilot_proxy.auth.verification import count_models
 
     try:

@@ -17,7 +17,7 @@ class Connection:
     """Without ``/v1``. It names the client and the session, so that the ledger knows both."""
     key: str
     model: ClientModel
-    """The one to start with."""
+    """The model to start with."""
     models: Sequence[ClientModel]
     """All chat models, including `model`."""
     families: Mapping[str, ClientModel] = field(default_factory=dict)

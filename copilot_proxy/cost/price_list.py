@@ -100,7 +100,8 @@ def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
 
 
 def reported_parts(copilot_usage: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
-    """Return what `reported_prices` reads, to be compared with that of another answer."""
+    """Return the parts that `reported_prices` reads, for comparison with those of another
+    answer."""
     details = (copilot_usage or {}).get("token_details")
     return [
         (one.get("token_type"), one.get("batch_size"), one.get("cost_per_batch"))

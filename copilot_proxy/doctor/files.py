@@ -21,7 +21,7 @@ _OWN_NAMES: Final = ("copilot-proxy",)
 
 
 def check_folders(context: CheckContext) -> Iterator[Result]:
-    """Check whether the folders can be written, and have space."""
+    """Check whether the folders can be written to, and have space."""
     settings = context.settings
     uses = {
         settings.state_dir: "the ledger and the budget",

@@ -71,8 +71,8 @@ def model_problem(catalogue: Catalogue, name: str, where: str) -> Result | None:
 
 
 def check_drift(context: CheckContext) -> Iterator[Result]:
-    """Check whether Copilot's list has anything unknown to this version, which is no problem by
-    itself."""
+    """Check whether Copilot's list has anything unknown to this version, which by itself is not a
+    problem."""
     catalogue = context.catalogue()
     if catalogue is None:
         yield skipped("Copilot's list of models could not be read.")

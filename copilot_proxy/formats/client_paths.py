@@ -1,5 +1,5 @@
-"""The paths of the APIs that few clients use, which are imported only for them, and of embeddings,
-which have OpenAI's errors."""
+"""The paths of the APIs that few clients use, so that these are imported only when they are called,
+and of embeddings, whose errors are OpenAI's."""
 
 from typing import Final
 

@@ -193,7 +193,7 @@ def first_pdf(request: ClientRequest) -> str | None:
 
 
 def _search(items: list[Any]) -> str | None:
-    """Return the path of the first PDF in messages, items or parts; it is only built once one is
+    """Return the path of the first PDF in messages, items or parts. It is built only when a PDF is
     found, since most requests have none."""
     for i, item in enumerate(items):
         if not isinstance(item, dict) or (len(item) == 2 and type(item.get("content")) is str):

@@ -1,4 +1,4 @@
-"""Which output schemas OpenAI's models can be bound to (``strict``)."""
+"""Decides which output schemas OpenAI's models can be bound to (``strict``)."""
 
 from typing import Any, Final
 

@@ -30,8 +30,13 @@ def unpack_results(api: str, request: Json) -> None:
                 result[name] = parts
 
 
+def is_stringified(api: str, text: str) -> bool:
+    """Return whether `unpack_results` would replace the text of a result."""
+    return may_be_stringified(text) and unpacked(api, text) is not None
+
+
 def may_be_stringified(text: str) -> bool:
-    """Return whether the text of a result may be stringified, judging by how it begins."""
+    """Return whether a text begins like a stringified result; few others do."""
     return text[:1] in _BEGINNINGS
 
 

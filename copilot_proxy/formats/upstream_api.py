@@ -45,7 +45,7 @@ class UpstreamApi(Protocol):
 
     @property
     def path(self) -> str | None:
-        """The API's path at Copilot, as in the catalogue; None if the requests go elsewhere."""
+        """Copilot's path of the API, as in the catalogue; None if the requests go elsewhere."""
         ...
 
     @property

@@ -19,7 +19,7 @@ from copilot_proxy.cost.assessment import assess
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.insertion import insert
-from copilot_proxy.ledger.rows import day_and_month
+from copilot_proxy.ledger.periods import day_and_month
 from copilot_proxy.ledger.schema import COLUMNS, Row
 
 CLIENT: Final = "copilot-cli"
@@ -179,7 +179,7 @@ def _copilot_usage(event: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _is_own(ledger: Database, row: Row, used: set[str]) -> bool:
-    """Return whether the ledger has the request already, since it was sent through this server.
+    """Return whether the ledger already has the request, since it was sent through this server.
 
     The same amount of nano-AIU for the same tokens at the same time is the same request; each row
     of the ledger, whose ids are added to `used`, matches only one.

@@ -23,7 +23,8 @@ class State(NamedTuple):
 
 
 def keys_of(limits: Iterable[Limit], day: str, month: str, session: str) -> list[Key]:
-    """Return the keys of what counts for `limits` on a day, in a month and in a session."""
+    """Return the keys of the sums that count towards `limits` on a day, in a month and in a
+    session."""
     return [(limit, day, month, session if limit.per == "session" else "") for limit in limits]
 
 

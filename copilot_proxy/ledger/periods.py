@@ -5,7 +5,9 @@ GitHub resets quotas at 00:00 UTC on the first day of a month.
 
 import contextlib
 import re
+import time
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from copilot_proxy.errors import UsageError
@@ -27,6 +29,20 @@ class Period(NamedTuple):
     """The first and the last day, both included, if the period consists of whole local days."""
     month: str | None = None
     """``YYYY-MM`` if the period is a month in UTC."""
+
+
+def day_and_month(minute: int) -> tuple[str, str]:
+    """Return the local day and the month in UTC of a minute since 1970."""
+    return _day_and_month(minute, time.tzname)
+
+
+@lru_cache(maxsize=4)  # each request asks for them
+def _day_and_month(minute: int, zone: tuple[str, str]) -> tuple[str, str]:
+    seconds = minute * 60
+    return (
+        time.strftime("%Y-%m-%d", time.localtime(seconds)),
+        time.strftime("%Y-%m", time.gmtime(seconds)),
+    )
 
 
 def this_month(now: datetime) -> Period:

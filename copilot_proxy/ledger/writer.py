@@ -45,7 +45,7 @@ class Writer:
         return bool(self._waiting)
 
     def write(self, rows: Sequence[Row], *, is_last: bool = False) -> None:
-        """Write `rows` and those that wait; with `is_last`, even if writing has just failed."""
+        """Write `rows` and the waiting ones; with `is_last`, even if writing has just failed."""
         self._waiting += rows
         if (lost := len(self._waiting) - MAX_WAITING) > 0:
             log.error("The ledger %s cannot be written. Lost rows: %d", self._path, lost)

@@ -97,7 +97,7 @@ def _was_processed(record: RequestRecord) -> bool:
 
 def cost_headers(record: RequestRecord) -> dict[str, str]:
     """Return the headers that tell the client what is left of the quota, and what the request cost
-    if that is known already."""
+    if that is already known."""
     headers = {}
     if record.quota is not None and (left := record.quota.left) is not None:
         headers["x-copilot-proxy-quota-left"] = f"{left:.2f}"

@@ -7,9 +7,10 @@ does not block other requests.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.responses import remembered_items
 from copilot_proxy.formats.responses.item_pages import PageQuery, item_page
 from copilot_proxy.formats.responses.request import input_items
@@ -207,7 +208,9 @@ def _resume(
 ) -> ResumedRequest:
     """Return the request with everything that it refers to; takes time for long conversations."""
     resumed = {**request, "store": is_stored}
-    items = remembered_items.resolved_input(request, found) if found else input_items(request)
+    items: list[Any] = request["input"]
+    if previous is not None or not isinstance(items, PlainTurns):
+        items = remembered_items.resolved_input(request, found) if found else input_items(request)
     if previous is not None:
         resumed["input"] = [*remembered_items.decoded(previous.history()), *items]
     elif found:

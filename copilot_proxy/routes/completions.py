@@ -8,7 +8,8 @@ from litestar import post
 from copilot_proxy.asgi import ASGIApp
 from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
 from copilot_proxy.formats.completions.api import COMPLETIONS
-from copilot_proxy.formats.completions.request import has_tokens, split_request
+from copilot_proxy.formats.completions.request import has_tokens
+from copilot_proxy.formats.completions.request_to_chat import split_request
 from copilot_proxy.formats.completions.schema import Completion, CompletionsRequest
 from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.relay.continuations import Continuations

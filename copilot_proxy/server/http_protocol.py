@@ -244,7 +244,7 @@ class BoundedProtocol(TolerantProtocol):
         self._close()
 
     def _close(self) -> None:
-        """Close the connection; if it is closing already, do not wait for unsent bytes."""
+        """Close the connection; if it is already closing, do not wait for unsent bytes."""
         if self.transport.is_closing():
             self.transport.abort()
         else:

@@ -22,7 +22,7 @@ def bound(settings: Settings) -> Iterator[socket.socket]:
     """Bind the socket that the settings name; it is closed when the block ends.
 
     Raises `UsageError` if the address cannot be used, or may not be used without a key, and
-    `CopilotProxyError` if another program listens there already.
+    `CopilotProxyError` if another program already listens there.
     """
     if settings.uds is not None:
         with unix_socket.bound(settings.uds) as listener:

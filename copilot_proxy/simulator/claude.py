@@ -16,7 +16,7 @@ BINDING = {"opus": 5.5, "fable": 5.1, "mythos": 5.1}
 
 
 def is_modern(model: Model) -> bool:
-    """Return whether the rules apply that came with Opus 4.7."""
+    """Return whether the rules that came with Opus 4.7 apply."""
     return catalogue.claude_version(model)[1] >= NO_SAMPLING
 
 
@@ -27,7 +27,7 @@ def always_thinks(model: Model) -> bool:
 
 
 def binds_history(model: Model) -> bool:
-    """Return whether its thinking blocks are valid only after the same prompt."""
+    """Return whether the model's thinking blocks are valid only after the same prompt."""
     family, version = catalogue.claude_version(model)
     return family in BINDING and version >= BINDING[family]
 

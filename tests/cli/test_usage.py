@@ -39,7 +39,7 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     class Clock(datetime):
         @classmethod
-        def now(cls, tz: Any = None) -> "Clock":  # type: ignore[override]
+        def now(cls, tz: Any = None) -> "Clock":
             moment = cls.fromtimestamp(NOON.timestamp(), UTC)
             return moment.astimezone(tz) if tz else moment.astimezone().replace(tzinfo=None)
 

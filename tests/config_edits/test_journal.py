@@ -301,7 +301,7 @@ def test_an_interrupted_change(home: Path, state: Path, monkeypatch: pytest.Monk
 def test_what_is_written_is_checked(
     home: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A result that is anything else than the old data with the new values is not written."""
+    """A result that is anything other than the old data with the new values is not written."""
     path = home / "s.json"
     path.write_bytes(HARD[1])
     monkeypatch.setattr(json_text, "set_value", lambda text, path, data: '{"model": "new"}')

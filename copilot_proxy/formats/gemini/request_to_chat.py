@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.efforts import EFFORTS, effort_of
-from copilot_proxy.formats.gemini.contents_to_messages import system_message, translate_contents
+from copilot_proxy.formats.gemini.contents_to_chat import system_message, translate_contents
 from copilot_proxy.formats.gemini.json_schemas import (
     requires_everything,
     to_json_schema,

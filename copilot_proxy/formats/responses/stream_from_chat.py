@@ -15,7 +15,7 @@ from copilot_proxy.formats.responses.output_items import (
 )
 from copilot_proxy.formats.responses.response_object import base_response, failed_response
 from copilot_proxy.formats.responses.tools import ToolNames
-from copilot_proxy.formats.responses.usage import responses_usage
+from copilot_proxy.formats.responses.usage import usage_from_chat
 from copilot_proxy.formats.types import (
     ChatChunk,
     CopilotUsage,
@@ -68,7 +68,7 @@ class ChatToResponses:
         """Return the events for one chunk."""
         events = self._begin()
         if chunk.get("usage"):
-            self._response["usage"] = responses_usage(chunk["usage"])
+            self._response["usage"] = usage_from_chat(chunk["usage"])
         if chunk.get("copilot_usage"):
             self._copilot_usage = chunk["copilot_usage"]
         for choice in chunk["choices"]:

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.responses.tool_lists import add_tools, all_tools, with_namespaces
 from copilot_proxy.formats.responses.tools import (
     TOOL_SEARCH,
@@ -45,7 +46,7 @@ def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool,
             add_tools(body, list(tools_of(item)))
         if is_client_search(item):
             items.append(_search_item(item, names))
-    if not isinstance(body["input"], str):
+    if not isinstance(body["input"], str | PlainTurns):
         body["input"] = items
     for tool in all_tools(body):
         tool.pop("defer_loading", None)

@@ -29,8 +29,8 @@ _ENDS: Final = frozenset({TERMINAL["completed"], TERMINAL["incomplete"]})
 class UnannouncedItems:
     """The output items of one stream; `complete` adds the events that they lack.
 
-    A message is announced with its first piece, a call when all of it is known, since the name of
-    its tool does not come with the pieces. Events of other types pass unchanged.
+    A message is announced with its first piece. A call is announced only when all of it is known,
+    since the name of its tool does not come with the pieces. Events of other types pass unchanged.
     """
 
     def __init__(self) -> None:

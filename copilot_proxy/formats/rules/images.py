@@ -38,7 +38,7 @@ def correct_types(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str
         content = holder.get("content")
         if not isinstance(content, list):
             continue
-        wrong = {at: types for at, part in enumerate(content) if (types := _wrong_type(part))}
+        wrong = {at: types for at, part in enumerate(content) if (types := wrong_type(part))}
         if wrong:
             holder["content"] = [
                 _with_type(part, wrong[at][1]) if at in wrong else part
@@ -113,7 +113,7 @@ _SAMPLE: Final = 24
 """How many characters of base64 show the type of an image."""
 
 
-def _wrong_type(part: Json) -> tuple[str, str] | None:
+def wrong_type(part: Json) -> tuple[str, str] | None:
     """Return the declared and the actual type of an image in base64; None if they are the same, or
     the actual one is unknown."""
     match part:
