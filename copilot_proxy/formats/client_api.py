@@ -41,6 +41,8 @@ class StreamFormat(NamedTuple):
     """The bytes that follow the last event."""
     keep_alive: bytes
     """Bytes that clients ignore, sent between events while there are none."""
+    frame_json: Callable[[bytes], bytes] | None = None
+    """Encodes an event that is JSON already; None if its JSON is not enough for that."""
 
 
 class ClientApi(Protocol):

@@ -54,9 +54,15 @@ def kinds_of(turns: object) -> Kinds:
         fields.update(*level)
         if "type" in fields:
             types.update([kind for one in level if type(kind := one.get("type")) is str])
-        names = [name for name in _NESTED if name in fields]
-        nested = [one[name] for name in names for one in level if name in one]
-        level = _objects([value for value in nested if type(value) is not str])
+        level = _objects(
+            [
+                value
+                for name in _NESTED
+                if name in fields
+                for one in level
+                if name in one and type(value := one[name]) is not str
+            ]
+        )
     return Kinds(types, fields)
 
 
@@ -77,6 +83,11 @@ def _objects(values: list[Any]) -> list[dict[str, Any]]:
     """Return the objects among `values` and in their lists, at any depth of lists."""
     found: list[dict[str, Any]] = []
     while values:
-        found += [one for one in values if type(one) is dict]
-        values = [one for value in values if type(value) is list for one in value]
+        inner: list[Any] = []
+        for value in values:
+            if type(value) is dict:
+                found.append(value)
+            elif type(value) is list:
+                inner += value
+        values = inner
     return found

@@ -1,7 +1,7 @@
 """Joins two translators: Copilot's events become chunks, and these the client's events."""
 
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.formats.translators import ChatWriter, StreamTranslator
+from copilot_proxy.formats.translators import ChatWriter, RepeatedEvents, StreamTranslator
 from copilot_proxy.formats.types import ChatUsage, ClientEvent, CopilotUsage
 
 
@@ -10,6 +10,7 @@ class Pipeline:
 
     notes: list[str] | None = None
     """Not read, since the first step notes what Copilot reports."""
+    repeated: RepeatedEvents | None = None
     failure: CopilotProxyError | None = None
     is_complete = False
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError, RequestError, UpstreamError
-from copilot_proxy.formats.translators import StreamTranslator
+from copilot_proxy.formats.translators import RepeatedEvents, StreamTranslator
 from copilot_proxy.formats.types import (
     ChatChunk,
     ChatRequest,
@@ -92,6 +92,7 @@ class StopTranslator:
     `STOP_SEQUENCE`.
     """
 
+    repeated: RepeatedEvents | None = None
     failure: CopilotProxyError | None = None
     is_complete = False
 

@@ -41,6 +41,10 @@ class Recording:
         """Do nothing."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.end(error)
+
+    def end(self, error: BaseException | None) -> None:
+        """Fill in the record of a request that failed with `error`, or did not fail."""
         record = self._record
         if isinstance(error, CopilotProxyError):
             record.mark_failed(code_of(error), self._client.error_status(error))

@@ -26,6 +26,10 @@ def _has_system_messages(request: MessagesRequest) -> bool:
     return any(role_of(message) == "system" for message in request["messages"])
 
 
+def _configures_turns(request: MessagesRequest) -> bool:
+    return any("output_config" in message for message in request["messages"])
+
+
 def _binds_thinking(request: MessagesRequest) -> bool:
     thinking = request.get("thinking")
     return isinstance(thinking, dict) and BINDING in thinking
@@ -58,7 +62,7 @@ BETAS: Final = (
     Beta("thinking-binding-controls-2026-08-01", _CLI, _binds_thinking, is_refused_alone=True),
     Beta("structured-outputs-2025-11-13", "opencode 1.18, observed"),
     Beta("fallback-credit-2026-07-01", _CLI),
-    Beta("mid-conversation-output-config-2026-07-01", _CLI),
+    Beta("mid-conversation-output-config-2026-07-01", _CLI, _configures_turns),
     Beta("inline-tools-2026-09-15", _IN_CLI),
     Beta("mid-conversation-tool-changes-2026-07-01", _IN_CLI),
     Beta("advisor-tool-2026-03-01", _IN_CLI),

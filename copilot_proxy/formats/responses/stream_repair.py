@@ -22,6 +22,7 @@ from copilot_proxy.formats.responses.response_object import (
 from copilot_proxy.formats.responses.tools import ToolNames
 from copilot_proxy.formats.responses.unannounced_items import UnannouncedItems
 from copilot_proxy.formats.responses.usage import complete_usage, usage_to_chat
+from copilot_proxy.formats.translators import RepeatedEvents
 from copilot_proxy.formats.types import (
     ChatUsage,
     CopilotUsage,
@@ -67,6 +68,8 @@ class ResponsesRepair:
     An error that upstream reports as an event is passed on, and kept in `failure`. `usage` is in
     the format of Chat Completions; `response` is the response of the final event.
     """
+
+    repeated: RepeatedEvents | None = None
 
     def __init__(
         self,
