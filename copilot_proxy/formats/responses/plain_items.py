@@ -100,7 +100,9 @@ def plain_request(body: bytes) -> Json | None:
     if any(is_stringified("responses", output) for output in outputs):
         return None
     turns = [msgspec.to_builtins(one) if one.type == ADDITIONAL else one for one in items]
-    return {**fields, "input": PlainTurns(turns, len(images))}
+    texts = [part.text for part in parts if type(part.text) is str]
+    text_size = sum(map(len, outputs)) + sum(map(len, texts))
+    return {**fields, "input": PlainTurns(turns, len(images), text_size)}
 
 
 def _is_sound(item: _Item) -> bool:
@@ -154,7 +156,7 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
         return None
     if not all(_is_readable(one) for one in items if one.type == "reasoning"):
         return None
-    return PlainTurns([_without_id(one) for one in turns], turns.images)
+    return turns.replaced(map(_without_id, turns))
 
 
 def _is_paired(items: list[_Item]) -> bool:
