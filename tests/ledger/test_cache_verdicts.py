@@ -52,6 +52,11 @@ class Client:
         self._http.close()
         self._proxy.__exit__()
 
+    def use_another_machine(self) -> None:
+        cache = self.simulator.state.prompt_cache
+        assert cache is not None
+        cache.machine = 2
+
     def ask(self, path: str, body: dict[str, Any], pause: float = 10, **headers: str) -> None:
         self.clock.seconds += pause
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -201,7 +206,7 @@ def test_the_tools_change(make: Callable[..., Client]) -> None:
     with make() as client:
         path = "/v1/chat/completions"
         client.ask(path, body("bash", "edit", turns=(QUESTION,)), **IN_OPENCODE)
-        turns = (QUESTION, ANSWER, "Go on.")
+        turns: tuple[str, ...] = (QUESTION, ANSWER, "Go on.")
         client.ask(path, body("bash", "edit", "lsp", turns=turns), **IN_OPENCODE)
         turns = (*turns, ANSWER, "And?")
         client.ask(path, body("bash", "edit", "lsp", turns=turns), **IN_OPENCODE)
@@ -267,7 +272,7 @@ def test_another_machine(make: Callable[..., Client]) -> None:
     """Codex: the same beginning, shortly afterwards, but Copilot does not find it."""
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION, session="s-2"), **IN_CODEX)
-        client.simulator.state.prompt_cache.machine = 2
+        client.use_another_machine()
         body = responses(QUESTION, ANSWER, "Go on.", session="s-2")
         client.ask("/v1/responses", body, **IN_CODEX)
 
@@ -320,7 +325,7 @@ def test_a_compaction(make: Callable[..., Client]) -> None:
 
 def test_a_subagent(make: Callable[..., Client]) -> None:
     """A subagent of the same session is a separate conversation; the main one still hits."""
-    agent = {"system": "You are an agent. ", "names": ("Read",)}
+    agent: dict[str, Any] = {"system": "You are an agent. ", "names": ("Read",)}
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
         client.ask("/v1/messages", claude_code("Find it. " * 90, **agent), **IN_CLAUDE_CODE)
@@ -333,7 +338,7 @@ def test_at_the_same_time(make: Callable[..., Client]) -> None:
     """A request that began before the other was answered could not read what that one wrote."""
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
-        client.simulator.state.prompt_cache.machine = 2
+        client.use_another_machine()
         client.ask("/v1/messages", claude_code(QUESTION), pause=-60, **IN_CLAUDE_CODE)
 
     assert [("cold", None), ("cold", None)] == client.verdicts()
@@ -346,7 +351,7 @@ def test_without_a_session(make: Callable[..., Client]) -> None:
         client.ask("/v1/responses", responses(QUESTION))
         client.ask("/v1/responses", responses("Something else. " * 200))
     with Client(client.simulator, client.settings, client.clock) as client:
-        client.simulator.state.prompt_cache.machine = 2
+        client.use_another_machine()
         client.ask("/v1/responses", responses(QUESTION, ANSWER, "Go on."))
 
     assert [("cold", None), ("cold", None), ("rerouted", None)] == client.verdicts()

@@ -165,7 +165,7 @@ def _check_fields(request: ChatRequest) -> None:
     _check_tools(request)
 
 
-def _check_foreign_parts(request: Json) -> None:
+def _check_foreign_parts(request: ChatRequest) -> None:
     """Raise a `RequestError` that explains the first content part of another API."""
     messages = request.get("messages")
     for i, message in enumerate(messages if isinstance(messages, list) else ()):
