@@ -15,7 +15,7 @@ from copilot_proxy.formats.chat_completions.legacy_functions import read_functio
 from copilot_proxy.formats.chat_completions.plain_messages import plain_request
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, ContentPart
 from copilot_proxy.formats.documents import check_file
-from copilot_proxy.formats.images import check_url
+from copilot_proxy.formats.images import checked_url
 from copilot_proxy.formats.large_json import (
     LARGE,
     MAX_VALUES,
@@ -217,9 +217,7 @@ def _check_parts(content: list[Any], path: str) -> None:
     for i, part in enumerate(content):
         match part["type"]:
             case "image_url":
-                image = part["image_url"]
-                url = image if isinstance(image, str) else image["url"]
-                check_url(url, f"{path}[{i}].image_url")
+                _check_image(part, f"{path}[{i}].image_url")
             case "file":
                 check_file(part["file"], f"{path}[{i}].file")
             case "input_audio":
@@ -229,6 +227,17 @@ def _check_parts(content: list[Any], path: str) -> None:
                     code="unsupported_value",
                     hint="Send a transcript instead.",
                 )
+
+
+def _check_image(part: Json, path: str) -> None:
+    """Bring the URL of an image into its standard form."""
+    image = part["image_url"]
+    if isinstance(image, str):
+        part["image_url"] = checked_url(image, path)
+        return
+    image["url"] = url = checked_url(image["url"], path)
+    if "media_type" in image:
+        image["media_type"] = url[len("data:") : url.index(";")]
 
 
 def _invalid(

@@ -140,9 +140,9 @@ def _check_blocks(content: list[Json], path: str) -> None:
             if block.get(name) is None:
                 raise _missing(f"{path}[{i}].{name}")
         if block_type == "document":
-            documents.check_source(block["source"], f"{path}[{i}].source")
+            block["source"] = documents.checked_source(block["source"], f"{path}[{i}].source")
         if block_type == "image":
-            images.check_source(block["source"], f"{path}[{i}].source")
+            block["source"] = images.checked_source(block["source"], f"{path}[{i}].source")
         if block_type == "tool_result":
             result = block.get("content")
             if result is not None and not isinstance(result, str):

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.base64_data import is_data_url
 from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.documents import check_file
-from copilot_proxy.formats.images import check_url
+from copilot_proxy.formats.images import checked_url
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list, tools_of
@@ -199,8 +200,12 @@ def _check_item(item: Json, path: str) -> None:
             code="invalid_type",
         )
     for name in ("content", "output"):
-        if isinstance(parts := item.get(name), list):
-            _check_parts(parts, f"{path}.{name}")
+        value: Any = item.get(name)
+        match value:
+            case list():
+                _check_parts(value, f"{path}.{name}")
+            case {"type": "computer_screenshot", "image_url": str(url)} if is_data_url(url):
+                value["image_url"] = checked_url(url, f"{path}.{name}.image_url")
 
 
 def _check_parts(parts: list[Any], path: str) -> None:
@@ -212,12 +217,12 @@ def _check_parts(parts: list[Any], path: str) -> None:
             case "refusal" if not isinstance(part.get("refusal"), str):
                 raise _missing(f"{path}[{i}].refusal")
             case "input_image":
-                _check_image(part.get("image_url"), f"{path}[{i}].image_url")
+                part["image_url"] = _checked_image(part.get("image_url"), f"{path}[{i}].image_url")
             case "input_file":
                 check_file(part, f"{path}[{i}]")
 
 
-def _check_image(url: object, path: str) -> None:
+def _checked_image(url: object, path: str) -> str:
     if not isinstance(url, str):
         raise _invalid(
             path,
@@ -225,7 +230,7 @@ def _check_image(url: object, path: str) -> None:
             code="missing_required_parameter",
             hint="Send the image itself, as a data: URL with base64.",
         )
-    check_url(url, path)
+    return checked_url(url, path)
 
 
 def _missing(param: str) -> RequestError:
