@@ -41,6 +41,8 @@ _NO_REASONING: Final = (
     "model or account"
 )
 
+_OUTPUT_FORMATS: Final = ("text", "json_object", "json_schema")
+
 
 class PreparedRequest(NamedTuple):
     """A request as it is sent to Copilot, with the translator for the response."""
@@ -122,6 +124,7 @@ def prepare(
             chat = {**chat, "messages": messages}
         if api is not CHAT_COMPLETIONS:
             chat = expanded(chat)
+            _check_output_format(chat)
         chat, stops = _take_stops(chat, api, model, notes)
         adapted = api.from_chat(chat, model, notes)
         translator = api.reader(
@@ -151,6 +154,18 @@ def prepare(
     )
 
 
+def _check_output_format(chat: ChatRequest) -> None:
+    """Raise `RequestError` for a format of the output that no other API knows either."""
+    kind = (chat.get("response_format") or {}).get("type", "text")
+    if kind not in _OUTPUT_FORMATS:
+        field = f"{chat[CLIENT_FIELDS].output_format}.type"
+        raise RequestError(
+            f"Invalid '{field}': must be one of {', '.join(_OUTPUT_FORMATS)}.",
+            param=field,
+            code="invalid_value",
+        )
+
+
 def _take_stops(
     chat: ChatRequest, api: UpstreamApi, model: Model | None, notes: list[str]
 ) -> tuple[ChatRequest, list[str]]:
@@ -159,6 +174,9 @@ def _take_stops(
     Raises `RequestError` if the others are too long.
     """
     stops = requested_stops(chat)
+    if not stops:
+        # An empty list, as other client APIs may have it, is not accepted by every model.
+        return _without_stop(chat), []
     accepted = api.accepted_stops(model, stops)
     others = [stop for stop in stops if stop not in accepted]
     if not others:
@@ -171,8 +189,14 @@ def _take_stops(
         f"applied {which} in this server, since the model does not accept it; what the model "
         "writes after it is paid for"
     )
-    chat = {name: value for name, value in chat.items() if name != "stop"}
+    chat = _without_stop(chat)
     return {**chat, "stop": accepted} if accepted else chat, others
+
+
+def _without_stop(chat: ChatRequest) -> ChatRequest:
+    if "stop" not in chat:
+        return chat
+    return {name: value for name, value in chat.items() if name != "stop"}
 
 
 def _custom_tools(chat: ChatRequest) -> frozenset[str]:

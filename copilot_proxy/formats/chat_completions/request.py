@@ -15,6 +15,7 @@ from copilot_proxy.formats.chat_completions.legacy_functions import read_functio
 from copilot_proxy.formats.chat_completions.plain_messages import plain_request
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, ContentPart
 from copilot_proxy.formats.documents import check_file
+from copilot_proxy.formats.empty_values import drop_empty
 from copilot_proxy.formats.images import checked_url
 from copilot_proxy.formats.large_json import (
     LARGE,
@@ -32,6 +33,9 @@ from copilot_proxy.headers import Initiator, Turn
 
 MAX_TOOLS: Final = 128
 """The most tools that Copilot accepts."""
+
+FORCED: Final = ("required", "function", "custom", "allowed_tools")
+"""The tool choices, or their types, that make no sense without tools."""
 
 _PARTS: Final = ("text", "image_url", "input_audio", "file", "refusal")
 """The types of content parts in OpenAI's schema."""
@@ -91,10 +95,12 @@ def parse_request(body: bytes) -> ChatRequest:
         check_value_count(body, MAX_VALUES)
     if (plain := plain_request(body)) is not None:
         _check_model_name(plain.get("model"))
+        drop_empty("chat_completions", plain)
         read_request("chat_completions", plain)
         _check_fields({**plain, "messages": [_ANY_MESSAGE]})
         return plain
     request = parse_object(body, len(body))
+    drop_empty("chat_completions", request)
     read_functions(request)
     read_request("chat_completions", request)
     unpack_results("chat_completions", request)
@@ -170,10 +176,24 @@ def output_limit(chat: ChatRequest, notes: list[str]) -> int | None:
 
 def _check_tools(request: ChatRequest) -> None:
     tools = request.get("tools") or ()
+    choice: Any = request.get("tool_choice")
+    kind = choice.get("type") if isinstance(choice, dict) else choice
+    if kind in FORCED and not tools:
+        raise no_tools("tool_choice")
     check_tool_count(len(tools))
     for i, tool in enumerate(tools):
         if tool.get(_tool_kind(tool)) is None:
             raise _no_definition(tool, f"tools[{i}]")
+
+
+def no_tools(path: str) -> RequestError:
+    """Return the error for a forced call, at `path`, of a request that offers no tools."""
+    return _invalid(
+        path,
+        f"`{path}` forces the model to call a tool, but the request has no tools.",
+        code="invalid_value",
+        hint=f"Offer the tools in `tools`, or omit `{path}`.",
+    )
 
 
 def check_tool_count(count: int) -> None:

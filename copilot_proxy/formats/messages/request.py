@@ -11,8 +11,10 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import documents, images
 from copilot_proxy.formats.chat_completions.request import (
     check_tool_count,
+    no_tools,
     parse_object,
 )
+from copilot_proxy.formats.empty_values import drop_empty
 from copilot_proxy.formats.messages import schema
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
@@ -47,6 +49,7 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     ``messages[0].content[1].text``.
     """
     request = parse_object(body)
+    drop_empty("messages", request)
     read_request("messages", request)
     unpack_results("messages", request)
     refuse_fields("messages", request, counting=counting)
@@ -63,7 +66,8 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
         for i, content in enumerate(contents):
             if isinstance(content, list):
                 _check_blocks(content, f"messages[{i}].content")
-    _check_tools(request.get("tools") or [])
+    choice = request.get("tool_choice") or {}
+    _check_tools(request.get("tools") or [], forced=choice.get("type") in ("any", "tool"))
     return request
 
 
@@ -72,6 +76,10 @@ def check_values(request: MessagesRequest) -> None:
 
     Raises `RequestError` with Anthropic's message.
     """
+    output_format = (request.get("output_config") or {}).get("format")
+    if output_format is not None and not is_schema_format(output_format):
+        path = "output_config.format"
+        raise _error(path, f"{path}: Input should have the type 'json_schema' and a schema")
     choice, thinking = request.get("tool_choice") or {}, request.get("thinking") or {}
     if choice and choice["type"] not in TOOL_CHOICES:
         raise _unexpected_tag("tool_choice", choice["type"], TOOL_CHOICES)
@@ -83,6 +91,14 @@ def check_values(request: MessagesRequest) -> None:
     if kind != "disabled" and display not in (None, *_DISPLAYS):
         path = f"thinking.{kind}.display"
         raise _error(path, f"{path}: Input should be 'summarized' or 'omitted'")
+
+
+def is_schema_format(value: object) -> bool:
+    """Return whether a format of the output is a JSON schema, the only format that Claude has."""
+    match value:
+        case {"schema": dict(), **rest}:
+            return rest.get("type", "json_schema") == "json_schema"
+    return False
 
 
 def _unexpected_tag(param: str, tag: str, expected: Sequence[str]) -> RequestError:
@@ -104,7 +120,7 @@ def is_thinking_enabled(request: MessagesRequest) -> bool:
     return isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive")
 
 
-def _check_tools(tools: list[Json]) -> None:
+def _check_tools(tools: list[Json], *, forced: bool) -> None:
     for i, tool in enumerate(tools):
         if _CLIENT_RUN.match(str(tool.get("type"))):
             raise _error(
@@ -113,6 +129,8 @@ def _check_tools(tools: list[Json]) -> None:
                 code="unsupported_value",
                 hint="Define it as a custom tool, with a description and an input_schema.",
             )
+    if not tools and forced:
+        raise no_tools("tool_choice")
     client_tools = [(i, tool) for i, tool in enumerate(tools) if is_client_tool(tool)]
     for i, tool in client_tools:
         if not tool.get("name"):

@@ -9,8 +9,9 @@ from typing import Any, Final
 from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.base64_data import is_data_url
-from copilot_proxy.formats.chat_completions.request import parse_object
+from copilot_proxy.formats.chat_completions.request import FORCED, no_tools, parse_object
 from copilot_proxy.formats.documents import check_file
+from copilot_proxy.formats.empty_values import drop_empty
 from copilot_proxy.formats.images import checked_url
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.responses import schema
@@ -43,6 +44,7 @@ def parse_request(body: bytes, *, may_be_empty: bool = False) -> ResponsesReques
     It has at least one input item, unless it `may_be_empty`.
     """
     request = parse_object(body)
+    drop_empty("responses", request)
     read_request("responses", request)
     unpack_results("responses", request)
     may_be_empty = may_be_empty or request.get("previous_response_id") is not None
@@ -56,6 +58,7 @@ def parse_count_request(body: bytes) -> ResponsesRequest:
     """Return the decoded request for counting tokens, in which the model and the input may be
     missing; raises `RequestError` if it is invalid."""
     request = parse_object(body)
+    drop_empty("responses", request)
     read_request("responses", request)
     unpack_results("responses", request)
     for name, value in (("model", "default"), ("input", [])):
@@ -121,9 +124,12 @@ def _check_tools(request: ResponsesRequest) -> None:
         if "tools" in item or item.get("type") == ADDITIONAL:
             _check_listed(item, f"input[{i}]")
     choice = request.get("tool_choice")
-    kind = choice.get("type") if isinstance(choice, dict) else None
+    kind = choice.get("type") if isinstance(choice, dict) else choice
     if isinstance(kind, str) and kind in HOSTED:
         raise _not_run("tool_choice", kind)
+    has_tools = request.get("tools") or any(item.get("tools") for item in item_list(request))
+    if kind in FORCED and not has_tools:
+        raise no_tools("tool_choice")
 
 
 def _check_listed(item: Json, path: str) -> None:
