@@ -75,6 +75,7 @@ def prepare(
     refused: Sequence[UpstreamApi] = (),
     foreign: Collection[str] = (),
     restores_reasoning: bool = True,
+    accepts_stops: bool = True,
     betas: Collection[str] = (),
     request_id: str = "",
 ) -> PreparedRequest:
@@ -83,9 +84,9 @@ def prepare(
     `model` is None if the catalogue could not be read. `caller` identifies the caller in `cache`.
     `fixed_api` is the API to use if the upstream has just one; `refused` are APIs on which Copilot
     has refused to serve the model, the last one last. `foreign` is encrypted reasoning that Copilot
-    has refused; without `restores_reasoning`, none is added from the cache. `betas` are the values
-    of the client's ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot
-    express the request.
+    has refused; without `restores_reasoning`, none is added from the cache. Without
+    `accepts_stops`, Copilot has refused the stop sequences. `betas` are the values of the client's
+    ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot express the request.
     """
     notes: list[str] = []
     kinds = request_kinds(request)
@@ -125,7 +126,9 @@ def prepare(
         if api is not CHAT_COMPLETIONS:
             chat = expanded(chat)
             _check_output_format(chat)
-        chat, stops = _take_stops(chat, api, model, notes)
+        stops = requested_stops(chat)
+        accepted = api.accepted_stops(model, stops) if accepts_stops else []
+        chat, stops = _take_stops(chat, stops, accepted, notes)
         adapted = api.from_chat(chat, model, notes)
         translator = api.reader(
             request["model"],
@@ -167,17 +170,15 @@ def _check_output_format(chat: ChatRequest) -> None:
 
 
 def _take_stops(
-    chat: ChatRequest, api: UpstreamApi, model: Model | None, notes: list[str]
+    chat: ChatRequest, stops: list[str], accepted: Collection[str], notes: list[str]
 ) -> tuple[ChatRequest, list[str]]:
-    """Return the request with the stop sequences that `api` accepts, and the others.
+    """Return the request with the `accepted` ones of its stop sequences, and the others.
 
     Raises `RequestError` if the others are too long.
     """
-    stops = requested_stops(chat)
     if not stops:
         # An empty list, as other client APIs may have it, is not accepted by every model.
         return _without_stop(chat), []
-    accepted = api.accepted_stops(model, stops)
     others = [stop for stop in stops if stop not in accepted]
     if not others:
         is_list = isinstance(chat.get("stop"), list)
