@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from copilot_proxy.asgi import BODY_WRITER, DISCONNECT, Disconnect
 from copilot_proxy.errors import RequestError
 from copilot_proxy.server import malformed_requests
+from copilot_proxy.server.half_closed import HalfClosedProbe
 from copilot_proxy.server.lingering_transport import LingeringTransport
 from copilot_proxy.server.response_cycle import AnyLength, ResponseCycle
 
@@ -58,6 +59,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._send_paused = 0.0
         self._receive_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
+        self._probe: HalfClosedProbe | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -65,7 +67,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._start_receive_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._receive_timer, self._send_timer):
+        for timer in (self._receive_timer, self._send_timer, self._probe):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
@@ -81,14 +83,20 @@ class BoundedProtocol(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns nothing
         """Return whether the connection stays open for the answer to a client that sends no more.
 
-        It may also have left. So requests that can cost something end, but a GET is answered, even
-        if that takes a while because the framework has to be loaded.
+        It may also have left. A GET is answered in any case, even if that takes a while because the
+        framework has to be loaded. Any other request can cost something, so it ends if the client
+        does not read any more; once its answer has begun, it ends in both cases.
         """
         cycle = self._answering
-        if cycle is None or cycle.response_complete or self.pipeline or self.scheme == "https":
+        if cycle is None or cycle.response_started or self.pipeline or self.scheme == "https":
             return False
         cycle.keep_alive = False
-        return bool(cycle.scope["method"] == "GET" and not cycle.response_started)
+        if cycle.scope["method"] == "GET":
+            return True
+        if cycle.more_body or cycle.scope["http_version"] == "1.0":
+            return False  # HTTP/1.0 has no interim responses
+        self._probe = HalfClosedProbe(self.loop, self.transport, cycle)
+        return True
 
     def data_received(self, data: bytes) -> None:
         if self._is_in_head:
@@ -257,10 +265,11 @@ class BoundedProtocol(HttpToolsProtocol):
             super().timeout_keep_alive_handler()
 
     def send_400_response(self, msg: str) -> None:
-        """Respond to a request that cannot be parsed; uvicorn's message `msg` is not used."""
-        is_long = len(self.url) > malformed_requests.MAX_URL
-        error = malformed_requests.url_too_long() if is_long else malformed_requests.invalid()
-        self._send_error(error)
+        """Respond to a request that cannot be parsed; `msg` is the parser's message."""
+        if len(self.url) > malformed_requests.MAX_URL:
+            self._send_error(malformed_requests.url_too_long())
+        else:
+            self._send_error(malformed_requests.invalid(msg, is_tls=self._is_tls))
         self.transport.close()
 
     def _send_error(self, error: RequestError) -> None:
