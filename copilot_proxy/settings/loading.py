@@ -6,6 +6,7 @@ overrides the settings above it.
 """
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
@@ -94,6 +95,7 @@ def _load(
     for name in ("home_dir", "profile"):
         if name in given:
             read(name)
+    read_at = time.time()  # before the file is read: a later change is missed otherwise
     home, profile = values.get("home_dir"), values.get("profile")
     config_file = config_dir(home) / "config.toml"
     config: profiles.Config
@@ -125,6 +127,7 @@ def _load(
         settings,
         known_profiles=tuple(sorted({*config.tables, *used})),
         instance=environ.get(INSTANCE_VARIABLE),
+        read_at=read_at,
     )
     try:
         check_distinct(settings.keys)
