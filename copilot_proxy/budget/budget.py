@@ -24,7 +24,7 @@ from copilot_proxy.budget.reservation_group import ReservationGroup
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.types import ClientRequest
-from copilot_proxy.large_work import run_if_large
+from copilot_proxy.large_work import LARGE, run_in_turn
 from copilot_proxy.ledger.reservation_request import ReservationRequest
 from copilot_proxy.masking import mask
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
@@ -63,13 +63,13 @@ class BudgetExceeded(CopilotProxyError):
 
 
 class _Excess(NamedTuple):
-    """What a request has cost more than was estimated."""
+    """How much more a request has cost than was estimated."""
 
     ended: float
     """When it ended, on the monotonic clock."""
     nano: int
     limits: Sequence[Limit]
-    """Those that it counts for."""
+    """The limits that it counts for."""
     session: str | None
 
 
@@ -86,7 +86,7 @@ class Budget:
         self._last_end = float("-inf")
         """When a request ended last."""
         self._excess: deque[_Excess] = deque()
-        """Those of requests that have just ended."""
+        """The excess of requests that have just ended."""
         self._warned: set[tuple[Limit, str]] = set()
         self._problem: str | None = None
         """Why the limits cannot be checked at the moment."""
@@ -126,7 +126,11 @@ class Budget:
         ]
         if not applying:
             return
-        cost = await run_if_large(record.size, self._estimator.estimate, record, request)
+        estimate = self._estimator.estimate
+        if record.size < LARGE:
+            cost = estimate(record, request)
+        else:
+            cost = await run_in_turn(estimate, record, request)
         asked = ReservationRequest(record, cost, applying, *days_of(now))
         try:
             outcome = await self._reserve(asked)
@@ -154,15 +158,15 @@ class Budget:
                 self._warn(record, limit, allowed, total, now)
 
     def _report(self, problem: str | None) -> None:
-        """Log why the limits cannot be checked, once for each reason, and when they can be again;
-        None means that they can."""
+        """Log the reason why the limits cannot be checked, once for each `problem`, and with None
+        that they can be checked again."""
         if problem == self._problem:
             return
         self._problem = problem
         if problem is None:
-            log.warning("The budget is applied again.")
+            log.warning("The budget is enforced again.")
         else:
-            log.error("The budget is not applied: %s", problem)
+            log.error("The budget is not enforced: %s", problem)
 
     def _is_unsettled(self, outcome: "list[State] | Refusal", asked: ReservationRequest) -> bool:
         """Return whether requests that have just ended may change the outcome.
@@ -178,8 +182,8 @@ class Budget:
         )
 
     def _excess_of(self, limit: Limit, record: RequestRecord) -> int:
-        """Return by how many nano-AIU requests that have just ended have exceeded their estimates,
-        of those that count for the same limit as `record`."""
+        """Return by how many nano-AIU requests have exceeded their estimates: those that have just
+        ended and count for the same limit as `record`."""
         while self._excess and time.monotonic() - self._excess[0].ended >= _SETTLING:
             self._excess.popleft()
         session = record.attribution.session
@@ -238,7 +242,7 @@ class Budget:
     def _warn(
         self, record: RequestRecord, limit: Limit, allowed: int, used: int, now: datetime
     ) -> None:
-        """Note on the request, and once in the log, that most of a limit is used."""
+        """Add a note to the request, and once to the log, that most of a limit is used."""
         text = (
             f"budget{scope_text(limit)}: {amount(used)} of {amount(allowed)} are used or reserved "
             f"{NAMES[limit.per]}"
@@ -264,7 +268,7 @@ def _with_session(text: str, limit: Limit, record: RequestRecord) -> str:
         return text
     sender = record.attribution
     session = "".join(filter(str.isprintable, mask(sender.session or "")))[:_MAX_NAME]
-    return f"{text} It is the session {session} of {sender.client or 'an unknown client'}."
+    return f"{text} This is session {session} of {sender.client or 'an unknown client'}."
 
 
 def _applies(limit: Limit, record: RequestRecord) -> bool:

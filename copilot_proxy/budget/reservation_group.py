@@ -38,7 +38,8 @@ class ReservationGroup:
         return await future
 
     def _reserve(self, loop: asyncio.AbstractEventLoop, tries: int) -> None:
-        """Reserve for all that wait; while another connection is writing, try again later."""
+        """Reserve for all waiting requests; while another connection is writing, try again
+        later."""
         # Clients may have disconnected.
         waiting = [(request, future) for request, future in self._waiting if not future.done()]
         outcomes = self._reserver.reserve_now([request for request, _ in waiting])

@@ -89,4 +89,5 @@ def _is_in(value: Any, empty: tuple[Any, ...]) -> bool:
 
 
 def _objects(value: Any) -> list[Json]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    # A conversation of structs has nothing that is empty.
+    return [one for one in value if isinstance(one, dict)] if type(value) is list else []

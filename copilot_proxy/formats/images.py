@@ -33,7 +33,7 @@ _OTHER_TYPES: Final = (
 _PDF: Final = "application/pdf"
 """Gemini accepts PDFs as images."""
 _HEAD: Final = 1024
-"""The characters of base64 that are decoded to recognise an image; a multiple of 4."""
+"""How many characters of base64 are decoded to recognise an image; a multiple of 4."""
 
 
 def parse_data_url(url: str, recipient: str, param: str) -> DataUrl:
@@ -89,7 +89,10 @@ def checked_url(url: str, path: str) -> str:
     found = read_data_url(url)
     if found is None:
         raise _invalid(path, "is a data: URL without base64")
-    return str(found._replace(media_type=_checked_type(found.media_type, found.data, path)))
+    standard = found._replace(media_type=_checked_type(found.media_type, found.data, path))
+    head = f"data:{standard.media_type};base64,"
+    is_standard = len(head) + len(found.data) == len(url) and url.endswith(found.data)
+    return url if is_standard and url.startswith(head) else str(standard)
 
 
 def checked_source(source: Any, path: str) -> Any:

@@ -23,7 +23,8 @@ class State(NamedTuple):
 
 
 def keys_of(limits: Iterable[Limit], day: str, month: str, session: str) -> list[Key]:
-    """Return the keys of what counts for `limits` on a day, in a month and in a session."""
+    """Return the keys of the sums that count towards `limits` on a day, in a month and in a
+    session."""
     return [(limit, day, month, session if limit.per == "session" else "") for limit in limits]
 
 
@@ -65,7 +66,8 @@ class StateCache:
         return [self._known.get(key) or self._read(database, key) for key in keys]
 
     def reserved(self, keys: Iterable[Key], states: Iterable[State]) -> None:
-        """Set what is used since the connection has made a reservation, to which `keys` apply."""
+        """Set what is used, now that the connection has made a reservation that counts for
+        `keys`."""
         # It may count for other limits, too, so they are forgotten.
         self._known = dict(zip(keys, states, strict=True))
 
@@ -130,6 +132,6 @@ def _condition(key: Key) -> tuple[str, list[str]]:
 
 
 def _days_of(month: str) -> tuple[str, str]:
-    """Return the first and the last local day that can belong to a month in UTC, and more."""
+    """Return the first and the last local day of a range that covers a month in UTC."""
     first = date.fromisoformat(f"{month}-01")
     return str(first - timedelta(days=1)), str(first + timedelta(days=32))

@@ -63,8 +63,8 @@ def reserve(
     """Make each reservation that fits all its limits, one after another in one transaction.
 
     The limits are those that apply to the request, with what they allow now. Returns how much of
-    each is used then, or the first that the reservation does not fit. Raises `sqlite3.Error`, and
-    then there are no reservations.
+    each limit is then used, or the first one that the reservation does not fit. Raises
+    `sqlite3.Error` without reserving anything.
     """
     outcomes: list[list[State] | Refusal] = []
     made: list[Reservation] = []

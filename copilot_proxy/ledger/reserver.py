@@ -37,7 +37,7 @@ class Reserver:
         """Held while the connection is used."""
 
     def is_open(self) -> bool:
-        """Return whether the file is open, and still there, which is looked at from time to time;
+        """Return whether the file is open, and still there, which is checked from time to time;
         does not wait and does not raise an error."""
         now = time.monotonic()
         if now - self._looked >= _LOOK_SECONDS:

@@ -84,7 +84,7 @@ _TLS: Final = _Fault(
 
 
 def invalid(reason: str = "", *, is_tls: bool = False) -> RequestError:
-    """The error for bytes that are not HTTP; `reason` is the parser's message."""
+    """Return the error for bytes that are not HTTP; `reason` is the parser's message."""
     reason = reason.lower()
     fault = _TLS if is_tls else next((one for one in _FAULTS if one.word in reason), _OTHER)
     return RequestError(
@@ -95,7 +95,7 @@ def invalid(reason: str = "", *, is_tls: bool = False) -> RequestError:
 
 
 def url_too_long() -> RequestError:
-    """The error for a URL of more than `MAX_URL` bytes."""
+    """Return the error for a URL of more than `MAX_URL` bytes."""
     return RequestError(
         f"The URL is longer than {MAX_URL:,} bytes.",
         status=414,
@@ -105,7 +105,7 @@ def url_too_long() -> RequestError:
 
 
 def too_large(limit: int) -> RequestError:
-    """The error for a request head of more than `limit` bytes."""
+    """Return the error for a request head of more than `limit` bytes."""
     return RequestError(
         f"The request line and headers are larger than {limit // 1024} KiB.",
         status=431,
@@ -115,7 +115,7 @@ def too_large(limit: int) -> RequestError:
 
 
 def too_slow() -> RequestError:
-    """The error for a request head that was not complete in time."""
+    """Return the error for a request head that was not complete in time."""
     return RequestError(
         "The request line and headers did not arrive in time.",
         status=408,
