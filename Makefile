@@ -116,7 +116,7 @@ lint: $(VENV)/dev.stamp  ## check formatting and lint
 
 types: $(VENV)/dev.stamp  ## check types
 	$(BIN)/mypy
-	$(BIN)/mypy --explicit-package-bases benchmarks
+	$(BIN)/mypy --explicit-package-bases benchmarks tests
 
 contracts: $(VENV)/dev.stamp  ## check the imports between modules
 	$(BIN)/lint-imports

@@ -12,13 +12,14 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.images import check_url
+from copilot_proxy.formats.images import checked_url
 from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.plain_turns import PlainDecoder, PlainTurns
 from copilot_proxy.formats.request_fields import FIELDS
 from copilot_proxy.formats.responses.encrypted_reasoning import responses_contents
 from copilot_proxy.formats.responses.schema import ResponsesRequest
 from copilot_proxy.formats.responses.tools import ADDITIONAL
+from copilot_proxy.formats.rules.images import wrong_type
 from copilot_proxy.formats.rules.tool_ids import is_accepted
 from copilot_proxy.formats.rules.tool_inputs import is_json
 from copilot_proxy.formats.stringified_results import is_stringified
@@ -100,7 +101,9 @@ def plain_request(body: bytes) -> Json | None:
     if any(is_stringified("responses", output) for output in outputs):
         return None
     turns = [msgspec.to_builtins(one) if one.type == ADDITIONAL else one for one in items]
-    return {**fields, "input": PlainTurns(turns, len(images))}
+    texts = [part.text for part in parts if type(part.text) is str]
+    text_size = sum(map(len, outputs)) + sum(map(len, texts))
+    return {**fields, "input": PlainTurns(turns, len(images), text_size)}
 
 
 def _is_sound(item: _Item) -> bool:
@@ -126,10 +129,9 @@ def _is_sound_part(part: _Part) -> bool:
     if part.image_url is UNSET:
         return False
     try:
-        check_url(part.image_url, "")
+        return checked_url(part.image_url, "") == part.image_url
     except RequestError:
         return False
-    return True
 
 
 def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
@@ -154,7 +156,16 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
         return None
     if not all(_is_readable(one) for one in items if one.type == "reasoning"):
         return None
-    return PlainTurns([_without_id(one) for one in turns], turns.images)
+    if turns.images and any(map(_has_wrong_type, items)):
+        return None
+    return turns.replaced(map(_without_id, turns))
+
+
+def _has_wrong_type(item: _Item) -> bool:
+    """Return whether an image is declared as a type other than its own."""
+    lists = [parts for parts in (item.content, item.output) if type(parts) is list]
+    images = [part for parts in lists for part in parts if part.type == "input_image"]
+    return any(wrong_type(msgspec.to_builtins(image)) for image in images)
 
 
 def _is_paired(items: list[_Item]) -> bool:
