@@ -7,6 +7,7 @@ from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Protocol, Typ
 import msgspec
 
 from copilot_proxy.api_keys import KEY_HEADERS
+from copilot_proxy.asgi import BODY
 from copilot_proxy.attribution import identify_client
 from copilot_proxy.auth.caller_tokens import CallerTokens, token_digest
 from copilot_proxy.dashboard.lazy import LazyDashboard
@@ -145,6 +146,7 @@ async def read_body(request: Request, limit: int | None = None) -> bytes:
         get_context(request).headers,
         limit=min(settings.max_body_bytes, limit or settings.max_body_bytes),
         timeout=settings.receive_timeout,
+        arrived=request.scope["state"].pop(BODY, None),
     )
 
 

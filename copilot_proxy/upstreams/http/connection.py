@@ -4,6 +4,7 @@ Parses with httptools, which uvicorn uses for requests.
 """
 
 import asyncio
+import select
 import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
@@ -11,7 +12,7 @@ from typing import Any, Final, TypeVar, cast
 import httptools
 import httpx
 
-from copilot_proxy.upstreams.http.timed_waiter import TimedWaiter
+from copilot_proxy.upstreams.http.timed_waiter import TimedWaiter, WaitTimer
 
 _MAX_HEAD: Final = 256 * 1024
 """Maximum size of the headers of a response in bytes."""
@@ -31,7 +32,7 @@ class HttpExchange(TimedWaiter[Any]):
     """
 
     def __init__(self, connection: "HttpConnection", timeout: float | None) -> None:
-        super().__init__(timeout, connection.unsent)
+        super().__init__(connection.timer, timeout, connection.unsent)
         self._connection = connection
         self.status = 0
         self.headers: dict[str, str] = {}
@@ -81,7 +82,7 @@ class HttpExchange(TimedWaiter[Any]):
     def complete(self) -> None:
         """Mark the response as complete."""
         self.is_complete = True
-        self.end()
+        self.wake()
 
     def wake(self) -> None:
         """Wake up the reader after a change, unless it waits in `receive` for more."""
@@ -126,6 +127,8 @@ class HttpConnection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._exchange: HttpExchange | None = None
         self._transport: asyncio.Transport
+        self.timer = WaitTimer()
+        self._poll: select.poll | None = None
         self.is_paused = False
         """Whether reading from the socket is paused."""
         self._ends_with_connection = False
@@ -145,6 +148,15 @@ class HttpConnection(asyncio.Protocol):
         """Return the file descriptor of the socket."""
         number: int = self._transport.get_extra_info("socket").fileno()
         return number
+
+    def is_readable(self) -> bool:
+        """Return whether the socket is readable; if it is idle, the server has closed it."""
+        if not hasattr(select, "poll"):
+            return bool(select.select([self.fileno()], [], [], 0)[0])
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self.fileno(), select.POLLIN)
+        return bool(self._poll.poll(0))
 
     def unsent(self) -> int:
         """Return the number of bytes that are still to be sent."""
@@ -204,6 +216,7 @@ class HttpConnection(asyncio.Protocol):
         self._ended(None)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.timer.cancel()
         self._ended(error)
         self._on_close(self)
 
