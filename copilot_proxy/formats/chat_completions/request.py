@@ -1,4 +1,4 @@
-"""Parses and validates a client's request, determines its initiator, and counts its images.
+"""Parses and validates a client's request, finds its initiator, and counts its images.
 
 A `RequestError` names the invalid field as OpenAI does: ``messages[0].content``.
 """

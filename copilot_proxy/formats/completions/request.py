@@ -1,4 +1,4 @@
-"""Parses and checks a client's Completions request."""
+"""Parses and validates a client's request."""
 
 from typing import Any, Final
 

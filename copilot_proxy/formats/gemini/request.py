@@ -1,4 +1,4 @@
-"""Parses a client's request, and finds who initiated it and how many images it has.
+"""Parses and validates a client's request, finds its initiator, and counts its images.
 
 The model and whether the answer is streamed are part of the path; `parse_call` adds them to the
 request, as ``model`` and ``stream``. A `RequestError` names the invalid field:

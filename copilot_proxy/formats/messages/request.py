@@ -1,4 +1,4 @@
-"""Parses a client's request, and finds who initiated it and how many images it has."""
+"""Parses and validates a client's request, finds its initiator, and counts its images."""
 
 import re
 from collections.abc import Mapping, Sequence

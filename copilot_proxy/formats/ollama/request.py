@@ -1,4 +1,4 @@
-"""Parses and validates requests of ``/api/chat`` and ``/api/generate``.
+"""Parses and validates a client's request, finds its initiator, and counts its images.
 
 A request of ``/api/generate`` is rewritten to one of ``/api/chat`` when it is read, and marked, so
 that its answer gets the other form.

@@ -1,4 +1,4 @@
-"""Checks a client's Responses request, and reads its initiator and its images.
+"""Parses and validates a client's request, finds its initiator, and counts its images.
 
 A `RequestError` names the field as OpenAI does: ``input[0].content``.
 """
