@@ -16,7 +16,6 @@ CLAUDE_TRAITS: Final[Mapping[str, Any]] = {
     "object_arguments": True,
     "schema_combinations": False,
     "accepts_blank_texts": False,
-    "wrong_image_types": False,
     "accepts_blank_stops": False,
     "may_begin_with_assistant": False,
     "may_end_with_assistant": False,

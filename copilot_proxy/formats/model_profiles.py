@@ -153,8 +153,6 @@ class ModelProfile:
     """Whether PDFs are accepted; None if unknown."""
     max_images: int | None = None
     """The most images in a request; None if no limit is known."""
-    wrong_image_types: bool = True
-    """Whether an image may be declared as a type other than its own."""
     original_detail: bool = True
     """Whether an image may ask for the detail ``original``."""
     structured_output: bool = True

@@ -16,7 +16,8 @@ from copilot_proxy.formats.chat_completions.plain_messages import plain_request
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, ContentPart
 from copilot_proxy.formats.conversation import FIELDS
 from copilot_proxy.formats.documents import check_file
-from copilot_proxy.formats.images import check_url
+from copilot_proxy.formats.empty_values import drop_empty
+from copilot_proxy.formats.images import checked_url
 from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.large_json import (
     LARGE,
@@ -39,6 +40,9 @@ MAX_TOOLS: Final = 128
 _QUICK: Final = 1280 * 1024
 """Bytes of a body below which it can be decoded before its values are counted: that takes at most
 25 ms, whatever it has. Counting takes almost as long as decoding a usual conversation."""
+FORCED: Final = ("required", "function", "custom", "allowed_tools")
+"""The tool choices, or their types, that make no sense without tools."""
+
 _PARTS: Final = ("text", "image_url", "input_audio", "file", "refusal")
 """The types of content parts in OpenAI's schema."""
 
@@ -112,6 +116,7 @@ def _check_model_name(name: object) -> None:
 def parse_request(body: bytes) -> ChatRequest:
     """Return the decoded and validated request, with all fields; raises `RequestError`."""
     request = parse_object(body, read_plain=plain_request)
+    drop_empty("chat_completions", request)
     if isinstance(request.get("messages"), PlainTurns):
         read_request("chat_completions", request)
         _check_fields({**request, "messages": [_ANY_MESSAGE]})
@@ -191,10 +196,24 @@ def output_limit(chat: ChatRequest, notes: list[str]) -> int | None:
 
 def _check_tools(request: ChatRequest) -> None:
     tools = request.get("tools") or ()
+    choice: Any = request.get("tool_choice")
+    kind = choice.get("type") if isinstance(choice, dict) else choice
+    if kind in FORCED and not tools:
+        raise no_tools("tool_choice")
     check_tool_count(len(tools))
     for i, tool in enumerate(tools):
         if tool.get(_tool_kind(tool)) is None:
             raise _no_definition(tool, f"tools[{i}]")
+
+
+def no_tools(path: str) -> RequestError:
+    """Return the error for a forced call, at `path`, of a request that offers no tools."""
+    return _invalid(
+        path,
+        f"`{path}` forces the model to call a tool, but the request has no tools.",
+        code="invalid_value",
+        hint=f"Offer the tools in `tools`, or omit `{path}`.",
+    )
 
 
 def check_tool_count(count: int) -> None:
@@ -238,9 +257,7 @@ def _check_parts(content: list[Any], path: str) -> None:
     for i, part in enumerate(content):
         match part["type"]:
             case "image_url":
-                image = part["image_url"]
-                url = image if isinstance(image, str) else image["url"]
-                check_url(url, f"{path}[{i}].image_url")
+                _check_image(part, f"{path}[{i}].image_url")
             case "file":
                 check_file(part["file"], f"{path}[{i}].file")
             case "input_audio":
@@ -250,6 +267,17 @@ def _check_parts(content: list[Any], path: str) -> None:
                     code="unsupported_value",
                     hint="Send a transcript instead.",
                 )
+
+
+def _check_image(part: Json, path: str) -> None:
+    """Bring the URL of an image into its standard form."""
+    image = part["image_url"]
+    if isinstance(image, str):
+        part["image_url"] = checked_url(image, path)
+        return
+    image["url"] = url = checked_url(image["url"], path)
+    if "media_type" in image:
+        image["media_type"] = url[len("data:") : url.index(";")]
 
 
 def _invalid(

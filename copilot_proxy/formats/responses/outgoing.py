@@ -112,6 +112,10 @@ class ResponsesBody(OutgoingBody):
     def contents(self) -> Iterable[Json]:
         return [item for item in self.turns if "content" in item]
 
+    def part_lists(self) -> list[tuple[Json, str]]:
+        outputs = [item for item in self.turns if isinstance(item.get("output"), list)]
+        return [*super().part_lists(), *((item, "output") for item in outputs)]
+
     def drop_empty(self, notes: list[str]) -> None:
         kept = [item for item in self.turns if item.get("content") not in ("", [])]
         if len(kept) < len(self.turns):

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import parse_object
+from copilot_proxy.formats.base64_data import is_data_url
+from copilot_proxy.formats.chat_completions.request import FORCED, no_tools, parse_object
 from copilot_proxy.formats.documents import check_file
-from copilot_proxy.formats.images import check_url
+from copilot_proxy.formats.empty_values import drop_empty
+from copilot_proxy.formats.images import checked_url
 from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.plain_turns import PlainTurns, newest_first
 from copilot_proxy.formats.request_fields import refuse_fields
@@ -44,6 +46,7 @@ def parse_request(body: bytes, *, may_be_empty: bool = False) -> ResponsesReques
     It has at least one input item, unless it `may_be_empty`.
     """
     request = parse_object(body, read_plain=plain_request)
+    drop_empty("responses", request)
     read_request("responses", request)
     unpack_results("responses", request)
     may_be_empty = may_be_empty or request.get("previous_response_id") is not None
@@ -57,6 +60,7 @@ def parse_count_request(body: bytes) -> ResponsesRequest:
     """Return the decoded request for counting tokens, in which the model and the input may be
     missing; raises `RequestError` if it is invalid."""
     request = parse_object(body)
+    drop_empty("responses", request)
     read_request("responses", request)
     unpack_results("responses", request)
     for name, value in (("model", "default"), ("input", [])):
@@ -119,14 +123,18 @@ def _check_unsupported(request: ResponsesRequest) -> None:
 def _check_tools(request: ResponsesRequest) -> None:
     for i, tool in enumerate(request.get("tools") or ()):
         _check_tool(tool, f"tools[{i}]")
-    items = request["input"]
-    for i, item in enumerate(items if isinstance(items, list) else ()):
+    items = request["input"] if isinstance(request["input"], list) else ()
+    for i, item in enumerate(items):
         if isinstance(item, dict) and ("tools" in item or item.get("type") == ADDITIONAL):
             _check_listed(item, f"input[{i}]")
     choice = request.get("tool_choice")
-    kind = choice.get("type") if isinstance(choice, dict) else None
+    kind = choice.get("type") if isinstance(choice, dict) else choice
     if isinstance(kind, str) and kind in HOSTED:
         raise _not_run("tool_choice", kind)
+    lists = [item for item in items if isinstance(item, dict) and item.get("tools")]
+    has_tools = bool(request.get("tools") or lists)
+    if kind in FORCED and not has_tools:
+        raise no_tools("tool_choice")
 
 
 def _check_listed(item: Json, path: str) -> None:
@@ -203,8 +211,12 @@ def _check_item(item: Json, path: str) -> None:
             code="invalid_type",
         )
     for name in ("content", "output"):
-        if isinstance(parts := item.get(name), list):
-            _check_parts(parts, f"{path}.{name}")
+        value: Any = item.get(name)
+        match value:
+            case list():
+                _check_parts(value, f"{path}.{name}")
+            case {"type": "computer_screenshot", "image_url": str(url)} if is_data_url(url):
+                value["image_url"] = checked_url(url, f"{path}.{name}.image_url")
 
 
 def _check_parts(parts: list[Any], path: str) -> None:
@@ -216,12 +228,12 @@ def _check_parts(parts: list[Any], path: str) -> None:
             case "refusal" if not isinstance(part.get("refusal"), str):
                 raise _missing(f"{path}[{i}].refusal")
             case "input_image":
-                _check_image(part.get("image_url"), f"{path}[{i}].image_url")
+                part["image_url"] = _checked_image(part.get("image_url"), f"{path}[{i}].image_url")
             case "input_file":
                 check_file(part, f"{path}[{i}]")
 
 
-def _check_image(url: object, path: str) -> None:
+def _checked_image(url: object, path: str) -> str:
     if not isinstance(url, str):
         raise _invalid(
             path,
@@ -229,7 +241,7 @@ def _check_image(url: object, path: str) -> None:
             code="missing_required_parameter",
             hint="Send the image itself, as a data: URL with base64.",
         )
-    check_url(url, path)
+    return checked_url(url, path)
 
 
 def _missing(param: str) -> RequestError:

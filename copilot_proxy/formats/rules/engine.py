@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules import rule_book, turns
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
@@ -23,10 +24,14 @@ def apply_rules(
 ) -> AdaptedBody:
     """Apply all rules, or with `pi_ai` those that apply to pi-ai.
 
-    Raises `RequestError` if the conversation is empty afterwards.
+    Raises `RequestError` if the conversation is empty afterwards, or if a schema has too many
+    levels.
     """
-    for rule in _rules_for(profile, pi_ai, outgoing):
-        rule.apply(outgoing, profile, notes)
+    try:
+        for rule in _rules_for(profile, pi_ai, outgoing):
+            rule.apply(outgoing, profile, notes)
+    except RecursionError:
+        raise RequestError("The body is nested too deeply.") from None
     turns.check(outgoing)
     return AdaptedBody(outgoing.body, outgoing.tool_names)
 

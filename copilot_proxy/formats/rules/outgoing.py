@@ -165,6 +165,10 @@ class OutgoingBody(ABC):
     def contents(self) -> Iterable[Json]:
         """Return the objects whose ``content`` may be a text or a list of parts."""
 
+    def part_lists(self) -> list[tuple[Json, str]]:
+        """Return the objects with a list of parts, and the field that it is in."""
+        return [(one, "content") for one in self.contents() if isinstance(one.get("content"), list)]
+
     @abstractmethod
     def drop_empty(self, notes: list[str]) -> None:
         """Drop turns without content."""

@@ -166,7 +166,6 @@ RULES: Final = (
         "images.types",
         _REPORTS,
         images.correct_types,
-        lambda p: not p.wrong_image_types,
         pi_ai=True,
     ),
     Rule(

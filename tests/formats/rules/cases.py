@@ -341,7 +341,7 @@ CASES: Final[dict[str, Case]] = {
         broken=lambda body: any(not text.strip() for _, text in said(body)),
     ),
     "images.types": Case(
-        models=CLAUDE,
+        models=ALL,
         own={
             "chat_completions": {
                 "messages": [
