@@ -7,6 +7,7 @@ import asyncio
 import select
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, TypeVar, cast
 
 import httptools
@@ -249,7 +250,7 @@ class HttpConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._exchange is not None and not self._exchange.has_head:  # else it is a trailer
-            headers, key = self._exchange.headers, name.decode("latin-1").lower()
+            headers, key = self._exchange.headers, _header_name(name)
             text = value.decode("latin-1")
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
@@ -288,3 +289,8 @@ class HttpConnection(asyncio.Protocol):
             self._on_idle(self)
         else:
             self._transport.abort()
+
+
+@lru_cache(maxsize=256)  # servers send the same few names
+def _header_name(name: bytes) -> str:
+    return name.decode("latin-1").lower()
