@@ -18,6 +18,7 @@ from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HI
 from copilot_proxy.formats.kinds import request_kinds
 from copilot_proxy.formats.pipeline import Pipeline
 from copilot_proxy.formats.plain_turns import PlainTurns, expanded
+from copilot_proxy.formats.property_names import RestoredNames
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 from copilot_proxy.formats.request_fields import drop_fields
 from copilot_proxy.formats.rules.engine import AdaptedBody
@@ -116,6 +117,8 @@ def prepare(
         adapted = native.body(taken, model, notes, kinds)
         translator = native.translator(request, adapted.tool_names, request_id)
         translator.notes = notes
+        if adapted.property_names:
+            translator = RestoredNames(translator, adapted.property_names)
     else:
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
         chat = {**client.to_chat(taken, notes), CLIENT_FIELDS: client.fields(request)}
@@ -182,6 +185,8 @@ def _from_chat(
         used_ids=_used_ids(chat),
     )
     translator.notes = notes
+    if adapted.property_names:
+        translator = RestoredNames(translator, adapted.property_names)
     writer = client.writer(request)
     if stops:
         translator = StopTranslator(translator, stops, names_stop=writer is not None)

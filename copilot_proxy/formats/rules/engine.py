@@ -17,6 +17,9 @@ class AdaptedBody(NamedTuple):
     body: UpstreamBody
     tool_names: Mapping[str, str] = MappingProxyType({})
     """The client's names of renamed tools, by the names sent to the model."""
+    property_names: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    """The client's names of renamed parameters, by the client's name of the tool and the name sent
+    to the model."""
 
 
 def apply_rules(
@@ -33,7 +36,7 @@ def apply_rules(
     except RecursionError:
         raise RequestError("The body is nested too deeply.") from None
     turns.check(outgoing)
-    return AdaptedBody(outgoing.body, outgoing.tool_names)
+    return AdaptedBody(outgoing.body, outgoing.tool_names, outgoing.property_names)
 
 
 def _rules_for(
