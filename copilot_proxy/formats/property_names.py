@@ -9,15 +9,9 @@ from typing import Any
 
 import msgspec
 
-from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.formats.translators import RepeatedEvents, StreamTranslator
-from copilot_proxy.formats.types import (
-    ChatUsage,
-    ClientEvent,
-    ClientResponse,
-    CopilotUsage,
-    Json,
-)
+from copilot_proxy.formats.translators import StreamTranslator
+from copilot_proxy.formats.types import ClientEvent, ClientResponse, Json
+from copilot_proxy.formats.wrapped_translator import WrappedTranslator
 
 Names = Mapping[str, Mapping[str, str]]
 """The client's names of parameters, by the client's name of the tool and the name sent."""
@@ -87,71 +81,23 @@ class KeyRenamer:
         return key if new is None else msgspec.json.encode(new).decode()
 
 
-class RestoredNames:
+class RestoredNames(WrappedTranslator):
     """The events of `translator`, with the client's names of parameters in calls."""
 
-    repeated: RepeatedEvents | None = None
-
     def __init__(self, translator: StreamTranslator, names: Names) -> None:
-        self._translator = translator
+        super().__init__(translator)
         self._names = names
         self._calls: dict[Any, KeyRenamer] = {}
         """The calls that are being read, by their index in the answer."""
-        self.notes: list[str] | None = None
-        self.fail = translator.fail
-
-    @property
-    def usage(self) -> ChatUsage | None:
-        """Copilot's token counts so far, in the format of Chat Completions."""
-        return self._translator.usage
-
-    @property
-    def copilot_usage(self) -> CopilotUsage | None:
-        """The cost that GitHub charges, once Copilot has reported it."""
-        return self._translator.copilot_usage
-
-    @property
-    def failure(self) -> CopilotProxyError | None:
-        """An error that Copilot sent as an event and that was passed on as an event."""
-        return self._translator.failure
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the model has sent its finish reason."""
-        return self._translator.is_finished
-
-    @property
-    def finish_reason(self) -> str | None:
-        """Why the model has stopped."""
-        return self._translator.finish_reason
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether Copilot's last event has arrived."""
-        return self._translator.has_ended
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether `feed` has already returned the client's last event."""
-        return self._translator.is_complete
-
-    def feed(self, data: object) -> list[ClientEvent]:
-        """Return the events for one of Copilot's events."""
-        return list(map(self._restored, self._translator.feed(data)))
-
-    def close(self, *, done: bool = False) -> list[ClientEvent]:
-        """Return the last events."""
-        return list(map(self._restored, self._translator.close(done=done)))
 
     def whole(self, events: list[ClientEvent]) -> ClientResponse:
-        """Return the response for a client that does not stream."""
-        response = self._translator.whole(events)
+        response = super().whole(events)
         content = response.get("content")
         if isinstance(content, list):  # a message that has arrived as a whole
             response = {**response, "content": list(map(self._restored_block, content))}
         return response
 
-    def _restored(self, event: ClientEvent) -> ClientEvent:
+    def passed(self, event: ClientEvent) -> ClientEvent:
         if choices := event.get("choices"):
             delta = choices[0]["delta"]
             if not (parts := delta.get("tool_calls")):
