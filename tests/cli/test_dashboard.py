@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,13 +54,16 @@ def test_the_browser(
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.new; mv {opened}.new {opened}\n')
     browser.chmod(0o755)
     monkeypatch.setenv("BROWSER", str(browser))
-    started = []
+    started: list[Any] = []
     from copilot_proxy.cli import login_screen
 
     start = login_screen.start_browser
-    monkeypatch.setattr(
-        login_screen, "start_browser", lambda url: started.append(start(url)) or started[0]
-    )
+
+    def start_and_keep(url: str) -> Any:
+        started.append(start(url))
+        return started[0]
+
+    monkeypatch.setattr(login_screen, "start_browser", start_and_keep)
     with Proxy(settings_at(simulator)) as server:
         at(server, monkeypatch)
         ran = cli("dashboard")
@@ -78,3 +82,16 @@ def test_no_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 == ran.code
     assert "No server answers at http://127.0.0.1:1." in ran.err
     assert "copilot-proxy serve --simulate" in ran.err
+
+
+@pytest.mark.parametrize("command", [("dashboard",), ("connect", "claude", "--print")])
+def test_an_unknown_port(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """With port 0 the server takes any free one, so nothing is told to look for it at port 0."""
+    monkeypatch.setenv("COPILOT_PROXY_PORT", "0")
+    ran = cli(*command)
+
+    assert 2 == ran.code
+    assert "with COPILOT_PROXY_PORT, it is any free one" in ran.err
+    assert ":0" not in ran.out + ran.err

@@ -12,13 +12,14 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.images import check_url
+from copilot_proxy.formats.images import checked_url
 from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.plain_turns import PlainDecoder, PlainTurns
 from copilot_proxy.formats.request_fields import FIELDS
 from copilot_proxy.formats.responses.encrypted_reasoning import responses_contents
 from copilot_proxy.formats.responses.schema import ResponsesRequest
 from copilot_proxy.formats.responses.tools import ADDITIONAL
+from copilot_proxy.formats.rules.images import wrong_type
 from copilot_proxy.formats.rules.tool_ids import is_accepted
 from copilot_proxy.formats.rules.tool_inputs import is_json
 from copilot_proxy.formats.stringified_results import is_stringified
@@ -139,10 +140,9 @@ def _is_sound_part(part: _Part) -> bool:
     if part.image_url is UNSET:
         return False
     try:
-        check_url(part.image_url, "")
+        return checked_url(part.image_url, "") == part.image_url
     except RequestError:
         return False
-    return True
 
 
 def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
@@ -169,7 +169,16 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     thoughts = [one for one in turns if type(one) is _Item and one.type == "reasoning"]
     if not all(map(_is_readable, thoughts)):
         return None
+    if turns.images and any(_has_wrong_type(one) for one in turns if type(one) is _Item):
+        return None
     return turns.replaced(map(_without_id, turns))
+
+
+def _has_wrong_type(item: _Item) -> bool:
+    """Return whether an image is declared as a type other than its own."""
+    lists = [parts for parts in (item.content, item.output) if type(parts) is list]
+    images = [part for parts in lists for part in parts if part.type == "input_image"]
+    return any(wrong_type(msgspec.to_builtins(image)) for image in images)
 
 
 def _is_paired(called: list[Any]) -> bool:
