@@ -16,7 +16,7 @@ from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.item_checks import check_items, missing
 from copilot_proxy.formats.responses.plain_items import plain_request
-from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, tools_of
+from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list, tools_of
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
 from copilot_proxy.formats.types import Json, ResponsesRequest
@@ -38,7 +38,8 @@ def parse_request(body: bytes, *, may_be_empty: bool = False) -> ResponsesReques
     request = parse_object(body, read_plain=plain_request)
     drop_empty("responses", request)
     read_request("responses", request)
-    unpack_results("responses", request)
+    if not isinstance(request.get("input"), PlainTurns):
+        unpack_results("responses", request)
     may_be_empty = may_be_empty or request.get("previous_response_id") is not None
     if may_be_empty and request.get("input") is None:
         request["input"] = []
@@ -111,16 +112,14 @@ def _check_unsupported(request: ResponsesRequest) -> None:
 def _check_tools(request: ResponsesRequest) -> None:
     for i, tool in enumerate(request.get("tools") or ()):
         _check_tool(tool, f"tools[{i}]")
-    items = request["input"] if isinstance(request["input"], list) else ()
-    for i, item in enumerate(items):
-        if isinstance(item, dict) and ("tools" in item or item.get("type") == ADDITIONAL):
-            _check_listed(item, f"input[{i}]")
+    listing = [one for one in item_list(request) if "tools" in one or one.get("type") == ADDITIONAL]
+    for item in listing:
+        _check_listed(item, f"input[{request['input'].index(item)}]")
     choice = request.get("tool_choice")
     kind = choice.get("type") if isinstance(choice, dict) else choice
     if isinstance(kind, str) and kind in HOSTED:
         raise _not_run("tool_choice", kind)
-    lists = [item for item in items if isinstance(item, dict) and item.get("tools")]
-    has_tools = bool(request.get("tools") or lists)
+    has_tools = request.get("tools") or any(item.get("tools") for item in listing)
     if kind in FORCED and not has_tools:
         raise no_tools("tool_choice")
 
