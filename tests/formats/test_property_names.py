@@ -13,7 +13,7 @@ from tests.conftest import Proxy
 from tests.formats.routes import claude, model_on, sent
 
 LONG: Final = "settings__approved__or__denied__countries__or__regions__approved__list"
-SCHEMA: Final = {
+SCHEMA: Final[Json] = {
     "type": "object",
     "properties": {
         "$filter": {"type": "string"},
@@ -103,7 +103,8 @@ def ask(client: httpx.Client, api: str, model: str, stream: bool) -> tuple[str, 
         body |= {"max_tokens": 900, "tools": [{"name": tool["name"], "input_schema": WEATHER}]}
     answer = client.post(f"/v1/{api}", json=body)
     assert 200 == answer.status_code, answer.text
-    return READERS[api, stream](answer)
+    called: tuple[str, Any] = READERS[api, stream](answer)
+    return called
 
 
 def events(answer: httpx.Response) -> list[Any]:
