@@ -6,10 +6,9 @@ has weak references to all of them.
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote
-from weakref import WeakValueDictionary
+from weakref import ref
 
 _BEGIN: Final = r"(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2}))"
 """The start of a word, even after a percent-encoded character such as `%20`."""
@@ -54,7 +53,7 @@ class Secret:
         self._value = value
         self._forms: tuple[str, ...] | None = None
         if len(value) >= _MIN_LENGTH:
-            _in_use[id(self)] = self
+            _in_use.add(self)
 
     def reveal(self) -> str:
         """Return the value, for an Authorization header or a store; never put it into a message."""
@@ -90,32 +89,58 @@ class Secret:
     __str__ = __repr__
 
 
-_in_use: Final[WeakValueDictionary[int, Secret]] = WeakValueDictionary()
-"""All secrets that exist, by `id`."""
+class _SecretsInUse:
+    """All secrets that exist, and their forms, which are searched for in every log line."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[int, ref[Secret]] = {}
+        self._version = object()
+        """Another object after each change."""
+        self._collected: tuple[object, tuple[str, ...]] = (None, ())
+        """The version of the forms, and these."""
+
+    def add(self, secret: Secret) -> None:
+        """Add a secret, until it does not exist any more."""
+        number = id(secret)
+
+        def remove(_: object) -> None:
+            self._secrets.pop(number, None)
+            self._version = object()
+
+        self._secrets[number] = ref(secret, remove)
+        self._version = object()
+
+    def forms(self) -> tuple[str, ...]:
+        """Return all forms of all secrets."""
+        version, forms = self._collected
+        if version is not self._version:
+            version = self._version  # before the secrets: another thread may add one
+            secrets = [one() for one in list(self._secrets.values())]
+            forms = tuple(form for one in secrets if one is not None for form in one.forms)
+            self._collected = version, forms
+        return forms
+
+
+_in_use: Final = _SecretsInUse()
 
 
 def mask(text: str) -> str:
     """Return `text` with ``***`` for all secrets: those in use, and any text that looks like a
     GitHub or Copilot token."""
-    text = _without_values(text)
-    return _SECRETS.sub(_MASK, text) if _has_marker(text) else text
-
-
-def _without_values(text: str) -> str:
     lower = text.lower()
-    found = [form for form in _forms() if form in lower]
+    for form in _in_use.forms():
+        if form in lower:
+            text = _without_values(text, lower)
+            break
+    return _SECRETS.sub(_MASK, text) if _has_marker(lower) else text
+
+
+def _without_values(text: str, lower: str) -> str:
+    found = [form for form in _in_use.forms() if form in lower]
     for form in sorted(found, key=len, reverse=True):  # one may be a part of another
         # Host names are converted to lower case, so case is ignored.
         text = re.sub(re.escape(form), _MASK, text, flags=re.IGNORECASE)
     return text
-
-
-def _forms() -> Iterator[str]:
-    """Yield all forms of all secrets in use."""
-    # The list is made in one step, since other threads may create secrets in the meantime.
-    for reference in _in_use.valuerefs():
-        if (secret := reference()) is not None:
-            yield from secret.forms
 
 
 class StreamMask:
@@ -136,10 +161,10 @@ class StreamMask:
         if not cut and len(self._buffer) > _MAX_BUFFER:
             if len(self._buffer) > _MAX_BUFFER_WITH_MARKER:
                 cut = len(self._buffer)
-            elif not _has_marker(self._buffer.decode("latin-1")):
+            elif not _has_marker(self._buffer.decode("latin-1").lower()):
                 # What remains may be the beginning of a marker, or of a secret in use.
                 self._buffer = bytearray(_masked(bytes(self._buffer)))
-                longest = max(map(len, (*_MARKERS, *_forms())))
+                longest = max(map(len, (*_MARKERS, *_in_use.forms())))
                 cut = max(0, len(self._buffer) - longest)
         ready = bytes(self._buffer[:cut])
         del self._buffer[:cut]
@@ -151,8 +176,7 @@ class StreamMask:
         return _masked(rest)
 
 
-def _has_marker(text: str) -> bool:
-    lower = text.lower()
+def _has_marker(lower: str) -> bool:
     # A plain loop, because this runs for every log line and `any` with a generator is slower.
     for marker in _MARKERS:  # noqa: SIM110
         if marker in lower:

@@ -71,7 +71,7 @@ def removed_in_containers() -> list[str]:
 
 def check_pages(program: Path, home: dict[str, str]) -> None:
     """Check that the server answers what it uses Litestar for."""
-    command = [program, "serve", "--simulate", "--port", "0"]
+    command = [str(program), "serve", "--simulate", "--port", "0"]
     environment = {**os.environ, **home, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment

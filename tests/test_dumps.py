@@ -247,12 +247,12 @@ def test_a_failed_write_is_reported_once(
         raise OSError(28, "No space left on device")
 
     with dumping.client() as client:
-        monkeypatch.setattr(module.os, "write", full)
+        monkeypatch.setattr(os, "write", full)
         for _ in range(3):
             asked = question("Hi", stream=True)
             answer = client.post("/v1/chat/completions", json=asked)
             assert answer.text.endswith("data: [DONE]\n\n")
-        monkeypatch.setattr(module.os, "write", real)
+        monkeypatch.setattr(os, "write", real)
         for one in folder.iterdir():
             one.unlink()
         folder.rmdir()
@@ -306,7 +306,7 @@ def test_an_unusable_folder_is_reported_before_the_start(
 
 def test_a_folder_without_rights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder without write permission is reported before the start."""
-    monkeypatch.setattr(module.os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(UsageError, match="Permission denied"):
         Dumps(folder, 24)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pytest
 
@@ -30,7 +30,7 @@ class Cell(NamedTuple):
 def _called(cell: Cell) -> Api:
     """Return the API of Copilot that is called in the cell."""
     client = next(api for api in client_apis() if api.name == cell.client.api)
-    return choose(client, cell.model).name
+    return cast("Api", choose(client, cell.model).name)
 
 
 CELLS = covering(

@@ -1,7 +1,7 @@
 """Anthropic's Python SDK with its betas: message threads, context management."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import anthropic
 import pytest
@@ -42,7 +42,7 @@ def test_tool_runner(
     """The loop begins with a thread, is refused, and continues with the whole conversation."""
     asked: Any = {"model": model, "max_tokens": 1000, "tools": [get_weather], "stream": stream}
     runner: Any = client.beta.messages.tool_runner(
-        messages=user("Use the tool: weather in Paris and London"), **asked
+        messages=cast("Any", user("Use the tool: weather in Paris and London")), **asked
     )
 
     answer = text_of(runner.until_done())
@@ -63,7 +63,7 @@ def test_threads_are_refused(
         client.beta.messages.create(
             model=model,
             max_tokens=9,
-            messages=user("Hi"),
+            messages=cast("Any", user("Hi")),
             betas=[THREADS_BETA],
             extra_body={"thread": thread},
         )

@@ -95,7 +95,9 @@ def test_thoughts(google: genai.Client, simulator: Simulator) -> None:
     chat = google.chats.create(
         model="claude-opus-5",
         config=types.GenerateContentConfig(
-            thinking_config=types.ThinkingConfig(include_thoughts=True, thinking_level="HIGH")
+            thinking_config=types.ThinkingConfig(
+                include_thoughts=True, thinking_level=types.ThinkingLevel.HIGH
+            )
         ),
     )
     for _ in chat.send_message_stream("Think hard"):

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import openai
 import pytest
@@ -108,7 +109,7 @@ def test_tool_loop(client: openai.OpenAI, model: str, stream: bool) -> None:
         with client.chat.completions.stream(
             model=model, messages=messages, tools=[WEATHER]
         ) as events:
-            choice = events.get_final_completion().choices[0]
+            choice: Any = events.get_final_completion().choices[0]
     else:
         choice = client.chat.completions.create(
             model=model, messages=messages, tools=[WEATHER]
@@ -123,7 +124,7 @@ def test_tool_loop(client: openai.OpenAI, model: str, stream: bool) -> None:
     ]
     assert 2 == len({call.id for call in calls})
 
-    messages.append(choice.message.model_dump())  # type: ignore[arg-type]
+    messages.append(choice.message.model_dump())
     for call, result in zip(calls, ("12 degrees", "9 degrees"), strict=True):
         messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
     final = client.chat.completions.create(model=model, messages=messages, tools=[WEATHER])
@@ -192,11 +193,12 @@ def test_image(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
 def test_length(client: openai.OpenAI) -> None:
     """A limit works under both names, with every vendor's model."""
     for model in VENDORS:
-        for limit in ({"max_tokens": 16}, {"max_completion_tokens": 16}):
+        limits: list[Any] = [{"max_tokens": 16}, {"max_completion_tokens": 16}]
+        for limit in limits:
             answer = client.chat.completions.create(
                 model=model,
                 messages=user("Write 200 words"),
-                **limit,  # type: ignore[arg-type]
+                **limit,
             )
             assert (model, "length") == (model, answer.choices[0].finish_reason)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from copilot_proxy.cli.completion import complete_model, complete_runnable
-from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.console import is_interactive, print_message, print_result
 from copilot_proxy.cli.shared_options import SimulateOption
 from copilot_proxy.cli.sign_in_offer import with_sign_in
 from copilot_proxy.errors import ClientNotFound, NotSignedIn, UsageError
@@ -141,7 +141,7 @@ def _run(
     """Start the client, wait for it, show the bill, and return the client's exit code."""
     from copilot_proxy.cli import run_connection
     from copilot_proxy.cli.client_process import run_program
-    from copilot_proxy.cli.run_cost import session_cost
+    from copilot_proxy.cli.run_cost import NO_REQUESTS, session_cost
     from copilot_proxy.cli.shared_server import server_for
 
     start = definition.launch
@@ -164,6 +164,20 @@ def _run(
                 [program, *launch.arguments, *words],
                 run_connection.environment(definition, launch, os.environ),
             )
+    cost = None
     if settings.ledger:
-        print_message(session_cost(settings.ledger_file, session, was_ended=code != 0))
+        cost = session_cost(settings.ledger_file, session, was_ended=code != 0)
+        print_message(cost)
+    if definition.resume and cost != NO_REQUESTS and is_interactive():
+        print_message(f"To continue it, run: {_continuation(definition, model, simulate=simulate)}")
     return code
+
+
+def _continuation(definition: "Client", model: str | None, *, simulate: bool) -> str:
+    """Return the command that continues the client's last conversation on this server."""
+    words = ["copilot-proxy", "run", definition.word]
+    if model is not None:
+        words += ["--model", model]
+    if simulate:
+        words.append("--simulate")
+    return f"{shlex.join(words)} -- {definition.resume}"

@@ -13,6 +13,7 @@ from copilot_proxy.ledger.queries import Filters, Sums, sums_by, total
 
 _WRITTEN_AFTER: Final = 0.3
 """Seconds after which the server has written a request that has ended."""
+NO_REQUESTS: Final = "This session: no requests."
 _ATTEMPTS: Final = 3
 """How often to look for a request that may be missing: a busy or stopping server may take
 longer."""
@@ -38,7 +39,7 @@ def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:
 def line(sums: Sums) -> str:
     """Return the line for these sums."""
     if sums.requests == 0:
-        return "This session: no requests."
+        return NO_REQUESTS
     parts = [counted(sums.requests, "request")]
     if sums.known_nano_aiu is not None:
         parts.append(f"{rounded(sums.nano_aiu)} AI credits")

@@ -65,6 +65,7 @@ CLAUDE_CODE: Final = Client(
     install="npm install -g @anthropic-ai/claude-code",
     version="2.1.330",
     apis=("messages",),
+    resume="--continue",
     launch=_launch,
     setup=_setup,
     lists_models=True,

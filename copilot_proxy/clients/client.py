@@ -122,6 +122,9 @@ class Client:
     """Families of models that `launch` has a use for."""
     family: str = "default"
     """The family to start with, if neither the command nor the settings name a model."""
+    resume: str = ""
+    """The arguments that continue its last conversation, if it has them. What it suggests itself
+    would start it without this server."""
     obstacle: str = ""
     """Why it cannot use this server at all; empty if it can."""
     keeps_folder: bool = False

@@ -131,6 +131,7 @@ CODEX: Final = Client(
     install="npm install -g @openai/codex",
     version="0.169.0",
     apis=("responses",),
+    resume="resume --last",
     launch=_launch,
     setup=_setup,
     question=("debug", "models"),

@@ -49,6 +49,7 @@ COPILOT_CLI: Final = Client(
     install="npm install -g @github/copilot",
     version="1.0.102",
     apis=("chat", "responses", "messages"),
+    resume="--continue",
     launch=_launch,
     setup=_setup,
     overrides=(

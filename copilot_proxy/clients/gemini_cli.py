@@ -94,6 +94,7 @@ GEMINI_CLI: Final = Client(
     install="npm install -g @google/gemini-cli",
     version="0.61.0",
     apis=("gemini",),
+    resume="--resume latest",
     launch=_launch,
     setup=_setup,
     overrides=("GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA"),

@@ -34,7 +34,9 @@ OPENHANDS: Final = Client(
     title="OpenHands",
     programs=("openhands",),
     install="uv tool install openhands --python 3.12",
+    version="1.16.0",
     apis=("chat",),
+    resume="--resume --last",
     launch=_launch,
     setup=_setup,
 )

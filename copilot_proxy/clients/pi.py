@@ -81,6 +81,7 @@ PI: Final = Client(
     install="npm install -g @earendil-works/pi-coding-agent",
     version="1.6.0",
     apis=("chat", "responses", "messages"),
+    resume="--continue",
     launch=_launch,
     setup=_setup,
 )

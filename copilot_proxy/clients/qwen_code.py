@@ -53,6 +53,7 @@ QWEN_CODE: Final = Client(
     install="npm install -g @qwen-code/qwen-code",
     version="0.24.4",
     apis=("chat", "messages"),
+    resume="--continue",
     launch=_launch,
     setup=_setup,
     overrides=("QWEN_MODEL",),

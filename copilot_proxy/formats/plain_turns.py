@@ -7,6 +7,7 @@ nothing to change in such a conversation pass it on as it is; all others ask for
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -25,10 +26,21 @@ class PlainTurns(list[Any]):
     A few may be decoded JSON: those that a rule has to change for almost every model.
     """
 
-    def __init__(self, turns: Iterable[Any], images: int = 0) -> None:
+    def __init__(self, turns: Iterable[Any], images: int = 0, text_size: int = 0) -> None:
         super().__init__(turns)
         self.images = images
         """How many images the conversation has."""
+        self.text_size = text_size
+        """How many bytes its texts have, at least."""
+
+    @cached_property
+    def objects(self) -> list[dict[str, Any]]:
+        """Those messages that are decoded JSON."""
+        return [turn for turn in self if type(turn) is dict]
+
+    def replaced(self, turns: Iterable[Any]) -> "PlainTurns":
+        """Return another form of the same conversation."""
+        return PlainTurns(turns, self.images, self.text_size)
 
     def decoded(self) -> list[dict[str, Any]]:
         """Return the messages as decoded JSON, which may be changed."""
@@ -80,6 +92,6 @@ def newest_first(turns: list[Any]) -> Iterator[dict[str, Any]]:
     return map(msgspec.to_builtins, reversed(turns)) if is_plain else reversed(turns)
 
 
-def role_of(message: Any) -> object:
-    """Return the role of a message with one, decoded or not."""
-    return message["role"] if isinstance(message, dict) else message.role
+def field_of(turn: Any, name: str) -> Any:
+    """Return a field of a message, decoded or not; `UNSET` if it has none."""
+    return turn.get(name, UNSET) if isinstance(turn, dict) else getattr(turn, name, UNSET)

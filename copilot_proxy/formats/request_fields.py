@@ -194,7 +194,7 @@ _IGNORED_BY_COUNTS: Final = ("compaction",)
 """Refused fields that Anthropic accepts and ignores in requests to count tokens."""
 
 
-def refuse_fields(api: str, request: Json, *, counting: bool = False) -> None:
+def refuse_fields(api: str, request: ClientRequest, *, counting: bool = False) -> None:
     """Raise `RequestError` if a request of the client API named `api` has a refused field."""
     decisions = FIELDS[api]
     if decisions.keys().isdisjoint(request):

@@ -10,7 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.types import (
+    ChatRequest,
+    ClientRequest,
+    Json,
+    MessagesRequest,
+    ResponsesRequest,
+)
 
 _MARK: Final = '"image'
 """Occurs in the type of every image, as JSON."""
@@ -20,7 +26,7 @@ _BEGINNINGS: Final = ("[", " ", "\t", "\n", "\r")
 _OUTPUTS: Final = ("function_call_output", "custom_tool_call_output")
 
 
-def unpack_results(api: str, request: Json) -> None:
+def unpack_results(api: str, request: ClientRequest) -> None:
     """Replace the stringified results in `request`, a new object of the client API named `api`."""
     results, name = _RESULTS[api](request)
     for result in results:
@@ -103,16 +109,16 @@ def _objects(value: Any) -> list[Json]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def _chat_results(request: Json) -> tuple[list[Json], str]:
+def _chat_results(request: ChatRequest) -> tuple[list[Json], str]:
     messages = _objects(request.get("messages"))
     return [one for one in messages if one.get("role") == "tool"], "content"
 
 
-def _responses_results(request: Json) -> tuple[list[Json], str]:
+def _responses_results(request: ResponsesRequest) -> tuple[list[Json], str]:
     return [one for one in _objects(request.get("input")) if one.get("type") in _OUTPUTS], "output"
 
 
-def _messages_results(request: Json) -> tuple[list[Json], str]:
+def _messages_results(request: MessagesRequest) -> tuple[list[Json], str]:
     messages = _objects(request.get("messages"))
     contents = [one["content"] for one in messages if isinstance(one.get("content"), list)]
     blocks = [block for content in contents for block in content if isinstance(block, dict)]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.types import ClientRequest, Json
 
 _PATHS: Final = {
     "chat_completions": "Chat Completions (/v1/chat/completions)",
@@ -98,7 +98,7 @@ _PARTS: Final[Mapping[str, Mapping[str, _Foreign]]] = {
 """The types of content parts of other APIs, by the API that was called."""
 
 
-def read_request(api: str, request: Json) -> None:
+def read_request(api: str, request: ClientRequest) -> None:
     """Rewrite the tools of other APIs in `request`, a new object of the client API named `api`.
 
     Raises `RequestError` for a field of another API.
@@ -120,7 +120,7 @@ def read_request(api: str, request: Json) -> None:
         request["tool_choice"] = {"type": "function", **choice["function"]}
 
 
-def _refuse_foreign(api: str, request: Json) -> None:
+def _refuse_foreign(api: str, request: ClientRequest) -> None:
     for name, foreign in _FIELDS[api].items():
         if request.get(name) is None:
             continue

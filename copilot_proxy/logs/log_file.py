@@ -17,10 +17,12 @@ log = logging.getLogger(__name__)
 
 _MAX_LINE: Final = 64 * 1024
 """Maximum size of a line in bytes; a longer one could exceed the maximum size of the file."""
+_MAX_WAITING: Final = 64 * 1024
+"""Bytes of lines that are written together."""
 
 
 class LogFile(RotatingFileHandler):
-    """Appends each line to `path` in one write, so that no line is ever split.
+    """Appends lines to `path`, at the latest on `flush`, so that no line is ever split.
 
     If another program moves the file away, a new one is created. A failure to write or rotate is
     logged to stderr once, and again only after a success in between. Raises `OSError` if the file
@@ -30,6 +32,10 @@ class LogFile(RotatingFileHandler):
     def __init__(self, path: Path, *, max_bytes: int, count: int) -> None:
         """The file is rotated before it exceeds `max_bytes`; `count` old files are kept."""
         super().__init__(path, maxBytes=max_bytes, backupCount=count, encoding="utf-8")
+        self._lines: list[bytes] = []
+        """The lines that are still to be written."""
+        self._size = 0
+        """Their size in bytes."""
         self._failing: set[str] = set()
         """The actions (``written``, ``rotated``) that have failed since their last success."""
 
@@ -40,12 +46,23 @@ class LogFile(RotatingFileHandler):
         line = self.format(record).encode(errors="backslashreplace")
         if len(line) > _MAX_LINE:
             line = line[:_MAX_LINE].decode(errors="ignore").encode() + b" (cut)"
+        self._lines.append(line + b"\n")
+        self._size += len(line)
+        if self._size >= _MAX_WAITING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all lines; failures are logged, not raised."""
+        self.acquire()
         try:
-            self._append(line + b"\n")
+            lines, self._lines, self._size = self._lines, [], 0
+            while lines:
+                lines = lines[self._append(lines) :]
+                self._failing.discard("written")
         except OSError as error:
             self._report("written", error)
-        else:
-            self._failing.discard("written")
+        finally:
+            self.release()
 
     def doRollover(self) -> None:
         """Rename each file to the next number; if that fails, continue with the current file."""
@@ -56,19 +73,27 @@ class LogFile(RotatingFileHandler):
         else:
             self._failing.discard("rotated")
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, lines: list[bytes]) -> int:
+        """Write as many of the lines as the file has room for, and return their number."""
         # Bypass the stream, which would buffer what a full disk rejects, and write it later.
         descriptor = self._descriptor()
         size = os.fstat(descriptor).st_size
-        if size and size + len(line) > self.maxBytes:
+        if size and size + len(lines[0]) > self.maxBytes:
             self.doRollover()
             descriptor = self._descriptor()
             size = os.fstat(descriptor).st_size
-        written = os.write(descriptor, line)
-        if written < len(line):
+        count, end = 1, size + len(lines[0])
+        while count < len(lines) and end + len(lines[count]) <= self.maxBytes:
+            end += len(lines[count])
+            count += 1
+        data = b"".join(lines[:count])
+        written = os.write(descriptor, data)
+        if written < len(data):
             # The disk is full. The next line would be appended to an incomplete one.
-            os.ftruncate(descriptor, size)
-            os.write(descriptor, line)  # raises the reason
+            complete = data.rfind(b"\n", 0, written) + 1
+            os.ftruncate(descriptor, size + complete)
+            os.write(descriptor, data[complete:])  # raises the reason
+        return count
 
     def _descriptor(self) -> int:
         """Return the descriptor of the file at the path, which is reopened if it was replaced."""

@@ -73,43 +73,54 @@ class TextFormatter(logging.Formatter):
 
 
 def _request_columns(record: "RequestRecord") -> str:
-    from copilot_proxy.relay.costs import COUNT_TOKENS, INPUT_TOKENS
-
-    name = printable(record.model or "-", _NAME_WIDTH)
-    first = "" if record.first_token is None else f"first {record.first_token:.2f}s"
+    first = record.first_token
     # The route is shown only if it differs from the client's API.
     route = record.route if record.route != record.api else None
-    key = f"key {record.key}" if record.key else None
-    counted = "tokens counted" if record.api in (COUNT_TOKENS, INPUT_TOKENS) else None
-    remarks = [key, _request_size(record), route, counted, _failure(record)]
+    remarks = [f"key {record.key}"] if record.key else []
+    remarks += filter(None, (_request_size(record), route, _counted(record), _failure(record)))
     if record.local:
         remarks.append("not sent")
     if record.client_gone:
         remarks.append("client disconnected")
     if record.notes:
         remarks.append(f"{len(record.notes)} note{'s' if len(record.notes) > 1 else ''}")
-    if record.sent_notes is not None:
-        # The client cannot see these: they came after the headers.
-        remarks += [printable(note, _MAX_NOTE) for note in record.notes[record.sent_notes :]]
+        if record.sent_notes is not None:
+            # The client cannot see these: they came after the headers.
+            remarks += [printable(note, _MAX_NOTE) for note in record.notes[record.sent_notes :]]
     if (credits := reported_credits(record.copilot_usage)) is not None:
         remarks.append(_credits(credits))
     if record.error:
         # The client gets the id as well, so a bug report can be matched with this line.
         remarks.append(record.request_id)
-    last = ", ".join(remark for remark in remarks if remark)
-    times = f"{record.duration:>6.2f}s {first:>12}"
-    return f"{name:<{_NAME_WIDTH}} {times}  {_tokens(record):<26} {last}"
+    name = printable(record.model or "-", _NAME_WIDTH)
+    times = f"{record.duration:6.2f}s {'' if first is None else f'first {first:.2f}s':>12}"
+    return f"{name:<{_NAME_WIDTH}} {times}  {_tokens(record):<26} {', '.join(remarks)}"
+
+
+def _counted(record: "RequestRecord") -> str | None:
+    from copilot_proxy.relay.costs import COUNT_TOKENS, INPUT_TOKENS
+
+    return "tokens counted" if record.api in (COUNT_TOKENS, INPUT_TOKENS) else None
 
 
 def _request_size(record: "RequestRecord") -> str:
     """Return the size, such as ``3 msgs 2 tools 1 image 12 kB stream high``; zeros are omitted."""
-    counts = ((record.items, record.noun), (record.tools, "tool"), (record.images, "image"))
-    words = [f"{count} {one}{'s' if count > 1 else ''}" for count, one in counts if count]
+    words = [_many(record.items, record.noun)] if record.items else []
+    if record.tools:
+        words.append(_many(record.tools, "tool"))
+    if record.images:
+        words.append(_many(record.images, "image"))
     if record.body_bytes:
         words.append(_size(record.body_bytes))
-    words += ["stream"] if record.stream else []
-    words += [printable(record.effort, 10)] if record.effort else []
+    if record.stream:
+        words.append("stream")
+    if record.effort:
+        words.append(printable(record.effort, 10))
     return " ".join(words)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}s" if count > 1 else f"{count} {noun}"
 
 
 def _credits(value: float) -> str:

@@ -102,7 +102,7 @@ class Relay:
 
     async def embeddings(
         self,
-        request: Json,
+        request: ClientRequest,
         record: RequestRecord,
         *,
         caller: Caller = SERVER_USER,

@@ -4,10 +4,10 @@ Work in proportion to the length of a conversation is done in a thread, item by 
 does not block other requests.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.plain_turns import PlainTurns
@@ -20,6 +20,7 @@ from copilot_proxy.formats.responses.response_store import (
     MAX_ITEMS,
     MAX_SECONDS,
     Exchange,
+    PlainItems,
     ResponseStore,
     StoredResponse,
 )
@@ -44,12 +45,14 @@ class ResumedRequest:
 
     request: ResponsesRequest
     """Its `input` is the whole conversation, and its `store` whether it will be remembered."""
-    items: list[bytes]
+    items: Sequence[bytes] | PlainItems
     """The new input, as it will be remembered; empty if the response will not be remembered."""
     previous: Exchange | None = None
     """The conversation before it."""
     size: int = 0
     """About how many bytes the whole conversation has."""
+    repeated_size: int = 0
+    """At most how many bytes of the request its response can repeat, such as those of tools."""
     web_socket: bytes = b""
     """The WebSocket on which the request came; empty if it came over HTTP."""
 
@@ -99,6 +102,12 @@ class ResponseMemory:
         if (previous is not None or found) and (size > self._limit or count > MAX_ITEMS):
             raise _too_large(self._limit)
         is_stored = self._stores(request, size, count, notes)
+        items = request["input"]
+        if previous is None and isinstance(items, PlainTurns):
+            kept = PlainItems(items, size) if is_stored or web_socket else ()
+            rest = body_bytes - items.text_size
+            resumed = {**request, "store": is_stored}
+            return ResumedRequest(resumed, kept, None, size, rest, web_socket)
         resume = partial(_resume, request, previous, found, size, is_stored, web_socket)
         return resume() if size < LARGE else await run_in_turn(resume)
 
@@ -118,7 +127,7 @@ class ResponseMemory:
                 resumed.items,
                 resumed.size,
             )
-            stored = make() if resumed.size < LARGE else await run_in_turn(make)
+            stored = make() if resumed.repeated_size < LARGE else await run_in_turn(make)
             if resumed.request["store"]:
                 self._store.store(caller.identity, stored)
             else:
@@ -208,16 +217,14 @@ def _resume(
 ) -> ResumedRequest:
     """Return the request with everything that it refers to; takes time for long conversations."""
     resumed = {**request, "store": is_stored}
-    items: list[Any] = request["input"]
-    if previous is not None or not isinstance(items, PlainTurns):
-        items = remembered_items.resolved_input(request, found) if found else input_items(request)
+    items = remembered_items.resolved_input(request, found) if found else input_items(request)
     if previous is not None:
         resumed["input"] = [*remembered_items.decoded(previous.history()), *items]
     elif found:
         resumed["input"] = items
     # Encoded now, since the rules for models may change parts of the items later.
     new = remembered_items.encoded(items, size) if is_stored or web_socket else []
-    return ResumedRequest(resumed, new, previous, size, web_socket)
+    return ResumedRequest(resumed, new, previous, size, size, web_socket)
 
 
 def _why_not_found(store: ResponseStore | None, workers: int) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from copilot_proxy.asgi import BODY_WRITER, DISCONNECT, Disconnect
+from copilot_proxy.asgi import BODY, BODY_WRITER, DISCONNECT, Disconnect
 from copilot_proxy.errors import RequestError
 from copilot_proxy.server import malformed_requests
 from copilot_proxy.server.half_closed import HalfClosedProbe
@@ -49,6 +49,8 @@ class BoundedProtocol(TolerantProtocol):
         self._send_timeout = send_timeout
         self._answering: Any = None
         """The request that is being answered; uvicorn's `cycle` is the one that was read last."""
+        self._just_begun: ResponseCycle | None = None
+        """The request whose head is in the data that is being parsed."""
         self._is_in_head = True
         """True while a head is being read, and between two requests."""
         self._head_size = 0
@@ -78,6 +80,7 @@ class BoundedProtocol(TolerantProtocol):
                 cycle.disconnected = True
                 cycle.message_event.set()
                 cycle.scope["state"].pop(BODY_WRITER, None)
+                cycle.scope["state"].pop(BODY, None)  # `receive` says that the client has left
                 cycle.scope["state"][DISCONNECT].happen()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns nothing
@@ -110,6 +113,7 @@ class BoundedProtocol(TolerantProtocol):
             # The connection is no longer idle.
             self._start_receive_timeout()
         super().data_received(data)
+        self._just_begun = None
 
     def on_message_begin(self) -> None:
         # A head that arrived together with the end of another request has not been counted.
@@ -136,6 +140,7 @@ class BoundedProtocol(TolerantProtocol):
         scope["path"] = unquote(url.path.decode("ascii"))
         scope["query_string"] = url.query or b""
         before, self.cycle = self.cycle, self._new_cycle(version)
+        self._just_begun = self.cycle
         if before is None or before.response_complete:
             self._answering = self.cycle
             self._start_asgi_task(self.cycle, self.app)
@@ -185,6 +190,9 @@ class BoundedProtocol(TolerantProtocol):
             # Paused because of a large body; the client's disconnect has to be noticed.
             self.flow.resume_reading()
         cycle = self.cycle  # None if the first request opens a WebSocket
+        if cycle is not None and cycle is self._just_begun and cycle.body:
+            # Nothing has called `receive` yet, and it need not be called at all.
+            cycle.scope["state"][BODY] = cycle.body
         if cycle is not None and cycle.response_complete and not cycle.keep_alive:
             self.transport.close()  # see `LingeringTransport`
 

@@ -388,7 +388,7 @@ async def test_a_rate_limit_is_temporary(client: httpx.AsyncClient, answer: Answ
 
 async def test_retry_after_is_passed_on(client: httpx.AsyncClient) -> None:
     """A Retry-After in seconds is passed on; other values are ignored."""
-    limited = {"status": 429, "body": {"message": "no"}}
+    limited: Any = {"status": 429, "body": {"message": "no"}}
     numbered = await refusal(client, Answer(**limited, headers={"retry-after": "77"}), "exchange")
     dated = await refusal(client, Answer(**limited, headers={"retry-after": "soon"}), "exchange")
 

@@ -40,7 +40,7 @@ MODEL = "claude-opus-5"
 
 
 def ask(
-    client: httpx.Client, path: str = "/v1/messages", *, stream: bool = False, **headers: str
+    client: httpx.Client, path: str = "/v1/messages", *, stream: bool = False, headers: Any = None
 ) -> httpx.Response:
     body = {"model": MODEL, "stream": stream, **BODIES[path]}
     return client.post(path, json=body, headers=headers)
@@ -186,7 +186,7 @@ def test_notices(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.Monke
     ):
         refused: set[httpx.Client] = set()
         for client in [first, second] * 30:
-            answer = ask(client, **{"x-api-key": "a-key-for-clients"})
+            answer = ask(client, headers={"x-api-key": "a-key-for-clients"})
             if answer.status_code == 402:
                 refused.add(client)
         wait_for_notices()
@@ -244,12 +244,12 @@ def test_raising_while_the_server_runs(
         assert raised.startswith("100 AI credits per day (raised by 100): ")
         assert 200 == ask(client).status_code
         cli("budget", "set", "0/day", "--client", "codex")
-        refused = ask(client, **{"user-agent": "codex_exec/1"})
+        refused = ask(client, headers={"user-agent": "codex_exec/1"})
         assert 402 == refused.status_code
         assert "copilot-proxy budget raise 100 --client codex" in refused.text
-        assert 200 == ask(client, **{"user-agent": "opencode/1"}).status_code
+        assert 200 == ask(client, headers={"user-agent": "opencode/1"}).status_code
         cli("budget", "off")
-        assert 200 == ask(client, **{"user-agent": "codex_exec/1"}).status_code
+        assert 200 == ask(client, headers={"user-agent": "codex_exec/1"}).status_code
 
 
 def test_limits_that_the_server_has_not_read(
@@ -340,12 +340,12 @@ def test_a_session(simulator: Simulator) -> None:
     """A limit per session counts each session, and not requests without one."""
     with Proxy(settings_with(simulator, "0.4/session")) as proxy, proxy.client() as client:
 
-        def statuses(**headers: str) -> list[int]:
-            return [ask(client, **headers).status_code for _ in range(12)]
+        def statuses(headers: Any = None) -> list[int]:
+            return [ask(client, headers=headers).status_code for _ in range(12)]
 
-        first, *_, last = statuses(**{"session-id": "a"})
+        first, *_, last = statuses(headers={"session-id": "a"})
         assert (200, 402) == (first, last)
-        assert 200 == ask(client, **{"session-id": "b"}).status_code
+        assert 200 == ask(client, headers={"session-id": "b"}).status_code
         assert [200] * 12 == statuses()
 
 

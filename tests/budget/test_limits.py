@@ -5,6 +5,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_the_file_is_read_again(tmp_path: Path) -> None:
     assert (default,) == file.current().limits
     for nano in (7, 9):
         more = Limits((Limit(nano, "day"), Limit(1, "day", "client", "codex")))
-        change(path, NOW, lambda _, new=more: new)
+        change(path, NOW, partial(lambda new, _: new, more))
         assert [nano, 1] == [limit.nano for limit in file.current().limits]
     path.unlink()
     assert (default,) == file.current().limits

@@ -62,7 +62,8 @@ def test_two_servers(tmp_path: Path) -> None:
                 del limits[1:]
             made = record(f"r{number}", session=session, client=client)
             asked = ReservationRequest(made, cost, limits, DAY, MONTH)
-            (outcome,) = server.reserve_now([asked]) or [None]
+            made_now = server.reserve_now([asked])
+            outcome = made_now[0] if made_now else None
             at_once += isinstance(outcome, list)
             if not isinstance(outcome, list):
                 found = server.reserve(asked)

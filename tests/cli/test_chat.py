@@ -772,13 +772,13 @@ def test_ctrl_c_anywhere(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """At the prompt, and during a model lookup, Ctrl+C does not end the conversation."""
-    lines = iter([KeyboardInterrupt(), "/model x", EOFError()])
+    lines: Iterator[Any] = iter([KeyboardInterrupt(), "/model x", EOFError()])
 
     def read() -> str:
         line = next(lines)
         if isinstance(line, BaseException):
             raise line
-        return line
+        return str(line)
 
     monkeypatch.setattr(conversation, "read_input", read)
     interrupted_chat()

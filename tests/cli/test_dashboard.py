@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,13 +54,16 @@ def test_the_browser(
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.new; mv {opened}.new {opened}\n')
     browser.chmod(0o755)
     monkeypatch.setenv("BROWSER", str(browser))
-    started = []
+    started: list[Any] = []
     from copilot_proxy.cli import login_screen
 
     start = login_screen.start_browser
-    monkeypatch.setattr(
-        login_screen, "start_browser", lambda url: started.append(start(url)) or started[0]
-    )
+
+    def start_and_keep(url: str) -> Any:
+        started.append(start(url))
+        return started[0]
+
+    monkeypatch.setattr(login_screen, "start_browser", start_and_keep)
     with Proxy(settings_at(simulator)) as server:
         at(server, monkeypatch)
         ran = cli("dashboard")

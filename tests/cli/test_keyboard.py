@@ -75,12 +75,12 @@ def test_commands_with_several_lines(talking: Terminal, simulator: Simulator) ->
 
 
 @pytest.fixture
-def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
+def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], int]]:
     """A terminal as stdin, and a function that types into it."""
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "r", encoding="utf-8") as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        yield lambda data: os.write(ours, data) and None
+        yield lambda data: os.write(ours, data)
     os.close(ours)
 
 

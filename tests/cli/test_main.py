@@ -338,7 +338,7 @@ def test_a_failed_last_flush_is_an_error(
 ) -> None:
     """A full disk is reported even if only the last flush fails."""
     full = io.StringIO()
-    full.flush = raising(OSError(28, "No space left on device"))  # type: ignore[method-assign]
+    full.flush = raising(OSError(28, "No space left on device"))  # type: ignore[method-assign, assignment]
     monkeypatch.setattr(sys, "stdout", full)
 
     assert 1 == run_command(lambda: None, debug=False)

@@ -260,6 +260,7 @@ def test_a_server_of_their_own(record: Callable[[], Any]) -> None:
             assert first == record()["environ"]["ANTHROPIC_BASE_URL"].split("/")[2]
             terminal.press("c")
             shown = terminal.wait_for("This session: 1 request")
+            assert "run claude --simulate -- --continue" in terminal.wait_for("To continue it")
             assert 7 == terminal.end()
             assert is_listening(port)
             second.send_signal(signal.SIGTERM)

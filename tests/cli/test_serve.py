@@ -437,7 +437,7 @@ def test_port_taken_by_another_server(
     codes: list[int] = []
 
     def use(client: httpx.Client) -> None:
-        port = client.base_url.port
+        port = client.base_url.port or 0
         done = subprocess.run(
             [sys.executable, "-m", "copilot_proxy", "serve", "--port", str(port)],
             capture_output=True,
@@ -484,7 +484,7 @@ def test_processes_of_other_users_are_skipped(
     def refuse(_: object) -> str:
         raise PermissionError
 
-    monkeypatch.setattr(port_owner.os, "readlink", refuse)
+    monkeypatch.setattr(os, "readlink", refuse)
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert run(["serve", "--simulate", "--port", str(other.getsockname()[1])]) == 1
     assert "in use by another program." in capsys.readouterr().err

@@ -78,8 +78,8 @@ def test_there_and_back(home: Path, state: Path, content: bytes) -> None:
 def test_new_files(home: Path, state: Path) -> None:
     """Files and folders that did not exist are gone afterwards; only the user can read the files,
     which may have a key."""
-    changes = [WholeFile(home / "a" / "b" / "own.toml", "x = 1\n"), values(home / "c" / "s.json")]
-    connect(state, *changes)
+    own = WholeFile(home / "a" / "b" / "own.toml", "x = 1\n")
+    connect(state, own, values(home / "c" / "s.json"))
     assert b"x = 1\n" == (home / "a" / "b" / "own.toml").read_bytes()
     assert 0o600 == (home / "c" / "s.json").stat().st_mode & 0o777
     assert 0o600 == (state / "journal.json").stat().st_mode & 0o777

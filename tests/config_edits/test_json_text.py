@@ -168,7 +168,8 @@ def texts(draw: st.DrawFn) -> tuple[str, Any]:
             ]
         else:
             parts = [f"{blanks()}{write(inner)}{blanks()}" for inner in value]
-        comma = "," if parts and draw(st.booleans()) else ""
+        has_comma: bool = draw(st.booleans()) if parts else False
+        comma = "," if has_comma else ""
         left, right = "{}" if isinstance(value, dict) else "[]"
         return f"{left}{','.join(parts)}{comma}{blanks()}{right}"
 

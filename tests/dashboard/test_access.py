@@ -218,8 +218,13 @@ def test_only_the_pages_own_files(locked: Proxy, name: str) -> None:
 
 def test_file_names_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows, a backslash separates folders."""
-    found = []
-    monkeypatch.setattr("pathlib.Path.read_bytes", lambda path: found.append(path) or b"")
+    found: list[Path] = []
+
+    def read(path: Path) -> bytes:
+        found.append(path)
+        return b""
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", read)
     with pytest.raises(NotFoundException):
         _file.__wrapped__("x\\..\\..\\notes.txt")
     assert [] == found

@@ -313,7 +313,7 @@ def test_thinking_goes_on_in_the_tool_loop(own: Json) -> None:
 @every_client
 def test_adaptive_thinking_may_begin_in_the_middle_of_a_turn(client: str) -> None:
     """Adaptive thinking is kept even if the turn began without it."""
-    messages = {
+    messages: dict[str, tuple[str, Json]] = {
         "chat_completions": ("messages", {"reasoning_effort": "high", "max_tokens": 9000}),
         "responses": ("input", {"reasoning": {"effort": "high"}}),
         "messages": (
@@ -363,8 +363,9 @@ def test_reasoning_summary_does_not_reach_pi_ai() -> None:
     """pi-ai does not get the field, and the client gets no note about it."""
     chat = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
     model = model_on("chat_completions", "gemini-4-neon", "Google")
+    notes: list[str] = []
 
-    adapted = pi_ai_from_chat({**chat, "reasoning_summary": "auto"}, model, notes := [])
+    adapted = pi_ai_from_chat({**chat, "reasoning_summary": "auto"}, model, notes)
 
     assert "reasoning_summary" not in json.dumps(adapted.body)
     assert [] == notes

@@ -81,7 +81,7 @@ def with_result(client: str, file: Json) -> Json:
         contents = [{"role": role, "parts": one} for role, one in parts.items()]
         return {"model": "m", "contents": contents}
     if client == "responses":
-        call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+        call: Json = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
         output = {"type": "function_call_output", "call_id": "c1", "output": [file]}
         return {"model": "m", "input": [{"role": "user", "content": "Read"}, call, output]}
     if client == "messages":

@@ -1,6 +1,7 @@
 """Parameters of tools whose names Claude refuses are renamed, and calls get the names back."""
 
 import json
+from collections.abc import Callable
 from typing import Any, Final
 
 import httpx
@@ -13,7 +14,7 @@ from tests.conftest import Proxy
 from tests.formats.routes import claude, model_on, sent
 
 LONG: Final = "settings__approved__or__denied__countries__or__regions__approved__list"
-SCHEMA: Final = {
+SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {
         "$filter": {"type": "string"},
@@ -148,7 +149,7 @@ def messages_stream(answer: httpx.Response) -> tuple[str, Any]:
     return name, json.loads("".join(one.get("partial_json", "") for one in deltas))
 
 
-READERS: Final[Any] = {
+READERS: Final[dict[tuple[str, bool], Callable[[httpx.Response], tuple[str, Any]]]] = {
     ("chat/completions", False): chat,
     ("chat/completions", True): chat_stream,
     ("responses", False): responses,

@@ -83,13 +83,13 @@ def test_a_prompt_that_is_too_long_in_mid_stream(client: str, path: str, flat: b
     except UpstreamError as error:
         events = translator.fail(error, "id")
 
-    error = _error_of(events[-1])
+    sent = _error_of(events[-1])
     if client == "gemini":
-        assert "CONTEXT_LENGTH_EXCEEDED" == error["details"][0]["reason"]
-        assert error["message"].startswith("The input token count (138898) exceeds the maximum")
+        assert "CONTEXT_LENGTH_EXCEEDED" == sent["details"][0]["reason"]
+        assert sent["message"].startswith("The input token count (138898) exceeds the maximum")
         return
-    assert "context_length_exceeded" == error["code"]
-    assert client != "messages" or error["message"].startswith("prompt is too long: 138898 tokens")
+    assert "context_length_exceeded" == sent["code"]
+    assert client != "messages" or sent["message"].startswith("prompt is too long: 138898 tokens")
 
 
 def _error_of(event: Json) -> Json:

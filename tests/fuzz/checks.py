@@ -32,7 +32,7 @@ def check_refusal(client: Client, answer: httpx.Response) -> None:
     client.check_error(answer.json())
 
 
-def check_whole(client: Client, body: ClientResponse) -> None:
+def check_whole(client: Client, body: ClientResponse | list[ClientResponse]) -> None:
     """Check a whole answer."""
     if isinstance(body, list):
         check_array(client, body)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.ledger import database as ledger_file
-from copilot_proxy.ledger import schema
+from copilot_proxy.ledger import insertion, schema
 from copilot_proxy.ledger import writer as writer_module
 from copilot_proxy.ledger.database import open_for_writing, open_ledger
 from copilot_proxy.ledger.hash_chain import next_hash
@@ -127,7 +127,7 @@ class Full:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_full = True
-        self._insert = writer_module.insert
+        self._insert = insertion.insert
         monkeypatch.setattr(writer_module, "insert", self.insert)
         monkeypatch.setattr(writer_module, "RETRY_SECONDS", 0.0)
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from typing import Any
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert ("drift", ["responses event response.paused (1)"]) == (last["event"], last["unknown"])
 
 
-EVENTS = {
+EVENTS: dict[str, list[Any]] = {
     "messages": [
         {"type": "message_start", "message": {"id": "m", "content": [], "usage": {}}},
         {"type": "message_paused"},

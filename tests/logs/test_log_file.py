@@ -220,6 +220,35 @@ def test_a_full_disk_is_reported_once(
     assert err.count("cannot be written: No space left on device.") == 1
 
 
+def test_lines_are_written_together(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that have room; if the disk becomes full, what is written are complete lines."""
+    made = LogFile(path, max_bytes=1000, count=1)
+    written: list[bytes] = []
+    real = os.write
+
+    def write(descriptor: int, data: bytes) -> int:
+        written.append(data)
+        if len(written) == 3:
+            return real(descriptor, data[:10])
+        if len(written) > 3:
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data)
+
+    monkeypatch.setattr("copilot_proxy.logs.log_file.os.write", write)
+    for count in (20, 2):
+        for number in range(count):
+            made.handle(logging.makeLogRecord({"msg": f"{number:02d} " + "x" * 60}))
+        made.flush()
+    assert [15, 5, 2] == [data.count(b"\n") for data in written[:3]]
+    made.handle(logging.makeLogRecord({"msg": "short"}))
+    monkeypatch.undo()
+    made.close()
+
+    assert 15 == len(path.with_name("proxy.log.1").read_text().splitlines())
+    lines = path.read_text().splitlines()
+    assert ["15", "16", "17", "18", "19", "short"] == [line[:5].split()[0] for line in lines]
+
+
 def test_a_rotation_that_fails_loses_nothing(
     file: LogFile, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

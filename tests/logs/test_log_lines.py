@@ -273,13 +273,14 @@ class Screen(io.StringIO):
 
 def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal the status has a colour: green, yellow or red."""
-    monkeypatch.setattr(sys, "stderr", Screen())
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         for status in (200, 404, 502):
             reporter(record(status=status))
         logging.getLogger("x").warning("hm")
-    shown = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    shown = screen.getvalue()
     assert "\x1b[32m200\x1b[0m" in shown
     assert "\x1b[33m404\x1b[0m" in shown
     assert "\x1b[31m502\x1b[0m" in shown

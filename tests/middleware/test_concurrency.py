@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -115,7 +116,7 @@ def test_waiting_requests_are_answered_in_order(simulator: Simulator) -> None:
     names = [f"number {n}" for n in range(4)]
     with small(simulator) as proxy:
         with occupied(proxy, simulator):
-            waiting = [waits(proxy, lambda n=name: post(proxy, chat(n))) for name in names]
+            waiting = [waits(proxy, partial(post, proxy, chat(name))) for name in names]
             assert not any(asked.done() for asked in waiting)
         answers = [asked.result(60) for asked in waiting]
         proxy.wait_until_free()

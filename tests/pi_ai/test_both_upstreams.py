@@ -110,11 +110,11 @@ def test_the_tool_loop(sdk: openai.OpenAI, served: Served, model: str, stream: b
     assert ("tool_calls", ["Paris", "London"]) == (choice.finish_reason, cities)
     assert 2 == len({call.id for call in calls})
 
-    results = [
+    results: list[Any] = [
         {"role": "tool", "tool_call_id": call.id, "content": f"sunny in {city}"}
         for call, city in zip(calls, cities, strict=True)
     ]
-    message = choice.message.model_dump(exclude_none=True, exclude={"parsed"})
+    message: Any = choice.message.model_dump(exclude_none=True, exclude={"parsed"})
     answer = sdk.chat.completions.create(messages=[*messages, message, *results], **fields)
 
     said = answer.choices[0].message.content or ""

@@ -252,7 +252,7 @@ def test_leftovers_of_killed_installations_are_removed(programs: Programs, home:
     long_ago = time.time() - 4000
     for name, age in (("pi-ai.dead", long_ago), ("pi-ai.new", None)):
         (home.parent / name / "node_modules").mkdir(parents=True)
-        os.utime(home.parent / name, age and (age, age))
+        os.utime(home.parent / name, None if age is None else (age, age))
 
     assert 0 == run(["pi-ai", "install"])
 

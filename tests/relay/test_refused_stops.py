@@ -8,7 +8,7 @@ from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy
 
 TURNS = [{"role": "user", "content": "One END two"}]
-REQUESTS = {
+REQUESTS: dict[str, dict[str, object]] = {
     "/v1/chat/completions": {"messages": TURNS, "stop": "END"},
     "/v1/messages": {"messages": TURNS, "max_tokens": 50, "stop_sequences": ["END"]},
     "/v1/completions": {"prompt": "One END two", "stop": ["END"]},

@@ -1,6 +1,6 @@
 """Small jobs of clients, such as titles, go to the small model that the user has named."""
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -22,7 +22,7 @@ def settings_with(simulator: Simulator, **flags: Any) -> Settings:
     return settings_at(simulator, ledger=True, small_model="gpt-mini", **flags)
 
 
-JOBS = [
+JOBS: Final[list[tuple[str, str, dict[str, Any]]]] = [
     ("chat/completions", OPENCODE, {"messages": [{"role": "system", "content": TITLE}, USER]}),
     ("messages", OPENCODE, {"system": [{"type": "text", "text": TITLE}], "messages": [USER]}),
     ("messages", "Kilo-Code/7.7.9", {"system": TITLE, "messages": [USER]}),

@@ -370,8 +370,8 @@ def test_invalid_http(
     assert error["hint"] in error["message"]
     assert f"x-request-id: {error['request_id']}".encode() in start
     (line,) = capsys.readouterr().err.splitlines()
-    for part in (str(status), code, "127.0.0.1", error["request_id"]):
-        assert part in line
+    for shown in (str(status), code, "127.0.0.1", error["request_id"]):
+        assert shown in line
     assert TOKEN not in line
     assert sent.startswith(b"\x16") == ("the client used https://" in line) or form == "json"
     if form == "json":

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import Simulator
 from copilot_proxy.simulator.recorder import RecordedRequest
 from tests.conftest import Proxy, settings_at
@@ -65,7 +66,13 @@ def test_notes_name_what_was_changed(proxy: Proxy, simulator: Simulator) -> None
 
 def test_other_fields_pass(proxy: Proxy, simulator: Simulator) -> None:
     """Fields that Copilot accepts are passed on unchanged, including unknown ones."""
-    extra = {"temperature": 0.3, "seed": 7, "stop": ["END"], "user": "me", "some_new_field": [1]}
+    extra: Json = {
+        "temperature": 0.3,
+        "seed": 7,
+        "stop": ["END"],
+        "user": "me",
+        "some_new_field": [1],
+    }
     with proxy.client() as client:
         client.post(PATH, json=chat(**extra))
 

@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -27,7 +28,8 @@ class OpenProxy(Proxy):
 
     def routes(self) -> Iterator[tuple[str, str]]:
         """Yield each method and path, and an unknown path."""
-        paths = {route.path_format: route.methods for route in _ROUTER.routes}  # type: ignore[union-attr]
+        router: Any = _ROUTER
+        paths = {route.path_format: route.methods for route in router.routes}
         assert {"/v1/chat/completions", "/schema/openapi.json", "/health"} <= paths.keys()
         for path, methods in {**paths, "/nowhere": {"GET", "POST"}}.items():
             for method in sorted({"GET", "HEAD", "POST", "OPTIONS", "DELETE", *methods}):

@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -26,10 +25,8 @@ def test_before_the_answer(
 ) -> None:
     """A bug before the first byte causes a 500 in OpenAI's format that no SDK retries."""
 
-    @asynccontextmanager
-    async def broken(*_: object, **__: object) -> AsyncIterator[None]:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("the inner workings")
-        yield
 
     monkeypatch.setattr(Relay, "answer", broken)
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
@@ -67,7 +64,7 @@ def test_in_a_route(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> No
     async def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(ModelResolver, "models", broken)
+    monkeypatch.setattr(ModelResolver, "catalogue", broken)
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         answer = client.get("/v1/models")
 

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
-REQUESTS = {
+REQUESTS: dict[str, tuple[dict[str, Any], bytes]] = {
     "/v1/responses": ({"input": "Hi"}, b"event: response.completed"),
     "/v1/messages": (
         {"max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}]},

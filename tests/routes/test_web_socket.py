@@ -475,7 +475,12 @@ def test_pings_without_end(proxy: Proxy) -> None:
         assert b" 101 " in raw.recv(100)
         (server,) = cast("set[Any]", proxy._server.server_state.connections)
         message, handle_text = threading.Event(), server.handle_text
-        server.handle_text = lambda event: (message.set(), handle_text(event))
+
+        def handle(event: object) -> None:
+            message.set()
+            handle_text(event)
+
+        server.handle_text = handle
 
         raw.sendall(PING * 20_000 + EMPTY_OBJECT)
         assert message.wait(60)
@@ -550,6 +555,7 @@ def test_sdk(proxy: Proxy) -> None:
             received.append(event)
             if event.type == "response.completed":
                 break
+        assert event.type == "response.completed"
         assert "Say hello" in event.response.output_text
         connection.response.create(model="no-such-model", input="x")
         error = next(iter(connection))

@@ -139,7 +139,7 @@ def test_copilot_echoes_its_token(
     others = {f"what Copilot got, {number}": one for number, one in enumerate(mirror.others)}
     assert not {"/chat/completions", "/responses"}.isdisjoint(mirror.paths)
     assert len(marks.known) >= 5
-    written = {"stdout": out, "stderr": err, **files(folder)}
+    written: dict[str, bytes | str] = {"stdout": out, "stderr": err, **files(folder)}
     assert [] == marks.found({**places, **written, **sent(simulator), **others})
 
 

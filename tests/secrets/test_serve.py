@@ -93,9 +93,9 @@ def ask(url: str, simulator: Simulator, keys: list[str], wrong: str) -> dict[str
             client.headers["authorization"] = f"Bearer {key}"
             for method, path, body in ASKED:
                 note(path, client.request(method, path, json=body))
-        for body in WRONG_BODIES:
+        for wrong_body in WRONG_BODIES:
             for path in ("/v1/chat/completions", "/v1/responses", "/v1/messages"):
-                note(f"{path} {body!r}", client.post(path, content=body))
+                note(f"{path} {wrong_body!r}", client.post(path, content=wrong_body))
         for path in ("/", "/health", "/schema", "/schema/openapi.json", "/nowhere", "/v1/models/x"):
             note(path, client.get(path, params={"key": keys[0]}))
         note("DELETE", client.delete("/v1/models"))

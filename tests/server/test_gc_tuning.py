@@ -2,7 +2,7 @@
 
 import gc
 import weakref
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_streams_leave_no_cycles(
     kept: list[weakref.ref[object]] = []
 
     def watch(kind: type) -> None:
-        original = kind.__init__
+        original = cast("Any", kind).__init__
 
         def init(self: object, *args: Any, **more: Any) -> None:
             original(self, *args, **more)

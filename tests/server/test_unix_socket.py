@@ -94,9 +94,12 @@ def test_the_file_is_for_its_owner_only_from_the_first_moment(
     modes: list[int] = []
     try:
         real = unix_socket._identity
-        monkeypatch.setattr(
-            unix_socket, "_identity", lambda p: (modes.append(p.lstat().st_mode), real(p))[1]
-        )
+
+        def identity(path: Path) -> object:
+            modes.append(path.lstat().st_mode)
+            return real(path)
+
+        monkeypatch.setattr(unix_socket, "_identity", identity)
         with unix_socket.bound(path):
             pass
         assert os.umask(0) == 0
@@ -261,6 +264,6 @@ def test_contradictory_flags(
 
 def test_windows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The error says that Windows has no Unix sockets."""
-    monkeypatch.setattr(unix_socket.sys, "platform", "win32")
+    monkeypatch.setattr(sys, "platform", "win32")
     assert run(["serve", "--uds", "proxy.sock", "--simulate"]) == 2
     assert "Unix sockets need Linux or macOS." in capsys.readouterr().err

@@ -292,6 +292,7 @@ async def test_a_worker_that_hangs_is_killed(
         "socket.socket(fileno=int(sys.argv[1])).sendall(b'ready 0\\n')\n"
         "signal.pause()\n"
     )
+    server: Supervisor
     server, listener = supervisor(code, on_ready=lambda: server.finish())
     await server.serve([listener])
     assert not server._alive()

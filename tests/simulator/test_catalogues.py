@@ -123,7 +123,8 @@ def test_older_api_versions_have_one_cache_price(copilot):
     def tiers(version: str) -> dict[str, Any]:
         listed = copilot.get("/models", x_github_api_version=version).json()["data"]
         found = next(model for model in listed if model["id"] == "gpt-6.1-sol")
-        return found["billing"]["token_prices"]
+        prices: dict[str, Any] = found["billing"]["token_prices"]
+        return prices
 
     for tier, price in (("default", 10), ("long_context", 20)):
         assert price == tiers("2026-06-01")[tier]["cache_price"]

@@ -9,7 +9,7 @@ USER = {"role": "user", "content": "Hi"}
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"city": "Rome"}}
 RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "Sunny"}
 ASKS = {"role": "assistant", "content": [CALL]}
-ANSWERS = {"role": "user", "content": [RESULT]}
+ANSWERS: dict[str, Any] = {"role": "user", "content": [RESULT]}
 TOOL: dict[str, Any] = {
     "name": "get_weather",
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},

@@ -194,11 +194,14 @@ def test_a_client_that_connects_during_shutdown_is_closed():
         blocked.set()
         go_on.wait(60)
 
-    simulator._loop.call_soon_threadsafe(block)
+    loop, server = simulator._loop, simulator._server
+    assert loop is not None
+    assert server is not None
+    loop.call_soon_threadsafe(block)
     assert blocked.wait(60)
     late = [socket.create_connection(("127.0.0.1", simulator.port), timeout=60) for _ in range(20)]
     stopping = threading.Thread(target=simulator.stop)
-    simulator._loop.call_soon_threadsafe(simulator._server.leave)
+    loop.call_soon_threadsafe(server.leave)
     go_on.set()
     stopping.start()
     stopping.join(60)

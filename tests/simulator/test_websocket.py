@@ -83,7 +83,7 @@ class Client:
 
 
 @contextmanager
-def connected(copilot: Any, **headers: str | None) -> Iterator[Client]:
+def connected(copilot: Any, **headers: Any) -> Iterator[Client]:
     client = Client(copilot, **headers)
     try:
         assert 101 == client.status

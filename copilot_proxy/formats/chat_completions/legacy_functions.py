@@ -16,7 +16,7 @@ _LEGACY: Final = "legacy_functions"
 """Marks a request whose client expects calls in the older form; never leaves the program."""
 
 
-def read_functions(request: Json) -> None:
+def read_functions(request: ChatRequest) -> None:
     """Rewrite a new request that has the older form; raises `RequestError` if it has both forms."""
     request.pop(_LEGACY, None)
     functions, choice = request.get("functions"), request.get("function_call")

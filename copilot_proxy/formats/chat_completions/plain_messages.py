@@ -83,7 +83,7 @@ def plain_request(body: bytes) -> Json | None:
     results = [one.content for one in messages if type(one) is _Result]
     if not messages or any(is_stringified("chat_completions", text) for text in results):
         return None
-    return {**fields, "messages": PlainTurns(messages)}
+    return {**fields, "messages": PlainTurns(messages, text_size=sum(map(len, results)))}
 
 
 def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
@@ -166,7 +166,7 @@ def _normalized(turns: PlainTurns) -> PlainTurns:
     """Return the messages with the roles and the empty contents that Copilot accepts."""
     if all(map(_is_normal, turns)):
         return turns
-    return PlainTurns([one if _is_normal(one) else _normal(one) for one in turns])
+    return turns.replaced(one if _is_normal(one) else _normal(one) for one in turns)
 
 
 def _is_normal(message: Any) -> bool:

@@ -1,15 +1,10 @@
-"""Parses and validates a client's request, determines its initiator, and counts its images.
+"""Parses and validates a client's request, finds its initiator, and counts its images.
 
 A `RequestError` names the invalid field as OpenAI does: ``messages[0].content``.
 """
 
-from codecs import BOM_UTF8
-from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-
-from copilot_proxy.catalogue import MAX_NAME_LENGTH
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.legacy_functions import read_functions
 from copilot_proxy.formats.chat_completions.plain_messages import plain_request
@@ -18,15 +13,9 @@ from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.empty_values import drop_empty
 from copilot_proxy.formats.images import checked_url
 from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
-from copilot_proxy.formats.large_json import (
-    LARGE,
-    MAX_VALUES,
-    check_value_count,
-    decode_large,
-)
-from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.formats.plain_turns import PlainTurns, newest_first
 from copilot_proxy.formats.request_fields import refuse_fields
+from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
 from copilot_proxy.formats.types import ChatRequest, Json
@@ -41,63 +30,6 @@ FORCED: Final = ("required", "function", "custom", "allowed_tools")
 
 _PARTS: Final = ("text", "image_url", "input_audio", "file", "refusal")
 """The types of content parts in OpenAI's schema."""
-
-
-def parse_json(body: bytes, max_values: int = MAX_VALUES) -> Any:
-    """Decode a JSON body, which may begin with a byte order mark; raises `RequestError` if it is
-    not JSON, or has more than `max_values` values."""
-    body = body.removeprefix(BOM_UTF8)
-    if len(body) > max_values:
-        check_value_count(body, max_values)
-    if not body.strip():
-        raise RequestError("The request has no body; a JSON object is required.")
-    try:
-        return decode_large(body, _decoded) if len(body) >= LARGE else _decoded(body)
-    except RecursionError:
-        raise RequestError("The body is nested too deeply.") from None
-
-
-def _decoded(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        try:
-            return decode_leniently(body, strict=True)
-        except ValueError:
-            raise RequestError(f"The body is not valid JSON: {error}.") from None
-
-
-def parse_object(
-    body: bytes,
-    max_values: int = MAX_VALUES,
-    read_plain: Callable[[bytes], Json | None] | None = None,
-) -> Json:
-    """Decode a body that must be a JSON object with at most `max_values` values.
-
-    `read_plain` reads long requests with a plain conversation, and returns None for others. Raises
-    `RequestError` if it is no object, or if ``model`` is longer than `MAX_NAME_LENGTH`.
-    """
-    body = body.removeprefix(BOM_UTF8)
-    if len(body) > max_values:
-        check_value_count(body, max_values)
-    request = read_plain(body) if read_plain is not None else None
-    if request is None:
-        request = parse_json(body, len(body))
-    if not isinstance(request, dict):
-        raise RequestError("The body must be a JSON object.")
-    _check_model_name(request.get("model"))
-    return request
-
-
-def _check_model_name(name: object) -> None:
-    """Raise `RequestError` for a name that is too long to be compared or logged."""
-    if isinstance(name, str) and len(name) > MAX_NAME_LENGTH:
-        raise _invalid(
-            "model",
-            f"The model name has {len(name)} characters; the maximum is {MAX_NAME_LENGTH}.",
-            code="string_above_max_length",
-            hint="Use one of the names that GET /v1/models lists.",
-        )
 
 
 def parse_request(body: bytes) -> ChatRequest:
@@ -157,7 +89,7 @@ def _check_fields(request: ChatRequest) -> None:
     _check_tools(request)
 
 
-def _check_foreign_parts(request: Json) -> None:
+def _check_foreign_parts(request: ChatRequest) -> None:
     """Raise a `RequestError` that explains the first content part of another API."""
     messages = request.get("messages")
     for i, message in enumerate(messages if isinstance(messages, list) else ()):
@@ -274,7 +206,7 @@ def _invalid(
 
 
 def initiator(messages: list[Json]) -> Initiator:
-    """Return who caused the request; see `headers.initiator`."""
+    """Return who caused the request; see `formats.initiator`."""
     return initiator_of(map(_turn, newest_first(messages)))
 
 

@@ -3,13 +3,13 @@
 from typing import Any
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.embeddings import check_request
 from copilot_proxy.formats.gemini import schema
 from copilot_proxy.formats.gemini.field_names import with_google_names
 from copilot_proxy.formats.gemini.request import model_name
+from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
-from copilot_proxy.formats.types import ClientResponse, Json
+from copilot_proxy.formats.types import ClientRequest, ClientResponse, Json
 
 _HARMLESS = ("TASK_TYPE_UNSPECIFIED", None)
 
@@ -55,7 +55,7 @@ def _request(requests: list[Json], paths: list[str], model: str, notes: list[str
         notes.append("dropped taskType: Copilot's models have one kind of vector")
     if any(one.get("title") for one in requests):
         notes.append("dropped title: Copilot's models embed only the text")
-    request: Json = {"model": model_name(model), "input": texts}
+    request: ClientRequest = {"model": model_name(model), "input": texts}
     if (size := next(iter(dimensions), None)) is not None:
         request["dimensions"] = size
     check_request(request)

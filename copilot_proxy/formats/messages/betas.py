@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import UNSET
 
 from copilot_proxy.formats.messages.cache_control import has_long_marks
-from copilot_proxy.formats.plain_turns import role_of
+from copilot_proxy.formats.plain_turns import field_of
 from copilot_proxy.formats.rules.thinking import BINDING
 from copilot_proxy.formats.types import MessagesRequest
 from copilot_proxy.model_ids import LONG_CONTEXT_SUFFIX
@@ -25,18 +25,11 @@ def _defers_tools(request: MessagesRequest) -> bool:
 
 
 def _has_system_messages(request: MessagesRequest) -> bool:
-    return any(role_of(message) == "system" for message in request["messages"])
+    return any(field_of(message, "role") == "system" for message in request["messages"])
 
 
 def _configures_turns(request: MessagesRequest) -> bool:
-    return any(map(_has_own_config, request["messages"]))
-
-
-def _has_own_config(message: Any) -> bool:
-    """Return whether a message, decoded or not, has the field for its own turn."""
-    if isinstance(message, dict):
-        return "output_config" in message
-    return getattr(message, "output_config", UNSET) is not UNSET
+    return any(field_of(message, "output_config") is not UNSET for message in request["messages"])
 
 
 def _binds_thinking(request: MessagesRequest) -> bool:

@@ -109,12 +109,14 @@ def plain_request(body: bytes) -> Json | None:
     results = [block.content for block in blocks if type(block) is _Result]
     blocks += [part for content in results if type(content) is list for part in content]
     images = [block for block in blocks if type(block) is _Image]
-    texts = [content for content in results if type(content) is str]
-    if not messages or any(is_stringified("messages", text) for text in texts):
+    outputs = [content for content in results if type(content) is str]
+    if not messages or any(is_stringified("messages", output) for output in outputs):
         return None
     if not all(map(_is_image, images)):
         return None
-    return {**fields, "messages": PlainTurns(messages, len(images))}
+    texts = [block.text for block in blocks if type(block) is _Text]
+    text_size = sum(map(len, outputs)) + sum(map(len, texts))
+    return {**fields, "messages": PlainTurns(messages, len(images), text_size)}
 
 
 def _is_image(block: _Image) -> bool:
@@ -153,7 +155,7 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     for message in [one for one in kept if isinstance(one, dict)]:
         if not profile.accepts_blank_texts:
             drop_empty_results(message)
-    return PlainTurns(kept, turns.images)
+    return turns.replaced(kept)
 
 
 def _is_paired(turns: PlainTurns) -> bool:

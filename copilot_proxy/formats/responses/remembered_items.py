@@ -5,7 +5,7 @@ message has an id, since some clients retry an error whose text has certain numb
 503.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.large_json import LARGE, decode_large, encode_json
 from copilot_proxy.formats.responses.request import input_items
-from copilot_proxy.formats.responses.response_store import Exchange, StoredResponse
+from copilot_proxy.formats.responses.response_store import Exchange, PlainItems, StoredResponse
 from copilot_proxy.formats.types import Json, Response, ResponsesRequest
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -47,16 +47,19 @@ def _decoded(data: bytes) -> Any:
     return decode_large(data, decode) if len(data) >= LARGE else decode(data)
 
 
-def encoded(items: Iterable[Any], size: int = 0) -> list[bytes]:
-    """Return the items, decoded or structs, in the form in which they are remembered; `size` is
-    about how many bytes they have."""
+def encoded(items: Iterable[Json], size: int = 0) -> list[bytes]:
+    """Return the items in the form in which they are remembered; `size` is about how many bytes
+    they have."""
     if size < LARGE:
         return [_encode(item) for item in items]
     return [encode_json(item, size) for item in items]
 
 
 def stored_response(
-    response: Response, previous: Exchange | None, items: list[bytes], size: int = 0
+    response: Response,
+    previous: Exchange | None,
+    items: Sequence[bytes] | PlainItems,
+    size: int = 0,
 ) -> StoredResponse:
     """Return a response as it is remembered, with the new input that it answers.
 

@@ -91,7 +91,7 @@ def _items(body: ResponsesRequest, profile: ModelProfile, notes: list[str]) -> l
     items: list[Any] = []
     for one in adapted:
         items += prepare_items({"input": [one]}, notes) if isinstance(one, dict) else (one,)
-    return PlainTurns(items, adapted.images)
+    return adapted.replaced(items)
 
 
 def _item(item: Json, notes: list[str]) -> list[Json]:

@@ -4,14 +4,18 @@ Each response is kept for the caller that got it. If there are too many response
 the least recently used ones are forgotten first; so are those that are not used for a while.
 
 Items are kept as JSON bytes: they take a third of the memory of objects, the garbage collector
-skips them, and what is read from them can be changed.
+skips them, and what is read from them can be changed. Those of a long plain conversation stay
+structs, and are encoded when they are read: agents that send their whole conversation each time
+never refer to them.
 """
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 MAX_RESPONSES: Final = 1000
 MAX_BYTES: Final = 64 * 1024 * 1024
@@ -22,6 +26,22 @@ ITEM_OVERHEAD: Final = 50
 """Bytes of memory that an item takes besides its JSON."""
 _OVERHEAD: Final = 1000
 """Bytes of memory that a response takes besides its JSON and its items."""
+
+
+class PlainItems:
+    """The items of a plain conversation, as structs that take `size` bytes of memory."""
+
+    __slots__ = ("_items", "size")
+
+    def __init__(self, items: Sequence[Any], size: int) -> None:
+        self._items = items
+        self.size = size
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(msgspec.json.encode, self._items)
 
 
 class Exchange:
@@ -39,18 +59,17 @@ class Exchange:
         self,
         id: str,
         previous: "Exchange | None",
-        input: Sequence[bytes],
+        input: Sequence[bytes] | PlainItems,
         output: Sequence[bytes],
     ) -> None:
         self.id = id
         """The id of the response."""
         self.previous = previous
-        self.input = tuple(input)
+        self.input = input if isinstance(input, PlainItems) else tuple(input)
         self.output = tuple(output)
         self.count: int = len(input) + len(output) + (previous.count if previous else 0)
         """Items of the whole conversation up to here."""
-        items = (*self.input, *self.output)
-        self.size = _OVERHEAD + sum(len(item) + ITEM_OVERHEAD for item in items)
+        self.size = _OVERHEAD + _size(self.input) + _size(self.output)
         """Bytes of memory of this exchange alone."""
         self.total: int = self.size + (previous.total if previous else 0)
         """Bytes of memory of the whole conversation up to here."""
@@ -71,6 +90,12 @@ class Exchange:
             chain.append(exchange)
             exchange = exchange.previous
         return chain[::-1]
+
+
+def _size(items: tuple[bytes, ...] | PlainItems) -> int:
+    if isinstance(items, PlainItems):
+        return items.size
+    return sum(len(item) + ITEM_OVERHEAD for item in items)
 
 
 @dataclass(frozen=True, eq=False)

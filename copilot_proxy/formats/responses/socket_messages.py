@@ -15,7 +15,7 @@ from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.large_json import MAX_VALUES, check_value_count
 from copilot_proxy.formats.sizes import size_text
-from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.types import ErrorBody, Json
 
 _LANE: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}", re.ASCII)
 _CREATE: Final = "response.create"
@@ -146,7 +146,9 @@ def _unknown_kind(kind: object) -> RequestError:
     return RequestError(f"Invalid 'type': expected {_CREATE}.", param="type", code="invalid_value")
 
 
-def error_message(status: int, body: Json, headers: Mapping[str, str], lane: str | None) -> bytes:
+def error_message(
+    status: int, body: ErrorBody, headers: Mapping[str, str], lane: str | None
+) -> bytes:
     """Return the message for an error response with this status, JSON body and headers."""
     error = {**body["error"], "headers": headers} if headers else body["error"]
     # Codex looks for the headers next to the error, OpenAI's SDKs inside it.

@@ -38,7 +38,7 @@ def lift_additional_tools(body: ResponsesRequest) -> bool:
             add_tools(body, list(tools_of(item)))
     given = body["input"]
     kept = [one for one in given if not isinstance(one, dict) or one.get("type") != ADDITIONAL]
-    body["input"] = PlainTurns(kept, given.images) if isinstance(given, PlainTurns) else kept
+    body["input"] = given.replaced(kept) if isinstance(given, PlainTurns) else kept
     return True
 
 

@@ -17,10 +17,10 @@ from copilot_proxy.formats.rules import (
     effort,
     fields,
     images,
-    limits,
     nested_fields,
     numbered_ids,
     output_constraints,
+    output_limit,
     property_names,
     references,
     sampling,
@@ -226,26 +226,38 @@ RULES: Final = (
         lambda p: not p.accepts_blank_stops,
     ),
     # Limits come before thinking budgets, which must stay below them.
-    Rule("limits.invalid", _REPORTS, limits.drop_invalid_limit, pi_ai=True),
+    Rule("output_limit.invalid", _REPORTS, output_limit.drop_invalid_limit, pi_ai=True),
     Rule(
-        "limits.name",
+        "output_limit.name",
         "OpenAI API reference: Chat Completions",
-        limits.rename_limit,
+        output_limit.rename_limit,
         lambda p: p.limit_field,
     ),
     Rule(
-        "limits.default", "GitHub's Copilot client", limits.set_default, lambda p: p.default_output
+        "output_limit.default",
+        "GitHub's Copilot client",
+        output_limit.set_default,
+        lambda p: p.default_output,
     ),
     Rule(
-        "limits.minimum",
+        "output_limit.minimum",
         "OpenAI API reference: Responses",
-        limits.raise_to_minimum,
+        output_limit.raise_to_minimum,
         lambda p: p.min_output,
         pi_ai=True,
     ),
-    Rule("limits.maximum", _CATALOGUE, limits.lower_to_maximum, lambda p: p.max_output, pi_ai=True),
     Rule(
-        "limits.stream", _CATALOGUE, limits.stream_long_responses, lambda p: p.max_unstreamed_output
+        "output_limit.maximum",
+        _CATALOGUE,
+        output_limit.lower_to_maximum,
+        lambda p: p.max_output,
+        pi_ai=True,
+    ),
+    Rule(
+        "output_limit.stream",
+        _CATALOGUE,
+        output_limit.stream_long_responses,
+        lambda p: p.max_unstreamed_output,
     ),
     Rule("output.schema", _OBSERVED, schemas.drop_output_schema, lambda p: not p.structured_output),
     Rule(

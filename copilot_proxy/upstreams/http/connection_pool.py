@@ -6,7 +6,6 @@ a request was sent: certainly not if it failed with `httpx.ConnectError` or `htt
 """
 
 import asyncio
-import select
 import socket
 import ssl
 import time
@@ -16,12 +15,17 @@ from typing import Final, NamedTuple
 import httpx
 from aiohappyeyeballs import start_connection
 
+from copilot_proxy.freed_memory import return_freed_memory
 from copilot_proxy.upstreams.http.connection import HttpConnection, HttpExchange
 from copilot_proxy.upstreams.http.dns_cache import DnsCache
 from copilot_proxy.upstreams.http.transport import HttpRequest
 
 _KEEP_ALIVE: Final = 30.0
-"""Seconds for which an idle connection may be used again. It is closed within the next 30."""
+"""Seconds for which an idle connection may be used again."""
+_SWEEP_INTERVAL: Final = 5.0
+"""Seconds between two searches for idle connections to close."""
+_MANY: Final = 16
+"""The number of idle connections above which the others are closed sooner: each takes 50 KiB."""
 _HAPPY_EYEBALLS_DELAY: Final = 0.25
 """Seconds after which the next address of a host is tried as well (RFC 8305)."""
 _TCP_KEEP_ALIVE: Final = (
@@ -62,6 +66,7 @@ class ConnectionPool:
         self._open: set[HttpConnection] = set()
         self._dns = DnsCache()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._has_closed = False
 
     async def send(self, request: HttpRequest) -> HttpExchange:
         """Send `request` and return its response with an unread body.
@@ -98,7 +103,7 @@ class ConnectionPool:
         idle = self._idle.get(origin, ())
         while idle:
             connection = idle.pop()
-            if _is_usable(connection):
+            if _is_usable(connection, _KEEP_ALIVE):
                 return connection
             connection.abort()
         return None
@@ -112,7 +117,7 @@ class ConnectionPool:
         def keep(connection: HttpConnection) -> None:
             self._idle.setdefault(origin, []).append(connection)
             if self._sweeper is None:
-                self._sweeper = loop.call_later(_KEEP_ALIVE, self._sweep)
+                self._sweeper = loop.call_later(_SWEEP_INTERVAL, self._sweep)
 
         def remove(connection: HttpConnection) -> None:
             self._open.discard(connection)
@@ -144,14 +149,23 @@ class ConnectionPool:
         return connection
 
     def _sweep(self) -> None:
-        """Close idle connections that are no longer usable."""
+        """Close idle connections that are no longer usable, or too many.
+
+        The next call returns their memory, unless it would hold up a request.
+        """
         self._sweeper = None
+        if self._has_closed and len(self._open) == sum(map(len, self._idle.values())):
+            return_freed_memory()
+            self._has_closed = False
         for idle in self._idle.values():
-            for connection in [one for one in idle if not _is_usable(one)]:
-                idle.remove(connection)
-                connection.abort()
-        if any(self._idle.values()):
-            self._sweeper = asyncio.get_running_loop().call_later(_KEEP_ALIVE, self._sweep)
+            newest = len(idle) - _MANY
+            for at, connection in enumerate(idle.copy()):
+                if not _is_usable(connection, _SWEEP_INTERVAL if at < newest else _KEEP_ALIVE):
+                    idle.remove(connection)
+                    connection.abort()
+                    self._has_closed = True
+        if self._has_closed or any(self._idle.values()):
+            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_INTERVAL, self._sweep)
 
 
 @lru_cache(maxsize=64)
@@ -175,20 +189,11 @@ def _head(request: HttpRequest, target: _UrlParts) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
-def _is_usable(connection: HttpConnection) -> bool:
+def _is_usable(connection: HttpConnection, keep_alive: float) -> bool:
     """Return whether an idle connection is open, has nothing to read, and is not too old."""
     monotonic, wall = connection.idle_since
     age = max(time.monotonic() - monotonic, time.time() - wall)
-    return connection.is_open and age < _KEEP_ALIVE and not _is_readable(connection.fileno())
-
-
-def _is_readable(descriptor: int) -> bool:
-    """Return whether an idle socket is readable, which means that the server has closed it."""
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(0))
-    return bool(select.select([descriptor], [], [], 0)[0])
+    return connection.is_open and age < keep_alive and not connection.is_readable()
 
 
 def _set_options(sock: socket.socket) -> None:

@@ -46,6 +46,8 @@ class Stream:
         self.chunks: list[Any] = []
         self.error: UpstreamError | None = None
         self._repair = ChatRepair(MODEL, include_usage=True, now=NOW)
+        assert self._repair.repeated is not None
+        self._repeated = self._repair.repeated
         try:
             for data in batch:
                 self._add(data, has_shortcut)
@@ -54,14 +56,14 @@ class Stream:
             self.error = error
 
     def _add(self, data: bytes, has_shortcut: bool) -> None:
-        encoded = self._repair.repeated.translated([data]) if has_shortcut else None
+        encoded = self._repeated.translated([data]) if has_shortcut else None
         if encoded is not None:
             self.passed.append(data)
             self.chunks += map(json.loads, encoded)
             return
         decoded = _decode(data)
         chunks = self._repair.feed(decoded)
-        self._repair.repeated.learn(data, decoded, chunks)
+        self._repeated.learn(data, decoded, chunks)
         self.chunks += chunks
 
     @property

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats.types import Json
 from tests.formats.answers import (
     call,
     calling,
@@ -351,7 +352,7 @@ def test_usage_in_the_messages_format() -> None:
 )
 def test_claudes_stop_reasons(reason: str | None, expected: str) -> None:
     """Claude's stop reasons become OpenAI's, even if the response has no content."""
-    body = {"content": [], "stop_reason": reason}
+    body: Json = {"content": [], "stop_reason": reason}
 
     assert {"role": "assistant", "content": ""} == message_of([body])
     assert expected == finish_of([body])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from copilot_proxy.errors import UpstreamError
 from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
+from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL, call, calling, calls_of, check_stream, event, message_of
 from tests.formats.openai_schemas import check_completion
 from tests.selection import examples
@@ -176,7 +177,8 @@ def test_calls_in_a_row_keep_everything_without_an_index(
 @given(st.lists(st.tuples(st.sampled_from(["content", "refusal", "reasoning_text"]), st.text())))
 def test_texts_are_complete(parts: list[tuple[str, str]]) -> None:
     """Content, refusal and reasoning, in any order, are joined and otherwise unchanged."""
-    message = message_of([*(event(**{name: text}) for name, text in parts), event("stop")])
+    deltas: list[Json] = [{name: text} for name, text in parts]
+    message = message_of([*(event(**delta) for delta in deltas), event("stop")])
 
     for theirs, ours in (
         ("content", "content"),

@@ -206,7 +206,7 @@ def test_every_type_of_block_becomes_events() -> None:
 
 def test_a_message_is_completed() -> None:
     """Missing fields of a message are added, and Copilot's additions are removed."""
-    additions = {"copilot_annotations": {}}
+    additions: Json = {"copilot_annotations": {}}
     message = repair_message(
         {"content": [use(), 3, text("a", **additions)], **additions, "id": "msg_1"}
     )

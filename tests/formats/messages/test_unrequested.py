@@ -1,10 +1,14 @@
 """Fields of Claude's answers that clients only know if they asked for them."""
 
+from typing import Final
+
 import pytest
 
 from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.formats.types import Json
 
+assert MESSAGES.counting is not None
+COUNTING: Final = MESSAGES.counting
 APPLIED: Json = {"context_management": {"original_input_tokens": 9}}
 
 
@@ -13,7 +17,7 @@ def test_token_count(edits: Json | None) -> None:
     """A token count tells what the edits change only to a client that sent edits."""
     request: Json = {"model": "m", "messages": [], "context_management": edits}
 
-    counted = MESSAGES.counting.answer(request, {"input_tokens": 3, **APPLIED})
+    counted = COUNTING.answer(request, {"input_tokens": 3, **APPLIED})
 
     assert {"input_tokens": 3, **(APPLIED if edits else {})} == counted
 
@@ -21,4 +25,4 @@ def test_token_count(edits: Json | None) -> None:
 @pytest.mark.parametrize("answer", [None, [], {}, {"input_tokens": "3"}])
 def test_answers_without_a_count(answer: object) -> None:
     """An answer of another form is not a count."""
-    assert MESSAGES.counting.answer({"model": "m", "messages": []}, answer) is None
+    assert COUNTING.answer({"model": "m", "messages": []}, answer) is None

@@ -231,7 +231,7 @@ def test_content_only_at_the_end_of_a_block() -> None:
 
 def test_redacted_thinking_has_no_text() -> None:
     """The encrypted data is kept, and pi-ai's placeholder is not the model's text."""
-    events = [
+    events: list[Json] = [
         {"type": "thinking_start", "contentIndex": 0},
         {
             "type": "thinking_end",

@@ -26,9 +26,8 @@ USAGE = {
 COSTS = {"total_nano_aiu": 37500000, "token_details": []}
 PICTURE = "data:image/png;base64,AAAA"
 
-_EVENT: TypeAdapter[Any] = TypeAdapter(
-    Annotated[get_args(ResponseStreamEvent)[0], Field(discriminator="type")]
-)
+_EVENTS: Any = Annotated[get_args(ResponseStreamEvent)[0], Field(discriminator="type")]
+_EVENT: TypeAdapter[Any] = TypeAdapter(_EVENTS)
 """Validates strictly, whereas the SDK itself accepts anything."""
 
 

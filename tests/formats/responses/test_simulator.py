@@ -104,7 +104,7 @@ def copilot(simulator: Simulator) -> Iterator[Copilot]:
         yield Copilot(simulator, http)
 
 
-TOOLS = [WEATHER, PATCH, {"type": "web_search"}]
+TOOLS: list[Json] = [WEATHER, PATCH, {"type": "web_search"}]
 ASKED: Json = {
     # Codex and others request it; Copilot does not support it.
     "tools": TOOLS,

@@ -253,7 +253,12 @@ def test_custom_calls_survive_the_way_back() -> None:
 
 def test_a_missing_result_has_the_type_of_its_call() -> None:
     """Calls of every kind are paired with a result of the right type."""
-    search = {"type": "tool_search_call", "call_id": "s", "execution": "client", "arguments": {}}
+    search: Json = {
+        "type": "tool_search_call",
+        "call_id": "s",
+        "execution": "client",
+        "arguments": {},
+    }
     body = body_of([USER, CALLS[2], search], GPT, tools=[MOON])
 
     types = [item.get("type") for item in body["input"]]
@@ -296,7 +301,7 @@ def test_native_calls_reach_the_client() -> None:
     assert ("custom_tool_call", "exec", "mcp__moon", "ls") == (
         found["type"], found["name"], found["namespace"], found["input"],
     )  # fmt: skip
-    assert found["id"].startswith("ctc_")
+    assert str(found["id"]).startswith("ctc_")
     assert ["l", "s"] == [e["delta"] for e in events if e["type"].endswith("input.delta")]
 
 
@@ -316,9 +321,9 @@ def test_a_native_call_in_a_namespace_is_not_another_tool() -> None:
 def test_hosted_searches_reach_the_client() -> None:
     """What the model searched for by itself is passed on, with ids that stay the same."""
     up = Upstream()
-    search = {"type": "tool_search_call", "execution": "server", "call_id": None,
+    search: Json = {"type": "tool_search_call", "execution": "server", "call_id": None,
               "status": "completed", "arguments": {"paths": ["mcp__moon"]}}  # fmt: skip
-    found = {"type": "tool_search_output", "execution": "server", "call_id": None,
+    found: Json = {"type": "tool_search_output", "execution": "server", "call_id": None,
              "status": "completed", "tools": [FUNCTION]}  # fmt: skip
     items = [event for i, item in enumerate((search, found))
              for event in (up.added(i, item), up.done(i, item))]  # fmt: skip
@@ -326,7 +331,7 @@ def test_hosted_searches_reach_the_client() -> None:
     events = repair(up.whole(items), request(tools=[SEARCH, MOON]))
 
     output = read_strictly(events).output
-    assert ["tsc", "tso"] == [item.to_dict()["id"].split("_")[0] for item in output]
+    assert ["tsc", "tso"] == [str(item.to_dict()["id"]).split("_")[0] for item in output]
 
 
 def test_input_of_a_function_arrives_in_pieces() -> None:

@@ -144,7 +144,7 @@ def said(body: Json) -> list[tuple[str, Any]]:
             parts = [{"text": content}] if isinstance(content, str) else content or []
             kinds = {"tool_use": "call", "tool_result": "result"}
             for part in parts:
-                kind = kinds.get(str(part.get("type")), turn["role"])
+                kind = kinds.get(str(part.get("type")), str(turn["role"]))
                 found.append((kind, part.get("input", part.get("text"))))
             found += [
                 ("call", call["function"]["arguments"]) for call in turn.get("tool_calls") or ()

@@ -479,33 +479,35 @@ CASES: Final[dict[str, Case]] = {
         broken=lambda body: " " in stops(body),
         note="dropped a blank stop sequence",
     ),
-    "limits.invalid": Case(
+    "output_limit.invalid": Case(
         models=ALL,
         clients=OPENAIS,
         options={"limit": -1},
         broken=lambda body: limit(body) is not None and limit(body) < 1000,
         note="-1 is not a valid limit",
     ),
-    "limits.name": Case(
+    "output_limit.name": Case(
         models=("gpt-5-mini",),
         options={"limit": 500},
         broken=lambda body: "messages" in body and "max_tokens" in body,
         bites=lambda client, route: route == "chat_completions",
     ),
-    "limits.default": Case(models=CLAUDE, clients=OPENAIS, broken=lambda body: limit(body) is None),
-    "limits.minimum": Case(
+    "output_limit.default": Case(
+        models=CLAUDE, clients=OPENAIS, broken=lambda body: limit(body) is None
+    ),
+    "output_limit.minimum": Case(
         models=("gpt-5.4",),
         options={"limit": 5},
         broken=lambda body: limit(body) < 16,
         note="from 5 to 16",
     ),
-    "limits.maximum": Case(
+    "output_limit.maximum": Case(
         models=ALL,
         options={"limit": 10**6},
         broken=lambda body: limit(body) == 10**6,
         note="the model's limit",
     ),
-    "limits.stream": Case(
+    "output_limit.stream": Case(
         models=CLAUDE,
         options={"limit": 20_000},
         broken=lambda body: body.get("stream") is not True,

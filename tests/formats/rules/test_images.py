@@ -86,7 +86,7 @@ def test_screenshots_of_tools() -> None:
 def test_types(model: str, url: str, sent: str) -> None:
     """Models get the type that the first bytes show. If they show none, the declared type
     stays."""
-    part = {"type": "image_url", "image_url": {"url": url}}
+    part: Json = {"type": "image_url", "image_url": {"url": url}}
     chat: Json = {"model": "x", "messages": [{"role": "user", "content": [part]}]}
 
     body = CHAT_COMPLETIONS.from_chat(chat, recorded(model), []).body

@@ -247,8 +247,9 @@ def test_cache_marks_of_the_client_are_kept() -> None:
 def test_surplus_cache_marks_are_dropped() -> None:
     """Marks are changed to the accepted form, and only the last four are kept."""
     marks = [{**user(), "copilot_cache_control": {**MARK, "ttl": "1h"}} for _ in range(6)]
+    notes: list[str] = []
 
-    limit_marks(marks, 4, notes := [])
+    limit_marks(marks, 4, notes)
 
     assert [None, None, MARK, MARK, MARK, MARK] == [m.get("copilot_cache_control") for m in marks]
     assert 2 == len(notes)
@@ -274,9 +275,9 @@ def test_blanks_are_dropped() -> None:
     """Blank texts, which Claude refuses, are dropped, and so are messages without other content."""
     system = {"role": "system", "content": " "}
     parts = [{"type": "text", "text": ""}, {"type": "text", "text": "q"}]
-    remaining = without_blanks(
-        [system, user(""), user(parts), called("a"), result("a", "")], notes := []
-    )
+    notes: list[str] = []
+    conversation = [system, user(""), user(parts), called("a"), result("a", "")]
+    remaining = without_blanks(conversation, notes)
 
     assert [user([parts[1]]), called("a"), result("a", "")] == remaining
     assert 2 == len(notes)
@@ -332,8 +333,9 @@ def test_results_of_messages(messages: list[Json], expected: list[Json]) -> None
     """On Messages, results come first in the message after their calls, one for each call."""
     body = MessagesBody({"messages": messages})
     before = repr(messages)
+    notes: list[str] = []
 
-    pair_results(body, profile_of(None, "messages"), notes := [])
+    pair_results(body, profile_of(None, "messages"), notes)
 
     assert expected == body.turns
     assert bool(notes) is (before != repr(body.turns))
@@ -343,8 +345,9 @@ def test_valid_messages_are_not_copied() -> None:
     """A valid conversation is not copied."""
     messages = [user("x"), assistant(use("a")), user([done("a"), text("y")])]
     body = MessagesBody({"messages": messages})
+    notes: list[str] = []
 
-    pair_results(body, profile_of(None, "messages"), notes := [])
+    pair_results(body, profile_of(None, "messages"), notes)
 
     assert messages is body.turns
     assert [] == notes

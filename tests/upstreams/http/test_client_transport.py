@@ -412,10 +412,28 @@ async def test_unused_connections_are_closed(
 ) -> None:
     """Idle connections are closed after a while."""
     monkeypatch.setattr(connection_pool, "_KEEP_ALIVE", 0.02)
+    monkeypatch.setattr(connection_pool, "_SWEEP_INTERVAL", 0.02)
     async with peer(OK) as other:
         await used(many, other.url)
         async with asyncio.timeout(60):
             await other.gone.wait()
+
+
+async def test_few_of_many_unused_connections_are_kept(
+    many: ConnectionPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After many requests at once, most connections are soon closed, and their memory returned."""
+    returned = asyncio.Event()
+    monkeypatch.setattr(connection_pool, "_SWEEP_INTERVAL", 0.02)
+    monkeypatch.setattr(connection_pool, "return_freed_memory", returned.set)
+    async with peer(OK) as other:
+        await asyncio.gather(*(used(many, other.url) for _ in range(20)))
+        async with asyncio.timeout(60):
+            await returned.wait()
+        await used(many, other.url)
+        assert connection_pool._MANY == len(many._open)
+
+    assert 20 == other.connections
 
 
 async def test_connections_notice_a_dead_peer_and_hold_little(many: ConnectionPool) -> None:
