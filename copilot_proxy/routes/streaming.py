@@ -160,16 +160,24 @@ class EventStream:
 
         In most streams, this and `write_json` send all but the first and the last event.
         """
-        return not self._must_encode_in_thread(events) and self._write(self._encode_all(events))
+        # Checked before events are encoded: those of Gemini's arrays can only be encoded once.
+        if not self._can_write or self._must_encode_in_thread(events):
+            return False
+        return self._write(self._encode_all(events))
 
     def write_json(self, events: list[bytes]) -> bool:
         """Do the same with events that are JSON already."""
         encode = self._encode_json
-        return encode is not None and self._write(b"".join(map(encode, events)))
+        if encode is None or not self._can_write:
+            return False
+        return self._write(b"".join(map(encode, events)))
+
+    @property
+    def _can_write(self) -> bool:
+        return self._writer is not None and self._keep_alive_write is None
 
     def _write(self, data: bytes) -> bool:
-        writer = self._writer
-        if writer is None or self._keep_alive_write is not None or not writer.write(data):
+        if self._writer is None or not self._writer.write(data):
             return False
         self._last_sent = time.monotonic()
         return True
