@@ -26,11 +26,15 @@ _HEAD: Final = (
 
 
 def invalid() -> RequestError:
-    """Return the error for bytes that are not HTTP."""
+    """Return the error for bytes that are not HTTP.
+
+    The hint is not about https://: a client that uses it cannot read this.
+    """
     return RequestError(
-        "The request is not valid HTTP/1.1.",
+        "The request is not valid HTTP/1.1: its method, a header or the framing of its body is "
+        "malformed.",
         code="invalid_http",
-        hint="This server speaks plain HTTP: use http:// in the client's base URL, not https://.",
+        hint="Check the client, and any proxy between it and this server.",
     )
 
 
