@@ -20,6 +20,10 @@ BODY_WRITER: Final = "body_writer"
 """The key of a `BodyWriter` in the scope's state, from the start of a streamed response to its end,
 if the server has one. Middleware that looks at bodies must give the application another state."""
 
+BODY: Final = "body"
+"""The key of a request's body in the scope's state, if all of it arrived together with the head.
+The same applies to middleware that looks at it."""
+
 
 class BodyWriter(Protocol):
     """Writes parts of a response's body without an ASGI message, and without a task."""

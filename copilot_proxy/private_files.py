@@ -110,6 +110,8 @@ def make_folder(folder: Path) -> None:
             make_folder(folder.parent)
         try:
             folder.mkdir(mode=0o700)
+            if _POSIX and folder.lstat().st_mode & 0o700 != 0o700:
+                folder.chmod(0o700)  # the umask has taken away even the owner's rights
         except FileExistsError:
             if not folder.is_dir():
                 raise

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,19 @@ def test_every_attack_is_in_the_table() -> None:
     """The attacks are listed with the promise that each tries."""
     rows = re.findall(r"^\| ([^|]+) \| `(\w+)` \|$", text("docs/reliability.md"), re.M)
     assert [(attack.__doc__, attack.__name__) for attack in ATTACKS] == rows
+
+
+def test_every_folder_is_in_the_architecture() -> None:
+    """The table of folders has all of them, in the order in which they may import each other."""
+    contracts = tomllib.loads(text("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = [re.findall(r"\w+", layer) for layer in contracts[0]["layers"]]
+    heights = {name: height for height, names in enumerate(layers) for name in names}
+    rows = re.findall(r"^\| (`.*?`) \|", section(text("docs/architecture.md"), "The folders"), re.M)
+    names = [re.findall(r"\w+", row) for row in rows]
+
+    assert {"__main__", *(name for row in names for name in row)} == set(heights)
+    found = [heights[name] for row in names for name in row]
+    assert sorted(found) == found
 
 
 def test_version_is_in_the_changelog() -> None:

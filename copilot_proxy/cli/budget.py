@@ -64,6 +64,8 @@ def budget(
         case "off":
             _off(path, settings, kind, name)
     _show(path, settings, as_json=as_json)
+    if settings.config_file.exists():
+        _warn_of_old_config(settings, simulate=simulate)
 
 
 def _parsed(words: list[str]) -> tuple[str | None, str]:
@@ -154,6 +156,19 @@ def _show(path: Path, settings: Settings, *, as_json: bool) -> None:
         print_result("There is no budget. Set one with: copilot-proxy budget set 500/day")
     for one in states if not as_json else ():
         print_result(limit_line(one))
+
+
+def _warn_of_old_config(settings: Settings, *, simulate: bool) -> None:
+    """Say so if the running server does not have the limits of the configuration file."""
+    from copilot_proxy.cli.shared_server import running_server
+    from copilot_proxy.server.discovery import has_old_config
+
+    server = running_server(settings, simulate=simulate)
+    if server is not None and has_old_config(settings, server.settings_read_at):
+        print_message(
+            f"{settings.config_file} was changed after the server at {server.url} had read it. "
+            "Restart the server, so that it applies the limits shown here."
+        )
 
 
 def limit_line(one: "LimitState") -> str:

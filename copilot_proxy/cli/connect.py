@@ -139,7 +139,8 @@ def _connect(
     from copilot_proxy.cli.shared_server import address_of, key_of, server_for
     from copilot_proxy.server.discovery import find_server
 
-    was_running = find_server(address_of(settings), key_of(settings)) is not None
+    is_known = settings.port != 0
+    was_running = is_known and find_server(address_of(settings), key_of(settings)) is not None
     program = run_connection.program_of(definition)
     prefix = f"/c/{definition.name}"
     with server_for(settings, simulate=simulate) as server:

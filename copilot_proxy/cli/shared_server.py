@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
+from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn, UsageError
 from copilot_proxy.private_files import failure_reason, make_folder, replace_private
 from copilot_proxy.server.discovery import RunningServer, find_server
 from copilot_proxy.server.leases import hold_lease, start_lock
@@ -61,7 +61,15 @@ def running_server(settings: Settings, *, simulate: bool) -> RunningServer | Non
 
 
 def address_of(settings: Settings) -> str:
-    """Return the URL of the server that the settings describe, without ``/v1``."""
+    """Return the URL of the server that the settings describe, without ``/v1``.
+
+    Raises `UsageError` if its port is not known.
+    """
+    if settings.port == 0:
+        raise UsageError(
+            f"The server's port is not known: with {settings.sources['port']}, it is any free one.",
+            hint="Set port to 8000, for example.",
+        )
     return base_url(settings.host, settings.port)
 
 
@@ -79,7 +87,7 @@ def _folder(settings: Settings, *, simulate: bool) -> Path:
 
 
 def _running(settings: Settings, folder: Path, *, simulate: bool) -> RunningServer | None:
-    addresses = [] if settings.uds else [address_of(settings)]
+    addresses = [] if settings.uds or settings.port == 0 else [address_of(settings)]
     with suppress(OSError, ValueError, KeyError):  # there may have been no shared server yet
         addresses.append(json.loads((folder / _ADDRESS_FILE).read_text())["url"])
     for address in addresses:

@@ -51,6 +51,8 @@ def write_file(path: Path, content: bytes | None) -> list[Path]:
             return made
         for folder in _missing(path.parent):
             folder.mkdir(mode=0o700)
+            if os.name == "posix" and folder.lstat().st_mode & 0o700 != 0o700:
+                folder.chmod(0o700)  # the umask has taken away even the owner's rights
             made.insert(0, folder)
         _replace(target or path, content)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Judges how well a request used the provider's prompt cache, and why it did not do better.
+"""Finds out why a request did not read more of its prompt from the provider's cache.
 
 Pure. A request is compared with the earlier ones of its conversation. Only digests of their
 prompts are known: they show whether two blocks are the same, but not what they say.
@@ -218,7 +218,7 @@ def _share_kept(prompt: Prompt, messages: Sequence[bytes]) -> float:
 def _beginning(
     prompt: Prompt, matches: Sequence[_Match], prices: PriceList | None
 ) -> CacheMiss | None:
-    """Judge a request that does not continue an earlier one: a compaction, or a new conversation.
+    """Return the miss of a request that continues no earlier one: a compaction, or something new.
 
     After a compaction, tools and system prompt are the same, and the conversation is much shorter.
     """

@@ -9,7 +9,9 @@ from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.results import Result, broken, off, ok, warning
 from copilot_proxy.doctor.server_facts import ServerFacts, read_server
 from copilot_proxy.doctor.service import is_waiting
+from copilot_proxy.server.discovery import has_old_config
 from copilot_proxy.server.port_owner import base_url
+from copilot_proxy.settings import Settings
 
 _RESTART = "Stop it, and start it again: copilot-proxy serve"
 
@@ -18,6 +20,9 @@ def check_server(context: CheckContext) -> Iterator[Result]:
     """Check whether the server answers, is of this version, and can work."""
     if is_waiting(context.settings):
         yield ok("starts when a client connects")
+        return
+    if context.settings.uds is None and context.settings.port == 0:
+        yield ok("cannot be looked for: with port 0, it listens on any free port")
         return
     facts = context.server()
     if not facts.is_running:
@@ -29,18 +34,26 @@ def check_server(context: CheckContext) -> Iterator[Result]:
             f"Stop that program, or use another port: copilot-proxy serve --port {_free_port()}",
         )
     else:
-        problems = list(_problems(facts, facts.health))
+        problems = list(_problems(context.settings, facts, facts.health))
         yield from problems
         if not problems:
             simulated = ", with simulated answers" if facts.health.get("simulated") else ""
             yield ok(f"answers at {facts.address}{simulated}")
 
 
-def _problems(facts: ServerFacts, health: dict[str, object]) -> Iterator[Result]:
+def _problems(
+    settings: Settings, facts: ServerFacts, health: dict[str, object]
+) -> Iterator[Result]:
     version = str(health.get("version", ""))[:40]
     if version != __version__:
         yield warning(
             f"The server at {facts.address} is version {version}, and this is {__version__}.",
+            _RESTART,
+        )
+    if has_old_config(settings, health.get("settings_read_at")):
+        yield warning(
+            f"{settings.config_file} was changed after the server at {facts.address} had read it, "
+            "so the server may use other settings than those shown here.",
             _RESTART,
         )
     if facts.refuses_key:

@@ -86,12 +86,30 @@ def choose(
 ) -> UpstreamApi:
     """Return the API to call `model` on for a client that uses the API `client`.
 
-    `refused` are APIs on which Copilot has refused to serve the model, the last one last: if it
-    has refused all that the model lists, an earlier one may work again. Without a catalogue, the
-    choice is a guess: the client's own API if Copilot has it, otherwise Chat Completions. A model
-    that lists no API is called on Chat Completions. With `has_pdf`, an API on which the model
-    accepts PDFs is preferred; with `wants_reasoning`, it is Messages, since Chat Completions can
-    neither ask a Claude to show its thinking nor give every Claude a budget.
+    `refused` are APIs on which Copilot has refused to serve the model, the last one last. With
+    `has_pdf`, an API on which the model accepts PDFs is preferred; with `wants_reasoning`, it is
+    Messages, since Chat Completions can neither ask a Claude to show its thinking nor give every
+    Claude a budget. Of what is left, the client's own API is preferred.
+    """
+    left = _not_refused(client, model, refused)
+    if wants_reasoning and model is not None and MESSAGES in left:
+        left = [MESSAGES]
+    if has_pdf:
+        accepting = [api for api in _DOCUMENT_APIS if api in left and api.accepts_documents(model)]
+        left = accepting or left
+        if left[0] is not CHAT_COMPLETIONS:
+            left = [api for api in left if api is not CHAT_COMPLETIONS]
+    return next((api for api in left if is_same_api(client, api)), left[0])
+
+
+def _not_refused(
+    client: ClientApi, model: Model | None, refused: Sequence[UpstreamApi]
+) -> list[UpstreamApi]:
+    """Return the APIs that the model lists, without those that Copilot has refused.
+
+    If it has refused all of them, an earlier one may work again. Without a catalogue, they are a
+    guess: the client's own API if Copilot has it, otherwise Chat Completions. A model that lists no
+    API is called on Chat Completions.
     """
     if model is None:
         listed = [api for api in UPSTREAM_APIS if is_same_api(client, api)]
@@ -101,13 +119,4 @@ def choose(
     left = [api for api in candidates if api not in refused]
     if not left:
         left = [api for api in candidates if api is not refused[-1]]
-    if not left:
-        left = [api for api in UPSTREAM_APIS if api not in refused] or list(UPSTREAM_APIS)
-    if wants_reasoning and model is not None and MESSAGES in left:
-        left = [MESSAGES]
-    if has_pdf:
-        accepting = [api for api in _DOCUMENT_APIS if api in left and api.accepts_documents(model)]
-        left = accepting or left
-        if left[0] is not CHAT_COMPLETIONS:
-            left = [api for api in left if api is not CHAT_COMPLETIONS]
-    return next((api for api in left if is_same_api(client, api)), left[0])
+    return left or [api for api in UPSTREAM_APIS if api not in refused] or list(UPSTREAM_APIS)

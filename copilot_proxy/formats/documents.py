@@ -6,10 +6,16 @@ goes into the conversation, which every model reads.
 
 import base64
 import re
-from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.base64_data import (
+    is_data_url,
+    read_data_url,
+    read_source,
+    standard_base64,
+    standard_type,
+)
 from copilot_proxy.formats.conversation import FIELDS
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.types import ClientRequest, Json
@@ -37,6 +43,7 @@ _HEAD: Final = 1368
 """The characters of base64 that hold these bytes; a multiple of 4."""
 _PIECE: Final = 1024 * 1024
 """The characters of base64 that are decoded at once; a multiple of 4."""
+_NO_BASE64: Final = "is a data: URL without base64"
 _BINARY: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 """Control characters that text does not have; an escape (``\\x1b``) occurs in terminal output."""
 
@@ -49,18 +56,18 @@ class Document(NamedTuple):
 
 
 def read_document(data: str, param: str, *, media_type: str = "", whole: bool = True) -> Document:
-    """Return the document in `data`, which is base64 or a base64 ``data:`` URL (RFC 2397).
+    """Return the document in `data`, which is standard base64 or a ``data:`` URL with it.
 
     Without `whole`, the base64 of a PDF has been checked before. `media_type` is what the client
     says besides a URL. Raises `RequestError`, which names `param`, if the data is not base64, not
     a PDF although it is declared as one, or neither a PDF nor text.
     """
     encoded = data
-    if data[:5].lower() == "data:":
+    if is_data_url(data):
         header, _, encoded = data.partition(",")
         media_type, _, encoding = header[5:].lower().rpartition(";")
         if encoding.strip() != "base64":
-            raise _invalid(param, "is a data: URL without base64")
+            raise _invalid(param, _NO_BASE64)
     content = _decoded(encoded if whole else encoded[:_HEAD], param)
     if is_pdf(content):
         return Document(encoded, None)
@@ -117,8 +124,9 @@ def as_text(text: str, title: object) -> str:
     return f"<document{name}>\n{text}\n</document>"
 
 
-def check_file(file: Mapping[str, Any], path: str) -> None:
-    """Check ``{"file_data", "filename"}``, the file of an OpenAI API, at `path` of the request.
+def check_file(file: Json, path: str) -> None:
+    """Check ``{"file_data", "filename"}``, the file of an OpenAI API, at `path` of the request, and
+    bring its data into the standard form.
 
     Raises `RequestError` for files without their data: ids, and URLs.
     """
@@ -145,16 +153,40 @@ def check_file(file: Mapping[str, Any], path: str) -> None:
             param=f"{path}.file_data",
             code="invalid_type",
         )
+    if is_data_url(data):
+        found = read_data_url(data)
+        if found is None:
+            raise _invalid(f"{path}.file_data", _NO_BASE64)
+        file["file_data"] = data = str(found)
+    else:
+        file["file_data"] = data = standard_base64(data)
     read_document(data, f"{path}.file_data")
 
 
-def check_source(source: Any, path: str) -> None:
-    """Check the `source` of a ``document`` block of Messages if it holds data; `RequestError`."""
+def checked_source(source: Any, path: str) -> Any:
+    """Return the `source` of a ``document`` block of Messages in its standard form.
+
+    Its data may be a whole data: URL. Raises `RequestError` if it has data that is no document.
+    """
     match source:
-        case {"type": "base64", "data": str(data)}:
-            media_type = source.get("media_type")
-            kind = media_type if isinstance(media_type, str) else ""
-            read_document(data, f"{path}.data", media_type=kind)
+        case {"type": "url", "url": str(url)} if is_data_url(url):
+            source = {"type": "base64", "data": url}
+        case {"type": "base64", "data": str()}:
+            pass
+        case _:
+            return source
+    if (found := read_source(source)) is None:
+        raise _invalid(f"{path}.data", _NO_BASE64)
+    document = read_document(found.data, f"{path}.data", media_type=found.media_type)
+    kind = found.media_type if document.pdf is None else PDF
+    return {**source, "media_type": kind, "data": found.data}
+
+
+def check_blob(blob: Json, path: str) -> None:
+    """Bring Gemini's ``{"mimeType", "data"}`` of a file into its standard form; raises
+    `RequestError` if it is no document."""
+    blob["mimeType"], blob["data"] = standard_type(blob["mimeType"]), standard_base64(blob["data"])
+    read_document(blob["data"], f"{path}.data", media_type=blob["mimeType"])
 
 
 def file_part(data: str, name: object, param: str) -> Json:

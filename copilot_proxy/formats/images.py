@@ -1,11 +1,19 @@
 """Images: data URLs, media types, and the hint for images that are referred to by a URL."""
 
 import base64
-import re
-from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, TypeGuard
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.base64_data import (
+    DataUrl,
+    is_data_url,
+    read_data_url,
+    read_source,
+    standard_base64,
+    standard_type,
+)
+from copilot_proxy.formats.types import Json
 
 _MAGIC: Final = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -26,18 +34,15 @@ _PDF: Final = "application/pdf"
 """Gemini accepts PDFs as images."""
 _HEAD: Final = 1024
 """How many characters of base64 are decoded to recognise an image; a multiple of 4."""
-_DATA_URL: Final = re.compile(
-    r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?:;[^,;]*)*;base64,(?P<data>.*)", re.S
-)
 
 
-def parse_data_url(url: str, recipient: str, param: str) -> tuple[str, str]:
-    """Return the media type and the base64 data of an image in a ``data:`` URL (RFC 2397).
+def parse_data_url(url: str, recipient: str, param: str) -> DataUrl:
+    """Return the media type and the base64 data of an image in a ``data:`` URL.
 
     Raises `RequestError`, which names `recipient` ("Claude") and `param`, for any other URL.
     """
-    match = _DATA_URL.fullmatch(url)
-    if match is None:
+    found = read_data_url(url) if is_data_url(url) else None
+    if found is None or "/" not in found.media_type:
         raise RequestError(
             f"{recipient} only accepts images as base64.",
             param=param,
@@ -46,7 +51,7 @@ def parse_data_url(url: str, recipient: str, param: str) -> tuple[str, str]:
                 "Send the image as data:image/png;base64,... (or jpeg, webp, gif)", url
             ),
         )
-    return match["type"].lower().replace("image/jpg", "image/jpeg"), match["data"]
+    return found
 
 
 def media_type(data: bytes) -> str | None:
@@ -57,62 +62,88 @@ def media_type(data: bytes) -> str | None:
     return "image/webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None
 
 
+def is_image(data: str) -> bool:
+    """Return whether base64 in any form is an image that Copilot accepts, by its first bytes."""
+    with suppress(ValueError):
+        return _type_of(standard_base64(data[:_HEAD])) is not None
+    return False
+
+
 def is_web_url(url: object) -> TypeGuard[str]:
     """Return whether `url` is an http or https URL, as opposed to a data URL."""
     return isinstance(url, str) and url[:8].lower().startswith(("http://", "https://"))
 
 
-def check_url(url: str, path: str) -> None:
-    """Raise `RequestError` if the URL of an image, at `path` of an OpenAI request, has no image."""
-    if not url.startswith("data:"):
+def checked_url(url: str, path: str) -> str:
+    """Return the data: URL of an image, at `path` of an OpenAI request, in its standard form.
+
+    Raises `RequestError` if it has no image.
+    """
+    if not is_data_url(url):
         raise RequestError(
             "Copilot does not fetch images from URLs.",
             param=path,
             code="unsupported_value",
             hint=image_hint("Send the image itself, as a data: URL with base64", url),
         )
-    header, comma, data = url.partition(",")
-    declared, _, encoding = header[5:].rpartition(";")
-    if not comma or encoding.strip().lower() != "base64":
+    found = read_data_url(url)
+    if found is None:
         raise _invalid(path, "is a data: URL without base64")
-    _check_data(declared.partition(";")[0], data, path)
+    standard = found._replace(media_type=_checked_type(found.media_type, found.data, path))
+    head = f"data:{standard.media_type};base64,"
+    is_standard = len(head) + len(found.data) == len(url) and url.endswith(found.data)
+    return url if is_standard and url.startswith(head) else str(standard)
 
 
-def check_source(source: Any, path: str) -> None:
-    """Raise `RequestError` if the `source` of an image of Messages, at `path`, has no image.
+def checked_source(source: Any, path: str) -> Any:
+    """Return the `source` of an image of Messages, at `path`, in its standard form.
 
-    Sources that are not base64 are not checked.
+    Its data may be a whole data: URL. Raises `RequestError` if it has no image. What is not base64
+    is not checked.
     """
     match source:
-        case {"type": "base64", "media_type": str(declared), "data": str(data)}:
-            _check_data(declared, data, f"{path}.data")
+        case {"type": "url", "url": str(url)} if is_data_url(url):
+            source = {"type": "base64", "data": url}
+        case {"type": "base64", "data": str()}:
+            pass
+        case _:
+            return source
+    if (found := read_source(source)) is None:
+        raise _invalid(f"{path}.data", "is a data: URL without base64")
+    kind = _checked_type(found.media_type, found.data, f"{path}.data")
+    return {**source, "media_type": kind, "data": found.data}
 
 
-def check_blob(blob: Mapping[str, Any], path: str) -> None:
-    """Raise `RequestError` if Gemini's ``{"mimeType", "data"}`` of an image has no image."""
-    _check_data(blob["mimeType"], blob["data"], f"{path}.data")
+def check_blob(blob: Json, path: str) -> None:
+    """Bring Gemini's ``{"mimeType", "data"}`` of an image into its standard form; raises
+    `RequestError` if it has no image."""
+    declared, data = standard_type(blob["mimeType"]), standard_base64(blob["data"])
+    blob["mimeType"], blob["data"] = _checked_type(declared, data, f"{path}.data"), data
 
 
-def _check_data(declared: str, data: str, path: str) -> None:
-    """Raise `RequestError` for data without an image, or an image that no model accepts."""
-    head = "".join(data[:_HEAD].split())
-    if not head:
+def _checked_type(declared: str, data: str, path: str) -> str:
+    """Return the type of an image in standard base64: the declared one, or if that is not the type
+    of an image, the one that the first bytes show.
+
+    Raises `RequestError` for data without an image, or an image that no model accepts.
+    """
+    if not data:
         raise _invalid(path, "is empty")
-    surplus = len(head) % 4
-    if surplus and len(data) > _HEAD:
-        head = head[:-surplus]
-    elif surplus:
-        head += "=" * (4 - surplus)  # it is not known whether Copilot requires the padding
     try:
-        actual = media_type(base64.b64decode(head, validate=True))
+        actual = _type_of(data)
     except ValueError:
         raise _invalid(path, "is not valid base64") from None
-    declared = declared.strip().lower()
     is_image = declared.startswith("image/") or declared == _PDF
     if not is_image and actual is not None:
-        raise _invalid(path, f"is declared as {declared or 'no type'}, but it is {actual}")
+        return actual
     if not is_image or (declared in _OTHER_TYPES and actual is None):
         raise _invalid(path, f"is {declared or 'of no type'}, which no model accepts as an image")
+    return declared
+
+
+def _type_of(data: str) -> str | None:
+    """Return the `media_type` of standard base64; raises `ValueError` if it is not base64."""
+    return media_type(base64.b64decode(data[:_HEAD], validate=True))
 
 
 def _invalid(path: str, what: str) -> RequestError:

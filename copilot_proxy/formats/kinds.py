@@ -11,7 +11,7 @@ from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.types import ClientRequest
 
 _ROOTS: Final = (*FIELDS, "systemInstruction")
-_NESTED: Final = ("content", "output", "parts", "functionResponse", "source")
+_NESTED: Final = {"content", "output", "parts", "functionResponse", "source"}
 """The fields with further parts, in any API."""
 _IMAGES: Final = ("image_url", "input_image", "image", "computer_screenshot")
 _FILES: Final = ("file", "input_file", "document")
@@ -54,15 +54,13 @@ def kinds_of(turns: object) -> Kinds:
         fields.update(*level)
         if "type" in fields:
             types.update([kind for one in level if type(kind := one.get("type")) is str])
-        level = _objects(
-            [
-                value
-                for name in _NESTED
-                if name in fields
-                for one in level
-                if name in one and type(value := one[name]) is not str
-            ]
-        )
+        nested = [
+            value
+            for name in _NESTED & fields
+            for one in level
+            if name in one and type(value := one[name]) is not str
+        ]
+        level = _objects(nested) if nested else []
     return Kinds(types, fields)
 
 

@@ -96,6 +96,8 @@ class ModelProfile:
     """Whether ``parallel_tool_calls`` is accepted; None if unknown."""
     tool_name: re.Pattern[str] = ANY_TOOL_NAME
     """The pattern that a tool name must match completely."""
+    any_property_names: bool = True
+    """Whether a tool's parameters may have any names."""
     tool_id: re.Pattern[str] | None = None
     """The pattern that the id of a call must match completely; None for any."""
     tool_id_form: str | None = None
@@ -153,8 +155,6 @@ class ModelProfile:
     """Whether PDFs are accepted; None if unknown."""
     max_images: int | None = None
     """The most images in a request; None if no limit is known."""
-    wrong_image_types: bool = True
-    """Whether an image may be declared as a type other than its own."""
     original_detail: bool = True
     """Whether an image may ask for the detail ``original``."""
     structured_output: bool = True

@@ -123,14 +123,14 @@ def _event_line(event: str) -> bytes:
     return b"event: %b\n" % event.encode() if _NAME.fullmatch(event) else b""
 
 
-def unnamed(data: bytes) -> bytes:
-    """Encode an event that only has data, which must be a single line."""
-    return b"data: %b\n\n" % data
+unnamed: Final = b"data: %b\n\n".__mod__
+"""Encodes an event that only has data, which must be a single line. Most events pass through this,
+so it is no function of Python's."""
 
 
 def unnamed_json(event: ClientEvent) -> bytes:
     """Encode an event of chat completions, which only has data."""
-    return b"data: %b\n\n" % _encode_json(event)
+    return unnamed(_encode_json(event))
 
 
 def named_json(event: ClientEvent) -> bytes:

@@ -5,6 +5,7 @@ chunks of an answer, between the translator that reads Copilot's events and the 
 that it works for every client API alike.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -22,6 +23,9 @@ STOP_SEQUENCE: Final = "stop_sequence"
 """The field of a chunk's choice with the stop sequence that ended the answer. Only writers see it:
 it is not part of OpenAI's schema."""
 _REASONING: Final = ("reasoning_content", "reasoning_opaque")
+_REFUSED: Final = re.compile(r"'stop' is not supported|does not support '?stop\b", re.I)
+"""Copilot's error of several GPT models: "Unsupported parameter: 'stop' is not supported with this
+model". Others of the same family accept it, and the catalogue does not say which."""
 _MAX_CHARACTERS: Final = 10_000
 """The length of all sequences together, since the text is searched for each of them."""
 
@@ -30,6 +34,11 @@ def requested_stops(chat: ChatRequest) -> list[str]:
     """Return the stop sequences of a checked chat request, each once."""
     stop = chat.get("stop") or ()
     return list(dict.fromkeys(one for one in ([stop] if isinstance(stop, str) else stop) if one))
+
+
+def is_refusal(message: str) -> bool:
+    """Return whether an error message says that the model does not accept stop sequences."""
+    return _REFUSED.search(message) is not None
 
 
 def check_length(stops: Sequence[str], field: str) -> None:

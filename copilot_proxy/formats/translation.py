@@ -15,9 +15,11 @@ from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.client_fields import CLIENT_FIELDS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
+from copilot_proxy.formats.expected_calls import ExpectedCall
 from copilot_proxy.formats.kinds import request_kinds
 from copilot_proxy.formats.pipeline import Pipeline
 from copilot_proxy.formats.plain_turns import PlainTurns, expanded
+from copilot_proxy.formats.property_names import RestoredNames
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 from copilot_proxy.formats.request_fields import drop_fields
 from copilot_proxy.formats.rules.engine import AdaptedBody
@@ -39,6 +41,8 @@ _NO_REASONING: Final = (
     "dropped the reasoning of earlier answers: Copilot refused it, since it belongs to another "
     "model or account"
 )
+
+_OUTPUT_FORMATS: Final = ("text", "json_object", "json_schema")
 
 
 class PreparedRequest(NamedTuple):
@@ -72,6 +76,7 @@ def prepare(
     refused: Sequence[UpstreamApi] = (),
     foreign: Collection[str] = (),
     restores_reasoning: bool = True,
+    accepts_stops: bool = True,
     betas: Collection[str] = (),
     request_id: str = "",
 ) -> PreparedRequest:
@@ -80,9 +85,9 @@ def prepare(
     `model` is None if the catalogue could not be read. `caller` identifies the caller in `cache`.
     `fixed_api` is the API to use if the upstream has just one; `refused` are APIs on which Copilot
     has refused to serve the model, the last one last. `foreign` is encrypted reasoning that Copilot
-    has refused; without `restores_reasoning`, none is added from the cache. `betas` are the values
-    of the client's ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot
-    express the request.
+    has refused; without `restores_reasoning`, none is added from the cache. Without
+    `accepts_stops`, Copilot has refused the stop sequences. `betas` are the values of the client's
+    ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot express the request.
     """
     notes: list[str] = []
     kinds = request_kinds(request)
@@ -113,6 +118,7 @@ def prepare(
         adapted = native.body(taken, model, notes, kinds)
         translator = native.translator(request, adapted.tool_names, request_id)
         translator.notes = notes
+        translator = _checked(translator, adapted, notes)
     else:
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
         chat = {**client.to_chat(taken, notes), CLIENT_FIELDS: client.fields(request)}
@@ -120,7 +126,9 @@ def prepare(
             messages = cache.restore(caller, name, chat["messages"], vendor)
             chat = {**chat, "messages": messages}
         recorder = ReasoningRecorder(cache, caller, name, vendor)
-        adapted, translator = _from_chat(chat, api, model, client, request, recorder, notes)
+        adapted, translator = _from_chat(
+            chat, api, model, client, request, recorder, notes, accepts_stops
+        )
     return PreparedRequest(
         api=api,
         body=adapted.body,
@@ -134,6 +142,18 @@ def prepare(
     )
 
 
+def _check_output_format(chat: ChatRequest) -> None:
+    """Raise `RequestError` for a format of the output that no other API knows either."""
+    kind = (chat.get("response_format") or {}).get("type", "text")
+    if kind not in _OUTPUT_FORMATS:
+        field = f"{chat[CLIENT_FIELDS].output_format}.type"
+        raise RequestError(
+            f"Invalid '{field}': must be one of {', '.join(_OUTPUT_FORMATS)}.",
+            param=field,
+            code="invalid_value",
+        )
+
+
 def _from_chat(
     chat: ChatRequest,
     api: UpstreamApi,
@@ -142,14 +162,19 @@ def _from_chat(
     request: ClientRequest,
     recorder: ReasoningRecorder,
     notes: list[str],
+    accepts_stops: bool,
 ) -> tuple[AdaptedBody, StreamTranslator]:
     """Return the body for `api`, and the translator from its events to those of `client`.
 
-    `chat` is the client's `request` as a chat request.
+    `chat` is the client's `request` as a chat request. Without `accepts_stops`, Copilot has refused
+    its stop sequences.
     """
     if api is not CHAT_COMPLETIONS:
         chat = expanded(chat)
-    chat, stops = _take_stops(chat, api, model, notes)
+        _check_output_format(chat)
+    stops = requested_stops(chat)
+    accepted = api.accepted_stops(model, stops) if accepts_stops else []
+    chat, stops = _take_stops(chat, stops, accepted, notes)
     adapted = api.from_chat(chat, model, notes)
     translator = api.reader(
         request["model"],
@@ -160,6 +185,7 @@ def _from_chat(
         used_ids=_used_ids(chat),
     )
     translator.notes = notes
+    translator = _checked(translator, adapted, notes)
     writer = client.writer(request)
     if stops:
         translator = StopTranslator(translator, stops, names_stop=writer is not None)
@@ -168,15 +194,25 @@ def _from_chat(
     return adapted, translator
 
 
+def _checked(
+    translator: StreamTranslator, adapted: AdaptedBody, notes: list[str]
+) -> StreamTranslator:
+    """Return `translator` with what undoes or watches changes of the request in its events."""
+    if adapted.property_names:
+        translator = RestoredNames(translator, adapted.property_names)
+    return ExpectedCall(translator, notes) if adapted.expects_call else translator
+
+
 def _take_stops(
-    chat: ChatRequest, api: UpstreamApi, model: Model | None, notes: list[str]
+    chat: ChatRequest, stops: list[str], accepted: Collection[str], notes: list[str]
 ) -> tuple[ChatRequest, list[str]]:
-    """Return the request with the stop sequences that `api` accepts, and the others.
+    """Return the request with the `accepted` ones of its stop sequences, and the others.
 
     Raises `RequestError` if the others are too long.
     """
-    stops = requested_stops(chat)
-    accepted = api.accepted_stops(model, stops)
+    if not stops:
+        # An empty list, as other client APIs may have it, is not accepted by every model.
+        return _without_stop(chat), []
     others = [stop for stop in stops if stop not in accepted]
     if not others:
         is_list = isinstance(chat.get("stop"), list)
@@ -188,8 +224,14 @@ def _take_stops(
         f"applied {which} in this server, since the model does not accept it; text that the model "
         "writes after it is still charged"
     )
-    chat = {name: value for name, value in chat.items() if name != "stop"}
+    chat = _without_stop(chat)
     return {**chat, "stop": accepted} if accepted else chat, others
+
+
+def _without_stop(chat: ChatRequest) -> ChatRequest:
+    if "stop" not in chat:
+        return chat
+    return {name: value for name, value in chat.items() if name != "stop"}
 
 
 def _custom_tools(chat: ChatRequest) -> frozenset[str]:

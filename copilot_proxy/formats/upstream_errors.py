@@ -26,6 +26,8 @@ from copilot_proxy.masking import mask
 _MAX_MESSAGE: Final = 2000
 _MAX_CODE: Final = 200
 _LIMITED: Final = 429
+_LONGEST_WAIT: Final = 31 * 24 * 3600
+"""Seconds."""
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SPAN: Final = re.compile(
     r"(\d{1,9}(?:\.\d{1,9})?) ?"
@@ -215,11 +217,14 @@ def _retry_headers(headers: Mapping[str, str], mapping: ErrorMapping) -> dict[st
 
 
 def seconds_to_wait(value: str | None) -> int | None:
-    """Parse Retry-After, a number of seconds or a date (RFC 9110, section 10.2.3)."""
+    """Parse Retry-After, a number of seconds or a date (RFC 9110, section 10.2.3).
+
+    No more than `_LONGEST_WAIT` is returned: after that, every quota has been renewed.
+    """
     if value is None:
         return None
     try:
-        return max(0, ceil(float(value)))
+        return min(max(0, ceil(float(value))), _LONGEST_WAIT)
     except (ValueError, OverflowError):
         pass
     try:
@@ -228,4 +233,4 @@ def seconds_to_wait(value: str | None) -> int | None:
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
-    return max(0, ceil(date.timestamp() - time()))
+    return min(max(0, ceil(date.timestamp() - time())), _LONGEST_WAIT)

@@ -80,7 +80,7 @@ class _Seen(NamedTuple):
 
 
 class PromptComparer:
-    """Judges the requests of one process; the ledger's file is next to the key of the digests."""
+    """Compares the prompts of one process; the ledger's file is next to the key of the digests."""
 
     def __init__(self, ledger: Path) -> None:
         self._folder = ledger.parent
@@ -193,7 +193,7 @@ def _tokens(row: Row) -> Tokens:
 
 
 def _compare(database: sqlite3.Connection, seen: _Seen) -> CacheMiss | None:
-    """Judge a request, and remember its prompt for the next one."""
+    """Return why a request missed the cache, and remember its prompt for the next one."""
     prompt = seen.prompt
     earlier = database.execute(_RECALL, (seen.conversation, _MAX_EARLIER))
     miss = find_cache_miss(prompt, [Earlier(*one) for one in earlier], seen.prices)

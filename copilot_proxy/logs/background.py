@@ -48,6 +48,13 @@ class BackgroundHandler(QueueHandler):
         self._listener: _Listener | None = _Listener(self.queue, target, self._drop_notice)
         self._listener.start()
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Pass a record on without taking the handler's lock: the queue has its own."""
+        if not self.filter(record):
+            return False
+        self.emit(record)
+        return True
+
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         """Return `record`, or a copy without arguments, traceback and headers, so that a waiting
         record keeps no large objects alive."""

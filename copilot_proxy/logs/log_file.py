@@ -9,7 +9,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Final
 
-from copilot_proxy import private_files
+from copilot_proxy import ENVIRONMENT_PREFIX, private_files
 from copilot_proxy.errors import UsageError
 from copilot_proxy.settings import Settings
 
@@ -149,7 +149,14 @@ def log_file_for(settings: Settings, *, worker: int = 1) -> Iterator[LogFile | N
         hint = error.hint if isinstance(error, private_files.UnsafeFileError) else None
         raise UsageError(
             f"The log file {path} cannot be used: {private_files.failure_reason(error)}.",
-            hint=hint or "Use another file with --log-file.",
+            hint=hint or f"Name another file {_place(settings.sources['log_file'])}.",
         ) from error
     with closing(file):
         yield file
+
+
+def _place(source: str) -> str:
+    """Return where the log file is named; `source` is that of the setting."""
+    if source == "flag":
+        return "with --log-file"
+    return f"with {source}" if source.startswith(ENVIRONMENT_PREFIX) else f"as log_file in {source}"

@@ -1,6 +1,6 @@
 """Dumps each request and the response that the client gets."""
 
-from copilot_proxy.asgi import ASGIApp, Message, Receive, Scope, Send
+from copilot_proxy.asgi import BODY, ASGIApp, Message, Receive, Scope, Send
 from copilot_proxy.dumps import Dump, Dumps
 
 
@@ -42,9 +42,10 @@ class DumpMiddleware:
                     answer_part.close()
             await send(message)
 
-        # With its own state, the application cannot find the server's `BodyWriter`, and sends all
-        # parts of its answer here.
-        inner = {**scope, "state": {**scope["state"]}}
+        # With its own state, the application cannot find the server's `BodyWriter` or the body, and
+        # sends and receives all parts here.
+        state = {key: value for key, value in scope["state"].items() if key != BODY}
+        inner = {**scope, "state": state}
         await self._app(inner, receive_and_dump, send_and_dump)
 
 

@@ -1,10 +1,10 @@
 """What is recorded about a request for the log: counts and times, never its text."""
 
-import os
+import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from copilot_proxy.api_keys import ApiKey
 from copilot_proxy.attribution import UNATTRIBUTED, Attribution
@@ -16,6 +16,8 @@ from copilot_proxy.formats.client_api import ClientApi, RequestMetrics
 from copilot_proxy.formats.drift import Unknown
 from copilot_proxy.formats.permanent_errors import has_retryable_number
 from copilot_proxy.headers import Initiator
+
+_random: Final = random.Random()  # noqa: S311  # its own, since a library may seed the shared one
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -176,11 +178,11 @@ def new_request_id() -> str:
     """
     start = f"{time.time_ns() // 1000 & 0xFFFFFFFF:08x}"
     while True:
-        # Formatted here, since `uuid` takes several times as long.
-        x = os.urandom(12).hex()
+        # Formatted here, since `uuid` takes several times as long. The id is no secret.
+        x = f"{_random.getrandbits(96):024x}"
         version, variant = "4", "89ab"[int(x[4], 16) % 4]
         request_id = f"{start}-{x[:4]}-{version}{x[5:8]}-{variant}{x[9:12]}-{x[12:]}"
         # Some agents repeat a request if its error contains a number such as 429, even in an id.
         if not has_retryable_number(request_id):
             return request_id
-        start = os.urandom(4).hex()  # the time may have such a number for a second
+        start = f"{_random.getrandbits(32):08x}"  # the time may have such a number for a second

@@ -178,7 +178,7 @@ class Relay:
                     # Counting must not fail because of what the request itself would survive.
                     can_estimate = (
                         error.upstream_status >= 500
-                        or error.upstream_status == 404
+                        or error.upstream_status in (404, 429)
                         or error.code == WRONG_API_CODE
                         or is_foreign_reasoning(error.upstream_code, error.message)
                     )

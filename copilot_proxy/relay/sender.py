@@ -1,7 +1,8 @@
 """Sends a conversation to Copilot, and once more in another form if Copilot refuses the first one.
 
 Copilot does not bill what it refuses. It is asked again only if it refuses the API, the reasoning
-of earlier answers, or fields of messages that it names, and only once for each of these.
+of earlier answers, stop sequences, or fields of messages that it names, and only once for each of
+these.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,6 +17,7 @@ from copilot_proxy.formats.large_json import encode_request
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, RefusedReasoning
 from copilot_proxy.formats.refusal_diagnosis import diagnose
 from copilot_proxy.formats.refused_fields import FieldPath, refused_fields, without_field
+from copilot_proxy.formats.stop_sequences import is_refusal
 from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import ClientRequest, UpstreamBody
 from copilot_proxy.formats.upstream_api import UpstreamApi
@@ -53,6 +55,8 @@ class _Conversation:
     """The fields of messages, items and tools that the model has refused."""
     has_dropped_fields: bool = False
     """Whether Copilot has refused such fields of this request."""
+    accepts_stops: bool = True
+    """Whether the model has not refused stop sequences."""
 
 
 class _Ready(NamedTuple):
@@ -76,6 +80,8 @@ class Sender:
         self._unsupported: dict[_Listed, tuple[UpstreamApi, ...]] = {}
         """The APIs on which Copilot refused a model."""
         self._refused_fields: dict[_Listed, tuple[FieldPath, ...]] = {}
+        self._without_stops: set[_Listed] = set()
+        """The models that have refused stop sequences."""
 
     async def send(
         self,
@@ -106,6 +112,7 @@ class Sender:
             foreign=await self._known_foreign(client, request, resolved.id, record.size),
             refused=list(self._unsupported.get(listed, ())) if listed is not None else [],
             refused_fields=self._refused_fields.get(listed, ()) if listed is not None else (),
+            accepts_stops=listed not in self._without_stops,
         )
         notes = [*record.notes, *resolved.notes]
         ready = await self._prepare(conversation, record)
@@ -129,6 +136,8 @@ class Sender:
                     self._refused_reasoning.add(conversation.resolved.id, conversation.foreign)
                 if conversation.has_dropped_fields and conversation.listed is not None:
                     self._refused_fields[conversation.listed] = conversation.refused_fields
+                if not conversation.accepts_stops and conversation.listed is not None:
+                    self._without_stops.add(conversation.listed)
                 return Reply(response, prepared, record)
 
     async def _known_foreign(
@@ -160,6 +169,7 @@ class Sender:
             refused=conversation.refused,
             foreign=conversation.foreign,
             restores_reasoning=conversation.restores_reasoning,
+            accepts_stops=conversation.accepts_stops,
             betas=conversation.betas,
             request_id=record.request_id,
         )
@@ -197,6 +207,9 @@ class Sender:
         if fields := _droppable(error, conversation, prepared):
             conversation.refused_fields = (*conversation.refused_fields, *fields)
             conversation.has_dropped_fields = True
+            return await self._prepare(conversation, record)
+        if conversation.accepts_stops and "stop" in prepared.body and is_refusal(error.message):
+            conversation.accepts_stops = False
             return await self._prepare(conversation, record)
         is_foreign = is_foreign_reasoning(error.upstream_code, error.message)
         if not is_foreign or not conversation.restores_reasoning:

@@ -47,6 +47,8 @@ class Health:
     """The name of its profile; null for the default one."""
     instance: str | None
     """The id that ``service install`` gave to it; null if it is not a service."""
+    settings_read_at: float
+    """When the server read its settings, in Unix time; later changes need a restart."""
     upstream: str
     """``copilot`` for a direct connection, ``pi-ai`` for one through pi-ai."""
     signed_in: Literal["yes", "no", "unknown"]
@@ -84,6 +86,7 @@ def current_health(request: Request) -> Health:
         simulated=services.simulated,
         profile=services.settings.profile,
         instance=services.settings.instance,
+        settings_read_at=services.settings.read_at,
         upstream=services.settings.upstream,
         signed_in=state.signed_in,
         token_expires_in=None if state.expires_in is None else int(state.expires_in),

@@ -35,9 +35,14 @@ class ClientGone(CopilotProxyError):
 
 
 async def receive_body(
-    receive: Receive, headers: Mapping[bytes, bytes], *, limit: int, timeout: float
+    receive: Receive,
+    headers: Mapping[bytes, bytes],
+    *,
+    limit: int,
+    timeout: float,
+    arrived: bytes | None = None,
 ) -> bytes:
-    """Return the decompressed body.
+    """Return the decompressed body; `arrived` is the body as sent, if it is known already.
 
     Raises `RequestError`: 413 as soon as it is clear that the body has more than `limit` bytes, 408
     if it has not arrived within `timeout` seconds plus one second for each 64 KiB received, 415 for
@@ -47,7 +52,10 @@ async def receive_body(
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    body = await _receive_all(receive, limit, timeout)
+    if arrived is not None and len(arrived) <= limit:
+        body = arrived  # usually, and without a timer
+    else:
+        body = await _receive_all(receive, limit, timeout)
     encodings = _encodings(headers, body)
     # In a thread, since a small body can be a large one, and other requests must not wait for it.
     return await asyncio.to_thread(_decompress, body, encodings, limit) if encodings else body

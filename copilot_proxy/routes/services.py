@@ -7,12 +7,13 @@ from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Protocol, Typ
 import msgspec
 
 from copilot_proxy.api_keys import KEY_HEADERS
+from copilot_proxy.asgi import BODY
 from copilot_proxy.attribution import identify_client
 from copilot_proxy.auth.caller_tokens import CallerTokens, token_digest
 from copilot_proxy.dashboard.lazy import LazyDashboard
 from copilot_proxy.dumps import Dumps
-from copilot_proxy.formats.chat_completions.request import parse_json
 from copilot_proxy.formats.file_urls import may_have_files
+from copilot_proxy.formats.request_json import parse_json
 from copilot_proxy.large_work import LARGE, run_if_large, run_in_turn
 from copilot_proxy.metrics.workers import SharedMetrics
 from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
@@ -145,6 +146,7 @@ async def read_body(request: Request, limit: int | None = None) -> bytes:
         get_context(request).headers,
         limit=min(settings.max_body_bytes, limit or settings.max_body_bytes),
         timeout=settings.receive_timeout,
+        arrived=request.scope["state"].pop(BODY, None),
     )
 
 

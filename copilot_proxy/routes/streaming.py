@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from copilot_proxy.asgi import BODY_WRITER, BodyWriter, Receive, Scope, Send
 from copilot_proxy.errors import CopilotProxyError
@@ -29,7 +29,6 @@ STREAM_HEADERS: Final = (
 _PIECE: Final = 1024 * 1024
 """Bytes of a large event that are sent in one write."""
 
-_Event = TypeVar("_Event")
 OpenReply = Callable[[], AbstractAsyncContextManager[ReplySource]]
 """Sends the request to Copilot; leaving the context ends the call."""
 MakeAnswer = Callable[[], Coroutine[Any, Any, tuple[bytes, Mapping[str, str]]]]
@@ -161,18 +160,16 @@ class EventStream:
 
         In most streams, this and `write_json` send all but the first and the last event.
         """
-        return not self._must_encode_in_thread(events) and self._write(events, self._encode)
+        return not self._must_encode_in_thread(events) and self._write(self._encode_all(events))
 
     def write_json(self, events: list[bytes]) -> bool:
         """Do the same with events that are JSON already."""
-        return self._encode_json is not None and self._write(events, self._encode_json)
+        encode = self._encode_json
+        return encode is not None and self._write(b"".join(map(encode, events)))
 
-    def _write(self, events: list[_Event], encode: Callable[[_Event], bytes]) -> bool:
+    def _write(self, data: bytes) -> bool:
         writer = self._writer
-        if writer is None or self._keep_alive_write is not None:
-            return False
-        data = encode(events[0]) if len(events) == 1 else b"".join(map(encode, events))
-        if not writer.write(data):
+        if writer is None or self._keep_alive_write is not None or not writer.write(data):
             return False
         self._last_sent = time.monotonic()
         return True

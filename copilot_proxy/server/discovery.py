@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.server.port_owner import read_health
+from copilot_proxy.settings import Settings
 
 _HEALTH_TIMEOUT: Final = 3.0
 _TIMEOUT: Final = 60.0
@@ -32,6 +33,8 @@ class RunningServer:
     signed_in: str = "unknown"
     """As in ``/health``."""
     last_error: str | None = None
+    settings_read_at: float | None = None
+    """In Unix time; None if it is older than this program."""
 
     def models(self) -> Any:
         """Return the list of models; raises `CopilotProxyError`."""
@@ -70,7 +73,18 @@ def find_server(url: str, key: str | None) -> RunningServer | None:
         instance=health.get("instance"),
         signed_in=health.get("signed_in", "unknown"),
         last_error=health.get("last_error"),
+        settings_read_at=health.get("settings_read_at"),
     )
+
+
+def has_old_config(settings: Settings, read_at: object) -> bool:
+    """Return whether ``config.toml`` was changed after a server read its settings, in Unix time."""
+    if not isinstance(read_at, float | int):
+        return False
+    try:
+        return settings.config_file.stat().st_mtime > read_at
+    except OSError:
+        return False
 
 
 def _connection(url: str, timeout: float) -> http.client.HTTPConnection:

@@ -15,9 +15,10 @@ from urllib.parse import unquote
 
 import httptools
 
-from copilot_proxy.asgi import BODY_WRITER, DISCONNECT, Disconnect
+from copilot_proxy.asgi import BODY, BODY_WRITER, DISCONNECT, Disconnect
 from copilot_proxy.errors import RequestError
 from copilot_proxy.server import malformed_requests
+from copilot_proxy.server.half_closed import HalfClosedProbe
 from copilot_proxy.server.lingering_transport import LingeringTransport
 from copilot_proxy.server.request_parsing import TolerantProtocol
 from copilot_proxy.server.response_cycle import AnyLength, ResponseCycle
@@ -48,6 +49,8 @@ class BoundedProtocol(TolerantProtocol):
         self._send_timeout = send_timeout
         self._answering: Any = None
         """The request that is being answered; uvicorn's `cycle` is the one that was read last."""
+        self._just_begun: ResponseCycle | None = None
+        """The request whose head is in the data that is being parsed."""
         self._is_in_head = True
         """True while a head is being read, and between two requests."""
         self._head_size = 0
@@ -58,6 +61,7 @@ class BoundedProtocol(TolerantProtocol):
         self._send_paused = 0.0
         self._receive_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
+        self._probe: HalfClosedProbe | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -65,7 +69,7 @@ class BoundedProtocol(TolerantProtocol):
         self._start_receive_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._receive_timer, self._send_timer):
+        for timer in (self._receive_timer, self._send_timer, self._probe):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
@@ -76,19 +80,26 @@ class BoundedProtocol(TolerantProtocol):
                 cycle.disconnected = True
                 cycle.message_event.set()
                 cycle.scope["state"].pop(BODY_WRITER, None)
+                cycle.scope["state"].pop(BODY, None)  # `receive` says that the client has left
                 cycle.scope["state"][DISCONNECT].happen()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns nothing
         """Return whether the connection stays open for the answer to a client that sends no more.
 
-        It may also have left. So requests that can cost something end, but a GET is answered, even
-        if that takes a while because the framework has to be loaded.
+        It may also have left. A GET is answered in any case, even if that takes a while because the
+        framework has to be loaded. Any other request can cost something, so it ends if the client
+        does not read any more; once its answer has begun, it ends in both cases.
         """
         cycle = self._answering
-        if cycle is None or cycle.response_complete or self.pipeline or self.scheme == "https":
+        if cycle is None or cycle.response_started or self.pipeline or self.scheme == "https":
             return False
         cycle.keep_alive = False
-        return bool(cycle.scope["method"] == "GET" and not cycle.response_started)
+        if cycle.scope["method"] == "GET":
+            return True
+        if cycle.more_body or cycle.scope["http_version"] == "1.0":
+            return False  # HTTP/1.0 has no interim responses
+        self._probe = HalfClosedProbe(self.loop, self.transport, cycle)
+        return True
 
     def data_received(self, data: bytes) -> None:
         if self._is_in_head:
@@ -102,6 +113,7 @@ class BoundedProtocol(TolerantProtocol):
             # The connection is no longer idle.
             self._start_receive_timeout()
         super().data_received(data)
+        self._just_begun = None
 
     def on_message_begin(self) -> None:
         # A head that arrived together with the end of another request has not been counted.
@@ -128,6 +140,7 @@ class BoundedProtocol(TolerantProtocol):
         scope["path"] = unquote(url.path.decode("ascii"))
         scope["query_string"] = url.query or b""
         before, self.cycle = self.cycle, self._new_cycle(version)
+        self._just_begun = self.cycle
         if before is None or before.response_complete:
             self._answering = self.cycle
             self._start_asgi_task(self.cycle, self.app)
@@ -177,6 +190,9 @@ class BoundedProtocol(TolerantProtocol):
             # Paused because of a large body; the client's disconnect has to be noticed.
             self.flow.resume_reading()
         cycle = self.cycle  # None if the first request opens a WebSocket
+        if cycle is not None and cycle is self._just_begun and cycle.body:
+            # Nothing has called `receive` yet, and it need not be called at all.
+            cycle.scope["state"][BODY] = cycle.body
         if cycle is not None and cycle.response_complete and not cycle.keep_alive:
             self.transport.close()  # see `LingeringTransport`
 
@@ -207,10 +223,11 @@ class BoundedProtocol(TolerantProtocol):
             super().timeout_keep_alive_handler()
 
     def send_400_response(self, msg: str) -> None:
-        """Respond to a request that cannot be parsed; uvicorn's message `msg` is not used."""
-        is_long = len(self.url) > malformed_requests.MAX_URL
-        error = malformed_requests.url_too_long() if is_long else malformed_requests.invalid()
-        self._send_error(error)
+        """Respond to a request that cannot be parsed; `msg` is the parser's message."""
+        if len(self.url) > malformed_requests.MAX_URL:
+            self._send_error(malformed_requests.url_too_long())
+        else:
+            self._send_error(malformed_requests.invalid(msg, is_tls=self._is_tls))
         self.transport.close()
 
     def _send_error(self, error: RequestError) -> None:

@@ -5,7 +5,7 @@ It is not known which API the client speaks, so it gets OpenAI's error object.
 
 import logging
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -25,16 +25,72 @@ _HEAD: Final = (
 )
 
 
-def invalid() -> RequestError:
-    """Return the error for bytes that are not HTTP.
+class _Fault(NamedTuple):
+    """Something that makes a request invalid HTTP."""
 
-    The hint is not about https://: a client that uses it cannot read this.
-    """
+    word: str
+    """A word of the parser's message, in lower case."""
+    what: str
+    hint: str
+
+
+_FAULTS: Final = (
+    _Fault(
+        "transfer-encoding can't be present",
+        "It has both Content-Length and Transfer-Encoding.",
+        "Send one of them. A proxy in between may have added the other.",
+    ),
+    _Fault(
+        "content-length can't be present",
+        "It has both Content-Length and Transfer-Encoding.",
+        "Send one of them. A proxy in between may have added the other.",
+    ),
+    _Fault("transfer-encoding", "Its Transfer-Encoding is unknown.", "Use `chunked`, or none."),
+    _Fault("duplicate content-length", "It has more than one Content-Length.", "Send only one."),
+    _Fault(
+        "content-length",
+        "Its Content-Length is not a number of bytes.",
+        "Send the length of the body, or omit it and send the body in chunks.",
+    ),
+    _Fault(
+        "chunk",
+        "A chunk of its body is malformed.",
+        "Send each chunk as its size in hexadecimal, its bytes, and a line break after either.",
+    ),
+    _Fault(
+        "url",
+        "Its URL has characters that URLs do not have.",
+        "Encode them, such as a space as %20.",
+    ),
+    _Fault(
+        "header",
+        "A header is malformed.",
+        "Send each header as one line, `name: value`, without control characters.",
+    ),
+    _Fault("pri", "It is HTTP/2.", "Turn off HTTP/2 in the client, or in the proxy in between."),
+    _Fault(
+        "method",
+        "It does not begin with an HTTP method.",
+        "Send a method in upper case, such as POST, and then the path.",
+    ),
+)
+"""The faults that the parser tells apart; the first one counts whose word is in its message."""
+_OTHER: Final = _Fault("", "", "Look for a program in between that changes the request.")
+_TLS: Final = _Fault(
+    "",
+    "It begins like TLS.",
+    "This server speaks plain HTTP: use http:// in the client's base URL, not https://.",
+)
+
+
+def invalid(reason: str = "", *, is_tls: bool = False) -> RequestError:
+    """Return the error for bytes that are not HTTP; `reason` is the parser's message."""
+    reason = reason.lower()
+    fault = _TLS if is_tls else next((one for one in _FAULTS if one.word in reason), _OTHER)
     return RequestError(
-        "The request is not valid HTTP/1.1: its method, a header or the framing of its body is "
-        "malformed.",
+        f"The request is not valid HTTP/1.1. {fault.what}".rstrip(),
         code="invalid_http",
-        hint="Check the client, and any proxy between it and this server.",
+        hint=fault.hint,
     )
 
 

@@ -6,6 +6,7 @@ overrides the settings above it.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
@@ -79,6 +80,7 @@ def _load(flags: Mapping[str, object], environ: Mapping[str, str], on_error: _On
     for name in ("home_dir", "profile"):
         if name in given:
             read(name)
+    read_at = time.time()  # before the file is read: a later change is missed otherwise
     home, profile = values.get("home_dir"), values.get("profile")
     config_file = config_dir(home) / "config.toml"
     config = _config(config_file, parsers, on_error)
@@ -98,6 +100,7 @@ def _load(flags: Mapping[str, object], environ: Mapping[str, str], on_error: _On
         settings,
         known_profiles=tuple(sorted({*config.tables, *used})),
         instance=environ.get(INSTANCE_VARIABLE),
+        read_at=read_at,
     )
     try:
         check_distinct(settings.keys)

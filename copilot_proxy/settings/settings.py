@@ -39,7 +39,7 @@ class Settings:
     variable, or ``flag``.
     """
 
-    host: str = _setting("127.0.0.1", parse.header_text, "Address that the server listens on.")
+    host: str = _setting("127.0.0.1", parse.host, "Address that the server listens on.")
     port: int = _setting(
         8000, parse.port, "Port that the server listens on; 0 picks a free one.", own=True
     )
@@ -69,7 +69,7 @@ class Settings:
     )
     github_token: Secret | None = _setting(
         None,
-        parse.secret,
+        parse.token,
         "A GitHub OAuth token; overrides the stored one and is never written.",
         own=True,
     )
@@ -232,6 +232,7 @@ class Settings:
     )
     known_profiles: tuple[str, ...] = ()  # the names of all profiles but the default one
     instance: str | None = None  # the id of a server that is a service, for `/health`
+    read_at: float = field(default=0.0, compare=False)  # when they were read, in Unix time
     simulated: bool = False  # whether the addresses are those of a simulator
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 

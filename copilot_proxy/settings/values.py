@@ -21,6 +21,10 @@ _MAX_WORKERS: Final = 64
 _BEYOND_BASE: Final = "@?#"
 """The characters that begin those parts of a URL that a base URL does not have."""
 
+_NOT_IN_TOKENS: Final = " \t\"'`"
+_OTHER_SCHEMES: Final = ("about", "blob", "data", "file", "ftp", "ftps", "javascript", "ws", "wss")
+"""Schemes of URLs that are never those of a web page's origin. Apps have schemes of their own."""
+
 
 def plain_text(value: object) -> str:
     """A line of text without control characters, stripped."""
@@ -47,6 +51,14 @@ def secret(value: object) -> Secret | None:
     if not text.isascii():
         raise ValueError("expected plain ASCII text")
     return Secret(text) if text else None
+
+
+def token(value: object) -> Secret | None:
+    """A token that can be sent in a header; None if empty."""
+    token = secret(value)
+    if token is not None and any(char in _NOT_IN_TOKENS for char in token.reveal()):
+        raise ValueError("a token has neither spaces nor quotation marks")
+    return token
 
 
 def key(value: object) -> Secret:
@@ -206,6 +218,18 @@ def names(value: object) -> tuple[str, ...]:
     return tuple(text for text in map(plain_text, value) if text)
 
 
+def host(value: object) -> str:
+    """The name or address of a network interface; an IPv6 address may be in brackets."""
+    text = header_text(value)
+    name = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if not is_host(name.partition("%")[0]):  # after the %, the zone of an IPv6 address
+        raise ValueError(
+            "expected an address such as 127.0.0.1, or a host name, without scheme, port or path, "
+            f"not {_quoted(text)}"
+        )
+    return text
+
+
 def hosts(value: object) -> tuple[str, ...]:
     """Names of hosts, in lower case; an IPv6 address may be in brackets."""
     hosts = tuple(name.strip("[]").lower() for name in names(value))
@@ -227,6 +251,11 @@ def origins(value: object) -> tuple[str, ...]:
         scheme, _, host = origin.partition("://")
         if not scheme or not host or any(char in host for char in "/?#@ \\"):
             raise ValueError(f"expected an origin such as http://localhost:3000, not {origin!r}")
+        is_web = scheme in ("http", "https")
+        if scheme in _OTHER_SCHEMES or (is_web and _url_parts(origin) is None):
+            raise ValueError(
+                f"{origin!r} is not the origin of a web page, such as http://localhost:3000"
+            )
     return origins
 
 

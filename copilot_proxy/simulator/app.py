@@ -22,7 +22,7 @@ from . import (
 from .call import Broken, Call, ClientGone, Receive, Scope, Send
 from .faults import MODEL_PATHS
 from .recorder import BUG, CLIENT_GONE, COMPLETE, FAULT
-from .refusal import PLAIN, Refusal, copilot, plain
+from .refusal import PLAIN, Refusal, copilot, invalid, plain
 from .responses_socket import Connection
 from .state import State
 from .types import Json
@@ -108,6 +108,8 @@ class Application:
             await handler(call)
         except Refusal as refusal:
             await call.refuse(refusal, common)
+        except RecursionError:  # such as a schema with hundreds of levels
+            await call.refuse(invalid(), common)
         finally:
             call.unwatch()
 

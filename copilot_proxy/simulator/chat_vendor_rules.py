@@ -33,6 +33,9 @@ def gpt5(body: ChatRequest) -> None:
                 f"Unsupported value: '{name}' does not support {body[name]} with this model. "
                 "Only the default (1) value is supported."
             )
+    # Public reports say that GPT-5.4 refuses it, and GPT-5.4 mini does not.
+    if body.get("stop") is not None and not body["model"].endswith("-mini"):
+        raise invalid("Unsupported parameter: 'stop' is not supported with this model.")
 
 
 def claude(body: ChatRequest, model: Model) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -249,6 +250,26 @@ def test_raising_while_the_server_runs(
         assert 200 == ask(client, headers={"user-agent": "opencode/1"}).status_code
         cli("budget", "off")
         assert 200 == ask(client, headers={"user-agent": "codex_exec/1"}).status_code
+
+
+def test_limits_that_the_server_has_not_read(
+    simulator: Simulator,
+    cli: Callable[..., Any],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """If config.toml has changed since, `budget` says that the server has to be restarted."""
+    settings = settings_with(simulator)
+    with Proxy(settings) as proxy:
+        monkeypatch.setenv("COPILOT_PROXY_PORT", proxy.url.rpartition(":")[2])
+        settings.config_file.parent.mkdir(parents=True, exist_ok=True)
+        settings.config_file.write_text('budget = ["5/day"]\n')
+        os.utime(settings.config_file, (settings.read_at - 9,) * 2)
+        assert "" == cli("budget").err
+        os.utime(settings.config_file, (settings.read_at + 9,) * 2)
+        ran = cli("budget")
+
+    assert ran.out.startswith("5 AI credits per day: ")
+    assert "Restart the server" in ran.err.replace("\n", " ")
 
 
 def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

@@ -82,3 +82,16 @@ def test_no_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 == ran.code
     assert "No server answers at http://127.0.0.1:1." in ran.err
     assert "copilot-proxy serve --simulate" in ran.err
+
+
+@pytest.mark.parametrize("command", [("dashboard",), ("connect", "claude", "--print")])
+def test_an_unknown_port(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """With port 0 the server takes any free one, so nothing is told to look for it at port 0."""
+    monkeypatch.setenv("COPILOT_PROXY_PORT", "0")
+    ran = cli(*command)
+
+    assert 2 == ran.code
+    assert "with COPILOT_PROXY_PORT, it is any free one" in ran.err
+    assert ":0" not in ran.out + ran.err

@@ -372,3 +372,15 @@ def test_two_commands_at_once(home: Path, state: Path) -> None:
     assert not second.exists()
     undo(state)
     assert not first.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no umask")
+def test_a_umask_that_takes_everything(tmp_path: Path) -> None:
+    """The folders that are made for a file can be used, whatever the umask."""
+    before = os.umask(0o777)
+    try:
+        made = write_file(tmp_path / "a" / "b" / "c.json", b"{}")
+    finally:
+        os.umask(before)
+
+    assert [0o700] * 2 == [folder.stat().st_mode & 0o777 for folder in made]

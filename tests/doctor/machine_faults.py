@@ -237,6 +237,13 @@ def server_of_another_version(machine: Machine) -> None:
     machine.set(port=str(server.port))
 
 
+@fault("server", "warning", "Stop it, and start it again")
+def server_with_older_settings(machine: Machine) -> None:
+    server = machine.stack.enter_context(OtherServer(settings_read_at=time.time() - 60))
+    machine.set(port=str(server.port))
+    machine.config("workers = 1\n")
+
+
 @fault("server", "warning", "Wait 90 s.")
 def server_that_waits_for_copilot(machine: Machine) -> None:
     cooldown = {"scope": "model", "model": "gpt-9", "code": "rate_limit_exceeded", "retry_in": 90}

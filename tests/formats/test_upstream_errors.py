@@ -266,3 +266,11 @@ def test_the_header_wins_over_the_words() -> None:
             429, {"retry-after": "soon"}, coded("rate_limited", SESSION)
         ).headers["retry-after"]
     )
+
+
+def test_a_wait_without_end() -> None:
+    """Every quota is renewed within a month, so a longer wait is a mistake."""
+    for wait in ("9" * 20, "Fri, 31 Dec 9999 23:59:59 GMT"):
+        error = parse_error_response(429, {"retry-after": wait}, coded("rate_limited", "Slow down"))
+
+        assert str(31 * 24 * 3600) == error.headers["retry-after"]

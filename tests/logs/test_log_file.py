@@ -161,9 +161,18 @@ def test_an_unusable_path_is_reported_before_the_start(
     assert run(["serve", "--simulate", "--port", "0", "--log-file", str(path)]) == 2
     err = capsys.readouterr().err
     assert f"Error: The log file {path} cannot be used: " in err
-    assert "Use another file with --log-file." in err
+    assert "Name another file with --log-file." in err
     assert "is ready" not in err
     assert other.read_text() == "untouched"
+
+
+def test_the_hint_names_where_the_log_file_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COPILOT_PROXY_LOG_FILE", str(tmp_path))
+    assert run(["serve", "--simulate", "--port", "0"]) == 2
+
+    assert "Name another file with COPILOT_PROXY_LOG_FILE." in capsys.readouterr().err
 
 
 def test_write_errors_are_reported_once(

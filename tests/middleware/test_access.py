@@ -312,6 +312,7 @@ def test_only_health_needs_no_key(simulator: Simulator) -> None:
         "status",
         "version",
         "simulated",
+        "settings_read_at",
         "upstream",
         "signed_in",
         "token_expires_in",

@@ -345,3 +345,31 @@ def test_a_preflight_cannot_inject_headers(simulator: Simulator) -> None:
         assert 204 == send(server, text.format("x-a")).status
         assert send(server, text.format("x\x01a")).status == 400
         assert send(server, text.format("x\ra")).status == 400
+
+
+@pytest.mark.parametrize(
+    ("request_text", "hint"),
+    [
+        ("post /v1/embeddings HTTP/1.1\n\n", "upper case"),
+        ("GET /health HTTP/1.1\nHost : evil\n\n", "as one line"),
+        ("GET /a b HTTP/1.1\n\n", "Look for a program in between"),
+        ("GET /ä HTTP/1.1\n\n", "Encode them"),
+        ("PRI * HTTP/2.0\n\nSM\n\n", "Turn off HTTP/2"),
+        ("POST / HTTP/1.1\nContent-Length: 3\nContent-Length: 3\n\n", "Send only one"),
+        ("POST / HTTP/1.1\nContent-Length: x\n\n", "the length of the body"),
+        ("POST / HTTP/1.1\nContent-Length: 3\nTransfer-Encoding: chunked\n\n", "Send one of them"),
+        ("POST / HTTP/1.1\nTransfer-Encoding: chunked\nContent-Length: 3\n\n", "Send one of them"),
+        ("POST / HTTP/1.1\nTransfer-Encoding: gzip\n\n", "Use `chunked`"),
+        ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\nxyz\n", "in hexadecimal"),
+    ],
+)
+def test_hints_for_invalid_http(proxy: Proxy, request_text: str, hint: str) -> None:
+    """Each says what is wrong; only TLS is answered with the advice to use http://."""
+    address = urlsplit(proxy.url)
+    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+        conn.sendall(request_text.replace("\n", "\r\n").encode())
+        answer = b"".join(iter(lambda: conn.recv(65536), b"")).decode()
+
+    assert answer.startswith("HTTP/1.1 400 ")
+    assert hint in answer
+    assert "https://" not in answer

@@ -120,6 +120,18 @@ def test_valid_bodies_are_accepted(copilot, fields):
     assert 200 == copilot.chat(**fields).status_code
 
 
+def test_a_schema_with_hundreds_of_levels_is_refused(copilot):
+    """It is a refusal, and not an error of the simulator."""
+    schema = '{"type": "array", "items": ' * 900 + "{}" + "}" * 900
+    body = (
+        '{"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}], "tool_choice": '
+        '"required", "tools": [{"type": "function", "function": {"name": "f", "parameters": '
+        f'{{"type": "object", "required": ["a"], "properties": {{"a": {schema}}}}}}}}}]}}'
+    )
+    answer = copilot.http.post("/chat/completions", content=body, headers=copilot.headers)
+    assert "invalid request body" == refused(answer)
+
+
 @pytest.mark.parametrize("name", ["service_tier", "store"])
 @pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro"])
 def test_service_tier_and_store_are_refused(copilot, name, model):

@@ -180,6 +180,8 @@ class ChatCompletionRequest(Struct):
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None
+    thinking_budget: int | None = None
+    """Copilot's own: how many tokens Claude and Gemini may think."""
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     logit_bias: dict[str, float] | None = None

@@ -55,4 +55,6 @@ def _details(usage: ChatUsage, name: str) -> Json:
 def count_of(usage: ChatUsage, name: str) -> int:
     """Return the number under `name`; 0 if there is none."""
     value = usage.get(name)
+    if type(value) is int:  # almost always
+        return value if value > 0 else 0
     return int(value) if isinstance(value, _NUMBERS) and value > 0 else 0

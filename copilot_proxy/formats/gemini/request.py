@@ -1,4 +1,4 @@
-"""Parses a client's request, and finds who initiated it and how many images it has.
+"""Parses and validates a client's request, finds its initiator, and counts its images.
 
 The model and whether the answer is streamed are part of the path; `parse_call` adds them to the
 request, as ``model`` and ``stream``. A `RequestError` names the invalid field:
@@ -10,15 +10,15 @@ from typing import Any, Final
 
 from copilot_proxy.catalogue import MAX_NAME_LENGTH
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import check_tool_count, parse_object
-from copilot_proxy.formats.documents import read_document
+from copilot_proxy.formats import documents, images
+from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.gemini import schema
 from copilot_proxy.formats.gemini.field_names import with_google_names
-from copilot_proxy.formats.gemini.thought_signatures import standard_base64
 from copilot_proxy.formats.gemini.tools import check_tools, functions
-from copilot_proxy.formats.images import check_blob, image_hint
+from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.request_fields import refuse_fields
+from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest, Json
 from copilot_proxy.headers import Initiator
@@ -127,7 +127,7 @@ def _check_part(part: Json, path: str) -> None:
     blob = part.get("inlineData")
     if blob is None:
         return
-    media_type = blob["mimeType"].lower()
+    media_type = blob["mimeType"].strip().lower()
     if media_type.startswith(_OTHER_MEDIA):
         raise RequestError(
             "Copilot's models accept texts, images and documents, but neither audio nor video.",
@@ -135,11 +135,11 @@ def _check_part(part: Json, path: str) -> None:
             code="unsupported_value",
             hint="Send a transcript or single images instead.",
         )
-    blob["data"] = standard_base64(blob["data"])
-    if media_type.startswith("image/"):
-        check_blob(blob, f"{path}.inlineData")
+    is_pdf = media_type == documents.PDF
+    if media_type.startswith("image/") or (not is_pdf and images.is_image(blob["data"])):
+        images.check_blob(blob, f"{path}.inlineData")
     else:
-        read_document(blob["data"], f"{path}.inlineData.data", media_type=media_type)
+        documents.check_blob(blob, f"{path}.inlineData")
 
 
 def is_image(part: Json) -> bool:
@@ -162,7 +162,7 @@ def count_images(request: GeminiRequest) -> int:
 
 
 def initiator(request: GeminiRequest) -> Initiator:
-    """Return who initiated a checked request, by the rule of `headers.initiator`."""
+    """Return who initiated a checked request, by the rule of `formats.initiator`."""
     return initiator_of(map(_turn, reversed(request["contents"])))
 
 

@@ -7,12 +7,10 @@ some models need it back unchanged, and clients drop the parts that show it.
 
 import base64
 import binascii
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from copilot_proxy.formats.base64_data import standard_base64
 from copilot_proxy.formats.reasoning_labels import CHAT_LABEL, label_of
-
-_STANDARD: Final = str.maketrans("-_", "+/")
-"""SDKs decode the base64, and write it again with the alphabet for URLs."""
 
 
 class Reasoning(NamedTuple):
@@ -32,6 +30,7 @@ def seal(reasoning: Reasoning) -> str:
 def unseal(signature: str) -> Reasoning | None:
     """Return the reasoning in a thought signature; None if this server has not made it."""
     try:
+        # SDKs decode the base64, and write it again with the alphabet for URLs.
         content = base64.b64decode(standard_base64(signature), validate=True).decode(
             "utf-8", "surrogatepass"
         )
@@ -41,9 +40,3 @@ def unseal(signature: str) -> Reasoning | None:
     if not (label := label_of(opaque)):
         return None
     return Reasoning(text, opaque.removeprefix(CHAT_LABEL) if label == CHAT_LABEL else opaque)
-
-
-def standard_base64(text: str) -> str:
-    """Return base64 in the standard alphabet, with padding."""
-    text = text.translate(_STANDARD) if "-" in text or "_" in text else text
-    return text + "=" * (-len(text) % 4)

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.images import check_source
+from copilot_proxy.formats.images import checked_source
 from copilot_proxy.formats.messages.encrypted_reasoning import claude_signature
 from copilot_proxy.formats.messages.schema import MessagesRequest
 from copilot_proxy.formats.messages.unsupported_input import PLACEHOLDER, drop_empty_results
@@ -120,11 +120,12 @@ def plain_request(body: bytes) -> Json | None:
 
 
 def _is_image(block: _Image) -> bool:
+    """Return whether a block has an image in the form in which Copilot gets it."""
+    source = msgspec.to_builtins(block.source)
     try:
-        check_source(msgspec.to_builtins(block.source), "")
+        return bool(checked_source(source, "") == source)
     except RequestError:
         return False
-    return True
 
 
 def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
@@ -200,7 +201,7 @@ def _is_accepted(block: Any, profile: ModelProfile) -> bool:
     if kind is _Text:
         return profile.accepts_blank_texts or not _is_blank(block.text)
     if kind is _Image:
-        return profile.wrong_image_types or wrong_type(msgspec.to_builtins(block)) is None
+        return wrong_type(msgspec.to_builtins(block)) is None
     if kind is _Thinking and block.thinking == PLACEHOLDER:
         return False
     signature: str = block.signature if kind is _Thinking else block.data

@@ -1,4 +1,4 @@
-"""Parses a client's request, and finds who initiated it and how many images it has."""
+"""Parses and validates a client's request, finds its initiator, and counts its images."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,15 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import documents, images
 from copilot_proxy.formats.chat_completions.request import (
     check_tool_count,
-    parse_object,
+    no_tools,
 )
+from copilot_proxy.formats.empty_values import drop_empty
 from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.messages import schema
 from copilot_proxy.formats.messages.plain_messages import plain_request
 from copilot_proxy.formats.plain_turns import PlainTurns, newest_first
 from copilot_proxy.formats.request_fields import refuse_fields
+from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
 from copilot_proxy.formats.types import Json, MessagesRequest
@@ -52,6 +54,7 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     """
     request = parse_object(body, read_plain=None if counting else plain_request)
     is_plain = isinstance(request.get("messages"), PlainTurns)
+    drop_empty("messages", request)
     read_request("messages", request)
     if not is_plain:
         unpack_results("messages", request)
@@ -66,7 +69,8 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
         raise _error("max_tokens", "`max_tokens` must be at least 1.")
     if not is_plain:
         _check_messages(request["messages"])
-    _check_tools(request.get("tools") or [])
+    choice = request.get("tool_choice") or {}
+    _check_tools(request.get("tools") or [], forced=choice.get("type") in ("any", "tool"))
     return request
 
 
@@ -84,6 +88,10 @@ def check_values(request: MessagesRequest) -> None:
 
     Raises `RequestError` with Anthropic's message.
     """
+    output_format = (request.get("output_config") or {}).get("format")
+    if output_format is not None and not is_schema_format(output_format):
+        path = "output_config.format"
+        raise _error(path, f"{path}: Input should have the type 'json_schema' and a schema")
     choice, thinking = request.get("tool_choice") or {}, request.get("thinking") or {}
     if choice and choice["type"] not in TOOL_CHOICES:
         raise _unexpected_tag("tool_choice", choice["type"], TOOL_CHOICES)
@@ -95,6 +103,14 @@ def check_values(request: MessagesRequest) -> None:
     if kind != "disabled" and display not in (None, *_DISPLAYS):
         path = f"thinking.{kind}.display"
         raise _error(path, f"{path}: Input should be 'summarized' or 'omitted'")
+
+
+def is_schema_format(value: object) -> bool:
+    """Return whether a format of the output is a JSON schema, the only format that Claude has."""
+    match value:
+        case {"schema": dict(), **rest}:
+            return rest.get("type", "json_schema") == "json_schema"
+    return False
 
 
 def _unexpected_tag(param: str, tag: str, expected: Sequence[str]) -> RequestError:
@@ -116,7 +132,7 @@ def is_thinking_enabled(request: MessagesRequest) -> bool:
     return isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive")
 
 
-def _check_tools(tools: list[Json]) -> None:
+def _check_tools(tools: list[Json], *, forced: bool) -> None:
     for i, tool in enumerate(tools):
         if _CLIENT_RUN.match(str(tool.get("type"))):
             raise _error(
@@ -125,6 +141,8 @@ def _check_tools(tools: list[Json]) -> None:
                 code="unsupported_value",
                 hint="Define it as a custom tool, with a description and an input_schema.",
             )
+    if not tools and forced:
+        raise no_tools("tool_choice")
     client_tools = [(i, tool) for i, tool in enumerate(tools) if is_client_tool(tool)]
     for i, tool in client_tools:
         if not tool.get("name"):
@@ -152,9 +170,9 @@ def _check_blocks(content: list[Json], path: str) -> None:
             if block.get(name) is None:
                 raise _missing(f"{path}[{i}].{name}")
         if block_type == "document":
-            documents.check_source(block["source"], f"{path}[{i}].source")
+            block["source"] = documents.checked_source(block["source"], f"{path}[{i}].source")
         if block_type == "image":
-            images.check_source(block["source"], f"{path}[{i}].source")
+            block["source"] = images.checked_source(block["source"], f"{path}[{i}].source")
         if block_type == "tool_result":
             result = block.get("content")
             if result is not None and not isinstance(result, str):
@@ -182,7 +200,7 @@ def _error(
 
 
 def initiator(request: MessagesRequest) -> Initiator:
-    """Return who initiated the request, by the rule of `headers.initiator`."""
+    """Return who initiated the request, by the rule of `formats.initiator`."""
     return initiator_of(map(_turn, newest_first(request["messages"])))
 
 

@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.images import check_url, media_type
+from copilot_proxy.formats.base64_data import is_data_url, standard_base64
+from copilot_proxy.formats.images import checked_url, media_type
 from copilot_proxy.formats.reasoning_cache import PLACE_ID
 from copilot_proxy.formats.types import Json
 
@@ -108,9 +109,9 @@ def _with_images(message: Json, content: str, path: str) -> str | list[Json]:
 
 
 def _data_url(image: str, path: str) -> str:
-    if image.startswith("data:"):
-        check_url(image, path)
-        return image
+    if is_data_url(image):
+        return checked_url(image, path)
+    image = standard_base64(image)
     try:
         kind = media_type(base64.b64decode(image[:_HEAD], validate=True))
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""Gives the rules access to the body of a Responses request."""
+"""The view through which rules read and change a Responses body."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
@@ -111,6 +111,10 @@ class ResponsesBody(OutgoingBody):
 
     def contents(self) -> Iterable[Json]:
         return [item for item in self.turns if "content" in item]
+
+    def part_lists(self) -> list[tuple[Json, str]]:
+        outputs = [item for item in self.turns if isinstance(item.get("output"), list)]
+        return [*super().part_lists(), *((item, "output") for item in outputs)]
 
     def drop_empty(self, notes: list[str]) -> None:
         kept = [item for item in self.turns if item.get("content") not in ("", [])]

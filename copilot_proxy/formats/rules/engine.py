@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules import rule_book, turns
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
@@ -16,6 +17,11 @@ class AdaptedBody(NamedTuple):
     body: UpstreamBody
     tool_names: Mapping[str, str] = MappingProxyType({})
     """The client's names of renamed tools, by the names sent to the model."""
+    property_names: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    """The client's names of renamed parameters, by the client's name of the tool and the name sent
+    to the model."""
+    expects_call: bool = False
+    """Whether the client forces a call, but the model is only instructed to make one."""
 
 
 def apply_rules(
@@ -23,12 +29,18 @@ def apply_rules(
 ) -> AdaptedBody:
     """Apply all rules, or with `pi_ai` those that apply to pi-ai.
 
-    Raises `RequestError` if the conversation is empty afterwards.
+    Raises `RequestError` if the conversation is empty afterwards, or if a schema has too many
+    levels.
     """
-    for rule in _rules_for(profile, pi_ai, outgoing):
-        rule.apply(outgoing, profile, notes)
+    try:
+        for rule in _rules_for(profile, pi_ai, outgoing):
+            rule.apply(outgoing, profile, notes)
+    except RecursionError:
+        raise RequestError("The body is nested too deeply.") from None
     turns.check(outgoing)
-    return AdaptedBody(outgoing.body, outgoing.tool_names)
+    return AdaptedBody(
+        outgoing.body, outgoing.tool_names, outgoing.property_names, outgoing.expects_call
+    )
 
 
 def _rules_for(

@@ -34,13 +34,11 @@ def correct_types(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str
     if not outgoing.kinds.has_images:
         return
     corrected: dict[tuple[str, str], None] = {}
-    for holder in outgoing.contents():
-        content = holder.get("content")
-        if not isinstance(content, list):
-            continue
+    for holder, key in outgoing.part_lists():
+        content = holder[key]
         wrong = {at: types for at, part in enumerate(content) if (types := wrong_type(part))}
         if wrong:
-            holder["content"] = [
+            holder[key] = [
                 _with_type(part, wrong[at][1]) if at in wrong else part
                 for at, part in enumerate(content)
             ]
@@ -119,7 +117,10 @@ def wrong_type(part: Json) -> tuple[str, str] | None:
     match part:
         case {"type": "image", "source": {"media_type": str(declared), "data": str(data)}}:
             sample = data[:_SAMPLE]
-        case {"type": "image_url", "image_url": {"url": str(url)}} if url.startswith("data:"):
+        case {"type": "image_url", "image_url": {"url": str(url)}} | {
+            "type": "input_image",
+            "image_url": str(url),
+        } if url.startswith("data:"):
             comma = url.find(",")
             declared = url[5:comma].partition(";")[0]
             sample = url[comma + 1 : comma + 1 + _SAMPLE]
@@ -138,6 +139,8 @@ def _with_type(part: Json, actual: str) -> Json:
     if part["type"] == "image":
         return {**part, "source": {**part["source"], "media_type": actual}}
     image = part["image_url"]
+    if isinstance(image, str):
+        return {**part, "image_url": f"data:{actual};base64,{image.partition(',')[2]}"}
     url = f"data:{actual};base64,{image['url'].partition(',')[2]}"
     named = {"media_type": actual} if "media_type" in image else {}
     return {**part, "image_url": {**image, **named, "url": url}}

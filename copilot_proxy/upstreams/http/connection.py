@@ -4,14 +4,16 @@ Parses with httptools, which uvicorn uses for requests.
 """
 
 import asyncio
+import select
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, TypeVar, cast
 
 import httptools
 import httpx
 
-from copilot_proxy.upstreams.http.timed_waiter import TimedWaiter
+from copilot_proxy.upstreams.http.timed_waiter import TimedWaiter, WaitTimer
 
 _MAX_HEAD: Final = 256 * 1024
 """Maximum size of the headers of a response in bytes."""
@@ -31,7 +33,7 @@ class HttpExchange(TimedWaiter[Any]):
     """
 
     def __init__(self, connection: "HttpConnection", timeout: float | None) -> None:
-        super().__init__(timeout, connection.unsent)
+        super().__init__(connection.timer, timeout, connection.unsent)
         self._connection = connection
         self.status = 0
         self.headers: dict[str, str] = {}
@@ -81,7 +83,7 @@ class HttpExchange(TimedWaiter[Any]):
     def complete(self) -> None:
         """Mark the response as complete."""
         self.is_complete = True
-        self.end()
+        self.wake()
 
     def wake(self) -> None:
         """Wake up the reader after a change, unless it waits in `receive` for more."""
@@ -126,6 +128,8 @@ class HttpConnection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._exchange: HttpExchange | None = None
         self._transport: asyncio.Transport
+        self.timer = WaitTimer()
+        self._poll: select.poll | None = None
         self.is_paused = False
         """Whether reading from the socket is paused."""
         self._ends_with_connection = False
@@ -145,6 +149,15 @@ class HttpConnection(asyncio.Protocol):
         """Return the file descriptor of the socket."""
         number: int = self._transport.get_extra_info("socket").fileno()
         return number
+
+    def is_readable(self) -> bool:
+        """Return whether the socket is readable; if it is idle, the server has closed it."""
+        if not hasattr(select, "poll"):
+            return bool(select.select([self.fileno()], [], [], 0)[0])
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self.fileno(), select.POLLIN)
+        return bool(self._poll.poll(0))
 
     def unsent(self) -> int:
         """Return the number of bytes that are still to be sent."""
@@ -204,6 +217,7 @@ class HttpConnection(asyncio.Protocol):
         self._ended(None)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.timer.cancel()
         self._ended(error)
         self._on_close(self)
 
@@ -236,7 +250,7 @@ class HttpConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._exchange is not None and not self._exchange.has_head:  # else it is a trailer
-            headers, key = self._exchange.headers, name.decode("latin-1").lower()
+            headers, key = self._exchange.headers, _header_name(name)
             text = value.decode("latin-1")
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
@@ -275,3 +289,8 @@ class HttpConnection(asyncio.Protocol):
             self._on_idle(self)
         else:
             self._transport.abort()
+
+
+@lru_cache(maxsize=256)  # servers send the same few names
+def _header_name(name: bytes) -> str:
+    return name.decode("latin-1").lower()

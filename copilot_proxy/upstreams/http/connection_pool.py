@@ -6,7 +6,6 @@ a request was sent: certainly not if it failed with `httpx.ConnectError` or `htt
 """
 
 import asyncio
-import select
 import socket
 import ssl
 import time
@@ -194,16 +193,7 @@ def _is_usable(connection: HttpConnection, keep_alive: float) -> bool:
     """Return whether an idle connection is open, has nothing to read, and is not too old."""
     monotonic, wall = connection.idle_since
     age = max(time.monotonic() - monotonic, time.time() - wall)
-    return connection.is_open and age < keep_alive and not _is_readable(connection.fileno())
-
-
-def _is_readable(descriptor: int) -> bool:
-    """Return whether an idle socket is readable, which means that the server has closed it."""
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(0))
-    return bool(select.select([descriptor], [], [], 0)[0])
+    return connection.is_open and age < keep_alive and not connection.is_readable()
 
 
 def _set_options(sock: socket.socket) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import httpx
 
@@ -14,13 +14,49 @@ may have been suspended itself."""
 _Change = TypeVar("_Change")
 
 
+class WaitTimer:
+    """The timer of all waits on one connection, of which there is one at a time.
+
+    It is not stopped when a wait ends: almost all waits are too short to be worth starting one.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._handle: asyncio.TimerHandle | None = None
+        self._due = 0.0
+        """When the timer runs out."""
+        self._waiter: TimedWaiter[Any] | None = None
+
+    def watch(self, waiter: "TimedWaiter[Any]", due: float) -> None:
+        """Check `waiter` at the time `due` of the loop's clock, instead of any other."""
+        self._waiter = waiter
+        if self._handle is not None and self._due > due:
+            self.cancel()
+        if self._handle is None:
+            self._due = due
+            self._handle = self._loop.call_at(due, self._check)
+
+    def cancel(self) -> None:
+        """Check nothing any more."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _check(self) -> None:
+        self._handle = None
+        if (waiter := self._waiter) is not None:
+            self._waiter = None
+            waiter.check_timeout()
+
+
 class TimedWaiter(ABC, Generic[_Change]):
     """Waits for changes. It fails if there is none for `timeout` seconds.
 
     Sending a part of the request is a change, too: `unsent` returns how many bytes are left.
     """
 
-    def __init__(self, timeout: float | None, unsent: Callable[[], int]) -> None:
+    def __init__(self, timer: WaitTimer, timeout: float | None, unsent: Callable[[], int]) -> None:
+        self._timer = timer
         self._timeout = timeout
         self._unsent = unsent
         self._last_unsent = unsent()
@@ -29,7 +65,6 @@ class TimedWaiter(ABC, Generic[_Change]):
         """The clock of the timeout."""
         self.last_change = 0.0
         """When the timeout began."""
-        self._timer: asyncio.TimerHandle | None = None
         self._grace_for: float | None = None
         """The `last_change` that the grace period is about."""
         self.waiter: asyncio.Future[_Change] | None = None
@@ -45,41 +80,29 @@ class TimedWaiter(ABC, Generic[_Change]):
             raise self.error
         self.waiter = self._loop.create_future()
         self.last_change = self.now()
-        if self._timeout is not None and self._timer is None:
-            self._timer = self._loop.call_at(
-                self.last_change + self._timeout, self._check_timeout, self._timeout
-            )
+        if self._timeout is not None:
+            self._timer.watch(self, self.last_change + self._timeout)
         return self.waiter
 
     def fail(self, error: httpx.TransportError) -> None:
         """Set the error to raise once the received bytes have been read."""
         self.error = self.error or error
-        self.end()
-
-    def end(self) -> None:
-        """Wake up, and wait for nothing any more."""
-        if self._timer is not None:
-            self._timer.cancel()
         self.wake()
 
-    def _check_timeout(self, timeout: float) -> None:
-        """Fail with a timeout if there was no change, else set the timer again.
-
-        All waits share one timer, because most are too short to be worth one of their own.
-        """
-        self._timer = None
-        if self.waiter is None or self.waiter.done():
+    def check_timeout(self) -> None:
+        """Fail with a timeout if there was no change, else have this checked again."""
+        if self.waiter is None or self.waiter.done() or self._timeout is None:
             return
-        deadline = self.last_change + timeout
-        if (now := self.now()) >= deadline:
+        due = self.last_change + self._timeout
+        if (now := self.now()) >= due:
             last, self._last_unsent = self._last_unsent, self._unsent()
             if self._last_unsent < last:
                 self.last_change = now
-                deadline = now + timeout
+                due = now + self._timeout
             elif self._grace_for != self.last_change:
                 self._grace_for = self.last_change
-                deadline = now + _GRACE
+                due = now + _GRACE
             else:
                 self.fail(httpx.ReadTimeout(""))
                 return
-        self._timer = self._loop.call_at(deadline, self._check_timeout, timeout)
+        self._timer.watch(self, due)

@@ -126,7 +126,11 @@ def test_bodies_that_are_not_json(body: bytes) -> None:
         ({"n": 0}, "n", "unsupported_value"),
         ({"n": "1"}, "n", "invalid_type"),
         ({"functions": 1}, "functions", "invalid_value"),
-        ({"functions": [], "tools": [TOOL]}, "functions", "invalid_value"),
+        ({"functions": [{"name": "f"}], "tools": [TOOL]}, "functions", "invalid_value"),
+        ({"tool_choice": "required", "tools": []}, "tool_choice", "invalid_value"),
+        ({"tool_choice": {"type": "function", "function": {"name": "f"}}},
+         "tool_choice", "invalid_value"),
+        ({"thinking_budget": "high"}, "thinking_budget", "invalid_type"),
         ({"function_call": {"name": "f"}}, "function_call", "invalid_value"),
         ({"functions": [{}]}, "tools[0].function.name", "missing_required_parameter"),
         ({"tools": [TOOL] * (MAX_TOOLS + 1)}, "tools", "array_above_max_length"),
@@ -288,7 +292,10 @@ def test_any_json_is_a_request_or_an_error(body: Any) -> None:
     except RequestError:
         return
 
-    assert request == json.loads(json.dumps(body))
+    # Only what is empty has been left out.
+    kept = {name: body[name] for name in request if name in body}
+    assert request == json.loads(json.dumps(kept))
+    assert not any(value for name, value in body.items() if name not in request)
 
 
 @examples(60)

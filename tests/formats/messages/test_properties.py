@@ -114,6 +114,13 @@ def _parts(message: Json) -> list[Json]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
+def without_impossible_choice(fields: Json) -> Json:
+    """Return the fields without a forced call if there are no tools: such a request is refused."""
+    if fields.get("tools") or fields.get("tool_choice") in (None, "auto", "none"):
+        return fields
+    return {name: value for name, value in fields.items() if name != "tool_choice"}
+
+
 FIELDS = st.fixed_dictionaries(
     {},
     optional={
@@ -130,7 +137,7 @@ FIELDS = st.fixed_dictionaries(
         ),
         "tools": st.just([{"type": "function", "function": {"name": "f", "parameters": {"a": 1}}}]),
     },
-)
+).map(without_impossible_choice)
 
 
 @examples(150)
@@ -231,7 +238,7 @@ REQUEST_FIELDS = st.fixed_dictionaries(
         "metadata": st.just({"user_id": "u"}),
         "mystery": JSON,
     },
-)
+).map(without_impossible_choice)
 
 
 @examples(250)

@@ -80,12 +80,12 @@ def test_screenshots_of_tools() -> None:
         ("claude-sonnet-4.5", "data:image/gif;base64,AAAA", "data:image/gif;base64,AAAA"),
         ("claude-sonnet-4.5", "data:image/gif;base64,A", "data:image/gif;base64,A"),
         ("claude-sonnet-4.5", "data:image/gif;base64,ÄÖ", "data:image/gif;base64,ÄÖ"),
-        ("gpt-4o", f"data:image/jpeg;base64,{PNG}", f"data:image/jpeg;base64,{PNG}"),
+        ("gpt-4o", f"data:image/jpeg;base64,{PNG}", f"data:image/png;base64,{PNG}"),
     ],
 )
 def test_types(model: str, url: str, sent: str) -> None:
-    """Claude gets the type that the first bytes show. If they show none, the declared type stays,
-    as it does for models that do not compare the two."""
+    """Models get the type that the first bytes show. If they show none, the declared type
+    stays."""
     part: Json = {"type": "image_url", "image_url": {"url": url}}
     chat: Json = {"model": "x", "messages": [{"role": "user", "content": [part]}]}
 

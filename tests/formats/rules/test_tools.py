@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from copilot_proxy.catalogue import Model
+from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
+from copilot_proxy.formats.messages.request import parse_request
 from copilot_proxy.formats.messages.request_to_model import messages_for_model, messages_from_chat
 from copilot_proxy.formats.messages.stream_repair import MessagesRepair, repair_message
 from copilot_proxy.formats.responses.request_to_model import (
@@ -18,6 +20,7 @@ from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.rules import AdaptedBody
 from copilot_proxy.formats.types import Json
 from tests.formats.requests import a_model
+from tests.formats.routes import claude
 
 LONG = "mcp__a_company_with_a_long_name__" + "list_all_the_open_pull_requests_of_a_repository"
 GPT = a_model("gpt-5.4", "OpenAI", supports={"streaming": True})
@@ -261,3 +264,15 @@ def test_inputs_of_messages_that_are_not_objects(given: Any, expected: Json) -> 
 
     assert expected == body["messages"][1]["content"][0]["input"]
     assert ([ODD] if "INVALID_JSON" in expected else []) == notes
+
+
+def test_a_schema_with_hundreds_of_levels() -> None:
+    """What the rules cannot walk through is refused, as what cannot be decoded is."""
+    levels = 450
+    schema = '{"type": "object", "properties": {"a": ' + '{"anyOf": [' * levels + "{}"
+    schema += "]}" * levels + "}}"
+    output = f'"output_config": {{"format": {{"type": "json_schema", "schema": {schema}}}}}'
+    body = '{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}], '
+
+    with pytest.raises(RequestError, match="nested too deeply"):
+        messages_for_model(parse_request(f"{body}{output}}}".encode()), claude("claude-opus-5"), [])

@@ -69,7 +69,7 @@ class Client:
             database.row_factory = sqlite3.Row
             return [dict(row) for row in database.execute("SELECT * FROM requests ORDER BY id")]
 
-    def verdicts(self) -> list[tuple[str | None, str | None]]:
+    def misses(self) -> list[tuple[str | None, str | None]]:
         return [(row["cache_verdict"], row["cache_detail"]) for row in self.rows()]
 
 
@@ -177,7 +177,7 @@ def test_a_pause(make: Callable[..., Client]) -> None:
         client.ask("/v1/messages", claude_code(*turns, ANSWER, "And?"), pause=360, **IN_CLAUDE_CODE)
 
     first, second, third = client.rows()
-    assert [("cold", None), (None, None), ("ttl_expiry", "360")] == client.verdicts()
+    assert [("cold", None), (None, None), ("ttl_expiry", "360")] == client.misses()
     assert 0 == first["cache_lost_nano_aiu"]
     # All of what the second request had in the cache was written again, at $6.25 instead of $0.50.
     had = second["cache_read_tokens"] + second["cache_write_tokens"]
@@ -218,7 +218,7 @@ def test_the_tools_change(make: Callable[..., Client]) -> None:
         ("prefix_change", "tool 3 lsp"),
         (None, None),
         ("prefix_change", "tool 3"),
-    ] == client.verdicts()
+    ] == client.misses()
     assert client.rows()[1]["cache_lost_nano_aiu"] > 0
 
 
@@ -230,7 +230,7 @@ def test_the_system_prompt_changes(make: Callable[..., Client], model: str) -> N
             body = claude_code(*turns, model=model, system=f"It is 12:0{minute}. ", names=("A",))
             client.ask("/v1/messages", body, **IN_CLAUDE_CODE)
 
-    assert ("prefix_change", "system 1") == client.verdicts()[1]
+    assert ("prefix_change", "system 1") == client.misses()[1]
     assert client.rows()[1]["cache_lost_nano_aiu"] > 0
 
 
@@ -254,7 +254,7 @@ def test_an_old_message_changes(make: Callable[..., Client]) -> None:
         client.ask("/v1/responses", body(WORDS * 20, "Go on."), **IN_OPENCODE)
         client.ask("/v1/responses", body("[Old tool result content cleared]", "?"), **IN_OPENCODE)
 
-    assert ("prefix_change", "message 3") == client.verdicts()[1]
+    assert ("prefix_change", "message 3") == client.misses()[1]
 
 
 def test_another_model(make: Callable[..., Client]) -> None:
@@ -265,7 +265,7 @@ def test_another_model(make: Callable[..., Client]) -> None:
             client.ask("/v1/messages", claude_code(*turns, model=model), pause, **IN_CLAUDE_CODE)
             turns = (*turns, ANSWER, "Go on.")
 
-    assert [("model_switch", CLAUDE), ("model_switch", OTHER_CLAUDE)] == client.verdicts()[1:]
+    assert [("model_switch", CLAUDE), ("model_switch", OTHER_CLAUDE)] == client.misses()[1:]
 
 
 def test_another_machine(make: Callable[..., Client]) -> None:
@@ -276,7 +276,7 @@ def test_another_machine(make: Callable[..., Client]) -> None:
         body = responses(QUESTION, ANSWER, "Go on.", session="s-2")
         client.ask("/v1/responses", body, **IN_CODEX)
 
-    assert [("cold", None), ("rerouted", None)] == client.verdicts()
+    assert [("cold", None), ("rerouted", None)] == client.misses()
     row = client.rows()[1]
     assert (0, 0) == (row["cache_read_tokens"], row["cache_write_tokens"])
     # All that the first request had in the cache, at $1.25 instead of $0.125 a million.
@@ -301,7 +301,7 @@ def test_the_dearer_tier(make: Callable[..., Client]) -> None:
 
     _, _, third = client.rows()
     assert ["default", "long_context"] == [row["tier"] for row in client.rows()[1:]]
-    assert [(None, None), ("tier_crossed", None)] == client.verdicts()[1:]
+    assert [(None, None), ("tier_crossed", None)] == client.misses()[1:]
     assert third["nano_aiu"] / 2 == pytest.approx(third["cache_lost_nano_aiu"], 0.01)
 
 
@@ -320,7 +320,7 @@ def test_a_compaction(make: Callable[..., Client]) -> None:
             first["content"] = [reminder, *text]
             client.ask("/v1/messages", body, **IN_CLAUDE_CODE)
 
-    assert [("cold", None), ("compaction", None)] == client.verdicts()
+    assert [("cold", None), ("compaction", None)] == client.misses()
 
 
 def test_a_subagent(make: Callable[..., Client]) -> None:
@@ -331,7 +331,7 @@ def test_a_subagent(make: Callable[..., Client]) -> None:
         client.ask("/v1/messages", claude_code("Find it. " * 90, **agent), **IN_CLAUDE_CODE)
         client.ask("/v1/messages", claude_code(QUESTION, ANSWER, "Go on."), **IN_CLAUDE_CODE)
 
-    assert [("cold", None), ("cold", None), (None, None)] == client.verdicts()
+    assert [("cold", None), ("cold", None), (None, None)] == client.misses()
 
 
 def test_at_the_same_time(make: Callable[..., Client]) -> None:
@@ -341,7 +341,7 @@ def test_at_the_same_time(make: Callable[..., Client]) -> None:
         client.use_another_machine()
         client.ask("/v1/messages", claude_code(QUESTION), pause=-60, **IN_CLAUDE_CODE)
 
-    assert [("cold", None), ("cold", None)] == client.verdicts()
+    assert [("cold", None), ("cold", None)] == client.misses()
 
 
 def test_without_a_session(make: Callable[..., Client]) -> None:
@@ -354,7 +354,7 @@ def test_without_a_session(make: Callable[..., Client]) -> None:
         client.use_another_machine()
         client.ask("/v1/responses", responses(QUESTION, ANSWER, "Go on."))
 
-    assert [("cold", None), ("cold", None), ("rerouted", None)] == client.verdicts()
+    assert [("cold", None), ("cold", None), ("rerouted", None)] == client.misses()
 
 
 def test_the_cache_key(make: Callable[..., Client]) -> None:
@@ -415,4 +415,4 @@ def test_off_the_event_loop(make: Callable[..., Client], monkeypatch: pytest.Mon
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION))
 
-    assert (["ledger"], [(None, None)]) == (threads, client.verdicts())
+    assert (["ledger"], [(None, None)]) == (threads, client.misses())

@@ -1,0 +1,78 @@
+"""Brings base64 and data: URLs of clients into the one form that Copilot's APIs accept.
+
+Programs write base64 with line breaks (Python's ``encodebytes``), without padding, or with the
+alphabet for URLs, and data: URLs (RFC 2397) with parameters or in upper case. All of them mean the
+same bytes.
+"""
+
+from typing import Final, NamedTuple
+from urllib.parse import unquote
+
+from copilot_proxy.formats.types import Json
+
+_URL_ALPHABET: Final = str.maketrans("-_", "+/")
+_SPACES: Final = " \t\r\n\v\f"
+_SYNONYMS: Final = {
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-png": "image/png",
+    "application/x-pdf": "application/pdf",
+}
+"""Media types that are not registered, and what they mean."""
+
+
+class DataUrl(NamedTuple):
+    """The media type of a data: URL, which may be empty, and its standard base64."""
+
+    media_type: str
+    data: str
+
+    def __str__(self) -> str:
+        return f"data:{self.media_type};base64,{self.data}"
+
+
+def standard_base64(text: str) -> str:
+    """Return base64 in the standard alphabet, padded, without white space; the same object if it
+    has this form already. What is not base64 is not noticed."""
+    # A search for a single character is much faster than a regular expression: images are large.
+    if any(space in text for space in _SPACES):
+        text = "".join(text.split())
+    if "-" in text or "_" in text:
+        text = text.translate(_URL_ALPHABET)
+    return text + "=" * (-len(text) % 4) if len(text) % 4 else text
+
+
+def standard_type(media_type: str) -> str:
+    """Return a media type in lower case, without parameters, under its registered name."""
+    media_type = media_type.partition(";")[0].strip().lower()
+    return _SYNONYMS.get(media_type, media_type)
+
+
+def is_data_url(text: str) -> bool:
+    """Return whether `text` is a data: URL, in upper or lower case."""
+    return text[:5].lower() == "data:"
+
+
+def read_data_url(url: str) -> DataUrl | None:
+    """Return the parts of a data: URL in their standard form; None if it is not base64.
+
+    The base64 may be encoded for URLs, such as ``%2B`` for ``+``.
+    """
+    header, comma, data = url.partition(",")
+    media_type, *parameters = header[5:].split(";")
+    if not comma or "base64" not in [one.strip().lower() for one in parameters]:
+        return None
+    return DataUrl(
+        standard_type(media_type), standard_base64(unquote(data) if "%" in data else data)
+    )
+
+
+def read_source(source: Json) -> DataUrl | None:
+    """Return the type and the data of a `source` of Messages, whose ``data`` is base64 or a whole
+    data: URL, in their standard form; None if the URL is not base64."""
+    data, declared = source["data"], source.get("media_type")
+    kind = standard_type(declared) if isinstance(declared, str) else ""
+    if not is_data_url(data):
+        return DataUrl(kind, standard_base64(data))
+    found = read_data_url(data)
+    return found._replace(media_type=kind) if found and not found.media_type else found

@@ -1,0 +1,93 @@
+"""Leaves out what is empty in a request, since it asks for nothing and some models refuse it.
+
+Clients written in Go, for example, send the zero value of every field that is not set, and an agent
+that offers no tools may send an empty list. Not every model takes an empty list of stop sequences
+or an empty list as the result of a tool.
+
+`null` is not part of this: every API reads it as a missing field.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from copilot_proxy.formats.types import Json
+
+_EMPTY: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
+    "chat_completions": {
+        "audio": ({},),
+        "frequency_penalty": (0, 0.0),
+        "function_call": ("",),
+        "functions": ([],),
+        "logit_bias": ({},),
+        "logprobs": (False,),
+        "presence_penalty": (0, 0.0),
+        "prompt_cache_key": ("",),
+        "prompt_cache_options": ({},),
+        "prompt_cache_retention": ("",),
+        "reasoning_effort": ("",),
+        "safety_identifier": ("",),
+        "service_tier": ("",),
+        "stop": ("", [], [""]),
+        "tool_choice": ("",),
+        "top_logprobs": (0,),
+        "user": ("",),
+        "verbosity": ("",),
+    },
+    "responses": {
+        "context_management": ([],),
+        "include": ([],),
+        "instructions": ("",),
+        "previous_response_id": ("",),
+        "prompt_cache_key": ("",),
+        "prompt_cache_options": ({},),
+        "prompt_cache_retention": ("",),
+        "reasoning": ({},),
+        "safety_identifier": ("",),
+        "service_tier": ("",),
+        "text": ({},),
+        "tool_choice": ("",),
+        "tools": ([],),
+        "top_logprobs": (0,),
+        "truncation": ("",),
+        "user": ("",),
+    },
+    "messages": {
+        "context_management": ({},),
+        "metadata": ({},),
+        "output_config": ({},),
+        "service_tier": ("",),
+        "stop_sequences": ([], [""]),
+        "system": ("", []),
+        "tools": ([],),
+    },
+}
+"""The values that ask for nothing, by the client's API and the field."""
+
+_RESULTS: Final = ("function_call_output", "custom_tool_call_output")
+
+
+def drop_empty(api: str, request: Json) -> None:
+    """Remove fields that ask for nothing from `request`, a new object of the client API named
+    `api`, and make empty results empty texts."""
+    empty = _EMPTY[api]
+    for name in [name for name in request if name in empty and _is_in(request[name], empty[name])]:
+        del request[name]
+    if api == "chat_completions":
+        for message in _objects(request.get("messages")):
+            content = message.get("content")
+            if content == [] or (content is None and message.get("role") == "tool"):
+                message["content"] = ""
+    elif api == "responses":
+        for item in _objects(request.get("input")):
+            if item.get("type") in _RESULTS and item.get("output") in (None, []):
+                item["output"] = ""
+
+
+def _is_in(value: Any, empty: tuple[Any, ...]) -> bool:
+    # In Python, `False == 0`.
+    return any(type(value) is type(one) and value == one for one in empty)
+
+
+def _objects(value: Any) -> list[Json]:
+    # A conversation of structs has nothing that is empty.
+    return [one for one in value if isinstance(one, dict)] if type(value) is list else []
