@@ -160,24 +160,25 @@ class EventStream:
 
         In most streams, this and `write_json` send all but the first and the last event.
         """
-        # Checked before events are encoded: those of Gemini's arrays can only be encoded once.
-        if not self._can_write or self._must_encode_in_thread(events):
+        writer = self._writer
+        if (
+            writer is None
+            or self._keep_alive_write is not None
+            or self._must_encode_in_thread(events)
+            or not writer.is_ready()
+        ):
             return False
-        return self._write(self._encode_all(events))
+        # Not before: encoding an event may change how the next one is encoded.
+        writer.write(self._encode_all(events))
+        self._last_sent = time.monotonic()
+        return True
 
     def write_json(self, events: list[bytes]) -> bool:
         """Do the same with events that are JSON already."""
-        encode = self._encode_json
-        if encode is None or not self._can_write:
+        writer, encode = self._writer, self._encode_json
+        if writer is None or encode is None or self._keep_alive_write is not None:
             return False
-        return self._write(b"".join(map(encode, events)))
-
-    @property
-    def _can_write(self) -> bool:
-        return self._writer is not None and self._keep_alive_write is None
-
-    def _write(self, data: bytes) -> bool:
-        if self._writer is None or not self._writer.write(data):
+        if not writer.write(b"".join(map(encode, events))):
             return False
         self._last_sent = time.monotonic()
         return True

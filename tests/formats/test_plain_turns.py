@@ -237,6 +237,7 @@ def test_nothing_depends_on_how_it_is_read(
     content = json.dumps(body).encode()
     general = sent(client, content)
     monkeypatch.setattr(plain_turns, "MIN_SIZE", 0)
+    monkeypatch.setattr(plain_turns, "MIN_TURNS", 0)
 
     assert general == sent(client, content)
 

@@ -89,7 +89,7 @@ class _System(_Plain, tag_field="role", tag="system"):
     output_config: dict[str, Any] | UnsetType = UNSET
 
 
-_decode: Final = PlainDecoder(
+_decoder: Final = PlainDecoder(
     "messages",
     _User | _Assistant | _System,
     (*MessagesRequest.__struct_fields__, *FIELDS["messages"], "output_format"),
@@ -101,9 +101,20 @@ def plain_request(body: bytes) -> Json | None:
 
     The fields outside of the messages are not checked.
     """
-    if (read := _decode(body)) is None:
+    if (read := _decoder.request(body)) is None:
         return None
     fields, messages = read
+    turns = _plain(messages)
+    return None if turns is None else {**fields, "messages": turns}
+
+
+def plain_turns(messages: list[Json]) -> PlainTurns | None:
+    """Return many decoded messages as structs; None if they are few, or not plain."""
+    structs = _decoder.convert(messages)
+    return None if structs is None else _plain(structs)
+
+
+def _plain(messages: list[Any]) -> PlainTurns | None:
     lists = [one.content for one in messages if type(one.content) is list]
     blocks = [block for content in lists for block in content]
     results = [block.content for block in blocks if type(block) is _Result]
@@ -116,7 +127,7 @@ def plain_request(body: bytes) -> Json | None:
         return None
     texts = [block.text for block in blocks if type(block) is _Text]
     text_size = sum(map(len, outputs)) + sum(map(len, texts))
-    return {**fields, "messages": PlainTurns(messages, len(images), text_size)}
+    return PlainTurns(messages, len(images), text_size)
 
 
 def _is_image(block: _Image) -> bool:
