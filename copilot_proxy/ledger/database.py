@@ -85,9 +85,10 @@ def _unreadable(path: Path, error: Exception) -> CopilotProxyError:
     )
 
 
-def is_stored(database: Database) -> bool:
-    """Return whether the ledger is in a file; false for the one that stands for a missing file."""
-    return bool(database.execute("PRAGMA database_list").fetchone()[2])
+def stored_path(database: Database) -> Path | None:
+    """Return the ledger's file; None for the one that stands for a missing file."""
+    path = database.execute("PRAGMA database_list").fetchone()[2]
+    return Path(path) if path else None
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
