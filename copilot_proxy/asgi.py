@@ -24,12 +24,11 @@ if the server has one. Middleware that looks at bodies must give the application
 class BodyWriter(Protocol):
     """Writes parts of a response's body without an ASGI message, and without a task."""
 
-    def is_ready(self) -> bool:
-        """Return whether the client is there, and reads what it is sent."""
-        ...
+    def write(self, data: bytes) -> bool:
+        """Write a part of the body that is not the last one.
 
-    def write(self, data: bytes) -> None:
-        """Write a part of the body that is not the last one; only if `is_ready`."""
+        Return False, and write nothing, unless the client is there and reads what it is sent.
+        """
         ...
 
 

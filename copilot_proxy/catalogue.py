@@ -25,7 +25,7 @@ EMBEDDINGS_PATH: Final = "/embeddings"
 API_PATHS: Final = frozenset(
     {CHAT_COMPLETIONS_PATH, RESPONSES_PATH, MESSAGES_PATH, EMBEDDINGS_PATH}
 )
-"""The paths at Copilot of the APIs that this program can call, as models list them."""
+"""Copilot's paths of the APIs that this program can call, as models list them."""
 
 
 @dataclass(frozen=True)

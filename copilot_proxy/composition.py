@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Connection:
+class CopilotConnection:
     """The objects that talk to GitHub and Copilot; enough for the list of models."""
 
     github: "GitHub"
@@ -44,7 +44,7 @@ class Connection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Backend(Connection):
+class Backend(CopilotConnection):
     """The objects between a request and Copilot; they work without a server."""
 
     relay: "Relay"
@@ -81,7 +81,7 @@ def make_connection(
     clock: "Clock | None" = None,
     dumps: "Dumps | None" = None,
     serving: bool = False,
-) -> Connection:
+) -> CopilotConnection:
     """Create what talks to GitHub and Copilot; see `make_backend`."""
     from copilot_proxy.auth.copilot_auth import CopilotAuth
     from copilot_proxy.auth.github import GitHub
@@ -99,18 +99,18 @@ def make_connection(
     github = GitHub(client, settings)
     load = load or Credentials.from_settings(settings).load_async
     auth = CopilotAuth(github, load, settings, clock=clock)
-    native = CopilotUpstream(
+    copilot = CopilotUpstream(
         transport, auth, settings.identity, http_clients.timeouts(settings), clock=clock
     )
-    upstream: Upstream = native
+    upstream: Upstream = copilot
     if settings.upstream == "pi-ai":
         from copilot_proxy.upstreams.pi_ai.package import command_for
         from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
         from copilot_proxy.upstreams.pi_ai.upstream import PiAiUpstream
 
         sidecar = Sidecar("pi-ai", lambda: command_for(settings))
-        upstream = PiAiUpstream(native, auth, settings.identity, sidecar)
-    return Connection(github=github, auth=auth, upstream=upstream)
+        upstream = PiAiUpstream(copilot, auth, settings.identity, sidecar)
+    return CopilotConnection(github=github, auth=auth, upstream=upstream)
 
 
 def make_backend(
@@ -191,7 +191,7 @@ def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
 
 
 def _guard(settings: Settings, budget: "Budget | None") -> "ContextGuard | None":
-    """Return the guard of the price for long prompts, if it is on."""
+    """Return the guard against the higher price of long prompts, if it is on."""
     if not settings.context_guard:
         return None
     from copilot_proxy.relay.admission import AdmitAll
@@ -230,9 +230,9 @@ def make_services(
     from copilot_proxy.formats.responses.response_store import ResponseStore
     from copilot_proxy.metrics.workers import SharedMetrics
     from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
+    from copilot_proxy.network.image_fetcher import ImageFetcher
     from copilot_proxy.relay.response_memory import ResponseMemory
     from copilot_proxy.routes.services import Services
-    from copilot_proxy.upstreams.image_fetcher import ImageFetcher
 
     backend = backend or make_backend(
         settings, report=report, dumps=dumps_for(settings), serving=True

@@ -11,7 +11,7 @@ _DISTRIBUTION: Final = "g-copilot-proxy"
 def launcher(executable: str = sys.executable) -> str | None:
     """Return how the user has started this program, such as ``pipx run g-copilot-proxy``.
 
-    None if it is installed: then there is no copy of Python in a launcher's cache, which is removed
+    None if it is installed. Otherwise it runs from a launcher's cache, from which it is removed
     after some days.
     """
     parts = PurePath(executable).parts

@@ -102,14 +102,14 @@ def _is_newer(one: ModelName, other: ModelName) -> bool:
 
 
 def family_of(models: Iterable[Model], parts: ModelName) -> list[Model]:
-    """Return those of `models` that have the family of the name `parts`."""
+    """Return those of `models` that belong to the family of the name `parts`."""
     return [model for model in models if model.parts.family == parts.family]
 
 
 def of_size(catalogue: Catalogue, kind: Kind) -> Model | None:
     """Return a model of a size: the brand's newest, else the cheapest of all brands.
 
-    Without one of that size, it is a smaller one, or else a larger one.
+    If there is none of that size, it is a smaller one, or else a larger one.
     """
     usable = _usable(catalogue)
     own = [model for model in usable if model.parts.brand == kind.brand]

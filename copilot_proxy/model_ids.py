@@ -64,7 +64,7 @@ def parse_name(name: str) -> ModelName:
 
 
 def spellings(name: str) -> Iterator[str]:
-    """Yield `name`, `name` without its date, and that with dots in its version.
+    """Yield `name`, then `name` without its date, then the latter with dots in its version.
 
     For example ``claude-opus-4-7-20260401``, ``claude-opus-4-7`` and ``claude-opus-4.7``.
     """

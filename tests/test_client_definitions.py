@@ -92,7 +92,7 @@ def test_traffic(client: Client) -> None:
 
 
 def test_limits_and_efforts() -> None:
-    """Where a client can be told what a model can do, it is."""
+    """A configuration says what a model can do, if the client has a field for it."""
     [opencode, pi, continue_, aider] = [
         launched(client)
         for name in ("opencode", "pi", "continue", "aider")

@@ -10,13 +10,13 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.lowest import TESTS
+from tests.lowest import DEPENDENCIES, TESTS
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-OURS = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
+OURS = [Requirement(line) for line in DEPENDENCIES]
 GROUPS = [line for group in PROJECT["dependency-groups"].values() for line in group]
-TOOLS = [Requirement(line) for line in GROUPS if isinstance(line, str)]
+TOOLS = [Requirement(line) for line in GROUPS if isinstance(line, str) and line not in DEPENDENCIES]
 
 
 def table() -> dict[str, set[str]]:

@@ -84,7 +84,7 @@ def test_every_dropped_or_refused_field_is_documented(api: str) -> None:
     (row,) = [row for row in rows if row.startswith(f"| {title} |")]
     _, _, refused, dropped, _ = row.split("|")
 
-    decided = {fate: set() for fate in (True, False)}
+    decided: dict[bool, set[str]] = {fate: set() for fate in (True, False)}
     for name, decision in FIELDS[api].items():
         decided[isinstance(decision, Refused)].add(name)
     assert decided == {

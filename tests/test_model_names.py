@@ -101,7 +101,7 @@ def test_ids(name: str, expected: str | None) -> None:
     ],
 )
 def test_families(name: str, march: str | None, november: str | None, future: str | None) -> None:
-    """A family means its newest model; a brand, its newest mid-sized one; never the dearest."""
+    """A family means its newest model, a brand its newest mid-sized one, never the dearest."""
     assert (march, november, future) == tuple(found(one, name) for one in CATALOGUES.values())
 
 
@@ -241,7 +241,7 @@ RETIRING = {"info_messages": RETIRES}
 )
 def test_what_default_and_auto_mean(entries: list[Any], wanted: str, expected: str | None) -> None:
     """The default is the configured model or its successor, else Copilot's choice, else any chat
-    model; never the dearest, and never one that retires, unless there is no other."""
+    model; never the most expensive or one that retires, unless there is no other."""
     catalogue = catalogue_of(*entries)
     assert expected == found(catalogue, "default", wanted)
     # A note says which model answers for ``auto``.

@@ -30,7 +30,7 @@ _PLANS_BY_NAME: Final = {
 
 
 @dataclass(frozen=True)
-class Quota:
+class AccountQuota:
     """The quota that meters the plan; a field is None if GitHub did not report it."""
 
     unit: str
@@ -56,7 +56,7 @@ class Account:
     plan: str
     chat_enabled: bool | None
     api_url: str | None
-    quota: Quota | None
+    quota: AccountQuota | None
     resets_on: date | None
 
 
@@ -90,7 +90,7 @@ def plan_name(sku: str | None, plan: str | None = None) -> str:
 
 def _quota(
     payload: Mapping[str, object], sku: str | None
-) -> tuple[Mapping[str, object], Quota | None]:
+) -> tuple[Mapping[str, object], AccountQuota | None]:
     """Return the snapshot that meters this plan, and the quota parsed from it."""
     # The Free plan is metered by chat messages; its premium requests are always 0.
     is_free = plan_name(sku) == "Free"
@@ -109,7 +109,7 @@ def _quota(
     return {}, None
 
 
-def _parse_quota(snapshot: Mapping[str, object], unit: str) -> Quota:
+def _parse_quota(snapshot: Mapping[str, object], unit: str) -> AccountQuota:
     entitlement = _number(snapshot.get("entitlement"))
     remaining = _number(snapshot.get("quota_remaining"))
     if remaining is None:
@@ -120,7 +120,7 @@ def _parse_quota(snapshot: Mapping[str, object], unit: str) -> Quota:
     unlimited = snapshot.get("unlimited") is True or entitlement == -1
     has_quota = snapshot.get("has_quota")
     used_up = has_quota is False if unlimited else percent is not None and percent <= 0
-    return Quota(
+    return AccountQuota(
         unit=unit,
         entitlement=None if unlimited else entitlement,
         remaining=None if unlimited else remaining,

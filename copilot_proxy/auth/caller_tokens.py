@@ -157,7 +157,7 @@ class CallerCopilotToken:
         """Return None, because each token in a request has its own source."""
 
     def state(self) -> AuthState:
-        """Return the unknown state."""
+        """Return a state in which everything is unknown."""
         return AuthState("unknown", None, None)
 
 

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 _REFRESH_LEAD: Final = 60.0
 """Seconds before `refresh_in` at which the token is refreshed."""
 _MIN_LIFETIME: Final = 30.0
-"""The minimum lifetime and time until a refresh; lower values of GitHub's are raised to it."""
+"""The minimum lifetime and time until a refresh; lower values from GitHub are raised to it."""
 _MAX_REFRESH_INTERVAL: Final = 24 * 3600.0
 _FORCED_BURST: Final = 5
 _FORCED_INTERVAL: Final = 30.0

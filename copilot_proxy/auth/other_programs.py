@@ -47,7 +47,7 @@ class FoundToken:
 def find_token(program: str, host: str) -> FoundToken:
     """Return the token of ``gh``, ``copilot-cli`` or ``editor`` for a GitHub host.
 
-    Blocks, and may make a keyring ask for its password. Raises `LoginFailed` that says what is
+    Blocks, and may make a keyring ask for its password. Raises a `LoginFailed` that says what is
     missing.
     """
     finders = {"gh": _from_gh, "copilot-cli": _from_copilot_cli, "editor": _from_editor}
@@ -67,7 +67,7 @@ def _from_gh(host: str) -> FoundToken:
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        raise LoginFailed("GitHub CLI does not answer.", hint=_HINT) from None
+        raise LoginFailed("GitHub CLI did not respond.", hint=_HINT) from None
     token = done.stdout.decode("utf-8", "replace").strip()
     if done.returncode != 0 or not token:
         raise LoginFailed(

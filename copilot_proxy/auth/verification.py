@@ -87,7 +87,7 @@ async def _with_retries(
 
 
 def _is_transient(error: UpstreamError) -> bool:
-    """Whether the failure may pass within seconds.
+    """Return whether the failure may pass within seconds.
 
     It may not if GitHub asked to wait, nor if, for example, its name cannot be resolved.
     """

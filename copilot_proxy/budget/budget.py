@@ -21,7 +21,7 @@ from copilot_proxy.budget.notices import Notices
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.types import ClientRequest
-from copilot_proxy.large_work import run_if_large
+from copilot_proxy.large_work import LARGE, run_in_turn
 from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, ReservationRequest
 from copilot_proxy.masking import mask
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
@@ -103,7 +103,11 @@ class Budget:
         ]
         if not applying:
             return
-        cost = await run_if_large(record.size, self._estimator.estimate, record, request)
+        estimate = self._estimator.estimate
+        if record.size < LARGE:
+            cost = estimate(record, request)
+        else:
+            cost = await run_in_turn(estimate, record, request)
         asked = ReservationRequest(record, cost, applying, *days_of(now))
         try:
             outcome = await self._reserve(asked)
@@ -123,15 +127,15 @@ class Budget:
                 self._warn(record, limit, allowed, sum(used), now)
 
     def _report(self, problem: str | None) -> None:
-        """Log why the limits cannot be checked, once for each reason, and when they can be again;
-        None means that they can."""
+        """Log the reason why the limits cannot be checked, once for each `problem`, and with None
+        that they can be checked again."""
         if problem == self._problem:
             return
         self._problem = problem
         if problem is None:
-            log.warning("The budget is applied again.")
+            log.warning("The budget is enforced again.")
         else:
-            log.error("The budget is not applied: %s", problem)
+            log.error("The budget is not enforced: %s", problem)
 
     def close(self) -> None:
         """End the thread, and close the file."""
@@ -207,7 +211,7 @@ class Budget:
     def _warn(
         self, record: RequestRecord, limit: Limit, allowed: int, used: int, now: datetime
     ) -> None:
-        """Note on the request, and once in the log, that most of a limit is used."""
+        """Add a note to the request, and once to the log, that most of a limit is used."""
         text = (
             f"budget{scope_text(limit)}: {amount(used)} of {amount(allowed)} are used or reserved "
             f"{NAMES[limit.per]}"
@@ -233,7 +237,7 @@ def _with_session(text: str, limit: Limit, record: RequestRecord) -> str:
         return text
     sender = record.attribution
     session = "".join(filter(str.isprintable, mask(sender.session or "")))[:_MAX_NAME]
-    return f"{text} It is the session {session} of {sender.client or 'an unknown client'}."
+    return f"{text} This is session {session} of {sender.client or 'an unknown client'}."
 
 
 def _applies(limit: Limit, record: RequestRecord) -> bool:

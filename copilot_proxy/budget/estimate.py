@@ -18,11 +18,11 @@ from copilot_proxy.relay.records import RequestRecord
 _CACHE_SECONDS: Final = 300.0
 """How long prompts stay in a provider's cache."""
 _FIRST_OUTPUT: Final = 1000
-"""Output tokens that are expected of a model that has not answered yet."""
+"""How many output tokens to expect of a model that has not answered yet."""
 _RECENT: Final = 50
-"""Answers of a model that are remembered."""
+"""How many answers of a model are remembered."""
 _SHARE: Final = 0.9
-"""The share of recent answers that were at most as long as is expected of the next one."""
+"""The share of recent answers that are not longer than the expected length of the next one."""
 _MAX_SESSIONS: Final = 500
 
 

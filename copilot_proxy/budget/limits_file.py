@@ -6,8 +6,7 @@ The server looks at the file before a request, so that a change takes effect at 
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +15,7 @@ import msgspec
 from copilot_proxy.cost.limits import PERIODS, Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.file_locks import locked
+from copilot_proxy.ledger.periods import day_and_month
 from copilot_proxy.private_files import (
     READ,
     failure_reason,
@@ -86,13 +86,7 @@ class Limits(NamedTuple):
 
 def days_of(now: datetime) -> tuple[str, str]:
     """Return the local day and the month in UTC of a moment."""
-    return _days_of(int(now.timestamp()) // 60, time.tzname)
-
-
-@lru_cache(maxsize=4)  # each request asks for them
-def _days_of(minute: int, zone: tuple[str, str]) -> tuple[str, str]:
-    moment = datetime.fromtimestamp(minute * 60, UTC)
-    return f"{moment.astimezone():%Y-%m-%d}", f"{moment:%Y-%m}"
+    return day_and_month(int(now.timestamp()) // 60)
 
 
 def read(path: Path) -> Limits:

@@ -1,7 +1,7 @@
 """Runs the user's command when most of a limit is used, and when a request is refused.
 
-It runs once for each limit, amount, period and occasion: of all servers and workers, the first one
-that creates a file does it.
+It runs once for each limit, amount, period and occasion: of all servers and workers, only the first
+one to create a file runs it.
 """
 
 import hashlib
@@ -73,14 +73,14 @@ class Notices:
                 creationflags=flags,
             )
         except subprocess.TimeoutExpired:
-            log.warning("The command of the setting notify did not end in %g s.", _TIMEOUT)
+            log.warning("The notify command did not finish within %g s.", _TIMEOUT)
         except OSError as error:
-            log.warning("The command of the setting notify failed: %s.", failure_reason(error))
+            log.warning("The notify command failed: %s.", failure_reason(error))
             with suppress(OSError):  # it is tried again after a restart
                 (self._folder / name).unlink(missing_ok=True)
         else:
             if done.returncode:
-                log.warning("The command of the setting notify failed: code %d.", done.returncode)
+                log.warning("The notify command failed with exit code %d.", done.returncode)
 
     def _is_first(self, name: str) -> bool:
         """Return whether no other process has sent the notice, and remember it; raises

@@ -33,9 +33,9 @@ _EXAMPLE_FAULT: Final = "server_error_500"
 """The fault in the example: it affects a single request. Others, such as a rate limit, would keep
 the server from sending more requests for a while."""
 _NOTICE: Final = (
-    "copilot-proxy is not made or endorsed by GitHub. It talks to Copilot the way editors do, in "
-    "your name and with your subscription. GitHub's terms apply: do not share it, and use it at "
-    "a human pace. (This notice is shown only once.)"
+    "copilot-proxy is not made or endorsed by GitHub. It talks to Copilot the way editors do, on "
+    "your behalf and with your subscription. GitHub's terms apply: do not share it, and use it "
+    "at a human pace. (This notice is shown only once.)"
 )
 
 

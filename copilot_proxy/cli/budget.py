@@ -91,7 +91,7 @@ def _scope(key: str | None, client: str | None, project: str | None) -> tuple[st
         raise UsageError("Use only one of --key, --client and --project.")
     if given and not given[0][1].strip():
         # Such as a variable of a script that is not set; the limit for all must not change.
-        raise UsageError(f"The name after --{given[0][0]} is empty.", hint="Is a variable not set?")
+        raise UsageError(f"The name after --{given[0][0]} is empty.", hint="Is a variable unset?")
     return given[0] if given else ("", "")
 
 

@@ -179,7 +179,7 @@ def this_machine() -> "Machine":
 
 
 def _print_setup(setup: "Setup") -> None:
-    """Print what the user has to do, with the key: it is for copying."""
+    """Print what the user has to do, including the key, so that it can be copied."""
     from copilot_proxy.cli.connect_files import short
 
     if setup.changes:

@@ -1,4 +1,5 @@
-"""Changes the files of a client for ``connect``: shows a diff, asks, writes, and undoes it."""
+"""Changes the files of a client for ``connect``, and undoes that: shows a diff, asks, and
+writes."""
 
 import os
 import shlex
@@ -18,9 +19,10 @@ from copilot_proxy.settings import Settings
 from copilot_proxy.terminal import escape_controls
 
 _MAX_LINES: Final = 40
-"""Lines of a file's diff that are shown before the question."""
+"""How many lines of a file's diff are shown before the question."""
 _MAX_WIDTH: Final = 160
-"""Characters of such a line; instructions for a model are thousands in one."""
+"""How many characters of such a line are shown; instructions for a model can be one very long
+line."""
 
 
 def short(path: PurePath) -> str:
@@ -43,13 +45,13 @@ def write_changes(
         plans = journal.plan(setup.changes)
     except FileProblem as problem:
         print_message(f"Error: {short(problem.path)} {problem.reason}. Nothing was changed.")
-        print_message("Put this into the files yourself:")
+        print_message("Add this to the files yourself:")
         for change in setup.changes:
             print_result(f"# In {short(change.path)}:\n{change.shown().rstrip()}")
         return 1
     needed = [plan for plan in plans if plan.is_needed]
     if not needed:
-        print_message(f"{client.title} is configured already. Nothing was changed.")
+        print_message(f"{client.title} is already configured. Nothing was changed.")
         return 0
     _show(needed, to.key, all_lines=dry_run)
     if dry_run:
@@ -78,7 +80,7 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
     journal = Journal.of(client.name, settings.state_dir)
     if journal.is_damaged:
         raise CopilotProxyError(
-            f"It is not known what connect changed for {client.title}: the journal is damaged.",
+            f"Cannot tell what connect changed for {client.title}: the journal is damaged.",
             hint=f"The files as they were before are in {journal.folder}",
         )
     if not journal.entries:

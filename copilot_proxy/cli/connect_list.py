@@ -63,7 +63,7 @@ def _last_seen(settings: Settings) -> dict[str, datetime]:
         with opened_ledger(settings.ledger_file) as database:
             return last_seen(database)
     except CopilotProxyError as error:
-        print_message(f"It is not known when clients were last seen: {error.message}")
+        print_message(f"Cannot tell when clients were last seen: {error.message}")
         return {}
 
 

@@ -31,7 +31,7 @@ def doctor(
     client: Annotated[
         str | None,
         typer.Argument(
-            help="Check this client, which has to be installed.",
+            help="Check only this client; it has to be installed.",
             metavar="[CLIENT]",
             autocompletion=complete_client,
         ),
@@ -47,7 +47,7 @@ def doctor(
         bool,
         typer.Option(
             "--report",
-            help="Print a report for an issue, without secrets, names or conversation text.",
+            help="Print a report for an issue, without secrets, names or conversations.",
         ),
     ] = False,
 ) -> int:
@@ -152,7 +152,7 @@ def _print_leftovers(context: "CheckContext") -> None:
 
     files = leftovers(context)
     if files:
-        print_drawn("An uninstall leaves these files behind:")
+        print_drawn("Uninstalling leaves these files behind:")
         for path in files[:_SHOWN_FILES]:
             print_drawn(f"  {escape_controls(path)}")
         if len(files) > _SHOWN_FILES:

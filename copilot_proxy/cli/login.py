@@ -161,7 +161,8 @@ async def _login(
 
 
 async def _device_flow(github: "GitHub", browser: bool) -> "Secret":
-    """Show a device code, and return the token once the user has entered the code at GitHub."""
+    """Show a device code, and return the token once the user has entered the code on GitHub's
+    page."""
     from copilot_proxy.auth.device_flow import wait_for_approval
     from copilot_proxy.cli.login_screen import open_browser, progress, show_code
 

@@ -110,7 +110,7 @@ class MarkdownPrinter:
 
 
 class _Drawn:
-    """A Rich renderable of lines that have been rendered already."""
+    """A Rich renderable of lines that have already been rendered."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines

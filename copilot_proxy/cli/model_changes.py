@@ -58,7 +58,7 @@ class Changes(NamedTuple):
     added: list[str]
     gone: list[str]
     retiring: list[str]
-    """Whose retirement was announced, or moved."""
+    """Models whose retirement was announced, or moved to another day."""
     prices: list[str]
 
     def __bool__(self) -> bool:

@@ -83,7 +83,7 @@ def _read(settings: "Settings") -> "Catalogue":
 
 
 def _remember_first(catalogue: "Catalogue", folder: Path, host: str) -> None:
-    """Remember the list for ``--changed``, unless there is one already."""
+    """Remember the list for ``--changed``, unless there already is one."""
     from copilot_proxy.cli import model_changes
 
     with suppress(CopilotProxyError):

@@ -25,7 +25,7 @@ def is_included(model: Model) -> bool:
 def credits_text(credits: float) -> str:
     """Format an amount of AI credits, such as ``0.112 AI credits ($0.0011)``.
 
-    It has three digits, or all of those before the point.
+    It has three significant digits, or all digits before the decimal point.
     """
     amount = f"{credits:.3g}" if credits < 100 else f"{credits:,.0f}"
     unit = "AI credit" if amount == "1" else "AI credits"

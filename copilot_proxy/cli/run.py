@@ -86,7 +86,7 @@ def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
     if client == _ANY:
         program = shutil.which(words[0])
         if program is None:
-            raise ClientNotFound(f"There is no program {words[0]!r}.")
+            raise ClientNotFound(f"The program {words[0]!r} was not found.")
         return any_program(Path(program).stem), [program, *words[1:]]
     definition = named_client(client)
     if definition.launch is None:

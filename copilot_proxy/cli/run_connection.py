@@ -79,7 +79,7 @@ def _resolved(server: RunningServer, name: str, models: Mapping[str, ClientModel
     entry = server.model(name)
     found = parse_model({**entry, "id": entry.get("resolved_id", entry.get("id"))})
     if found is None:
-        raise CopilotProxyError(f"The server does not know what {name!r} means.")
+        raise CopilotProxyError(f"The server's answer about the model {name!r} is invalid.")
     return models.get(found.id, found)
 
 

@@ -19,7 +19,7 @@ longer."""
 
 
 def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:
-    """Return the line for the session; `was_ended` if the client may have been ended during a
+    """Return the line for the session; with `was_ended`, the client may have been killed during a
     request, which the server notices a moment later."""
     try:
         previous = None

@@ -72,7 +72,7 @@ def serve(
     upstream: UpstreamOption = None,
     ollama: Annotated[
         bool,
-        typer.Option("--ollama", help="Serve Ollama's API, too, on this port and on Ollama's own."),
+        typer.Option("--ollama", help="Also serve Ollama's API, on this port and on Ollama's own."),
     ] = False,
     ollama_port: Annotated[
         int | None,

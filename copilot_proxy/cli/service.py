@@ -61,13 +61,13 @@ def install(
     try:
         health = installer.install(manager, definition, settings, installation)
     except (CopilotProxyError, KeyboardInterrupt):
-        print_message("The service did not start; everything is as it was before.")
+        print_message("The service did not start, so its installation was undone.")
         raise
     except OSError as error:
         raise CopilotProxyError(
             f"The service was not installed: {error.filename or ''}: {error.strerror}."
         ) from error
-    print_message(f"The service runs at {address_of(settings)}, and has read the token.")
+    print_message(f"The service is running at {address_of(settings)}, and has read the token.")
     if health["signed_in"] != "yes":
         reason = health["last_error"] or "GitHub has not answered yet."
         print_message(f"GitHub has not accepted the token yet: {reason}")
@@ -93,7 +93,7 @@ def uninstall() -> None:
 def status(
     as_json: JsonOption = False,
 ) -> int:
-    """Show whether the service runs; exit code 1 if it does not."""
+    """Show whether the service is running; exit code 1 if it does not answer."""
     from copilot_proxy.service import installer
     from copilot_proxy.service.installation import (
         folder_of,

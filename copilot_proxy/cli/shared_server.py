@@ -139,7 +139,7 @@ def _spawn(command: list[str], output: int) -> "subprocess.Popen[bytes]":
 
 
 def _free_port(wanted: int) -> int:
-    """Return `wanted`, or any other port if a program listens on that one."""
+    """Return `wanted`, or another free port if a program already listens on it."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             if sys.platform != "win32":

@@ -1,4 +1,4 @@
-"""Loads the settings of a command, which with ``--simulate`` lead to a simulator."""
+"""Loads the settings of a command, which with ``--simulate`` point to a simulator."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

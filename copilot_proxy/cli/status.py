@@ -16,7 +16,7 @@ from copilot_proxy.masking import mask
 from copilot_proxy.settings import DEFAULT_PROFILE, Settings
 
 if TYPE_CHECKING:
-    from copilot_proxy.auth.account import Account, Quota
+    from copilot_proxy.auth.account import Account, AccountQuota
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.auth.github import GitHub, TokenExchange
 
@@ -118,7 +118,8 @@ async def _fetch(settings: Settings, credential: "Credential", status: AccountSt
 async def _try(
     exchange: "TokenExchange", github: "GitHub", api_url: str, status: AccountStatus
 ) -> None:
-    """Try the token at Copilot: unlike others, it was not accepted by GitHub in an exchange."""
+    """Try the token with Copilot: unlike others, it has not been accepted by GitHub in an
+    exchange."""
     from copilot_proxy.auth.verification import count_models
 
     try:
@@ -240,7 +241,7 @@ def _runs_out_on(account: "Account | None") -> "date | None":
     return None if end is None else end.astimezone().date()
 
 
-def quota_text(quota: "Quota") -> str:
+def quota_text(quota: "AccountQuota") -> str:
     """Describe the remaining quota in a few words."""
     if quota.unlimited:
         shared = "used up: the shared pool is empty" if quota.used_up else "no individual limit"

@@ -75,7 +75,7 @@ def usage(
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="Exit with 1 if less than this is left of the quota, with 2 if nothing is left.",
+            help="Exit with 1 if less than this is left of the quota, or 2 if nothing is left.",
             metavar="NUMBER",
         ),
     ] = None,
@@ -113,7 +113,7 @@ def usage(
             "--before": before,
         },
     )
-    if threshold is not None and not threshold >= 0:  # not a number is neither
+    if threshold is not None and not threshold >= 0:  # NaN fails every comparison
         raise UsageError("--threshold needs a number that is not negative.")
     settings = replace(load_settings(), simulated=simulate)
     match word:

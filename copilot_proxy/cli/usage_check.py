@@ -28,7 +28,7 @@ def check(database: Database, *, as_json: bool) -> int:
 def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
     print_result(f"{findings.rows:,} rows checked.")
     if not findings.changes:
-        print_result("No row was changed, removed or added after it had been written.")
+        print_result("No row was changed, removed or inserted afterwards.")
     if not findings.differences:
         print_result("Every cost that Copilot reported is the sum of its parts.")
     for finding in (*findings.changes, *findings.differences):

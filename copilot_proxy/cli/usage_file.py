@@ -34,13 +34,13 @@ def import_from(path: Path, source: str) -> int:
     """Add the requests that another program has recorded; raises `CopilotProxyError`."""
     if source != copilot_cli.CLIENT:
         raise UsageError(
-            f"Requests of {source!r} cannot be imported.", hint=f"Use: {copilot_cli.CLIENT}."
+            f"Requests from {source!r} cannot be imported.", hint=f"Use: {copilot_cli.CLIENT}."
         )
     folder = os.environ.get("COPILOT_HOME") or Path.home() / ".copilot"
     with opened_ledger(path, create=True) as database:
         found = copilot_cli.import_events(database, Path(folder) / copilot_cli.FILE_NAME)
     print_message(
-        f"{found.added:,} new request{'' if found.added == 1 else 's'} of Copilot CLI; "
+        f"{found.added:,} new request{'' if found.added == 1 else 's'} from Copilot CLI; "
         f"{found.known:,} were imported before, {found.own:,} went through this server."
     )
     return 0

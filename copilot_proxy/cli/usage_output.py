@@ -51,7 +51,7 @@ def remarks(report: Report) -> list[str]:
     found = []
     if (count := len(report.rows)) > len(_listed(report)):
         found.append(
-            f"Of {count:,} {report.group}s, the {_MAX_ROWS} that have cost the most are listed; "
+            f"Of {count:,} {report.group}s, the {_MAX_ROWS} most expensive are listed; "
             "--csv and --json list all of them."
         )
     if (count := report.total.unknown_cost_requests) > 0:
@@ -63,7 +63,7 @@ def remarks(report: Report) -> list[str]:
         )
     if report.as_model is not None:
         found.append(
-            f"What these requests would cost with {report.as_model}, if it used the same tokens."
+            f"What these requests would cost with {report.as_model}, if it used as many tokens."
         )
     return found
 

@@ -49,7 +49,7 @@ def show(database: Database, request_id: str, *, as_json: bool) -> int:
 
 
 def show_recent(database: Database, period: Period, filters: Filters, *, as_json: bool) -> int:
-    """Print the latest requests, the last one at the end."""
+    """Print the latest requests, the newest one last."""
     found = latest_requests(database, filters, period=period, limit=_RECENT)[::-1]
     if as_json:
         print_result(json.dumps([_recent_json(one) for one in found], indent=2))

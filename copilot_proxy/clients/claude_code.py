@@ -1,8 +1,8 @@
 """Claude Code.
 
-Its settings file can set environment variables, and those win over the ones that it was started
-with. A file that is named on the command line wins over both.
-Source: https://code.claude.com/docs/en/settings and /llm-gateway.
+Its settings file can set environment variables, which take precedence over those that it was
+started with. A file that is named on the command line takes precedence over both. Source:
+https://code.claude.com/docs/en/settings and /llm-gateway.
 """
 
 import json

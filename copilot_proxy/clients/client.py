@@ -17,7 +17,7 @@ class Connection:
     """Without ``/v1``. It names the client and the session, so that the ledger knows both."""
     key: str
     model: ClientModel
-    """The one to start with."""
+    """The model to start with."""
     models: Sequence[ClientModel]
     """All chat models, including `model`."""
     families: Mapping[str, ClientModel] = field(default_factory=dict)
@@ -98,10 +98,10 @@ class Client:
     """Its name in the ledger."""
     title: str
     programs: tuple[str, ...]
-    """The names of its program; of one that `launch` starts, the first one is also its name on the
+    """The names of its program. If `launch` starts it, the first name is also its name on the
     command line."""
     setup: Callable[[Connection, Machine], Setup]
-    """How it is configured durably."""
+    """How it is configured permanently."""
     apis: tuple[Api, ...]
     """The APIs that it can use, in the order of preference."""
     launch: Callable[[Connection], Launch] | None = None

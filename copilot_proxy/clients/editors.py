@@ -93,13 +93,13 @@ def _gptel(to: Connection, machine: Machine) -> Setup:
 
 def _obsidian(to: Connection, machine: Machine) -> Setup:
     text = f"""\
-In the settings of the plugin Copilot, under Model, add a custom model:
+In the Copilot plugin's settings, under Model, add a custom model:
   Provider  3rd party (openai-format)
   Base URL  {to.url}/v1
   API key   {to.key}
   Model     {to.model.id}
   CORS      on
-Without "CORS", Obsidian's requests come from a web page. Then start the server with:
+If CORS is off, Obsidian's requests come from a web page. Then start the server with:
   copilot-proxy serve --cors-origin app://obsidian.md
 """
     return Setup(text=text)

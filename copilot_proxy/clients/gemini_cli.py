@@ -1,8 +1,8 @@
 """Gemini CLI: variables, and a settings file that chooses the kind of sign-in.
 
 A variable cannot choose it. Gemini CLI skips a settings file that a variable names if any folder
-above it, such as ``/tmp``, is writable for others. So it gets a separate home, where it also
-keeps its sessions. Source: https://geminicli.com/docs/reference/configuration
+above it, such as ``/tmp``, is writable by others. So it gets a separate home, where it also keeps
+its sessions. Source: https://geminicli.com/docs/reference/configuration
 """
 
 import json

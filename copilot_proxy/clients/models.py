@@ -44,7 +44,7 @@ class ClientModel:
 
 
 def parse_models(body: object) -> list[ClientModel]:
-    """Return the chat models of the list that can be used, in its order."""
+    """Return the usable chat models in the list, in its order."""
     data = body.get("data") if isinstance(body, Mapping) else None
     entries = data if isinstance(data, list) else []
     return [
@@ -58,7 +58,7 @@ def parse_models(body: object) -> list[ClientModel]:
 
 
 def parse_model(entry: Mapping[str, Any]) -> ClientModel | None:
-    """Return a model of the list, or None if it has no id."""
+    """Return a model from its entry in the list, or None if it has no id."""
     model_id = entry.get("id")
     if not isinstance(model_id, str):
         return None

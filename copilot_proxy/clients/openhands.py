@@ -25,7 +25,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
     variables = exports(_launch(to).environ, machine.platform)
     return Setup(
         text=f"{variables}\nopenhands {_FLAG}\n",
-        notes=("It ignores the variables without the flag.",),
+        notes=("Without the flag, it ignores the variables.",),
     )
 
 

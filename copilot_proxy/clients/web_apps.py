@@ -61,10 +61,10 @@ endpoints:
 
 def _n8n(to: Connection, machine: Machine) -> Setup:
     text = f"""\
-Create a credential of the type OpenAI:
+Create an OpenAI credential:
   API Key   {to.key}
   Base URL  {to.url}/v1
-Then choose a model in the node OpenAI Chat Model, such as {to.model.id}.
+Then choose a model in the OpenAI Chat Model node, such as {to.model.id}.
 """
     return Setup(text=text, notes=(_CONTAINER_NOTE,) if _is_local(to) else ())
 

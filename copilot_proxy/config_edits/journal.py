@@ -9,13 +9,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from copilot_proxy.config_edits.backups import remove_old_backups, save_backup
-from copilot_proxy.config_edits.changes import Change, JsonValues, TomlTables, WholeFile
+from copilot_proxy.config_edits.changes import Change
 from copilot_proxy.config_edits.document import CannotEdit
 from copilot_proxy.config_edits.files import read_file, remove_folders, write_file
-from copilot_proxy.config_edits.json_text import Item
+from copilot_proxy.config_edits.journal_entries import Entry, entry_from_json, entry_to_json
 from copilot_proxy.file_locks import locked
 from copilot_proxy.private_files import failure_reason, make_folder
 
@@ -40,20 +40,6 @@ class FilePlan:
     def is_needed(self) -> bool:
         """Whether the file differs from what it should be."""
         return self.before != self.after
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file in the journal."""
-
-    path: Path
-    change: Change
-    written: str
-    """The digest of what was written."""
-    backup: str | None
-    """The name of the backup from before the change; None if there was no file."""
-    folders: tuple[Path, ...] = ()
-    """Those that were created for it, innermost first."""
 
 
 class FileProblem(Exception):
@@ -90,7 +76,7 @@ class Journal:
         try:
             journal.stored = (folder / _JOURNAL).read_bytes()
             found = json.loads(journal.stored)
-            entries, about = [_entry(one) for one in found["files"]], dict(found["about"])
+            entries, about = [entry_from_json(one) for one in found["files"]], dict(found["about"])
         except FileNotFoundError:
             return journal
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -156,20 +142,12 @@ class Journal:
             self.entries, self.about = before
             what = error.reason if isinstance(error, CannotEdit) else _unwritable(error)
             raise FileProblem(self.folder, what) from None
-        done: list[tuple[FilePlan, list[Path]]] = []
         try:
-            for plan in plans:
-                if plan.is_needed:
-                    done.append((plan, write_file(plan.path, plan.after)))
-        except CannotEdit as error:
-            failed = plans[len(done)].path
-            for plan, folders in reversed(done):
-                write_file(plan.path, plan.before)
-                remove_folders(folders)
+            made = _write_files(plans)
+        except FileProblem:
             self.entries, self.about = before
             self._write()
-            raise FileProblem(failed, error.reason) from None
-        made = {plan.path: tuple(folders) for plan, folders in done}
+            raise
         self.entries = [
             entry
             if not made.get(entry.path)
@@ -224,7 +202,7 @@ class Journal:
             path.unlink(missing_ok=True)
             self.stored = None
             return
-        files = [_as_json(entry) for entry in self.entries]
+        files = [entry_to_json(entry) for entry in self.entries]
         content = json.dumps({"about": self.about, "files": files}, indent=2).encode()
         write_file(path, content)
         self.stored = content
@@ -234,6 +212,24 @@ class Journal:
             return (self.folder / _JOURNAL).read_bytes()
         except FileNotFoundError:
             return None
+
+
+def _write_files(plans: Sequence[FilePlan]) -> dict[Path, tuple[Path, ...]]:
+    """Write the files, and return the folders that were made for each.
+
+    Raises `FileProblem` if one of them cannot be written, after restoring the others.
+    """
+    made: dict[Path, tuple[Path, ...]] = {}
+    needed = [plan for plan in plans if plan.is_needed]
+    for plan in needed:
+        try:
+            made[plan.path] = tuple(write_file(plan.path, plan.after))
+        except CannotEdit as error:
+            for written in reversed(needed[: len(made)]):
+                write_file(written.path, written.before)
+                remove_folders(list(made[written.path]))
+            raise FileProblem(plan.path, error.reason) from None
+    return made
 
 
 def _check_unchanged(plans: Sequence[FilePlan]) -> None:
@@ -252,42 +248,3 @@ def _unwritable(error: OSError) -> str:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _as_json(entry: Entry) -> dict[str, Any]:
-    change: dict[str, Any]
-    match entry.change:
-        case JsonValues(values=values, where_set=where_set):
-            paths = [
-                [list(step) if isinstance(step, Item) else step for step in path]
-                for path, _ in [*values, *where_set]
-            ]
-            change = {"json": paths}
-        case TomlTables(text=text):
-            change = {"toml": text}
-        case WholeFile():
-            change = {"file": True}
-    return {
-        "path": str(entry.path),
-        "change": change,
-        "written": entry.written,
-        "backup": entry.backup,
-        "folders": [str(folder) for folder in entry.folders],
-    }
-
-
-def _entry(found: Mapping[str, Any]) -> Entry:
-    path, change = Path(found["path"]), found["change"]
-    made: Change = WholeFile(path, "")
-    if "json" in change:
-        steps = [[Item(*s) if isinstance(s, list) else s for s in one] for one in change["json"]]
-        made = JsonValues(path, [(one, None) for one in steps])
-    elif "toml" in change:
-        made = TomlTables(path, change["toml"])
-    return Entry(
-        path,
-        made,
-        found["written"],
-        found["backup"],
-        tuple(Path(folder) for folder in found["folders"]),
-    )

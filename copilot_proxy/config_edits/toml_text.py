@@ -29,12 +29,12 @@ def add_tables(text: str, tables: str) -> str:
     try:
         after = parse(result)
     except CannotEdit:
-        raise CannotEdit("defines the same table already, in another form") from None
+        raise CannotEdit("already defines the same table, in another form") from None
     for name, added in parse(tables).items():
         known = before.get(name)
         expected = (known or []) + added if isinstance(added, list) else added
         if (known is not None and not isinstance(added, list)) or after[name] != expected:
-            raise CannotEdit(f"defines {name!r} already")
+            raise CannotEdit(f"already defines {name!r}")
     return result
 
 

@@ -36,8 +36,8 @@ _REASONS: Final = {
         "Change the model at the start of a session, or after compacting.",
     ),
     "rerouted": (
-        "did not find their prompt although it was sent shortly before",
-        "Copilot sent them to another machine. There is nothing to do on your side.",
+        "missed the cache although the same prompt had been sent shortly before",
+        "Copilot sent them to another machine. You cannot change that.",
     ),
     "tier_crossed": (
         "made their conversation so long that every token costs more",

@@ -71,8 +71,8 @@ def grouped(value: float) -> str:
 
 
 def rounded(nano: int) -> str:
-    """Return nano-AIU in AI credits with two decimals; what would be 0.00, but is not, is
-    ``<0.01``."""
+    """Return nano-AIU in AI credits with two decimals, or ``<0.01`` for an amount that would round
+    to 0.00."""
     if 0 < nano < NANO // 200:
         return "<0.01"
     return f"{nano / NANO:,.2f}"

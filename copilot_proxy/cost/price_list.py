@@ -100,7 +100,8 @@ def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
 
 
 def reported_parts(copilot_usage: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
-    """Return what `reported_prices` reads, to be compared with that of another answer."""
+    """Return the parts that `reported_prices` reads, for comparison with those of another
+    answer."""
     details = (copilot_usage or {}).get("token_details")
     return [
         (one.get("token_type"), one.get("batch_size"), one.get("cost_per_batch"))
@@ -112,8 +113,8 @@ def reported_parts(copilot_usage: Mapping[str, Any] | None) -> list[tuple[Any, .
 def reported_prices(copilot_usage: Mapping[str, Any] | None) -> PriceList | None:
     """Return the prices in the ``token_details`` that Copilot sends with an answer.
 
-    None unless they have those of input and output, for the same number of tokens. What a long
-    prompt costs is not in the details of a short one.
+    None unless they have those of input and output, for the same number of tokens. The details of a
+    short prompt do not show what a long one costs.
     """
     details = (copilot_usage or {}).get("token_details")
     prices: dict[str, Any] = {}

@@ -89,7 +89,7 @@ class Earlier(NamedTuple):
     tools: int
     first_message: int
     digests: bytes
-    """Those of all blocks, one after another."""
+    """The digests of all blocks, one after another."""
 
 
 class CacheMiss(NamedTuple):
@@ -111,9 +111,9 @@ class _Match(NamedTuple):
     has_same_start: bool
     """Whether tools and system prompt are the same."""
     messages: int
-    """The tokens of the conversation, without these."""
+    """The tokens of the conversation, without tools and system prompt."""
     earlier_messages: int
-    """Those of the earlier conversation, if it has the same start."""
+    """The same for the earlier conversation, if it has the same start."""
     prefix: int
     """The tokens in the equal blocks at the start."""
     readable: int
@@ -237,8 +237,8 @@ def _has_read(prompt: Prompt, match: _Match) -> bool:
 def _has_changed(prompt: Prompt, match: _Match) -> bool:
     """Return whether a change of the prompt is to blame for what was not read.
 
-    What Claude has cached ends where the earlier prompt ended, so any change is to blame. With
-    other models, everything up to the change could still have been read.
+    Claude's cache ends where the earlier prompt ended, so any change is to blame. With other
+    models, everything up to the change could still have been read.
     """
     is_extended = match.common * DIGEST_BYTES == len(match.earlier.digests)
     is_small = not prompt.marked and match.prefix >= _GOOD * match.readable

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 _NUMBERS: Final = (int, float)
 _MOST: Final = 10**15
-"""No count is as high as that."""
+"""Higher numbers are not plausible counts."""
 _PRICED: Final = frozenset({"input", "cache_read", "cache_write", "cache_write_1h", "output"})
 """The types of tokens in Copilot's details that have separate prices."""
 
@@ -14,11 +14,11 @@ class Tokens(NamedTuple):
     """Token counts that do not overlap, except that `output` includes `reasoning`."""
 
     input: int = 0
-    """Fresh ones: neither read from the cache nor written to it."""
+    """Fresh tokens: neither read from the cache nor written to it."""
     cache_read: int = 0
     cache_write: int = 0
     cache_write_1h: int = 0
-    """Written to the cache for an hour instead of five minutes."""
+    """Tokens written to the cache for an hour instead of five minutes."""
     output: int = 0
     reasoning: int = 0
 

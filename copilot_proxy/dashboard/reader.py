@@ -42,7 +42,7 @@ class LedgerReader:
         return await self.read(lambda database: (self._opened, data_version(database)))
 
     def close(self) -> None:
-        """Close the connection, after a query that runs; the next query opens another one."""
+        """Close the connection, after any running query; the next query opens another one."""
         self._is_unused = True
         if self._in_use.acquire(blocking=False):
             try:

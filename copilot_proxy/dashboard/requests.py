@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from copilot_proxy.cost.assessment import SOURCE_TEXTS
 from copilot_proxy.cost.cache_advice import explain
-from copilot_proxy.cost.estimate import TOKENS_PER_EVENT
+from copilot_proxy.cost.estimated_tokens import TOKENS_PER_EVENT
 from copilot_proxy.cost.nano_aiu import sum_of_details
 from copilot_proxy.formats.error_table import default_hint, find_mapping
 from copilot_proxy.ledger.database import Database

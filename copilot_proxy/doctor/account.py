@@ -29,7 +29,7 @@ def _facts(context: CheckContext) -> AccountFacts | Result:
 
 
 def check_sign_in(context: CheckContext) -> Iterator[Result]:
-    """Whether there is a sign-in that GitHub accepts."""
+    """Check whether there is a sign-in that GitHub accepts."""
     facts = _facts(context)
     if isinstance(facts, Result):
         yield facts
@@ -50,7 +50,7 @@ def check_sign_in(context: CheckContext) -> Iterator[Result]:
 
 
 def check_keyring(context: CheckContext) -> Iterator[Result]:
-    """Whether the system's keyring works, if it holds or could hold a sign-in."""
+    """Check whether the system's keyring works, if it holds or could hold a sign-in."""
     facts = _facts(context)
     credential = facts.credential if isinstance(facts, AccountFacts) else None
     is_broken = isinstance(facts, AccountFacts) and facts.is_keyring_broken
@@ -61,11 +61,11 @@ def check_keyring(context: CheckContext) -> Iterator[Result]:
         yield ok("holds the token" if is_there else "not needed: the token is elsewhere")
     else:
         reason = KeyringStore(KEYRING_SECONDS).unavailable()
-        yield ok("available" if reason is None else f"{reason} `login` asks to use a file.")
+        yield ok("available" if reason is None else f"{reason} `login` offers to use a file.")
 
 
 def check_copilot(context: CheckContext) -> Iterator[Result]:
-    """Whether the account has Copilot."""
+    """Check whether the account has Copilot."""
     facts = _facts(context)
     if isinstance(facts, Result):
         yield facts
@@ -90,7 +90,7 @@ def check_copilot(context: CheckContext) -> Iterator[Result]:
 
 
 def check_quota(context: CheckContext) -> Iterator[Result]:
-    """What is left of the quota."""
+    """Check what is left of the quota."""
     facts = _facts(context)
     account = facts.account if isinstance(facts, AccountFacts) else None
     if not isinstance(account, Account) or account.quota is None:

@@ -1,4 +1,5 @@
-"""Asks GitHub about the account and its models, as few times as ``status`` and ``models`` do."""
+"""Asks GitHub about the account and its models, with no more requests than ``status`` and
+``models``."""
 
 import asyncio
 import time

@@ -26,7 +26,7 @@ _PER: Final = {"day": "today", "month": "this month", "session": "today's most e
 
 
 def check_ledger(context: CheckContext) -> Iterator[Result]:
-    """Whether the ledger can be read and written."""
+    """Check whether the ledger can be read and written."""
     settings = context.settings
     if not settings.ledger:
         yield ok(f"off, as set in {settings.sources['ledger']}")
@@ -56,7 +56,7 @@ def _set_aside(path: Path) -> Callable[[], str]:
 
 
 def check_budget(context: CheckContext) -> Iterator[Result]:
-    """Whether the limits can be read, and what is left of them."""
+    """Check whether the limits can be read, and what is left of them."""
     settings = context.settings
     path = settings.ledger_file.with_name(limits_file.NAME)
     try:
@@ -69,9 +69,9 @@ def check_budget(context: CheckContext) -> Iterator[Result]:
         return
     if settings.notify and shutil.which(settings.notify[0]) is None:
         yield warning(
-            f"The program {settings.notify[0]} of the setting notify was not found.",
+            f"The notify program {settings.notify[0]} was not found.",
             f"Install it, or change {settings.sources['notify']}.",
-            public="The program of the setting notify was not found.",
+            public="The notify program was not found.",
         )
     if not settings.ledger:
         yield broken(
@@ -113,7 +113,7 @@ def _kind(limit: Limit) -> str:
 
 
 def check_prices(context: CheckContext) -> Iterator[Result]:
-    """Whether the prices of all models are known, and recent."""
+    """Check whether the prices of all models are known, and recent."""
     age = (date.today() - date.fromisoformat(table_date())).days
     catalogue = context.catalogue()
     if catalogue is None:

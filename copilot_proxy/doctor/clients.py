@@ -53,8 +53,8 @@ def client_check(client: Client, programs: Programs, *, is_wanted: bool = False)
         version = programs.version(program) if program and client.launch else None
         if _is_much_older(version, client.version):
             yield warning(
-                f"{client.title} {version} is much older than {client.version}, with which this "
-                "version was tried.",
+                f"{client.title} {version} is much older than {client.version}, the version that "
+                "was tested.",
                 f"Run: {client.install}",
             )
         yield from _variables(context, client)
@@ -65,7 +65,7 @@ def client_check(client: Client, programs: Programs, *, is_wanted: bool = False)
 
 
 def check_variables(context: CheckContext) -> Iterator[Result]:
-    """Whether the variables that most programs read point elsewhere."""
+    """Check whether the variables that most programs read point elsewhere."""
     settings, environ = context.settings, context.environ
     pointing: list[str] = []
     for name in _urls(variables("http://127.0.0.1", "")):
@@ -161,7 +161,7 @@ def _files(context: CheckContext, client: Client) -> Iterator[Result]:
 def _notes(context: CheckContext, client: Client, version: str | None) -> Iterator[str]:
     yield version or "found"
     if version and client.version and _numbers(version) > _numbers(client.version):
-        yield f"newer than {client.version}, which was tried"
+        yield f"newer than {client.version}, the tested version"
     files = client_files(client, context.settings)
     urls = [url for file in files for _, url in file.urls]
     if any(is_ours(url, context.settings) for url in urls):

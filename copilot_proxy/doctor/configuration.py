@@ -10,7 +10,7 @@ from copilot_proxy.settings import ENVIRONMENT_PREFIX, unknown_variables
 
 
 def check_settings(context: CheckContext) -> Iterator[Result]:
-    """Whether all settings are valid, and known."""
+    """Check whether all settings are valid, and known."""
     for error in context.errors:
         yield from_error(error)
     for sentence in unknown_variables(context.environ):
@@ -29,7 +29,7 @@ def check_settings(context: CheckContext) -> Iterator[Result]:
 
 
 def check_exposure(context: CheckContext) -> Iterator[Result]:
-    """Whether others can reach the server, and then need a key."""
+    """Check whether others can reach the server, and then need a key."""
     settings = context.settings
     source = settings.sources.get("host", "default")
     if not settings.reaches_network:
@@ -37,8 +37,8 @@ def check_exposure(context: CheckContext) -> Iterator[Result]:
     elif any(len(one.key.reveal()) < MIN_KEY_LENGTH for one in settings.keys):
         yield broken(
             f"The host {settings.host}, as set in {source}, lets other machines connect, but the "
-            f"API key has fewer than {MIN_KEY_LENGTH} characters. The server does not start like "
-            "this.",
+            f"API key has fewer than {MIN_KEY_LENGTH} characters. The server will not start this "
+            "way.",
             "Use a longer key, or remove the host.",
         )
     elif settings.keys:
@@ -46,13 +46,13 @@ def check_exposure(context: CheckContext) -> Iterator[Result]:
     else:
         yield broken(
             f"The host {settings.host}, as set in {source}, lets other machines connect, but there "
-            "is no API key. The server does not start like this.",
+            "is no API key. The server will not start this way.",
             f"Set {ENVIRONMENT_PREFIX}API_KEY, or remove the host.",
         )
 
 
 def check_dumps(context: CheckContext) -> Iterator[Result]:
-    """Whether conversations are written to files."""
+    """Check whether conversations are written to files."""
     folder = context.settings.dump_dir
     if folder is None:
         yield off("off")

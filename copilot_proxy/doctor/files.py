@@ -21,7 +21,7 @@ _OWN_NAMES: Final = ("copilot-proxy",)
 
 
 def check_folders(context: CheckContext) -> Iterator[Result]:
-    """Whether the folders can be written, and have space."""
+    """Check whether the folders can be written to, and have space."""
     settings = context.settings
     uses = {
         settings.state_dir: "the ledger and the budget",
@@ -51,7 +51,7 @@ def check_folders(context: CheckContext) -> Iterator[Result]:
 
 
 def check_privacy(context: CheckContext) -> Iterator[Result]:
-    """Whether other users can read what they should not."""
+    """Check whether other users can read what they should not."""
     for path, mode in context.open_files.items():
         what = f"Other users could read {path} (mode {mode:04o})."
         if path != context.token_file:
@@ -67,7 +67,7 @@ def check_privacy(context: CheckContext) -> Iterator[Result]:
 
 
 def check_log_file(context: CheckContext) -> Iterator[Result]:
-    """Whether the log file can be written."""
+    """Check whether the log file can be written."""
     path = context.settings.log_file
     if path is None:
         yield off("stderr only")
@@ -85,7 +85,7 @@ def check_log_file(context: CheckContext) -> Iterator[Result]:
         return
     source = context.settings.sources.get("log_file", "default")
     yield broken(
-        f"The log file {path} cannot be written: {reason}. The server does not start like this.",
+        f"The log file {path} cannot be written: {reason}. The server will not start this way.",
         f"Change log_file in {source}, or remove it.",
     )
 

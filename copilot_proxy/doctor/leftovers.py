@@ -1,4 +1,4 @@
-"""Lists the files that an uninstall would leave behind."""
+"""Lists the files that uninstalling would leave behind."""
 
 from collections.abc import Iterator
 from pathlib import Path

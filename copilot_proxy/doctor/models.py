@@ -19,7 +19,7 @@ from copilot_proxy.settings import Settings
 
 
 def check_models(context: CheckContext) -> Iterator[Result]:
-    """Whether the models in the settings exist and do not retire."""
+    """Check whether the models in the settings exist and do not retire."""
     catalogue = context.catalogue()
     if catalogue is None:
         yield skipped("Copilot's list of models could not be read.")
@@ -71,8 +71,8 @@ def model_problem(catalogue: Catalogue, name: str, where: str) -> Result | None:
 
 
 def check_drift(context: CheckContext) -> Iterator[Result]:
-    """Whether Copilot's list has anything unknown to this version, which is no problem by
-    itself."""
+    """Check whether Copilot's list has anything unknown to this version, which by itself is not a
+    problem."""
     catalogue = context.catalogue()
     if catalogue is None:
         yield skipped("Copilot's list of models could not be read.")

@@ -26,7 +26,7 @@ _NO_PROXY: Final = "127.0.0.1,localhost,::1"
 
 
 def check_proxy(context: CheckContext) -> Iterator[Result]:
-    """Whether the proxy for GitHub can be used, and answers."""
+    """Check whether the proxy for GitHub can be used, and answers."""
     found: dict[str, str] = {}
     for url in _urls(context.settings):
         try:
@@ -76,7 +76,7 @@ def _urls(settings: Settings) -> list[str]:
 
 
 def check_loopback(context: CheckContext) -> Iterator[Result]:
-    """Whether clients would try to reach the server through a proxy."""
+    """Check whether clients would try to reach the server through a proxy."""
     settings = context.settings
     if settings.uds is not None:
         yield ok("a Unix socket, which needs no proxy")
@@ -93,7 +93,7 @@ def check_loopback(context: CheckContext) -> Iterator[Result]:
 
 
 def check_certificates(context: CheckContext) -> Iterator[Result]:
-    """Whether there are certificate authorities."""
+    """Check whether there are certificate authorities."""
     try:
         count = count_authorities()
     except UsageError as error:
@@ -109,7 +109,7 @@ def check_certificates(context: CheckContext) -> Iterator[Result]:
 
 
 def check_github(context: CheckContext) -> Iterator[Result]:
-    """Whether GitHub and Copilot answer."""
+    """Check whether GitHub and Copilot answer."""
     try:
         facts = context.account()
     except SettingsInvalid as error:
@@ -133,7 +133,7 @@ def check_github(context: CheckContext) -> Iterator[Result]:
 
 
 def check_clock(context: CheckContext) -> Iterator[Result]:
-    """Whether the clock is right, by GitHub's answers."""
+    """Check whether the clock is right, by GitHub's answers."""
     try:
         offsets = context.account().clock_offsets
     except CopilotProxyError:
@@ -147,8 +147,8 @@ def check_clock(context: CheckContext) -> Iterator[Result]:
         return
     direction = "ahead of" if offset > 0 else "behind"
     yield warning(
-        f"The clock of this machine is {_span(abs(offset))} {direction} GitHub's, so budgets end, "
-        "and usage is counted, at the wrong time.",
+        f"The clock of this machine is {_span(abs(offset))} {direction} GitHub's, so budgets "
+        "reset and usage is counted at the wrong time.",
         "Set the clock, for example with: timedatectl set-ntp true",
     )
 

@@ -23,7 +23,7 @@ _SCRIPT_BYTES: Final = 64 * 1024
 
 
 def check_program(context: CheckContext) -> Iterator[Result]:
-    """Whether the command on the PATH is this program."""
+    """Check whether the command on the PATH is this program."""
     version = ".".join(map(str, sys.version_info[:3]))
     found = shutil.which(_COMMAND, path=context.environ.get("PATH"))
     own = _own_script()
@@ -33,7 +33,7 @@ def check_program(context: CheckContext) -> Iterator[Result]:
         folder = own.parent if own else Path(sys.executable).parent
         yield warning(
             f"The command {_COMMAND} is not on the PATH.",
-            f"Add {folder} to the PATH; after an installation with pipx, run: pipx ensurepath",
+            f"Add {folder} to the PATH; if you installed it with pipx, run: pipx ensurepath",
         )
     elif own is not None and not _is_same(Path(found), own):
         if _is_ours(Path(found)):
@@ -79,7 +79,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def check_upstream_program(context: CheckContext) -> Iterator[Result]:
-    """Whether Node and pi-ai are there, if they are used."""
+    """Check whether Node and pi-ai are there, if they are used."""
     if context.settings.upstream != "pi-ai":
         yield off("not used; Copilot is called directly")
         return

@@ -28,7 +28,7 @@ class Finding:
 def run_checks(context: CheckContext, checks: Iterable[Check]) -> list[Finding]:
     """Run the checks and return what they find, in their order.
 
-    If a check finds a problem, its results that are fine are left out.
+    If a check finds a problem, its results without problems are left out.
     """
     running = [(check, _start(check, context)) for check in checks]
     findings: list[Finding] = []

@@ -15,7 +15,7 @@ _RESTART = "Stop it, and start it again: copilot-proxy serve"
 
 
 def check_server(context: CheckContext) -> Iterator[Result]:
-    """Whether the server answers, is of this version, and can work."""
+    """Check whether the server answers, is of this version, and can work."""
     if is_waiting(context.settings):
         yield ok("starts when a client connects")
         return
@@ -66,7 +66,7 @@ def _problems(facts: ServerFacts, health: dict[str, object]) -> Iterator[Result]
 
 
 def check_ollama(context: CheckContext) -> Iterator[Result]:
-    """Whether Ollama's clients find the server on Ollama's own port."""
+    """Check whether Ollama's clients find the server on Ollama's own port."""
     settings = context.settings
     port = settings.ollama_port
     if not settings.ollama:

@@ -17,7 +17,7 @@ _INSTALL = "Run: copilot-proxy service install"
 
 
 def check_service(context: CheckContext) -> Iterator[Result]:
-    """Whether the service runs, and belongs to this installation."""
+    """Check whether the service runs, and belongs to this installation."""
     settings = context.settings
     try:
         manager = manager_for(settings)
@@ -40,7 +40,7 @@ def check_service(context: CheckContext) -> Iterator[Result]:
     elif _is_changed(settings, state):
         yield warning("The service was installed by another version of copilot-proxy.", _INSTALL)
     else:
-        yield ok(f"runs; starts {state.starts}" if state.running else f"starts {state.starts}")
+        yield ok(f"running; starts {state.starts}" if state.running else f"starts {state.starts}")
 
 
 def waits(state: ServiceState) -> bool:

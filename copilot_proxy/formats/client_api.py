@@ -41,6 +41,8 @@ class StreamFormat(NamedTuple):
     """The bytes that follow the last event."""
     keep_alive: bytes
     """Bytes that clients ignore, sent between events while there are none."""
+    frame_json: Callable[[bytes], bytes] | None = None
+    """Encodes an event that is JSON already; None if its JSON is not enough for that."""
 
 
 class ClientApi(Protocol):
@@ -57,7 +59,7 @@ class ClientApi(Protocol):
         ...
 
     def has_path(self, path: str) -> bool:
-        """Whether `path`, in its normal form, is one of the API's."""
+        """Return whether `path`, in its normal form, is one of the API's."""
         ...
 
     @property
@@ -118,7 +120,7 @@ class ClientApi(Protocol):
         ...
 
     def wants_reasoning(self, request: ClientRequest) -> bool:
-        """Whether the request asks the model to reason, or to show its reasoning."""
+        """Return whether the request asks the model to reason, or to show its reasoning."""
         ...
 
     def encrypted_reasoning(self, request: ClientRequest) -> list[str]:
@@ -139,7 +141,7 @@ class ClientApi(Protocol):
         ...
 
     def wants_usage(self, request: ClientRequest) -> bool:
-        """Whether the client's response includes token counts."""
+        """Return whether the client's response includes token counts."""
         ...
 
     def writer(self, request: ClientRequest) -> ChatWriter | None:

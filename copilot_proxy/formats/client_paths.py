@@ -1,5 +1,5 @@
-"""The paths of the APIs that few clients use, which are imported only for them, and of embeddings,
-which have OpenAI's errors."""
+"""The paths of the APIs that few clients use, so that these are imported only when they are called,
+and of embeddings, whose errors are OpenAI's."""
 
 from typing import Final
 
@@ -27,15 +27,15 @@ OLLAMA_BLOBS: Final = "/api/blobs/"
 
 
 def is_gemini(path: str) -> bool:
-    """Whether `path`, in its normal form, is one of Google's Gemini API."""
+    """Return whether `path`, in its normal form, is one of Google's Gemini API."""
     return path.startswith("/v1beta/")
 
 
 def is_completions(path: str) -> bool:
-    """Whether `path`, in its normal form, is one of the Completions API."""
+    """Return whether `path`, in its normal form, is one of the Completions API."""
     return path.startswith(COMPLETIONS_PATH)
 
 
 def is_ollama(path: str) -> bool:
-    """Whether `path`, in its normal form, is one of Ollama's API."""
+    """Return whether `path`, in its normal form, is one of Ollama's API."""
     return path in OLLAMA_PATHS or path.startswith(OLLAMA_BLOBS)

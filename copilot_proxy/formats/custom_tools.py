@@ -24,7 +24,7 @@ _TEXT: Final = re.compile(
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"} | {c: c for c in '"\\/'}
 _HALF: Final = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}$")
-"""The first half of a character that JSON writes as two escapes."""
+"""The first surrogate of a character that JSON writes as two escapes."""
 
 
 def function_of(custom: Json) -> Json:
@@ -135,7 +135,8 @@ class InputDecoder:
 
 
 def _decoded(raw: str) -> str:
-    """Return the content of a JSON string; invalid escapes are kept, half characters replaced."""
+    """Return the content of a JSON string; invalid escapes are kept, and unpaired surrogates
+    replaced."""
     if "\\" not in raw:
         return raw
     text = _ESCAPE.sub(_character, raw)

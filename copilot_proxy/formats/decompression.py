@@ -1,8 +1,10 @@
 """Decompresses bodies in chunks, so that a small one cannot fill the memory.
 
-The libraries for zstd and brotli are imported only when they are needed.
+The libraries for zstd and brotli are imported only when they are needed. The one for brotli is
+optional.
 """
 
+import importlib.util
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -134,8 +136,13 @@ _ENCODINGS: Final[Mapping[str, tuple[Callable[[], _Member], int]]] = {
 ENCODINGS: Final = frozenset(_ENCODINGS)
 
 
+def is_installed(encoding: str) -> bool:
+    """Return whether the library for one of `ENCODINGS` is installed."""
+    return encoding != "br" or importlib.util.find_spec("brotli") is not None
+
+
 class Decompressor:
-    """Decompresses one body in one of `ENCODINGS`.
+    """Decompresses one body in one of `ENCODINGS`, whose library must be installed.
 
     A gzip body may have several members in a row, whose contents are joined (RFC 1952, section
     2.2), and a zstd body several frames.

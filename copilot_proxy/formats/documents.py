@@ -98,7 +98,7 @@ def _invalid(param: str, what: str) -> RequestError:
         f"Invalid '{param}': it {what}.",
         param=param,
         code="invalid_value",
-        hint="Send the whole file as base64, in a URL such as data:application/pdf;base64,...",
+        hint="Send the whole file as base64, such as data:application/pdf;base64,JVBERi0...",
     )
 
 
@@ -126,7 +126,7 @@ def check_file(file: Mapping[str, Any], path: str) -> None:
     if data is None:
         for name, place in (("file_id", "OpenAI's Files API"), ("file_url", "URLs")):
             if file.get(name) is not None:
-                advice = "Send the file itself, in file_data, as data:application/pdf;base64,..."
+                advice = "Send the file itself, in file_data, as a data: URL with base64"
                 raise RequestError(
                     f"Copilot does not fetch files from {place}.",
                     param=f"{path}.{name}",
@@ -193,7 +193,7 @@ def first_pdf(request: ClientRequest) -> str | None:
 
 
 def _search(items: list[Any]) -> str | None:
-    """Return the path of the first PDF in messages, items or parts; it is only built once one is
+    """Return the path of the first PDF in messages, items or parts. It is built only when a PDF is
     found, since most requests have none."""
     for i, item in enumerate(items):
         if not isinstance(item, dict) or (len(item) == 2 and type(item.get("content")) is str):

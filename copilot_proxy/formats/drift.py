@@ -131,8 +131,8 @@ def unknown_in_models(catalogue: Catalogue) -> list[Unknown]:
 
 
 def unknown_in_event(api: str, event: Mapping[str, Any]) -> list[Unknown]:
-    """Return the unknown names in one event of Copilot's API `api`; the names of most APIs' events
-    are their types, and those of Chat Completions have none."""
+    """Return the unknown names in one event of Copilot's API `api`. Most APIs name each event by
+    its type; Chat Completions does not."""
     kind = event.get("type")
     if api in _EVENTS and isinstance(kind, str):
         if kind not in _EVENTS[api]:
@@ -174,6 +174,6 @@ def _in_type(kind: str, value: object, known: Iterable[str]) -> list[Unknown]:
 
 
 def _unknown(kind: str, name: object) -> Unknown:
-    """Return something unknown by its name, unless that does not look like a name."""
+    """Return the unknown thing called `name`, unless the text does not look like a name."""
     is_name = isinstance(name, str) and _NAME.fullmatch(name)
     return Unknown(kind, str(name) if is_name else "(not a name)")

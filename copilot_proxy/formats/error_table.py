@@ -278,7 +278,7 @@ def default_hint(status: int) -> str:
     if status == 404:
         return "The model may be gone. To list the account's models, run: copilot-proxy models"
     if status < 500:
-        return "Copilot rejected the request. Change what the message names."
+        return "Copilot rejected the request. Correct the part that the message names."
     return "Try again. Check https://www.githubstatus.com for incidents."
 
 

@@ -25,7 +25,7 @@ _OTHER_TYPES: Final = (
 _PDF: Final = "application/pdf"
 """Gemini accepts PDFs as images."""
 _HEAD: Final = 1024
-"""The characters of base64 that are decoded to recognise an image; a multiple of 4."""
+"""How many characters of base64 are decoded to recognise an image; a multiple of 4."""
 _DATA_URL: Final = re.compile(
     r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?:;[^,;]*)*;base64,(?P<data>.*)", re.S
 )
@@ -81,7 +81,7 @@ def check_url(url: str, path: str) -> None:
 def check_source(source: Any, path: str) -> None:
     """Raise `RequestError` if the `source` of an image of Messages, at `path`, has no image.
 
-    What is not base64 is not checked.
+    Sources that are not base64 are not checked.
     """
     match source:
         case {"type": "base64", "media_type": str(declared), "data": str(data)}:

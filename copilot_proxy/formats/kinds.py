@@ -38,8 +38,11 @@ class Kinds(NamedTuple):
         return not (self.types.isdisjoint(_FILES) and self.fields.isdisjoint(_FILE_FIELDS))
 
 
-PLAIN: Final = Kinds({"function", "text"}, {"content", "role", "text", "type"})
-"""What may occur in a plain conversation: no images, files or marks."""
+_PLAIN: Final = Kinds(
+    {"function", "text", "input_text", "output_text"}, {"content", "role", "text", "type"}
+)
+"""What may occur in a plain conversation without images: no files, and no marks of OpenAI's."""
+_PLAIN_WITH_IMAGES: Final = _PLAIN._replace(types={*_PLAIN.types, *_IMAGES})
 
 
 def kinds_of(turns: object) -> Kinds:
@@ -51,16 +54,28 @@ def kinds_of(turns: object) -> Kinds:
         fields.update(*level)
         if "type" in fields:
             types.update([kind for one in level if type(kind := one.get("type")) is str])
-        names = [name for name in _NESTED if name in fields]
-        nested = [one[name] for name in names for one in level if name in one]
-        level = _objects([value for value in nested if type(value) is not str])
+        level = _objects(
+            [
+                value
+                for name in _NESTED
+                if name in fields
+                for one in level
+                if name in one and type(value := one[name]) is not str
+            ]
+        )
     return Kinds(types, fields)
+
+
+def plain_kinds(turns: PlainTurns) -> Kinds:
+    """Return at least the kinds of a plain conversation."""
+    return _PLAIN_WITH_IMAGES if turns.images else _PLAIN
 
 
 def request_kinds(request: ClientRequest) -> Kinds:
     """Return the kinds of the conversation of a request of any client API."""
-    if any(isinstance(request.get(name), PlainTurns) for name in FIELDS):
-        return PLAIN
+    for name in FIELDS:
+        if isinstance(turns := request.get(name), PlainTurns):
+            return plain_kinds(turns)
     return kinds_of([request[name] for name in _ROOTS if name in request])
 
 
@@ -68,6 +83,11 @@ def _objects(values: list[Any]) -> list[dict[str, Any]]:
     """Return the objects among `values` and in their lists, at any depth of lists."""
     found: list[dict[str, Any]] = []
     while values:
-        found += [one for one in values if type(one) is dict]
-        values = [one for value in values if type(value) is list for one in value]
+        inner: list[Any] = []
+        for value in values:
+            if type(value) is dict:
+                found.append(value)
+            elif type(value) is list:
+                inner += value
+        values = inner
     return found

@@ -18,11 +18,11 @@ from copilot_proxy.errors import RequestError
 MAX_VALUES: Final = 200_000
 """The most values of a body, counted as commas and opening brackets outside of strings."""
 LARGE: Final = 4 * 1024 * 1024
-"""Bytes of a body from which it is worth looking for long strings."""
+"""Size of a body in bytes from which it is worth looking for long strings."""
 _LONG: Final = 1024 * 1024
-"""Bytes of a string from which it is decoded and encoded in pieces."""
+"""Size of a string in bytes from which it is decoded and encoded in pieces."""
 _PIECE: Final = 256 * 1024
-"""Bytes of a piece; even, so that a piece of backslashes is one of whole escapes."""
+"""Size of a piece in bytes; even, so that a piece of only backslashes does not split an escape."""
 
 _SEPARATORS: Final = b",[{"
 _IN_STRING: Final = re.compile(rb'(?:[^"\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*+', re.DOTALL)
@@ -66,7 +66,8 @@ def _value_count(body: bytes, limit: int) -> int:
 def decode_large(body: bytes, decode: Decode) -> Any:
     """Return what ``decode(body)`` returns, with long strings decoded piece by piece.
 
-    `decode` decodes JSON. Its exceptions are raised, including those for bodies that are not JSON.
+    `decode` decodes JSON. Its exceptions are passed on, including those for bodies that are not
+    JSON.
     """
     strings = list(_long_strings(body))
     if not strings:
@@ -99,7 +100,7 @@ def _long_strings(body: bytes) -> Iterator[list[int]]:
 
 
 def _piece_end(body: bytes, start: int) -> int:
-    """Return where a piece of a string ends that neither splits a character nor an escape."""
+    """Return the end of a piece of a string, where it splits neither a character nor an escape."""
     match = _IN_STRING.match(body, start, start + _PIECE)
     end = match.end() if match else start
     while end > start and body[end : end + 1] and body[end] & 0xC0 == 0x80:
@@ -110,7 +111,7 @@ def _piece_end(body: bytes, start: int) -> int:
 
 
 def _replaced(value: Any, texts: dict[str, str]) -> Any:
-    """Return decoded JSON with the placeholders replaced, which are keys of `texts`."""
+    """Return decoded JSON in which the placeholders, the keys of `texts`, are replaced."""
     if isinstance(value, str):
         return texts.get(value, value)
     if isinstance(value, list):
@@ -121,7 +122,8 @@ def _replaced(value: Any, texts: dict[str, str]) -> Any:
 
 
 def encode_json(value: Any, size: int) -> bytes:
-    """Return `value` as JSON, of about `size` bytes; if large, its long strings piece by piece."""
+    """Return `value` as JSON of about `size` bytes; if large, long strings are encoded in
+    pieces."""
     return msgspec.json.encode(encode_strings(value) if size >= LARGE else value)
 
 
@@ -134,7 +136,7 @@ def encode_request(body: dict[str, Any], size: int) -> bytes:
 
 
 def encode_strings(value: Any) -> Any:
-    """Return `value` with its long strings encoded already, as `msgspec.Raw`."""
+    """Return `value` with its long strings already encoded, as `msgspec.Raw`."""
     if isinstance(value, str) and len(value) >= _LONG // 4:  # characters of up to four bytes
         starts = range(0, len(value), _PIECE // 4)
         pieces = [msgspec.json.encode(value[i : i + _PIECE // 4])[1:-1] for i in starts]

@@ -33,7 +33,7 @@ class Family:
     traits: Mapping[str, Any] = field(default_factory=dict)
 
     def applies_to(self, model: Model | None, api: str) -> bool:
-        """Whether the row applies to `model` on `api`; `model` is None if it is unknown."""
+        """Return whether the row applies to `model` on `api`; `model` is None if it is unknown."""
         if self.apis and api not in self.apis:
             return False
         if model is None:

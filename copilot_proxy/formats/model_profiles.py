@@ -1,7 +1,7 @@
 """What a model accepts, as data: one `ModelProfile` for a model on one of Copilot's APIs.
 
-The catalogue takes precedence. What it does not say comes from `FAMILIES`, whose later rows
-override earlier ones. No other file of `formats` looks at a model's id, vendor or family.
+The catalogue takes precedence. The rest comes from `FAMILIES`, whose later rows override earlier
+ones. No other file of `formats` looks at a model's id, vendor or family.
 """
 
 import re
@@ -38,7 +38,7 @@ class ModelProfile:
     """
 
     id: str | None = None
-    """The model id at Copilot; None if the catalogue could not be read."""
+    """Copilot's id of the model; None if the catalogue could not be read."""
 
     # Reasoning
     efforts: tuple[str, ...] | None = None
@@ -117,9 +117,9 @@ class ModelProfile:
     schema_unions: bool = True
     """Whether a schema may have a list of types, and other fields next to ``anyOf``."""
     schema_combinations: bool = True
-    """Whether the schema of a tool may have ``anyOf``, ``oneOf`` or ``allOf`` at its top."""
+    """Whether the schema of a tool may have ``anyOf``, ``oneOf`` or ``allOf`` at its top level."""
     schema_values: bool = True
-    """Whether the schema of a tool may have ``enum``, ``const`` or ``not`` at its top."""
+    """Whether the schema of a tool may have ``enum``, ``const`` or ``not`` at its top level."""
     schema_references: bool = True
     """Whether a reference in a schema may point anywhere, not only to ``$defs``."""
     validated_choice: bool = False
@@ -154,7 +154,7 @@ class ModelProfile:
     max_images: int | None = None
     """The most images in a request; None if no limit is known."""
     wrong_image_types: bool = True
-    """Whether an image may be declared as another type than it has."""
+    """Whether an image may be declared as a type other than its own."""
     original_detail: bool = True
     """Whether an image may ask for the detail ``original``."""
     structured_output: bool = True

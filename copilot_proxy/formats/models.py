@@ -1,7 +1,7 @@
 """Converts Copilot's models to OpenAI's model objects.
 
-The additional fields are the ones that clients such as Open WebUI, LiteLLM and Zed read.
-Source of the shape: https://platform.openai.com/docs/api-reference/models/object
+Clients such as Open WebUI, LiteLLM and Zed read the additional fields. Source of the shape:
+https://platform.openai.com/docs/api-reference/models/object
 """
 
 from collections.abc import Iterable

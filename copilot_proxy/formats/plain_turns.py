@@ -1,21 +1,34 @@
 """Plain conversations, kept as small objects instead of decoded JSON.
 
 A long conversation of an agent is thousands of objects, and each step that handles a request would
-walk through all of them. If a conversation has nothing but texts, calls and their results in their
-usual form, it is decoded into structs, which checks it at the same time. Steps that have nothing to
-change in such a conversation pass it on as it is; all others ask for the decoded JSON.
+walk through all of them. If a conversation has nothing but texts, images, calls and their results
+in their usual form, it is decoded into structs, which checks it at the same time. Steps that have
+nothing to change in such a conversation pass it on as it is; all others ask for the decoded JSON.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from copilot_proxy.formats.conversation import FIELDS
+from copilot_proxy.formats.large_json import LARGE
+
+MIN_SIZE = 128 * 1024
+"""Bytes of a body from which this is worth it."""
 
 
 class PlainTurns(list[Any]):
-    """The structs of a plain conversation; msgspec encodes them like the messages that they are."""
+    """The structs of a plain conversation; msgspec encodes them like the messages that they are.
+
+    A few may be decoded JSON: those that a rule has to change for almost every model.
+    """
+
+    def __init__(self, turns: Iterable[Any], images: int = 0) -> None:
+        super().__init__(turns)
+        self.images = images
+        """How many images the conversation has."""
 
     def decoded(self) -> list[dict[str, Any]]:
         """Return the messages as decoded JSON, which may be changed."""
@@ -23,9 +36,50 @@ class PlainTurns(list[Any]):
         return messages
 
 
+class PlainDecoder:
+    """Decodes long requests into an object whose conversation is structs.
+
+    `turn` is the type of the messages in the field `name`, and `others` are the other fields that
+    a request may have.
+    """
+
+    def __init__(self, name: str, turn: Any, others: Iterable[str]) -> None:
+        self._name = name
+        self._others = tuple(dict.fromkeys(one for one in others if one != name))
+        fields: list[Any] = [(name, list[turn]), *((one, Any, UNSET) for one in self._others)]
+        request = msgspec.defstruct("_Request", fields, forbid_unknown_fields=True)
+        self._decode: Final = msgspec.json.Decoder(request).decode
+
+    def __call__(self, body: bytes) -> tuple[dict[str, Any], list[Any]] | None:
+        """Return the other fields of a request, which are not checked, and its messages.
+
+        Returns None for a request of another size, or that is not plain.
+        """
+        if not MIN_SIZE <= len(body) < LARGE:
+            return None
+        try:
+            read = self._decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        given = {name: getattr(read, name) for name in self._others}
+        fields = {name: value for name, value in given.items() if value is not UNSET}
+        return fields, getattr(read, self._name)
+
+
 def expanded(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a request with its conversation as decoded JSON; the same object if it is already."""
+    """Return a request with its conversation as decoded JSON; the same object if it already is."""
     plain = [name for name in FIELDS if isinstance(request.get(name), PlainTurns)]
     if not plain and isinstance(request, dict):
         return request
     return {**request, **{name: request[name].decoded() for name in plain}}
+
+
+def newest_first(turns: list[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the messages as decoded JSON, the last one first."""
+    is_plain = isinstance(turns, PlainTurns)
+    return map(msgspec.to_builtins, reversed(turns)) if is_plain else reversed(turns)
+
+
+def role_of(message: Any) -> object:
+    """Return the role of a message with one, decoded or not."""
+    return message["role"] if isinstance(message, dict) else message.role

@@ -14,7 +14,8 @@ from copilot_proxy.formats.plain_turns import expanded
 from copilot_proxy.formats.types import Json
 
 _MARKS: Final = frozenset({"cache_control", "copilot_cache_control", "prompt_cache_breakpoint"})
-"""They mark the ends of cached parts, move with each request, and are not part of the prompt."""
+"""Fields that mark the ends of cached parts. They move with each request, and are not part of the
+prompt."""
 _MARK_ENDS: Final = (b'cache_control":', b'prompt_cache_breakpoint":')
 """What the names of marks end with in JSON. In a text, the quotation mark would be escaped."""
 _UNCACHED: Final = _MARKS | {"id", "status", "timestamp"}

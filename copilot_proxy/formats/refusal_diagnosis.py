@@ -70,7 +70,7 @@ def diagnose(
         error.param = "tools"
     else:
         fields = ", ".join(sorted(body))
-        error.hint = f"Leave out optional fields, or use another model. Copilot got: {fields}."
+        error.hint = f"Leave out optional fields, or use another model. Copilot received: {fields}."
 
 
 def _tools(body: UpstreamBody) -> Iterator[tuple[str, Json]]:

@@ -10,6 +10,7 @@ OpenAI's ``Unknown parameter: 'input[3].content[0].foo'``.
 import re
 from typing import Any, Final
 
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.types import UpstreamBody
 
 FieldPath = tuple[str, ...]
@@ -65,6 +66,7 @@ def _without(value: Any, path: FieldPath) -> Any:
 
 
 def _in_list(values: list[Any], rest: FieldPath) -> list[Any]:
-    changed = [_without(one, rest) for one in values]
-    is_same = all(new is old for new, old in zip(changed, values, strict=True))
+    decoded = values.decoded() if isinstance(values, PlainTurns) else values
+    changed = [_without(one, rest) for one in decoded]
+    is_same = all(new is old for new, old in zip(changed, decoded, strict=True))
     return values if is_same else changed

@@ -46,7 +46,7 @@ _RETENTION: Final = Dropped("Copilot decides how long a prompt stays in the cach
 _SAFETY: Final = Dropped("Copilot refuses it")
 _NO_PICTURES: Final = Refused(
     "Copilot's models answer with text only.",
-    "Omit the fields for the generation of images.",
+    "Omit the fields for image generation.",
     harmless=(0,),
 )
 _TIER: Final = Dropped("Copilot refuses it", harmless=("auto", "default"))
@@ -68,7 +68,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         "store": Dropped(_NOT_STORED, harmless=(False,)),
         "web_search_options": Refused(
             "Copilot's models do not search the web.",
-            "Omit `web_search_options`, or offer a function that searches, which the client runs.",
+            "Omit `web_search_options`, or offer a search function that the client runs.",
         ),
     },
     "completions": {
@@ -173,7 +173,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         ),
         "raw": Refused(
             "Copilot's models take conversations, not raw prompts.",
-            "Omit `raw`, and send the text without the marks of a prompt template.",
+            "Omit `raw`, and send the text without the markers of a prompt template.",
             harmless=(False,),
         ),
         "steps": _NO_PICTURES,

@@ -59,10 +59,17 @@ class EventDecoder:
         if b"\r" in chunk:
             self._skip_newline = chunk.endswith(b"\r")
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if chunk.startswith(b"data: ") and chunk.endswith(b"\n\n") and not self._is_inside:
+        # Complete events of one line each, as Copilot's chat API sends them.
+        if (
+            chunk.startswith(b"data: ")
+            and chunk.endswith(b"\n\n")
+            and not (self._line or self._data)
+        ):
+            if chunk.find(b"\n") == len(chunk) - 2:
+                return [chunk[6:-2]]
             parts = chunk[6:-2].split(b"\n\ndata: ")
             if chunk.count(b"\n") == 2 * len(parts):
-                return parts  # complete events of one line each, as Copilot's chat API sends them
+                return parts
 
         lines = chunk.split(b"\n")
         rest = lines.pop()
@@ -90,11 +97,6 @@ class EventDecoder:
             raise EventTooLarge(f"an event of more than {size_text(self._limit)}")
         return events
 
-    @property
-    def _is_inside(self) -> bool:
-        """Whether a part of an event has been read."""
-        return bool(self._line or self._data)
-
     def _without_bom(self, chunk: bytes) -> bytes:
         """Return the buffered bytes and `chunk` without a leading BOM, or nothing while it is
         unclear whether they start with one."""
@@ -119,6 +121,11 @@ def encode(data: bytes, event: str = "") -> bytes:
 @lru_cache(maxsize=256)
 def _event_line(event: str) -> bytes:
     return b"event: %b\n" % event.encode() if _NAME.fullmatch(event) else b""
+
+
+def unnamed(data: bytes) -> bytes:
+    """Encode an event that only has data, which must be a single line."""
+    return b"data: %b\n\n" % data
 
 
 def unnamed_json(event: ClientEvent) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError, RequestError, UpstreamError
-from copilot_proxy.formats.translators import StreamTranslator
+from copilot_proxy.formats.translators import RepeatedEvents, StreamTranslator
 from copilot_proxy.formats.types import (
     ChatChunk,
     ChatRequest,
@@ -46,8 +46,8 @@ def check_length(stops: Sequence[str], field: str) -> None:
 class StopSequences:
     """Passes a text on until the first of several sequences is complete.
 
-    The result does not depend on how the text is divided. An end of the text that a sequence may
-    begin with is held back; that is always less than the longest sequence.
+    The result does not depend on how the text is divided. If the text ends with what may be the
+    beginning of a sequence, that part is held back; it is always shorter than the longest sequence.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -92,6 +92,7 @@ class StopTranslator:
     `STOP_SEQUENCE`.
     """
 
+    repeated: RepeatedEvents | None = None
     failure: CopilotProxyError | None = None
     is_complete = False
 

@@ -1,4 +1,4 @@
-"""Which output schemas OpenAI's models can be bound to (``strict``)."""
+"""Decides which output schemas OpenAI's models can be bound to (``strict``)."""
 
 from typing import Any, Final
 
@@ -27,7 +27,8 @@ _KINDS: Final = frozenset({"type", "anyOf", "$ref", "enum", "const"})
 
 
 def can_be_strict(schema: Any, *, top: bool = True) -> bool:
-    """Whether the model can be bound to the schema: all properties of all objects are required."""
+    """Return whether the model can be bound to the schema: all properties of all objects are
+    required."""
     if not isinstance(schema, dict) or not _KEYWORDS.issuperset(schema):
         return False
     if _KINDS.isdisjoint(schema) or (top and schema.get("type") != "object"):

@@ -13,7 +13,7 @@ import msgspec
 from copilot_proxy.formats.types import Json
 
 _MARK: Final = '"image'
-"""In the type of every image, as JSON."""
+"""Occurs in the type of every image, as JSON."""
 _TEXTS: Final = ("text", "input_text", "output_text")
 _BEGINNINGS: Final = ("[", " ", "\t", "\n", "\r")
 """How a JSON text with a list can begin; few others do."""
@@ -30,8 +30,13 @@ def unpack_results(api: str, request: Json) -> None:
                 result[name] = parts
 
 
+def is_stringified(api: str, text: str) -> bool:
+    """Return whether `unpack_results` would replace the text of a result."""
+    return may_be_stringified(text) and unpacked(api, text) is not None
+
+
 def may_be_stringified(text: str) -> bool:
-    """Return whether the text of a result may be stringified; most begin like no such text."""
+    """Return whether a text begins like a stringified result; few others do."""
     return text[:1] in _BEGINNINGS
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from copilot_proxy.cost.estimate import prompt_tokens
+from copilot_proxy.cost.estimated_tokens import prompt_tokens
 from copilot_proxy.formats.plain_turns import expanded
 
 IMAGE_TOKENS: Final = 1600
@@ -23,9 +23,9 @@ class CountedFields(NamedTuple):
 
     text: tuple[str, ...]
     json: tuple[str, ...]
-    """Those that count as the text of their JSON."""
+    """The fields that count as the text of their JSON."""
     nested: tuple[str, ...]
-    """Those with further texts and objects."""
+    """The fields with further texts and objects."""
 
 
 def request_tokens(request: Mapping[str, Any]) -> int:

@@ -23,7 +23,7 @@ Source: Anthropic API reference, fine-grained tool streaming.
 
 
 def is_json(text: str) -> bool:
-    """Whether `text` is one JSON value; false if it is nested too deeply to be parsed."""
+    """Return whether `text` is one JSON value; false if it is nested too deeply to be parsed."""
     try:
         msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.errors import CopilotProxyError, RequestError
+from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions import plain_messages
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
@@ -16,21 +16,20 @@ from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.client_fields import CLIENT_FIELDS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
 from copilot_proxy.formats.kinds import request_kinds
+from copilot_proxy.formats.pipeline import Pipeline
 from copilot_proxy.formats.plain_turns import PlainTurns, expanded
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 from copilot_proxy.formats.request_fields import drop_fields
+from copilot_proxy.formats.rules.engine import AdaptedBody
 from copilot_proxy.formats.stop_sequences import (
     StopTranslator,
     check_length,
     requested_stops,
 )
-from copilot_proxy.formats.translators import ChatWriter, StreamTranslator
+from copilot_proxy.formats.translators import StreamTranslator
 from copilot_proxy.formats.types import (
     ChatRequest,
-    ChatUsage,
-    ClientEvent,
     ClientRequest,
-    CopilotUsage,
     UpstreamBody,
 )
 from copilot_proxy.formats.upstream_api import UpstreamApi, is_same_api
@@ -108,11 +107,11 @@ def prepare(
             code="unsupported_value",
             hint=NO_DOCUMENTS_HINT if fixed_api is None else OTHER_UPSTREAM_HINT,
         )
-    translator: StreamTranslator
     taken = drop_fields(client.name, request, notes)
-    if api.native is not None and is_same_api(client, api):
-        adapted = api.native.body(taken, model, notes, kinds)
-        translator = api.native.translator(request, adapted.tool_names, request_id)
+    native = api.native if is_same_api(client, api) else None
+    if native is not None:
+        adapted = native.body(taken, model, notes, kinds)
+        translator = native.translator(request, adapted.tool_names, request_id)
         translator.notes = notes
     else:
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
@@ -120,24 +119,8 @@ def prepare(
         if restores_reasoning:
             messages = cache.restore(caller, name, chat["messages"], vendor)
             chat = {**chat, "messages": messages}
-        if api is not CHAT_COMPLETIONS:
-            chat = expanded(chat)
-        chat, stops = _take_stops(chat, api, model, notes)
-        adapted = api.from_chat(chat, model, notes)
-        translator = api.reader(
-            request["model"],
-            include_usage=client.wants_usage(request),
-            recorder=ReasoningRecorder(cache, caller, name, vendor),
-            tool_names=adapted.tool_names,
-            custom_tools=_custom_tools(chat),
-            used_ids=_used_ids(chat),
-        )
-        translator.notes = notes
-        writer = client.writer(request)
-        if stops:
-            translator = StopTranslator(translator, stops, names_stop=writer is not None)
-        if writer is not None:
-            translator = Pipeline(translator, writer)
+        recorder = ReasoningRecorder(cache, caller, name, vendor)
+        adapted, translator = _from_chat(chat, api, model, client, request, recorder, notes)
     return PreparedRequest(
         api=api,
         body=adapted.body,
@@ -149,6 +132,40 @@ def prepare(
         images=images,
         pdf_as_image=pdf is not None and api is CHAT_COMPLETIONS,
     )
+
+
+def _from_chat(
+    chat: ChatRequest,
+    api: UpstreamApi,
+    model: Model | None,
+    client: ClientApi,
+    request: ClientRequest,
+    recorder: ReasoningRecorder,
+    notes: list[str],
+) -> tuple[AdaptedBody, StreamTranslator]:
+    """Return the body for `api`, and the translator from its events to those of `client`.
+
+    `chat` is the client's `request` as a chat request.
+    """
+    if api is not CHAT_COMPLETIONS:
+        chat = expanded(chat)
+    chat, stops = _take_stops(chat, api, model, notes)
+    adapted = api.from_chat(chat, model, notes)
+    translator = api.reader(
+        request["model"],
+        include_usage=client.wants_usage(request),
+        recorder=recorder,
+        tool_names=adapted.tool_names,
+        custom_tools=_custom_tools(chat),
+        used_ids=_used_ids(chat),
+    )
+    translator.notes = notes
+    writer = client.writer(request)
+    if stops:
+        translator = StopTranslator(translator, stops, names_stop=writer is not None)
+    if writer is not None:
+        translator = Pipeline(translator, writer)
+    return adapted, translator
 
 
 def _take_stops(
@@ -168,8 +185,8 @@ def _take_stops(
     check_length(others, field)
     which = f"some of {field}" if accepted else field
     notes.append(
-        f"applied {which} in this server, since the model does not accept it; what the model "
-        "writes after it is paid for"
+        f"applied {which} in this server, since the model does not accept it; text that the model "
+        "writes after it is still charged"
     )
     chat = {name: value for name, value in chat.items() if name != "stop"}
     return {**chat, "stop": accepted} if accepted else chat, others
@@ -187,54 +204,3 @@ def _used_ids(chat: ChatRequest) -> frozenset[str]:
         return plain_messages.used_ids(chat["messages"])
     calling = [one["tool_calls"] for one in chat["messages"] if one.get("tool_calls")]
     return frozenset([call["id"] for calls in calling for call in calls])
-
-
-class Pipeline:
-    """A `StreamTranslator` in two steps: Copilot's events to chunks to the client's events."""
-
-    notes: list[str] | None = None
-    """Not read: what Copilot reports is noted by the first step."""
-    failure: CopilotProxyError | None = None
-    is_complete = False
-
-    def __init__(self, reader: StreamTranslator, writer: ChatWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self.whole = writer.whole
-        self.fail = writer.fail
-
-    @property
-    def usage(self) -> ChatUsage | None:
-        """Copilot's token counts so far, in the format of Chat Completions."""
-        return self._reader.usage
-
-    @property
-    def copilot_usage(self) -> CopilotUsage | None:
-        """The cost that GitHub charges, once Copilot has reported it."""
-        return self._reader.copilot_usage
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the model has sent its finish reason."""
-        return self._reader.is_finished
-
-    @property
-    def finish_reason(self) -> str | None:
-        """Why the model has stopped."""
-        return self._reader.finish_reason
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether Copilot's last event has arrived."""
-        return self._reader.has_ended
-
-    def feed(self, data: object) -> list[ClientEvent]:
-        """Return the client's events for one of Copilot's."""
-        write = self._writer.feed
-        return [event for chunk in self._reader.feed(data) for event in write(chunk)]
-
-    def close(self, *, done: bool = False) -> list[ClientEvent]:
-        """Return the client's last events."""
-        write = self._writer.feed
-        events = [event for chunk in self._reader.close(done=done) for event in write(chunk)]
-        return [*events, *self._writer.close()]

@@ -1,5 +1,6 @@
 """The protocols of translators, which turn the events of one API into those of another."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from copilot_proxy.errors import CopilotProxyError
@@ -10,6 +11,21 @@ from copilot_proxy.formats.types import (
     ClientResponse,
     CopilotUsage,
 )
+
+
+class RepeatedEvents(Protocol):
+    """Translates events that differ from earlier ones only in their text, without decoding them."""
+
+    def translated(self, batch: Sequence[object]) -> list[bytes] | None:
+        """Return the client's events, as JSON, for the JSON of Copilot's.
+
+        None if one of them has to be decoded, or is not JSON; nothing has changed then.
+        """
+        ...
+
+    def learn(self, data: bytes, event: object, translated: Sequence[ClientEvent]) -> None:
+        """Learn what `event`, the decoded `data`, was translated to."""
+        ...
 
 
 class StreamTranslator(Protocol):
@@ -24,6 +40,9 @@ class StreamTranslator(Protocol):
 
     notes: list[str] | None
     """Gets a line for each change of the request that Copilot reports; None if it is not read."""
+
+    repeated: RepeatedEvents | None
+    """A shortcut past `feed`, if there is one."""
 
     @property
     def usage(self) -> ChatUsage | None:

@@ -12,7 +12,7 @@ from copilot_proxy.formats.types import ChatRequest, ClientRequest, UpstreamBody
 
 
 def is_same_api(client: object, upstream: object) -> bool:
-    """Whether one object is both the `ClientApi` and the `UpstreamApi`."""
+    """Return whether one object is both the `ClientApi` and the `UpstreamApi`."""
     return client is upstream
 
 
@@ -45,7 +45,7 @@ class UpstreamApi(Protocol):
 
     @property
     def path(self) -> str | None:
-        """The API's path at Copilot, as in the catalogue; None if the requests go elsewhere."""
+        """Copilot's path of the API, as in the catalogue; None if the requests go elsewhere."""
         ...
 
     @property
@@ -58,7 +58,7 @@ class UpstreamApi(Protocol):
         ...
 
     def accepts_documents(self, model: Model | None) -> bool:
-        """Whether PDFs can be sent to `model` on this API; true if that is unknown."""
+        """Return whether PDFs can be sent to `model` on this API; true if that is unknown."""
         ...
 
     def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> AdaptedBody:

@@ -61,8 +61,9 @@ _FIELDS: Final[Mapping[str, Mapping[str, _Foreign]]] = {
         "stop": _Foreign("chat_completions", "stop_sequences"),
     },
 }
-"""The fields of other APIs, by the API that was called. A field is only refused if the one to use
-instead is missing, or always if that one is also there for something else (`_ALWAYS`)."""
+"""The fields of other APIs, by the API that was called. A field is refused only if the one to use
+instead is missing. Where that one also has another purpose (`_ALWAYS`), the field is always
+refused."""
 _ALWAYS: Final = ("instructions", "system")
 
 _PARTS: Final[Mapping[str, Mapping[str, _Foreign]]] = {

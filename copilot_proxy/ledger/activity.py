@@ -16,7 +16,7 @@ LISTED: Final = (
 )
 """The columns of a request in a list."""
 _SEARCHED: Final = 200_000
-"""Rows that are searched for a page of requests: a rare client must not make it slow."""
+"""How many rows are searched for a page of requests: a rare client must not make it slow."""
 
 
 class ClientUse(NamedTuple):
@@ -42,8 +42,8 @@ def latest_requests(
     """Return the latest requests, newest first, as dictionaries of `LISTED`.
 
     `after` and `before` limit their `id`, and `failed` lists only those that did not succeed. With
-    a `period`, the requests are those that ended in it, in the order in which they ended; without,
-    in that of the ledger, which differs for imported ones.
+    a `period`, the requests are those that ended in it, in the order in which they ended. Without
+    one, they are in the order of the ledger, which differs for imported requests.
     """
     conditions, values = filters.conditions()
     conditions.append("corrects IS NULL")

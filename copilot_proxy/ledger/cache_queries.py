@@ -32,15 +32,15 @@ class NextTurn(NamedTuple):
     """What the next turn of a session costs, if its answer is as long as the last one."""
 
     session: str | None
-    """None if the client does not say."""
+    """The id of the session; None if the client does not send one."""
     model: str
     prompt_tokens: int
     warm_nano_aiu: int | None
-    """While the prompt is in the cache; None if the price is not known."""
+    """The cost while the prompt is in the cache; None if the price is not known."""
     cold_nano_aiu: int | None
-    """After that."""
+    """The cost after that."""
     seconds_left: int
-    """The prompt is cached at least until then; 0 if it may be gone already."""
+    """For how long the prompt will at least stay cached; 0 if it may already be gone."""
     cache_seconds: int
     """How long the prompt stays in the cache after its last use."""
     cache_seconds_source: Literal["default", "observed"]

@@ -19,13 +19,13 @@ from copilot_proxy.cost.assessment import assess
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.insertion import insert
-from copilot_proxy.ledger.rows import day_and_month
+from copilot_proxy.ledger.periods import day_and_month
 from copilot_proxy.ledger.schema import COLUMNS, Row
 
 CLIENT: Final = "copilot-cli"
 FILE_NAME: Final = "session-store.db"
 _BATCH: Final = 1000
-"""Rows that are written in one transaction, so that a server need not wait for long."""
+"""How many rows are written in one transaction, so that a server need not wait for long."""
 _MAX_TEXT: Final = 200
 _SAME_US: Final = 120 * 1_000_000
 """How much the times recorded by the CLI and by this server may differ for a request."""
@@ -58,7 +58,7 @@ def import_events(ledger: Database, path: Path) -> Imported:
 def _open(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise CopilotProxyError(
-            f"There is no {path}.",
+            f"{path} does not exist.",
             hint="Copilot CLI writes it with its first request. If its folder is elsewhere, set "
             "COPILOT_HOME.",
         )
@@ -179,7 +179,7 @@ def _copilot_usage(event: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _is_own(ledger: Database, row: Row, used: set[str]) -> bool:
-    """Return whether the ledger has the request already, since it was sent through this server.
+    """Return whether the ledger already has the request, since it was sent through this server.
 
     The same amount of nano-AIU for the same tokens at the same time is the same request; each row
     of the ledger, whose ids are added to `used`, matches only one.

@@ -159,7 +159,7 @@ def hint_for(error: Exception) -> str:
         return DISK_HINT
     if _code(error) in _IN_USE:
         return "Another program is using it. Try again."
-    return "Make the file and its folder readable and writable for you."
+    return "Make sure that you can read and write the file and its folder."
 
 
 def _is_busy(error: Exception) -> bool:

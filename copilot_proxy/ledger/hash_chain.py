@@ -33,5 +33,5 @@ def hashed_part(row: Row) -> bytes:
 
 
 def hash_of(previous: bytes, part: bytes) -> bytes:
-    """Return the hash of a row from the one before it, and from what is hashed of the row."""
+    """Return the hash of a row from the one before it, and from the hashed part of the row."""
     return sha256(previous + part).digest()

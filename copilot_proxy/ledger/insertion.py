@@ -34,7 +34,7 @@ _LOST: Final = PLACE["cache_lost_nano_aiu"]
 
 
 def insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    """Write `rows` in one transaction; a row whose request is in the ledger already is skipped.
+    """Write `rows` in one transaction; a row whose request is already in the ledger is skipped.
 
     Raises `sqlite3.Error`, and then nothing has been written.
     """
@@ -110,8 +110,8 @@ def _store(database: sqlite3.Connection, columns: tuple[str, ...], rows: Sequenc
 
 
 def _layout_of(rows: Sequence[Row]) -> tuple[tuple[str, ...], Callable[[Row], Row]]:
-    """Return the names of the columns that are not null in all `rows`, since a null takes as long
-    as a number, and a function that returns their values."""
+    """Return the names of the columns that have a value in any of `rows`, and a function that
+    returns their values. The others are left out, since a null takes as long as a number."""
     nulls = map(tuple.count, zip(*rows, strict=True), repeat(None))
     return _layout(tuple(map(ne, nulls, repeat(len(rows)))))
 

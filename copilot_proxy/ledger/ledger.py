@@ -43,7 +43,7 @@ class _Rows:
     """Makes rows; created by the thread, since SQLite is imported for it."""
 
     def __init__(self) -> None:
-        from copilot_proxy.cost.estimate import EventSizes
+        from copilot_proxy.cost.estimated_tokens import EventSizes
         from copilot_proxy.ledger.prompts import is_comparable
         from copilot_proxy.ledger.rows import row_of
 

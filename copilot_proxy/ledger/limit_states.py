@@ -117,6 +117,6 @@ def _condition(key: _Key) -> tuple[str, list[str]]:
 
 
 def _days_of(month: str) -> tuple[str, str]:
-    """Return the first and the last local day that can belong to a month in UTC, and more."""
+    """Return the first and the last local day of a range that covers a month in UTC."""
     first = date.fromisoformat(f"{month}-01")
     return str(first - timedelta(days=1)), str(first + timedelta(days=32))

@@ -20,7 +20,7 @@ def backup(database: sqlite3.Connection, target: Path) -> None:
         # SQLite writes into an empty file, which keeps its mode.
         database.execute("VACUUM INTO ?", (str(target),))
     except FileExistsError:
-        raise CopilotProxyError(f"{target} exists already.") from None
+        raise CopilotProxyError(f"{target} already exists.") from None
     except OSError as error:
         raise CopilotProxyError(f"{target} cannot be written: {failure_reason(error)}.") from error
     except sqlite3.Error as error:

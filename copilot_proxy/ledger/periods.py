@@ -5,27 +5,44 @@ GitHub resets quotas at 00:00 UTC on the first day of a month.
 
 import contextlib
 import re
+import time
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from copilot_proxy.errors import UsageError
 
 _YEARS: Final = range(1971, 9999)
-"""Those that a date may have: with others, time zones and the next day cannot be calculated."""
+"""The years that a date may have: in others, time zones and the next day cannot be calculated."""
 _LAST: Final = re.compile(r"(\d{1,4})\s*([hdw])")
 
 
 class Period(NamedTuple):
-    """A period. Only one of the three ways to limit it is used; without any, it is all time."""
+    """A period of time. Only one of the three ways to limit it is used; without any, it is all
+    time."""
 
     since: datetime | None = None
-    """Included; with a time zone."""
+    """The first moment; with a time zone."""
     until: datetime | None = None
-    """Not included; with a time zone."""
+    """The first moment after it; with a time zone."""
     days: tuple[date | None, date | None] | None = None
     """The first and the last day, both included, if the period consists of whole local days."""
     month: str | None = None
     """``YYYY-MM`` if the period is a month in UTC."""
+
+
+def day_and_month(minute: int) -> tuple[str, str]:
+    """Return the local day and the month in UTC of a minute since 1970."""
+    return _day_and_month(minute, time.tzname)
+
+
+@lru_cache(maxsize=4)  # each request asks for them
+def _day_and_month(minute: int, zone: tuple[str, str]) -> tuple[str, str]:
+    seconds = minute * 60
+    return (
+        time.strftime("%Y-%m-%d", time.localtime(seconds)),
+        time.strftime("%Y-%m", time.gmtime(seconds)),
+    )
 
 
 def this_month(now: datetime) -> Period:

@@ -35,11 +35,11 @@ from copilot_proxy.relay.records import RequestRecord
 log = logging.getLogger(__name__)
 
 _MAX_PROMPTS: Final = 1000
-"""Prompts that are remembered, of all conversations."""
+"""How many prompts are remembered, of all conversations together."""
 _MAX_EARLIER: Final = 8
-"""Prompts of a conversation that a request is compared with."""
+"""How many prompts of a conversation a request is compared with."""
 _BATCH: Final = 256
-"""Blocks after which other threads get their turn."""
+"""Number of blocks after which other threads get their turn."""
 _MAX_NAME: Final = 64
 _prompt_of: Final = itemgetter(
     *(PLACE[f"{kind}_tokens"] for kind in ("input", "cache_read", "cache_write", "cache_write_1h"))
@@ -90,8 +90,8 @@ class PromptComparer:
     def try_comparing(
         self, writer: Writer, records: Sequence[RequestRecord | None], rows: list[Row]
     ) -> list[Row]:
-        """Return `rows` with why they missed the cache, or unchanged if that fails. The record of a
-        row that is not to be compared may be None."""
+        """Return `rows` with the reasons why they missed the cache, or unchanged if that fails. The
+        record of a row that is not to be compared may be None."""
         try:
             compared = writer.attempt(lambda database: self.compared(database, records, rows))
         except Exception:  # whatever a client has sent must not end the thread
@@ -107,7 +107,7 @@ class PromptComparer:
         records: Sequence[RequestRecord | None],
         rows: Sequence[Row],
     ) -> list[Row]:
-        """Return `rows` with why they missed the cache; see `try_comparing`.
+        """Return `rows` with the reasons why they missed the cache; see `try_comparing`.
 
         Raises `sqlite3.Error` or `OSError`.
         """

@@ -11,7 +11,7 @@ from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS
 
 Group = Literal["day", "week", "month", "session", "client", "model", "key", "project"]
 _RECENT: Final = 10_000
-"""Rows that are searched for the latest quota."""
+"""How many rows are searched for the latest quota."""
 _FROM_ROWS: Final = """(
     SELECT day, month, ifnull(account, '') account, ifnull(client, '') client,
         ifnull(model, '') model, ifnull(key, '') key, ifnull(project, '') project,
@@ -33,8 +33,7 @@ UNKNOWN: Final = "unknown"
 
 
 class Filters(NamedTuple):
-    """Which requests to sum up; None does not limit them, and "" is for those of which it is not
-    known."""
+    """Which requests to sum up. None matches all of them, and "" those whose value is unknown."""
 
     model: str | None = None
     client: str | None = None
@@ -83,7 +82,7 @@ class Sums(NamedTuple):
 def sums_by(
     database: sqlite3.Connection, group: Group, period: Period, filters: Filters
 ) -> list[Sums]:
-    """Return the sums by `group`: times in order, everything else by cost."""
+    """Return the sums by `group`: days, weeks and months in order, everything else by cost."""
     source, where, values = selection(period, filters)
     column = "day" if group == "week" else group
     if group == "session" and source == "sums":

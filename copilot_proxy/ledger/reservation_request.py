@@ -17,7 +17,7 @@ class ReservationRequest(NamedTuple):
     cost: int
     """What it may cost, in nano-AIU."""
     limits: Sequence[tuple[Limit, int]]
-    """Those that apply to the request, with what they allow now, in nano-AIU."""
+    """The limits that apply to the request, with what they allow now, in nano-AIU."""
     day: str
     """Today, in local time."""
     month: str

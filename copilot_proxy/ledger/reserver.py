@@ -64,7 +64,7 @@ class Reserver:
         """How often others had changed reservations by then."""
 
     def is_open(self) -> bool:
-        """Return whether the files are open, and still there, which is looked at from time to time;
+        """Return whether the files are open, and still there, which is checked from time to time;
         does not wait and does not raise an error."""
         now = time.monotonic()
         if now - self._looked >= _LOOK_SECONDS:

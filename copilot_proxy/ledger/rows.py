@@ -1,14 +1,14 @@
 """Turns the record of a request into a row of the ledger."""
 
-import time
 from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from copilot_proxy.cost.estimate import EventSizes
+from copilot_proxy.cost.estimated_tokens import EventSizes
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.cost.tokens import Tokens
+from copilot_proxy.ledger.periods import day_and_month
 from copilot_proxy.ledger.schema import Row
 from copilot_proxy.masking import mask
 from copilot_proxy.relay.costs import cost_of, is_complete
@@ -86,20 +86,6 @@ def _quota(quota: Quota) -> tuple[str, float, float, float, str | None]:
         float(quota.percent_left),
         float(quota.overage),
         quota.resets_at.isoformat() if quota.resets_at else None,
-    )
-
-
-def day_and_month(minute: int) -> tuple[str, str]:
-    """Return the local day and the month in UTC of a minute since 1970."""
-    return _day_and_month(minute, time.tzname)
-
-
-@lru_cache(maxsize=4)
-def _day_and_month(minute: int, zone: tuple[str, str]) -> tuple[str, str]:
-    seconds = minute * 60
-    return (
-        time.strftime("%Y-%m-%d", time.localtime(seconds)),
-        time.strftime("%Y-%m", time.gmtime(seconds)),
     )
 
 

@@ -175,7 +175,7 @@ def version_of(database: sqlite3.Connection) -> int:
     if version > VERSION:
         raise NewerLedger(
             "The ledger was written by a newer version of copilot-proxy.",
-            hint="Update this one, or set COPILOT_PROXY_LEDGER=false.",
+            hint="Upgrade copilot-proxy, or set COPILOT_PROXY_LEDGER=false.",
         )
     return version
 

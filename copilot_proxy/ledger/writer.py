@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 MAX_WAITING: Final = 20_000
-"""Rows that are kept while the file cannot be written; then the oldest are lost."""
+"""How many rows are kept while the file cannot be written; beyond that, the oldest are lost."""
 RETRY_SECONDS: Final = 5.0
-"""Until a file that cannot be written is tried again."""
+"""Seconds until a file that could not be written is tried again."""
 
 
 class Writer:
@@ -47,7 +47,7 @@ class Writer:
         return bool(self._waiting)
 
     def write(self, rows: Sequence[Row], *, is_last: bool = False) -> None:
-        """Write `rows` and those that wait; with `is_last`, even if writing has just failed."""
+        """Write `rows` and the waiting ones; with `is_last`, even if writing has just failed."""
         self._waiting += rows
         if (lost := len(self._waiting) - MAX_WAITING) > 0:
             log.error("The ledger %s cannot be written. Lost rows: %d", self._path, lost)

@@ -15,7 +15,7 @@ from copilot_proxy.masking import mask
 _MAX_LINES: Final = 1000
 """Maximum number of records that wait to be written."""
 _MAX_LINE: Final = 64 * 1024
-"""Maximum length, in characters, of a message, a traceback or a path that waits."""
+"""Maximum length, in characters, of a waiting message, traceback or path."""
 _STOP_TIMEOUT: Final = 1.0
 """Seconds for writing the waiting records when the server stops."""
 _PAUSE: Final = 0.01
@@ -95,7 +95,8 @@ class BackgroundHandler(QueueHandler):
         return written.wait(_STOP_TIMEOUT)
 
     def _give_up(self, listener: "_Listener") -> None:
-        """Drop what waits, and do not wait for the thread, which may never finish writing."""
+        """Drop the waiting records, and do not wait for the thread, which may never finish
+        writing."""
         try:
             while True:
                 self.queue.get_nowait()

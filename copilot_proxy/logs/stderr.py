@@ -14,7 +14,7 @@ and the lines of several processes do not mix."""
 
 
 class StderrHandler(logging.Handler):
-    """Writes to the current `sys.stderr`, at the latest on `flush`; for only one thread.
+    """Writes to the current `sys.stderr`, at the latest on `flush`; to be used by one thread only.
 
     If stderr is not read, a write may block forever. Any lock held during that time would block the
     exit of the program, so none is taken: neither the handler's nor that of stderr's buffer.

@@ -113,7 +113,8 @@ def _request_size(record: "RequestRecord") -> str:
 
 
 def _credits(value: float) -> str:
-    """Return a cost with three digits, or all of those before the point: ``0.0125 credits``."""
+    """Return a cost with three significant digits, or all digits before the point: ``0.0125
+    credits``."""
     text = f"{value:.0f}" if value >= 999.5 else f"{value:.3g}"
     return f"{text} credit{'' if text == '1' else 's'}"
 

@@ -1,7 +1,7 @@
 """The counters of one process, and the sums of several.
 
-Labels have few values: what a client can make up gets only a limited number of counters, and no
-request or session has a label.
+Labels have few values: those that a client can make up get only a limited number of counters, and
+no request or session has a label.
 """
 
 from bisect import bisect_left

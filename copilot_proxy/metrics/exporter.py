@@ -25,11 +25,11 @@ from copilot_proxy.settings.telemetry import OtlpTarget
 log = logging.getLogger(__name__)
 
 INTERVAL: Final = 5.0
-"""Seconds in which requests are collected before they are sent."""
+"""Seconds for which requests are collected before they are sent."""
 _METRICS_INTERVAL: Final = 60.0
 _CLOSE_SECONDS: Final = 3.0
 _MAX_SPANS: Final = 2048
-"""Requests that wait to be sent."""
+"""Maximum number of requests that wait to be sent."""
 _MAX_BATCH: Final = 512
 
 Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[None]]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from copilot_proxy.metrics.counters import Metrics
 from copilot_proxy.metrics.exporter import OtlpExporter
+from copilot_proxy.network.collector import Collector
 from copilot_proxy.settings import Settings
 from copilot_proxy.settings.telemetry import otlp_target
-from copilot_proxy.upstreams.collector import Collector
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ class SharedMetrics:
 
     def __init__(self, folder: Path | None = None, number: int = 1) -> None:
         self.own = Metrics()
-        """Those of this process."""
+        """The counters of this process."""
         self._before = Metrics()
-        """Those of the processes that it has replaced."""
+        """The counters of the processes that it has replaced."""
         self._folder = folder
         self._file = None if folder is None else folder / f"{number}.json"
         self._timer: asyncio.TimerHandle | None = None

@@ -63,26 +63,9 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        base = split_base(scope["path"], scope.get("raw_path") or b"")
-        path = scope["path"] = normalize_path(base.path)
-        scope["raw_path"] = path.encode("utf-8", "surrogateescape")
+        context = self._identified(scope, headers)
+        path, client = context.path, context.client_api
         is_dashboard = path.startswith(_DASHBOARD)
-        if path.startswith(KEY_PATHS):
-            take_key_parameter(scope, headers)
-        client = client_api(path, headers)
-        context = RequestContext(
-            new_request_id(),
-            scope["method"],
-            path,
-            headers,
-            client,
-            self._simulated,
-            self._profile,
-            base.client,
-            base.project,
-            base.session,
-        )
-        scope["state"]["context"] = context
         request_id = context.request_id.encode()
         is_page = is_dashboard or path == "/"
         extra = [
@@ -122,6 +105,31 @@ class AccessMiddleware:
             # A HEAD request is answered as a GET, and uvicorn leaves the body out.
             inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
             await self._app(inner, receive, send_with_headers)
+
+    def _identified(self, scope: Scope, headers: dict[bytes, bytes]) -> RequestContext:
+        """Return what is known about a request before it is checked, with an id for it.
+
+        The path in `scope` is normalized, and a key is moved from the query into the headers.
+        """
+        base = split_base(scope["path"], scope.get("raw_path") or b"")
+        path = scope["path"] = normalize_path(base.path)
+        scope["raw_path"] = path.encode("utf-8", "surrogateescape")
+        if path.startswith(KEY_PATHS):
+            take_key_parameter(scope, headers)
+        context = RequestContext(
+            new_request_id(),
+            scope["method"],
+            path,
+            headers,
+            client_api(path, headers),
+            self._simulated,
+            self._profile,
+            base.client,
+            base.project,
+            base.session,
+        )
+        scope["state"]["context"] = context
+        return context
 
     def _refusal(
         self,

@@ -49,6 +49,6 @@ class DumpMiddleware:
 
 
 def _is_dumped(scope: Scope) -> bool:
-    """Whether the path is one of an API, rather than a client's telemetry."""
+    """Return whether the path is one of an API, rather than a client's telemetry."""
     path: str = scope["path"]
     return path.startswith("/v1/") or scope["state"]["context"].client_api.has_path(path)

@@ -84,8 +84,8 @@ def _proxy_not_connected(
 ) -> UpstreamUnreachable:
     """Return the error for a request that did not get through its proxy.
 
-    Errors of the proxy and of the host behind it look the same, except where a name or a
-    connection fails: a proxy would report that of the host with a status.
+    Errors of the proxy and of the host behind it look the same, except if a name cannot be resolved
+    or a connection fails: for the host, a proxy would report that with a status.
     """
     causes = list(_causes(error))
     if isinstance(error, httpx.ConnectError) and any(

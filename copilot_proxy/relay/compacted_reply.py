@@ -7,7 +7,7 @@ from typing import Final
 from copilot_proxy.formats.responses.compaction import compaction_response
 from copilot_proxy.formats.responses.response_events import TERMINAL, item_events
 from copilot_proxy.formats.types import ClientEvent, ClientResponse, ResponsesEvent
-from copilot_proxy.relay.reply import ReplySource, Write
+from copilot_proxy.relay.reply import EventWriter, ReplySource
 
 _ENDS: Final = (TERMINAL["completed"], TERMINAL["incomplete"])
 _PASSED: Final = ("response.created", "response.in_progress", TERMINAL["failed"], "error")
@@ -30,7 +30,9 @@ class CompactedReply:
         """Return the response; raises `UpstreamError`, even if only the summary is incomplete."""
         return compaction_response(await self._reply.whole())
 
-    async def events(self, write: Write | None = None) -> AsyncGenerator[list[ClientEvent], None]:
+    async def events(
+        self, writer: EventWriter | None = None
+    ) -> AsyncGenerator[list[ClientEvent], None]:
         """Yield the events of the response; raises the same errors."""
         async with aclosing(self._reply.events()) as batches:
             async for batch in batches:

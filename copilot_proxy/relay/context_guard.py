@@ -90,7 +90,7 @@ def _too_long(tokens: int, threshold: int) -> RequestError:
     return RequestError(
         f"prompt token count of {tokens} exceeds the limit of {threshold}",
         code="context_length_exceeded",
-        hint="Compact the conversation: above this limit, every token costs more, and the server's "
-        "setting context_guard refuses that.",
+        hint="Compact the conversation: above this limit, every token costs more, and the server "
+        "refuses such prompts because context_guard is on.",
         headers={"x-should-retry": "false"},
     )

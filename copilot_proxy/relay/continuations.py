@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from copilot_proxy.cost.nano_aiu import merged_usage
 from copilot_proxy.errors import CopilotProxyError, join_sentences
 from copilot_proxy.formats.types import ClientEvent, ClientResponse, Json
-from copilot_proxy.relay.reply import ReplySource, Write
+from copilot_proxy.relay.reply import EventWriter, ReplySource
 
 _COST: Final = "x-copilot-proxy-cost"
 _USAGE: Final = ("usage", "copilot_usage")
@@ -69,7 +69,9 @@ class Continuations:
         choices = [choice for response in responses for choice in response["choices"]]
         return {**responses[0], "choices": choices, **self._total()}
 
-    async def events(self, write: Write | None = None) -> AsyncGenerator[list[ClientEvent], None]:
+    async def events(
+        self, writer: EventWriter | None = None
+    ) -> AsyncGenerator[list[ClientEvent], None]:
         """Yield the events of all continuations, in order; raises `UpstreamError`."""
         shared: Json = {}
         async for reply in self._replies():

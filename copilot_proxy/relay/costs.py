@@ -4,7 +4,7 @@ from typing import Final
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.cost.assessment import FREE, Cost, assess, estimated
-from copilot_proxy.cost.estimate import TOKENS_PER_EVENT
+from copilot_proxy.cost.estimated_tokens import TOKENS_PER_EVENT
 from copilot_proxy.cost.nano_aiu import decimal, reported_total
 from copilot_proxy.cost.price_list import PriceList, listed_prices, reported_parts, reported_prices
 from copilot_proxy.cost.tokens import Tokens, from_usage
@@ -97,7 +97,7 @@ def _was_processed(record: RequestRecord) -> bool:
 
 def cost_headers(record: RequestRecord) -> dict[str, str]:
     """Return the headers that tell the client what is left of the quota, and what the request cost
-    if that is known already."""
+    if that is already known."""
     headers = {}
     if record.quota is not None and (left := record.quota.left) is not None:
         headers["x-copilot-proxy-quota-left"] = f"{left:.2f}"

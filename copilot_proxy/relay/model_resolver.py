@@ -271,7 +271,7 @@ def _unknown_model(name: str, catalogue: Catalogue) -> RequestError:
 
 def _no_list(name: str) -> UpstreamUnreachable:
     return UpstreamUnreachable(
-        f"Copilot's list of models did not arrive in time, so it is not known what `{name}` means.",
+        f"Copilot's list of models did not arrive in time, so `{name}` cannot be resolved.",
         sent=False,
         hint="Try again, or use the id of a model.",
         status=504,

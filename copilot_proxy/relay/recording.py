@@ -1,4 +1,4 @@
-"""Fills in the record of a request with how the request ended."""
+"""Completes the record of a request when the request ends."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from copilot_proxy.relay.records import RequestRecord
 
 
 class Recording:
-    """A context in which a request is answered: fills in its record with how the block ends.
+    """A context in which a request is answered; when the block ends, it completes the record.
 
     Then all times are known, and `report` gets the record.
     """
@@ -41,6 +41,10 @@ class Recording:
         """Do nothing."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.end(error)
+
+    def end(self, error: BaseException | None) -> None:
+        """Fill in the record of a request that failed with `error`, or did not fail."""
         record = self._record
         if isinstance(error, CopilotProxyError):
             record.mark_failed(code_of(error), self._client.error_status(error))

@@ -136,7 +136,7 @@ class RequestRecord:
     """What Copilot sent that this program does not know, by name."""
     started: float = field(default_factory=time.perf_counter, repr=False)
     assessed: tuple[object, object, Cost] | None = field(default=None, repr=False)
-    """The `usage` and `copilot_usage` for which the cost was last asked, and that cost; see
+    """The `usage` and `copilot_usage` for which the cost was last calculated, and that cost; see
     `costs`."""
 
     @property

@@ -1,15 +1,14 @@
-"""Answers one request: has it sent to Copilot, yields the reply, and writes the record."""
+"""Answers one request: passes it to the sender, yields Copilot's reply, and writes the record."""
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, Final
 
-from copilot_proxy.catalogue import EMBEDDINGS_PATH, ENABLE_URL, Alias
+from copilot_proxy.catalogue import EMBEDDINGS_PATH, Alias
 from copilot_proxy.cost.nano_aiu import merged_usage
 from copilot_proxy.cost.quota import Quota
-from copilot_proxy.errors import CopilotProxyError, RequestError, UpstreamRefusal
+from copilot_proxy.errors import CopilotProxyError, UpstreamRefusal
 from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
@@ -21,6 +20,7 @@ from copilot_proxy.formats.upstream_api import is_same_api
 from copilot_proxy.large_work import run_if_large, run_in_turn
 from copilot_proxy.relay.admission import Admission, AdmitAll, admit
 from copilot_proxy.relay.caller import SERVER_USER, Caller
+from copilot_proxy.relay.hints import Hints, name_client_field
 from copilot_proxy.relay.model_resolver import ModelResolver
 from copilot_proxy.relay.recording import Recording
 from copilot_proxy.relay.records import RequestRecord
@@ -30,9 +30,6 @@ from copilot_proxy.relay.small_jobs import small_job
 from copilot_proxy.tokenizer import count, decode
 from copilot_proxy.upstreams.base import Upstream
 
-_EFFORT_FIELDS: Final = re.compile(
-    r"\b(reasoning_effort|reasoning\.effort|output_config\.effort)\b"
-)
 _SMALL_PROMPT: Final = 32_000
 """Tokens of a small job, for a model whose limit is not listed."""
 _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
@@ -51,20 +48,21 @@ class Relay:
         aliases: Mapping[str, Alias] | None = None,
         small_model: str | None = None,
     ) -> None:
-        """`small_model` answers the small jobs of clients; None leaves them where they are."""
+        """`small_model` answers the small jobs of clients; with None, they go to the model that
+        they name."""
         self._upstream = upstream
         self._small_model = small_model
         self.models = ModelResolver(upstream, default_model, aliases)
         self._report = report
         self._admission = admission or AdmitAll()
+        self.hints = Hints(upstream, self.models)
         self._sender = Sender(upstream, self.models, self._admission)
         self.quota: Quota | None = None
         """What was left of the server's own quota at the last answer."""
         self.running: dict[str, RequestRecord] = {}
         """The requests that are being answered, by their id, oldest first."""
 
-    @asynccontextmanager
-    async def answer(
+    def answer(
         self,
         client: ClientApi,
         request: ClientRequest,
@@ -72,30 +70,16 @@ class Relay:
         *,
         caller: Caller = SERVER_USER,
         betas: Collection[str] = (),
-    ) -> AsyncIterator[Reply]:
-        """Send a checked request of the API `client` to Copilot, and yield the reply.
+    ) -> AbstractAsyncContextManager[Reply]:
+        """Return a context in which there is the reply to a checked request of the API `client`.
 
-        `betas` are the values of the client's ``anthropic-beta`` headers. Leaving the context ends
-        the call to Copilot. Raises `CopilotProxyError`.
+        Entering it sends the request to Copilot, and leaving it ends that call. `betas` are the
+        values of the client's ``anthropic-beta`` headers. The context raises `CopilotProxyError`.
         """
         alias = self.models.alias(request["model"])
         if alias is not None:
             request = client.with_parameters(request, alias.parameters)
-        record.stream = request.get("stream") is True
-        with self._recording(client, record, request, caller):
-            record.add_metrics(client.metrics(request))
-            request = await self._with_small_model(request, record, caller)
-            try:
-                reply = await self._sender.send(client, request, record, caller, betas)
-                try:
-                    yield reply
-                finally:
-                    await reply.aclose()
-            except (RequestError, UpstreamRefusal) as error:
-                _name_client_field(error, client)
-                if isinstance(error, UpstreamRefusal):
-                    await self._add_hint(error, request["model"], caller)
-                raise
+        return _Answer(self, client, request, record, caller, betas)
 
     async def _with_small_model(
         self, request: ClientRequest, record: RequestRecord, caller: Caller
@@ -210,7 +194,7 @@ class Relay:
         request: ClientRequest,
         caller: Caller,
     ) -> Recording:
-        """Return a context that fills in `record` with how its block ends, and reports it."""
+        """Return a context that completes `record` when its block ends, and reports it."""
         record.model = record.model_asked = request["model"]
         record.client_api = client
         record.own_sign_in = caller.auth is not None
@@ -226,42 +210,64 @@ class Relay:
             self.quota = record.quota
         self._report(record)
 
-    async def _add_hint(self, error: UpstreamRefusal, name: str, caller: Caller) -> None:
-        """Set a hint from the catalogue if Copilot refused the model."""
-        if error.code != "model_not_found":
-            return
-        model = await self.models.reload(name, Caller(caller.auth))
-        if model is not None and model.needs_enabling:
-            error.hint = (
-                f"{model.id} needs enabling: accept its terms at {ENABLE_URL}, or ask your "
-                "organisation to do so."
-            )
-        elif model is not None and self._is_automatic(caller):
-            error.hint = (
-                "The account's list has no model that can be chosen. With Copilot Free and "
-                "Student, GitHub chooses the model in its own programs, and others may get none. "
-                "See the plan with: copilot-proxy status"
-            )
-        elif model is not None:
-            error.hint = (
-                f"Choose another model: {model.id} is in the account's list, but Copilot does not "
-                "serve it to this client. The plan, organisation or region may not allow it."
-            )
 
-    def _is_automatic(self, caller: Caller) -> bool:
-        """Return whether Copilot's own programs let the account choose none of its models."""
-        catalogue = self._upstream.cached_models(caller.auth)
-        return catalogue is not None and not catalogue.has_picker
+class _Answer:
+    """The context of one reply: ends the call to Copilot, and the record, whatever happens.
+
+    A class, since a generator would take several times as long.
+    """
+
+    def __init__(
+        self,
+        relay: Relay,
+        client: ClientApi,
+        request: ClientRequest,
+        record: RequestRecord,
+        caller: Caller,
+        betas: Collection[str],
+    ) -> None:
+        self._relay = relay
+        self._client = client
+        self._request = request
+        self._record = record
+        self._caller = caller
+        self._betas = betas
+
+    async def __aenter__(self) -> Reply:
+        relay, client, request, record = self._relay, self._client, self._request, self._record
+        record.stream = request.get("stream") is True
+        self._recording = relay._recording(client, record, request, self._caller)
+        try:
+            record.add_metrics(client.metrics(request))
+            if relay._small_model is not None:
+                request = await relay._with_small_model(request, record, self._caller)
+                self._request = request
+            self._reply = await relay._sender.send(
+                client, request, record, self._caller, self._betas
+            )
+        except BaseException as error:
+            await self._end(error)
+            raise
+        return self._reply
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            await self._reply.aclose()
+        except BaseException as other:
+            error = other
+            raise
+        finally:
+            await self._end(error)
+
+    async def _end(self, error: BaseException | None) -> None:
+        try:
+            if isinstance(error, CopilotProxyError):
+                name_client_field(error, self._client)
+                if isinstance(error, UpstreamRefusal):
+                    await self._relay.hints.add(error, self._request["model"], self._caller)
+        finally:
+            self._recording.end(error)
 
 
 def _estimate(client: CountingApi, request: ClientRequest) -> int:
     return count(client.countable_text(request)) + client.media_tokens(request)
-
-
-def _name_client_field(error: CopilotProxyError, client: ClientApi) -> None:
-    """Name the field of the client's API that an error is about, instead of Copilot's."""
-    if error.code == "context_length_exceeded":
-        error.param = client.conversation_field
-    elif error.code == "invalid_reasoning_effort":
-        error.param = client.effort_field
-        error.message = _EFFORT_FIELDS.sub(client.effort_field, error.message)

@@ -26,8 +26,18 @@ _END_TIMEOUT: Final = 3.0
 the answer was cut at a stop sequence."""
 
 
-Write = Callable[[list[ClientEvent]], bool]
-"""Sends events to the client at once; returns False, and sends nothing, if that is impossible."""
+class EventWriter(Protocol):
+    """Sends events to the client at once.
+
+    Its methods return False, and send nothing, if that is impossible.
+    """
+
+    def write(self, events: list[ClientEvent]) -> bool: ...
+
+    def write_json(self, events: list[bytes]) -> bool:
+        """Send events that are JSON already."""
+        ...
+
 
 BeforeLast = Callable[[ClientEvent], Awaitable[None]]
 """Called with the last event of a reply, before it is passed on."""
@@ -43,7 +53,9 @@ class ReplySource(Protocol):
 
     async def whole(self) -> ClientResponse: ...
 
-    def events(self, write: Write | None = None) -> AsyncGenerator[list[ClientEvent], None]: ...
+    def events(
+        self, writer: EventWriter | None = None
+    ) -> AsyncGenerator[list[ClientEvent], None]: ...
 
 
 class _Translated(NamedTuple):
@@ -69,6 +81,7 @@ class Reply:
         self._response = response
         self._prepared = prepared
         self._translator = prepared.translator
+        self._repeated = prepared.translator.repeated
         self._record = record
         record.add_headers(response.headers)
         self.before_last: BeforeLast | None = None
@@ -110,14 +123,16 @@ class Reply:
         finally:
             self._record_usage()
 
-    async def events(self, write: Write | None = None) -> AsyncGenerator[list[ClientEvent], None]:
+    async def events(
+        self, writer: EventWriter | None = None
+    ) -> AsyncGenerator[list[ClientEvent], None]:
         """Yield the client's events as they arrive; those that arrived together share one list.
 
-        With `write`, most events are passed to it instead, as soon as they arrive, and only those
+        With `writer`, most events are passed to it instead, as soon as they arrive, and only those
         that it cannot send are yielded. Raises `UpstreamError`.
         """
         # Not kept in `self`: the client's stream has a reference to this reply.
-        process = partial(self._process, write)
+        process = partial(self._process, writer)
         translator = self._translator
         is_stream = self._response.is_stream
         receive: _Receive = self._response.receive if is_stream else self._receive_whole
@@ -176,10 +191,18 @@ class Reply:
         self._is_read = True
         return process([await self._response.whole()])
 
-    def _process(self, write: Write | None, batch: Sequence[object]) -> _Translated | None:
+    def _process(self, writer: EventWriter | None, batch: Sequence[object]) -> _Translated | None:
         """Translate a batch of Copilot's events, and return what `events` has to handle itself."""
         record, translator = self._record, self._translator
         record.events += len(batch)
+        repeated = self._repeated
+        if (
+            repeated is not None
+            and writer is not None
+            and (encoded := repeated.translated(batch)) is not None
+            and writer.write_json(encoded)
+        ):
+            return None  # the usual case, once a stream has begun
         translated = self._translate(batch)
         events = translated.events
         if events:
@@ -188,12 +211,13 @@ class Reply:
             record.complete = record.complete or translator.is_complete
         if translated.failure is not None or translated.has_ended or translator.is_finished:
             return translated
-        if not events or (write is not None and write(events)):
+        if not events or (writer is not None and writer.write(events)):
             return None
         return translated
 
     def _translate(self, batch: Sequence[object]) -> _Translated:
         events: list[ClientEvent] = []
+        repeated = self._repeated
         for data in batch:
             event = _decode(data) if isinstance(data, bytes) else data
             if event is DONE:
@@ -201,9 +225,12 @@ class Reply:
             if isinstance(event, dict) and event.get("type") != self._kind:
                 self._look_for_unknown(event)
             try:
-                events += self._translator.feed(event)
+                translated = self._translator.feed(event)
             except UpstreamError as error:
                 return _Translated(events, error)
+            if repeated is not None and isinstance(data, bytes):
+                repeated.learn(data, event, translated)
+            events += translated
             if self._translator.has_ended:
                 return _Translated(events, has_ended=True)
         return _Translated(events)

@@ -7,10 +7,11 @@ does not block other requests.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.responses import continuation
+from copilot_proxy.formats.plain_turns import PlainTurns
+from copilot_proxy.formats.responses import remembered_items
 from copilot_proxy.formats.responses.item_pages import PageQuery, item_page
 from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.response_events import TERMINAL
@@ -111,7 +112,7 @@ class ResponseMemory:
             if event["type"] not in _ENDS:
                 return
             make = partial(
-                continuation.stored_response,
+                remembered_items.stored_response,
                 event["response"],
                 resumed.previous,
                 resumed.items,
@@ -142,7 +143,7 @@ class ResponseMemory:
         """Return a response of the caller as it got it; raises `RequestError` (404)."""
         found = self.find(response_id, caller)
         size = len(found.data) + found.exchange.size
-        return await run_if_large(size, lambda: continuation.response_of(found))
+        return await run_if_large(size, lambda: remembered_items.response_of(found))
 
     async def input_page(self, response_id: str, caller: Caller, query: PageQuery) -> Json:
         """Return a page of the items that a response was made from; raises `RequestError`."""
@@ -168,23 +169,23 @@ class ResponseMemory:
             caller.identity, response_id
         )
         if found is None:
-            raise continuation.previous_not_found(self._why_not_found)
+            raise remembered_items.previous_not_found(self._why_not_found)
         return found.exchange
 
     def _references(
         self, request: ResponsesRequest, caller: Caller, web_socket: bytes
     ) -> dict[int, bytes]:
         found = {}
-        for position, item_id in continuation.referenced_ids(request):
+        for position, item_id in remembered_items.referenced_ids(request):
             item = self._web_sockets.find_item(web_socket, item_id)
             item = item or self._store.find_item(caller.identity, item_id)
             if item is None:
-                raise continuation.item_not_found(position, self._why_not_found)
+                raise remembered_items.item_not_found(position, self._why_not_found)
             found[position] = item
         return found
 
     def _stores(self, request: ResponsesRequest, size: int, count: int, notes: list[str]) -> bool:
-        """Whether the response to a conversation of this size and count of items will be
+        """Return whether the response to a conversation of this size and count of items will be
         remembered."""
         if request.get("store") is False:
             return False
@@ -207,13 +208,15 @@ def _resume(
 ) -> ResumedRequest:
     """Return the request with everything that it refers to; takes time for long conversations."""
     resumed = {**request, "store": is_stored}
-    items = continuation.resolved_input(request, found) if found else input_items(request)
+    items: list[Any] = request["input"]
+    if previous is not None or not isinstance(items, PlainTurns):
+        items = remembered_items.resolved_input(request, found) if found else input_items(request)
     if previous is not None:
-        resumed["input"] = [*continuation.decoded(previous.history()), *items]
+        resumed["input"] = [*remembered_items.decoded(previous.history()), *items]
     elif found:
         resumed["input"] = items
     # Encoded now, since the rules for models may change parts of the items later.
-    new = continuation.encoded(items, size) if is_stored or web_socket else []
+    new = remembered_items.encoded(items, size) if is_stored or web_socket else []
     return ResumedRequest(resumed, new, previous, size, web_socket)
 
 

@@ -19,7 +19,7 @@ from copilot_proxy.formats.refused_fields import FieldPath, refused_fields, with
 from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import ClientRequest, UpstreamBody
 from copilot_proxy.formats.upstream_api import UpstreamApi
-from copilot_proxy.large_work import run_if_large
+from copilot_proxy.large_work import LARGE, run_if_large, run_in_turn
 from copilot_proxy.relay.admission import Admission, admit
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
@@ -145,7 +145,9 @@ class Sender:
 
     async def _prepare(self, conversation: _Conversation, record: RequestRecord) -> _Ready:
         """Translate and encode the request, in one visit to the thread if it is large."""
-        return await run_if_large(record.size, self._make_ready, conversation, record)
+        if record.size < LARGE:
+            return self._make_ready(conversation, record)
+        return await run_in_turn(self._make_ready, conversation, record)
 
     def _make_ready(self, conversation: _Conversation, record: RequestRecord) -> _Ready:
         prepared = prepare(

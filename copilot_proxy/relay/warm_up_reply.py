@@ -7,7 +7,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.formats.responses.warm_up import warm_up_events
 from copilot_proxy.formats.types import ClientEvent, ClientResponse, ResponsesRequest
-from copilot_proxy.relay.reply import BeforeLast, Write
+from copilot_proxy.relay.reply import BeforeLast, EventWriter
 
 
 class WarmUpReply:
@@ -35,7 +35,9 @@ class WarmUpReply:
         response: ClientResponse = events[-1]["response"]
         return response
 
-    async def events(self, write: Write | None = None) -> AsyncGenerator[list[ClientEvent], None]:
+    async def events(
+        self, writer: EventWriter | None = None
+    ) -> AsyncGenerator[list[ClientEvent], None]:
         """Yield the events, all at once."""
         if self._before_last is not None:
             await self._before_last(self._events[-1])

@@ -1,4 +1,4 @@
-"""Responses of the APIs: a stream of events, or one JSON body, such as that with embeddings."""
+"""Responses of the APIs: a stream of events, or one JSON body, such as a list of embeddings."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

@@ -2,13 +2,12 @@
 
 from copilot_proxy.asgi import ASGIApp
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
-from copilot_proxy.large_work import run_if_large
 from copilot_proxy.routes.answers import answer
-from copilot_proxy.routes.services import Request, read_chat_body
+from copilot_proxy.routes.services import Request, parse_body, read_chat_body
 
 
 async def chat_completions(request: Request) -> ASGIApp:
     """Works with every chat model of the account, with tools and images; see docs/api.md."""
     data, notes = await read_chat_body(request)
-    body = await run_if_large(len(data), CHAT_COMPLETIONS.parse, data)
+    body = await parse_body(data, CHAT_COMPLETIONS.parse)
     return answer(request, CHAT_COMPLETIONS, body, body_bytes=len(data), notes=notes)

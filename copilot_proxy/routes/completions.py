@@ -8,9 +8,10 @@ from litestar import post
 from copilot_proxy.asgi import ASGIApp
 from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
 from copilot_proxy.formats.completions.api import COMPLETIONS
-from copilot_proxy.formats.completions.request import has_tokens, split_request
+from copilot_proxy.formats.completions.request import has_tokens
+from copilot_proxy.formats.completions.request_to_chat import split_request
 from copilot_proxy.formats.completions.schema import Completion, CompletionsRequest
-from copilot_proxy.large_work import run_if_large, run_in_turn
+from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.relay.continuations import Continuations
 from copilot_proxy.relay.records import new_request_id
 from copilot_proxy.relay.reply import ReplySource
@@ -21,6 +22,7 @@ from copilot_proxy.routes.services import (
     get_caller,
     get_context,
     get_services,
+    parse_body,
     read_body,
     start_record,
 )
@@ -45,7 +47,7 @@ async def completions(request: LitestarRequest) -> ASGIApp:
     """Works with every chat model of the account, which gets each prompt as a user message.
     Every prompt, and each of `n`, is a call to Copilot."""
     data = await read_body(request)
-    body = await run_if_large(len(data), COMPLETIONS.parse, data)
+    body = await parse_body(data, COMPLETIONS.parse)
     notes: list[str] = []
     if has_tokens(body):
         # Loading the tokenizer's tables takes a while, and must not block other requests.

@@ -28,9 +28,11 @@ _TYPES: Final = {
     "txt": "text/plain",
 }
 _OWN_HEADER: Final = b"x-copilot-proxy-page"
-"""What the page sends with every change. Other pages cannot, since it is not a simple header."""
+"""A header that the page sends with every change. Other pages cannot send it, since it is not a
+simple header."""
 _MAX_BODY: Final = 64 * 1024
-"""Bytes of a change. Anyone may try to sign in, so a larger one must not take memory or time."""
+"""The largest change in bytes. Anyone may try to sign in, so a larger one must not take memory or
+time."""
 
 
 class Login(msgspec.Struct):
@@ -136,7 +138,8 @@ async def _login(request: LitestarRequest, login: Login, *, https: bool) -> str 
 
 
 def _scope(request: LitestarRequest) -> str | None:
-    """Return the name of the API key whose requests may be seen; None for the owner: all."""
+    """Return the name of the API key whose requests may be seen; None for the owner, who sees
+    all."""
     key = get_context(request).key
     return None if key is None else key.name
 

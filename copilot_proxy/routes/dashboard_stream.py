@@ -6,7 +6,8 @@ from typing import Final
 from copilot_proxy.asgi import Receive, Scope, Send
 from copilot_proxy.dashboard.feed import Feed
 from copilot_proxy.formats.sse import CONTENT_TYPE, KEEP_ALIVE
-from copilot_proxy.routes.streaming import STREAM_HEADERS, run_until_disconnect
+from copilot_proxy.routes.disconnects import run_until_disconnect
+from copilot_proxy.routes.streaming import STREAM_HEADERS
 
 _SILENCE: Final = 20.0
 """Seconds of silence after which a comment is sent, which shows that the page is still there."""

@@ -22,16 +22,12 @@ from copilot_proxy.formats.gemini.embeddings import (
 )
 from copilot_proxy.formats.gemini.request import parse_call, parse_count
 from copilot_proxy.formats.types import ClientResponse, Json
-from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.costs import COUNT_TOKENS
 from copilot_proxy.routes.answers import answer, answer_with_count, answer_with_embeddings
 from copilot_proxy.routes.litestar_request import LitestarRequest
 from copilot_proxy.routes.models import model_list, model_object
 from copilot_proxy.routes.openapi import answers_with, documented
-from copilot_proxy.routes.services import (
-    read_body,
-    read_chat_body,
-)
+from copilot_proxy.routes.services import parse_body, read_body, read_chat_body
 
 
 @get(
@@ -90,7 +86,7 @@ async def call_gemini_model(request: LitestarRequest, call: FromPath[str]) -> AS
 
 async def _generate(request: LitestarRequest, model: str) -> ASGIApp:
     data, notes = await read_chat_body(request)
-    body = await run_if_large(len(data), parse_call, data, model)
+    body = await parse_body(data, parse_call, model)
     return answer(request, GEMINI, body, body_bytes=len(data), notes=notes)
 
 
@@ -98,13 +94,13 @@ async def _stream(request: LitestarRequest, model: str) -> ASGIApp:
     data, notes = await read_chat_body(request)
     as_array = request.query_params.get("alt") != "sse"
 
-    body = await run_if_large(len(data), parse_call, data, model, stream=True, as_array=as_array)
+    body = await parse_body(data, parse_call, model, stream=True, as_array=as_array)
     return answer(request, GEMINI, body, body_bytes=len(data), notes=notes)
 
 
 async def _count_tokens(request: LitestarRequest, model: str) -> ASGIApp:
     data, _ = await read_chat_body(request)
-    body = await run_if_large(len(data), parse_count, data, model)
+    body = await parse_body(data, parse_count, model)
     return answer_with_count(
         request,
         GEMINI,
@@ -131,7 +127,7 @@ async def _embeddings(
 ) -> ASGIApp:
     data = await read_body(request)
     notes: list[str] = []
-    body = await run_if_large(len(data), parse, data, model, notes)
+    body = await parse_body(data, parse, model, notes)
     return answer_with_embeddings(
         request, body, body_bytes=len(data), client=GEMINI, notes=notes, convert=convert
     )

@@ -23,16 +23,10 @@ from copilot_proxy.formats.ollama.embeddings import (
 from copilot_proxy.formats.ollama.models import API_VERSION
 from copilot_proxy.formats.ollama.request import parse_show
 from copilot_proxy.formats.types import ClientRequest, ClientResponse
-from copilot_proxy.large_work import run_if_large
 from copilot_proxy.routes.answers import JsonResponse, answer, answer_with_embeddings
 from copilot_proxy.routes.litestar_request import LitestarRequest
 from copilot_proxy.routes.openapi import answers_with, documented
-from copilot_proxy.routes.services import (
-    Services,
-    get_caller,
-    get_services,
-    read_body,
-)
+from copilot_proxy.routes.services import Services, get_caller, get_services, parse_body, read_body
 from copilot_proxy.routes.streaming import WholeAnswer
 
 _NDJSON: Final = "application/x-ndjson"
@@ -92,7 +86,7 @@ async def ollama_generate(request: LitestarRequest) -> ASGIApp:
 
 async def _answer(request: LitestarRequest, parse: Callable[[bytes], ClientRequest]) -> ASGIApp:
     data = await read_body(request)
-    body = await run_if_large(len(data), parse, data)
+    body = await parse_body(data, parse)
     if body["messages"]:
         return answer(request, OLLAMA, body, body_bytes=len(data))
     models, caller = get_services(request).relay.models, get_caller(request)
@@ -142,7 +136,7 @@ async def _embed(
     to_answer: Callable[[ClientResponse], ClientResponse],
 ) -> ASGIApp:
     data = await read_body(request)
-    body = await run_if_large(len(data), parse, data)
+    body = await parse_body(data, parse)
     relay, caller = get_services(request).relay, get_caller(request)
 
     async def load() -> tuple[bytes, dict[str, str]]:

@@ -11,6 +11,7 @@ from copilot_proxy.formats.decompression import (
     MAX_MEMBERS,
     DecompressionError,
     Decompressor,
+    is_installed,
 )
 from copilot_proxy.formats.sizes import size_text
 from copilot_proxy.large_work import run_in_turn
@@ -67,6 +68,13 @@ def _encodings(headers: Mapping[bytes, bytes], body: bytes) -> list[str]:
                 f"The content encoding {encoding[:40]!r} is not supported.",
                 status=415,
                 hint="Send the body uncompressed, or compress it with gzip, deflate, br or zstd.",
+            )
+        if not is_installed(encoding):
+            raise RequestError(
+                "The content encoding 'br' needs the package brotli, which is not installed.",
+                status=415,
+                hint="Send the body uncompressed, or compress it with gzip, deflate or zstd. "
+                "Or install this server with brotli: g-copilot-proxy[brotli].",
             )
     if len(encodings) > _MAX_ENCODINGS:
         raise RequestError(

@@ -12,7 +12,6 @@ from copilot_proxy.formats.responses.compaction import (
     is_compaction,
     summary_request,
 )
-from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.compacted_reply import CompactedReply
 from copilot_proxy.relay.costs import INPUT_TOKENS
 from copilot_proxy.relay.reply import Reply, ReplySource
@@ -24,6 +23,7 @@ from copilot_proxy.routes.services import (
     get_context,
     get_services,
     get_turn,
+    parse_body,
     read_chat_body,
     start_record,
 )
@@ -37,7 +37,7 @@ async def responses(request: Request) -> ASGIApp:
     turn = get_turn(request)
     if turn.is_warm_up:
         return await _warm_up(request, data, notes)
-    parsed = await run_if_large(len(data), RESPONSES.parse, data)
+    parsed = await parse_body(data, RESPONSES.parse)
     compacts = is_compaction(parsed)
     if compacts:
         parsed["store"] = False
@@ -64,7 +64,7 @@ async def responses(request: Request) -> ASGIApp:
 async def _warm_up(request: Request, data: bytes, notes: list[str]) -> ASGIApp:
     """Return a response without output, after checking that the model could be asked."""
     services, caller = get_services(request), get_caller(request)
-    parsed = await run_if_large(len(data), RESPONSES.parse_warm_up, data)
+    parsed = await parse_body(data, RESPONSES.parse_warm_up)
     web_socket = get_turn(request).web_socket
     resumed = await services.responses.resume(parsed, caller, len(data), notes, web_socket)
     # Has the token and the catalogue ready for the next request.
@@ -84,7 +84,7 @@ async def count_input_tokens(request: Request) -> ASGIApp:
     """Free of charge."""
     data, notes = await read_chat_body(request)
     services, caller = get_services(request), get_caller(request)
-    parsed = await run_if_large(len(data), RESPONSES.parse_count, data)
+    parsed = await parse_body(data, RESPONSES.parse_count)
     parsed["store"] = False
     resumed = await services.responses.resume(parsed, caller, len(data), notes)
     return answer_with_count(
@@ -102,7 +102,7 @@ async def compact_response(request: Request) -> ASGIApp:
     """Asks the model for a summary, which is charged like any other request."""
     data, notes = await read_chat_body(request)
     services, caller = get_services(request), get_caller(request)
-    parsed = await run_if_large(len(data), RESPONSES.parse, data)
+    parsed = await parse_body(data, RESPONSES.parse)
     parsed |= {"store": False, "stream": False}
     resumed = await services.responses.resume(parsed, caller, len(data), notes)
     record = start_record(request, RESPONSES.name, parsed, len(data), notes)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import msgspec
 
@@ -13,9 +13,10 @@ from copilot_proxy.dashboard.lazy import LazyDashboard
 from copilot_proxy.dumps import Dumps
 from copilot_proxy.formats.chat_completions.request import parse_json
 from copilot_proxy.formats.file_urls import may_have_files
-from copilot_proxy.large_work import run_if_large
+from copilot_proxy.large_work import LARGE, run_if_large, run_in_turn
 from copilot_proxy.metrics.workers import SharedMetrics
 from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
+from copilot_proxy.network.image_fetcher import ImageFetcher
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.records import RequestContext, RequestRecord
 from copilot_proxy.relay.relay import Relay
@@ -23,7 +24,9 @@ from copilot_proxy.relay.response_memory import ResponseMemory
 from copilot_proxy.routes.request_body import receive_body
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.base import Upstream
-from copilot_proxy.upstreams.image_fetcher import ImageFetcher
+
+_Arguments = ParamSpec("_Arguments")
+_Body = TypeVar("_Body")
 
 
 class Request(Protocol):
@@ -155,6 +158,18 @@ async def read_chat_body(request: Request) -> tuple[bytes, list[str]]:
     images = get_services(request).images
     if images is None or not await run_if_large(len(data), may_have_files, data):
         return data, []
-    body = await run_if_large(len(data), parse_json, data)
+    body = await parse_body(data, parse_json)
     notes = await images.inline(body) if isinstance(body, dict) else []
     return (await run_if_large(len(data), msgspec.json.encode, body) if notes else data), notes
+
+
+async def parse_body(
+    data: bytes,
+    parse: Callable[Concatenate[bytes, _Arguments], _Body],
+    *args: _Arguments.args,
+    **kwargs: _Arguments.kwargs,
+) -> _Body:
+    """Return ``parse(data, *args, **kwargs)``, called in a thread if the body is large."""
+    if len(data) < LARGE:
+        return parse(data, *args, **kwargs)
+    return await run_in_turn(parse, data, *args, **kwargs)

@@ -9,9 +9,9 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar
 
-from copilot_proxy.asgi import BODY_WRITER, DISCONNECT, BodyWriter, Disconnect, Receive, Scope, Send
+from copilot_proxy.asgi import BODY_WRITER, BodyWriter, Receive, Scope, Send
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.client_api import StreamFormat
 from copilot_proxy.formats.large_json import encode_strings
@@ -19,6 +19,7 @@ from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.middleware.error_responses import send_error, to_proxy_error
 from copilot_proxy.middleware.shutdown import send_before_exit, server_stopped
 from copilot_proxy.relay.reply import ReplySource
+from copilot_proxy.routes.disconnects import run_until_disconnect
 
 STREAM_HEADERS: Final = (
     (b"cache-control", b"no-cache"),
@@ -28,6 +29,7 @@ STREAM_HEADERS: Final = (
 _PIECE: Final = 1024 * 1024
 """Bytes of a large event that are sent in one write."""
 
+_Event = TypeVar("_Event")
 OpenReply = Callable[[], AbstractAsyncContextManager[ReplySource]]
 """Sends the request to Copilot; leaving the context ends the call."""
 MakeAnswer = Callable[[], Coroutine[Any, Any, tuple[bytes, Mapping[str, str]]]]
@@ -83,6 +85,7 @@ class EventStream:
         self._open_reply = open_reply
         self._format = stream_format
         self._encode = stream_format.frame
+        self._encode_json = stream_format.frame_json
         self._end = stream_format.end
         self._fail_early = fail_early
         self._reply: ReplySource | None = None
@@ -130,7 +133,7 @@ class EventStream:
         async with self._open_reply() as reply:
             self._reply = reply
             # Closing the generator here makes the token counts known before the context ends.
-            async with aclosing(reply.events(self._write)) as batches:
+            async with aclosing(reply.events(self)) as batches:
                 async for events in batches:
                     if not self._must_encode_in_thread(events):
                         await self._send(send, self._encode_all(events))
@@ -153,20 +156,24 @@ class EventStream:
         else:
             await send_error(scope, send, error)
 
-    def _write(self, events: list[dict[str, Any]]) -> bool:
+    def write(self, events: list[dict[str, Any]]) -> bool:
         """Send `events` at once, unless a task has to do it; return whether they were sent.
 
-        In most streams, this sends all but the first and the last event.
+        In most streams, this and `write_json` send all but the first and the last event.
         """
+        return not self._must_encode_in_thread(events) and self._write(events, self._encode)
+
+    def write_json(self, events: list[bytes]) -> bool:
+        """Do the same with events that are JSON already."""
+        return self._encode_json is not None and self._write(events, self._encode_json)
+
+    def _write(self, events: list[_Event], encode: Callable[[_Event], bytes]) -> bool:
         writer = self._writer
-        if (
-            writer is None
-            or self._keep_alive_write is not None
-            or self._must_encode_in_thread(events)
-            or not writer.is_ready()
-        ):
+        if writer is None or self._keep_alive_write is not None:
             return False
-        writer.write(self._encode_all(events))
+        data = encode(events[0]) if len(events) == 1 else b"".join(map(encode, events))
+        if not writer.write(data):
+            return False
         self._last_sent = time.monotonic()
         return True
 
@@ -255,52 +262,3 @@ class EventStream:
             # If the loop was held up, another one may have begun before this task continued.
             if self._keep_alive_write is write:
                 self._keep_alive_write = None
-
-
-async def run_until_disconnect(
-    work: Coroutine[Any, Any, None],
-    receive: Receive,
-    on_disconnect: Callable[[], None] = lambda: None,
-    *,
-    scope: Scope | None = None,
-) -> None:
-    """Run `work` to its end. If the client disconnects first, cancel it and wait for its clean-up;
-    `on_disconnect` is called before it is cancelled."""
-    caller = cast("asyncio.Task[Any]", asyncio.current_task())
-    # A separate task keeps timeouts inside `work` apart: if `caller` is cancelled, the server did
-    # it.
-    task = asyncio.ensure_future(work)
-    is_disconnected = False
-
-    def cancel() -> None:
-        nonlocal is_disconnected
-        # If the server has cancelled the work already, its clean-up must not be interrupted.
-        if not caller.cancelling() and not task.done():
-            is_disconnected = True
-            on_disconnect()
-            task.cancel()
-
-    watcher: asyncio.Task[None] | None = None
-    state = {} if scope is None else scope.get("state", {})
-    disconnect: Disconnect | None = state.get(DISCONNECT)
-    if disconnect is not None:
-        disconnect.call(cancel)
-    else:
-        watcher = asyncio.ensure_future(_call_on_disconnect(receive, cancel))
-    try:
-        # If `caller` is cancelled here, asyncio cancels `task` and waits for it to end.
-        await task
-    except asyncio.CancelledError:
-        if caller.cancelling() or not is_disconnected:
-            raise
-    finally:
-        if disconnect is not None:
-            disconnect.forget()
-        if watcher is not None:
-            watcher.cancel()
-
-
-async def _call_on_disconnect(receive: Receive, callback: Callable[[], None]) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    callback()

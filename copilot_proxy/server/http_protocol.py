@@ -11,15 +11,15 @@ import contextlib
 import socket
 from collections import deque
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from copilot_proxy.asgi import BODY_WRITER, DISCONNECT, Disconnect
 from copilot_proxy.errors import RequestError
 from copilot_proxy.server import malformed_requests
 from copilot_proxy.server.lingering_transport import LingeringTransport
+from copilot_proxy.server.request_parsing import TolerantProtocol
 from copilot_proxy.server.response_cycle import AnyLength, ResponseCycle
 
 MAX_HEAD_SIZE: Final = 512 * 1024
@@ -31,7 +31,7 @@ _MAX_UNSENT: Final = 128 * 1024
 """Unsent bytes that the system may buffer for a client; some systems buffer 4 MiB by default."""
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(TolerantProtocol):
     """uvicorn's protocol with timeouts, both in seconds.
 
     `receive_timeout` applies to a request head, and to the rest of a body whose response has been
@@ -101,52 +101,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             # The connection is no longer idle.
             self._start_receive_timeout()
-        self._parse(data)
-
-    def _parse(self, data: bytes) -> None:
-        """Parse `data` as uvicorn does, but read the body of a request whose upgrade is ignored."""
-        self._unset_keepalive_if_required()
-        rest = memoryview(data)
-        try:
-            while rest:
-                rest = self._parse_request(rest)
-        except httptools.HttpParserError as error:
-            self.send_400_response(str(error))
-
-    def _parse_request(self, data: memoryview) -> memoryview:
-        """Parse `data` up to an ignored upgrade, and return what follows the head that has it."""
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            if self._should_upgrade():
-                self.handle_websocket_upgrade()
-            elif self._ignores_upgrade():
-                self._parse_head_without_upgrade()
-                return data[upgrade.args[0] :]
-        return data[:0]
-
-    def _ignores_upgrade(self) -> bool:
-        """Return whether the request offers a protocol that this server does not speak.
-
-        Java's HTTP client offers HTTP/2 (h2c) with every request. A server may ignore the offer
-        (RFC 9110, section 7.8), but the parser would take the body for the other protocol.
-        """
-        if not self.parser.should_upgrade() or self.parser.get_method() == b"CONNECT":
-            return False
-        return not self._should_upgrade()
-
-    def _parse_head_without_upgrade(self) -> None:
-        """Parse the head again with a new parser, which then expects the body."""
-        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
-        lines = [b"%s %s HTTP/%s" % (method, self.url, version)]
-        lines += [
-            b"%s: %s" % (name, value)
-            for name, value in self.headers
-            if name not in (b"upgrade", b"http2-settings")
-        ]
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn
-        self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
+        super().data_received(data)
 
     def on_message_begin(self) -> None:
         # A head that arrived together with the end of another request has not been counted.
@@ -154,12 +109,12 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        if self._ignores_upgrade():
+        if self.ignores_upgrade():
             return
         self._is_in_head = False
         self._head_size = 0
         if b"://" in self.url and not self.url.startswith(b"/"):
-            self._use_target_host()
+            self.use_target_host()
         version = self.parser.get_http_version()
         scope: Any = self.scope
         scope["method"] = self.parser.get_method().decode("ascii")
@@ -213,13 +168,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 timer.cancel()
         super().handle_websocket_upgrade()
 
-    def _should_upgrade(self) -> bool:
-        """Return whether the request opens a WebSocket; not before all earlier ones have ended."""
-        is_idle = self.cycle is None or self.cycle.response_complete
-        return bool(is_idle and self.parser.get_method() == b"GET" and super()._should_upgrade())
-
     def on_message_complete(self) -> None:
-        if self._ignores_upgrade():
+        if self.ignores_upgrade():
             return
         self._is_in_head = True
         super().on_message_complete()
@@ -294,7 +244,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._close()
 
     def _close(self) -> None:
-        """Close the connection; if it is closing already, do not wait for unsent bytes."""
+        """Close the connection; if it is already closing, do not wait for unsent bytes."""
         if self.transport.is_closing():
             self.transport.abort()
         else:
@@ -310,16 +260,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self._send_timer = self.loop.call_later(left, self._check_send_timeout)
         else:
             self.transport.abort()
-
-    def _use_target_host(self) -> None:
-        """Replace Host by the host of an absolute request target (RFC 9112, section 3.2.2)."""
-        try:
-            name = urlsplit(self.url.decode("latin-1")).netloc.encode("latin-1")
-        except ValueError:
-            name = b""
-        if all(key != b"host" for key, _ in self.headers):
-            self.headers.append((b"host", name))
-        self.headers[:] = [(key, name if key == b"host" else value) for key, value in self.headers]
 
 
 def _limit_send_buffer(connection: socket.socket) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 
 class LingeringTransport:
-    """What a request writes to if its connection is to be closed after the response.
+    """The transport that a request writes to if its connection is to be closed after the response.
 
     If part of the request has not been read by then, closing the connection would reset it, and the
     client, which is still sending, would not see the response (RFC 9112, section 9.6). So only the

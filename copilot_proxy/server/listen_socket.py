@@ -22,7 +22,7 @@ def bound(settings: Settings) -> Iterator[socket.socket]:
     """Bind the socket that the settings name; it is closed when the block ends.
 
     Raises `UsageError` if the address cannot be used, or may not be used without a key, and
-    `CopilotProxyError` if another program listens there already.
+    `CopilotProxyError` if another program already listens there.
     """
     if settings.uds is not None:
         with unix_socket.bound(settings.uds) as listener:
@@ -73,16 +73,17 @@ def check_keys(settings: Settings) -> None:
     """Raise `UsageError` if the network could use the server without a key, or guess the key."""
     if not settings.reaches_network:
         return
-    hint = f"Make a key, and give it to your clients:\n  {_make_key_command()}"
+    hint = f"Create a key, and give it to your clients:\n  {_make_key_command()}"
     if not settings.keys:
         raise UsageError(
-            f"Without an API key, anyone who can reach {settings.host} could use your Copilot.",
+            f"Without an API key, anyone who can reach {settings.host} could use your Copilot "
+            "subscription.",
             hint=hint,
         )
     if any(len(one.key.reveal()) < MIN_KEY_LENGTH for one in settings.keys):
         raise UsageError(
             f"The API key has fewer than {MIN_KEY_LENGTH} characters: anyone who can reach "
-            f"{settings.host} could guess it and use your Copilot.",
+            f"{settings.host} could guess it and use your Copilot subscription.",
             hint=hint,
         )
 

@@ -26,7 +26,7 @@ _HEAD: Final = (
 
 
 def invalid() -> RequestError:
-    """The error for bytes that are not HTTP."""
+    """Return the error for bytes that are not HTTP."""
     return RequestError(
         "The request is not valid HTTP/1.1.",
         code="invalid_http",
@@ -35,7 +35,7 @@ def invalid() -> RequestError:
 
 
 def url_too_long() -> RequestError:
-    """The error for a URL of more than `MAX_URL` bytes."""
+    """Return the error for a URL of more than `MAX_URL` bytes."""
     return RequestError(
         f"The URL is longer than {MAX_URL:,} bytes.",
         status=414,
@@ -45,7 +45,7 @@ def url_too_long() -> RequestError:
 
 
 def too_large(limit: int) -> RequestError:
-    """The error for a request head of more than `limit` bytes."""
+    """Return the error for a request head of more than `limit` bytes."""
     return RequestError(
         f"The request line and headers are larger than {limit // 1024} KiB.",
         status=431,
@@ -55,7 +55,7 @@ def too_large(limit: int) -> RequestError:
 
 
 def too_slow() -> RequestError:
-    """The error for a request head that was not complete in time."""
+    """Return the error for a request head that was not complete in time."""
     return RequestError(
         "The request line and headers did not arrive in time.",
         status=408,

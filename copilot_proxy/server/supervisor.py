@@ -84,7 +84,7 @@ class Supervisor:
             yield
 
     async def serve(self, sockets: list[socket.socket]) -> None:
-        """Serve on `sockets`, which must listen already, and close them.
+        """Serve on `sockets`, which must already be listening, and close them.
 
         Raises `CopilotProxyError` if no worker can be started.
         """

@@ -26,9 +26,9 @@ def run(command: Sequence[str], environ: Mapping[str, str] | None = None) -> tup
             check=False,
         )
     except FileNotFoundError:
-        raise ServiceError(f"There is no program {command[0]!r}.") from None
+        raise ServiceError(f"The program {command[0]!r} was not found.") from None
     except subprocess.TimeoutExpired:
-        raise ServiceError(f"{' '.join(command)} did not end in {_TIMEOUT:.0f} s.") from None
+        raise ServiceError(f"{' '.join(command)} did not finish within {_TIMEOUT:.0f} s.") from None
     return done.returncode, done.stdout.decode("utf-8", "replace").strip()
 
 

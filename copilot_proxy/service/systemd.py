@@ -34,7 +34,8 @@ class Systemd:
         code, output = self._ask("show-environment")
         if code != 0:
             raise ServiceError(
-                f"systemd does not run for this user: {output.splitlines()[-1] if output else ''}",
+                "systemd is not running for this user: "
+                f"{output.splitlines()[-1] if output else ''}",
                 hint=f"Log in to this machine directly, not with su or sudo. {_OTHER}",
             )
 

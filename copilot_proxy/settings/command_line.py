@@ -17,7 +17,7 @@ def command_line(value: object) -> tuple[str, ...]:
     elif isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
         parts = list(value)
     else:
-        raise ValueError("expected a command, as a text or a list of texts")
+        raise ValueError("expected a command, as a string or a list of strings")
     if any("\0" in part for part in parts) or (parts and not parts[0]):
         raise ValueError("expected the name of a program, and its arguments")
     return tuple(parts)

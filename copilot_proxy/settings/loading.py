@@ -6,7 +6,7 @@ overrides the settings above it.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -32,6 +32,8 @@ _SIMILAR: Final = 0.75
 _FLAGS: Final = {"cors_origins": "cors_origin"}
 """Settings whose flag has another name."""
 
+_OnError = Callable[[UsageError], None]
+
 
 def setting_names() -> dict[str, str]:
     """Return the help text of each setting by its name in lower case, in documentation order."""
@@ -43,7 +45,7 @@ def load_settings(
 ) -> Settings:
     """Return the settings from all four sources; a flag that is None counts as not given.
 
-    Raises `UsageError` that names the source, the setting and the problem.
+    Raises a `UsageError` that names the source, the setting and the problem.
     """
 
     def fail(error: UsageError) -> None:
@@ -61,27 +63,10 @@ def load_settings_with_errors(
     return settings, errors
 
 
-def _load(
-    flags: Mapping[str, object],
-    environ: Mapping[str, str],
-    on_error: Callable[[UsageError], None],
-) -> Settings:
+def _load(flags: Mapping[str, object], environ: Mapping[str, str], on_error: _OnError) -> Settings:
     """Return the settings; one that is invalid is left out if `on_error` does not raise."""
     parsers = {f.name: f.metadata["parse"] for f in fields(Settings) if "parse" in f.metadata}
-    given: dict[str, tuple[object, str]] = {}
-    for name in parsers:
-        variable = ENVIRONMENT_PREFIX + name.upper()
-        if variable in environ:
-            given[name] = (environ[variable], variable)
-        elif name in _SECRETS and environ.get(f"{variable}{_FILE}"):
-            variable += _FILE
-            try:
-                given[name] = (read_secret(Path(environ[variable]), variable), variable)
-            except UsageError as error:
-                on_error(error)
-        if flags.get(name) is not None:
-            given[name] = (flags[name], "flag")
-
+    given = _flags_and_variables(parsers, flags, environ, on_error)
     values: dict[str, Any] = {}
 
     def read(name: str) -> None:
@@ -96,19 +81,7 @@ def _load(
             read(name)
     home, profile = values.get("home_dir"), values.get("profile")
     config_file = config_dir(home) / "config.toml"
-    config: profiles.Config
-    try:
-        config = profiles.split(read_config(config_file), config_file)
-    except UsageError as error:
-        on_error(error)
-        config = profiles.Config({}, {})
-    for place, name in config.names(config_file):
-        if name == "profile":
-            hint = f"Use --profile or {ENVIRONMENT_PREFIX}PROFILE."
-            on_error(UsageError(f"{place} cannot set the profile.", hint=hint))
-        elif name not in parsers:
-            hint = _suggestion(name, parsers) or _CONFIG_HINT
-            on_error(UsageError(f"{place} has an unknown setting, {name!r}.", hint=hint))
+    config = _config(config_file, parsers, on_error)
     own = {f.name for f in fields(Settings) if f.metadata.get("own")}
     for name, entry in config.settings(profile, own, config_file).items():
         if name in parsers and name != "profile":
@@ -131,6 +104,46 @@ def _load(
     except ValueError as error:
         on_error(UsageError(f"The API keys are invalid: {error}."))
     return settings
+
+
+def _flags_and_variables(
+    names: Iterable[str],
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    on_error: _OnError,
+) -> dict[str, tuple[object, str]]:
+    """Return the value and the source of each setting that has a flag or a variable."""
+    given: dict[str, tuple[object, str]] = {}
+    for name in names:
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        if variable in environ:
+            given[name] = (environ[variable], variable)
+        elif name in _SECRETS and environ.get(f"{variable}{_FILE}"):
+            variable += _FILE
+            try:
+                given[name] = (read_secret(Path(environ[variable]), variable), variable)
+            except UsageError as error:
+                on_error(error)
+        if flags.get(name) is not None:
+            given[name] = (flags[name], "flag")
+    return given
+
+
+def _config(file: Path, known: Mapping[str, object], on_error: _OnError) -> profiles.Config:
+    """Return the content of ``config.toml``, after checking the names of its settings."""
+    try:
+        config = profiles.split(read_config(file), file)
+    except UsageError as error:
+        on_error(error)
+        return profiles.Config({}, {})
+    for place, name in config.names(file):
+        if name == "profile":
+            hint = f"Use --profile or {ENVIRONMENT_PREFIX}PROFILE."
+            on_error(UsageError(f"{place} cannot set the profile.", hint=hint))
+        elif name not in known:
+            hint = _suggestion(name, known) or _CONFIG_HINT
+            on_error(UsageError(f"{place} has an unknown setting, {name!r}.", hint=hint))
+    return config
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:

@@ -147,7 +147,9 @@ class Settings:
         (), parse_limits, "What requests may cost in AI credits, such as 500/day.", own=True
     )
     notify: tuple[str, ...] = _setting(
-        (), command_line, "A command to run with a sentence when most of a budget is used."
+        (),
+        command_line,
+        "A command to run with a message when most of a budget is used.",
     )
     context_guard: bool = _setting(
         False,

@@ -75,13 +75,13 @@ def gpt_version(model: Model) -> float:
 
 
 def is_gpt5(model: Model) -> bool:
-    """Whether OpenAI's rules for reasoning models apply to the model."""
+    """Return whether OpenAI's rules for reasoning models apply to the model."""
     reasons = gpt_version(model) >= 5 or re.match(r"o\d", model["id"])
     return bool(reasons) or model["id"] == "goldeneye"
 
 
 def is_gemini3(model: Model) -> bool:
-    """Whether the model is a Gemini of version 3 or newer."""
+    """Return whether the model is a Gemini of version 3 or newer."""
     found = re.match(r"gemini-(\d+)", model["id"])
     return found is not None and int(found[1]) >= 3
 

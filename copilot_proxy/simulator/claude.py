@@ -16,18 +16,18 @@ BINDING = {"opus": 5.5, "fable": 5.1, "mythos": 5.1}
 
 
 def is_modern(model: Model) -> bool:
-    """Whether the rules apply that came with Opus 4.7."""
+    """Return whether the rules that came with Opus 4.7 apply."""
     return catalogue.claude_version(model)[1] >= NO_SAMPLING
 
 
 def always_thinks(model: Model) -> bool:
-    """Whether thinking cannot be switched off."""
+    """Return whether thinking cannot be switched off."""
     family, version = catalogue.claude_version(model)
     return family in ALWAYS_THINKING or (family == "opus" and version >= BINDING["opus"])
 
 
 def binds_history(model: Model) -> bool:
-    """Whether its thinking blocks are valid only after the same system, tools and messages."""
+    """Return whether the model's thinking blocks are valid only after the same prompt."""
     family, version = catalogue.claude_version(model)
     return family in BINDING and version >= BINDING[family]
 

@@ -49,7 +49,7 @@ def check_file(part: Part, model: Model) -> None:
 
 
 def is_pdf(data: object) -> bool:
-    """Whether `data` is a PDF in base64."""
+    """Return whether `data` is a PDF in base64."""
     if not isinstance(data, str):
         return False
     try:

@@ -61,7 +61,7 @@ def check(body: MessagesRequest, model: Model, strings: OpaqueStrings) -> list[J
 
 
 def _is_valid(block: Block, marks: list[bytes], model: Model, strings: OpaqueStrings) -> bool:
-    """Whether a block is bound to one of these marks, or to none."""
+    """Return whether a block is bound to one of these marks, or to none."""
     signature = block.get("signature")
     if isinstance(signature, str) and strings.is_valid(BOUND, signature):
         return not claude.binds_history(model) or strings.mark(signature, MARK_SIZE) in marks

@@ -42,13 +42,13 @@ def check(body: MessagesRequest, model: Model, betas: set[str]) -> None:
 
 
 def thinks(body: MessagesRequest, model: Model) -> bool:
-    """Whether the model thinks before it answers the request."""
+    """Return whether the model thinks before it answers the request."""
     kind = (body.get("thinking") or {}).get("type")
     return claude.always_thinks(model) or kind in ("enabled", "adaptive")
 
 
 def hides_thinking(body: MessagesRequest, model: Model) -> bool:
-    """Whether thinking blocks come without their text, which is the default of newer models."""
+    """Return whether thinking blocks come without their text, the default of newer models."""
     display = (body.get("thinking") or {}).get("display")
     return display == "omitted" or (display is None and claude.is_modern(model))
 

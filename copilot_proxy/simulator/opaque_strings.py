@@ -28,7 +28,7 @@ class OpaqueStrings:
         return base64.b64decode(text)[:size]
 
     def is_valid(self, purpose: str, text: object) -> bool:
-        """Whether `text` is a string that `make` returned for this purpose."""
+        """Return whether `text` is a string that `make` returned for this purpose."""
         if not isinstance(text, str):
             return False
         try:

@@ -38,7 +38,7 @@ class Prompt:
         return [part for part in re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+", found[1]) if part]
 
     def mentions(self, value: Any) -> bool:
-        """Whether the value of an enum occurs in the prompt."""
+        """Return whether the value of an enum occurs in the prompt."""
         return isinstance(value, str) and bool(
             re.search(rf"\b{re.escape(value)}\b", self.text, re.IGNORECASE)
         )

@@ -66,7 +66,7 @@ class ResponseFacts:
 
 
 def has_phases(model: Model) -> bool:
-    """Whether the model marks its texts as commentary or final answer."""
+    """Return whether the model marks its texts as commentary or final answer."""
     return gpt_version(model) >= FIRST_WITH_PHASES
 
 

@@ -28,7 +28,7 @@ SYNTAXES = ("lark", "regex")
 
 
 def takes(model: Model, kind: str) -> bool:
-    """Whether a model accepts this kind of tool."""
+    """Return whether a model accepts this kind of tool."""
     if kind == "custom" and model.get("vendor") in WITH_CUSTOM:
         return True
     return catalogue.gpt_version(model) >= FIRST_VERSIONS[kind]

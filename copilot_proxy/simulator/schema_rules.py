@@ -16,14 +16,14 @@ MAX_MINIMUM = 100_000
 
 
 def is_schema(value: Any) -> bool:
-    """Whether the keywords of a schema and its subschemas have values of valid types."""
+    """Return whether the keywords of a schema and its subschemas have values of valid types."""
     if isinstance(value, bool):
         return True
     return isinstance(value, dict) and _plain(value) and _nested(value)
 
 
 def is_gemini_schema(value: Any) -> bool:
-    """Whether Gemini accepts a schema: ``anyOf`` stands alone, and a type is a single name.
+    """Return whether Gemini accepts a schema: ``anyOf`` stands alone, and a type is a single name.
 
     `is_schema` checks the values of its keywords.
     """

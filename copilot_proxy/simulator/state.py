@@ -203,11 +203,11 @@ class State(Settings):
         return token
 
     def knows(self, oauth_token: str) -> bool:
-        """Whether GitHub accepts this OAuth token."""
+        """Return whether GitHub accepts this OAuth token."""
         return oauth_token in self._oauth
 
     def may_exchange(self, oauth_token: str) -> bool:
-        """Whether the app that this token belongs to may exchange it for Copilot tokens."""
+        """Return whether the app that this token belongs to may exchange it for Copilot tokens."""
         return self._oauth.get(oauth_token, False)
 
     def issue_copilot_token(self) -> tuple[str, int]:

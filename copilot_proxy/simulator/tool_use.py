@@ -48,7 +48,7 @@ def _search(conversation: Conversation, found: list[Tool]) -> ToolSearch:
 
 
 def _calls(conversation: Conversation, tools: list[Tool]) -> list[ToolCall]:
-    """The calls of these tools that the reply has, if any."""
+    """Return the calls of these tools that the reply has, if any."""
     if not tools or conversation.forced == "none":
         return []
     prompt = Prompt(conversation.user)
@@ -67,7 +67,7 @@ def _calls(conversation: Conversation, tools: list[Tool]) -> list[ToolCall]:
 
 
 def _meant(conversation: Conversation, tools: list[Tool]) -> list[Tool]:
-    """Those of the tools that the prompt asks for."""
+    """Return those of the tools that the prompt asks for."""
     text = conversation.user.lower()
     exact = [tool for tool in tools if _named(tool.name, text)]
     if SEVERAL_TOOLS.search(text):
@@ -87,7 +87,7 @@ def _spoken(name: str) -> str:
 
 
 def _named(name: str, text: str) -> bool:
-    """Whether the text names the tool.
+    """Return whether the text names the tool.
 
     A one-word name counts only next to a word such as "call" or "tool".
     """
@@ -100,13 +100,13 @@ def _named(name: str, text: str) -> bool:
 
 
 def _nouns(name: str) -> set[str]:
-    """The nouns in a tool's name: ``get_weather`` gives {"weather"}."""
+    """Return the nouns in a tool's name: ``get_weather`` gives {"weather"}."""
     words = _spoken(name).split()
     return {word for word in words if len(word) > 3 and word not in VERBS}
 
 
 def _first_string(tool: Tool) -> str | None:
-    """The name of the first property that accepts any string."""
+    """Return the name of the first property that accepts any string."""
     for name, schema in tool.schema.get("properties", {}).items():
         if isinstance(schema, dict) and schema.get("type") == "string" and "enum" not in schema:
             return str(name)

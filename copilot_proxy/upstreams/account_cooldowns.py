@@ -57,7 +57,7 @@ class AccountCooldowns:
 
 
 class _Elapsed:
-    """Elapsed seconds by whichever clock shows more, since the monotonic one may stop in sleep."""
+    """Elapsed seconds by whichever clock shows more: the monotonic one may stop during sleep."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -35,7 +35,7 @@ class Call(NamedTuple):
     auth: TokenSource | None = None
     """The caller's token; None to use the server's own sign-in."""
     content: bytes | None = None
-    """`body` as JSON, if it has been encoded already."""
+    """`body` as JSON, if it has already been encoded."""
     size: int = 0
     """The size of the client's conversation in bytes, about that of the encoded `body`."""
 

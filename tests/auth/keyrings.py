@@ -11,7 +11,7 @@ from keyring.errors import KeyringError, KeyringLocked, PasswordDeleteError
 class MemoryKeyring(KeyringBackend):
     """A working keyring, in memory."""
 
-    priority: ClassVar[float] = -1  # type: ignore[assignment]  # never found by itself
+    priority: ClassVar[float] = -1  # never found by itself
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,8 +69,8 @@ class PromptingKeyring(MemoryKeyring):
 class EmptyChain(ChainerBackend):
     """A chain of no backends, as keyring makes it on a bare machine."""
 
-    priority: ClassVar[float] = -1  # type: ignore[assignment]
-    backends: ClassVar[list[KeyringBackend]] = []  # type: ignore[assignment]
+    priority: ClassVar[float] = -1
+    backends: ClassVar[list[KeyringBackend]] = []
 
 
 ERRORS = (

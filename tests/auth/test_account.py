@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from copilot_proxy.auth.account import Quota, parse_account, plan_name
+from copilot_proxy.auth.account import AccountQuota, parse_account, plan_name
 
 PRO = {
     "login": "mona",
@@ -71,7 +71,7 @@ def test_without_a_sku_copilot_plan_is_used(plan: str | None, expected: str) -> 
 def test_a_paid_plan_is_metered_by_premium_requests() -> None:
     """A paid plan shows used and total premium requests, and the reset day."""
     account = parse_account(PRO)
-    expected = Quota("premium requests", 300.0, 171.67, 57.2, False, False, True, 0.0)
+    expected = AccountQuota("premium requests", 300.0, 171.67, 57.2, False, False, True, 0.0)
 
     assert expected == account.quota
     assert date(2026, 12, 1) == account.resets_on
@@ -89,7 +89,7 @@ def test_a_free_plan_is_metered_by_chat_messages() -> None:
             "limited_user_reset_date": "2026-12-14",
         }
     )
-    expected = Quota("chat messages", 500.0, 410.0, 82.0, False, False, False, 0.0)
+    expected = AccountQuota("chat messages", 500.0, 410.0, 82.0, False, False, False, 0.0)
 
     assert expected == account.quota
     assert date(2026, 12, 14) == account.resets_on
@@ -126,8 +126,8 @@ def test_unlimited_without_quota_is_not_shown_as_unlimited() -> None:
         for has_quota in (True, False)
     )
 
-    assert Quota("premium requests", None, None, None, True, False, False, 0.0) == full
-    assert Quota("premium requests", None, None, None, True, True, False, 0.0) == empty
+    assert AccountQuota("premium requests", None, None, None, True, False, False, 0.0) == full
+    assert AccountQuota("premium requests", None, None, None, True, True, False, 0.0) == empty
 
 
 def test_credits_beyond_the_plan_are_counted() -> None:
@@ -147,7 +147,7 @@ def test_credits_beyond_the_plan_are_counted() -> None:
         }
     ).quota
 
-    assert Quota("AI credits", 1500.0, None, 0.0, False, True, True, 1025.0) == quota
+    assert AccountQuota("AI credits", 1500.0, None, 0.0, False, True, True, 1025.0) == quota
 
 
 def test_the_reset_day_may_be_in_the_snapshot() -> None:
@@ -196,5 +196,8 @@ def test_invalid_numbers_are_unknown() -> None:
         }
     )
 
-    assert Quota("premium requests", None, None, None, False, False, False, 0.0) == account.quota
+    assert (
+        AccountQuota("premium requests", None, None, None, False, False, False, 0.0)
+        == account.quota
+    )
     assert account.resets_on is None

@@ -163,7 +163,7 @@ def test_the_file_is_for_its_owner_only_from_the_first_byte(
             seen.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
         return descriptor
 
-    monkeypatch.setattr(file_store.os, "open", watched)
+    monkeypatch.setattr(os, "open", watched)
     before = os.umask(0)
     try:
         FileStore(tmp_path / "home").save(MONA)
@@ -192,7 +192,7 @@ def test_a_file_that_cannot_be_repaired_is_refused(
     def refused(descriptor: int, mode: int) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(file_store.os, "chmod", refused)
+    monkeypatch.setattr(os, "chmod", refused)
     with pytest.raises(StoreError, match="can be read by other users") as caught:
         file.load()
 
@@ -203,7 +203,7 @@ def test_a_file_of_another_user_is_refused(
     file: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file owned by another user is refused."""
-    monkeypatch.setattr(file_store.os, "geteuid", lambda: os.getuid() + 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1000)
     real = os.fstat
 
     def theirs(descriptor: int) -> os.stat_result:
@@ -211,7 +211,7 @@ def test_a_file_of_another_user_is_refused(
         values[4] = 4242
         return os.stat_result(values)
 
-    monkeypatch.setattr(file_store.os, "fstat", theirs)
+    monkeypatch.setattr(os, "fstat", theirs)
     with pytest.raises(StoreError, match="belongs to another user"):
         file.load()
 
@@ -296,7 +296,7 @@ def test_a_full_disk_leaves_the_old_token_and_no_other_file(
     file: FileStore, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     """The old file is replaced only when the new one is complete."""
-    monkeypatch.setattr(file_store.os, call, failing(28, "No space left on device"))
+    monkeypatch.setattr(os, call, failing(28, "No space left on device"))
     with pytest.raises(StoreError, match="cannot be written: No space left on device"):
         file.save(ACME)
 
@@ -315,13 +315,13 @@ def test_a_file_system_without_folder_sync(
             raise OSError(22, "Invalid argument")
         real(descriptor)
 
-    monkeypatch.setattr(file_store.os, "fsync", only_files)
+    monkeypatch.setattr(os, "fsync", only_files)
     file.save(ACME)
 
     assert same(ACME, file.load(), "file")
 
 
-@pytest.mark.parametrize(("place", "call"), [(private_files, "_check"), (file_store.os, "open")])
+@pytest.mark.parametrize(("place", "call"), [(private_files, "_check"), (os, "open")])
 def test_an_unreadable_file_is_reported(
     file: FileStore, monkeypatch: pytest.MonkeyPatch, place: object, call: str
 ) -> None:
@@ -337,7 +337,7 @@ def test_a_system_error_without_a_message(file: FileStore, monkeypatch: pytest.M
     def fail(*args: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(file_store.os, "unlink", fail)
+    monkeypatch.setattr(os, "unlink", fail)
     with pytest.raises(StoreError, match="cannot be deleted: PermissionError"):
         file.delete()
 
@@ -456,7 +456,7 @@ def test_a_linked_folder_must_belong_to_the_user(
     FileStore(tmp_path / "home").save(MONA)
     assert (tmp_path / "disk" / "credentials.json").exists()
 
-    monkeypatch.setattr(file_store.os, "geteuid", lambda: 4242)
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
     os.lchown(tmp_path / "home", 4243, 4243) if os.getuid() == 0 else monkeypatch.setattr(
         private_files, "_is_ours", lambda status: not stat.S_ISLNK(status.st_mode)
     )

@@ -237,8 +237,8 @@ def test_a_command_that_fails(
     with Proxy(settings) as proxy, proxy.client() as client:
         assert [402, 402] == [ask(client).status_code for _ in range(2)]
         wait_for_notices()
-    said = [one for one in caplog.messages if "setting notify" in one]
-    assert ["The command of the setting notify failed: No such file or directory."] == said
+    said = [one for one in caplog.messages if "notify command" in one]
+    assert ["The notify command failed: No such file or directory."] == said
 
 
 def test_raising_while_the_server_runs(
@@ -401,7 +401,7 @@ async def test_a_killed_server(tmp_path: Path, when: str, cost: int) -> None:
 async def test_a_ledger_that_cannot_be_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It stops no one's work, and the log says that the budget is not applied."""
+    """It stops no one's work, and the log says that the budget is not enforced."""
     (tmp_path / "file").touch()
     budget = Budget(tmp_path / "file" / "ledger.sqlite3", [Limit(0, "day")])
     await budget.admit(record("a"), {})
@@ -412,7 +412,7 @@ async def test_a_ledger_that_cannot_be_used(
     await budget.admit(record("b"), {})
     budget.close()
 
-    assert 2 == caplog.text.count("The budget is not applied")
+    assert 2 == caplog.text.count("The budget is not enforced")
 
 
 def test_leaving_early_releases(simulator: Simulator) -> None:

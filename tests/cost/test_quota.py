@@ -17,7 +17,8 @@ def test_what_is_left() -> None:
 
     assert Quota("AI credits", 1500, 87.3, 0, RESET) == quota
     assert quota is not None
-    assert (1309.5, 190.5) == (quota.left, pytest.approx(quota.used))
+    assert 1309.5 == quota.left
+    assert 190.5 == pytest.approx(quota.used)
 
 
 @pytest.mark.parametrize(

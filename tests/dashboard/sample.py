@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from copilot_proxy.ledger.database import open_for_writing
 from copilot_proxy.ledger.insertion import insert
-from copilot_proxy.ledger.rows import day_and_month
+from copilot_proxy.ledger.periods import day_and_month
 from copilot_proxy.ledger.schema import COLUMNS
 
 CLIENTS: Final = (

@@ -150,7 +150,7 @@ def ledger_with_a_damaged_page(machine: Machine) -> None:
     ledger_of(machine).write_bytes(content)
 
 
-@fault("ledger", "broken", "Update this one")
+@fault("ledger", "broken", "Upgrade copilot-proxy")
 def ledger_of_a_newer_version(machine: Machine) -> None:
     open_for_writing(ledger_of(machine)).close()
     with closing(sqlite3.connect(ledger_of(machine))) as database:

@@ -183,7 +183,7 @@ def test_the_report_has_nothing_private(machine: Machine, cli: Cli) -> None:
 
 def test_an_uninstall_leaves_files(machine: Machine, cli: Cli) -> None:
     ran = cli("doctor")
-    assert "An uninstall leaves these files behind:\n  ~/copilot-proxy/credentials.json" in ran.out
+    assert "Uninstalling leaves these files behind:\n  ~/copilot-proxy/credentials.json" in ran.out
     assert ["~/copilot-proxy/credentials.json"] == found(cli)["left_by_uninstall"]
 
 

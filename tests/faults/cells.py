@@ -20,7 +20,7 @@ TABLE: Final = (*CONNECTION, *CUT, *WRONG, *ODD, *REQUEST, *ACCOUNT, *LIMITS, *S
 class Embeddings(Client):
     """The embeddings API, as far as faults affect it."""
 
-    api = "embeddings"  # type: ignore[assignment]  # it is not a chat API
+    api = "embeddings"
     path = EMBEDDINGS
     endpoint = "/embeddings"
 

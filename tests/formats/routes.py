@@ -118,7 +118,7 @@ def _responses(raw: Json) -> Answer:
     called = any(item["type"] == "function_call" for item in raw["output"])
     return Answer(
         "".join(part.get("text", "") for part in parts),
-        reasons.get(details.get("reason"), "tool_calls" if called else "stop"),
+        reasons.get(str(details.get("reason")), "tool_calls" if called else "stop"),
         "".join(part.get("refusal", "") for part in parts),
         raw,
     )

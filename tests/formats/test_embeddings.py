@@ -1,10 +1,8 @@
 """Embeddings: every kind of input, batches, encodings, and invalid responses."""
 
 import base64
-import hashlib
 import json
 import struct
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -21,7 +19,6 @@ from tests.selection import examples
 
 PATH = "/v1/embeddings"
 SMALL = "text-embedding-3-small"
-_TABLE = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
 
 
 def parsed(**more: Any) -> dict[str, Any]:
@@ -72,30 +69,6 @@ def test_a_body_that_is_not_an_object() -> None:
 def test_texts(given_: Any, expected: list[str]) -> None:
     """Texts are kept, and token ids are decoded to text."""
     assert expected == embeddings.texts(parsed(input=given_), tokenizer.decode)
-
-
-@pytest.mark.parametrize("tokens", [[10**7], [-1], [10**30]])
-def test_token_ids_that_do_not_exist(tokens: list[int]) -> None:
-    """Token ids that cannot be decoded are refused as a client error."""
-    with pytest.raises(RequestError) as raised:
-        tokenizer.decode(tokens)
-
-    assert "input" == raised.value.param
-
-
-def test_whose_table_it_is() -> None:
-    """It is OpenAI's: the checksum is the one in the source of OpenAI's tiktoken."""
-    data = (files("tiktoken_ext") / "data" / "cl100k_base.tiktoken").read_bytes()
-    openai = (files("tiktoken_ext") / "openai_public.py").read_text(encoding="utf-8")
-
-    assert _TABLE == hashlib.sha256(data).hexdigest()
-    assert _TABLE in openai
-
-
-def test_count() -> None:
-    """Special tokens in a text are counted as ordinary text."""
-    assert 2 == tokenizer.count("hello world")
-    assert tokenizer.count("<|endoftext|>") > 1
 
 
 def test_batches() -> None:

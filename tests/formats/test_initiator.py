@@ -6,11 +6,11 @@ import pytest
 
 from copilot_proxy.formats.chat_completions import request as chat_completions
 from copilot_proxy.formats.gemini import request as gemini
+from copilot_proxy.formats.initiator import user_turn
 from copilot_proxy.formats.messages import request as messages
 from copilot_proxy.formats.ollama import request as ollama
 from copilot_proxy.formats.responses import request as responses
 from copilot_proxy.formats.types import Json
-from copilot_proxy.headers import user_turn
 
 REMINDER: Final = (
     "<system-reminder>\nThe todo list is empty. Say nothing of it.\n</system-reminder>\n"

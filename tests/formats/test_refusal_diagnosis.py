@@ -65,7 +65,7 @@ def test_without_tools_the_fields_are_named() -> None:
     """A request without tools names what Copilot got."""
     error = refused({"model": "m", "messages": []})
 
-    assert "Copilot got: messages, model." in error.hint
+    assert "Copilot received: messages, model." in error.hint
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class Target:
     def post(self, path: str, content: bytes, headers: dict[str, str]) -> httpx.Response:
         """Send one case."""
         self.cases += 1
-        encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+        encoded = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
         return self._http.post(path, content=content, headers=encoded)
 
     def check_health(self, model: str = "gpt-4o") -> None:

@@ -100,7 +100,10 @@ def _with_another_value(draw: Draw, frame: bytes) -> bytes:
 def contents(draw: Draw, good: list[bytes]) -> bytes:
     """Return a valid answer with up to four errors, or random bytes."""
     if draw(st.integers(0, 9)) == 9:
-        return draw(st.binary(max_size=60) | st.lists(st.sampled_from(ODD_FRAMES)).map(b"".join))
+        raw: bytes = draw(
+            st.binary(max_size=60) | st.lists(st.sampled_from(ODD_FRAMES)).map(b"".join)
+        )
+        return raw
     frames = _frames(draw(st.sampled_from(good)))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(frames) - 1)) if frames else 0

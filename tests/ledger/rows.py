@@ -3,7 +3,7 @@
 from typing import Any
 
 from copilot_proxy.attribution import Attribution
-from copilot_proxy.cost.estimate import EventSizes
+from copilot_proxy.cost.estimated_tokens import EventSizes
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.ledger.rows import row_of
 from copilot_proxy.ledger.schema import Row

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -153,9 +153,12 @@ def responses(*texts: str, model: str = GPT, session: str = "", **more: Any) -> 
     }
 
 
-IN_CLAUDE_CODE = {"user_agent": "claude-cli/2.1.332", "x_claude_code_session_id": "s-1"}
-IN_CODEX = {"user_agent": "codex_exec/0.171.0", "session_id": "s-2"}
-IN_OPENCODE = {"user_agent": "opencode/1.18.33", "x_session_id": "ses_3"}
+IN_CLAUDE_CODE: Final[dict[str, Any]] = {
+    "user_agent": "claude-cli/2.1.332",
+    "x_claude_code_session_id": "s-1",
+}
+IN_CODEX: Final[dict[str, Any]] = {"user_agent": "codex_exec/0.171.0", "session_id": "s-2"}
+IN_OPENCODE: Final[dict[str, Any]] = {"user_agent": "opencode/1.18.33", "x_session_id": "ses_3"}
 QUESTION = "Explain this. " + WORDS * 20
 ANSWER = "It follows the conventions. " * 30
 

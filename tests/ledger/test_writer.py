@@ -23,7 +23,7 @@ from copilot_proxy.ledger.database import open_for_writing, open_ledger
 from copilot_proxy.ledger.hash_chain import next_hash
 from copilot_proxy.ledger.insertion import add_to
 from copilot_proxy.ledger.ledger import Ledger
-from copilot_proxy.ledger.rows import day_and_month
+from copilot_proxy.ledger.periods import day_and_month
 from copilot_proxy.ledger.schema import COLUMNS, NewerLedger, Row
 from copilot_proxy.ledger.verification import verify
 from copilot_proxy.ledger.writer import Writer

@@ -194,7 +194,7 @@ def test_waiting_lines_do_not_keep_objects_alive(blocked: Blocked) -> None:
         except ValueError:
             blocked.log.exception("failed with %s", named)
         headers = {b"a": b"b" * 100_000}
-        context = RequestContext("an-id", "GET", "/", headers, status=404)  # type: ignore[arg-type]
+        context = RequestContext("an-id", "GET", "/", headers, status=404)
         blocked.log.warning("http", extra={"context": context})
         return [weakref.ref(one) for one in (named, local, context)]
 

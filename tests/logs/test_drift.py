@@ -37,8 +37,8 @@ def test_one_line_a_day(caplog: pytest.LogCaptureFixture) -> None:
     assert [] == lines(caplog)
     reporter(record(A, A))
     assert [
-        "Copilot sends what this version does not know: responses event response.paused (2). "
-        "Look for a newer version."
+        "Copilot sends things that this version does not know: responses event response.paused "
+        "(2). Look for a newer version."
     ] == lines(caplog)
     for _ in range(3):
         reporter(record(A, B))

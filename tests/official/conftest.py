@@ -42,8 +42,11 @@ class Copilot:
 
     def requests(self) -> list[dict[str, Any]]:
         """Return the new requests since the last call, oldest first."""
-        answer = httpx.get(f"{self.url}/_simulator/requests", trust_env=False, timeout=60).json()
-        new, self.seen = answer["requests"][self.seen :], len(answer["requests"])
+        answer: Any = httpx.get(
+            f"{self.url}/_simulator/requests", trust_env=False, timeout=60
+        ).json()
+        new: list[dict[str, Any]] = answer["requests"][self.seen :]
+        self.seen = len(answer["requests"])
         return new
 
     def calls(self) -> list[tuple[str, str, int, str]]:

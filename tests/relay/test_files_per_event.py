@@ -7,6 +7,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from typing import Any, Final
 import pytest
 
 import copilot_proxy
+from copilot_proxy.cost.limits import parse_limits
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, clear_environment, settings_at
 
@@ -106,22 +108,23 @@ def set_profile(proxy: Proxy, trace: Trace | None) -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Proxy]:
-    """A server whose upstream sends each event by itself."""
+    """A server with a budget, whose upstream sends each event by itself."""
     with ExitStack() as stack:
         clear_environment(
             stack.enter_context(pytest.MonkeyPatch.context()),
             Path(stack.enter_context(TemporaryDirectory())),
         )
         simulator = stack.enter_context(Simulator(catalogue="2026-03", pace=0.001))
-        yield stack.enter_context(Proxy(settings_at(simulator)))
+        budget = parse_limits(["9000/month"])
+        settings = replace(settings_at(simulator), ledger=True, budget=budget)
+        yield stack.enter_context(Proxy(settings))
 
 
 @pytest.mark.parametrize("api", MODELS)
 @pytest.mark.parametrize("client", PATHS)
 def test_files_per_event(server: Proxy, client: str, api: str) -> None:
     """A piece of text passes through at most 9 files if it is only repaired, and through 11 if it
-    is translated. A request and its events go back up at most 8 times, mostly to a function that
-    was passed down."""
+    is translated. A request and its events go back up at most 6 times."""
     trace = traced(server, client, api)
 
     # The most common part of an answer is one more piece of its text.
@@ -129,4 +132,4 @@ def test_files_per_event(server: Proxy, client: str, api: str) -> None:
     assert count > 10
     assert {"relay/reply", "routes/streaming"} < files
     assert sorted(files) == sorted(files)[: 9 if client == api else 11]
-    assert sorted(trace.climbs) == sorted(trace.climbs)[:8]
+    assert sorted(trace.climbs) == sorted(trace.climbs)[:6]

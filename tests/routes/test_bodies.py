@@ -93,6 +93,17 @@ def test_broken_encodings(proxy: Proxy, encoding: str, body: bytes, status: int)
     )
 
 
+def test_brotli_is_optional(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its library, a body compressed with brotli is refused, with what to do instead."""
+    monkeypatch.setitem(sys.modules, "brotli", None)
+    with proxy.client() as client:
+        answer = client.post(PATH, content=b"", headers={"content-encoding": "br"})
+        other = client.post(PATH, content=ZSTD, headers={"content-encoding": "zstd"})
+
+    assert (415, 200) == (answer.status_code, other.status_code)
+    assert "g-copilot-proxy[brotli]" in answer.json()["error"]["hint"]
+
+
 def test_too_large(simulator: Simulator) -> None:
     """A body over the limit is refused: by declared, received and decompressed size."""
     with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy, proxy.client() as client:

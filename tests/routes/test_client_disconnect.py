@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.routes.streaming import run_until_disconnect
+from copilot_proxy.routes.disconnects import run_until_disconnect
 
 
 class Client:

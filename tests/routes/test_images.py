@@ -12,8 +12,8 @@ from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.routes.services import Services
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
-from tests.upstreams.internet import PNG, URL, Internet, Page
-from tests.upstreams.internet import internet as internet  # a fixture
+from tests.network.internet import PNG, URL, Internet, Page
+from tests.network.internet import internet as internet  # a fixture
 
 DATA = base64.b64encode(PNG).decode()
 

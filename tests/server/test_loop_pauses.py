@@ -238,7 +238,7 @@ def test_large_messages(watchdog: Watchdog, make_message: Callable[[], bytes], s
     """The same for messages on a WebSocket."""
     message = make_message().decode()
     url = watchdog.url.replace("http:", "ws:") + RESPONSES
-    pauses = []
+    pauses: list[float] = []
     while len(pauses) < TRIES and min(pauses, default=LONGEST) >= LONGEST:
         with connect(url, compression=None, max_size=None) as client:
             watchdog.longest_pause()
@@ -255,7 +255,7 @@ def longest_pause(
     watchdog: Watchdog, path: str, body: bytes, status: int, headers: dict[str, str] | None = None
 ) -> float:
     """Return the least of the longest pauses during some equal requests."""
-    pauses = []
+    pauses: list[float] = []
     for _ in range(TRIES):
         watchdog.longest_pause()
         answer = httpx.post(

@@ -181,7 +181,7 @@ def test_a_machine_without_systemd(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     ran = cli("service", "install")
     assert 1 == ran.code
-    assert "systemd does not run for this user" in ran.err
+    assert "systemd is not running for this user" in ran.err
 
     monkeypatch.setenv("PATH", str(tmp_path))
     ran = cli("service", "install")

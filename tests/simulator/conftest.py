@@ -67,7 +67,8 @@ class Copilot:
 
     def said(self, text: str = "Hi", model: str = "gpt-4o", **fields: Any) -> str:
         """Return the text of a successful answer."""
-        return self.chat(text, model, **fields).json()["choices"][0]["message"]["content"]
+        answer: Any = self.chat(text, model, **fields).json()
+        return str(answer["choices"][0]["message"]["content"])
 
     def responses(self, given: Any = "Hi", model: str = "gpt-5.4", **fields: Any) -> httpx.Response:
         return self.post("/responses", {"model": model, "input": given, **fields})

@@ -1,6 +1,7 @@
 """Tool calls and results that the vendors refuse, each with its own message."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_calls_that_chat_accepts(copilot, model, id, arguments):
 
 def conversation(*messages_ids):
     """Chat messages: for each tuple of ids a message with calls, and the results."""
-    turns = [USER]
+    turns: list[dict[str, Any]] = [USER]
     for ids in messages_ids:
         function = {"name": "f", "arguments": "{}"}
         calls = [{"id": id, "type": "function", "function": function} for id in ids]
@@ -111,7 +112,7 @@ def test_calls_in_a_message_are_limited_on_chat(copilot, model):
 @pytest.mark.parametrize("ids", [("aa",), ("a", "a")])
 def test_ids_that_are_used_twice_on_messages(copilot, ids):
     """Claude's own API refuses them, too."""
-    turns = [USER]
+    turns: list[dict[str, Any]] = [USER]
     for group in ids:
         uses = [{"type": "tool_use", "id": id, "name": "f", "input": {}} for id in group]
         turns.append({"role": "assistant", "content": uses})

@@ -1,6 +1,7 @@
 """The Messages API for Claude models: its rules, events and token counting."""
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ CALL = {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"c
 RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "Sunny"}
 ASKS = {"role": "assistant", "content": [CALL]}
 ANSWERS = {"role": "user", "content": [RESULT]}
-TOOL = {
+TOOL: dict[str, Any] = {
     "name": "get_weather",
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
 }
@@ -121,7 +122,11 @@ def test_thinking_is_signed(copilot):
     kinds = [e.data["delta"]["type"] for e in events if e.name == "content_block_delta"]
     assert "thinking_delta" == kinds[0]
     assert 1 == kinds.count("signature_delta")
-    turn = [USER, {"role": "assistant", "content": [block, {"type": "text", "text": "x"}]}, USER]
+    turn: list[Any] = [
+        USER,
+        {"role": "assistant", "content": [block, {"type": "text", "text": "x"}]},
+        USER,
+    ]
     assert 200 == copilot.messages(messages=turn).status_code
     turn[1]["content"][0] = {**block, "thinking": ""}
     assert 200 == copilot.messages(messages=turn).status_code
@@ -289,7 +294,7 @@ def test_only_known_betas_are_accepted(copilot):
     assert 200 == beta(copilot, context, context_management={}).status_code
     tools = [{**TOOL, "defer_loading": True}]
     assert 200 == beta(copilot, "advanced-tool-use-2025-11-20", tools=tools).status_code
-    turn = [USER, {"role": "system", "content": "Hush"}, USER]
+    turn: list[Any] = [USER, {"role": "system", "content": "Hush"}, USER]
     assert 200 == beta(copilot, "mid-conversation-system-2026-04-07", messages=turn).status_code
 
 

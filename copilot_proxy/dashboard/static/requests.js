@@ -173,7 +173,7 @@ export class Requests {
       el("td", {}, el("button", {
         type: "button", className: "link", title: moment(when), "data-focus": row.request_id,
         on: { click: (event) => { event.stopPropagation(); this.#open(row.request_id); } },
-      }, el("span", { className: "hidden" }, "Request of "), when * 1000 < midnight() ? `${day(when)}, ${hour(when)}` : time(when))),
+      }, el("span", { className: "hidden" }, "Request at "), when * 1000 < midnight() ? `${day(when)}, ${hour(when)}` : time(when))),
       this.#client(row), name(row.model ?? row.model_asked, "no-phone"),
       cell(known ? tokens(row.input_tokens) : "–", "num no-tablet"),
       cell(known ? tokens(row.cache_read_tokens) : "–", "num no-tablet"),

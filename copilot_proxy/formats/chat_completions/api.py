@@ -39,7 +39,7 @@ _REASONING: Final = ("reasoning_content", "reasoning_text", "reasoning_opaque")
 
 
 _STREAM: Final = StreamFormat(
-    sse.CONTENT_TYPE, sse.unnamed_json, sse.encode(sse.DONE), sse.KEEP_ALIVE
+    sse.CONTENT_TYPE, sse.unnamed_json, sse.unnamed(sse.DONE), sse.KEEP_ALIVE, sse.unnamed
 )
 
 

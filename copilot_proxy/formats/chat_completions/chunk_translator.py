@@ -3,6 +3,7 @@
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.chat_completions.errors import error_body
+from copilot_proxy.formats.translators import RepeatedEvents
 from copilot_proxy.formats.types import ChatChunk, ChatCompletion, ErrorBody
 
 
@@ -13,6 +14,7 @@ class ChunkTranslator:
     """Always None: an error event is raised as an exception."""
     notes: list[str] | None = None
     """Gets a line for each change of the request that Copilot reports."""
+    repeated: RepeatedEvents | None = None
     has_ended = False
     is_complete = False
     """Always False: `close` returns the finish reason."""

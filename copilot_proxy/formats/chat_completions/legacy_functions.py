@@ -44,7 +44,7 @@ def read_functions(request: Json) -> None:
 
 
 def is_legacy(request: ChatRequest) -> bool:
-    """Whether the client expects calls in the older form."""
+    """Return whether the client expects calls in the older form."""
     return bool(request.get(_LEGACY))
 
 

@@ -4,13 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from copilot_proxy.formats.chat_completions import cache_control
-from copilot_proxy.formats.chat_completions.plain_messages import has_calls
 from copilot_proxy.formats.chat_completions.split_calls import split_calls
 from copilot_proxy.formats.chat_completions.tool_choice import apply_allowed_tools, tool_name
 from copilot_proxy.formats.chat_completions.unsigned_calls import replace_unsigned_calls
 from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.custom_tools import custom_arguments, function_of
-from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
@@ -36,10 +34,6 @@ class ChatBody(OutgoingBody):
             elif message.get("tool_calls"):
                 calls += message["tool_calls"]
         return calls, results
-
-    def _has_calls(self) -> bool:
-        turns = self.body["messages"]
-        return has_calls(turns) if isinstance(turns, PlainTurns) else super()._has_calls()
 
     def function(self, call: Json) -> Json:
         function: Json = call.get("function") or call["custom"]

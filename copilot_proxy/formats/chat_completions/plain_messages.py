@@ -1,27 +1,22 @@
 """Reads long requests whose messages are plain, and checks whether a model accepts them unchanged.
 
 See `formats.plain_turns`. The structs have exactly the fields and types that need no change, so
-whatever is unusual makes the decoder refuse the request, which is then read in the general way.
+anything unusual makes the decoder refuse the request, which is then read in the general way.
 """
 
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
-from copilot_proxy.formats.large_json import LARGE
 from copilot_proxy.formats.model_profiles import ModelProfile
-from copilot_proxy.formats.plain_turns import PlainTurns
+from copilot_proxy.formats.plain_turns import PlainDecoder, PlainTurns
 from copilot_proxy.formats.reasoning_labels import OTHER_APIS
 from copilot_proxy.formats.rules.tool_ids import is_accepted
 from copilot_proxy.formats.rules.tool_inputs import is_json
-from copilot_proxy.formats.stringified_results import may_be_stringified
+from copilot_proxy.formats.stringified_results import is_stringified
 from copilot_proxy.formats.types import Json
-
-MIN_SIZE = 128 * 1024
-"""Bytes of a body from which this is worth it."""
 
 _Filled = Annotated[str, Meta(min_length=1)]
 
@@ -66,24 +61,15 @@ class _Result(Struct, tag_field="role", tag="tool", forbid_unknown_fields=True, 
     content: str
 
 
-_OTHER_FIELDS: Final = tuple(
-    dict.fromkeys(
-        (
-            *(name for name in ChatCompletionRequest.__struct_fields__ if name != "messages"),
-            *("metadata", "reasoning", "safety_identifier", "service_tier", "store"),
-            *("thinking", "thinking_budget", "top_k"),
-        )
-    )
+_decode: Final = PlainDecoder(
+    "messages",
+    _System | _Developer | _User | _Assistant | _Result,
+    (
+        *ChatCompletionRequest.__struct_fields__,
+        *("metadata", "reasoning", "safety_identifier", "service_tier", "store"),
+        *("thinking", "thinking_budget", "top_k"),
+    ),
 )
-_Request: Final = msgspec.defstruct(
-    "_Request",
-    [
-        ("messages", list[_System | _Developer | _User | _Assistant | _Result]),
-        *((name, Any, UNSET) for name in _OTHER_FIELDS),
-    ],
-    forbid_unknown_fields=True,
-)
-_decode: Final = msgspec.json.Decoder(_Request).decode
 
 
 def plain_request(body: bytes) -> Json | None:
@@ -91,19 +77,13 @@ def plain_request(body: bytes) -> Json | None:
 
     The fields outside of the messages are not checked.
     """
-    if not MIN_SIZE <= len(body) < LARGE:
+    if (read := _decode(body)) is None:
         return None
-    try:
-        read: Any = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    messages = PlainTurns(read.messages)
+    fields, messages = read
     results = [one.content for one in messages if type(one) is _Result]
-    if not messages or any(map(may_be_stringified, results)):
+    if not messages or any(is_stringified("chat_completions", text) for text in results):
         return None
-    given = {name: getattr(read, name) for name in _OTHER_FIELDS}
-    request = {name: value for name, value in given.items() if value is not UNSET}
-    return {**request, "messages": messages}
+    return {**fields, "messages": PlainTurns(messages)}
 
 
 def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
@@ -139,11 +119,6 @@ def used_ids(turns: PlainTurns) -> frozenset[str]:
     """Return the ids of the tool calls."""
     calling = [one.tool_calls for one in turns if type(one) is _Assistant and one.tool_calls]
     return frozenset([call.id for calls in calling for call in calls])
-
-
-def has_calls(turns: PlainTurns) -> bool:
-    """Return whether there is a call of a tool; in a settled conversation, each has a result."""
-    return any(type(one) is _Assistant and one.tool_calls for one in turns)
 
 
 def _is_paired(turns: PlainTurns) -> bool:
@@ -191,7 +166,7 @@ def _normalized(turns: PlainTurns) -> PlainTurns:
     """Return the messages with the roles and the empty contents that Copilot accepts."""
     if all(map(_is_normal, turns)):
         return turns
-    return PlainTurns(one if _is_normal(one) else _normal(one) for one in turns)
+    return PlainTurns([one if _is_normal(one) else _normal(one) for one in turns])
 
 
 def _is_normal(message: Any) -> bool:

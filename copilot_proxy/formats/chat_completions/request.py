@@ -4,11 +4,11 @@ A `RequestError` names the invalid field as OpenAI does: ``messages[0].content``
 """
 
 from codecs import BOM_UTF8
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy import headers
 from copilot_proxy.catalogue import MAX_NAME_LENGTH
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.legacy_functions import read_functions
@@ -16,6 +16,7 @@ from copilot_proxy.formats.chat_completions.plain_messages import plain_request
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, ContentPart
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import check_url
+from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.large_json import (
     LARGE,
     MAX_VALUES,
@@ -23,12 +24,13 @@ from copilot_proxy.formats.large_json import (
     decode_large,
 )
 from copilot_proxy.formats.lenient_json import decode_leniently
+from copilot_proxy.formats.plain_turns import PlainTurns, newest_first
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
 from copilot_proxy.formats.types import ChatRequest, Json
 from copilot_proxy.formats.wrong_api import check_part, read_request
-from copilot_proxy.headers import Initiator, Turn
+from copilot_proxy.headers import Initiator
 
 MAX_TOOLS: Final = 128
 """The most tools that Copilot accepts."""
@@ -61,12 +63,22 @@ def _decoded(body: bytes) -> Any:
             raise RequestError(f"The body is not valid JSON: {error}.") from None
 
 
-def parse_object(body: bytes, max_values: int = MAX_VALUES) -> Json:
+def parse_object(
+    body: bytes,
+    max_values: int = MAX_VALUES,
+    read_plain: Callable[[bytes], Json | None] | None = None,
+) -> Json:
     """Decode a body that must be a JSON object with at most `max_values` values.
 
-    Raises `RequestError` if it is not, or if ``model`` is longer than `MAX_NAME_LENGTH`.
+    `read_plain` reads long requests with a plain conversation, and returns None for others. Raises
+    `RequestError` if it is no object, or if ``model`` is longer than `MAX_NAME_LENGTH`.
     """
-    request = parse_json(body, max_values)
+    body = body.removeprefix(BOM_UTF8)
+    if len(body) > max_values:
+        check_value_count(body, max_values)
+    request = read_plain(body) if read_plain is not None else None
+    if request is None:
+        request = parse_json(body, len(body))
     if not isinstance(request, dict):
         raise RequestError("The body must be a JSON object.")
     _check_model_name(request.get("model"))
@@ -86,15 +98,11 @@ def _check_model_name(name: object) -> None:
 
 def parse_request(body: bytes) -> ChatRequest:
     """Return the decoded and validated request, with all fields; raises `RequestError`."""
-    body = body.removeprefix(BOM_UTF8)
-    if len(body) > MAX_VALUES:
-        check_value_count(body, MAX_VALUES)
-    if (plain := plain_request(body)) is not None:
-        _check_model_name(plain.get("model"))
-        read_request("chat_completions", plain)
-        _check_fields({**plain, "messages": [_ANY_MESSAGE]})
-        return plain
-    request = parse_object(body, len(body))
+    request = parse_object(body, read_plain=plain_request)
+    if isinstance(request.get("messages"), PlainTurns):
+        read_request("chat_completions", request)
+        _check_fields({**request, "messages": [_ANY_MESSAGE]})
+        return request
     read_functions(request)
     read_request("chat_completions", request)
     unpack_results("chat_completions", request)
@@ -239,17 +247,15 @@ def _invalid(
 
 def initiator(messages: list[Json]) -> Initiator:
     """Return who caused the request; see `headers.initiator`."""
-    return headers.initiator(map(_turn, reversed(messages)))
+    return initiator_of(map(_turn, newest_first(messages)))
 
 
-def _turn(message: Any) -> Turn | None:
-    if isinstance(message, msgspec.Struct):
-        message = msgspec.to_builtins(message)
+def _turn(message: Json) -> TurnKind | None:
     match message["role"]:
         case "system" | "developer":
             return None
         case "user":
-            return headers.user_turn(message["content"])
+            return user_turn(message["content"])
         case "tool":
             return "results"
     return "agent"

@@ -7,7 +7,7 @@ from copilot_proxy.formats.chat_completions.content_parts import move_images
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
 from copilot_proxy.formats.chat_completions.plain_messages import settled
 from copilot_proxy.formats.client_fields import take_fields
-from copilot_proxy.formats.kinds import PLAIN
+from copilot_proxy.formats.kinds import plain_kinds
 from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.reasoning_labels import OTHER_APIS
@@ -37,8 +37,8 @@ def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> 
     body = _normalized(chat, notes)
     if model is not None:
         body["model"] = model.id
-    is_plain = isinstance(turns, PlainTurns)
-    adapted = apply_rules(ChatBody(body, fields, PLAIN if is_plain else None), profile, notes)
+    kinds = plain_kinds(turns) if isinstance(turns, PlainTurns) else None
+    adapted = apply_rules(ChatBody(body, fields, kinds), profile, notes)
     if body["stream"]:
         # Always requested: otherwise some models never report the cost of the response.
         body["stream_options"] = {"include_usage": True}

@@ -14,6 +14,7 @@ from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTransla
 from copilot_proxy.formats.chat_completions.chunks import Chunks, unstated_reason
 from copilot_proxy.formats.chat_completions.finish_reasons import openai_reason
 from copilot_proxy.formats.chat_completions.refusals import explanation
+from copilot_proxy.formats.chat_completions.repeated_chunks import RepeatedChunks
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.chat_completions.usage import count_of, repair_usage
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
@@ -61,6 +62,7 @@ class ChatRepair(ChunkTranslator):
         self._calls = ToolCalls(tool_names, custom_tools, used_ids)
         self.usage: ChatUsage | None = None
         self.copilot_usage: CopilotUsage | None = None
+        self.repeated = RepeatedChunks()
 
     @property
     def finish_reason(self) -> str | None:
@@ -163,7 +165,7 @@ class ChatRepair(ChunkTranslator):
         return out
 
     def _explain(self, choice: Json, data: Json, chunks: list[ChatChunk]) -> None:
-        """Add the explanation of a refusal, unless the model's text has it already."""
+        """Add the explanation of a refusal, unless the model's text already has it."""
         if self._finish == "content_filter" and (text := explanation(choice, data)):
             self._has_refusal = True
             chunks.append(self._chunks.chunk({"refusal": text}))

@@ -188,7 +188,7 @@ class ToolCalls:
 
 
 def _begins_another(name: str, text: str, call: _Call) -> bool:
-    """Whether a fragment with `name`, arguments `text` and no id must belong to a new call.
+    """Return whether a fragment with `name`, arguments `text` and no id must belong to a new call.
 
     Some models repeat the name in each fragment, so the same name alone does not begin a new call:
     the name must differ, or the arguments of `call` must be complete.

@@ -13,7 +13,8 @@ _TEXTS: Final = ("input_text", "output_text")
 
 
 def resolve_results(request: ChatRequest) -> ChatRequest:
-    """Return the request with tool results of text and images only; the same object if they are."""
+    """Return the request with tool results of only text and images; the same object if they already
+    are."""
     messages = request["messages"]
     parted = [message for message in messages if isinstance(message.get("content"), list)]
     if not any(map(_has_other_parts, parted)):

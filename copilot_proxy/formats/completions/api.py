@@ -10,7 +10,8 @@ from copilot_proxy.formats.chat_completions.request import initiator
 from copilot_proxy.formats.client_api import RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.client_paths import COMPLETIONS_PATH, is_completions
-from copilot_proxy.formats.completions.request import chat_request, parse_request
+from copilot_proxy.formats.completions.request import parse_request
+from copilot_proxy.formats.completions.request_to_chat import to_chat
 from copilot_proxy.formats.completions.stream_from_chat import ChatToCompletion
 from copilot_proxy.formats.conversation import Conversation, Turn, lowest, texts
 from copilot_proxy.formats.models import model_list, model_object
@@ -52,7 +53,7 @@ class CompletionsApi:
         return 0
 
     def initiator(self, request: ClientRequest) -> Initiator:
-        return initiator(chat_request(request)["messages"])
+        return initiator(to_chat(request)["messages"])
 
     def with_parameters(
         self, request: ClientRequest, parameters: Mapping[str, Any]
@@ -80,7 +81,7 @@ class CompletionsApi:
         return request
 
     def to_chat(self, request: ClientRequest, notes: list[str]) -> ChatRequest:
-        return chat_request(request)
+        return to_chat(request)
 
     def wants_usage(self, request: ClientRequest) -> bool:
         options = request.get("stream_options")

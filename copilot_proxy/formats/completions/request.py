@@ -1,6 +1,5 @@
-"""Checks a client's Completions request, and splits it into one request for each continuation."""
+"""Parses and checks a client's Completions request."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
@@ -11,14 +10,9 @@ from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest
 
 MAX_CONTINUATIONS: Final = 128
-"""Continuations of one request. Each is a call to Copilot."""
+"""The most continuations of one request, each of which is a call to Copilot."""
 MAX_TOKENS: Final = 2_000_000
-"""Token ids in all prompts of one request, as a limit on the values of its JSON."""
-INDEX: Final = "continuation"
-"""The field of a split request with the index of its continuation; it never leaves the program."""
-_DECODED: Final = "decoded the token ids of prompt with cl100k_base"
-_OWN: Final = ("prompt", "echo", "best_of", "suffix", "logprobs", "n", INDEX)
-"""The fields that a chat request does not have, or has with another meaning."""
+"""The most token ids in all prompts of one request, as a limit on the values of its JSON."""
 
 
 def parse_request(body: bytes) -> ClientRequest:
@@ -40,7 +34,7 @@ def parse_request(body: bytes) -> ClientRequest:
     n = request.get("n")
     if n is not None and n < 1:
         raise _invalid("n", "`n` must be at least 1.")
-    prompts = len(request["prompt"]) if _is_list_of_prompts(request["prompt"]) else 1
+    prompts = len(request["prompt"]) if is_list_of_prompts(request["prompt"]) else 1
     if prompts * (n or 1) > MAX_CONTINUATIONS:
         raise _invalid(
             "prompt",
@@ -62,7 +56,8 @@ def _check_prompt(prompt: Any) -> None:
         )
 
 
-def _is_list_of_prompts(prompt: Any) -> bool:
+def is_list_of_prompts(prompt: Any) -> bool:
+    """Return whether a prompt is a list of texts, or of lists of token ids."""
     return isinstance(prompt, list) and not isinstance(prompt[0], int)
 
 
@@ -70,40 +65,6 @@ def has_tokens(request: ClientRequest) -> bool:
     """Return whether the prompts of a checked request are token ids rather than texts."""
     prompt = request["prompt"]
     return isinstance(prompt, list) and not isinstance(prompt[0], str)
-
-
-def split_request(
-    request: ClientRequest, decode: Callable[[list[int]], str], notes: list[str]
-) -> list[ClientRequest]:
-    """Return a checked request as one for each continuation, in the order of their indexes.
-
-    The prompt of each is a text; `decode` makes it from token ids. Raises `RequestError`.
-    """
-    prompt = request["prompt"]
-    prompts = prompt if _is_list_of_prompts(prompt) else [prompt]
-    if has_tokens(request):
-        prompts = [_text(tokens, decode) for tokens in prompts]
-        notes.append(_DECODED)
-    n = request.get("n") or 1
-    return [
-        {**request, "prompt": text, INDEX: position * n + number}
-        for position, text in enumerate(prompts)
-        for number in range(n)
-    ]
-
-
-def _text(tokens: list[int], decode: Callable[[list[int]], str]) -> str:
-    try:
-        return decode(tokens)
-    except RequestError as error:
-        error.param = "prompt"
-        raise
-
-
-def chat_request(request: ClientRequest) -> ClientRequest:
-    """Return the chat request for one continuation: the prompt is a user message."""
-    chat = {name: value for name, value in request.items() if name not in _OWN}
-    return {**chat, "messages": [{"role": "user", "content": request["prompt"]}]}
 
 
 def _invalid(param: str, message: str, *, hint: str | None = None) -> RequestError:

@@ -8,7 +8,7 @@ from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.chat_completions.errors import error_body
-from copilot_proxy.formats.completions.request import INDEX
+from copilot_proxy.formats.completions.request_to_chat import INDEX
 from copilot_proxy.formats.types import (
     ChatChunk,
     ClientEvent,

@@ -52,7 +52,7 @@ def _request(requests: list[Json], paths: list[str], model: str, notes: list[str
             hint="Send one batch for each.",
         )
     if any(one.get("taskType") not in _HARMLESS for one in requests):
-        notes.append("dropped taskType: Copilot's models have one kind of vectors")
+        notes.append("dropped taskType: Copilot's models have one kind of vector")
     if any(one.get("title") for one in requests):
         notes.append("dropped title: Copilot's models embed only the text")
     request: Json = {"model": model_name(model), "input": texts}

@@ -1,8 +1,8 @@
 """Normalizes requests: names in camelCase, and lists where there may be several.
 
 Google reads its JSON as protocol buffers: names may also be written in snake_case, and clients
-write a list of one item as that item. What the client defines itself, such as arguments and
-schemas, is left as it is.
+write a list of one item as that item. Names that the client defines itself, as in arguments and
+schemas, are left as they are.
 """
 
 import re

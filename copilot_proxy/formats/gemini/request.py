@@ -8,7 +8,6 @@ request, as ``model`` and ``stream``. A `RequestError` names the invalid field:
 from collections.abc import Iterator
 from typing import Any, Final
 
-from copilot_proxy import headers
 from copilot_proxy.catalogue import MAX_NAME_LENGTH
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_tool_count, parse_object
@@ -18,10 +17,11 @@ from copilot_proxy.formats.gemini.field_names import with_google_names
 from copilot_proxy.formats.gemini.thought_signatures import standard_base64
 from copilot_proxy.formats.gemini.tools import check_tools, functions
 from copilot_proxy.formats.images import check_blob, image_hint
+from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest, Json
-from copilot_proxy.headers import Initiator, Turn
+from copilot_proxy.headers import Initiator
 
 GeminiRequest = ClientRequest
 """A Gemini request: `schema.GenerateContentRequest`, with ``model`` and ``stream``."""
@@ -143,7 +143,7 @@ def _check_part(part: Json, path: str) -> None:
 
 
 def is_image(part: Json) -> bool:
-    """Whether a part of a request is an image."""
+    """Return whether a part of a request is an image."""
     blob = part.get("inlineData")
     return isinstance(blob, dict) and str(blob.get("mimeType")).lower().startswith("image/")
 
@@ -163,10 +163,10 @@ def count_images(request: GeminiRequest) -> int:
 
 def initiator(request: GeminiRequest) -> Initiator:
     """Return who initiated a checked request, by the rule of `headers.initiator`."""
-    return headers.initiator(map(_turn, reversed(request["contents"])))
+    return initiator_of(map(_turn, reversed(request["contents"])))
 
 
-def _turn(content: Json) -> Turn | None:
+def _turn(content: Json) -> TurnKind | None:
     parts = content.get("parts") or []
     if content.get("role") == MODEL_ROLE:
         return "agent"
@@ -180,5 +180,5 @@ def _turn(content: Json) -> Turn | None:
         if not has_result or part.get("text")
     ]
     if has_result:
-        return "user" if headers.user_turn(words) == "user" else "results"
-    return headers.user_turn(words) if words else None
+        return "user" if user_turn(words) == "user" else "results"
+    return user_turn(words) if words else None

@@ -5,13 +5,13 @@ from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.efforts import EFFORTS, effort_of
-from copilot_proxy.formats.gemini.contents_to_messages import system_message, translate_contents
-from copilot_proxy.formats.gemini.request import GeminiRequest
-from copilot_proxy.formats.gemini.schemas import (
+from copilot_proxy.formats.gemini.contents_to_chat import system_message, translate_contents
+from copilot_proxy.formats.gemini.json_schemas import (
     requires_everything,
     to_json_schema,
     with_lower_types,
 )
+from copilot_proxy.formats.gemini.request import GeminiRequest
 from copilot_proxy.formats.gemini.tools import set_tools
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.rules.schemas import close_schema
@@ -69,7 +69,7 @@ def to_chat(request: GeminiRequest, notes: list[str]) -> ChatRequest:
     config = generation_config(request)
     messages = translate_contents(request["contents"], notes)
     if not messages:
-        raise RequestError("The contents have nothing to answer.", param="contents")
+        raise RequestError("The contents contain nothing to answer.", param="contents")
     chat: ChatRequest = {"model": request["model"], "stream": request["stream"]}
     chat["messages"] = [*system_message(request.get("systemInstruction")), *messages]
     for name, value in config.items():
@@ -136,7 +136,7 @@ def effort(config: Json) -> str | None:
 
 
 def shows_thoughts(request: GeminiRequest) -> bool:
-    """Whether the client wants to see the model's reasoning."""
+    """Return whether the client wants to see the model's reasoning."""
     return (generation_config(request).get("thinkingConfig") or {}).get("includeThoughts") is True
 
 
@@ -162,7 +162,7 @@ def output_schema(config: Json) -> Json | None:
         return None
     if kind != "application/json":
         raise RequestError(
-            f"Copilot does not have answers of the type {kind[:50]!r}.",
+            f"Copilot cannot answer with the type {kind[:50]!r}.",
             param="generationConfig.responseMimeType",
             code="unsupported_value",
             hint="Use application/json, with a property for the value.",
@@ -171,7 +171,7 @@ def output_schema(config: Json) -> Json | None:
 
 
 def is_wrapped(schema: Json | None) -> bool:
-    """Whether the answer has to be put into an object, since models only write objects."""
+    """Return whether the answer has to be put into an object, since models only write objects."""
     return bool(schema) and (schema or {}).get("type") not in (None, "object")
 
 

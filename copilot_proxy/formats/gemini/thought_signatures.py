@@ -1,8 +1,8 @@
 """Packs encrypted reasoning into ``thoughtSignature``, and unpacks it.
 
-A thought signature is base64 of any bytes. Here, these are the encrypted reasoning with the label
-of the API that made it (`formats.reasoning_labels`), and after a line break the text of the
-reasoning: some models need it back unchanged, and clients drop the parts that show it.
+A thought signature is base64 of any bytes. Here, they are the encrypted reasoning with the label of
+the API that made it (`formats.reasoning_labels`), and after a line break the text of the reasoning:
+some models need it back unchanged, and clients drop the parts that show it.
 """
 
 import base64

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.gemini.schemas import to_json_schema, with_lower_types
+from copilot_proxy.formats.gemini.json_schemas import to_json_schema, with_lower_types
 from copilot_proxy.formats.types import ChatRequest, ClientRequest, Json
 
 _FUNCTIONS: Final = "functionDeclarations"
@@ -46,7 +46,7 @@ def check_tools(request: ClientRequest) -> None:
                     _REFUSED.get(name, f"Copilot does not have the tool `{name[:50]}`."),
                     param=f"tools[{i}].{name[:50]}",
                     code="unsupported_value",
-                    hint="Omit the tool, or offer a function that does it, which the client runs.",
+                    hint="Omit the tool, or offer a function that the client runs instead.",
                 )
         for j, function in enumerate(tool.get(_FUNCTIONS) or ()):
             path = f"tools[{i}].{_FUNCTIONS}[{j}]"

@@ -11,7 +11,6 @@ from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
 from copilot_proxy.formats.conversation import Conversation, lowest, message_turns, texts
 from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.messages.betas import select_betas
-from copilot_proxy.formats.messages.blocks import thinking_signatures, without_thinking
 from copilot_proxy.formats.messages.errors import error_body, error_status
 from copilot_proxy.formats.messages.models import model_info, model_list
 from copilot_proxy.formats.messages.request import (
@@ -34,7 +33,9 @@ from copilot_proxy.formats.messages.token_estimate import (
     text_of,
 )
 from copilot_proxy.formats.messages.unrequested import unrequested_fields, without_fields
+from copilot_proxy.formats.messages.unsupported_input import thinking_signatures, without_thinking
 from copilot_proxy.formats.model_profiles import profile_of
+from copilot_proxy.formats.plain_turns import expanded
 from copilot_proxy.formats.rules import AdaptedBody
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesEvent, MessagesRequest
 from copilot_proxy.formats.upstream_api import NativePassage
@@ -148,7 +149,8 @@ class MessagesApi:
         return MESSAGES_FIELDS._replace(effort="thinking.budget_tokens", effort_value=budget)
 
     def conversation(self, request: MessagesRequest) -> Conversation:
-        return Conversation(texts(request.get("system")), message_turns(request["messages"]))
+        messages = expanded(request)["messages"]
+        return Conversation(texts(request.get("system")), message_turns(messages))
 
     def output_limit(self, request: MessagesRequest) -> int | None:
         return lowest(request.get("max_tokens"))
@@ -157,15 +159,15 @@ class MessagesApi:
         return is_thinking_enabled(request)
 
     def encrypted_reasoning(self, request: MessagesRequest) -> list[str]:
-        return thinking_signatures(request)
+        return thinking_signatures(expanded(request))
 
     def without_reasoning(
         self, request: MessagesRequest, encrypted: Collection[str]
     ) -> MessagesRequest:
-        return without_thinking(request, encrypted)
+        return without_thinking(expanded(request), encrypted)
 
     def to_chat(self, request: MessagesRequest, notes: list[str]) -> ChatRequest:
-        return to_chat(request, notes)
+        return to_chat(expanded(request), notes)
 
     def wants_usage(self, request: MessagesRequest) -> bool:
         return True
@@ -174,7 +176,7 @@ class MessagesApi:
         return _STREAM
 
     def writer(self, request: MessagesRequest) -> ChatToMessages:
-        tokens = estimated_tokens(request) if request.get("stream") else 0
+        tokens = estimated_tokens(expanded(request)) if request.get("stream") else 0
         return ChatToMessages(request, request["model"], tokens)
 
     def fail(

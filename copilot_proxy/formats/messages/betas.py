@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from copilot_proxy.formats.messages.cache_control import has_long_marks
+from copilot_proxy.formats.plain_turns import role_of
 from copilot_proxy.formats.rules.thinking import BINDING
 from copilot_proxy.formats.types import MessagesRequest
 from copilot_proxy.model_ids import LONG_CONTEXT_SUFFIX
@@ -22,7 +23,11 @@ def _defers_tools(request: MessagesRequest) -> bool:
 
 
 def _has_system_messages(request: MessagesRequest) -> bool:
-    return any(message["role"] == "system" for message in request["messages"])
+    return any(role_of(message) == "system" for message in request["messages"])
+
+
+def _configures_turns(request: MessagesRequest) -> bool:
+    return any("output_config" in message for message in request["messages"])
 
 
 def _binds_thinking(request: MessagesRequest) -> bool:
@@ -30,7 +35,7 @@ def _binds_thinking(request: MessagesRequest) -> bool:
     return isinstance(thinking, dict) and BINDING in thinking
 
 
-_ALONE: Final = "Copilot refuses it without the field that it is for"
+_ALONE: Final = "Copilot refuses it without the field that it belongs to"
 
 
 class Beta(NamedTuple):
@@ -57,7 +62,7 @@ BETAS: Final = (
     Beta("thinking-binding-controls-2026-08-01", _CLI, _binds_thinking, is_refused_alone=True),
     Beta("structured-outputs-2025-11-13", "opencode 1.18, observed"),
     Beta("fallback-credit-2026-07-01", _CLI),
-    Beta("mid-conversation-output-config-2026-07-01", _CLI),
+    Beta("mid-conversation-output-config-2026-07-01", _CLI, _configures_turns),
     Beta("inline-tools-2026-09-15", _IN_CLI),
     Beta("mid-conversation-tool-changes-2026-07-01", _IN_CLI),
     Beta("advisor-tool-2026-03-01", _IN_CLI),

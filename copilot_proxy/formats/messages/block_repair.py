@@ -2,7 +2,7 @@
 
 Clients keep blocks in a list by `index`, start a tool's input empty, and run a tool only if
 `stop_reason` is `tool_use`. Copilot's backends do not always follow these rules: Bedrock, for
-example, ends some answers with calls with `end_turn`.
+example, ends some answers that contain calls with `end_turn`.
 """
 
 from typing import Final

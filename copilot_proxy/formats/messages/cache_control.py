@@ -101,7 +101,9 @@ def _marked(body: MessagesRequest) -> list[tuple[str, Json]]:
     found = [("tools", tool) for tool in body.get("tools") or () if MARK in tool]
     if isinstance(body.get("system"), list):
         found += [("system", block) for block in body["system"] if MARK in block]
-    contents = [one["content"] for one in body["messages"] if isinstance(one["content"], list)]
+    # Marked messages are decoded, even in a plain conversation.
+    messages = [one for one in body["messages"] if isinstance(one, dict)]
+    contents = [one["content"] for one in messages if isinstance(one["content"], list)]
     blocks = [block for content in contents for block in content]
     for block in [one for one in blocks if MARK in one or isinstance(one.get("content"), list)]:
         # The blocks inside a tool result come before the mark of the result itself.

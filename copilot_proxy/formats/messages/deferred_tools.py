@@ -14,7 +14,7 @@ _TOOL_SEARCH = "tool_search_tool"
 
 
 def is_hosted_search(tool: Json) -> bool:
-    """Whether it is a search that Anthropic runs."""
+    """Return whether it is a search that Anthropic runs."""
     return str(tool.get("type")).startswith(_TOOL_SEARCH)
 
 

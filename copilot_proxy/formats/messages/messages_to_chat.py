@@ -8,10 +8,10 @@ import msgspec
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.tool_results import reference_text
 from copilot_proxy.formats.documents import as_text, file_part
-from copilot_proxy.formats.messages.blocks import not_fetched, not_uploaded
 from copilot_proxy.formats.messages.encrypted_reasoning import from_thinking_blocks
 from copilot_proxy.formats.messages.server_blocks import block_text, changed_note
 from copilot_proxy.formats.messages.system import without_billing
+from copilot_proxy.formats.messages.unsupported_input import not_fetched, not_uploaded
 from copilot_proxy.formats.types import Json
 
 _NO_EQUIVALENT: Final = "Chat Completions has no equivalent"
@@ -111,7 +111,8 @@ def _user(
     for i, block in enumerate(blocks):
         block_path = f"{path}[{i}]"
         if block["type"] == "tool_result":
-            message, result_media = _tool_result(block, block_path, unique_notes, offered)
+            number = len(results) + 1
+            message, result_media = _tool_result(block, number, block_path, unique_notes, offered)
             results.append(message)
             media += result_media
         else:
@@ -128,9 +129,12 @@ def _user(
 
 
 def _tool_result(
-    block: Json, path: str, unique_notes: set[str], offered: Collection[str]
+    block: Json, number: int, path: str, unique_notes: set[str], offered: Collection[str]
 ) -> tuple[Json, list[Json]]:
-    """Return the message of a tool result, and the user parts that show its images and PDFs."""
+    """Return the message of a tool result, and the user parts that show its images and PDFs.
+
+    The parts name the result by its place, since later rules may change the ids of calls.
+    """
     content = block.get("content")
     media: list[Json] = []
     if isinstance(content, str):
@@ -152,8 +156,7 @@ def _tool_result(
     if media:
         kind = "an image" if media[0]["type"] == "image_url" else "a document"
         text = text or f"({kind}, which follows)"
-        label = f"From the result of {block['tool_use_id']}:"
-        media.insert(0, {"type": "text", "text": label})
+        media.insert(0, {"type": "text", "text": f"From tool result {number}:"})
     return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}, media
 
 

@@ -1,20 +1,17 @@
 """The view of a Messages body through which the rules in `formats.rules` read and change it."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
 from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.messages import cache_control
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.structured_output import add_instruction, instruct_schema
-from copilot_proxy.formats.rules.blank_texts import without_blanks
+from copilot_proxy.formats.messages.system import drop_blank_system
+from copilot_proxy.formats.messages.unsupported_input import drop_empty_content
 from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json, MessagesRequest
-
-_FAILED: Final = "The tool failed."
-"""The content of a failed result without any, which Claude refuses."""
 
 
 class MessagesBody(OutgoingBody):
@@ -131,15 +128,9 @@ class MessagesBody(OutgoingBody):
         return [*self.turns, *self.results]
 
     def drop_empty(self, notes: list[str]) -> None:
-        if "system" in self.body:
-            self.body["system"] = without_blanks(self.body["system"])
-            if not self.body["system"]:
-                del self.body["system"]
+        drop_blank_system(self.body)
         for result in self.results:
-            if not result.get("content"):
-                result.pop("content", None)  # for example, of a command that prints a blank line
-                if result.get("is_error") is True:
-                    result["content"] = _FAILED
+            drop_empty_content(result)
         kept = [message for message in self.turns if message["content"]]
         if len(kept) == len(self.turns):
             return
@@ -188,7 +179,7 @@ class MessagesBody(OutgoingBody):
 
     @property
     def began_without_thinking(self) -> bool:
-        messages = self.turns
+        messages = self.last_turns(2)
         if len(messages) < 2 or not isinstance(messages[-1]["content"], list):
             return False
         if not any(block["type"] == "tool_result" for block in messages[-1]["content"]):

@@ -6,20 +6,22 @@ from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import documents, images
 from copilot_proxy.formats.chat_completions.request import (
     check_tool_count,
     parse_object,
 )
+from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.messages import schema
+from copilot_proxy.formats.messages.plain_messages import plain_request
+from copilot_proxy.formats.plain_turns import PlainTurns, newest_first
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
 from copilot_proxy.formats.types import Json, MessagesRequest
 from copilot_proxy.formats.wrong_api import check_part, is_foreign_part, read_request
-from copilot_proxy.headers import Initiator, Turn
+from copilot_proxy.headers import Initiator
 
 _CLIENT_RUN: Final = re.compile(r"(?:bash|text_editor|computer|memory)_\d")
 """The types of tools that Anthropic defines and clients run; without them, an agent is helpless."""
@@ -38,6 +40,8 @@ _REQUIRED_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The fields that a block must have, by its type."""
 
+_ANY_MESSAGE: Final[Json] = {"role": "user", "content": ""}
+
 
 def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     """Decode a request and check it against the schema; unknown fields are kept.
@@ -46,25 +50,33 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     `RequestError`, whose `param` is the path of the field, such as
     ``messages[0].content[1].text``.
     """
-    request = parse_object(body)
+    request = parse_object(body, read_plain=None if counting else plain_request)
+    is_plain = isinstance(request.get("messages"), PlainTurns)
     read_request("messages", request)
-    unpack_results("messages", request)
+    if not is_plain:
+        unpack_results("messages", request)
     refuse_fields("messages", request, counting=counting)
-    check_shape(request, schema.CountTokensRequest if counting else schema.MessagesRequest)
+    checked = {**request, "messages": [_ANY_MESSAGE]} if is_plain else request
+    check_shape(checked, schema.CountTokensRequest if counting else schema.MessagesRequest)
     if not request["model"]:
         raise _error("model", "The model name is empty.")
     if not request["messages"]:
         raise _error("messages", "`messages` is empty: at least one message is required.")
     if not counting and request["max_tokens"] < 1:
         raise _error("max_tokens", "`max_tokens` must be at least 1.")
-    contents = [message["content"] for message in request["messages"]]
+    if not is_plain:
+        _check_messages(request["messages"])
+    _check_tools(request.get("tools") or [])
+    return request
+
+
+def _check_messages(messages: list[Json]) -> None:
+    contents = [message["content"] for message in messages]
     blocks = [block for content in contents if isinstance(content, list) for block in content]
     if not all(map(_is_sound, blocks)):
         for i, content in enumerate(contents):
             if isinstance(content, list):
                 _check_blocks(content, f"messages[{i}].content")
-    _check_tools(request.get("tools") or [])
-    return request
 
 
 def check_values(request: MessagesRequest) -> None:
@@ -171,24 +183,27 @@ def _error(
 
 def initiator(request: MessagesRequest) -> Initiator:
     """Return who initiated the request, by the rule of `headers.initiator`."""
-    return headers.initiator(map(_turn, reversed(request["messages"])))
+    return initiator_of(map(_turn, newest_first(request["messages"])))
 
 
-def _turn(message: Json) -> Turn | None:
+def _turn(message: Json) -> TurnKind | None:
     content = message["content"]
     if message["role"] != "user":
         return None if message["role"] == "system" else "agent"
     if isinstance(content, str):
-        return headers.user_turn(content)
+        return user_turn(content)
     words = [block for block in content if not block["type"].endswith("tool_result")]
-    turn = headers.user_turn(words)
+    turn = user_turn(words)
     return "results" if turn == "aside" and len(words) < len(content) else turn
 
 
 def count_images(request: MessagesRequest) -> int:
     """Return the number of images in all messages, including tool results and documents."""
+    messages = request["messages"]
+    if isinstance(messages, PlainTurns):
+        return messages.images
     count = 0
-    pending: list[Any] = [request["messages"]]
+    pending: list[Any] = [messages]
     for item in pending:
         if isinstance(item, list):
             pending += item

@@ -7,13 +7,15 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.accepted_fields import MESSAGES_FIELDS
 from copilot_proxy.formats.client_fields import ClientFields, take_fields
 from copilot_proxy.formats.kinds import Kinds
-from copilot_proxy.formats.messages.blocks import clean_messages
 from copilot_proxy.formats.messages.outgoing import MessagesBody
+from copilot_proxy.formats.messages.plain_messages import settled
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.request_from_chat import from_chat, shows_reasoning
-from copilot_proxy.formats.messages.system import drop_billing_line
+from copilot_proxy.formats.messages.system import drop_billing_line, drop_blank_system
 from copilot_proxy.formats.messages.tools import check_tools_run, drop_unsupported_tools
-from copilot_proxy.formats.model_profiles import profile_of
+from copilot_proxy.formats.messages.unsupported_input import clean_messages
+from copilot_proxy.formats.model_profiles import ModelProfile, profile_of
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.rules import AdaptedBody, apply_rules
 from copilot_proxy.formats.types import ChatRequest, MessagesRequest
 
@@ -65,12 +67,14 @@ def messages_for_model(
     # Before hidden thinking, a budget was how to ask for thinking that can be shown.
     shows = (body.get("thinking") or {}).get("type") == "enabled"
     _move_output_format(body)
-    moved = clean_messages(body, notes)
+    moved = _adapt_messages(body, profile, notes)
     drop_billing_line(body, notes)
     drop_unsupported_tools(body, notes)
     outgoing = MessagesBody(
         body, kinds=kinds, moved=moved, end_mark=end_mark, shows_reasoning=shows
     )
+    if outgoing.is_settled and not profile.accepts_blank_texts:
+        drop_blank_system(body)
     adapted = apply_rules(outgoing, profile, notes)
     _drop_unsupported_edits(body, notes)
     return adapted
@@ -95,6 +99,17 @@ def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str])
     )
     outgoing.requested_effort = chat.get("reasoning_effort")
     return apply_rules(outgoing, profile, notes)
+
+
+def _adapt_messages(body: MessagesRequest, profile: ModelProfile, notes: list[str]) -> int:
+    """Change the messages of `body` as all models require it; return how many were moved."""
+    turns = body["messages"]
+    if isinstance(turns, PlainTurns):
+        body["messages"] = adapted = settled(turns, profile)
+        if adapted is not None:
+            return 0
+        body["messages"] = turns.decoded()
+    return clean_messages(body, notes)
 
 
 def _thinking_field(chat: ChatRequest, fields: ClientFields) -> str:

@@ -13,6 +13,7 @@ from copilot_proxy.formats.messages.transformations import note_transformations
 from copilot_proxy.formats.messages.unrequested import without_fields
 from copilot_proxy.formats.messages.usage import add_usage, usage_to_chat
 from copilot_proxy.formats.tool_arguments import RunawayGuard
+from copilot_proxy.formats.translators import RepeatedEvents
 from copilot_proxy.formats.types import ChatUsage, CopilotUsage, Json, Message, MessagesEvent
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
@@ -42,6 +43,8 @@ class MessagesRepair:
     tool names sent to the model to the client's names. `unrequested` are the fields to leave out,
     as `unrequested_fields` returns them.
     """
+
+    repeated: RepeatedEvents | None = None
 
     def __init__(
         self,

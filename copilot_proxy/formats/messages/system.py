@@ -1,7 +1,8 @@
-"""Removes from the system prompt what would defeat Claude's prompt cache."""
+"""Removes from the system prompt what Claude refuses, or what would defeat its prompt cache."""
 
 from typing import Final
 
+from copilot_proxy.formats.rules.blank_texts import without_blanks
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 _BILLING: Final = "x-anthropic-billing-header:"
@@ -24,3 +25,11 @@ def without_billing(blocks: list[Json], notes: list[str]) -> list[Json]:
     if len(kept) < len(blocks):
         notes.append("dropped the billing line of the system prompt: it would defeat the cache")
     return kept
+
+
+def drop_blank_system(body: MessagesRequest) -> None:
+    """Remove blank texts from `system` of `body`."""
+    if "system" in body:
+        body["system"] = without_blanks(body["system"])
+        if not body["system"]:
+            del body["system"]

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from copilot_proxy.cost.estimate import prompt_tokens
+from copilot_proxy.cost.estimated_tokens import prompt_tokens
 from copilot_proxy.formats.token_estimate import (
     DOCUMENT_TOKENS,
     IMAGE_TOKENS,

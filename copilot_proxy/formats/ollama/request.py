@@ -7,10 +7,10 @@ that its answer gets the other form.
 from collections.abc import Iterator
 from typing import Any, Final
 
-from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_tool_count, parse_object
 from copilot_proxy.formats.efforts import EFFORTS
+from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.ollama.schema import (
     OllamaChatRequest,
     OllamaGenerateRequest,
@@ -19,7 +19,7 @@ from copilot_proxy.formats.ollama.schema import (
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest, Json
-from copilot_proxy.headers import Initiator, Turn
+from copilot_proxy.headers import Initiator
 
 _GENERATE: Final = "ollama_generate"
 """Marks a request of ``/api/generate``; never leaves the program."""
@@ -53,7 +53,9 @@ def parse_generate(body: bytes) -> ClientRequest:
     request = parse_object(body)
     if request.pop("tools", None):
         raise RequestError(
-            "/api/generate has no tools.", param="tools", hint="Send the request to /api/chat."
+            "/api/generate does not support tools.",
+            param="tools",
+            hint="Send the request to /api/chat.",
         )
     _check(request, OllamaGenerateRequest)
     question: Json = {"role": "user", "content": request.get("prompt") or ""}
@@ -81,7 +83,7 @@ def parse_show(body: bytes) -> str:
 
 
 def is_generate(request: ClientRequest) -> bool:
-    """Whether the client has called ``/api/generate``."""
+    """Return whether the client has called ``/api/generate``."""
     return request.get(_GENERATE) is True
 
 
@@ -92,17 +94,17 @@ def without_mark(request: ClientRequest) -> ClientRequest:
 
 def initiator(request: ClientRequest) -> Initiator:
     """Return who caused the request; see `headers.initiator`."""
-    return headers.initiator(map(_turn, reversed(request["messages"])))
+    return initiator_of(map(_turn, reversed(request["messages"])))
 
 
-def _turn(message: Json) -> Turn | None:
+def _turn(message: Json) -> TurnKind | None:
     match message["role"]:
         case "system":
             return None
         case "user" if message.get("images"):
             return "user"
         case "user":
-            return headers.user_turn(message.get("content") or "")
+            return user_turn(message.get("content") or "")
         case "tool":
             return "results"
     return "agent"
@@ -115,7 +117,7 @@ def images_of(request: ClientRequest) -> Iterator[str]:
 
 
 def thinks(request: ClientRequest) -> bool:
-    """Whether the client asks the model to think."""
+    """Return whether the client asks the model to think."""
     return request.get("think") not in (None, False, "", "false", "none")
 
 

@@ -166,7 +166,7 @@ class OllamaDetails(Struct):
 
 
 class OllamaModel(Struct):
-    """A model in the list; `remote_model` is its id at Copilot."""
+    """A model in the list; `remote_model` is Copilot's id."""
 
     name: str
     model: str

@@ -13,7 +13,7 @@ from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.chat_completions.finish_reasons import FINISH_REASONS, openai_reason
 from copilot_proxy.formats.chat_completions.refusals import explanation
 from copilot_proxy.formats.chat_completions.usage import count_of, repair_usage
-from copilot_proxy.formats.responses.usage import chat_usage
+from copilot_proxy.formats.responses.usage import usage_to_chat
 from copilot_proxy.formats.types import ChatUsage, CopilotUsage, Json, PiAiEvent
 from copilot_proxy.formats.upstream_errors import parse_error_event
 from copilot_proxy.masking import mask
@@ -75,7 +75,7 @@ def usage_of(event: PiAiEvent) -> ChatUsage | None:
         return repair_usage(usage)
     last = _last(event)
     if last.get("type") == _INCOMPLETE:
-        return chat_usage(_object(last.get("response")).get("usage"))
+        return usage_to_chat(_object(last.get("response")).get("usage"))
     usage = _object((_object(event.get("message")) or _object(event.get("error"))).get("usage"))
     read, written = count_of(usage, "cacheRead"), count_of(usage, "cacheWrite")
     prompt, completion = count_of(usage, "input") + read + written, count_of(usage, "output")

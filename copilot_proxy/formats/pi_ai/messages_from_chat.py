@@ -25,7 +25,7 @@ _SEPARATOR: Final = "\n\n"
 _NO_TOKENS: Final = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
 
 
-class MessagesTranslator:
+class MessagesBuilder:
     """Translates the messages of one request to `model` on `api`; `now` is in ms since 1970."""
 
     def __init__(self, model: str, api: PiApi, now: int, notes: list[str]) -> None:

@@ -10,7 +10,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.pi_ai import thinking
-from copilot_proxy.formats.pi_ai.messages_from_chat import MessagesTranslator
+from copilot_proxy.formats.pi_ai.messages_from_chat import MessagesBuilder
 from copilot_proxy.formats.pi_ai.models import (
     PiApi,
     api_of,
@@ -99,8 +99,8 @@ def from_chat(
     tools = [_tool(tool["function"]) for tool in chat_tools]
     api = api_of(model)
     now = int(time.time() * 1000) if now is None else now
-    translator = MessagesTranslator(model.id, api, now, notes)
-    context = translator.context(fields["messages"], tools)
+    builder = MessagesBuilder(model.id, api, now, notes)
+    context = builder.context(fields["messages"], tools)
     options: Json = {"cacheRetention": "short"}
     payload: Json = {}
     if tools:
@@ -124,7 +124,7 @@ def from_chat(
         "context": context,
         "options": options,
         "payload": payload,
-        "opaque": translator.opaque or None,
+        "opaque": builder.opaque or None,
         "headers": {},
     }
     if api == "anthropic-messages":

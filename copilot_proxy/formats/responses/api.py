@@ -19,6 +19,7 @@ from copilot_proxy.formats.conversation import (
 from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.models import model_list, model_object
+from copilot_proxy.formats.plain_turns import expanded
 from copilot_proxy.formats.reasoning_summary import summary_of
 from copilot_proxy.formats.responses.cache_key import with_cache_key
 from copilot_proxy.formats.responses.history_items import (
@@ -136,7 +137,7 @@ class ResponsesApi:
         return RESPONSES_FIELDS
 
     def conversation(self, request: ResponsesRequest) -> Conversation:
-        given = request["input"]
+        given = expanded(request)["input"]
         turns = message_turns(given) if isinstance(given, list) else [Turn("user", texts(given))]
         return Conversation(texts(request.get("instructions")), turns)
 
@@ -148,15 +149,15 @@ class ResponsesApi:
         return reasoning.get("effort") not in (None, "none") or summary_of(reasoning) != "none"
 
     def encrypted_reasoning(self, request: ResponsesRequest) -> list[str]:
-        return item_contents(request)
+        return item_contents(expanded(request))
 
     def without_reasoning(
         self, request: ResponsesRequest, encrypted: Collection[str]
     ) -> ResponsesRequest:
-        return without_encrypted_items(request, encrypted)
+        return without_encrypted_items(expanded(request), encrypted)
 
     def to_chat(self, request: ResponsesRequest, notes: list[str]) -> ChatRequest:
-        return to_chat(request, notes)
+        return to_chat(expanded(request), notes)
 
     def wants_usage(self, request: ResponsesRequest) -> bool:
         return True

@@ -7,6 +7,9 @@ each may go to another machine. Copilot is known to accept one only on Responses
 import hashlib
 from typing import Any, Final
 
+import msgspec
+
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.types import ResponsesRequest
 
 _FIELD: Final = "prompt_cache_key"
@@ -29,6 +32,8 @@ def with_cache_key(body: ResponsesRequest, session: str | None) -> ResponsesRequ
 def _beginning(body: ResponsesRequest) -> str:
     """Return the beginning of the conversation."""
     given: Any = body.get("input")
+    if isinstance(given, PlainTurns):
+        given = msgspec.to_builtins(given[:1])
     first = given[0] if isinstance(given, list) and given else given
     text = first.get("content") if isinstance(first, dict) else first
     while isinstance(text, list):

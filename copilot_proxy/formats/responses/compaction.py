@@ -16,7 +16,7 @@ from copilot_proxy.formats.responses.tools import tools_of
 from copilot_proxy.formats.types import Json, Response, ResponsesRequest
 
 _LABEL: Final = "copilot-proxy-summary:"
-"""Tells our own compaction items from those that a model has encrypted."""
+"""Distinguishes our own compaction items from those that a model has encrypted."""
 _MAX_SUMMARY_BYTES: Final = 16 * 1024 * 1024
 _TRIGGER: Final = {"type": COMPACTION_TRIGGER}
 SUMMARY_PROMPT: Final = (
@@ -30,7 +30,7 @@ _PREFIX: Final = "Summary of the conversation so far, besides the user's own mes
 
 
 def is_compaction(request: ResponsesRequest) -> bool:
-    """Whether the request asks for a compaction instead of an answer, as Codex does."""
+    """Return whether the request asks for a compaction instead of an answer, as Codex does."""
     items = request["input"]
     return bool(items) and isinstance(items, list) and _is_trigger(items[-1])
 
@@ -100,8 +100,8 @@ def summary_of(encrypted: object) -> str | None:
         return None
 
 
-def _is_trigger(item: Json) -> bool:
-    return item.get("type") == COMPACTION_TRIGGER
+def _is_trigger(item: object) -> bool:
+    return isinstance(item, dict) and item.get("type") == COMPACTION_TRIGGER
 
 
 def _without_trigger(request: ResponsesRequest) -> list[Json]:

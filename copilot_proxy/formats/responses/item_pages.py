@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.responses.continuation import decoded
 from copilot_proxy.formats.responses.ids import prefix_of, short_id
+from copilot_proxy.formats.responses.remembered_items import decoded
 from copilot_proxy.formats.responses.response_store import Exchange
 from copilot_proxy.formats.types import Json
 

@@ -154,15 +154,23 @@ class ResponsesBody(OutgoingBody):
     def lift_additional_tools(self) -> bool:
         return lift_additional_tools(self.body)
 
+    def _decode_calls(self) -> None:
+        """Decode the items if the calls of some tools may have to be changed."""
+        if self.is_settled and not self._names.is_plain:
+            self.decode_turns()
+
     def replace_tool_search(self) -> tuple[bool, int]:
+        self._decode_calls()
         replaced = replace_tool_search(self.body, self._names)
         self._calls = None
         return replaced
 
     def flatten_namespaces(self) -> bool:
+        self._decode_calls()
         return flatten_namespaces(self.body, self._names)
 
     def replace_custom_tools(self) -> bool:
+        self._decode_calls()
         return replace_custom_tools(self.body)
 
     def allow_tools(self) -> bool:

@@ -6,19 +6,21 @@ A `RequestError` names the field as OpenAI does: ``input[0].content``.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import check_url
+from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
+from copilot_proxy.formats.plain_turns import PlainTurns, newest_first
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.responses import schema
-from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list, tools_of
+from copilot_proxy.formats.responses.plain_items import plain_request
+from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, tools_of
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
 from copilot_proxy.formats.types import Json, ResponsesRequest
 from copilot_proxy.formats.wrong_api import check_part, read_request
-from copilot_proxy.headers import Initiator, Turn
+from copilot_proxy.headers import Initiator
 
 _ROLES: Final = ("user", "assistant", "system", "developer")
 _IMAGES: Final = ("input_image", "computer_screenshot")
@@ -41,7 +43,7 @@ def parse_request(body: bytes, *, may_be_empty: bool = False) -> ResponsesReques
 
     It has at least one input item, unless it `may_be_empty`.
     """
-    request = parse_object(body)
+    request = parse_object(body, read_plain=plain_request)
     read_request("responses", request)
     unpack_results("responses", request)
     may_be_empty = may_be_empty or request.get("previous_response_id") is not None
@@ -68,13 +70,14 @@ def check_request(request: ResponsesRequest, *, may_be_empty: bool = False) -> N
     """Raise `RequestError` for a request that no upstream could answer."""
     _check_unsupported(request)
     refuse_fields("responses", request)
-    check_shape(request, schema.ResponsesRequest)
+    is_plain = isinstance(request.get("input"), PlainTurns)
+    check_shape({**request, "input": []} if is_plain else request, schema.ResponsesRequest)
     if not request["model"]:
         raise _invalid("model", "The model name is empty.")
     if not request["input"] and not may_be_empty:
         raise _invalid("input", "At least one input item is needed.")
     _check_tools(request)
-    if isinstance(request["input"], list):
+    if isinstance(request["input"], list) and not is_plain:
         for i, item in enumerate(request["input"]):
             if not _is_sound(item):
                 _check_item(item, f"input[{i}]")
@@ -116,8 +119,9 @@ def _check_unsupported(request: ResponsesRequest) -> None:
 def _check_tools(request: ResponsesRequest) -> None:
     for i, tool in enumerate(request.get("tools") or ()):
         _check_tool(tool, f"tools[{i}]")
-    for i, item in enumerate(item_list(request)):
-        if "tools" in item or item.get("type") == ADDITIONAL:
+    items = request["input"]
+    for i, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, dict) and ("tools" in item or item.get("type") == ADDITIONAL):
             _check_listed(item, f"input[{i}]")
     choice = request.get("tool_choice")
     kind = choice.get("type") if isinstance(choice, dict) else None
@@ -195,7 +199,7 @@ def _check_item(item: Json, path: str) -> None:
         # The arguments of other types of calls may be an object.
         raise _invalid(
             f"{path}.arguments",
-            f"Invalid type for '{path}.arguments': expected a text.",
+            f"Invalid type for '{path}.arguments': expected a string.",
             code="invalid_type",
         )
     for name in ("content", "output"):
@@ -250,27 +254,32 @@ def input_items(request: ResponsesRequest) -> list[Json]:
     value = request["input"]
     if isinstance(value, str):
         return [{"type": "message", "role": "user", "content": value}]
-    return list(value)
+    return value.decoded() if isinstance(value, PlainTurns) else list(value)
 
 
 def initiator(request: ResponsesRequest) -> Initiator:
     """Return who started the request, by the rule of `headers.initiator`."""
-    return headers.initiator(map(_turn, reversed(input_items(request))))
+    items = request["input"]
+    turns = newest_first(items) if isinstance(items, PlainTurns) else reversed(input_items(request))
+    return initiator_of(map(_turn, turns))
 
 
-def _turn(item: Json) -> Turn | None:
+def _turn(item: Json) -> TurnKind | None:
     kind, role = item.get("type") or "message", item.get("role")
     if kind.endswith("_output"):
         return "results"
     if kind in _TOOL_LISTS or role in ("system", "developer"):
         return None
     is_user = kind == "message" and role == "user"
-    return headers.user_turn(item.get("content")) if is_user else "agent"
+    return user_turn(item.get("content")) if is_user else "agent"
 
 
 def count_images(request: ResponsesRequest) -> int:
     """Return the number of images in all items, including the outputs of calls."""
-    return sum(part.get("type") in _IMAGES for part in _objects(request["input"]))
+    items = request["input"]
+    if isinstance(items, PlainTurns):
+        return items.images
+    return sum(part.get("type") in _IMAGES for part in _objects(items))
 
 
 def _objects(value: Any) -> Iterator[Json]:

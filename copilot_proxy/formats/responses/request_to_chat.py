@@ -11,7 +11,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.custom_tools import nested_format
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY, summary_of
-from copilot_proxy.formats.responses.items_to_messages import MessagesBuilder
+from copilot_proxy.formats.responses.items_to_chat import MessagesBuilder
 from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, SAME_FIELDS
 from copilot_proxy.formats.responses.tool_changes import flatten_namespaces, lift_additional_tools

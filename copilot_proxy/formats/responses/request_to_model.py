@@ -1,13 +1,17 @@
 """Prepares requests for Copilot's Responses API, from Responses or chat clients."""
 
+from typing import Any
+
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.client_fields import take_fields
 from copilot_proxy.formats.documents import as_text, pdf_file, read_document
 from copilot_proxy.formats.kinds import Kinds
-from copilot_proxy.formats.model_profiles import profile_of
+from copilot_proxy.formats.model_profiles import ModelProfile, profile_of
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.outgoing import ResponsesBody
+from copilot_proxy.formats.responses.plain_items import settled
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, from_chat
 from copilot_proxy.formats.responses.tools import ToolNames
 from copilot_proxy.formats.responses.unsupported_input import (
@@ -40,13 +44,11 @@ def responses_for_model(
     _include(body, notes)
     _reasoning(body)
     prepare_tools(body, notes)
+    profile = profile_of(model, "responses")
     if not isinstance(body["input"], str):
-        items: list[Json] = []
-        for item in prepare_items(body, notes):
-            items += _item(item, notes)
-        body["input"] = items
+        body["input"] = _items(body, profile, notes)
     outgoing = ResponsesBody(body, ToolNames(request), kinds=kinds)
-    adapted = apply_rules(outgoing, profile_of(model, "responses"), notes)
+    adapted = apply_rules(outgoing, profile, notes)
     describe_tools(body)
     drop_empty_tools(body)
     check_tool_count(len(body.get("tools") or ()))
@@ -78,6 +80,18 @@ def _reasoning(body: ResponsesRequest) -> None:
         body["reasoning"] = reasoning
     else:
         body.pop("reasoning", None)
+
+
+def _items(body: ResponsesRequest, profile: ModelProfile, notes: list[str]) -> list[Any]:
+    """Return the items as all models require them."""
+    given = body["input"]
+    adapted = settled(given, profile) if isinstance(given, PlainTurns) else None
+    if adapted is None:
+        return [one for item in prepare_items(body, notes) for one in _item(item, notes)]
+    items: list[Any] = []
+    for one in adapted:
+        items += prepare_items({"input": [one]}, notes) if isinstance(one, dict) else (one,)
+    return PlainTurns(items, adapted.images)
 
 
 def _item(item: Json, notes: list[str]) -> list[Json]:

@@ -63,8 +63,8 @@ class MessageError(Exception):
         """Return the error for a WebSocket that already has `count` requests."""
         return cls.of(
             RequestError(
-                f"This WebSocket has requests that are not yet answered ({count}), as many or as "
-                "large as it may have.",
+                f"This WebSocket already has {count} unanswered requests, which are as many or as "
+                "large as allowed.",
                 code="websocket_stream_limit_reached",
                 hint="Wait for a response, or open another WebSocket.",
             ),
@@ -118,7 +118,7 @@ def parse_message(data: bytes | str, limit: int) -> ClientMessage:
 
 
 def _plain(value: msgspec.Raw | None) -> object:
-    """Return a value that has to be short; `_INVALID` for any other."""
+    """Return the decoded value; `_INVALID` if it is long or not JSON."""
     if value is None:
         return None
     try:

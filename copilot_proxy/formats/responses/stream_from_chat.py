@@ -15,7 +15,7 @@ from copilot_proxy.formats.responses.output_items import (
 )
 from copilot_proxy.formats.responses.response_object import base_response, failed_response
 from copilot_proxy.formats.responses.tools import ToolNames
-from copilot_proxy.formats.responses.usage import responses_usage
+from copilot_proxy.formats.responses.usage import usage_from_chat
 from copilot_proxy.formats.types import (
     ChatChunk,
     CopilotUsage,
@@ -50,7 +50,8 @@ class ChatToResponses:
         self._items: list[OpenItem] = []
         self._current: ReasoningItem | MessageItem | None = None
         self._calls: dict[int, CallItem] = {}
-        """Open until the response ends, since the pieces of several calls may alternate."""
+        """The calls, open until the response ends, since the pieces of several calls may
+        alternate."""
         self._tag = ""
         self._pending_opaque = ""
         """Encrypted reasoning without an open item, such as hidden thinking: it gets an item."""
@@ -67,7 +68,7 @@ class ChatToResponses:
         """Return the events for one chunk."""
         events = self._begin()
         if chunk.get("usage"):
-            self._response["usage"] = responses_usage(chunk["usage"])
+            self._response["usage"] = usage_from_chat(chunk["usage"])
         if chunk.get("copilot_usage"):
             self._copilot_usage = chunk["copilot_usage"]
         for choice in chunk["choices"]:

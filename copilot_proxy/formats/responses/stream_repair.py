@@ -21,7 +21,8 @@ from copilot_proxy.formats.responses.response_object import (
 )
 from copilot_proxy.formats.responses.tools import ToolNames
 from copilot_proxy.formats.responses.unannounced_items import UnannouncedItems
-from copilot_proxy.formats.responses.usage import chat_usage, complete_usage
+from copilot_proxy.formats.responses.usage import complete_usage, usage_to_chat
+from copilot_proxy.formats.translators import RepeatedEvents
 from copilot_proxy.formats.types import (
     ChatUsage,
     CopilotUsage,
@@ -67,6 +68,8 @@ class ResponsesRepair:
     An error that upstream reports as an event is passed on, and kept in `failure`. `usage` is in
     the format of Chat Completions; `response` is the response of the final event.
     """
+
+    repeated: RepeatedEvents | None = None
 
     def __init__(
         self,
@@ -199,7 +202,7 @@ class ResponsesRepair:
         out["output"] = self._items.output(response.get("output"))
         usage = out.get("usage")
         if isinstance(usage, dict):
-            self.usage = chat_usage(usage)
+            self.usage = usage_to_chat(usage)
             out["usage"] = complete_usage(usage)
         for costs in (event.get("copilot_usage"), response.get("copilot_usage")):
             if isinstance(costs, dict):
@@ -243,5 +246,6 @@ class ResponsesRepair:
 
 
 def _code(error: Json, failure: CopilotProxyError) -> object:
-    """Return Copilot's code, except for a prompt that is too long: clients compact on OpenAI's."""
+    """Return Copilot's code, or OpenAI's if the prompt is too long: clients compact when they see
+    that."""
     return _TOO_LONG if failure.code == _TOO_LONG else error.get("code")

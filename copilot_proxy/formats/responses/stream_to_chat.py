@@ -11,7 +11,7 @@ from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.event_indexes import EventIndexes
 from copilot_proxy.formats.responses.response_events import TERMINAL
-from copilot_proxy.formats.responses.usage import chat_usage
+from copilot_proxy.formats.responses.usage import usage_to_chat
 from copilot_proxy.formats.types import (
     ChatChunk,
     ChatUsage,
@@ -217,7 +217,7 @@ class ResponsesToChat(ChunkTranslator):
 
     def _end(self, status: str, response: Response, event: ResponsesEvent) -> list[ChatChunk]:
         self._note_created(response)
-        self.usage = chat_usage(response.get("usage"))
+        self.usage = usage_to_chat(response.get("usage"))
         costs = event.get("copilot_usage") or response.get("copilot_usage")
         self.copilot_usage = costs if isinstance(costs, dict) else None
         if status == "failed":

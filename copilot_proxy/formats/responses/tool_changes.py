@@ -7,6 +7,7 @@ copies; see `tool_lists.copy_tools`.
 from typing import Final
 
 from copilot_proxy.formats.custom_tools import custom_arguments, function_of
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.responses.tool_lists import (
     add_tools,
     all_tools,
@@ -35,12 +36,14 @@ def lift_additional_tools(body: ResponsesRequest) -> bool:
     for item in items:
         if item.get("type") == ADDITIONAL:
             add_tools(body, list(tools_of(item)))
-    body["input"] = [item for item in items if item.get("type") != ADDITIONAL]
+    given = body["input"]
+    kept = [one for one in given if not isinstance(one, dict) or one.get("type") != ADDITIONAL]
+    body["input"] = PlainTurns(kept, given.images) if isinstance(given, PlainTurns) else kept
     return True
 
 
 def flatten_namespaces(body: ResponsesRequest, names: ToolNames) -> bool:
-    """Replace namespaces by their tools, with flat names; return whether there were any."""
+    """Replace namespaces with their tools, under flat names; return whether there were any."""
     has_namespaces = any(namespaces_of(body))
     for holder in tool_holders(body):
         holder["tools"] = [one for tool in tools_of(holder) for one in _flattened(tool, names)]

@@ -22,7 +22,7 @@ def copy_tools(tools: Any) -> list[Json]:
 
 
 def has_tools(item: Json) -> bool:
-    """Whether an item lists tools that the model may call."""
+    """Return whether an item lists tools that the model may call."""
     return item.get("type") in _LISTING
 
 
@@ -32,7 +32,7 @@ def function_tools(body: ResponsesRequest, kind: str) -> list[Json]:
 
 
 def all_tools(body: ResponsesRequest) -> Iterator[Json]:
-    """Yield all tools, those in namespaces and items included."""
+    """Yield all tools, including those in namespaces and items."""
     namespaces: list[Json] = []
     for holder in tool_holders(body):
         for tool in tools_of(holder):
@@ -52,7 +52,7 @@ def tool_holders(body: ResponsesRequest) -> list[Json]:
 
 
 def namespaces_of(body: ResponsesRequest) -> Iterator[Json]:
-    """Yield all namespaces, those in items included."""
+    """Yield all namespaces, including those in items."""
     for holder in tool_holders(body):
         yield from (tool for tool in tools_of(holder) if tool.get("type") == "namespace")
 

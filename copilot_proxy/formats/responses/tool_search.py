@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.responses.tool_lists import add_tools, all_tools, with_namespaces
 from copilot_proxy.formats.responses.tools import (
     TOOL_SEARCH,
@@ -22,8 +23,8 @@ _SEARCHES: Final = ("tool_search_call", "tool_search_output")
 def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool, int]:
     """Turn a search that the client runs into a function, and offer only what it has found.
 
-    Returns whether the model was asked to search by itself, which it cannot: then all tools are
-    offered; and how many deferred tools are left out, since the client's search has not found them.
+    Returns whether the model was asked to search by itself (it cannot, so all tools are offered),
+    and how many deferred tools are left out because the client's search has not found them.
     """
     tools = list(tools_of(body))
     is_hosted = any(_is_hosted_search(tool) for tool in tools)
@@ -45,7 +46,7 @@ def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool,
             add_tools(body, list(tools_of(item)))
         if is_client_search(item):
             items.append(_search_item(item, names))
-    if not isinstance(body["input"], str):
+    if not isinstance(body["input"], str | PlainTurns):
         body["input"] = items
     for tool in all_tools(body):
         tool.pop("defer_loading", None)

@@ -24,8 +24,8 @@ HOSTED: Final[Mapping[str, str]] = {
 }
 """The tools that OpenAI's servers run, and Copilot's do not.
 
-Those that clients offer on their own initiative are dropped with a note; a client that asks for
-another one would otherwise miss it.
+Those that clients offer on their own initiative are dropped with a note. The others are refused: a
+client that asks for one of them relies on it.
 """
 
 ADDITIONAL: Final = "additional_tools"
@@ -51,7 +51,7 @@ class ClientTool(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether calls of it reach the client as Copilot sends them."""
+        """Whether its calls reach the client as Copilot sends them."""
         return self.kind == "function" and self.namespace is None
 
 
@@ -125,7 +125,7 @@ def tools_of(holder: Json) -> Iterator[Json]:
 
 
 def is_client_search(item: Json) -> bool:
-    """Whether an item is the call or the output of a tool search that the client runs."""
+    """Return whether an item is the call or the output of a tool search that the client runs."""
     kinds = ("tool_search_call", "tool_search_output")
     return item.get("type") in kinds and isinstance(item.get("call_id"), str)
 

@@ -29,8 +29,8 @@ _ENDS: Final = frozenset({TERMINAL["completed"], TERMINAL["incomplete"]})
 class UnannouncedItems:
     """The output items of one stream; `complete` adds the events that they lack.
 
-    A message is announced with its first piece, a call when all of it is known, since the name of
-    its tool does not come with the pieces. Events of other types pass unchanged.
+    A message is announced with its first piece. A call is announced only when all of it is known,
+    since the name of its tool does not come with the pieces. Events of other types pass unchanged.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,8 @@ class UnannouncedItems:
         """The text of the parts of each message that was announced here, by their indexes."""
 
     def complete(self, kind: str, event: ResponsesEvent) -> list[ResponsesEvent]:
-        """Return the event of type `kind`, which has its indexes, with those that are missing."""
+        """Return the event of type `kind`, whose indexes are set, together with events that are
+        missing before or after it."""
         index = event.get("output_index")
         if type(index) is int:
             item = event.get("item")
@@ -130,7 +131,7 @@ class UnannouncedItems:
 
 
 def _is_same(item: object, announced: Json) -> bool:
-    """Whether both are the same call, or items of the same type that are not calls."""
+    """Return whether both are the same call, or items of the same type that are not calls."""
     return isinstance(item, dict) and all(
         item.get(name) == announced.get(name) for name in ("type", "call_id")
     )

@@ -1,4 +1,5 @@
-"""Copies the tools and items of a client's request, without what no model at Copilot supports."""
+"""Copies the tools and items of a client's request, without parts that no Copilot model
+supports."""
 
 from typing import Final
 
@@ -6,7 +7,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.responses.history_items import carry_over
 from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.tool_lists import copy_tools, has_tools
-from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, tools_of
+from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list, tools_of
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
 _UNSENT: Final = frozenset({"id", "parsed_arguments", "internal_chat_message_metadata_passthrough"})
@@ -58,7 +59,7 @@ def describe_tools(body: ResponsesRequest) -> None:
 
     A namespace, which needs one, gets its name.
     """
-    for holder in (body, *filter(has_tools, input_items(body))):
+    for holder in (body, *filter(has_tools, item_list(body))):
         for tool in tools_of(holder):
             for one in (tool, *tools_of(tool)):
                 if one.get("type") == "namespace":
@@ -69,7 +70,7 @@ def describe_tools(body: ResponsesRequest) -> None:
 
 def drop_empty_tools(body: ResponsesRequest) -> bool:
     """Remove the fields about tools from `body` if it has none; return whether it has none."""
-    if body.get("tools") or any(map(has_tools, input_items(body))):
+    if body.get("tools") or any(map(has_tools, item_list(body))):
         return False
     for name in ("tools", "tool_choice", "parallel_tool_calls"):
         body.pop(name, None)

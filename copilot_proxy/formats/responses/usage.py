@@ -4,7 +4,7 @@ from copilot_proxy.formats.chat_completions.usage import count_of, repair_usage
 from copilot_proxy.formats.types import ChatUsage, Json
 
 
-def chat_usage(usage: object) -> ChatUsage | None:
+def usage_to_chat(usage: object) -> ChatUsage | None:
     """Return Responses usage in the format of Chat Completions, or None if there is none."""
     if not isinstance(usage, dict):
         return None
@@ -33,7 +33,7 @@ def complete_usage(usage: Json) -> Json:
     }
 
 
-def responses_usage(usage: ChatUsage) -> Json:
+def usage_from_chat(usage: ChatUsage) -> Json:
     """Return Chat Completions usage in the format of the Responses API."""
     prompt_details = usage["prompt_tokens_details"]
     return {

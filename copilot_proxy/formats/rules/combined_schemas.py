@@ -1,8 +1,8 @@
-"""Turns what a model refuses at the top of a tool's schema into one object schema.
+"""Merges what a model refuses at the top level of a tool's schema into one object schema.
 
 Claude and GPT refuse a whole request because of one schema with ``anyOf``, ``oneOf`` or ``allOf``
-at its top, and GPT also because of ``enum``, ``const`` or ``not``. Inside of a schema they accept
-all of them.
+at its top level, and GPT also because of ``enum``, ``const`` or ``not``. Deeper inside a schema,
+they accept all of them.
 """
 
 from collections.abc import Iterator
@@ -20,22 +20,24 @@ _MAX_BRANCHES: Final = 200
 
 
 def merge_combinations(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Merge the combinations at the top of tools' schemas."""
-    reason = "the model accepts neither anyOf, oneOf nor allOf at its top"
+    """Merge the combinations at the top level of tools' schemas."""
+    reason = "the model accepts neither anyOf, oneOf nor allOf at the top level"
     rewrite_tool_schemas(outgoing, without_combinations, reason, notes)
 
 
 def simplify_values(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Merge the values at the top of tools' schemas, and leave out what may not be sent."""
-    reason = "the model accepts neither enum, const nor not at its top"
+    """Merge the values at the top level of tools' schemas, and leave out keywords that may not be
+    sent."""
+    reason = "the model accepts neither enum, const nor not at the top level"
     rewrite_tool_schemas(outgoing, without_values, reason, notes)
 
 
 def without_values(schema: Json) -> Json:
-    """Return an object schema without ``enum``, ``const`` and ``not`` at its top.
+    """Return an object schema without ``enum``, ``const`` and ``not`` at its top level.
 
-    Each property may have any value that it has in one of the allowed objects. What is not allowed
-    has to be refused by the tool. It is the same object if there is nothing to change.
+    Each property may have any value that it has in one of the allowed objects. The tool itself has
+    to refuse combinations that are not allowed. Returns the same object if there is nothing to
+    change.
     """
     if not any(word in schema for word in ("enum", "const", "not")):
         return schema
@@ -52,9 +54,9 @@ def without_values(schema: Json) -> Json:
 
 
 def without_combinations(schema: Json) -> Json:
-    """Return an object schema without combinations at its top.
+    """Return an object schema without combinations at its top level.
 
-    It is the same object if there are none.
+    Returns the same object if there are none.
     """
     for word in _WORDS:
         if isinstance(schema.get(word), list):
@@ -65,8 +67,8 @@ def without_combinations(schema: Json) -> Json:
 def merged(schema: Json, word: str) -> Json:
     """Return an object schema with the properties of all branches of its `word`.
 
-    A property for which the branches have different schemas may have any of them. What all branches
-    require is required; with ``allOf``, what one of them requires.
+    A property for which the branches have different schemas may have any of them. A property is
+    required if all branches require it or, with ``allOf``, if any of them does.
     """
     followed = count()
     parts = schema[word]

@@ -34,7 +34,8 @@ def apply_rules(
 def _rules_for(
     profile: ModelProfile, pi_ai: bool, outgoing: OutgoingBody
 ) -> Sequence[rule_book.Rule]:
-    """Return the rules that concern such requests to a model; looked up once for each profile."""
+    """Return the rules that may change such a request to a model; looked up once for each
+    profile."""
     rules: Sequence[rule_book.Rule]
     uses_tools, is_settled = outgoing.uses_tools, outgoing.is_settled
     kind = (pi_ai, uses_tools, is_settled)

@@ -1,4 +1,4 @@
-"""Fits images to the model: their type and detail, and how many there may be in a request.
+"""Adapts images to the model: their type, their detail, and how many there are in a request.
 
 Programs guess the type of an image from its file's name, or always declare the same type. Codex
 asks for the detail ``original`` for its screenshots. Agents that take a screenshot in every step
@@ -26,7 +26,7 @@ def ask_high_detail(outgoing: OutgoingBody, profile: ModelProfile, notes: list[s
             holder["content"] = [_with_high_detail(part) for part in content]
             has_changed = True
     if has_changed:
-        notes.append("changed the detail of images from original to high, which the model has")
+        notes.append("changed the detail of images from original to high, which the model supports")
 
 
 def correct_types(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -38,7 +38,7 @@ def correct_types(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str
         content = holder.get("content")
         if not isinstance(content, list):
             continue
-        wrong = {at: types for at, part in enumerate(content) if (types := _wrong_type(part))}
+        wrong = {at: types for at, part in enumerate(content) if (types := wrong_type(part))}
         if wrong:
             holder["content"] = [
                 _with_type(part, wrong[at][1]) if at in wrong else part
@@ -46,7 +46,7 @@ def correct_types(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str
             ]
             corrected |= dict.fromkeys(wrong.values())
     notes += [
-        f"changed the type of images from {declared} to {actual}, which they are"
+        f"changed the type of images from {declared} to {actual}, their actual type"
         for declared, actual in corrected
     ]
 
@@ -113,7 +113,7 @@ _SAMPLE: Final = 24
 """How many characters of base64 show the type of an image."""
 
 
-def _wrong_type(part: Json) -> tuple[str, str] | None:
+def wrong_type(part: Json) -> tuple[str, str] | None:
     """Return the declared and the actual type of an image in base64; None if they are the same, or
     the actual one is unknown."""
     match part:

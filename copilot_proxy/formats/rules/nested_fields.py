@@ -43,7 +43,7 @@ _TOOLS: Final = _known(
 
 
 def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drop the fields that are not part of the API, as programs keep their own in messages."""
+    """Drop the fields that are not part of the API: programs keep their own in messages."""
     if profile.fields is None or outgoing.api != "chat_completions":
         return
     known, dropped = _CONVERSATION, _Dropped()

@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+import msgspec
+
 from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.kinds import Kinds, kinds_of
 from copilot_proxy.formats.model_profiles import Api
@@ -67,9 +69,8 @@ class OutgoingBody(ABC):
     @property
     def turns(self) -> list[Json]:
         """The messages or items; empty if the input is a plain string."""
+        self.decode_turns()
         turns = self.body[self.turns_key]
-        if isinstance(turns, PlainTurns):
-            turns = self.body[self.turns_key] = turns.decoded()
         return turns if isinstance(turns, list) else []
 
     @turns.setter
@@ -77,6 +78,18 @@ class OutgoingBody(ABC):
         self.body[self.turns_key] = turns
         self._calls = None
         self._kinds_found = None
+
+    def decode_turns(self) -> None:
+        """Decode a settled conversation, so that it can be changed."""
+        turns = self.body[self.turns_key]
+        if isinstance(turns, PlainTurns):
+            self.body[self.turns_key] = turns.decoded()
+
+    def last_turns(self, count: int) -> list[Json]:
+        """Return the last messages or items, at most `count`, which must not be changed."""
+        turns = self.body[self.turns_key]
+        is_plain = isinstance(turns, PlainTurns)
+        return msgspec.to_builtins(turns[-count:]) if is_plain else self.turns[-count:]
 
     @property
     def is_settled(self) -> bool:
@@ -94,6 +107,8 @@ class OutgoingBody(ABC):
     @property
     def uses_tools(self) -> bool:
         """Whether the request offers tools, or the conversation has calls or results."""
+        if self.is_settled:
+            return True  # as good as certain, and the rules about tools find nothing otherwise
         return "tools" in self.body or "tool_choice" in self.body or self._has_calls()
 
     def _has_calls(self) -> bool:
@@ -123,7 +138,8 @@ class OutgoingBody(ABC):
 
     @abstractmethod
     def is_paired(self) -> bool:
-        """Whether calls and results are in the order that the API requires; false if in doubt."""
+        """Return whether calls and results are in the order that the API requires; false if in
+        doubt."""
 
     @abstractmethod
     def segments(self) -> list[Segment]:

@@ -1,4 +1,4 @@
-"""Moves the constraints of an output schema that Claude does not accept to the descriptions.
+"""Moves constraints that Claude does not accept in an output schema into its descriptions.
 
 Schemas that are made from classes often have them, such as the longest length of a text.
 Anthropic's SDKs do the same for their own clients.

@@ -47,9 +47,9 @@ def disable_for_forced_tool(
 
 
 def disable_mid_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Disable thinking if the current turn began without it: Claude cannot start it there.
+    """Disable thinking if the current turn began without it.
 
-    Adaptive thinking can.
+    In the middle of a turn, Claude can only start adaptive thinking.
     """
     if _kind(outgoing) == "enabled" and outgoing.began_without_thinking:
         _drop(outgoing, "the current turn began without it", notes)

@@ -1,4 +1,4 @@
-"""Custom tools and tool choices that a model refuses, in a form that it accepts."""
+"""Changes custom tools and tool choices that a model refuses to a form that it accepts."""
 
 from typing import Final
 
@@ -44,13 +44,13 @@ def unfound_note(count: int) -> str:
 
 
 def flatten_namespaces(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Replace namespaces by their tools, whose names get the namespace's as a prefix."""
+    """Replace namespaces with their tools, whose names get the namespace's as a prefix."""
     if outgoing.flatten_namespaces():
         notes.append(FLATTENED)
 
 
 def replace_custom(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Replace custom tools, whose input is plain text, by functions with one argument.
+    """Replace custom tools, whose input is plain text, with functions that have one argument.
 
     The translator of the response changes calls of these functions back.
     """

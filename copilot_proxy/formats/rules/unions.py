@@ -80,7 +80,7 @@ def _rewrite(schema: Any, depth: int) -> Any:
 
 
 def _rewrite_inside(schema: Json, depth: int) -> Json:
-    """Rewrite the schemas inside of a schema."""
+    """Rewrite the schemas inside a schema."""
     changed: Json = {}
     for name, value in schema.items():
         new = value
@@ -130,7 +130,7 @@ def _of_type(name: str, limits: Json) -> Json:
 
 
 def _has_siblings(schema: Json) -> bool:
-    """Whether the schema is refused because of fields next to ``anyOf``."""
+    """Return whether the schema is refused because of fields next to ``anyOf``."""
     branches = schema.get("anyOf")
     return isinstance(branches, list) and ("type" in schema or "properties" in schema)
 

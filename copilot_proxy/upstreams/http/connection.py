@@ -11,9 +11,7 @@ from typing import Any, Final, TypeVar, cast
 import httptools
 import httpx
 
-_GRACE: Final = 0.05
-"""Seconds between a timeout and its error, for reading data that has already arrived: this process
-may have been suspended itself."""
+from copilot_proxy.upstreams.http.timed_waiter import TimedWaiter
 
 _MAX_HEAD: Final = 256 * 1024
 """Maximum size of the headers of a response in bytes."""
@@ -25,7 +23,7 @@ _MAX_UNREAD: Final = 256 * 1024
 _Result = TypeVar("_Result")
 
 
-class HttpExchange:
+class HttpExchange(TimedWaiter[Any]):
     """A request sent over `connection`, and its response; methods raise `httpx.TransportError`.
 
     `timeout` is how many seconds the server may go without sending anything or reading any part of
@@ -33,34 +31,28 @@ class HttpExchange:
     """
 
     def __init__(self, connection: "HttpConnection", timeout: float | None) -> None:
+        super().__init__(timeout, connection.unsent)
         self._connection = connection
-        self._timeout = timeout
-        self._last_unsent = connection.unsent()
-        self._timer: asyncio.TimerHandle | None = None
-        self._deadline = 0.0
-        """The time of the timeout by the loop's clock."""
-        self._in_grace_period = False
         self.status = 0
         self.headers: dict[str, str] = {}
         self.has_head = False
         self.is_complete = False
+        self.chunks: list[bytes] = []
+        """The unread chunks of the body."""
         self.unread = 0
-        self._chunks: list[bytes] = []
-        self._error: httpx.TransportError | None = None
-        self._waiter: asyncio.Future[Any] | None = None
+        """Their size in bytes."""
         self._process: Callable[[bytes], object] | None = None
         """The function of a waiting `receive`."""
-        self._loop = asyncio.get_running_loop()
 
     async def head(self) -> None:
         """Wait for `status` and `headers`."""
         while not self.has_head:
-            await self._change()
+            await self.change()
 
     async def read(self) -> bytes:
         """Return all unread bytes of the body, at least one; empty at the end."""
-        while not self._chunks and not self.is_complete:
-            await self._change()
+        while not self.chunks and not self.is_complete:
+            await self.change()
         return self._take_unread()
 
     async def receive(self, process: Callable[[bytes], _Result | None]) -> _Result | None:
@@ -69,13 +61,13 @@ class HttpExchange:
         Return this, or None at the end. While this waits, the connection itself calls `process`:
         waking up a task for each event of a stream takes about as long as translating one.
         """
-        while self._chunks or not self.is_complete:
-            if self._chunks:
+        while self.chunks or not self.is_complete:
+            if self.chunks:
                 result = process(self._take_unread())
             else:
                 self._process = process
                 try:
-                    result = await self._change()
+                    result = await self.change()
                 finally:
                     self._process = None
             if result is not None:
@@ -86,87 +78,36 @@ class HttpExchange:
         """Close the connection, unless the response is complete."""
         self._connection.release(self)
 
-    def add(self, chunk: bytes) -> None:
-        """Add a chunk of the body."""
-        self._chunks.append(chunk)
-        self.unread += len(chunk)
-
     def complete(self) -> None:
         """Mark the response as complete."""
         self.is_complete = True
-        self._end()
-
-    def fail(self, error: httpx.TransportError) -> None:
-        """Set the error to raise once the received bytes have been read."""
-        self._error = self._error or error
-        self._end()
+        self.end()
 
     def wake(self) -> None:
         """Wake up the reader after a change, unless it waits in `receive` for more."""
-        waiter = self._waiter
+        waiter = self.waiter
         if waiter is None or waiter.done():
             return
         result = None
-        if self._process is not None and self._chunks:
+        if self._process is not None and self.chunks:
             try:
                 result = self._process(self._take_unread())
             except Exception as error:
                 waiter.set_exception(error)
                 return
-            if result is None and not self.is_complete and self._error is None:
-                self._restart_timeout()
+            if result is None and not self.is_complete and self.error is None:
+                self.last_change = self.now()
                 return
         waiter.set_result(result)
 
     def _take_unread(self) -> bytes:
-        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks.clear()
+        chunks = self.chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
         self.unread = 0
         if self._connection.is_paused:
             self._connection.resume(self)
         return data
-
-    def _end(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self.wake()
-
-    def _change(self) -> "asyncio.Future[Any]":
-        """Return a future for the next change; raises the error of a failed exchange."""
-        if self._error is not None:
-            raise self._error
-        self._waiter = self._loop.create_future()
-        self._restart_timeout()
-        if self._timeout is not None and self._timer is None:
-            self._timer = self._loop.call_at(self._deadline, self._check_timeout)
-        return self._waiter
-
-    def _restart_timeout(self) -> None:
-        if self._timeout is not None:
-            self._deadline = self._loop.time() + self._timeout
-            self._in_grace_period = False
-
-    def _check_timeout(self) -> None:
-        """Fail with a timeout if the deadline has passed, else set the timer again.
-
-        All waits share one timer, because most are too short to be worth one of their own.
-        """
-        self._timer = None
-        if self._waiter is None or self._waiter.done():
-            return
-        now = self._loop.time()
-        if now >= self._deadline:
-            last, self._last_unsent = self._last_unsent, self._connection.unsent()
-            if self._last_unsent < last:
-                self._deadline = now + (self._timeout or 0.0)
-                self._in_grace_period = False
-            elif not self._in_grace_period:
-                self._deadline = now + _GRACE
-                self._in_grace_period = True
-            else:
-                self.fail(httpx.ReadTimeout(""))
-                return
-        self._timer = self._loop.call_at(self._deadline, self._check_timeout)
 
 
 class HttpConnection(asyncio.Protocol):
@@ -313,8 +254,10 @@ class HttpConnection(asyncio.Protocol):
         self._ends_with_connection = not (has_length or "transfer-encoding" in exchange.headers)
 
     def on_body(self, body: bytes) -> None:
-        if self._exchange is not None:
-            self._exchange.add(body)
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.chunks.append(body)
+            exchange.unread += len(body)
 
     def on_message_complete(self) -> None:
         exchange = self._exchange

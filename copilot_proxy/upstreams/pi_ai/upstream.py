@@ -1,6 +1,6 @@
-"""Copilot through pi-ai: conversations go to the sidecar, all other calls to the native upstream.
+"""Copilot through pi-ai: conversations go to the sidecar, all other calls to Copilot.
 
-Authentication, the choice of the host and retries work as in the native upstream. The sidecar gets
+Authentication, the choice of the host and retries work as without pi-ai. The sidecar gets
 a token with each request and does not store it.
 """
 
@@ -98,35 +98,35 @@ class PiAiWholeResponse:
 
 
 class PiAiUpstream:
-    """Sends conversations through the sidecar, and all other calls to `native`."""
+    """Sends conversations through the sidecar, and all other calls to `copilot`."""
 
     fixed_api: UpstreamApi | None = PI_AI
 
     def __init__(
-        self, native: CopilotUpstream, auth: TokenSource, identity: Identity, sidecar: Sidecar
+        self, copilot: CopilotUpstream, auth: TokenSource, identity: Identity, sidecar: Sidecar
     ) -> None:
-        self._native = native
+        self._copilot = copilot
         self._auth = auth
         self._identity = identity
         self.sidecar = sidecar
 
     def cached_models(self, auth: TokenSource | None = None) -> Catalogue | None:
         """Return the account's models without waiting; None if no recent list is cached."""
-        return self._native.cached_models(auth)
+        return self._copilot.cached_models(auth)
 
     async def models(
         self, auth: TokenSource | None = None, *, max_age: float = MAX_AGE
     ) -> Catalogue:
         """Return the account's models from the catalogue, including those unknown to pi-ai."""
-        return await self._native.models(auth, max_age=max_age)
+        return await self._copilot.models(auth, max_age=max_age)
 
     async def send(self, call: Call) -> UpstreamResponse:
         """Send `call` and return the response, which must be closed; raises `CopilotProxyError`."""
         if call.path is not None:
-            return await self._native.send(call)
+            return await self._copilot.send(call)
         auth = call.auth or self._auth
         token = await auth.token()
-        return await self._native.account_cooldowns.call(
+        return await self._copilot.account_cooldowns.call(
             auth,
             token,
             call.api,
@@ -136,16 +136,16 @@ class PiAiUpstream:
 
     def state(self) -> AuthState:
         """Return the sign-in state for ``/health``."""
-        return self._native.state()
+        return self._copilot.state()
 
     def active_cooldowns(self) -> list[Cooldown]:
         """Return the active cooldowns of the server's own sign-in."""
-        return self._native.active_cooldowns()
+        return self._copilot.active_cooldowns()
 
     async def aclose(self) -> None:
         """Stop the sidecar and close all connections."""
         await self.sidecar.aclose()
-        await self._native.aclose()
+        await self._copilot.aclose()
 
     async def _send_with_retries(
         self, auth: TokenSource, call: Call, token: CopilotToken

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.gemini.api import GEMINI
+from copilot_proxy.formats.gemini.json_schemas import to_json_schema
 from copilot_proxy.formats.gemini.request import parse_call
 from copilot_proxy.formats.gemini.request_to_chat import to_chat
-from copilot_proxy.formats.gemini.schemas import to_json_schema
 from copilot_proxy.formats.gemini.thought_signatures import Reasoning, seal, unseal
 from copilot_proxy.formats.types import ChatRequest, ClientRequest, Json
 

@@ -12,6 +12,8 @@ TOOLS = "advanced-tool-use-2025-11-20"
 SYSTEM = "mid-conversation-system-2026-04-07"
 LONG_CACHE = "extended-cache-ttl-2025-04-11"
 BINDING = "thinking-binding-controls-2026-08-01"
+TURNS = "mid-conversation-output-config-2026-07-01"
+LOW = {"role": "system", "content": "b", "output_config": {"effort": "low"}}
 BOUND = {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
 HOUR = {"type": "ephemeral", "ttl": "1h"}
 
@@ -33,6 +35,7 @@ HOUR = {"type": "ephemeral", "ttl": "1h"}
         ([], {"context_management": {"edits": []}}, [CONTEXT], []),
         ([], {"tools": [TOOL, {**TOOL, "defer_loading": True}]}, [TOOLS], []),
         ([], {"messages": [user("a"), {"role": "system", "content": "b"}]}, [SYSTEM], []),
+        ([], {"messages": [user("a"), LOW]}, [SYSTEM, TURNS], []),
         ([], {"tools": [{**TOOL, "cache_control": HOUR}]}, [LONG_CACHE], []),
         ([LONG_CACHE], {}, [LONG_CACHE], []),
         ([], {"thinking": BOUND}, [BINDING], []),

@@ -347,9 +347,9 @@ def test_a_stream_cut_anywhere_never_looks_complete(data: st.DataObject) -> None
     cut = data.draw(st.integers(0, len(events)))
 
     for stream in (MessagesToChat(MODEL), MessagesRepair()):
-        made = [one for event in events[:cut] for one in stream.feed(event)]  # type: ignore[attr-defined]
+        made = [one for event in events[:cut] for one in stream.feed(event)]
         try:
-            made += stream.close()  # type: ignore[attr-defined]
+            made += stream.close()
         except UpstreamError:
             assert cut < len(events) - 1
         else:

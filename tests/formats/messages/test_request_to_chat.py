@@ -188,7 +188,7 @@ def test_fields(fields: Json, expected: Json, notes: list[str]) -> None:
 MOVED = "moved images of tool results to a user message, where every model accepts them"
 TEXT_SOURCE = {"type": "text", "media_type": "text/plain", "data": "words"}
 PARTS_SOURCE = {"type": "content", "content": [text("a"), IMAGE, {"type": "odd"}, 3]}
-RESULT_IMAGE = [part("From the result of a:"), PNG_PART]
+RESULT_IMAGE = [part("From tool result 1:"), PNG_PART]
 
 
 @pytest.mark.parametrize(

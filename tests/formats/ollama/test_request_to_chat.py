@@ -201,7 +201,7 @@ def test_invalid_requests(body: Json, param: str) -> None:
 
 def test_tools_of_generate() -> None:
     """It has none, and they are not dropped silently."""
-    with pytest.raises(RequestError, match="no tools"):
+    with pytest.raises(RequestError, match="does not support tools"):
         OLLAMA.parse_generate(b'{"model": "m", "prompt": "x", "tools": [{}]}')
 
 

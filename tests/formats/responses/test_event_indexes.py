@@ -1,4 +1,4 @@
-"""Events without the indexes of their item and part are put to the right ones."""
+"""Events without the indexes of their item and part are assigned to the right ones."""
 
 from typing import Any
 

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.responses.continuation import (
+from copilot_proxy.formats.responses.item_pages import PageQuery, item_page, parse_query
+from copilot_proxy.formats.responses.remembered_items import (
     decoded,
     encoded,
     response_of,
     stored_response,
 )
-from copilot_proxy.formats.responses.item_pages import PageQuery, item_page, parse_query
 from copilot_proxy.formats.responses.response_store import Exchange, ResponseStore, StoredResponse
 
 Json = dict[str, Any]

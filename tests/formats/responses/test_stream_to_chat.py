@@ -7,7 +7,7 @@ import pytest
 from copilot_proxy.errors import BrokenResponse, UpstreamError
 from copilot_proxy.formats.chat_completions.completion_from_chunks import completion_from_chunks
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
-from copilot_proxy.formats.responses.usage import chat_usage
+from copilot_proxy.formats.responses.usage import usage_to_chat
 from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL, NOW, deltas_of
 from tests.formats.openai_schemas import check_completion
@@ -339,6 +339,6 @@ def test_an_odd_recorded_stream_is_read() -> None:
 def test_tokens_written_to_the_cache() -> None:
     """They have a separate price, so they are counted separately, like those that were read."""
     details = {"cached_tokens": 3, "cache_write_tokens": 4}
-    usage: Any = chat_usage({"input_tokens": 9, "input_tokens_details": details})
+    usage: Any = usage_to_chat({"input_tokens": 9, "input_tokens_details": details})
 
     assert 4 == usage["prompt_tokens_details"]["cache_creation_input_tokens"]

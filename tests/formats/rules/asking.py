@@ -143,10 +143,9 @@ def said(body: Json) -> list[tuple[str, Any]]:
             content = turn.get("content")
             parts = [{"text": content}] if isinstance(content, str) else content or []
             kinds = {"tool_use": "call", "tool_result": "result"}
-            found += [
-                (kinds.get(part.get("type"), turn["role"]), part.get("input", part.get("text")))
-                for part in parts
-            ]
+            for part in parts:
+                kind = kinds.get(str(part.get("type")), turn["role"])
+                found.append((kind, part.get("input", part.get("text"))))
             found += [
                 ("call", call["function"]["arguments"]) for call in turn.get("tool_calls") or ()
             ]

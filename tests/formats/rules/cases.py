@@ -7,9 +7,9 @@ from itertools import product
 from operator import itemgetter
 from typing import Final
 
+from copilot_proxy.formats.types import Json
 from tests.formats.rules.asking import (
     CLIENTS,
-    Json,
     assistant,
     body_of,
     budget,
@@ -66,7 +66,10 @@ class Case:
 
 def screenshots(image: Json) -> list[Json]:
     """Return a conversation with an image in each of 21 turns."""
-    turn = [{"role": "user", "content": [image]}, {"role": "assistant", "content": "Seen."}]
+    turn: list[Json] = [
+        {"role": "user", "content": [image]},
+        {"role": "assistant", "content": "Seen."},
+    ]
     return [*turn * 20, turn[0]]
 
 
@@ -379,7 +382,7 @@ CASES: Final[dict[str, Case]] = {
             },
         },
         broken=_dumped("image/jpeg"),
-        note="changed the type of images from image/jpeg to image/png, which they are",
+        note="changed the type of images from image/jpeg to image/png, their actual type",
     ),
     "images.detail": Case(
         models=("claude-sonnet-4.5", "gemini-2.5-pro", KIMI),

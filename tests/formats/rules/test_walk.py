@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -34,7 +35,7 @@ class Walk:
         return self._http.post(CLIENTS[client], json=case.body(client, model))
 
     @property
-    def last_body(self) -> dict:
+    def last_body(self) -> Any:
         """The body that Copilot received."""
         return self._simulator.state.requests[-1].body
 

@@ -14,7 +14,9 @@ _SIGNATURES: Final = {"thinking": "signature", "redacted_thinking": "data"}
 """The field with the signature of thinking, or with all of it, by the type of the block."""
 _CONTENTS: Final = ("text", "image")
 """The types of blocks that a document can consist of."""
-_PLACEHOLDER: Final = "Thinking..."
+_FAILED: Final = "The tool failed."
+"""The content of a failed result without any, which Claude refuses."""
+PLACEHOLDER: Final = "Thinking..."
 """What some clients store as thinking if the model showed none."""
 
 
@@ -35,6 +37,23 @@ def clean_messages(body: MessagesRequest, notes: list[str]) -> int:
     body["messages"] = messages
     notes += sorted(unique_notes)
     return _merge_leading_system(body, messages)
+
+
+def drop_empty_results(message: Json) -> None:
+    """Remove the blank contents of results, which Claude refuses, from a message that is a copy."""
+    for block in message["content"]:
+        if block["type"] == "tool_result":
+            drop_empty_content(block)
+
+
+def drop_empty_content(result: Json) -> None:
+    """Remove the content of a result if it is blank, as that of a command that prints nothing."""
+    content = result.get("content")
+    if content and not (isinstance(content, str) and content.isspace()):
+        return
+    result.pop("content", None)
+    if result.get("is_error") is True:
+        result["content"] = _FAILED
 
 
 def thinking_signatures(request: MessagesRequest) -> list[str]:
@@ -150,7 +169,7 @@ def _thinking(block: Json, unique_notes: set[str]) -> Json | None:
         return None
     # Models that hide their thinking need it back all the same: it is in the signature.
     text = block.get("thinking") or ""
-    return {**block, "thinking": "" if text == _PLACEHOLDER else text, "signature": signature}
+    return {**block, "thinking": "" if text == PLACEHOLDER else text, "signature": signature}
 
 
 def _check_source(block: Json, path: str) -> None:

@@ -4,7 +4,7 @@ Consecutive items of the assistant (reasoning, text and calls) become one messag
 of its calls directly follow it, wherever they were in the input: models reject any other order.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import reasoning_labels
@@ -16,8 +16,6 @@ from copilot_proxy.formats.responses.history_items import (
     with_readable_output,
 )
 from copilot_proxy.formats.types import Json
-
-_ENCRYPTED_RESULT: Final = "dropped the encrypted part of a result: the model cannot read it"
 
 
 class _Turn:
@@ -159,7 +157,7 @@ def _content(content: Any, path: str) -> str | list[Json]:
         return content
     if not isinstance(content, list):
         raise RequestError(
-            f"Invalid type for '{path}': expected a text or a list of parts.",
+            f"Invalid type for '{path}': expected a string or a list of parts.",
             param=path,
             code="invalid_type",
         )

@@ -5,7 +5,7 @@ import socket
 import httpx
 import pytest
 
-from copilot_proxy.upstreams.public_addresses import fetchable_host, is_public, look_up
+from copilot_proxy.network.public_addresses import fetchable_host, is_public, look_up
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import trustme
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.network.http_clients import make_anonymous_client
-from copilot_proxy.upstreams.image_fetcher import TIMEOUT, ImageFetcher
+from copilot_proxy.network.image_fetcher import TIMEOUT, ImageFetcher
 
 PUBLIC = "93.184.215.14"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)

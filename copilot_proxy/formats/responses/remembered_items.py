@@ -26,7 +26,7 @@ def referenced_ids(request: ResponsesRequest) -> list[tuple[int, str]]:
     return [
         (i, item["id"])
         for i, item in enumerate(items if isinstance(items, list) else ())
-        if item.get("type") == "item_reference"
+        if isinstance(item, dict) and item.get("type") == "item_reference"
     ]
 
 
@@ -47,9 +47,9 @@ def _decoded(data: bytes) -> Any:
     return decode_large(data, decode) if len(data) >= LARGE else decode(data)
 
 
-def encoded(items: Iterable[Json], size: int = 0) -> list[bytes]:
-    """Return the items in the form in which they are remembered; `size` is about how many bytes
-    they have."""
+def encoded(items: Iterable[Any], size: int = 0) -> list[bytes]:
+    """Return the items, decoded or structs, in the form in which they are remembered; `size` is
+    about how many bytes they have."""
     if size < LARGE:
         return [_encode(item) for item in items]
     return [encode_json(item, size) for item in items]
@@ -86,7 +86,7 @@ def previous_not_found(reason: str) -> RequestError:
 def item_not_found(position: int, reason: str) -> RequestError:
     """Return the error for an ``item_reference`` whose item is not remembered."""
     return RequestError(
-        "The item that is referred to was not found.",
+        "The referenced item was not found.",
         param=f"input[{position}]",
         code="item_not_found",
         status=404,

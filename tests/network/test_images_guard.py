@@ -6,8 +6,8 @@ import pytest
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.network.http_clients import make_anonymous_client
-from copilot_proxy.upstreams.image_fetcher import MAX_REDIRECTS, ImageFetcher
-from tests.upstreams.internet import (
+from copilot_proxy.network.image_fetcher import MAX_REDIRECTS, ImageFetcher
+from tests.network.internet import (
     DATA_URL,
     HOST,
     PUBLIC,
@@ -18,7 +18,7 @@ from tests.upstreams.internet import (
     chat,
     refusal,
 )
-from tests.upstreams.internet import internet as internet  # a fixture
+from tests.network.internet import internet as internet  # a fixture
 
 
 async def test_the_connection_goes_to_the_address_that_was_checked(internet: Internet) -> None:

@@ -10,9 +10,8 @@ import pytest
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.types import ClientRequest, Json
-from copilot_proxy.upstreams.image_fetcher import MAX_IMAGE, MAX_TOTAL, MAX_URLS, ImageFetcher
-from tests.pdfs import PDF, PDF_BYTES, PDF_URL
-from tests.upstreams.internet import (
+from copilot_proxy.network.image_fetcher import MAX_IMAGE, MAX_TOTAL, MAX_URLS, ImageFetcher
+from tests.network.internet import (
     DATA_URL,
     HOST,
     PNG,
@@ -24,7 +23,8 @@ from tests.upstreams.internet import (
     chat,
     refusal,
 )
-from tests.upstreams.internet import internet as internet  # a fixture
+from tests.network.internet import internet as internet  # a fixture
+from tests.pdfs import PDF, PDF_BYTES, PDF_URL
 
 SOURCE = {"type": "base64", "media_type": "image/png", "data": base64.b64encode(PNG).decode()}
 

@@ -48,22 +48,22 @@ def translate_contents(contents: list[Json], notes: list[str]) -> list[Json]:
     Consecutive contents of the model become one message: clients store each part of a stream as a
     separate content.
     """
-    translator = _Translator()
+    builder = _MessagesBuilder()
     for is_model, group in groupby(enumerate(contents), lambda one: _is_model(one[1])):
         if is_model:
-            translator.add_model(list(group))
+            builder.add_model(list(group))
         else:
             for i, content in group:
-                translator.add_user(i, content)
-    notes += sorted(translator.notes)
-    return translator.messages
+                builder.add_user(i, content)
+    notes += sorted(builder.notes)
+    return builder.messages
 
 
 def _is_model(content: Json) -> bool:
     return content.get("role") == MODEL_ROLE
 
 
-class _Translator:
+class _MessagesBuilder:
     """Collects the messages, and knows which calls have no result yet."""
 
     def __init__(self) -> None:

@@ -60,7 +60,7 @@ def with_lower_types(schema: Any, depth: int = 0) -> Any:
 
 
 def requires_everything(schema: Any, depth: int = 0) -> bool:
-    """Whether no object in the schema has an optional property, as strict output demands."""
+    """Return whether no object in the schema has an optional property, as strict output demands."""
     if isinstance(schema, list):
         return all(requires_everything(one, depth + 1) for one in schema)
     if not isinstance(schema, dict):

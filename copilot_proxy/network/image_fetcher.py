@@ -24,7 +24,7 @@ from copilot_proxy.formats.images import media_type
 from copilot_proxy.formats.sizes import size_text
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.network.http_clients import make_anonymous_client
-from copilot_proxy.upstreams.public_addresses import fetchable_host, is_public, look_up
+from copilot_proxy.network.public_addresses import fetchable_host, is_public, look_up
 
 LookUp = Callable[[str], Awaitable[list[str]]]
 """Resolves a host name to its addresses; raises `OSError` or `ValueError` if there are none."""

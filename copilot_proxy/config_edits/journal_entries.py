@@ -1,0 +1,67 @@
+"""A file in the journal: what was changed in it, and how this is stored as JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from copilot_proxy.config_edits.changes import Change, JsonValues, TomlTables, WholeFile
+from copilot_proxy.config_edits.json_text import Item
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file in the journal."""
+
+    path: Path
+    change: Change
+    written: str
+    """The digest of what was written."""
+    backup: str | None
+    """The name of the backup from before the change; None if there was no file."""
+    folders: tuple[Path, ...] = ()
+    """The folders that were created for it, innermost first."""
+
+
+def entry_to_json(entry: Entry) -> dict[str, Any]:
+    """Return an entry as it is stored."""
+    change: dict[str, Any]
+    match entry.change:
+        case JsonValues(values=values, where_set=where_set):
+            paths = [
+                [list(step) if isinstance(step, Item) else step for step in path]
+                for path, _ in [*values, *where_set]
+            ]
+            change = {"json": paths}
+        case TomlTables(text=text):
+            change = {"toml": text}
+        case WholeFile():
+            change = {"file": True}
+    return {
+        "path": str(entry.path),
+        "change": change,
+        "written": entry.written,
+        "backup": entry.backup,
+        "folders": [str(folder) for folder in entry.folders],
+    }
+
+
+def entry_from_json(found: Mapping[str, Any]) -> Entry:
+    """Return a stored entry.
+
+    Raises `KeyError`, `TypeError` or `AttributeError` if it is damaged.
+    """
+    path, change = Path(found["path"]), found["change"]
+    made: Change = WholeFile(path, "")
+    if "json" in change:
+        steps = [[Item(*s) if isinstance(s, list) else s for s in one] for one in change["json"]]
+        made = JsonValues(path, [(one, None) for one in steps])
+    elif "toml" in change:
+        made = TomlTables(path, change["toml"])
+    return Entry(
+        path,
+        made,
+        found["written"],
+        found["backup"],
+        tuple(Path(folder) for folder in found["folders"]),
+    )

@@ -1,0 +1,120 @@
+"""Repairs chunks that differ from an earlier one only in their text, without decoding them.
+
+Most chunks of an answer are written alike. Once two of them were, it is known what the bytes around
+their text become. The text itself is passed on as it was written.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from copilot_proxy.formats.types import ChatChunk
+
+_TEXT_STARTS: Final = b'"content":"'
+"""In valid JSON, these bytes are never a part of a string."""
+_SKIPPED: Final = len(_TEXT_STARTS)
+_TEXT: Final = re.compile(
+    rb'[^"\\\x00-\x1f]*'
+    # Half of a character outside the BMP, such as \ud83d, may need repair.
+    rb'(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*'
+)
+"""The inside of a string in valid JSON."""
+
+_PLAIN: Final = {"content", "role"}
+_MAX_KNOWN: Final = 16
+"""Chunks may repeat the same few fields in turn, or the fields may change all the time."""
+_encode: Final = msgspec.json.Encoder().encode
+
+_Around = tuple[bytes, bytes]
+"""What is before and after a text."""
+
+
+class RepeatedChunks:
+    """Implements `formats.translators.RepeatedEvents` for Copilot's chunks of one stream."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[_Around, _Around | None] = {}
+        """What is around the text of a chunk, and what is around it once it is repaired; None for
+        chunks that were seen only once, since many are."""
+
+    def translated(self, batch: Sequence[object]) -> list[bytes] | None:
+        """Return the JSON of the repaired chunks; None if one of them is not known."""
+        known = self._known
+        if not known:
+            return None
+        chunks: list[bytes] = []
+        for data in batch:
+            if not isinstance(data, bytes):
+                return None
+            start = data.find(_TEXT_STARTS) + _SKIPPED
+            text = _TEXT.match(data, start)
+            end = start if text is None else text.end()
+            around = known.get((data[:start], data[end:]))
+            if around is None or end == start:
+                return None
+            inside = data[start:end]
+            if not (inside.isascii() or _is_utf8(inside)):
+                return None
+            chunks.append(b"%b%b%b" % (around[0], inside, around[1]))
+        return chunks
+
+    def learn(self, data: bytes, event: object, translated: Sequence[ChatChunk]) -> None:
+        """Learn from the second chunk that was written like an earlier one."""
+        text = _only_text(event) if len(translated) == 1 else None
+        around = None if text is None else _around_text(data)
+        if text is None or around is None:
+            return
+        if around not in self._known:
+            if len(self._known) == _MAX_KNOWN:
+                self._known.clear()
+            self._known[around] = None
+            return
+        before, after = around
+        longer = _decoded_text(data[: -len(after)] + b"x" + after)
+        if longer == text + "x":
+            self._known[before, after] = _around_text(_encode(translated[0]))
+
+
+def _only_text(event: object) -> str | None:
+    """Return the text of a chunk that has no effect on how later chunks are repaired."""
+    if not isinstance(event, dict) or event.get("usage") is not None or "copilot_usage" in event:
+        return None
+    choices = event.get("choices")
+    choice = choices[0] if isinstance(choices, list) and len(choices) == 1 else None
+    if not isinstance(choice, dict) or choice.get("finish_reason"):
+        return None
+    delta = choice.get("delta")
+    if not isinstance(delta, dict) or not delta.keys() <= _PLAIN:
+        return None
+    text = delta.get("content")
+    return text if isinstance(text, str) and text else None
+
+
+def _decoded_text(data: bytes) -> str | None:
+    """Return the text of a chunk; None unless it is valid JSON."""
+    try:
+        return _only_text(msgspec.json.decode(data))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _around_text(data: bytes) -> _Around | None:
+    """Return what is around the text of a chunk; None unless it has exactly one."""
+    if data.count(_TEXT_STARTS) != 1:
+        return None
+    start = data.find(_TEXT_STARTS) + _SKIPPED
+    text = _TEXT.match(data, start)
+    end = start if text is None else text.end()
+    return (data[:start], data[end:]) if data.startswith(b'"', end) else None
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

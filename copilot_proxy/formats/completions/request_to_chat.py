@@ -1,0 +1,48 @@
+"""Splits a Completions request into one chat request for each continuation."""
+
+from collections.abc import Callable
+from typing import Final
+
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.completions.request import has_tokens, is_list_of_prompts
+from copilot_proxy.formats.types import ClientRequest
+
+INDEX: Final = "continuation"
+"""The field of a split request with the index of its continuation; it never leaves the program."""
+_DECODED: Final = "decoded the token ids of prompt with cl100k_base"
+_OWN: Final = ("prompt", "echo", "best_of", "suffix", "logprobs", "n", INDEX)
+"""The fields that a chat request does not have, or has with another meaning."""
+
+
+def split_request(
+    request: ClientRequest, decode: Callable[[list[int]], str], notes: list[str]
+) -> list[ClientRequest]:
+    """Return a checked request as one for each continuation, in the order of their indexes.
+
+    The prompt of each is a text; `decode` makes it from token ids. Raises `RequestError`.
+    """
+    prompt = request["prompt"]
+    prompts = prompt if is_list_of_prompts(prompt) else [prompt]
+    if has_tokens(request):
+        prompts = [_text(tokens, decode) for tokens in prompts]
+        notes.append(_DECODED)
+    n = request.get("n") or 1
+    return [
+        {**request, "prompt": text, INDEX: position * n + number}
+        for position, text in enumerate(prompts)
+        for number in range(n)
+    ]
+
+
+def _text(tokens: list[int], decode: Callable[[list[int]], str]) -> str:
+    try:
+        return decode(tokens)
+    except RequestError as error:
+        error.param = "prompt"
+        raise
+
+
+def to_chat(request: ClientRequest) -> ClientRequest:
+    """Return the chat request for one continuation: the prompt is a user message."""
+    chat = {name: value for name, value in request.items() if name not in _OWN}
+    return {**chat, "messages": [{"role": "user", "content": request["prompt"]}]}

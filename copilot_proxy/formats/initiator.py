@@ -1,0 +1,52 @@
+"""Who caused a request, the user or an agent: the value of ``X-Initiator``."""
+
+import re
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from copilot_proxy.headers import Initiator
+
+TurnKind = Literal["user", "results", "agent", "aside"]
+"""The kind of a message: the user's own words (``user``), tool results (``results``), anything else
+from the agent (``agent``), or a reminder that the client added as a user message (``aside``)."""
+
+_ASIDE: Final = re.compile(
+    # Possessive and atomic, so that text that does not match takes linear time.
+    r"\s*+(?:<system-reminder>(?>.*?</system-reminder>)\s*+)*+",
+    re.DOTALL,
+)
+
+
+def initiator_of(turns: Iterable[TurnKind | None]) -> Initiator:
+    """Return who caused a request, from the kinds of its messages, latest first.
+
+    It is ``user`` if and only if the last turn is the user's own. Instructions and lists of tools
+    (None) are not turns and are skipped, since clients also put them after the user's words; a
+    request without any turn counts as the user's. Asides after tool results belong to the results.
+    Plans with premium requests charge only for ``user``, so the value must always be truthful.
+    """
+    aside = False
+    for turn in turns:
+        if turn == "aside":
+            aside = True
+        elif turn == "agent":
+            return "user" if aside else "agent"
+        elif turn is not None:
+            return "agent" if turn == "results" else "user"
+    return "user"
+
+
+def user_turn(content: object) -> TurnKind:
+    """Return the kind of a message with the role ``user``; `content` is a string or list of parts.
+
+    It is ``user`` if it has an image, a file or text outside of ``<system-reminder>`` tags, else
+    ``aside``.
+    """
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    return "user" if any(map(_is_user_content, parts)) else "aside"
+
+
+def _is_user_content(part: dict[str, object]) -> bool:
+    if part.get("type") not in ("text", "input_text"):
+        return True
+    return _ASIDE.fullmatch(str(part.get("text") or "")) is None

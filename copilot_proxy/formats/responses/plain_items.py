@@ -1,0 +1,199 @@
+"""Reads long requests whose items are plain, and checks whether a model accepts them unchanged.
+
+See `formats.plain_turns`. The structs have the fields and types that agents send and Copilot
+accepts, so whatever is unusual makes the decoder refuse the request, which is then read in the
+general way.
+"""
+
+from copy import copy
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.images import check_url
+from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.plain_turns import PlainDecoder, PlainTurns
+from copilot_proxy.formats.request_fields import FIELDS
+from copilot_proxy.formats.responses.encrypted_reasoning import responses_contents
+from copilot_proxy.formats.responses.schema import ResponsesRequest
+from copilot_proxy.formats.responses.tools import ADDITIONAL
+from copilot_proxy.formats.rules.tool_ids import is_accepted
+from copilot_proxy.formats.rules.tool_inputs import is_json
+from copilot_proxy.formats.stringified_results import is_stringified
+from copilot_proxy.formats.types import Json
+
+_Type = Literal[
+    "message",
+    "reasoning",
+    "function_call",
+    "function_call_output",
+    "custom_tool_call",
+    "custom_tool_call_output",
+    "additional_tools",
+]
+_CALLS: Final = ("function_call", "custom_tool_call")
+_RESULTS: Final = ("function_call_output", "custom_tool_call_output")
+
+
+class _Part(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
+    """A part of a message or result. The last two fields are those of the model's own texts."""
+
+    type: Literal["input_text", "output_text", "input_image"]
+    text: str | UnsetType = UNSET
+    image_url: str | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
+    annotations: list[Any] | UnsetType = UNSET
+    logprobs: list[Any] | UnsetType = UNSET
+
+
+_Parts = Annotated[list[_Part], Meta(min_length=1)]
+
+
+class _Item(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
+    """An item of any type, since clients may leave out the type of messages.
+
+    A `content` of null, which Codex sends with reasoning, is not passed on.
+    """
+
+    type: _Type | UnsetType = UNSET
+    id: str | UnsetType = UNSET
+    role: Literal["user", "assistant", "system", "developer"] | UnsetType = UNSET
+    content: str | _Parts | None = None
+    call_id: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    namespace: str | UnsetType = UNSET
+    arguments: str | UnsetType = UNSET
+    input: str | UnsetType = UNSET
+    output: str | _Parts | UnsetType = UNSET
+    summary: list[dict[str, Any]] | UnsetType = UNSET
+    encrypted_content: str | UnsetType = UNSET
+    status: str | UnsetType = UNSET
+    phase: str | UnsetType = UNSET
+    tools: list[dict[str, Any]] | UnsetType = UNSET
+
+
+_decode: Final = PlainDecoder(
+    "input",
+    _Item,
+    (*ResponsesRequest.__struct_fields__, *FIELDS["responses"], "client_metadata"),
+)
+
+
+def plain_request(body: bytes) -> Json | None:
+    """Return a long request whose items are plain, as `PlainTurns`; None for any other.
+
+    Items that add tools are decoded JSON. The fields outside of the items are not checked, and
+    neither are these tools.
+    """
+    if (read := _decode(body)) is None:
+        return None
+    fields, items = read
+    lists = [one.content for one in items if type(one.content) is list]
+    lists += [one.output for one in items if type(one.output) is list]
+    parts = [part for parts in lists for part in parts]
+    images = [part for part in parts if part.type == "input_image"]
+    outputs = [one.output for one in items if type(one.output) is str]
+    if not items or not all(map(_is_sound, items)) or not all(map(_is_sound_part, parts)):
+        return None
+    if any(is_stringified("responses", output) for output in outputs):
+        return None
+    turns = [msgspec.to_builtins(one) if one.type == ADDITIONAL else one for one in items]
+    return {**fields, "input": PlainTurns(turns, len(images))}
+
+
+def _is_sound(item: _Item) -> bool:
+    """Return whether an item has the fields of its type, and none of those that rules look at in
+    items of other types."""
+    kind = item.type
+    if kind is UNSET or kind == "message":
+        return item.role is not UNSET and item.content is not None and item.call_id is UNSET
+    if item.content is not None or (item.role is not UNSET and kind != ADDITIONAL):
+        return False
+    if kind in _RESULTS:
+        return item.call_id is not UNSET and item.output is not UNSET
+    if kind == "function_call":
+        return item.call_id is not UNSET and item.name is not UNSET and bool(item.arguments)
+    if kind == "custom_tool_call":
+        return item.call_id is not UNSET and item.name is not UNSET and item.input is not UNSET
+    return item.call_id is UNSET and (kind == ADDITIONAL) == (item.tools is not UNSET)
+
+
+def _is_sound_part(part: _Part) -> bool:
+    if part.type != "input_image":
+        return part.text is not UNSET
+    if part.image_url is UNSET:
+        return False
+    try:
+        check_url(part.image_url, "")
+    except RequestError:
+        return False
+    return True
+
+
+def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
+    """Return the items in the form that Copilot's Responses API accepts, without their ids.
+
+    Those that add tools are not changed. Returns None if any of the rules about conversations might
+    have to change the other items.
+    """
+    if profile.tool_id_form or not (
+        profile.accepts_blank_texts
+        and profile.may_begin_with_assistant
+        and profile.may_end_with_assistant
+    ):
+        return None
+    items = [one for one in turns if type(one) is _Item]
+    calls = [one for one in items if one.type in _CALLS]
+    if len({call.call_id for call in calls}) < len(calls) or not _is_paired(items):
+        return None
+    if not all(map(profile.tool_name.fullmatch, {str(call.name) for call in calls})):
+        return None
+    if not all(_is_call_accepted(call, profile) for call in calls):
+        return None
+    if not all(_is_readable(one) for one in items if one.type == "reasoning"):
+        return None
+    return PlainTurns([_without_id(one) for one in turns], turns.images)
+
+
+def _is_paired(items: list[_Item]) -> bool:
+    """Return whether each call has one result, anywhere after it."""
+    unanswered: set[str] = set()
+    for item in items:
+        id = item.call_id
+        if id is UNSET:
+            continue
+        is_call = item.type in _CALLS
+        if is_call == (id in unanswered):
+            return False
+        if is_call:
+            unanswered.add(id)
+        else:
+            unanswered.remove(id)
+    return not unanswered
+
+
+def _is_call_accepted(call: _Item, profile: ModelProfile) -> bool:
+    if not (is_accepted(str(call.call_id), profile) and (profile.namespaces or not call.namespace)):
+        return False
+    if call.type == "custom_tool_call":
+        return profile.custom_tools and not profile.object_arguments
+    text = str(call.arguments)
+    return is_json(text) and (not profile.object_arguments or text.lstrip()[:1] == "{")
+
+
+def _is_readable(item: _Item) -> bool:
+    """Return whether reasoning is encrypted by this API, and complete."""
+    content = item.encrypted_content
+    is_own = isinstance(content, str) and responses_contents(content) == [content]
+    return is_own and item.summary is not UNSET
+
+
+def _without_id(turn: Any) -> Any:
+    """Return an item without its id, which Copilot refuses."""
+    if type(turn) is not _Item or turn.id is UNSET:
+        return turn
+    sent = copy(turn)
+    sent.id = UNSET
+    return sent

@@ -1,0 +1,56 @@
+"""Ends the work on a request when its client disconnects."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+from copilot_proxy.asgi import DISCONNECT, Disconnect, Receive, Scope
+
+
+async def run_until_disconnect(
+    work: Coroutine[Any, Any, None],
+    receive: Receive,
+    on_disconnect: Callable[[], None] = lambda: None,
+    *,
+    scope: Scope | None = None,
+) -> None:
+    """Run `work` to its end. If the client disconnects first, cancel it and wait for its clean-up;
+    `on_disconnect` is called before it is cancelled."""
+    caller = cast("asyncio.Task[Any]", asyncio.current_task())
+    # A separate task keeps timeouts inside `work` apart: if `caller` is cancelled, the server did
+    # it.
+    task = asyncio.ensure_future(work)
+    is_disconnected = False
+
+    def cancel() -> None:
+        nonlocal is_disconnected
+        # If the server has cancelled the work already, its clean-up must not be interrupted.
+        if not caller.cancelling() and not task.done():
+            is_disconnected = True
+            on_disconnect()
+            task.cancel()
+
+    watcher: asyncio.Task[None] | None = None
+    state = {} if scope is None else scope.get("state", {})
+    disconnect: Disconnect | None = state.get(DISCONNECT)
+    if disconnect is not None:
+        disconnect.call(cancel)
+    else:
+        watcher = asyncio.ensure_future(_call_on_disconnect(receive, cancel))
+    try:
+        # If `caller` is cancelled here, asyncio cancels `task` and waits for it to end.
+        await task
+    except asyncio.CancelledError:
+        if caller.cancelling() or not is_disconnected:
+            raise
+    finally:
+        if disconnect is not None:
+            disconnect.forget()
+        if watcher is not None:
+            watcher.cancel()
+
+
+async def _call_on_disconnect(receive: Receive, callback: Callable[[], None]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    callback()

