@@ -9,14 +9,14 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from copilot_proxy.budget.applying_limits import LimitFinder
 from copilot_proxy.budget.estimate import Estimator
 from copilot_proxy.budget.formatting import NAMES, amount, scope_flag, scope_text
-from copilot_proxy.budget.limits_file import NAME, LimitsFile, days_of
+from copilot_proxy.budget.limits_file import NAME, LimitsFile
 from copilot_proxy.budget.notices import Notices
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS: Final = 0.02
-"""Minimum seconds between two checks of the limits file, so that not every request checks it."""
 _WARN_AT: Final = 0.8
 """The share of a limit from which requests get a note."""
 _ATTEMPTS: Final = 10
@@ -64,6 +62,7 @@ class Budget:
         self._ledger = ledger
         self._notices = Notices(notify, ledger.parent / "notices" / ledger.stem)
         self._file = LimitsFile(ledger.with_name(NAME), defaults)
+        self._finder = LimitFinder(self._file)
         self._estimator = Estimator()
         self._executor: ThreadPoolExecutor | None = None
         self._flush: asyncio.TimerHandle | None = None
@@ -89,26 +88,18 @@ class Budget:
         if record.own_sign_in:
             return
         try:
-            limits = self._file.current(_LOOK_SECONDS)
+            applying = self._finder.find(record)
         except CopilotProxyError as error:
             self._report(error.message)
             return
-        if not limits.limits:
-            return
-        now = datetime.now(UTC)
-        applying = [
-            (limit, limits.allowed(limit, now))
-            for limit in limits.limits
-            if _applies(limit, record)
-        ]
-        if not applying:
+        if not applying.limits:
             return
         estimate = self._estimator.estimate
         if record.size < LARGE:
             cost = estimate(record, request)
         else:
             cost = await run_in_turn(estimate, record, request)
-        asked = ReservationRequest(record, cost, applying, *days_of(now))
+        asked = ReservationRequest(record, cost, *applying)
         try:
             outcome = await self._reserve(asked)
         except Exception as error:
@@ -119,12 +110,14 @@ class Budget:
             limit, allowed, _ = outcome
             refused = _refused(outcome, cost)
             notice = _with_session(refused.message, limit, record)
-            self._notices.send("refused", limit, allowed, _period(limit, record, now), notice)
+            period = applying.period(limit, record)
+            self._notices.send("refused", limit, allowed, period, notice)
             raise refused
         record.reserved = cost
-        for (limit, allowed), used in zip(applying, outcome, strict=True):
-            if sum(used) >= _WARN_AT * allowed:
-                self._warn(record, limit, allowed, sum(used), now)
+        for (limit, allowed), (spent, reserved) in zip(applying.limits, outcome, strict=True):
+            if spent + reserved >= _WARN_AT * allowed:
+                period = applying.period(limit, record)
+                self._warn(record, limit, allowed, spent + reserved, period)
 
     def _report(self, problem: str | None) -> None:
         """Log the reason why the limits cannot be checked, once for each `problem`, and with None
@@ -209,7 +202,7 @@ class Budget:
         return Reserver(self._ledger)
 
     def _warn(
-        self, record: RequestRecord, limit: Limit, allowed: int, used: int, now: datetime
+        self, record: RequestRecord, limit: Limit, allowed: int, used: int, period: str
     ) -> None:
         """Add a note to the request, and once to the log, that most of a limit is used."""
         text = (
@@ -217,18 +210,12 @@ class Budget:
             f"{NAMES[limit.per]}"
         )
         record.notes.append(text)
-        period, sentence = _period(limit, record, now), f"{text[0].upper()}{text[1:]}."
+        sentence = f"{text[0].upper()}{text[1:]}."
         if (limit, period) not in self._warned:
             self._warned.add((limit, period))
             log.warning("%s", sentence)
         notice = _with_session(sentence, limit, record)
         self._notices.send("used", limit, allowed, period, notice)
-
-
-def _period(limit: Limit, record: RequestRecord, now: datetime) -> str:
-    """Return the day, month or session that a request counts for."""
-    day, month = days_of(now)
-    return {"day": day, "month": month}.get(limit.per, record.attribution.session or "")
 
 
 def _with_session(text: str, limit: Limit, record: RequestRecord) -> str:
@@ -238,20 +225,6 @@ def _with_session(text: str, limit: Limit, record: RequestRecord) -> str:
     sender = record.attribution
     session = "".join(filter(str.isprintable, mask(sender.session or "")))[:_MAX_NAME]
     return f"{text} This is session {session} of {sender.client or 'an unknown client'}."
-
-
-def _applies(limit: Limit, record: RequestRecord) -> bool:
-    """Return whether `limit` is for this request; one per session only if the session is known."""
-    if limit.per == "session" and record.attribution.session is None:
-        return False
-    if not limit.kind:
-        return True
-    names = {
-        "key": record.key,
-        "client": record.attribution.client,
-        "project": record.attribution.project,
-    }
-    return names[limit.kind] == limit.name
 
 
 def _refused(refusal: "Refusal", cost: int) -> BudgetExceeded:
