@@ -28,11 +28,13 @@ The same applies to middleware that looks at it."""
 class BodyWriter(Protocol):
     """Writes parts of a response's body without an ASGI message, and without a task."""
 
-    def write(self, data: bytes) -> bool:
-        """Write a part of the body that is not the last one.
+    def is_ready(self) -> bool:
+        """Return whether the client is there, and reads what it is sent."""
+        ...
 
-        Return False, and write nothing, unless the client is there and reads what it is sent.
-        """
+    def write(self, data: bytes) -> bool:
+        """Write a part of the body that is not the last one, if this `is_ready`; return whether it
+        was."""
         ...
 
 

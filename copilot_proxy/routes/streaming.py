@@ -160,16 +160,25 @@ class EventStream:
 
         In most streams, this and `write_json` send all but the first and the last event.
         """
-        return not self._must_encode_in_thread(events) and self._write(self._encode_all(events))
+        writer = self._writer
+        if (
+            writer is None
+            or self._keep_alive_write is not None
+            or self._must_encode_in_thread(events)
+            or not writer.is_ready()
+        ):
+            return False
+        # Not before: encoding an event may change how the next one is encoded.
+        writer.write(self._encode_all(events))
+        self._last_sent = time.monotonic()
+        return True
 
     def write_json(self, events: list[bytes]) -> bool:
         """Do the same with events that are JSON already."""
-        encode = self._encode_json
-        return encode is not None and self._write(b"".join(map(encode, events)))
-
-    def _write(self, data: bytes) -> bool:
-        writer = self._writer
-        if writer is None or self._keep_alive_write is not None or not writer.write(data):
+        writer, encode = self._writer, self._encode_json
+        if writer is None or encode is None or self._keep_alive_write is not None:
+            return False
+        if not writer.write(b"".join(map(encode, events))):
             return False
         self._last_sent = time.monotonic()
         return True

@@ -40,10 +40,14 @@ class ResponseCycle(RequestResponseCycle):
         else:
             await super().send(message)
 
+    def is_ready(self) -> bool:
+        """Return whether a part of a streamed body can be written now."""
+        return self._is_common and not self.flow.write_paused and not self.disconnected
+
     def write(self, data: bytes) -> bool:
         """Write a part of a streamed body, if that is possible now; return whether it was."""
         if not self._is_common or self.flow.write_paused or self.disconnected:
-            return False
+            return False  # not with `is_ready`, which would be one more call for each event
         if self._head or not data:
             self._write(data, is_last=False)
         else:  # as `_write` does it

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.custom_tools import nested_format
 from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY, summary_of
@@ -24,6 +23,7 @@ from copilot_proxy.formats.responses.unsupported_input import (
     prepare_tools,
 )
 from copilot_proxy.formats.rules.tool_kinds import FLATTENED, LIFTED, search_notes
+from copilot_proxy.formats.tool_checks import check_tool_count
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 _SAME: Final = ("model", *SAME_FIELDS)

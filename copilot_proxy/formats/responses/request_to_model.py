@@ -3,7 +3,6 @@
 from typing import Any
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.client_fields import take_fields
 from copilot_proxy.formats.documents import as_text, pdf_file, read_document
 from copilot_proxy.formats.kinds import Kinds, plain_kinds
@@ -22,6 +21,7 @@ from copilot_proxy.formats.responses.unsupported_input import (
     prepare_tools,
 )
 from copilot_proxy.formats.rules import AdaptedBody, apply_rules
+from copilot_proxy.formats.tool_checks import check_tool_count
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 
