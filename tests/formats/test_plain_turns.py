@@ -95,6 +95,7 @@ def shared(pair: Callable[..., list[Any]], invalid: Any) -> dict[str, list[Any]]
         "swapped": [USER, *reversed(pair()), USER],
         "twice": [USER, *pair(), *pair(), USER],
         "id": [USER, *pair("call 1"), USER],
+        "long id": [USER, *pair("x" * 70), USER],
         "name": [USER, *pair(name="a b"), USER],
         "invalid": [USER, *pair(call=invalid), USER],
         "order": [

@@ -157,6 +157,8 @@ def _are_texts_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
     kinds = [type(one) for one in turns if type(one) not in (_System, _Developer)]
     if not profile.may_begin_with_assistant and kinds[:1] == [_Assistant]:
         return False
+    if not profile.may_lack_messages and not kinds:
+        return False
     if not profile.may_end_with_assistant and kinds[-1:] in ([], [_Assistant]):
         return False
     if not profile.consecutive_assistants and (_Assistant, _Assistant) in pairwise(kinds):

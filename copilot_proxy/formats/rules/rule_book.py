@@ -48,7 +48,7 @@ SETTLED: Final = frozenset(
         *("tools.numbers", "tools.duplicate_ids", "tools.ids", "tools.invalid_arguments"),
         *("tools.object_arguments", "tools.results", "tools.split_calls", "tools.signatures"),
         *("texts.blank", "images.types", "images.detail", "images.maximum"),
-        *("turns.consecutive", "turns.first", "turns.last"),
+        *("turns.consecutive", "turns.first", "turns.only", "turns.last"),
     }
 )
 """The rules that have nothing to change in a conversation that `OutgoingBody.is_settled`."""
@@ -186,6 +186,13 @@ RULES: Final = (
         _OBSERVED,
         turns.add_first_user_turn,
         lambda p: not p.may_begin_with_assistant,
+        pi_ai=True,
+    ),
+    Rule(
+        "turns.only",
+        "Gemini API reference: contents",
+        turns.add_only_turn,
+        lambda p: not p.may_lack_messages,
         pi_ai=True,
     ),
     Rule(

@@ -466,6 +466,13 @@ CASES: Final[dict[str, Case]] = {
         broken=lambda body: said(body)[0][0] == "assistant",
         note="Please begin.",
     ),
+    "turns.only": Case(
+        models=("gemini-2.5-pro",),
+        clients=("chat_completions",),
+        steps=({"said": "system", "text": "Say hi."},),
+        broken=lambda body: not said(body),
+        note="Please continue.",
+    ),
     "turns.last": Case(
         models=CLAUDE,
         steps=(user(), assistant("Hel")),
