@@ -105,6 +105,8 @@ def newest_first(turns: list[Any]) -> Iterator[dict[str, Any]]:
     return map(msgspec.to_builtins, reversed(turns)) if is_plain else reversed(turns)
 
 
-def field_of(turn: Any, name: str) -> Any:
-    """Return a field of a message, decoded or not; `UNSET` if it has none."""
-    return turn.get(name, UNSET) if isinstance(turn, dict) else getattr(turn, name, UNSET)
+def values_of(turns: list[Any], name: str) -> list[Any]:
+    """Return a field of all messages, decoded or not; `UNSET` for those that do not have it."""
+    return [
+        one.get(name, UNSET) if type(one) is dict else getattr(one, name, UNSET) for one in turns
+    ]
