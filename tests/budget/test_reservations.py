@@ -189,6 +189,25 @@ def test_a_damaged_file(
     assert 1 == caplog.text.count(f"It is now {aside}")
 
 
+def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A server that starts with it, such as one of another version wrote, has a budget all the
+    same."""
+    path = tmp_path / "ledger.sqlite3"
+    limits = [(LIMITS[0], 100)]
+    first = Reserver(path)
+    first.reserve(ReservationRequest(record("a"), 60, limits, DAY, MONTH))
+    first.close()
+    whole = path_for(path).read_bytes()
+    path_for(path).write_bytes(whole.replace(DAY.encode(), b"\xff" * len(DAY)))
+    server = Reserver(path)
+    asked = ReservationRequest(record("b"), 60, limits, DAY, MONTH)
+    assert [State(0, 60)] == server.reserve(asked)
+    assert isinstance(server.reserve(asked._replace(record=record("c"))), Refusal)
+    server.close()
+
+    assert "is damaged" in caplog.text
+
+
 @pytest.mark.parametrize("name", ["ü" * 100, "key\x00"])
 def test_odd_names(tmp_path: Path, name: str) -> None:
     """A limit counts whatever is called as it is, however long."""
