@@ -13,6 +13,7 @@ import pytest
 from copilot_proxy.budget.budget import Budget
 from copilot_proxy.budget.limits_file import days_of
 from copilot_proxy.cost.limits import Limit
+from copilot_proxy.ledger import reserver
 from copilot_proxy.ledger.database import open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.limit_states import State, state
@@ -104,6 +105,23 @@ def test_two_servers(tmp_path: Path) -> None:
 
     assert at_once > 20
     assert len(refused) > 1
+
+
+def test_others_do_not_wait_for_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a request is refused, it waits for those that end; others are admitted meanwhile."""
+    server, found = Reserver(tmp_path / "ledger.sqlite3"), []
+    limits = [(LIMITS[0], 100)]
+    first, second, other = (
+        ReservationRequest(record(name), cost, limits, DAY, MONTH)
+        for name, cost in (("a", 60), ("b", 60), ("c", 10))
+    )
+    server.reserve(first)
+    monkeypatch.setattr(reserver.time, "sleep", lambda _: found.append(reserve_now(server, other)))
+    refusal = server.reserve(second)
+    server.close()
+
+    assert [[State(0, 70)]] == found
+    assert Refusal(LIMITS[0], 100, State(0, 70)) == refusal
 
 
 def test_a_replaced_file(tmp_path: Path) -> None:
