@@ -127,7 +127,7 @@ class ReservationFile:
 
     def sum(self, target: Target) -> int:
         """Return what is reserved, in nano-AIU."""
-        if self._sums is None:
+        if self._sums is None or self._sums.is_outdated(len(self._slots)):
             self._sums = ReservedSums()
             for slot in self._slots.values():
                 self._add(slot, slot.reservation)

@@ -6,8 +6,8 @@ from copilot_proxy.ledger.reservation import Group, Target, targets_of
 
 Total = list[int]
 """A list of one amount in nano-AIU, which changes."""
-_MAX_GROUPS: Final = 1000
-"""Groups that are remembered; each session is one."""
+_MAX_UNUSED: Final = 1000
+"""Groups without reservations that are remembered; each session is one."""
 
 
 class ReservedSums:
@@ -16,6 +16,11 @@ class ReservedSums:
     def __init__(self) -> None:
         self._totals: dict[Target, Total] = {}
         self._of_group: dict[Group, tuple[Total, ...]] = {}
+
+    def is_outdated(self, running: int) -> bool:
+        """Return whether most groups are those of ended requests, so that only the `running`
+        reservations should be summed up again."""
+        return len(self._of_group) > _MAX_UNUSED + running
 
     def of(self, target: Target) -> int:
         """Return what is reserved of what a limit counts, in nano-AIU."""
@@ -26,9 +31,6 @@ class ReservedSums:
         """Return the totals to which the reservations of a group have to be added."""
         found = self._of_group.get(group)
         if found is None:
-            if len(self._of_group) >= _MAX_GROUPS:
-                self._of_group.clear()
-                self._totals = {target: one for target, one in self._totals.items() if one[0]}
             totals = [self._totals.setdefault(target, [0]) for target in targets_of(group)]
             found = self._of_group[group] = tuple(totals)
         return found

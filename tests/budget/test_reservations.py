@@ -13,7 +13,7 @@ import pytest
 from copilot_proxy.budget.budget import Budget
 from copilot_proxy.budget.limits_file import days_of
 from copilot_proxy.cost.limits import Limit
-from copilot_proxy.ledger import reserver
+from copilot_proxy.ledger import reserved_sums, reserver
 from copilot_proxy.ledger.database import open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.limit_states import State, state
@@ -122,6 +122,23 @@ def test_others_do_not_wait_for_a_refusal(tmp_path: Path, monkeypatch: pytest.Mo
 
     assert [[State(0, 70)]] == found
     assert Refusal(LIMITS[0], 100, State(0, 70)) == refusal
+
+
+def test_many_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request whose price was not known counts when it has ended, however many sessions there
+    were meanwhile."""
+    monkeypatch.setattr(reserved_sums, "_MAX_UNUSED", 3)
+    server = Reserver(tmp_path / "ledger.sqlite3")
+    limits = [(LIMITS[0], 100)]
+    server.reserve(ReservationRequest(record("a", session="a"), 0, limits, DAY, MONTH))
+    for number in range(9):
+        other = record(f"r{number}", session=f"s{number}")
+        server.reserve(ReservationRequest(other, 1, limits, DAY, MONTH))
+        server.release(other.request_id)
+    server.settle("a", 90)
+    last = ReservationRequest(record("last"), 20, limits, DAY, MONTH)
+    assert Refusal(LIMITS[0], 100, State(0, 90)) == server.reserve(last)
+    server.close()
 
 
 def test_a_replaced_file(tmp_path: Path) -> None:
