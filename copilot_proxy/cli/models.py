@@ -75,7 +75,7 @@ def _read(settings: "Settings") -> "Catalogue":
     async def read() -> "Catalogue":
         connection = make_connection(settings)
         try:
-            return await connection.upstream.models()
+            return await connection.upstream.catalogue()
         finally:
             await connection.aclose()
 

@@ -117,7 +117,7 @@ async def _ask_with(backend: "Backend", facts: AccountFacts) -> None:
     github = backend.github.at(credential.host)
     facts.account, facts.catalogue = await asyncio.gather(
         _outcome(github.copilot_user(credential.token)),
-        _outcome(backend.upstream.models()),
+        _outcome(backend.upstream.catalogue()),
     )
 
 

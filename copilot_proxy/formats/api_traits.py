@@ -13,6 +13,7 @@ CLAUDE_TRAITS: Final[Mapping[str, Any]] = {
     "max_temperature": 1,
     "samples_while_thinking": False,
     "tool_id": re.compile(r"[a-zA-Z0-9_-]+"),
+    "any_property_names": False,
     "object_arguments": True,
     "schema_combinations": False,
     "accepts_blank_texts": False,

@@ -1,5 +1,7 @@
-"""The paths of the APIs that few clients use, so that these are imported only when they are called,
-and of embeddings, whose errors are OpenAI's."""
+"""The paths by which the APIs are recognised that are not imported until a client uses them.
+
+Also that of embeddings, whose errors are OpenAI's.
+"""
 
 from typing import Final
 

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import BrokenResponse, RequestError
-from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.client_api import RequestMetrics
+from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest, ClientResponse, Json, UpstreamBody
 from copilot_proxy.formats.upstream_errors import parse_error_event

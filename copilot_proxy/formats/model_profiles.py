@@ -96,6 +96,8 @@ class ModelProfile:
     """Whether ``parallel_tool_calls`` is accepted; None if unknown."""
     tool_name: re.Pattern[str] = ANY_TOOL_NAME
     """The pattern that a tool name must match completely."""
+    any_property_names: bool = True
+    """Whether a tool's parameters may have any names."""
     tool_id: re.Pattern[str] | None = None
     """The pattern that the id of a call must match completely; None for any."""
     tool_id_form: str | None = None

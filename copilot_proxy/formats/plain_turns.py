@@ -7,6 +7,7 @@ nothing to change in such a conversation pass it on as it is; all others ask for
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +32,11 @@ class PlainTurns(list[Any]):
         """How many images the conversation has."""
         self.text_size = text_size
         """How many bytes its texts have, at least."""
+
+    @cached_property
+    def objects(self) -> list[dict[str, Any]]:
+        """Those messages that are decoded JSON."""
+        return [turn for turn in self if type(turn) is dict]
 
     def replaced(self, turns: Iterable[Any]) -> "PlainTurns":
         """Return another form of the same conversation."""

@@ -15,9 +15,11 @@ from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.client_fields import CLIENT_FIELDS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
+from copilot_proxy.formats.expected_calls import ExpectedCall
 from copilot_proxy.formats.kinds import request_kinds
 from copilot_proxy.formats.pipeline import Pipeline
 from copilot_proxy.formats.plain_turns import PlainTurns, expanded
+from copilot_proxy.formats.property_names import RestoredNames
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 from copilot_proxy.formats.request_fields import drop_fields
 from copilot_proxy.formats.rules.engine import AdaptedBody
@@ -116,6 +118,7 @@ def prepare(
         adapted = native.body(taken, model, notes, kinds)
         translator = native.translator(request, adapted.tool_names, request_id)
         translator.notes = notes
+        translator = _checked(translator, adapted, notes)
     else:
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
         chat = {**client.to_chat(taken, notes), CLIENT_FIELDS: client.fields(request)}
@@ -182,12 +185,22 @@ def _from_chat(
         used_ids=_used_ids(chat),
     )
     translator.notes = notes
+    translator = _checked(translator, adapted, notes)
     writer = client.writer(request)
     if stops:
         translator = StopTranslator(translator, stops, names_stop=writer is not None)
     if writer is not None:
         translator = Pipeline(translator, writer)
     return adapted, translator
+
+
+def _checked(
+    translator: StreamTranslator, adapted: AdaptedBody, notes: list[str]
+) -> StreamTranslator:
+    """Return `translator` with what undoes or watches changes of the request in its events."""
+    if adapted.property_names:
+        translator = RestoredNames(translator, adapted.property_names)
+    return ExpectedCall(translator, notes) if adapted.expects_call else translator
 
 
 def _take_stops(

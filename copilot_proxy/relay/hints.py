@@ -47,7 +47,7 @@ class Hints:
     def _is_automatic(self, caller: Caller) -> bool:
         """Return whether the account can choose none of its models, even in Copilot's own
         programs."""
-        catalogue = self._upstream.cached_models(caller.auth)
+        catalogue = self._upstream.cached_catalogue(caller.auth)
         return catalogue is not None and not catalogue.has_picker
 
 

@@ -65,12 +65,12 @@ class ModelResolver:
         """Return the user's alias of this name, if there is one."""
         return self._aliases.get(name) or self._aliases.get(name.removesuffix(LATEST_TAG))
 
-    async def models(self, caller: Caller = SERVER_USER) -> Catalogue:
+    async def catalogue(self, caller: Caller = SERVER_USER) -> Catalogue:
         """Return the models that the caller's account has and the caller's key allows.
 
         Raises `CopilotProxyError`.
         """
-        return self._allowed(await self._upstream.models(caller.auth), caller.key)
+        return self._allowed(await self._upstream.catalogue(caller.auth), caller.key)
 
     async def model(self, name: str, caller: Caller = SERVER_USER) -> Model:
         """Return the model that `name` means; see `resolve`."""
@@ -82,11 +82,11 @@ class ModelResolver:
         Raises `RequestError`: 404 if the account has no such model, 403 if the key does not allow
         it. Raises `CopilotProxyError` if the catalogue cannot be read.
         """
-        catalogue = await self._upstream.models(caller.auth)
+        catalogue = await self._upstream.catalogue(caller.auth)
         resolution = self._resolve_name(catalogue, name)
         if resolution is None:
             # The model may be newer than the cached catalogue.
-            catalogue = await self._upstream.models(caller.auth, max_age=_UNKNOWN_MAX_AGE)
+            catalogue = await self._upstream.catalogue(caller.auth, max_age=_UNKNOWN_MAX_AGE)
             resolution = self._resolve_name(catalogue, name)
         return self._usable(resolution, name, catalogue, caller)
 
@@ -101,14 +101,14 @@ class ModelResolver:
 
     async def default(self, caller: Caller = SERVER_USER) -> Model | None:
         """Return the model that ``default`` means, if there is one and the caller may use it."""
-        catalogue = await self._upstream.models(caller.auth)
+        catalogue = await self._upstream.catalogue(caller.auth)
         model = self._resolve_model(catalogue, "default")
         is_allowed = model is not None and self._allows(caller.key, model.id, catalogue)
         return model if is_allowed else None
 
     async def aliases(self, caller: Caller = SERVER_USER) -> list[tuple[str, Model]]:
         """Return the user's aliases that the caller may use, each with the model it means now."""
-        catalogue = await self._upstream.models(caller.auth)
+        catalogue = await self._upstream.catalogue(caller.auth)
         found = [(name, self._resolve_model(catalogue, name)) for name in self._aliases]
         return [
             (name, model)
@@ -191,7 +191,7 @@ class ModelResolver:
                     resolution = await self.resolve(name, caller)
             model = resolution.model
             if wants_long_context(betas):
-                model = (await self.models(caller)).long_context_variant(model)
+                model = (await self.catalogue(caller)).long_context_variant(model)
         except (UpstreamError, TimeoutError) as error:
             target = self._resolve_without_catalogue(name)
             self._check_key(caller.key, target, None)
@@ -211,7 +211,7 @@ class ModelResolver:
 
     def _cached_resolution(self, name: str, caller: Caller) -> Resolution | None:
         """Return what `resolve` does if a cached catalogue has the name, else None."""
-        catalogue = self._upstream.cached_models(caller.auth)
+        catalogue = self._upstream.cached_catalogue(caller.auth)
         resolution = None if catalogue is None else self._resolve_name(catalogue, name)
         if catalogue is None or resolution is None:
             return None
@@ -235,10 +235,10 @@ class ModelResolver:
         such model or the catalogue cannot be read. Raises `RequestError` (403) if the key does not
         allow it.
         """
-        catalogue = self._upstream.cached_models(caller.auth)
+        catalogue = self._upstream.cached_catalogue(caller.auth)
         try:
             if catalogue is None or used is None or any(one is used for one in catalogue):
-                catalogue = await self._upstream.models(caller.auth, max_age=0.0)
+                catalogue = await self._upstream.catalogue(caller.auth, max_age=0.0)
         except CopilotProxyError:
             return None
         model = self._resolve_model(catalogue, name)

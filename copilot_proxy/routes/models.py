@@ -19,7 +19,7 @@ async def list_models(request: Request) -> ASGIApp:
 async def model_list(request: Request) -> ASGIApp:
     """Return the list of models in the format of the client's API."""
     models, caller = get_services(request).relay.models, get_caller(request)
-    catalogue = await models.models(caller)
+    catalogue = await models.catalogue(caller)
     aliases, default = await models.aliases(caller), await models.default(caller)
     client = get_context(request).client_api
     # Clients offer the whole list for selection; few of them read the state of a model.

@@ -159,7 +159,7 @@ async def _embed(
 async def ollama_tags(request: LitestarRequest) -> ASGIApp:
     """Leaves out models that need enabling, which Ollama's list cannot express."""
     models, caller = get_services(request).relay.models, get_caller(request)
-    catalogue, aliases = await models.models(caller), await models.aliases(caller)
+    catalogue, aliases = await models.catalogue(caller), await models.aliases(caller)
     return JsonResponse(OLLAMA.model_list(catalogue.usable, aliases, None))
 
 

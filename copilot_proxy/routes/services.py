@@ -12,8 +12,8 @@ from copilot_proxy.attribution import identify_client
 from copilot_proxy.auth.caller_tokens import CallerTokens, token_digest
 from copilot_proxy.dashboard.lazy import LazyDashboard
 from copilot_proxy.dumps import Dumps
-from copilot_proxy.formats.chat_completions.request import parse_json
 from copilot_proxy.formats.file_urls import may_have_files
+from copilot_proxy.formats.request_json import parse_json
 from copilot_proxy.large_work import LARGE, run_if_large, run_in_turn
 from copilot_proxy.metrics.workers import SharedMetrics
 from copilot_proxy.middleware.concurrency import ConcurrencyLimiter

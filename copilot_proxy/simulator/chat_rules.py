@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue, history_rules
+from . import catalogue, history_rules, messages_tools
 from .chat_vendor_rules import claude, gemini, gpt5, kimi
 from .refusal import copilot, invalid
 from .schema_rules import is_schema
@@ -198,6 +198,8 @@ def _tools(body: ChatRequest, model: Model, kind: str) -> None:
         if tool.get("type") != "function" or not isinstance(function, dict):
             raise invalid(f"tools.{number}: unknown kind of tool")
         check_tool(number, function.get("name"), function.get("parameters"))
+        if kind == "claude":
+            _properties(number, function.get("parameters"))
         names.append(function["name"])
     choice = body.get("tool_choice")
     choices = {"none", "auto", "required"} | ({"validated"} if kind == "gemini" else set())
@@ -209,6 +211,11 @@ def _tools(body: ChatRequest, model: Model, kind: str) -> None:
             raise invalid("tool_choice names a tool that is not offered")
     elif choice in ("required", "validated") and not tools:
         raise invalid("tool_choice is set but no tools are offered")
+
+
+def _properties(number: int, schema: Any) -> None:
+    if problem := messages_tools.property_error(number, schema):
+        raise invalid(problem)
 
 
 def check_length(model: Model, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,8 @@ NO_EAGER_STREAMING = ("haiku", 4.5)
 """The only Claude that refuses ``eager_input_streaming``."""
 MAX_CACHE_BREAKPOINTS = 4
 TTLS = ("5m", "1h")
+PROPERTY_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+"""Claude checks the first level of a schema. Source: public reports of its error."""
 
 
 def check(body: MessagesRequest, model: Model, betas: set[str]) -> None:
@@ -42,11 +45,25 @@ def check(body: MessagesRequest, model: Model, betas: set[str]) -> None:
             raise invalid_request(
                 f"tools.{number}.custom: name or input_schema is not valid"
             ) from None
+        if problem := property_error(number, tool["input_schema"]):
+            raise invalid_request(problem)
     choice = body.get("tool_choice") or {"type": "auto"}
     if choice.get("type") not in ("auto", "any", "tool", "none"):
         raise invalid_request("tool_choice: Input tag does not match any of the expected tags")
     if choice["type"] == "tool" and choice.get("name") not in [one["name"] for one in tools]:
         raise invalid_request(f"Tool '{choice.get('name')}' not found in provided tools")
+
+
+def property_error(number: int, schema: Any) -> str | None:
+    """Return Claude's error for the name of a parameter that it does not accept."""
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    names = properties if isinstance(properties, dict) else ()
+    if all(map(PROPERTY_NAME.fullmatch, names)):
+        return None
+    return (
+        f"tools.{number}.custom.input_schema.properties: Property keys should match pattern "
+        f"'^{PROPERTY_NAME.pattern}$'"
+    )
 
 
 def check_cache_control(body: MessagesRequest, betas: set[str]) -> None:

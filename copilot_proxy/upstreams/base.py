@@ -80,14 +80,14 @@ class Upstream(Protocol):
         """The only API that it accepts conversations on; None if that depends on the model."""
         ...
 
-    async def models(
+    async def catalogue(
         self, auth: TokenSource | None = None, *, max_age: float = MAX_AGE
     ) -> Catalogue:
         """Return the account's models, from the cache if the list is not older than `max_age`
         seconds."""
         ...
 
-    def cached_models(self, auth: TokenSource | None = None) -> Catalogue | None:
+    def cached_catalogue(self, auth: TokenSource | None = None) -> Catalogue | None:
         """Return the account's models without waiting; None if no recent list is cached."""
         ...
 

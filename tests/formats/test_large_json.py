@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import large_json
-from copilot_proxy.formats.chat_completions.request import parse_json
 from copilot_proxy.formats.large_json import check_value_count, encode_json
+from copilot_proxy.formats.request_json import parse_json
 from tests.selection import examples
 
 TEXTS = st.lists(
@@ -28,7 +28,7 @@ VALUES = st.recursive(
 def small_pieces() -> Any:
     """Make every body large, every string of some length long, and pieces as small as may be."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("copilot_proxy.formats.chat_completions.request.LARGE", 0)
+        patch.setattr("copilot_proxy.formats.request_json.LARGE", 0)
         patch.setattr(large_json, "_LONG", 8)
         patch.setattr(large_json, "_PIECE", 14)
         yield

@@ -19,10 +19,10 @@ class Refusing:
 
     fixed_api = None
 
-    async def models(self, auth: Any = None, *, max_age: float = 0.0) -> Catalogue:
-        return self.cached_models()
+    async def catalogue(self, auth: Any = None, *, max_age: float = 0.0) -> Catalogue:
+        return self.cached_catalogue()
 
-    def cached_models(self, auth: Any = None) -> Catalogue:
+    def cached_catalogue(self, auth: Any = None) -> Catalogue:
         return parse_models(
             [{"id": "gemini-4-neon", "vendor": "Google", "capabilities": {"type": "chat"}}]
         )

@@ -64,7 +64,7 @@ def test_in_a_route(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> No
     async def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(ModelResolver, "models", broken)
+    monkeypatch.setattr(ModelResolver, "catalogue", broken)
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         answer = client.get("/v1/models")
 

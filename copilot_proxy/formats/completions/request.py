@@ -1,11 +1,11 @@
-"""Parses and checks a client's Completions request."""
+"""Parses and validates a client's request."""
 
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.completions.schema import CompletionsRequest
 from copilot_proxy.formats.request_fields import refuse_fields
+from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest
 

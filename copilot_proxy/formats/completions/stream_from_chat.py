@@ -1,4 +1,4 @@
-"""Writes the chunks of a chat answer as events of the Completions API.
+"""Translates repaired chat chunks to the events of a Completions stream, or to one answer.
 
 There is only text: reasoning is left out, and a refusal is the text that says so.
 """

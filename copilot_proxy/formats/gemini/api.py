@@ -7,7 +7,6 @@ import msgspec
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.client_api import NativeCounting, RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import GEMINI_FIELDS, ClientFields
 from copilot_proxy.formats.client_paths import GEMINI_HEADER, GEMINI_PATH, is_gemini
@@ -32,6 +31,7 @@ from copilot_proxy.formats.gemini.request_to_chat import (
 from copilot_proxy.formats.gemini.stream_from_chat import ChatToGemini
 from copilot_proxy.formats.gemini.token_estimate import media_tokens, text_of
 from copilot_proxy.formats.gemini.tools import functions
+from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.types import ChatRequest, ClientEvent, Json
 from copilot_proxy.headers import Initiator
 

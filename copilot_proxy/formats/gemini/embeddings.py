@@ -3,11 +3,11 @@
 from typing import Any
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.embeddings import check_request
 from copilot_proxy.formats.gemini import schema
 from copilot_proxy.formats.gemini.field_names import with_google_names
 from copilot_proxy.formats.gemini.request import model_name
+from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest, ClientResponse, Json
 

@@ -1,4 +1,4 @@
-"""Parses a client's request, and finds who initiated it and how many images it has.
+"""Parses and validates a client's request, finds its initiator, and counts its images.
 
 The model and whether the answer is streamed are part of the path; `parse_call` adds them to the
 request, as ``model`` and ``stream``. A `RequestError` names the invalid field:
@@ -11,13 +11,14 @@ from typing import Any, Final
 from copilot_proxy.catalogue import MAX_NAME_LENGTH
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import documents, images
-from copilot_proxy.formats.chat_completions.request import check_tool_count, parse_object
+from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.gemini import schema
 from copilot_proxy.formats.gemini.field_names import with_google_names
 from copilot_proxy.formats.gemini.tools import check_tools, functions
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.request_fields import refuse_fields
+from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest, Json
 from copilot_proxy.headers import Initiator
@@ -161,7 +162,7 @@ def count_images(request: GeminiRequest) -> int:
 
 
 def initiator(request: GeminiRequest) -> Initiator:
-    """Return who initiated a checked request, by the rule of `headers.initiator`."""
+    """Return who initiated a checked request, by the rule of `formats.initiator`."""
     return initiator_of(map(_turn, reversed(request["contents"])))
 
 

@@ -1,4 +1,4 @@
-"""The formats of the Gemini API, for checking requests and for the OpenAPI page.
+"""The types of the Gemini API, for validating requests and for the OpenAPI page.
 
 Requests are checked against these structs, but passed on as the decoded JSON.
 """

@@ -8,6 +8,7 @@ reads it from the cache for a tenth of the price.
 from typing import Final
 
 from copilot_proxy.formats.chat_completions.cache_control import unsupported_parts
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 MARK: Final = "cache_control"
@@ -101,8 +102,9 @@ def _marked(body: MessagesRequest) -> list[tuple[str, Json]]:
     found = [("tools", tool) for tool in body.get("tools") or () if MARK in tool]
     if isinstance(body.get("system"), list):
         found += [("system", block) for block in body["system"] if MARK in block]
-    # Marked messages are decoded, even in a plain conversation.
-    messages = [one for one in body["messages"] if isinstance(one, dict)]
+    messages = body["messages"]
+    if isinstance(messages, PlainTurns):
+        messages = messages.objects  # which have all the marks
     contents = [one["content"] for one in messages if isinstance(one["content"], list)]
     blocks = [block for content in contents for block in content]
     for block in [one for one in blocks if MARK in one or isinstance(one.get("content"), list)]:

@@ -1,4 +1,4 @@
-"""The view of a Messages body through which the rules in `formats.rules` read and change it."""
+"""The view through which rules read and change a Messages body."""
 
 from collections.abc import Iterable, Sequence
 

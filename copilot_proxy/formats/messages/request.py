@@ -1,4 +1,4 @@
-"""Parses a client's request, and finds who initiated it and how many images it has."""
+"""Parses and validates a client's request, finds its initiator, and counts its images."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,6 @@ from copilot_proxy.formats import documents, images
 from copilot_proxy.formats.chat_completions.request import (
     check_tool_count,
     no_tools,
-    parse_object,
 )
 from copilot_proxy.formats.empty_values import drop_empty
 from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
@@ -19,6 +18,7 @@ from copilot_proxy.formats.messages import schema
 from copilot_proxy.formats.messages.plain_messages import plain_request
 from copilot_proxy.formats.plain_turns import PlainTurns, newest_first
 from copilot_proxy.formats.request_fields import refuse_fields
+from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
 from copilot_proxy.formats.types import Json, MessagesRequest
@@ -200,7 +200,7 @@ def _error(
 
 
 def initiator(request: MessagesRequest) -> Initiator:
-    """Return who initiated the request, by the rule of `headers.initiator`."""
+    """Return who initiated the request, by the rule of `formats.initiator`."""
     return initiator_of(map(_turn, newest_first(request["messages"])))
 
 

@@ -1,4 +1,4 @@
-"""The formats of the Messages API, for checking requests and for the OpenAPI page.
+"""The types of the Messages API, for validating requests and for the OpenAPI page.
 
 Source: Anthropic's Messages API reference, https://platform.claude.com/docs/en/api/messages
 

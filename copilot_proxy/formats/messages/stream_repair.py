@@ -1,4 +1,4 @@
-"""Passes on Copilot's Messages responses, repaired and without the fields that Copilot adds."""
+"""Repairs Copilot's Messages responses, and leaves out the fields that Copilot adds."""
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping

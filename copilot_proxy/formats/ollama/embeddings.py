@@ -3,9 +3,9 @@
 from typing import Any
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.embeddings import check_request
 from copilot_proxy.formats.ollama.schema import OllamaEmbeddingsRequest, OllamaEmbedRequest
+from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest, ClientResponse
 

@@ -1,4 +1,4 @@
-"""Parses and validates requests of ``/api/chat`` and ``/api/generate``.
+"""Parses and validates a client's request, finds its initiator, and counts its images.
 
 A request of ``/api/generate`` is rewritten to one of ``/api/chat`` when it is read, and marked, so
 that its answer gets the other form.
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import check_tool_count, parse_object
+from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.efforts import EFFORTS
 from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.ollama.schema import (
@@ -17,6 +17,7 @@ from copilot_proxy.formats.ollama.schema import (
     OllamaShowRequest,
 )
 from copilot_proxy.formats.request_fields import refuse_fields
+from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest, Json
 from copilot_proxy.headers import Initiator
@@ -93,7 +94,7 @@ def without_mark(request: ClientRequest) -> ClientRequest:
 
 
 def initiator(request: ClientRequest) -> Initiator:
-    """Return who caused the request; see `headers.initiator`."""
+    """Return who caused the request; see `formats.initiator`."""
     return initiator_of(map(_turn, reversed(request["messages"])))
 
 

@@ -1,4 +1,4 @@
-"""The formats of Ollama's API, for checking requests and for the OpenAPI page.
+"""The types of Ollama's API, for validating requests and for the OpenAPI page.
 
 Source: Ollama's API reference, https://docs.ollama.com/api
 

@@ -31,7 +31,7 @@ def pi_ai_from_chat(
     # pi-ai supports no tools but functions.
     profile = replace(profile_of(model, APIS[api_of(model)]), custom_tools=False)
     adapted = apply_rules(ChatBody(_copy(chat)), profile, notes, pi_ai=True)
-    return AdaptedBody(from_chat(adapted.body, model, profile, notes, now), adapted.tool_names)
+    return adapted._replace(body=from_chat(adapted.body, model, profile, notes, now))
 
 
 def _copy(chat: ChatRequest) -> ChatRequest:

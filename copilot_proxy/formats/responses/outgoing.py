@@ -1,4 +1,4 @@
-"""Gives the rules access to the body of a Responses request."""
+"""The view through which rules read and change a Responses body."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal

@@ -146,17 +146,19 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
         and profile.may_end_with_assistant
     ):
         return None
-    items = [one for one in turns if type(one) is _Item]
-    calls = [one for one in items if one.type in _CALLS]
-    if len({call.call_id for call in calls}) < len(calls) or not _is_paired(items):
+    called = [one for one in turns if type(one) is _Item and one.call_id is not UNSET]
+    calls = [one for one in called if one.type in _CALLS]
+    ids = {str(call.call_id) for call in calls}
+    if len(ids) < len(calls) or not all(is_accepted(id, profile) for id in ids):
         return None
     if not all(map(profile.tool_name.fullmatch, {str(call.name) for call in calls})):
         return None
-    if not all(_is_call_accepted(call, profile) for call in calls):
+    if not (_is_paired(called) and _are_calls_accepted(calls, profile)):
         return None
-    if not all(_is_readable(one) for one in items if one.type == "reasoning"):
+    thoughts = [one for one in turns if type(one) is _Item and one.type == "reasoning"]
+    if not all(map(_is_readable, thoughts)):
         return None
-    if turns.images and any(map(_has_wrong_type, items)):
+    if turns.images and any(_has_wrong_type(one) for one in turns if type(one) is _Item):
         return None
     return turns.replaced(map(_without_id, turns))
 
@@ -168,13 +170,11 @@ def _has_wrong_type(item: _Item) -> bool:
     return any(wrong_type(msgspec.to_builtins(image)) for image in images)
 
 
-def _is_paired(items: list[_Item]) -> bool:
-    """Return whether each call has one result, anywhere after it."""
+def _is_paired(called: list[Any]) -> bool:
+    """Return whether each call has one result, anywhere after it; `called` are both."""
     unanswered: set[str] = set()
-    for item in items:
+    for item in called:
         id = item.call_id
-        if id is UNSET:
-            continue
         is_call = item.type in _CALLS
         if is_call == (id in unanswered):
             return False
@@ -185,13 +185,16 @@ def _is_paired(items: list[_Item]) -> bool:
     return not unanswered
 
 
-def _is_call_accepted(call: _Item, profile: ModelProfile) -> bool:
-    if not (is_accepted(str(call.call_id), profile) and (profile.namespaces or not call.namespace)):
+def _are_calls_accepted(calls: list[Any], profile: ModelProfile) -> bool:
+    """Return whether the model accepts the kinds of the calls, and their arguments."""
+    if not profile.namespaces and any(call.namespace is not UNSET for call in calls):
         return False
-    if call.type == "custom_tool_call":
-        return profile.custom_tools and not profile.object_arguments
-    text = str(call.arguments)
-    return is_json(text) and (not profile.object_arguments or text.lstrip()[:1] == "{")
+    functions = [call.arguments for call in calls if call.type == "function_call"]
+    if len(functions) < len(calls) and (not profile.custom_tools or profile.object_arguments):
+        return False
+    if profile.object_arguments and not all(text.lstrip()[:1] == "{" for text in functions):
+        return False
+    return all(map(is_json, functions))
 
 
 def _is_readable(item: _Item) -> bool:

@@ -1,39 +1,29 @@
-"""Checks a client's Responses request, and reads its initiator and its images.
+"""Parses and validates a client's request, finds its initiator, and counts its images.
 
 A `RequestError` names the field as OpenAI does: ``input[0].content``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.base64_data import is_data_url
-from copilot_proxy.formats.chat_completions.request import FORCED, no_tools, parse_object
-from copilot_proxy.formats.documents import check_file
+from copilot_proxy.formats.chat_completions.request import FORCED, no_tools
 from copilot_proxy.formats.empty_values import drop_empty
-from copilot_proxy.formats.images import checked_url
 from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.plain_turns import PlainTurns, newest_first
 from copilot_proxy.formats.request_fields import refuse_fields
+from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.responses import schema
+from copilot_proxy.formats.responses.item_checks import check_items, missing
 from copilot_proxy.formats.responses.plain_items import plain_request
-from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, tools_of
+from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list, tools_of
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
 from copilot_proxy.formats.types import Json, ResponsesRequest
-from copilot_proxy.formats.wrong_api import check_part, read_request
+from copilot_proxy.formats.wrong_api import read_request
 from copilot_proxy.headers import Initiator
 
-_ROLES: Final = ("user", "assistant", "system", "developer")
 _IMAGES: Final = ("input_image", "computer_screenshot")
-_REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
-    "function_call": ("call_id", "name", "arguments"),
-    "function_call_output": ("call_id", "output"),
-    "custom_tool_call": ("call_id", "name", "input"),
-    "custom_tool_call_output": ("call_id", "output"),
-    "item_reference": ("id",),
-}
-"""The required fields of an item, by its type."""
 COMPACTION_TRIGGER: Final = "compaction_trigger"
 """The type of the last item of a request to compact the conversation."""
 _TOOL_LISTS: Final = (ADDITIONAL, "mcp_list_tools")
@@ -48,7 +38,8 @@ def parse_request(body: bytes, *, may_be_empty: bool = False) -> ResponsesReques
     request = parse_object(body, read_plain=plain_request)
     drop_empty("responses", request)
     read_request("responses", request)
-    unpack_results("responses", request)
+    if not isinstance(request.get("input"), PlainTurns):
+        unpack_results("responses", request)
     may_be_empty = may_be_empty or request.get("previous_response_id") is not None
     if may_be_empty and request.get("input") is None:
         request["input"] = []
@@ -82,9 +73,7 @@ def check_request(request: ResponsesRequest, *, may_be_empty: bool = False) -> N
         raise _invalid("input", "At least one input item is needed.")
     _check_tools(request)
     if isinstance(request["input"], list) and not is_plain:
-        for i, item in enumerate(request["input"]):
-            if not _is_sound(item):
-                _check_item(item, f"input[{i}]")
+        check_items(request["input"])
         for i, item in enumerate(request["input"][:-1]):
             if item.get("type") == COMPACTION_TRIGGER:
                 raise _invalid(
@@ -123,16 +112,14 @@ def _check_unsupported(request: ResponsesRequest) -> None:
 def _check_tools(request: ResponsesRequest) -> None:
     for i, tool in enumerate(request.get("tools") or ()):
         _check_tool(tool, f"tools[{i}]")
-    items = request["input"] if isinstance(request["input"], list) else ()
-    for i, item in enumerate(items):
-        if isinstance(item, dict) and ("tools" in item or item.get("type") == ADDITIONAL):
-            _check_listed(item, f"input[{i}]")
+    listing = [one for one in item_list(request) if "tools" in one or one.get("type") == ADDITIONAL]
+    for item in listing:
+        _check_listed(item, f"input[{request['input'].index(item)}]")
     choice = request.get("tool_choice")
     kind = choice.get("type") if isinstance(choice, dict) else choice
     if isinstance(kind, str) and kind in HOSTED:
         raise _not_run("tool_choice", kind)
-    lists = [item for item in items if isinstance(item, dict) and item.get("tools")]
-    has_tools = bool(request.get("tools") or lists)
+    has_tools = request.get("tools") or any(item.get("tools") for item in listing)
     if kind in FORCED and not has_tools:
         raise no_tools("tool_choice")
 
@@ -140,7 +127,7 @@ def _check_tools(request: ResponsesRequest) -> None:
 def _check_listed(item: Json, path: str) -> None:
     """Check the tools that an item of the conversation adds."""
     if item.get("type") == ADDITIONAL and item.get("tools") is None:
-        raise _missing(f"{path}.tools")
+        raise missing(f"{path}.tools")
     if item.get("type") in (ADDITIONAL, "tool_search_output"):
         check_shape(item.get("tools") or [], list[schema.ResponsesTool], f"{path}.tools")
     for i, tool in enumerate(tools_of(item)):
@@ -151,10 +138,10 @@ def _check_tool(tool: Json, path: str) -> None:
     kind = tool.get("type")
     if kind == "namespace":
         if not tool.get("tools"):
-            raise _missing(f"{path}.tools")
+            raise missing(f"{path}.tools")
         check_shape(tool["tools"], list[schema.ResponsesTool], f"{path}.tools")
     if kind in ("function", "custom", "namespace") and not tool.get("name"):
-        raise _missing(f"{path}.name")
+        raise missing(f"{path}.name")
     if isinstance(kind, str) and HOSTED.get(kind) == "refuse":
         raise _not_run(f"{path}.type", kind)
     for i, inner in enumerate(tools_of(tool)):
@@ -173,80 +160,6 @@ def _not_run(path: str, kind: str) -> RequestError:
         f"Copilot does not run the tool '{kind}'.",
         code="unsupported_value",
         hint="Offer a function instead, which the client runs.",
-    )
-
-
-def _is_sound(item: Json) -> bool:
-    """Return whether an item is a call or result without any errors; false if in doubt."""
-    if item.get("call_id") is None:
-        return False
-    kind = item.get("type")
-    if kind == "function_call":
-        return item.get("name") is not None and isinstance(item.get("arguments"), str)
-    return kind == "function_call_output" and isinstance(item.get("output"), str)
-
-
-def _check_item(item: Json, path: str) -> None:
-    kind = item.get("type") or "message"
-    if kind == "message":
-        role = item.get("role")
-        if role is None:
-            raise _missing(f"{path}.role" if "type" in item else f"{path}.type")
-        if role not in _ROLES:
-            raise _invalid(
-                f"{path}.role",
-                f"Invalid '{path}.role': expected one of {', '.join(_ROLES)}.",
-                code="invalid_value",
-            )
-        if item.get("content") is None:
-            raise _missing(f"{path}.content")
-    for name in _REQUIRED.get(kind, ()):
-        if item.get(name) is None:
-            raise _missing(f"{path}.{name}")
-    if kind == "function_call" and not isinstance(item["arguments"], str):
-        # The arguments of other types of calls may be an object.
-        raise _invalid(
-            f"{path}.arguments",
-            f"Invalid type for '{path}.arguments': expected a string.",
-            code="invalid_type",
-        )
-    for name in ("content", "output"):
-        value: Any = item.get(name)
-        match value:
-            case list():
-                _check_parts(value, f"{path}.{name}")
-            case {"type": "computer_screenshot", "image_url": str(url)} if is_data_url(url):
-                value["image_url"] = checked_url(url, f"{path}.{name}.image_url")
-
-
-def _check_parts(parts: list[Any], path: str) -> None:
-    for i, part in enumerate(parts):
-        check_part("responses", part, f"{path}[{i}]")
-        match part.get("type"):
-            case "input_text" | "output_text" | "text" if not isinstance(part.get("text"), str):
-                raise _missing(f"{path}[{i}].text")
-            case "refusal" if not isinstance(part.get("refusal"), str):
-                raise _missing(f"{path}[{i}].refusal")
-            case "input_image":
-                part["image_url"] = _checked_image(part.get("image_url"), f"{path}[{i}].image_url")
-            case "input_file":
-                check_file(part, f"{path}[{i}]")
-
-
-def _checked_image(url: object, path: str) -> str:
-    if not isinstance(url, str):
-        raise _invalid(
-            path,
-            "Copilot accepts images only as data: URLs, not as file ids.",
-            code="missing_required_parameter",
-            hint="Send the image itself, as a data: URL with base64.",
-        )
-    return checked_url(url, path)
-
-
-def _missing(param: str) -> RequestError:
-    return _invalid(
-        param, f"Missing required parameter: '{param}'.", code="missing_required_parameter"
     )
 
 
@@ -270,7 +183,7 @@ def input_items(request: ResponsesRequest) -> list[Json]:
 
 
 def initiator(request: ResponsesRequest) -> Initiator:
-    """Return who started the request, by the rule of `headers.initiator`."""
+    """Return who started the request, by the rule of `formats.initiator`."""
     items = request["input"]
     turns = newest_first(items) if isinstance(items, PlainTurns) else reversed(input_items(request))
     return initiator_of(map(_turn, turns))

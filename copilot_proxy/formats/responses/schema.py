@@ -1,4 +1,4 @@
-"""The shapes of OpenAI's Responses API, for checking requests and for the OpenAPI page.
+"""The types of the Responses API, for validating requests and for the OpenAPI page.
 
 Requests are checked against these types but passed on as decoded JSON. Unknown fields, and items
 and tools of unknown types, are allowed; known fields must have the right type.

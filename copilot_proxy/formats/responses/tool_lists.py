@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from copilot_proxy.formats.responses.tools import ADDITIONAL, tools_of
+from copilot_proxy.formats.responses.tools import ADDITIONAL, item_list, tools_of
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
 _LISTING: Final = (ADDITIONAL, "tool_search_output")
@@ -45,9 +45,7 @@ def all_tools(body: ResponsesRequest) -> Iterator[Json]:
 
 def tool_holders(body: ResponsesRequest) -> list[Json]:
     """Return the body and the items that have ``tools``."""
-    given = body.get("input")
-    items = given if isinstance(given, list) else []
-    listing = [one for one in items if isinstance(one, dict) and one.get("type") in _LISTING]
+    listing = [one for one in item_list(body) if one.get("type") in _LISTING]
     return [holder for holder in (body, *listing) if holder.get("tools")]
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
 HOSTED: Final[Mapping[str, str]] = {
@@ -113,8 +114,10 @@ def as_tool(definition: Json, namespace: str | None = None) -> ClientTool | None
 
 
 def item_list(request: ResponsesRequest) -> list[Json]:
-    """Return the input items; an empty list if the input is a text."""
+    """Return the input items that are decoded JSON; an empty list if the input is a text."""
     items = request.get("input")
+    if isinstance(items, PlainTurns):
+        return items.objects
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 

@@ -17,6 +17,11 @@ class AdaptedBody(NamedTuple):
     body: UpstreamBody
     tool_names: Mapping[str, str] = MappingProxyType({})
     """The client's names of renamed tools, by the names sent to the model."""
+    property_names: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    """The client's names of renamed parameters, by the client's name of the tool and the name sent
+    to the model."""
+    expects_call: bool = False
+    """Whether the client forces a call, but the model is only instructed to make one."""
 
 
 def apply_rules(
@@ -33,7 +38,9 @@ def apply_rules(
     except RecursionError:
         raise RequestError("The body is nested too deeply.") from None
     turns.check(outgoing)
-    return AdaptedBody(outgoing.body, outgoing.tool_names)
+    return AdaptedBody(
+        outgoing.body, outgoing.tool_names, outgoing.property_names, outgoing.expects_call
+    )
 
 
 def _rules_for(

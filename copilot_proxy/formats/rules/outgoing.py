@@ -60,6 +60,11 @@ class OutgoingBody(ABC):
         """Whether the client has sent the request in the format of another API."""
         self.tool_names: dict[str, str] = {}
         """The client's names of renamed tools, by the names sent to Copilot."""
+        self.property_names: dict[str, dict[str, str]] = {}
+        """The client's names of renamed parameters, by the client's name of the tool and the name
+        sent to Copilot."""
+        self.expects_call = False
+        """Whether the client forces a call, but the model is only instructed to make one."""
         self._calls: list[Json] | None = None
         self._results: list[Json] = []
         self._kinds_found = kinds

@@ -21,6 +21,7 @@ from copilot_proxy.formats.rules import (
     numbered_ids,
     output_constraints,
     output_limit,
+    property_names,
     references,
     sampling,
     schemas,
@@ -123,6 +124,14 @@ RULES: Final = (
         _REPORTS,
         references.inline_references,
         lambda p: not p.schema_references,
+        pi_ai=True,
+    ),
+    # After the rules that merge schemas, and before arguments are changed.
+    Rule(
+        "tools.properties",
+        "Anthropic's error 'Property keys should match pattern'; public bug reports",
+        property_names.rename_properties,
+        lambda p: not p.any_property_names,
         pi_ai=True,
     ),
     Rule(

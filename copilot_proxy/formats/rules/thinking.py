@@ -31,6 +31,7 @@ def unforce_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
         return
     name = outgoing.forced_tool
     outgoing.set_tool_choice_auto()
+    outgoing.expects_call = True
     outgoing.instruct(CALL_TOOL.format(name) if name else CALL_ANY_TOOL)
     notes.append(
         "changed tool_choice to auto and an instruction in the system prompt: the model cannot be "

@@ -67,13 +67,13 @@ class CopilotUpstream:
         self._catalogues = CatalogueCache(self._fetch_models)
         self.account_cooldowns = AccountCooldowns(clock or Clock())
 
-    async def models(
+    async def catalogue(
         self, auth: TokenSource | None = None, *, max_age: float = MAX_AGE
     ) -> Catalogue:
         """Return the account's models, from the cache if the list is not older than `max_age`."""
         return await self._catalogues.get(auth or self._auth, max_age)
 
-    def cached_models(self, auth: TokenSource | None = None) -> Catalogue | None:
+    def cached_catalogue(self, auth: TokenSource | None = None) -> Catalogue | None:
         """Return the account's models without waiting; None if no recent list is cached."""
         return self._catalogues.recent(auth or self._auth)
 

@@ -110,15 +110,15 @@ class PiAiUpstream:
         self._identity = identity
         self.sidecar = sidecar
 
-    def cached_models(self, auth: TokenSource | None = None) -> Catalogue | None:
+    def cached_catalogue(self, auth: TokenSource | None = None) -> Catalogue | None:
         """Return the account's models without waiting; None if no recent list is cached."""
-        return self._copilot.cached_models(auth)
+        return self._copilot.cached_catalogue(auth)
 
-    async def models(
+    async def catalogue(
         self, auth: TokenSource | None = None, *, max_age: float = MAX_AGE
     ) -> Catalogue:
         """Return the account's models from the catalogue, including those unknown to pi-ai."""
-        return await self._copilot.models(auth, max_age=max_age)
+        return await self._copilot.catalogue(auth, max_age=max_age)
 
     async def send(self, call: Call) -> UpstreamResponse:
         """Send `call` and return the response, which must be closed; raises `CopilotProxyError`."""

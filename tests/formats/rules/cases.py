@@ -317,6 +317,20 @@ CASES: Final[dict[str, Case]] = {
         note="split an assistant message with 130 tool calls",
         bites=lambda client, route: route == "chat_completions",
     ),
+    "tools.properties": Case(
+        models=CLAUDE,
+        steps=(user(), called(arguments='{"$top": 1}'), result()),
+        options={
+            "tool": "f",
+            "schema": {
+                "type": "object",
+                "properties": {"$top": {"type": "integer"}, "b": {}},
+                "required": ["$top"],
+            },
+        },
+        broken=_dumped("$top"),
+        note="renamed parameter $top of f to top",
+    ),
     "tools.ids": Case(
         models=(*GPT, *CLAUDE, "mai-code-1"),
         steps=(user(), called(LONG_ID), result(LONG_ID)),

@@ -214,13 +214,13 @@ async def test_a_silent_upstream(simulator: Simulator) -> None:
 async def test_models_are_kept(simulator: Simulator) -> None:
     """The list is cached, read again for unknown models, and kept if a read fails."""
     async with services(simulator) as made:
-        await made.upstream.models()
-        await made.upstream.models()
+        await made.upstream.catalogue()
+        await made.upstream.catalogue()
         assert 1 == count_calls(simulator, "/models")
 
         simulator.state.faults.on("models_500")
-        first = await made.upstream.models()
-        assert first is await made.upstream.models(max_age=0.0)
+        first = await made.upstream.catalogue()
+        assert first is await made.upstream.catalogue(max_age=0.0)
     assert 2 == count_calls(simulator, "/models")
 
 
@@ -230,7 +230,7 @@ async def test_broken_list_of_models(simulator: Simulator, fault: str) -> None:
     simulator.state.faults.on(fault)
     async with services(simulator) as made:
         with pytest.raises((BrokenResponse, UpstreamRefusal)):
-            await made.upstream.models()
+            await made.upstream.catalogue()
 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", ""])

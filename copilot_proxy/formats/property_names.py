@@ -1,0 +1,140 @@
+"""Restores the client's names of parameters in calls of tools; `rules.property_names` renames them.
+
+`RestoredNames` takes the events of another translator: chunks of Chat Completions, or events of
+Messages.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from copilot_proxy.formats.translators import StreamTranslator
+from copilot_proxy.formats.types import ClientEvent, ClientResponse, Json
+from copilot_proxy.formats.wrapped_translator import WrappedTranslator
+
+Names = Mapping[str, Mapping[str, str]]
+"""The client's names of parameters, by the client's name of the tool and the name sent."""
+
+
+class KeyRenamer:
+    """Renames the keys of a JSON object, but not of objects in it, while its text arrives.
+
+    The text of a key is held back until it is complete.
+    """
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+        self._depth = 0
+        self._expects_key = False
+        self._string: list[str] | None = None
+        """The string that is being read, from its first quotation mark."""
+        self._is_key = False
+        self._is_escaped = False
+
+    def feed(self, text: str) -> str:
+        """Return the text that `text` adds."""
+        out: list[str] = []
+        for char in text:
+            if self._string is None:
+                self._read(char, out)
+                continue
+            self._string.append(char)
+            if not self._is_key:
+                out.append(char)
+            if self._is_escaped:
+                self._is_escaped = False
+            elif char == "\\":
+                self._is_escaped = True
+            elif char == '"':
+                if self._is_key:
+                    out.append(self._renamed("".join(self._string)))
+                self._string = None
+        return "".join(out)
+
+    def close(self) -> str:
+        """Return the beginning of a key that has not been completed."""
+        return "".join(self._string or ()) if self._is_key else ""
+
+    def _read(self, char: str, out: list[str]) -> None:
+        """Read a character that is not part of a string."""
+        if char == '"':
+            self._string = [char]
+            self._is_key, self._expects_key = self._expects_key, False
+            if self._is_key:
+                return
+        elif char in "{[":
+            self._depth += 1
+            self._expects_key = self._depth == 1 and char == "{"
+        elif char in "}]":
+            self._depth -= 1
+        elif char == ",":
+            self._expects_key = self._depth == 1
+        out.append(char)
+
+    def _renamed(self, key: str) -> str:
+        try:
+            name = msgspec.json.decode(key)
+        except msgspec.DecodeError:
+            return key
+        new = self._names.get(name)
+        return key if new is None else msgspec.json.encode(new).decode()
+
+
+class RestoredNames(WrappedTranslator):
+    """The events of `translator`, with the client's names of parameters in calls."""
+
+    def __init__(self, translator: StreamTranslator, names: Names) -> None:
+        super().__init__(translator)
+        self._names = names
+        self._calls: dict[Any, KeyRenamer] = {}
+        """The calls that are being read, by their index in the answer."""
+
+    def whole(self, events: list[ClientEvent]) -> ClientResponse:
+        response = super().whole(events)
+        content = response.get("content")
+        if isinstance(content, list):  # a message that has arrived as a whole
+            response = {**response, "content": list(map(self._restored_block, content))}
+        return response
+
+    def passed(self, event: ClientEvent) -> ClientEvent:
+        if choices := event.get("choices"):
+            delta = choices[0]["delta"]
+            if not (parts := delta.get("tool_calls")):
+                return event
+            delta = {**delta, "tool_calls": list(map(self._restored_part, parts))}
+            return {**event, "choices": [{**choices[0], "delta": delta}]}
+        match event:
+            case {"type": "content_block_start", "index": index, "content_block": dict(block)}:
+                self._begin(index, block.get("name"))
+                return {**event, "content_block": self._restored_block(block)}
+            case {"type": "content_block_delta", "index": index, "delta": {"partial_json": str()}}:
+                delta = event["delta"]
+                text = self._text(index, delta["partial_json"])
+                return {**event, "delta": {**delta, "partial_json": text}}
+        return event
+
+    def _restored_part(self, part: Json) -> Json:
+        """Return a part of a call in a chunk."""
+        function = part.get("function")
+        if not isinstance(function, dict):
+            return part
+        if function.get("name"):
+            self._begin(part["index"], function["name"])
+        text = self._text(part["index"], function.get("arguments") or "")
+        return {**part, "function": {**function, "arguments": text}}
+
+    def _begin(self, index: object, tool: object) -> None:
+        if isinstance(tool, str) and (names := self._names.get(tool)):
+            self._calls[index] = KeyRenamer(names)
+
+    def _text(self, index: object, text: str) -> str:
+        renamer = self._calls.get(index)
+        return text if renamer is None else renamer.feed(text)
+
+    def _restored_block(self, block: Json) -> Json:
+        """Return a block of Messages; a call may have its input already."""
+        names, arguments = self._names.get(str(block.get("name"))), block.get("input")
+        if not names or not isinstance(arguments, dict):
+            return block
+        return {**block, "input": {names.get(name, name): one for name, one in arguments.items()}}

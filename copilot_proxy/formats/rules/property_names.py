@@ -1,0 +1,88 @@
+"""Renames parameters of tools whose names the model refuses; responses restore the names.
+
+MCP servers take over the names of a web API's parameters, such as ``$filter`` or ``filter[id]``.
+One of them makes Claude refuse every request of the session. It checks only the first level of a
+schema.
+"""
+
+import re
+from collections.abc import Collection
+from functools import lru_cache
+from typing import Final
+
+from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.property_names import KeyRenamer
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.rules.tool_ids import shortened
+from copilot_proxy.formats.types import Json
+
+_VALID: Final = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+_INVALID: Final = re.compile(r"[^a-zA-Z0-9_.-]+")
+_MAX_LENGTH: Final = 64
+
+
+def rename_properties(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Rename properties in schemas, and in earlier calls of these tools.
+
+    The new names depend only on the schema, so that they are the same in later requests.
+    """
+    renamed: dict[str, dict[str, str]] = {}
+    for function, schema_key in outgoing.tools:
+        schema = function.get(schema_key)
+        properties = schema.get("properties") if isinstance(schema, dict) else None
+        if not isinstance(schema, dict) or not isinstance(properties, dict):
+            continue
+        invalid = _invalid_names(tuple(properties))
+        name = function.get("name")
+        if invalid and isinstance(name, str):
+            names = renamed[name] = _new_names(invalid, properties)
+            function[schema_key] = _with_names(schema, names)
+            shown = outgoing.tool_names.get(name, name)[:80]
+            outgoing.property_names[outgoing.tool_names.get(name, name)] = {
+                new: old for old, new in names.items()
+            }
+            notes += [
+                f"renamed parameter {old[:80]} of {shown} to {new}" for old, new in names.items()
+            ]
+    if renamed:
+        _rename_in_calls(outgoing, renamed)
+
+
+@lru_cache(maxsize=1024)
+def _invalid_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names that the model refuses; an agent offers the same tools in each request."""
+    return tuple(name for name in names if not _VALID.fullmatch(name))
+
+
+def _new_names(invalid: Collection[str], properties: Collection[str]) -> dict[str, str]:
+    """Return a valid name for each `invalid` one of `properties`."""
+    names: dict[str, str] = {}
+    for old in invalid:
+        new = _INVALID.sub("_", old).strip("_")
+        if not new or len(new) > _MAX_LENGTH or new in properties or new in names.values():
+            new = shortened(old, _INVALID, _MAX_LENGTH)
+        names[old] = new
+    return names
+
+
+def _with_names(schema: Json, names: dict[str, str]) -> Json:
+    properties = schema["properties"]
+    renamed = {**schema, "properties": {names.get(n, n): one for n, one in properties.items()}}
+    if isinstance(required := schema.get("required"), list):
+        renamed["required"] = [names.get(n, n) if isinstance(n, str) else n for n in required]
+    return renamed
+
+
+def _rename_in_calls(outgoing: OutgoingBody, renamed: dict[str, dict[str, str]]) -> None:
+    if outgoing.is_settled:
+        _ = outgoing.turns  # decodes the conversation
+    for call in outgoing.calls:
+        function, key = outgoing.function(call), outgoing.input_key
+        if not (names := renamed.get(str(function.get("name")))):
+            continue
+        arguments = function.get(key)
+        if isinstance(arguments, dict):
+            function[key] = {names.get(name, name): one for name, one in arguments.items()}
+        elif isinstance(arguments, str):
+            renamer = KeyRenamer(names)
+            function[key] = renamer.feed(arguments) + renamer.close()
