@@ -23,18 +23,18 @@ def agent_body(path: str, size: int, last: str) -> Json:
     api = path.rpartition("/")[2]
     pairs = max(1, (size - len(json.dumps(_tools(api)))) // _PAIR)
     turns = [turn for number in range(pairs) for turn in _pair(api, number)]
-    user = {"role": "user", "content": last}
+    first, user = ({"role": "user", "content": text} for text in ("Begin.", last))
     if api == "responses":
-        return {"input": [*turns, user], "instructions": _TEXT * 100, "tools": _tools(api)}
+        return {"input": [first, *turns, user], "instructions": _TEXT * 100, "tools": _tools(api)}
     if api == "messages":
         return {
-            "messages": [{"role": "user", "content": "Begin."}, *turns, user],
+            "messages": [first, *turns, user],
             "system": _TEXT * 100,
             "max_tokens": 4000,
             "tools": _tools(api),
         }
     system = {"role": "system", "content": _TEXT * 100}
-    return {"messages": [system, *turns, user], "tools": _tools(api)}
+    return {"messages": [system, first, *turns, user], "tools": _tools(api)}
 
 
 def _tools(api: str) -> list[Json]:

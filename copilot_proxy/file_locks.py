@@ -10,6 +10,8 @@ from typing import IO, Final
 
 _RETRY: Final = 0.1
 """Seconds between two attempts on Windows, where waiting for a lock gives up after a while."""
+_LOCKED_BYTE: Final = 2**30
+"""Where Windows locks an open file: a byte beyond its end, since locked ones cannot be read."""
 
 
 @contextmanager
@@ -25,11 +27,28 @@ def locked(path: Path, flags: int = os.O_CREAT) -> Iterator[None]:
         yield
 
 
-def _lock(file: IO[bytes]) -> None:
-    """Lock `file` until it is closed; waits for others."""
-    if sys.platform == "win32":
-        import msvcrt
+if sys.platform == "win32":
+    import msvcrt
 
+    def try_lock(descriptor: int) -> bool:
+        """Lock an open file, unless it is locked; the lock ends with `unlock`, or with its process.
+
+        A file that was opened twice has two holders, even in one process. Raises `OSError`.
+        """
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+    def unlock(descriptor: int) -> None:
+        """End a lock of `try_lock`."""
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+    def _lock(file: IO[bytes]) -> None:
+        """Lock `file` until it is closed; waits for others."""
         while True:
             try:
                 msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -37,7 +56,25 @@ def _lock(file: IO[bytes]) -> None:
                 time.sleep(_RETRY)
             else:
                 return
-    else:
-        import fcntl
 
+else:
+    import fcntl
+
+    def try_lock(descriptor: int) -> bool:
+        """Lock an open file, unless it is locked; the lock ends with `unlock`, or with its process.
+
+        A file that was opened twice has two holders, even in one process. Raises `OSError`.
+        """
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def unlock(descriptor: int) -> None:
+        """End a lock of `try_lock`."""
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def _lock(file: IO[bytes]) -> None:
+        """Lock `file` until it is closed; waits for others."""
         fcntl.flock(file, fcntl.LOCK_EX)

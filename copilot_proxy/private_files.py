@@ -20,6 +20,7 @@ _DISK_ERRORS: Final = (errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.E
 READ: Final = os.O_RDONLY
 NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+UPDATE: Final = os.O_RDWR | os.O_CREAT
 
 
 DISK_HINT: Final = "Check that its disk has free space and works."
@@ -54,9 +55,9 @@ def write_hint(error: OSError) -> str:
 def open_private(path: Path, mode: int) -> int:
     """Open a regular file that belongs to this user or root, and return its descriptor.
 
-    `mode` is `READ`, `NEW` (the file must not exist) or `APPEND`. A new file is created with mode
-    0600, and an existing one that others can read is changed to 0600. Symbolic links are not
-    followed, and a file with hard links is not appended to. Raises `UnsafeFileError` or another
+    `mode` is `READ`, `NEW` (the file must not exist), `APPEND` or `UPDATE`. A new file is created
+    with mode 0600, and an existing one that others can read is changed to 0600. Symbolic links are
+    not followed, and a file with hard links is not appended to. Raises `UnsafeFileError` or another
     `OSError`.
     """
     if path.is_symlink():

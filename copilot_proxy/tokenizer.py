@@ -18,7 +18,8 @@ _SAMPLE: Final = 32 * 1024
 """Characters that are counted at once; other threads have to wait meanwhile."""
 _SAMPLES: Final = 64
 _LONGEST: Final = 128
-"""Characters of a piece that are merged at once, since the time grows with their square."""
+"""Bytes of a piece that are merged at once, since the time grows with their square. Repeated
+characters, as in lines of dashes, have tokens of up to 128."""
 
 _SPECIAL: Final = {
     100257: b"<|endoftext|>",
@@ -93,7 +94,8 @@ def _count(text: str) -> int:
 def _count_piece(piece: str) -> int:
     if piece.encode(errors="replace") in _ranks():
         return 1
-    return sum(_count_merged(piece[i : i + _LONGEST]) for i in range(0, len(piece), _LONGEST))
+    size = _LONGEST if piece.isascii() else _LONGEST // 3
+    return sum(_count_merged(piece[i : i + size]) for i in range(0, len(piece), size))
 
 
 def _count_merged(piece: str) -> int:

@@ -92,6 +92,26 @@ def test_encrypted_reasoning_continues(
     assert sealed[:40] in sent_text(simulator)
 
 
+def test_a_long_conversation(client: openai.OpenAI, simulator: Simulator) -> None:
+    """An agent's conversation can be continued, and its items listed, with the ids that it sent."""
+    said: list[Any] = [
+        {"type": "message", "id": f"msg_{n}", "role": role, "content": f"{n} {role} " * 200}
+        for n in range(100)
+        for role in ("user", "assistant")
+    ]
+    first = client.responses.create(
+        model="gpt-5.5", input=[*said, {"role": "user", "content": "a"}]
+    )
+    listed = client.responses.input_items.list(first.id, order="asc", limit=100).data
+
+    client.responses.create(model="gpt-5.5", input="Go on", previous_response_id=first.id)
+
+    assert [item["id"] for item in said[:100]] == [item.id for item in listed]
+    sent = simulator.state.requests[-1].body["input"]
+    assert [item["content"] for item in said] == [item["content"] for item in sent[:200]]
+    assert "Go on" in json.dumps(sent[-1])
+
+
 @pytest.mark.parametrize("model", PATHS)
 def test_item_references(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
     """Vercel's AI SDK sends the ids of the model's texts and reasoning instead of these."""

@@ -7,25 +7,22 @@ estimates of those that are running. An answer that has begun is never cut off.
 
 import asyncio
 import logging
-import time
-from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from copilot_proxy.budget.applying_limits import LimitFinder
 from copilot_proxy.budget.estimate import Estimator
 from copilot_proxy.budget.formatting import NAMES, amount, scope_flag, scope_text
-from copilot_proxy.budget.limits_file import NAME, LimitsFile, days_of
+from copilot_proxy.budget.limits_file import NAME, LimitsFile
 from copilot_proxy.budget.notices import Notices
-from copilot_proxy.budget.reservation_group import ReservationGroup
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import LARGE, run_in_turn
-from copilot_proxy.ledger.reservation_request import ReservationRequest
+from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, ReservationRequest
 from copilot_proxy.masking import mask
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.costs import cost_of
@@ -33,20 +30,15 @@ from copilot_proxy.relay.records import RequestRecord
 
 if TYPE_CHECKING:
     from copilot_proxy.ledger.limit_states import State
-    from copilot_proxy.ledger.reservations import Refusal
-    from copilot_proxy.ledger.reserver import Reserver
+    from copilot_proxy.ledger.reserver import Refusal, Reserver
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS: Final = 0.02
-"""Minimum seconds between two checks of the limits file, so that not every request checks it."""
 _WARN_AT: Final = 0.8
 """The share of a limit from which requests get a note."""
-
-
-_SETTLING: Final = 0.5
-"""Seconds within which the ledger has the row of a request that has ended."""
-_ATTEMPTS: Final = 5
+_ATTEMPTS: Final = 10
+_RETRY: Final = 0.001
+"""Seconds in which another process has usually made its reservation."""
 _MAX_NAME: Final = 64
 
 
@@ -62,17 +54,6 @@ class BudgetExceeded(CopilotProxyError):
         )
 
 
-class _Excess(NamedTuple):
-    """How much more a request has cost than was estimated."""
-
-    ended: float
-    """When it ended, on the monotonic clock."""
-    nano: int
-    limits: Sequence[Limit]
-    """The limits that it counts for."""
-    session: str | None
-
-
 class Budget:
     """The budget of the server's account, as seen by one process."""
 
@@ -81,26 +62,23 @@ class Budget:
         self._ledger = ledger
         self._notices = Notices(notify, ledger.parent / "notices" / ledger.stem)
         self._file = LimitsFile(ledger.with_name(NAME), defaults)
+        self._finder = LimitFinder(self._file)
         self._estimator = Estimator()
         self._executor: ThreadPoolExecutor | None = None
-        self._last_end = float("-inf")
-        """When a request ended last."""
-        self._excess: deque[_Excess] = deque()
-        """The excess of requests that have just ended."""
+        self._is_holding = False
+        """Whether the reservations are locked."""
+        self._flush: asyncio.TimerHandle | None = None
+        """Shows other processes what requests have cost."""
         self._warned: set[tuple[Limit, str]] = set()
         self._problem: str | None = None
         """Why the limits cannot be checked at the moment."""
 
     def __call__(self, record: RequestRecord) -> None:
-        """Learn from a request that has ended, to estimate the next ones."""
+        """Learn from a request that has ended, to estimate the next ones; to be called on the event
+        loop."""
+        if record.reserved is not None:
+            self._settle(record)
         if self._file.known.limits:
-            self._last_end = time.monotonic()
-            if record.reserved is not None:
-                excess = (cost_of(record).nano or 0) - record.reserved
-                if excess > 0:
-                    limits = [one for one in self._file.known.limits if _applies(one, record)]
-                    session = record.attribution.session
-                    self._excess.append(_Excess(self._last_end, excess, limits, session))
             self._estimator(record)
 
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
@@ -112,35 +90,20 @@ class Budget:
         if record.own_sign_in:
             return
         try:
-            limits = self._file.current(_LOOK_SECONDS)
+            applying = self._finder.find(record)
         except CopilotProxyError as error:
             self._report(error.message)
             return
-        if not limits.limits:
-            return
-        now = datetime.now(UTC)
-        applying = [
-            (limit, limits.allowed(limit, now))
-            for limit in limits.limits
-            if _applies(limit, record)
-        ]
-        if not applying:
+        if not applying.limits:
             return
         estimate = self._estimator.estimate
         if record.size < LARGE:
             cost = estimate(record, request)
         else:
             cost = await run_in_turn(estimate, record, request)
-        asked = ReservationRequest(record, cost, applying, *days_of(now))
+        asked = ReservationRequest(record, cost, *applying)
         try:
             outcome = await self._reserve(asked)
-            for _ in range(_ATTEMPTS):
-                if not self._is_unsettled(outcome, asked):
-                    break
-                if not isinstance(outcome, tuple):
-                    await self._release(record)
-                await asyncio.sleep(_SETTLING / _ATTEMPTS)
-                outcome = await self._reserve(asked)
         except Exception as error:
             self._report(f"The ledger cannot be used: {str(error).rstrip('.')}.")
             return
@@ -149,13 +112,14 @@ class Budget:
             limit, allowed, _ = outcome
             refused = _refused(outcome, cost)
             notice = _with_session(refused.message, limit, record)
-            self._notices.send("refused", limit, allowed, _period(limit, record, now), notice)
+            period = applying.period(limit, record)
+            self._notices.send("refused", limit, allowed, period, notice)
             raise refused
         record.reserved = cost
-        for (limit, allowed), used in zip(applying, outcome, strict=True):
-            total = sum(used) + self._excess_of(limit, record)
-            if total >= _WARN_AT * allowed:
-                self._warn(record, limit, allowed, total, now)
+        for (limit, allowed), (spent, reserved) in zip(applying.limits, outcome, strict=True):
+            if spent + reserved >= _WARN_AT * allowed:
+                period = applying.period(limit, record)
+                self._warn(record, limit, allowed, spent + reserved, period)
 
     def _report(self, problem: str | None) -> None:
         """Log the reason why the limits cannot be checked, once for each `problem`, and with None
@@ -168,51 +132,25 @@ class Budget:
         else:
             log.error("The budget is not enforced: %s", problem)
 
-    def _is_unsettled(self, outcome: "list[State] | Refusal", asked: ReservationRequest) -> bool:
-        """Return whether requests that have just ended may change the outcome.
-
-        They stay reserved with their estimates until the ledger has their rows.
-        """
-        if isinstance(outcome, tuple):
-            just_ended = time.monotonic() - self._last_end < _SETTLING
-            return just_ended and outcome.used.reserved > 0
-        return any(
-            (excess := self._excess_of(limit, asked.record)) and sum(used) + excess > allowed
-            for (limit, allowed), used in zip(asked.limits, outcome, strict=True)
-        )
-
-    def _excess_of(self, limit: Limit, record: RequestRecord) -> int:
-        """Return by how many nano-AIU requests have exceeded their estimates: those that have just
-        ended and count for the same limit as `record`."""
-        while self._excess and time.monotonic() - self._excess[0].ended >= _SETTLING:
-            self._excess.popleft()
-        session = record.attribution.session
-        return sum(
-            one.nano
-            for one in self._excess
-            if limit in one.limits and (limit.per != "session" or one.session == session)
-        )
-
-    async def _release(self, record: RequestRecord) -> None:
-        """Give back what was reserved for a request."""
-        executor = self._thread()
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(executor, lambda: self._reserver.release(record.request_id))
-
     def close(self) -> None:
         """End the thread, and close the file."""
+        self._let_go()
         executor, self._executor = self._executor, None
         if executor is not None:
             executor.submit(lambda: self._reserver.close())
             executor.shutdown()
 
     async def _reserve(self, asked: ReservationRequest) -> "list[State] | Refusal":
-        """Reserve on the event loop, unless it is for the first time, does not fit, or another
-        connection is writing for long; then in a thread, which costs more than a reservation."""
+        """Reserve on the event loop, unless it is for the first time, does not fit, or others are
+        reserving for long; then in a thread, which costs more than a reservation."""
         if "_reserver" in self.__dict__ and self._reserver.is_open():
-            outcome = await self._group.reserve(asked)
-            if isinstance(outcome, list):
-                return outcome
+            for _ in range(_ATTEMPTS):
+                if self._hold():
+                    outcome = self._reserver.reserve_now(asked)
+                    if isinstance(outcome, list):
+                        return outcome
+                    break
+                await asyncio.sleep(_RETRY)
         executor = self._thread()
         loop = asyncio.get_running_loop()
         try:
@@ -221,6 +159,50 @@ class Budget:
             # The reservation may be made after the request has already been recorded.
             executor.submit(lambda: self._reserver.release(asked.record.request_id))
             raise
+
+    def _hold(self) -> bool:
+        """Lock the reservations until the end of this turn of the event loop, so that requests that
+        arrive together share what that costs; return whether it was possible."""
+        if not self._is_holding and self._reserver.hold():
+            self._is_holding = True
+            asyncio.get_running_loop().call_soon(self._let_go)
+        return self._is_holding
+
+    def _let_go(self) -> None:
+        if self._is_holding:
+            self._is_holding = False
+            self._reserver.let_go()
+
+    def _settle(self, record: RequestRecord) -> None:
+        """Reserve what a request has cost instead of its estimate, until the ledger has its row."""
+        if record.unmetered is not None:  # its tokens have to be counted first
+            self._thread().submit(self._settle_later, record)
+            return
+        nano = cost_of(record).nano
+        if nano is None:
+            return  # the estimate stays
+        self._reserver.settle(record.request_id, nano)
+        if nano > (record.reserved or 0):
+            self._show_settled()
+        elif self._flush is None:
+            loop = asyncio.get_running_loop()
+            self._flush = loop.call_later(FLUSH_SECONDS, self._show_settled)
+
+    def _show_settled(self) -> None:
+        """Show other processes what requests have cost, unless a reservation has done so.
+
+        They must know at once if it is more than was reserved; otherwise, several are shown
+        together.
+        """
+        self._flush = None
+        if self._executor is not None and not (self._hold() and self._reserver.flush_now()):
+            self._executor.submit(self._reserver.flush)
+
+    def _settle_later(self, record: RequestRecord) -> None:
+        nano = cost_of(record).nano
+        if nano is not None:
+            self._reserver.settle(record.request_id, nano)
+            self._reserver.flush()
 
     def _thread(self) -> ThreadPoolExecutor:
         if self._executor is None:
@@ -235,12 +217,8 @@ class Budget:
 
         return Reserver(self._ledger)
 
-    @cached_property
-    def _group(self) -> ReservationGroup:
-        return ReservationGroup(self._reserver)
-
     def _warn(
-        self, record: RequestRecord, limit: Limit, allowed: int, used: int, now: datetime
+        self, record: RequestRecord, limit: Limit, allowed: int, used: int, period: str
     ) -> None:
         """Add a note to the request, and once to the log, that most of a limit is used."""
         text = (
@@ -248,18 +226,12 @@ class Budget:
             f"{NAMES[limit.per]}"
         )
         record.notes.append(text)
-        period, sentence = _period(limit, record, now), f"{text[0].upper()}{text[1:]}."
+        sentence = f"{text[0].upper()}{text[1:]}."
         if (limit, period) not in self._warned:
             self._warned.add((limit, period))
             log.warning("%s", sentence)
         notice = _with_session(sentence, limit, record)
         self._notices.send("used", limit, allowed, period, notice)
-
-
-def _period(limit: Limit, record: RequestRecord, now: datetime) -> str:
-    """Return the day, month or session that a request counts for."""
-    day, month = days_of(now)
-    return {"day": day, "month": month}.get(limit.per, record.attribution.session or "")
 
 
 def _with_session(text: str, limit: Limit, record: RequestRecord) -> str:
@@ -271,28 +243,14 @@ def _with_session(text: str, limit: Limit, record: RequestRecord) -> str:
     return f"{text} This is session {session} of {sender.client or 'an unknown client'}."
 
 
-def _applies(limit: Limit, record: RequestRecord) -> bool:
-    """Return whether `limit` is for this request; one per session only if the session is known."""
-    if limit.per == "session" and record.attribution.session is None:
-        return False
-    if not limit.kind:
-        return True
-    names = {
-        "key": record.key,
-        "client": record.attribution.client,
-        "project": record.attribution.project,
-    }
-    return names[limit.kind] == limit.name
-
-
 def _refused(refusal: "Refusal", cost: int) -> BudgetExceeded:
     limit, allowed, (spent, reserved) = refusal
     resets = {"day": "at midnight", "month": "on the first of the month, at midnight UTC"}
     when = resets.get(limit.per, "with a new session")
-    running = f", {amount(reserved)} reserved by running requests" if reserved else ""
+    others = f", {amount(reserved)} reserved by running requests" if reserved else ""
     expected = f"; this request may cost {amount(cost)}" if cost else ""
     return BudgetExceeded(
         f"The budget{scope_text(limit)} for {NAMES[limit.per]}, {amount(allowed)}, does not allow "
-        f"this request: {amount(spent)} spent{running}{expected}. It resets {when}.",
+        f"this request: {amount(spent)} spent{others}{expected}. It resets {when}.",
         f"To raise it, run: copilot-proxy budget raise 100{scope_flag(limit)}",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from copilot_proxy.ledger.activity import data_version
-from copilot_proxy.ledger.database import Database, errors_for_users, is_stored, open_ledger
+from copilot_proxy.ledger.database import Database, errors_for_users, open_ledger, stored_path
 
 _Result = TypeVar("_Result")
 
@@ -59,7 +59,7 @@ class LedgerReader:
             if self._database is None:
                 self._database = open_ledger(self.path)
                 # The server may have created the file, but not its tables yet.
-                self._file = file if is_stored(self._database) else None
+                self._file = file if stored_path(self._database) is not None else None
                 self._opened += 1
             try:
                 with errors_for_users(self.path):

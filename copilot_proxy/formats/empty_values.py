@@ -69,9 +69,7 @@ _RESULTS: Final = ("function_call_output", "custom_tool_call_output")
 def drop_empty(api: str, request: Json) -> None:
     """Remove fields that ask for nothing from `request`, a new object of the client API named
     `api`, and make empty results empty texts."""
-    empty = _EMPTY[api]
-    for name in [name for name in request if name in empty and _is_in(request[name], empty[name])]:
-        del request[name]
+    drop_empty_fields(api, request)
     if api == "chat_completions":
         for message in _objects(request.get("messages")):
             content = message.get("content")
@@ -81,6 +79,13 @@ def drop_empty(api: str, request: Json) -> None:
         for item in _objects(request.get("input")):
             if item.get("type") in _RESULTS and item.get("output") in (None, []):
                 item["output"] = ""
+
+
+def drop_empty_fields(api: str, request: Json) -> None:
+    """Remove fields that ask for nothing from `request`, in the format of `api`."""
+    empty = _EMPTY[api]
+    for name in [name for name in request if name in empty and _is_in(request[name], empty[name])]:
+        del request[name]
 
 
 def _is_in(value: Any, empty: tuple[Any, ...]) -> bool:

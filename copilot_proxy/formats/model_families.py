@@ -121,10 +121,11 @@ FAMILIES: Final = (
     ),
     Family(
         name="Gemini",
-        source="Copilot API, observed 2026-11; Gemini API reference: args is a Struct",
+        source="Copilot API, observed 2026-11; Gemini API reference: args is a Struct, contents",
         vendors=("Google",),
         traits={
             "consecutive_assistants": False,
+            "may_lack_messages": False,
             "object_arguments": True,
             "schema_unions": False,
         },

@@ -143,6 +143,8 @@ class ModelProfile:
     """Whether a conversation may begin with an assistant message."""
     may_end_with_assistant: bool = True
     """Whether a conversation may end with an assistant message, for the model to continue."""
+    may_lack_messages: bool = True
+    """Whether instructions alone are accepted."""
 
     # Other request fields
     fields: frozenset[str] | None = None

@@ -18,6 +18,8 @@ from copilot_proxy.formats.large_json import LARGE
 
 MIN_SIZE = 128 * 1024
 """Bytes of a body from which this is worth it."""
+MIN_TURNS = 100
+"""The same for decoded messages."""
 
 
 class PlainTurns(list[Any]):
@@ -49,7 +51,7 @@ class PlainTurns(list[Any]):
 
 
 class PlainDecoder:
-    """Decodes long requests into an object whose conversation is structs.
+    """Decodes long conversations into structs.
 
     `turn` is the type of the messages in the field `name`, and `others` are the other fields that
     a request may have.
@@ -61,8 +63,19 @@ class PlainDecoder:
         fields: list[Any] = [(name, list[turn]), *((one, Any, UNSET) for one in self._others)]
         request = msgspec.defstruct("_Request", fields, forbid_unknown_fields=True)
         self._decode: Final = msgspec.json.Decoder(request).decode
+        self._type = list[turn]
 
-    def __call__(self, body: bytes) -> tuple[dict[str, Any], list[Any]] | None:
+    def convert(self, turns: list[dict[str, Any]]) -> list[Any] | None:
+        """Return decoded messages as structs; None if they are few, or not plain."""
+        if len(turns) < MIN_TURNS:
+            return None
+        try:
+            structs: list[Any] = msgspec.convert(turns, self._type)
+        except (msgspec.ValidationError, RecursionError):
+            return None
+        return structs
+
+    def request(self, body: bytes) -> tuple[dict[str, Any], list[Any]] | None:
         """Return the other fields of a request, which are not checked, and its messages.
 
         Returns None for a request of another size, or that is not plain.
@@ -92,6 +105,8 @@ def newest_first(turns: list[Any]) -> Iterator[dict[str, Any]]:
     return map(msgspec.to_builtins, reversed(turns)) if is_plain else reversed(turns)
 
 
-def field_of(turn: Any, name: str) -> Any:
-    """Return a field of a message, decoded or not; `UNSET` if it has none."""
-    return turn.get(name, UNSET) if isinstance(turn, dict) else getattr(turn, name, UNSET)
+def values_of(turns: list[Any], name: str) -> list[Any]:
+    """Return a field of all messages, decoded or not; `UNSET` for those that do not have it."""
+    return [
+        one.get(name, UNSET) if type(one) is dict else getattr(one, name, UNSET) for one in turns
+    ]

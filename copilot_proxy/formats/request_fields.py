@@ -75,6 +75,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         "best_of": Refused(
             "Copilot cannot rate answers, so it cannot choose the best of several.",
             "Omit `best_of`; with `n` you get several continuations.",
+            harmless=(1,),
         ),
         "logprobs": Refused(
             "Copilot does not return the probabilities of tokens in this API.",

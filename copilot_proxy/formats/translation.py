@@ -15,6 +15,7 @@ from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.client_fields import CLIENT_FIELDS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
+from copilot_proxy.formats.empty_values import drop_empty_fields
 from copilot_proxy.formats.expected_calls import ExpectedCall
 from copilot_proxy.formats.kinds import request_kinds
 from copilot_proxy.formats.pipeline import Pipeline
@@ -122,6 +123,7 @@ def prepare(
     else:
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
         chat = {**client.to_chat(taken, notes), CLIENT_FIELDS: client.fields(request)}
+        drop_empty_fields("chat_completions", chat)
         if restores_reasoning:
             messages = cache.restore(caller, name, chat["messages"], vendor)
             chat = {**chat, "messages": messages}

@@ -21,6 +21,8 @@ Database = sqlite3.Connection
 """An open ledger."""
 BUSY_SECONDS: Final = 5.0
 """How long to wait while another process writes."""
+_CACHE_KIB: Final = 512
+"""The pages that a writer keeps in memory: new rows change few, and always the same."""
 _CREATING: Final = threading.Lock()
 """Only one thread creates the file: closing it would end SQLite's locks in the others."""
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -85,9 +87,10 @@ def _unreadable(path: Path, error: Exception) -> CopilotProxyError:
     )
 
 
-def is_stored(database: Database) -> bool:
-    """Return whether the ledger is in a file; false for the one that stands for a missing file."""
-    return bool(database.execute("PRAGMA database_list").fetchone()[2])
+def stored_path(database: Database) -> Path | None:
+    """Return the ledger's file; None for the one that stands for a missing file."""
+    path = database.execute("PRAGMA database_list").fetchone()[2]
+    return Path(path) if path else None
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -104,6 +107,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         # With a write-ahead log, nothing is lost if the process is killed. If the power fails, the
         # last rows may be missing, but the file is not damaged.
         database.execute("PRAGMA synchronous = NORMAL")
+        database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         migrate(database)
     except BaseException:
         database.close()

@@ -18,10 +18,6 @@ _KNOWN: Final = {
     size: f"SELECT request_id FROM requests WHERE request_id IN ({', '.join('?' * size)})"  # noqa: S608
     for size in _CHUNKS
 }
-_RELEASE: Final = {
-    size: f"DELETE FROM reservations WHERE request_id IN ({', '.join('?' * size)})"  # noqa: S608
-    for size in _CHUNKS
-}
 _SUMS: Final = ", ".join(f"{name} = {name} + excluded.{name}" for name in AMOUNTS)
 _ADD: Final = (
     f"INSERT INTO sums VALUES ({', '.join('?' * (len(GROUPS) + len(AMOUNTS) + 2))}) "  # noqa: S608
@@ -46,26 +42,26 @@ def insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
         _insert(database, rows, set())
     except sqlite3.IntegrityError:
         # Probably known requests; they are so rare that they are not looked up in advance.
-        _insert(database, rows, _known(database, rows))
+        _insert(database, rows, known(database, [row[0] for row in rows]))
 
 
-def _known(database: sqlite3.Connection, rows: Sequence[Row]) -> set[str]:
-    """Return the ids of those `rows` that are in the ledger."""
+def known(database: sqlite3.Connection, request_ids: Sequence[str]) -> set[str]:
+    """Return the ids of those requests that are in the ledger; raises `sqlite3.Error`."""
     return {
         request_id
-        for ids in _chunks([row[0] for row in rows])
+        for ids in _chunks(request_ids)
         for (request_id,) in database.execute(_KNOWN[len(ids)], ids)
     }
 
 
-def _insert(database: sqlite3.Connection, rows: Sequence[Row], known: set[str]) -> None:
-    """Write `rows`, without those that are `known`, in one transaction."""
+def _insert(database: sqlite3.Connection, rows: Sequence[Row], written: set[str]) -> None:
+    """Write `rows`, without those that are `written` already, in one transaction."""
     # Everything that needs Python is done before, since other connections have to wait.
     new: list[Row] = []
     sums: dict[Row, list[int]] = {}
     for row in rows:
-        if row[0] not in known:
-            known.add(row[0])
+        if row[0] not in written:
+            written.add(row[0])
             new.append(row)
             add_to(sums, row)
     parts = list(map(hashed_part, new))
@@ -75,7 +71,6 @@ def _insert(database: sqlite3.Connection, rows: Sequence[Row], known: set[str]) 
     try:
         hashes, days = _chained(database, new, parts)
         _store(database, columns, list(map(tuple.__add__, values, hashes)))
-        _release(database, rows)
         database.executemany(_ADD, ((*group, *amounts) for group, amounts in sums.items()))
         database.executemany(
             "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = excluded.rows, "
@@ -105,13 +100,6 @@ def _chained(
         hashes.append((row_hash,))
         days[day] = count + 1, row_hash
     return hashes, days
-
-
-def _release(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    """End the reservations of `rows`: what is spent stops being reserved at the same time."""
-    if database.execute("SELECT EXISTS (SELECT 1 FROM reservations)").fetchone()[0]:
-        for ids in _chunks([row[0] for row in rows]):
-            database.execute(_RELEASE[len(ids)], ids)
 
 
 def _store(database: sqlite3.Connection, columns: tuple[str, ...], rows: Sequence[Row]) -> None:

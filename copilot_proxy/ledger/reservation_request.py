@@ -1,10 +1,13 @@
 """What the budget asks the ledger to reserve for a request; loaded without SQLite."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.relay.records import RequestRecord
+
+FLUSH_SECONDS: Final = 0.005
+"""Until all processes know what a request has cost that has ended."""
 
 
 class ReservationRequest(NamedTuple):

@@ -1,139 +1,214 @@
-"""The connection on which one process makes its reservations: at once if possible, else in a
-thread that waits."""
+"""Makes the reservations of one process, and what it needs for that: what is spent."""
 
-import os
-import platform
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from copilot_proxy.ledger import reservations
-from copilot_proxy.ledger.database import BUSY_SECONDS, file_id, open_for_writing
-from copilot_proxy.ledger.limit_states import State, StateCache
-from copilot_proxy.ledger.reservation_request import ReservationRequest
-from copilot_proxy.ledger.reservations import Refusal, Reservation
+from copilot_proxy.cost.limits import Limit
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.ledger.database import file_id, open_for_writing
+from copilot_proxy.ledger.limit_states import SpentSums, State
+from copilot_proxy.ledger.reservation import reservation_of, target_of
+from copilot_proxy.ledger.reservation_file import (
+    DamagedReservations,
+    ReservationFile,
+    replace_damaged,
+)
+from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, ReservationRequest
+from copilot_proxy.ledger.settling import clear_recorded, settle_abandoned
 
 _LOOK_SECONDS: Final = 0.02
-_HOST: Final = platform.node()
+"""Between two looks at what hardly ever changes."""
+
+
+class Refusal(NamedTuple):
+    """A limit that a request does not fit."""
+
+    limit: Limit
+    allowed: int
+    """What it allows now, in nano-AIU."""
+    used: State
+
+
+class _Files(NamedTuple):
+    database: sqlite3.Connection
+    reservations: ReservationFile
+    inode: tuple[int, int] | None
+    """Of the ledger."""
 
 
 class Reserver:
-    """Makes reservations in the ledger's file. Unless stated otherwise, methods may wait, and raise
-    `sqlite3.Error`, `OSError` or `CopilotProxyError`."""
+    """Makes reservations. Unless stated otherwise, methods may wait, and raise `sqlite3.Error`,
+    `OSError` or `CopilotProxyError`."""
 
     def __init__(self, path: Path) -> None:
+        """`path` is the ledger's."""
         self._path = path
-        self._database: sqlite3.Connection | None = None
-        self._states = StateCache()
-        self._inode: tuple[int, int] | None = None
-        """Which file is open."""
-        self._looked = float("-inf")
-        """When the file was last seen, on the monotonic clock."""
         self._lock = threading.Lock()
-        """Held while the connection is used."""
+        """Held while the files are used."""
+        self._files: _Files | None = None
+        self._looked = float("-inf")
+        """When the files were last seen at their paths, on the monotonic clock."""
+        self._ended: dict[str, int] = {}
+        """What requests have cost for which that is not in the file yet."""
+        self._spent = SpentSums()
+        self._refreshed = float("-inf")
+        """When it was last checked whether there are new rows."""
+        self._reads = 0
+        """How often others had changed reservations by then."""
 
     def is_open(self) -> bool:
-        """Return whether the file is open, and still there, which is checked from time to time;
+        """Return whether the files are open, and still there, which is checked from time to time;
         does not wait and does not raise an error."""
         now = time.monotonic()
         if now - self._looked >= _LOOK_SECONDS:
-            if self._inode is None or file_id(self._path) != self._inode:
+            if not self._is_current():
                 return False
             self._looked = now
         return True
 
-    def reserve_now(
-        self, requests: Sequence[ReservationRequest]
-    ) -> list[list[State] | Refusal] | None:
-        """Do for each of `requests` what `reserve` does, in one transaction, without waiting and
-        without raising an error; return None if that is not possible, usually because another
-        connection is writing."""
+    def hold(self) -> bool:
+        """Lock the reservations until `let_go`, without waiting and without raising an error;
+        return whether that was possible: usually, unless another process has just locked them."""
         if not self._lock.acquire(blocking=False):
-            return None
+            return False
         try:
-            if self._database is None:
-                return None
-            return reservations.reserve(
-                self._database, [(_reservation(one), one.limits) for one in requests], self._states
-            )
-        except sqlite3.Error:
-            return None
-        finally:
-            self._lock.release()
+            if self._files is not None and self._files.reservations.lock():
+                return True
+        except (OSError, CopilotProxyError):
+            pass  # whoever waits gets the error
+        self._lock.release()
+        return False
+
+    def let_go(self) -> None:
+        """End what `hold` has begun; raises no error."""
+        if self._files is not None:
+            with suppress(OSError):
+                self._files.reservations.unlock()
+        self._lock.release()
+
+    def reserve_now(self, request: ReservationRequest) -> list[State] | Refusal | None:
+        """Do what `reserve` does, without waiting and without raising an error; return None if that
+        is not possible. Only between `hold` and `let_go`."""
+        try:
+            return self._reserve(self._files, request) if self._files is not None else None
+        except (sqlite3.Error, OSError, CopilotProxyError):
+            return None  # whoever waits gets the error
+
+    def flush_now(self) -> bool:
+        """Do what `flush` does, in the same way; return whether that was possible."""
+        try:
+            return self._files is not None and self._flush(self._files)
+        except (OSError, CopilotProxyError):
+            return False
 
     def reserve(self, request: ReservationRequest) -> list[State] | Refusal:
         """Reserve the cost of a request, and return how much of each limit is used then; or return
         the limit that it does not fit."""
-        wanted = _reservation(request)
-        with self._waiting() as database:
-            (outcome,) = reservations.reserve(database, [(wanted, request.limits)], self._states)
-            if isinstance(outcome, Refusal) and reservations.settle_abandoned(
-                database, wanted.started_us
-            ):
-                self._states.clear()
-                (outcome,) = reservations.reserve(
-                    database, [(wanted, request.limits)], self._states
-                )
-        return outcome
+        with self._waiting() as files:
+            with files.reservations.locked():
+                outcome = self._reserve(files, request)
+                if not isinstance(outcome, Refusal):
+                    return outcome
+            # Perhaps not all of what is reserved counts, or is going to cost as much.
+            time.sleep(FLUSH_SECONDS)
+            settle_abandoned(files.database, files.reservations)
+            self._spent.clear()
+            with files.reservations.locked():
+                clear_recorded(files.database, files.reservations)
+                return self._reserve(files, request)
+
+    def settle(self, request_id: str, nano: int) -> None:
+        """Reserve what a request has cost instead of its estimate, until its row is written.
+
+        This takes effect with the next reservation of this process, or with `flush_now` or `flush`.
+        Does not wait and raises no error.
+        """
+        self._ended[request_id] = nano
+
+    def flush(self) -> None:
+        """Show the other processes what was settled."""
+        with self._waiting() as files, files.reservations.locked():
+            self._flush(files)
+
+    def _flush(self, files: _Files) -> bool:
+        for request_id, nano in list(self._ended.items()):
+            files.reservations.settle(request_id, nano)
+            del self._ended[request_id]
+        return True
 
     def release(self, request_id: str) -> None:
         """End the reservation of a request that gets no row, or already has one."""
-        with self._waiting() as database:
-            reservations.release(database, [request_id])
-            self._states.clear()
+        with self._waiting() as files, files.reservations.locked():
+            files.reservations.clear([request_id])
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
         with self._lock:
             self._close()
+
+    def _reserve(self, files: _Files, request: ReservationRequest) -> list[State] | Refusal:
+        """Do what `reserve` does; needs the file's lock."""
+        # A reservation ends after its row was written. So what was reserved is read first: whatever
+        # it no longer has is among what is spent.
+        self._flush(files)
+        now = time.monotonic()
+        if files.reservations.reads != self._reads or now - self._refreshed >= _LOOK_SECONDS:
+            self._spent.refresh(files.database)
+            self._reads, self._refreshed = files.reservations.reads, now
+        states = []
+        session = request.record.attribution.session or ""
+        for limit, allowed in request.limits:
+            spent = self._spent.of(files.database, limit, request.day, request.month, session)
+            target = target_of(limit, request.day, request.month, session)
+            reserved = files.reservations.sum(target)
+            if spent + reserved + request.cost > allowed:
+                return Refusal(limit, allowed, State(spent, reserved))
+            states.append(State(spent, reserved + request.cost))
+        files.reservations.put(reservation_of(request))
+        return states
 
     @contextmanager
-    def _waiting(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection to the block, which waits while another one is writing."""
+    def _waiting(self) -> Iterator[_Files]:
+        """Give the files to the block, and open them first if necessary."""
         with self._lock:
-            database = self._open()
-            database.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+            files = self._files
+            if files is None or not self._is_current():
+                self._close()
+                files = self._files = self._opened()
             try:
-                yield database
-            finally:
-                database.execute("PRAGMA busy_timeout = 0")
+                with files.reservations.locked():
+                    pass
+            except DamagedReservations:
+                replace_damaged(files.reservations)
+            yield files
 
-    def _open(self) -> sqlite3.Connection:
-        if self._database is None or self._inode != file_id(self._path):
-            self._close()
-            self._database = open_for_writing(self._path)
-            self._inode = file_id(self._path)
-            # The ledger's own thread moves the write-ahead log into the file, which waits for the
-            # disk.
-            self._database.execute("PRAGMA wal_autocheckpoint = 0")
-            self._states = StateCache()
-        return self._database
+    def _is_current(self) -> bool:
+        files = self._files
+        return (
+            files is not None
+            and files.inode == file_id(self._path)
+            and files.reservations.is_current()
+        )
+
+    def _opened(self) -> _Files:
+        database = open_for_writing(self._path)
+        try:
+            reservations = ReservationFile(self._path)
+        except BaseException:
+            database.close()
+            raise
+        self._spent = SpentSums()
+        self._refreshed = float("-inf")
+        return _Files(database, reservations, file_id(self._path))
 
     def _close(self) -> None:
-        if self._database is not None:
-            self._database.close()
-        self._database = self._inode = None
+        if self._files is not None:
+            self._files.reservations.close()
+            self._files.database.close()
+        self._files = None
         self._looked = float("-inf")
-
-
-def _reservation(request: ReservationRequest) -> Reservation:
-    record, who = request.record, request.record.attribution
-    return Reservation(
-        record.request_id,
-        _HOST,
-        os.getpid(),
-        time.time_ns() // 1000,
-        request.day,
-        request.month,
-        record.key or "",
-        who.client or "",
-        who.project or "",
-        who.session or "",
-        record.model or "",
-        record.api,
-        request.cost,
-    )

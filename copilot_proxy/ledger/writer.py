@@ -15,8 +15,9 @@ from typing import Final, TypeVar
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import file_id, is_damaged, open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
-from copilot_proxy.ledger.reservations import release, settle_abandoned
+from copilot_proxy.ledger.releaser import Releaser
 from copilot_proxy.ledger.schema import Row
+from copilot_proxy.ledger.settling import settle_old_table
 from copilot_proxy.private_files import failure_reason
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._releaser = Releaser(path)
         self._database: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
         self._waiting: list[Row] = []
@@ -78,10 +80,7 @@ class Writer:
 
     def release(self, request_id: str) -> None:
         """End the reservation of a request that gets no row."""
-        try:
-            release(self._open(), [request_id])
-        except (sqlite3.Error, OSError, CopilotProxyError) as error:
-            log.warning("The reservation of request %s stays for a day: %s", request_id, error)
+        self._releaser.release([request_id])
 
     def close(self) -> None:
         """Close the file; report rows that could not be written."""
@@ -92,7 +91,8 @@ class Writer:
             self._waiting.clear()
         if self._database is not None:  # a process may have ended since the file was opened
             with suppress(sqlite3.Error):
-                settle_abandoned(self._database, time.time_ns() // 1000)
+                self._releaser.settle_abandoned(self._database)
+        self._releaser.close()
         self._drop_connection()
 
     def _write_waiting(self) -> None:
@@ -107,6 +107,7 @@ class Writer:
                 raise
             self._replace_damaged()
             insert(self._open(), self._waiting)
+        self._releaser.release([row[0] for row in self._waiting])
         self._waiting.clear()
 
     def _write_one_by_one(self) -> None:
@@ -116,7 +117,7 @@ class Writer:
                 insert(self._open(), self._waiting[:1])
             except (sqlite3.IntegrityError, sqlite3.ProgrammingError, ValueError, OverflowError):
                 log.exception("A row could not be written to the ledger %s.", self._path)
-                self.release(self._waiting[0][0])
+            self.release(self._waiting[0][0])
             del self._waiting[:1]
 
     def _open(self) -> sqlite3.Connection:
@@ -126,7 +127,8 @@ class Writer:
         if self._database is None:
             self._database = open_for_writing(self._path)
             self._inode = file_id(self._path)
-            settle_abandoned(self._database, time.time_ns() // 1000)
+            settle_old_table(self._database)
+            self._releaser.settle_abandoned(self._database)
         return self._database
 
     def _replace_damaged(self) -> None:

@@ -104,7 +104,7 @@ class ResponseMemory:
         is_stored = self._stores(request, size, count, notes)
         items = request["input"]
         if previous is None and isinstance(items, PlainTurns):
-            kept = PlainItems(items, size) if is_stored or web_socket else ()
+            kept = PlainItems(items, body_bytes) if is_stored or web_socket else ()
             rest = body_bytes - items.text_size
             resumed = {**request, "store": is_stored}
             return ResumedRequest(resumed, kept, None, size, rest, web_socket)

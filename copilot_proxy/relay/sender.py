@@ -34,8 +34,8 @@ _Listed = tuple[str, tuple[str, ...]]
 
 
 @dataclass(kw_only=True)
-class _Conversation:
-    """A client's request, and how it is to be sent."""
+class _Attempt:
+    """A client's request, and how it is sent, which Copilot's refusals change."""
 
     client: ClientApi
     request: ClientRequest
@@ -101,7 +101,7 @@ class Sender:
         )
         await admit(self._admission, resolved, record, request)
         listed = (resolved.id, resolved.model.endpoints) if resolved.model is not None else None
-        conversation = _Conversation(
+        attempt = _Attempt(
             client=client,
             request=request,
             caller=caller,
@@ -115,30 +115,34 @@ class Sender:
             accepts_stops=listed not in self._without_stops,
         )
         notes = [*record.notes, *resolved.notes]
-        ready = await self._prepare(conversation, record)
+        ready = await self._prepare(attempt, record)
         while True:
             prepared = ready.prepared
             prepared.notes[:0] = notes
             try:
-                response = await self._upstream.send(_call(ready, conversation, record))
+                response = await self._upstream.send(_call(ready, attempt, record))
             except UpstreamRefusal as error:
                 diagnose(error, prepared.body, prepared.tool_names)
-                repaired = await self._repaired(error, conversation, prepared, record)
+                repaired = await self._repaired(error, attempt, prepared, record)
                 if repaired is None:
                     raise
                 ready = repaired
             else:
-                if conversation.is_rerouted and conversation.listed is not None:
-                    # Remembered only after the other API has worked: while no API serves the
-                    # model, the refusal says nothing about this API.
-                    self._unsupported[conversation.listed] = tuple(conversation.refused)
-                if not conversation.restores_reasoning:
-                    self._refused_reasoning.add(conversation.resolved.id, conversation.foreign)
-                if conversation.has_dropped_fields and conversation.listed is not None:
-                    self._refused_fields[conversation.listed] = conversation.refused_fields
-                if not conversation.accepts_stops and conversation.listed is not None:
-                    self._without_stops.add(conversation.listed)
+                self._remember(attempt)
                 return Reply(response, prepared, record)
+
+    def _remember(self, attempt: _Attempt) -> None:
+        """Remember what the model has refused, now that it has accepted the rest."""
+        if attempt.is_rerouted and attempt.listed is not None:
+            # Remembered only after the other API has worked: while no API serves the
+            # model, the refusal says nothing about this API.
+            self._unsupported[attempt.listed] = tuple(attempt.refused)
+        if not attempt.restores_reasoning:
+            self._refused_reasoning.add(attempt.resolved.id, attempt.foreign)
+        if attempt.has_dropped_fields and attempt.listed is not None:
+            self._refused_fields[attempt.listed] = attempt.refused_fields
+        if not attempt.accepts_stops and attempt.listed is not None:
+            self._without_stops.add(attempt.listed)
 
     async def _known_foreign(
         self, client: ClientApi, request: ClientRequest, model: str, size: int
@@ -152,95 +156,95 @@ class Sender:
 
         return await run_if_large(size, known)
 
-    async def _prepare(self, conversation: _Conversation, record: RequestRecord) -> _Ready:
+    async def _prepare(self, attempt: _Attempt, record: RequestRecord) -> _Ready:
         """Translate and encode the request, in one visit to the thread if it is large."""
         if record.size < LARGE:
-            return self._make_ready(conversation, record)
-        return await run_in_turn(self._make_ready, conversation, record)
+            return self._make_ready(attempt, record)
+        return await run_in_turn(self._make_ready, attempt, record)
 
-    def _make_ready(self, conversation: _Conversation, record: RequestRecord) -> _Ready:
+    def _make_ready(self, attempt: _Attempt, record: RequestRecord) -> _Ready:
         prepared = prepare(
-            conversation.client,
-            conversation.request,
-            conversation.resolved.model,
+            attempt.client,
+            attempt.request,
+            attempt.resolved.model,
             self._reasoning,
-            caller=conversation.caller.identity,
-            fixed_api=conversation.fixed_api,
-            refused=conversation.refused,
-            foreign=conversation.foreign,
-            restores_reasoning=conversation.restores_reasoning,
-            accepts_stops=conversation.accepts_stops,
-            betas=conversation.betas,
+            caller=attempt.caller.identity,
+            fixed_api=attempt.fixed_api,
+            refused=attempt.refused,
+            foreign=attempt.foreign,
+            restores_reasoning=attempt.restores_reasoning,
+            accepts_stops=attempt.accepts_stops,
+            betas=attempt.betas,
             request_id=record.request_id,
         )
         body = prepared.api.with_cache_key(prepared.body, record.attribution.session)
-        body = _for_model(body, conversation.resolved)
-        for path in conversation.refused_fields:
+        body = _for_model(body, attempt.resolved)
+        for path in attempt.refused_fields:
             if (changed := without_field(body, path)) is not body:
                 body, names = changed, f"dropped {path[-1]} of some {path[0]}"
                 prepared.notes.append(f"{names}: Copilot refuses the field")
         # An upstream with its own API does not send JSON over HTTP.
-        is_json = conversation.fixed_api is None
+        is_json = attempt.fixed_api is None
         return _Ready(prepared, body, encode_request(body, record.size) if is_json else None)
 
     async def _repaired(
         self,
         error: UpstreamRefusal,
-        conversation: _Conversation,
+        attempt: _Attempt,
         prepared: PreparedRequest,
         record: RequestRecord,
     ) -> _Ready | None:
         """Return the request without what Copilot has refused; None if nothing can be done."""
         if error.code == WRONG_API_CODE:
-            if conversation.is_rerouted or conversation.fixed_api is not None:
+            if attempt.is_rerouted or attempt.fixed_api is not None:
                 return None
-            conversation.is_rerouted = True
-            earlier = [api for api in conversation.refused if api is not prepared.api]
-            conversation.refused = [*earlier, prepared.api]
-            name, caller = conversation.request["model"], conversation.caller
-            used = conversation.resolved.model
+            attempt.is_rerouted = True
+            earlier = [api for api in attempt.refused if api is not prepared.api]
+            attempt.refused = [*earlier, prepared.api]
+            name, caller = attempt.request["model"], attempt.caller
+            used = attempt.resolved.model
             if (model := await self._models.reload(name, caller, used)) is not None:
-                notes = conversation.resolved.notes
-                conversation.resolved = ResolvedModel(model.id, model, notes)
-                conversation.listed = (model.id, model.endpoints)
-            return await self._prepare(conversation, record)
-        if fields := _droppable(error, conversation, prepared):
-            conversation.refused_fields = (*conversation.refused_fields, *fields)
-            conversation.has_dropped_fields = True
-            return await self._prepare(conversation, record)
-        if conversation.accepts_stops and "stop" in prepared.body and is_refusal(error.message):
-            conversation.accepts_stops = False
-            return await self._prepare(conversation, record)
+                notes = attempt.resolved.notes
+                attempt.resolved = ResolvedModel(model.id, model, notes)
+                attempt.listed = (model.id, model.endpoints)
+            return await self._prepare(attempt, record)
+        if fields := _droppable(error, attempt, prepared):
+            attempt.refused_fields = (*attempt.refused_fields, *fields)
+            attempt.has_dropped_fields = True
+            return await self._prepare(attempt, record)
+        if attempt.accepts_stops and "stop" in prepared.body and is_refusal(error.message):
+            attempt.accepts_stops = False
+            return await self._prepare(attempt, record)
         is_foreign = is_foreign_reasoning(error.upstream_code, error.message)
-        if not is_foreign or not conversation.restores_reasoning:
+        if not is_foreign or not attempt.restores_reasoning:
             return None
-        client, request = conversation.client, conversation.request
-        conversation.restores_reasoning = False
-        conversation.foreign = frozenset(client.encrypted_reasoning(request))
+        client, request = attempt.client, attempt.request
+        attempt.restores_reasoning = False
+        attempt.foreign = frozenset(client.encrypted_reasoning(request))
         with suppress(RequestError):  # nothing but reasoning
-            repaired = await self._prepare(conversation, record)
+            repaired = await self._prepare(attempt, record)
             return repaired if repaired.prepared.body != prepared.body else None
         return None
 
 
 def _droppable(
-    error: UpstreamRefusal, conversation: _Conversation, prepared: PreparedRequest
+    error: UpstreamRefusal, attempt: _Attempt, prepared: PreparedRequest
 ) -> list[FieldPath]:
     """Return the fields that Copilot has refused, if the request can do without them."""
-    if conversation.has_dropped_fields or conversation.fixed_api is not None:
+    if attempt.has_dropped_fields or attempt.fixed_api is not None:
         return []
-    body, known = prepared.body, conversation.refused_fields
+    body, known = prepared.body, attempt.refused_fields
     fields = dict.fromkeys(one for one in refused_fields(error.message) if one not in known)
     return [path for path in fields if without_field(body, path) is not body]
 
 
-def _call(ready: _Ready, conversation: _Conversation, record: RequestRecord) -> Call:
+def _call(ready: _Ready, attempt: _Attempt, record: RequestRecord) -> Call:
     """Return the call for a prepared request, and record how it is sent."""
     prepared = ready.prepared
     record.route, record.notes = prepared.api.name, prepared.notes
     record.initiator, record.images = prepared.initiator, prepared.images
     record.prompt = ready.body
-    _count_attempt(record, conversation.resolved)
+    _count_attempt(record, attempt.resolved)
     return Call(
         api=prepared.api.name,
         path=prepared.api.path,
@@ -250,7 +254,7 @@ def _call(ready: _Ready, conversation: _Conversation, record: RequestRecord) -> 
         vision=prepared.images > 0 or prepared.pdf_as_image,
         request_id=record.request_id,
         headers=prepared.headers,
-        auth=conversation.caller.auth,
+        auth=attempt.caller.auth,
         size=record.size,
     )
 

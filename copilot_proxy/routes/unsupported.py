@@ -40,6 +40,10 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
     "files": _STORES_NO_FILES,
     "fine_tuning": ("Copilot's models cannot be fine-tuned.", "Put examples into the prompt."),
     "images": ("Copilot's models do not make images.", "Use another service for images."),
+    "interactions": (
+        "This server has no Interactions API.",
+        "Use /v1beta/models/MODEL:generateContent, and send the whole conversation.",
+    ),
     "moderations": (
         "Copilot has no moderation model.",
         "Use another service, or turn the check off in the client.",
@@ -63,6 +67,7 @@ _NAMES: Final = {
     "messages/batches": "batches",
     "cachedContents": "cached_contents",
     "tunedModels": "fine_tuning",
+    "upload/files": "files",
 }
 """The names of other paths with the same facts, by their first part or their first two."""
 _VERSIONS: Final = ("v1", "v1beta", "v1alpha")

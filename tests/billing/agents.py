@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from copilot_proxy.ledger.database import open_for_writing
 from tests.billing.copilot import FakeCopilot
 from tests.billing.server import Server
 
@@ -40,26 +39,12 @@ _WORDS = [
     "costs",
     "less",
 ]
-_WATCH = """
-CREATE TABLE running (id INTEGER PRIMARY KEY, newest TEXT, request_id TEXT);
-CREATE TRIGGER watch AFTER INSERT ON reservations BEGIN
-    INSERT INTO running (newest, request_id) SELECT NEW.request_id, request_id FROM reservations;
-END;
-"""
-"""Keeps, for each reservation, the requests that are reserved then, itself included.
-
-Times would not show them: a request stays reserved until its row is written, after it has ended.
-"""
 _RUNNING_LAST = """
-SELECT DISTINCT request_id, nano_aiu, reserved_nano_aiu
-FROM running JOIN requests USING (request_id)
-WHERE reserved_nano_aiu IS NOT NULL AND running.newest = (
-    SELECT newest FROM running JOIN requests ON newest = requests.request_id
-    WHERE reserved_nano_aiu IS NOT NULL ORDER BY running.id DESC LIMIT 1
-)
+SELECT nano_aiu, reserved_nano_aiu FROM requests WHERE reserved_nano_aiu IS NOT NULL
+AND ended_us >= (SELECT max(started_us) FROM requests WHERE reserved_nano_aiu IS NOT NULL)
 """
-"""What the requests cost that were reserved when the last one was admitted. A reservation that the
-budget takes back, because other requests have cost more than estimated, admits nothing."""
+"""What the requests cost, and had reserved, that were running when the last one was admitted. From
+its end on, what a request has cost is reserved instead of its estimate."""
 
 
 class Spending(NamedTuple):
@@ -75,7 +60,7 @@ class Spending(NamedTuple):
     excess: int
     """What was spent beyond the limit; negative if something is left."""
     running_error: int
-    """By how much those requests that were reserved when the last one was admitted, and cost more
+    """By how much those requests that were running when the last one was admitted, and cost more
     than they had reserved, did so in total: the limit may be exceeded by no more."""
     ratios: Sequence[float]
     """For each request, the cost divided by its reservation, in order."""
@@ -100,8 +85,6 @@ def run_agents(home: Path, limit: int, agents: int = 20) -> Spending:
         Server(home, fake.url, "--workers", "2", budget=f"{limit}/day") as server,
     ):
         ledger = Path(server.run("usage", "path").stdout.strip())
-        with closing(open_for_writing(ledger)) as database:
-            database.executescript(_WATCH)
         refused = asyncio.run(_all(server, agents))
     spent = sum(charge.nano for charge in fake.charges.values())
     return _spending(ledger, limit * 10**9, spent, refused)
@@ -147,6 +130,6 @@ def _spending(ledger: Path, limit: int, spent: int, refused: int) -> Spending:
         spent=spent,
         recorded=sum(cost for cost, _ in rows),
         excess=spent - limit,
-        running_error=sum(max(0, cost - reserved) for _, cost, reserved in running),
+        running_error=sum(max(0, cost - reserved) for cost, reserved in running),
         ratios=sorted(cost / reserved for cost, reserved in rows),
     )

@@ -22,6 +22,9 @@ from copilot_proxy.budget.budget import Budget, BudgetExceeded
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano_aiu import NANO
 from copilot_proxy.formats.permanent_errors import looks_retryable
+from copilot_proxy.ledger.database import open_for_writing
+from copilot_proxy.ledger.insertion import insert
+from copilot_proxy.ledger.reservation_file import stored_reservations
 from copilot_proxy.ledger.verification import verify
 from copilot_proxy.ledger.writer import Writer
 from copilot_proxy.settings import Settings
@@ -54,10 +57,8 @@ def amounts(settings: Settings) -> tuple[int, int]:
     """Return what is spent and what is reserved, after the server has stopped."""
     with closing(sqlite3.connect(settings.ledger_file)) as database:
         assert [] == verify(database).changes
-        return database.execute(  # type: ignore[no-any-return]
-            "SELECT (SELECT ifnull(sum(nano_aiu), 0) FROM sums), "
-            "(SELECT ifnull(sum(nano_aiu), 0) FROM reservations)"
-        ).fetchone()
+        (spent,) = database.execute("SELECT ifnull(sum(nano_aiu), 0) FROM sums").fetchone()
+    return spent, sum(one.nano_aiu for one in stored_reservations(settings.ledger_file))
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -115,28 +116,42 @@ def test_one_after_another(simulator: Simulator) -> None:
 
 
 @pytest.mark.anyio
-async def test_an_ended_request_that_cost_more_than_expected(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What it cost counts for the next request, which waits for its row if that may matter."""
+async def test_ended_requests_that_cost_more_than_expected(tmp_path: Path) -> None:
+    """What one has cost counts for the next on any server, before and after its row is written."""
     ledger = tmp_path / "ledger.sqlite3"
-    budget = Budget(ledger, [Limit(10 * NANO, "day")])
-    first = record("first", credits=10.0)
-    await budget.admit(first, {"max_tokens": 1})
-    budget(first)
+    servers = [Budget(ledger, [Limit(10 * NANO, "day")]) for _ in range(2)]
+    first, second, third = record("1", credits=6.0), record("2", credits=6.0), record("3")
+    for server, one in zip(servers, (first, second), strict=True):
+        await server.admit(one, {"max_tokens": 1})
+        server(one)
+    with pytest.raises(BudgetExceeded, match="0 AI credits spent, 12 AI credits reserved"):
+        await servers[0].admit(third, {"max_tokens": 1})
+    writer = Writer(ledger)
+    writer.write([row(one, time.time()) for one in (first, second)])
+    writer.close()
+    with pytest.raises(BudgetExceeded, match="12 AI credits spent;"):
+        await servers[0].admit(third, {"max_tokens": 1})
+    for server in servers:
+        server.close()
 
-    async def write_the_row(seconds: float) -> None:
-        writer = Writer(ledger)
-        writer.write([row(first, time.time())])
-        writer.close()
+    assert [] == stored_reservations(ledger)
 
-    monkeypatch.setattr(asyncio, "sleep", write_the_row)
-    with pytest.raises(BudgetExceeded, match="10 AI credits spent;"):
-        await budget.admit(record("second"), {"max_tokens": 1})
-    budget.close()
 
-    with closing(sqlite3.connect(ledger)) as database:
-        assert [] == database.execute("SELECT * FROM reservations").fetchall()
+@pytest.mark.anyio
+async def test_a_row_that_was_just_written(tmp_path: Path) -> None:
+    """For a moment, a request has a row and a reservation. Nothing is refused because of that."""
+    ledger = tmp_path / "ledger.sqlite3"
+    servers = [Budget(ledger, [Limit(10 * NANO, "day")]) for _ in range(2)]
+    first = record("first", credits=6.0)
+    await servers[0].admit(first, {"max_tokens": 1})
+    servers[0](first)
+    with closing(open_for_writing(ledger)) as database:
+        insert(database, [row(first, time.time())])
+    await servers[1].admit(record("second"), {"max_tokens": 1})
+    for server in servers:
+        server.close()
+
+    assert ["second"] == [one.request_id for one in stored_reservations(ledger)]
 
 
 @pytest.mark.anyio
@@ -234,7 +249,7 @@ def test_raising_while_the_server_runs(
 ) -> None:
     """`budget` shows, sets, raises and removes limits, and the server follows at once."""
     # The commands run in this process, so they may take less time than until the next look.
-    monkeypatch.setattr("copilot_proxy.budget.budget._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("copilot_proxy.budget.applying_limits._LOOK_SECONDS", 0.0)
     settings = settings_with(simulator)
     with Proxy(settings) as proxy, proxy.client() as client:
         assert 200 == ask(client).status_code
@@ -366,31 +381,40 @@ from pathlib import Path
 from copilot_proxy.budget.budget import Budget
 from copilot_proxy.cost.limits import Limit
 from tests.ledger.rows import record
-budget = Budget(Path(sys.argv[1]), [Limit(10**9, "day")])
-asyncio.run(budget.admit(record("killed"), {"max_tokens": 200}))
-os._exit(9)
+async def main():
+    budget = Budget(Path(sys.argv[1]), [Limit(10**9, "day")])
+    request = record("killed", credits=0.9)
+    await budget.admit(request, {"max_tokens": 200})
+    if sys.argv[2] == "ended":
+        budget(request)
+        await asyncio.sleep(0.05)
+    os._exit(9)
+asyncio.run(main())
 """
 
 
 @pytest.mark.anyio
-async def test_a_killed_server(tmp_path: Path) -> None:
-    """What it had reserved may have been charged: it becomes an estimated row, not nothing."""
+@pytest.mark.parametrize(
+    ("when", "cost"), [("running", 200 * 2_500_000 + 2 * 625_000), ("ended", 900_000_000)]
+)
+async def test_a_killed_server(tmp_path: Path, when: str, cost: int) -> None:
+    """What it had reserved may have been charged: it becomes an estimated row, not nothing. If the
+    request had ended, the row has what it cost."""
     ledger = tmp_path / "ledger.sqlite3"
-    await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", ABANDONING, str(ledger)], check=False, timeout=60
-    )
+    command = [sys.executable, "-c", ABANDONING, str(ledger), when]
+    await asyncio.to_thread(subprocess.run, command, check=False, timeout=60)
     budget = Budget(ledger, [Limit(10**9, "day")])
     with pytest.raises(BudgetExceeded):
         await budget.admit(record("next"), {"max_tokens": 390})
     budget.close()
 
     with closing(sqlite3.connect(ledger)) as database:
-        assert [("killed", "broken", "estimated", 200 * 2_500_000 + 2 * 625_000)] == (
+        assert [("killed", "broken", "estimated", cost)] == (
             database.execute(
                 "SELECT request_id, outcome, cost_source, nano_aiu FROM requests"
             ).fetchall()
         )
-        assert [] == database.execute("SELECT * FROM reservations").fetchall()
+        assert [] == stored_reservations(ledger)
         assert [] == verify(database).changes
 
 

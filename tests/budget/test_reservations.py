@@ -1,7 +1,9 @@
 """What is reserved is summed up in memory, but never differently from what the file says."""
 
 import asyncio
+import os
 import random
+import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,9 +17,16 @@ from copilot_proxy.ledger.database import open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.limit_states import State, state
 from copilot_proxy.ledger.maintenance import forget
+from copilot_proxy.ledger.releaser import Releaser
+from copilot_proxy.ledger.reservation import reservation_of
+from copilot_proxy.ledger.reservation_file import (
+    ReservationFile,
+    path_for,
+    stored_reservations,
+)
 from copilot_proxy.ledger.reservation_request import ReservationRequest
-from copilot_proxy.ledger.reservations import Refusal, release
-from copilot_proxy.ledger.reserver import Reserver
+from copilot_proxy.ledger.reserver import Refusal, Reserver
+from copilot_proxy.ledger.writer import Writer
 from tests.ledger.rows import record, row
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -30,12 +39,21 @@ LIMITS = (
 )
 
 
+def reserve_now(server: Reserver, asked: ReservationRequest) -> list[State] | Refusal | None:
+    if not server.hold():
+        return None
+    try:
+        return server.reserve_now(asked)
+    finally:
+        server.let_go()
+
+
 def test_two_servers(tmp_path: Path) -> None:
     """Whatever two servers reserve, write and release, each knows at once how much is used, and
     together they do not exceed a limit."""
     dice = random.Random(7)
     path = tmp_path / "ledger.sqlite3"
-    servers = Reserver(path), Reserver(path)
+    servers, releaser = (Reserver(path), Reserver(path)), Releaser(path)
     running: list[tuple[str, str, str]] = []
     refused: set[Limit] = set()
     at_once = 0
@@ -52,8 +70,12 @@ def test_two_servers(tmp_path: Path) -> None:
                     ended = record(name, credits=1e-9, session=session, client=client)
                     days_ago = dice.randrange(3)  # rows of earlier days can be imported
                     insert(database, [row(ended, NOW.timestamp() - 86_400 * days_ago)])
+                    releaser.release([name])
+                elif dice.random() < 0.3:
+                    server.settle(name, dice.randrange(30))
+                    running.append((name, session, client))
                 elif dice.random() < 0.5:
-                    release(database, [name])
+                    releaser.release([name])
                 else:
                     server.release(name)
                 continue
@@ -62,8 +84,7 @@ def test_two_servers(tmp_path: Path) -> None:
                 del limits[1:]
             made = record(f"r{number}", session=session, client=client)
             asked = ReservationRequest(made, cost, limits, DAY, MONTH)
-            made_now = server.reserve_now([asked])
-            outcome = made_now[0] if made_now else None
+            outcome = reserve_now(server, asked)
             at_once += isinstance(outcome, list)
             if not isinstance(outcome, list):
                 found = server.reserve(asked)
@@ -78,15 +99,16 @@ def test_two_servers(tmp_path: Path) -> None:
             assert all(
                 sum(used) <= one.nano for (one, _), used in zip(limits, outcome, strict=True)
             )
-    for server in servers:
-        server.close()
+    for one in (*servers, releaser):
+        one.close()
 
     assert at_once > 20
     assert len(refused) > 1
 
 
 def test_a_replaced_file(tmp_path: Path) -> None:
-    """If the ledger is damaged, another process replaces it, and the new one counts at once."""
+    """If the ledger is damaged, another process replaces it, and the new one counts at once; so
+    does what running requests have reserved."""
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
     server = Reserver(path)
@@ -94,45 +116,134 @@ def test_a_replaced_file(tmp_path: Path) -> None:
     set_aside(path)
     assert not server.is_open()
     second = ReservationRequest(record("b"), 60, limits, DAY, MONTH)
+    assert Refusal(LIMITS[0], 100, State(0, 60)) == server.reserve(second)
+    Releaser(path).release(["a"])
     assert [State(0, 60)] == server.reserve(second)
     assert server.is_open()
+    path_for(path).unlink()
+    assert [State(0, 60)] == server.reserve(second)
     server.close()
     assert not server.is_open()
 
 
 @pytest.mark.anyio
 async def test_while_another_process_writes(tmp_path: Path) -> None:
-    """The request waits for it, however long it takes."""
+    """No request waits for the rows of others, but each waits for their reservations."""
     path = tmp_path / "ledger.sqlite3"
     budget = Budget(path, [Limit(10**12, "month")])
     await budget.admit(record("a"), {"max_tokens": 1})
     with closing(open_for_writing(path)) as database:
         database.execute("BEGIN IMMEDIATE")
-        waiting = asyncio.create_task(budget.admit(record("b"), {"max_tokens": 1}))
-        done, _ = await asyncio.wait([waiting], timeout=0.1)
-        assert not done
-        database.execute("COMMIT")
-        await waiting
-        assert [("a",), ("b",)] == database.execute(
-            "SELECT request_id FROM reservations ORDER BY started_us"
-        ).fetchall()
+        await budget.admit(record("b"), {"max_tokens": 1})
+    await asyncio.sleep(0)  # requests that arrive together share a lock
+    other = ReservationFile(path)
+    assert other.lock()
+    waiting = asyncio.create_task(budget.admit(record("c"), {"max_tokens": 1}))
+    done, _ = await asyncio.wait([waiting], timeout=0.1)
+    assert not done
+    other.unlock()
+    await waiting
+    assert ["a", "b", "c"] == [one.request_id for one in stored_reservations(path)]
+    other.close()
     budget.close()
 
 
-def test_many_that_arrive_together(tmp_path: Path) -> None:
-    """They are reserved one after another, in one transaction, so no limit is exceeded."""
-    server = Reserver(tmp_path / "ledger.sqlite3")
-    made = {"a": 60, "b": 30, "c": 30, "d": 10}
-    asked = [
-        ReservationRequest(
-            record(name, session=name), cost, [(LIMITS[0], 100), (LIMITS[2], 50)], DAY, MONTH
-        )
-        for name, cost in made.items()
-    ]
-    server.reserve(ReservationRequest(record("0"), 35, [(LIMITS[0], 100)], DAY, MONTH))
-    first, second, third, fourth = server.reserve_now(asked) or []
-    assert Refusal(LIMITS[2], 50, State(0, 0)) == first
-    assert [State(0, 65), State(0, 30)] == second
-    assert [State(0, 95), State(0, 30)] == third
-    assert Refusal(LIMITS[0], 100, State(0, 95)) == fourth
+def test_as_many_as_there_are(tmp_path: Path) -> None:
+    """The file grows with the requests, and shrinks when they have ended."""
+    path = tmp_path / "ledger.sqlite3"
+    server, releaser = Reserver(path), Releaser(path)
+    names = [f"r{number}" for number in range(300)]
+    for name in names:
+        asked = ReservationRequest(record(name), 1, [(LIMITS[0], 300)], DAY, MONTH)
+        assert isinstance(reserve_now(server, asked) or server.reserve(asked), list)
+    size = path_for(path).stat().st_size
+    releaser.release(names[1:])
+    assert path_for(path).stat().st_size < size / 100
+    assert ["r0"] == [one.request_id for one in stored_reservations(path)]
+    asked = ReservationRequest(record("next"), 1, [(LIMITS[0], 300)], DAY, MONTH)
+    assert [State(0, 2)] == reserve_now(server, asked)
+    for one in (server, releaser):
+        one.close()
+
+
+@pytest.mark.parametrize("content", [b"not reservations" * 100, b"short", None])
+def test_a_damaged_file(
+    tmp_path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is set aside by whoever finds it, and the budget goes on with a new one."""
+    path = tmp_path / "ledger.sqlite3"
+    server, releaser = Reserver(path), Releaser(path)
+    limits = [(LIMITS[0], 100)]
+    server.reserve(ReservationRequest(record("a"), 60, limits, DAY, MONTH))
+    whole = path_for(path).read_bytes()
+    # The last one is damaged only inside, which is noticed when the count of changes differs.
+    path_for(path).write_bytes(content or whole[:8] + bytes(8) + b"\xff" * 2048)
+    if content is None:
+        releaser.release(["a"])
+    asked = ReservationRequest(record("b"), 60, limits, DAY, MONTH)
+    assert [State(0, 60)] == server.reserve(asked)
+    for one in (server, releaser):
+        one.close()
+
+    (aside,) = tmp_path.glob("ledger-damaged-*.reservations")
+    assert 1 == caplog.text.count(f"It is now {aside}")
+
+
+@pytest.mark.parametrize("name", ["ü" * 100, "key\x00"])
+def test_odd_names(tmp_path: Path, name: str) -> None:
+    """A limit counts whatever is called as it is, however long."""
+    path = tmp_path / "ledger.sqlite3"
+    server = Reserver(path)
+    limits = [(Limit(100, "day", "client", name), 100), (Limit(100, "session"), 100)]
+    first = ReservationRequest(record("a", client=name, session=name), 60, limits, DAY, MONTH)
+    assert [State(0, 60), State(0, 60)] == server.reserve(first)
+    assert Refusal(limits[0][0], 100, State(0, 60)) == server.reserve(first)
     server.close()
+
+
+def test_the_log_stays_small(tmp_path: Path) -> None:
+    """Constant reservations do not keep SQLite from emptying its write-ahead log."""
+    path = tmp_path / "ledger.sqlite3"
+    server, writer, ended = Reserver(path), Writer(path), threading.Event()
+    asked = ReservationRequest(record("a"), 1, [(Limit(10**12, "month"), 10**12)], DAY, MONTH)
+
+    def reserve() -> None:
+        while not ended.is_set():
+            if reserve_now(server, asked) is None:
+                server.reserve(asked)
+            server.release("a")
+
+    thread = threading.Thread(target=reserve)
+    thread.start()
+    made = row(record("b"), NOW.timestamp())
+    for number in range(40):
+        writer.write([(f"{number}-{one}", *made[1:]) for one in range(300)])
+    ended.set()
+    thread.join()
+    size = path.with_name("ledger.sqlite3-wal").stat().st_size
+    for one in (server, writer):
+        one.close()
+
+    # SQLite begins to empty it at a thousand pages of 4 KiB.
+    assert size < 6 * 2**20
+
+
+def test_reservations_of_an_older_version(tmp_path: Path) -> None:
+    """It kept them in the ledger. Those of processes that have ended become rows, once."""
+    path = tmp_path / "ledger.sqlite3"
+    old = reservation_of(ReservationRequest(record("a"), 60, [], DAY, MONTH))
+    with closing(open_for_writing(path)) as database:
+        for name, pid in (("dead", 2**22 + 1), ("running", os.getpid())):
+            values = old._replace(request_id=name, pid=pid)
+            marks = ", ".join("?" * len(values))
+            database.execute(f"INSERT INTO reservations VALUES ({marks})", values)  # noqa: S608
+    for _ in range(2):
+        writer = Writer(path)
+        writer.write([row(record("b"), NOW.timestamp())])
+        writer.close()
+    with closing(open_for_writing(path)) as database:
+        assert [("dead", 60)] == database.execute(
+            "SELECT request_id, nano_aiu FROM requests WHERE error_code = 'server_killed'"
+        ).fetchall()
+        left = database.execute("SELECT request_id FROM reservations").fetchall()
+    assert [("running",)] == left

@@ -7,6 +7,8 @@ import pytest
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.completions.api import COMPLETIONS
+from copilot_proxy.formats.completions.request_to_chat import split_request
 from copilot_proxy.formats.gemini.api import GEMINI
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
@@ -118,6 +120,28 @@ def test_gemini_without_stop_sequences() -> None:
     request = GEMINI.parse(json.dumps(body).encode())
 
     assert "stop" not in prepare(GEMINI, request, MODELS[0], ReasoningCache()).body
+
+
+@every_model
+def test_completions_without_penalties(model: Model) -> None:
+    """Clients of the older API send the default of every field."""
+    base = {"model": "m", "prompt": "Hi"}
+    defaults = {"best_of": 1, "frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}}
+    requests = [
+        prepare(COMPLETIONS, one, model, ReasoningCache())
+        for body in (base, {**base, **defaults, "user": "", "stop": []})
+        for one in split_request(COMPLETIONS.parse(json.dumps(body).encode()), str, [])
+    ]
+
+    assert requests[0].body == requests[1].body
+    assert requests[0].notes == requests[1].notes
+
+
+def test_a_seed_of_zero() -> None:
+    """Zero is a seed, so its loss is noted like that of any other."""
+    request = sent("chat_completions", MODELS[5], own={"seed": 0})
+
+    assert ["dropped seed: Claude has no equivalent"] == request.notes
 
 
 @every_model

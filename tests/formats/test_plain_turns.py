@@ -95,6 +95,7 @@ def shared(pair: Callable[..., list[Any]], invalid: Any) -> dict[str, list[Any]]
         "swapped": [USER, *reversed(pair()), USER],
         "twice": [USER, *pair(), *pair(), USER],
         "id": [USER, *pair("call 1"), USER],
+        "long id": [USER, *pair("x" * 70), USER],
         "name": [USER, *pair(name="a b"), USER],
         "invalid": [USER, *pair(call=invalid), USER],
         "order": [
@@ -237,6 +238,7 @@ def test_nothing_depends_on_how_it_is_read(
     content = json.dumps(body).encode()
     general = sent(client, content)
     monkeypatch.setattr(plain_turns, "MIN_SIZE", 0)
+    monkeypatch.setattr(plain_turns, "MIN_TURNS", 0)
 
     assert general == sent(client, content)
 

@@ -243,12 +243,18 @@ def test_anthropics_batches(proxy: Proxy) -> None:
 
 @pytest.mark.parametrize(
     ("path", "reason"),
-    [("cachedContents", "CACHED_CONTENTS"), ("tunedModels", "FINE_TUNING"), ("files", "FILES")],
+    [
+        ("v1beta/cachedContents", "CACHED_CONTENTS"),
+        ("v1beta/tunedModels", "FINE_TUNING"),
+        ("v1beta/files", "FILES"),
+        ("upload/v1beta/files", "FILES"),
+        ("v1beta/interactions", "INTERACTIONS"),
+    ],
 )
 def test_apis_that_only_google_has(proxy: Proxy, path: str, reason: str) -> None:
     """A Gemini client gets the same in its own format."""
     with proxy.client(headers={"x-goog-api-key": "unused"}) as http:
-        error = http.post(f"/v1beta/{path}", json={}).json()["error"]
+        error = http.post(f"/{path}", json={}).json()["error"]
 
     assert (404, f"{reason}_NOT_SUPPORTED") == (error["code"], error["details"][0]["reason"])
 

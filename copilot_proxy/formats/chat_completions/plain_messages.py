@@ -61,7 +61,7 @@ class _Result(Struct, tag_field="role", tag="tool", forbid_unknown_fields=True, 
     content: str
 
 
-_decode: Final = PlainDecoder(
+_decoder: Final = PlainDecoder(
     "messages",
     _System | _Developer | _User | _Assistant | _Result,
     (
@@ -77,13 +77,24 @@ def plain_request(body: bytes) -> Json | None:
 
     The fields outside of the messages are not checked.
     """
-    if (read := _decode(body)) is None:
+    if (read := _decoder.request(body)) is None:
         return None
     fields, messages = read
+    turns = _plain(messages)
+    return None if turns is None else {**fields, "messages": turns}
+
+
+def plain_turns(messages: list[Json]) -> PlainTurns | None:
+    """Return many decoded messages as structs; None if they are few, or not plain."""
+    structs = _decoder.convert(messages)
+    return None if structs is None else _plain(structs)
+
+
+def _plain(messages: list[Any]) -> PlainTurns | None:
     results = [one.content for one in messages if type(one) is _Result]
     if not messages or any(is_stringified("chat_completions", text) for text in results):
         return None
-    return {**fields, "messages": PlainTurns(messages, text_size=sum(map(len, results)))}
+    return PlainTurns(messages, text_size=sum(map(len, results)))
 
 
 def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
@@ -145,6 +156,8 @@ def _are_texts_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
     """Return whether the model accepts the texts of messages, and their order."""
     kinds = [type(one) for one in turns if type(one) not in (_System, _Developer)]
     if not profile.may_begin_with_assistant and kinds[:1] == [_Assistant]:
+        return False
+    if not profile.may_lack_messages and not kinds:
         return False
     if not profile.may_end_with_assistant and kinds[-1:] in ([], [_Assistant]):
         return False

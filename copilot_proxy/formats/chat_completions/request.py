@@ -18,15 +18,10 @@ from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
+from copilot_proxy.formats.tool_checks import FORCED, check_tool_count, no_tools
 from copilot_proxy.formats.types import ChatRequest, Json
 from copilot_proxy.formats.wrong_api import check_part, read_request
 from copilot_proxy.headers import Initiator
-
-MAX_TOOLS: Final = 128
-"""The most tools that Copilot accepts."""
-
-FORCED: Final = ("required", "function", "custom", "allowed_tools")
-"""The tool choices, or their types, that make no sense without tools."""
 
 _PARTS: Final = ("text", "image_url", "input_audio", "file", "refusal")
 """The types of content parts in OpenAI's schema."""
@@ -123,27 +118,6 @@ def _check_tools(request: ChatRequest) -> None:
     for i, tool in enumerate(tools):
         if tool.get(_tool_kind(tool)) is None:
             raise _no_definition(tool, f"tools[{i}]")
-
-
-def no_tools(path: str) -> RequestError:
-    """Return the error for a forced call, at `path`, of a request that offers no tools."""
-    return _invalid(
-        path,
-        f"`{path}` forces the model to call a tool, but the request has no tools.",
-        code="invalid_value",
-        hint=f"Offer the tools in `tools`, or omit `{path}`.",
-    )
-
-
-def check_tool_count(count: int) -> None:
-    """Raise a `RequestError` for more tools than Copilot accepts."""
-    if count > MAX_TOOLS:
-        raise _invalid(
-            "tools",
-            f"Copilot accepts at most {MAX_TOOLS} tools, but the request has {count}.",
-            code="array_above_max_length",
-            hint="Turn off some of the client's tools or MCP servers.",
-        )
 
 
 def _tool_kind(tool: Json) -> str:

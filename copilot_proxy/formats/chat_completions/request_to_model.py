@@ -5,11 +5,11 @@ from typing import Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.content_parts import move_images
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
-from copilot_proxy.formats.chat_completions.plain_messages import settled
+from copilot_proxy.formats.chat_completions.plain_messages import plain_turns, settled
 from copilot_proxy.formats.client_fields import take_fields
 from copilot_proxy.formats.kinds import plain_kinds
 from copilot_proxy.formats.model_profiles import profile_of
-from copilot_proxy.formats.plain_turns import PlainTurns
+from copilot_proxy.formats.plain_turns import PlainTurns, expanded
 from copilot_proxy.formats.reasoning_labels import OTHER_APIS
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.rules import AdaptedBody, apply_rules
@@ -32,12 +32,13 @@ def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> 
     fields = take_fields(chat)
     profile = profile_of(model, "chat_completions")
     turns = chat["messages"]
-    if isinstance(turns, PlainTurns):
-        chat["messages"] = settled(turns, profile) or turns.decoded()
+    plain = turns if isinstance(turns, PlainTurns) else plain_turns(turns)
+    if plain is not None:
+        chat["messages"] = settled(plain, profile) or expanded(chat)["messages"]
     body = _normalized(chat, notes)
     if model is not None:
         body["model"] = model.id
-    kinds = plain_kinds(turns) if isinstance(turns, PlainTurns) else None
+    kinds = plain_kinds(plain) if plain is not None else None
     adapted = apply_rules(ChatBody(body, fields, kinds), profile, notes)
     if body["stream"]:
         # Always requested: otherwise some models never report the cost of the response.

@@ -11,7 +11,6 @@ from typing import Any, Final
 from copilot_proxy.catalogue import MAX_NAME_LENGTH
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import documents, images
-from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.gemini import schema
 from copilot_proxy.formats.gemini.field_names import with_google_names
 from copilot_proxy.formats.gemini.tools import check_tools, functions
@@ -20,6 +19,7 @@ from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
+from copilot_proxy.formats.tool_checks import check_tool_count
 from copilot_proxy.formats.types import ClientRequest, Json
 from copilot_proxy.headers import Initiator
 

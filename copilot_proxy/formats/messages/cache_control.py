@@ -7,8 +7,10 @@ reads it from the cache for a tenth of the price.
 
 from typing import Final
 
+import msgspec
+
 from copilot_proxy.formats.chat_completions.cache_control import unsupported_parts
-from copilot_proxy.formats.plain_turns import PlainTurns
+from copilot_proxy.formats.plain_turns import PlainTurns, values_of
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 MARK: Final = "cache_control"
@@ -80,10 +82,20 @@ def mark_stable_prefix(body: MessagesRequest) -> None:
     for section in ("tools", "system"):
         if body.get(section):
             _mark(body[section][-1])
-    messages = body["messages"]
-    if body.get("tools") or any(message["role"] == "assistant" for message in messages):
-        for message in [m for m in messages if m["role"] == "user"][-2:]:
+    roles = values_of(body["messages"], "role")
+    if body.get("tools") or "assistant" in roles:
+        users = [index for index, role in enumerate(roles) if role == "user"]
+        for message in _decoded_at(body, users[-2:]):
             mark_end(message)
+
+
+def _decoded_at(body: MessagesRequest, indexes: list[int]) -> list[Json]:
+    """Return some messages of `body` decoded, so that they can be changed."""
+    messages = body["messages"]
+    if isinstance(messages, PlainTurns):
+        kept = [msgspec.to_builtins(one) if i in indexes else one for i, one in enumerate(messages)]
+        body["messages"] = messages = messages.replaced(kept)
+    return [messages[index] for index in indexes]
 
 
 def mark_end(message: Json, mark: Json = EPHEMERAL) -> None:

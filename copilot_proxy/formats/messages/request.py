@@ -8,10 +8,6 @@ import msgspec
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import documents, images
-from copilot_proxy.formats.chat_completions.request import (
-    check_tool_count,
-    no_tools,
-)
 from copilot_proxy.formats.empty_values import drop_empty
 from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.messages import schema
@@ -21,6 +17,7 @@ from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
+from copilot_proxy.formats.tool_checks import check_tool_count, no_tools
 from copilot_proxy.formats.types import Json, MessagesRequest
 from copilot_proxy.formats.wrong_api import check_part, is_foreign_part, read_request
 from copilot_proxy.headers import Initiator

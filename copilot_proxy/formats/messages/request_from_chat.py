@@ -71,7 +71,7 @@ def from_chat(chat: ChatRequest, notes: list[str]) -> MessagesRequest:
     _set_format(chat, body, notes)
     known = (*_SAME_FIELDS, *_TRANSLATED_FIELDS, *_LOCAL_FIELDS)
     for name in chat:
-        if name not in known and chat[name] not in (False, 0, [], {}):
+        if name not in known and chat[name] is not False and chat[name] not in ([], {}):
             notes.append(f"dropped {name}: Claude has no equivalent")
     return body
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.efforts import effort_of
 from copilot_proxy.formats.messages.deferred_tools import offered_tools
 from copilot_proxy.formats.messages.messages_to_chat import system_message, translate_messages
@@ -15,6 +14,7 @@ from copilot_proxy.formats.messages.request import check_values, is_client_tool
 from copilot_proxy.formats.messages.tools import check_choice, check_tools_run, drop_reason
 from copilot_proxy.formats.rules.schemas import close_schema
 from copilot_proxy.formats.strict_output import can_be_strict
+from copilot_proxy.formats.tool_checks import check_tool_count
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesRequest
 
 _SAME_FIELDS: Final = ("model", "max_tokens", "stream", "temperature", "top_p")

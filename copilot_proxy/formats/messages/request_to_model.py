@@ -6,9 +6,9 @@ from typing import Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.accepted_fields import MESSAGES_FIELDS
 from copilot_proxy.formats.client_fields import ClientFields, take_fields
-from copilot_proxy.formats.kinds import Kinds
+from copilot_proxy.formats.kinds import Kinds, plain_kinds
 from copilot_proxy.formats.messages.outgoing import MessagesBody
-from copilot_proxy.formats.messages.plain_messages import settled
+from copilot_proxy.formats.messages.plain_messages import plain_turns, settled
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.request_from_chat import from_chat, shows_reasoning
 from copilot_proxy.formats.messages.system import drop_billing_line, drop_blank_system
@@ -73,9 +73,7 @@ def messages_for_model(
     outgoing = MessagesBody(
         body, kinds=kinds, moved=moved, end_mark=end_mark, shows_reasoning=shows
     )
-    if outgoing.is_settled and not profile.accepts_blank_texts:
-        drop_blank_system(body)
-    adapted = apply_rules(outgoing, profile, notes)
+    adapted = _apply_rules(outgoing, profile, notes)
     _drop_unsupported_edits(body, notes)
     return adapted
 
@@ -91,13 +89,23 @@ def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str])
     body = from_chat(chat, notes)
     body["model"] = profile.id or chat["model"]
     drop_unsupported_tools(body, notes)
+    plain = plain_turns(body["messages"])
+    if plain is not None:
+        body["messages"] = settled(plain, profile) or body["messages"]
     outgoing = MessagesBody(
         body,
         fields=fields,
+        kinds=plain_kinds(plain) if plain is not None else None,
         shows_reasoning=shows_reasoning(chat),
         thinking_from=_thinking_field(chat, fields),
     )
     outgoing.requested_effort = chat.get("reasoning_effort")
+    return _apply_rules(outgoing, profile, notes)
+
+
+def _apply_rules(outgoing: MessagesBody, profile: ModelProfile, notes: list[str]) -> AdaptedBody:
+    if outgoing.is_settled and not profile.accepts_blank_texts:
+        drop_blank_system(outgoing.body)
     return apply_rules(outgoing, profile, notes)
 
 

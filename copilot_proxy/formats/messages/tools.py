@@ -4,9 +4,9 @@ import re
 from typing import Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.messages.deferred_tools import is_hosted_search
 from copilot_proxy.formats.messages.request import is_client_tool
+from copilot_proxy.formats.tool_checks import check_tool_count
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 _FIELDS: Final = (

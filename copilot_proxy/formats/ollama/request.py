@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.efforts import EFFORTS
 from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.ollama.schema import (
@@ -19,6 +18,7 @@ from copilot_proxy.formats.ollama.schema import (
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
+from copilot_proxy.formats.tool_checks import check_tool_count
 from copilot_proxy.formats.types import ClientRequest, Json
 from copilot_proxy.headers import Initiator
 

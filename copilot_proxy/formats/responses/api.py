@@ -157,7 +157,7 @@ class ResponsesApi:
         return without_encrypted_items(expanded(request), encrypted)
 
     def to_chat(self, request: ResponsesRequest, notes: list[str]) -> ChatRequest:
-        return to_chat(expanded(request), notes)
+        return to_chat(request, notes)
 
     def wants_usage(self, request: ResponsesRequest) -> bool:
         return True

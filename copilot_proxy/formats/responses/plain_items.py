@@ -75,7 +75,7 @@ class _Item(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     tools: list[dict[str, Any]] | UnsetType = UNSET
 
 
-_decode: Final = PlainDecoder(
+_decoder: Final = PlainDecoder(
     "input",
     _Item,
     (*ResponsesRequest.__struct_fields__, *FIELDS["responses"], "client_metadata"),
@@ -88,9 +88,20 @@ def plain_request(body: bytes) -> Json | None:
     Items that add tools are decoded JSON. The fields outside of the items are not checked, and
     neither are these tools.
     """
-    if (read := _decode(body)) is None:
+    if (read := _decoder.request(body)) is None:
         return None
     fields, items = read
+    turns = _plain(items)
+    return None if turns is None else {**fields, "input": turns}
+
+
+def plain_turns(items: list[Json]) -> PlainTurns | None:
+    """Return many decoded items as structs; None if they are few, or not plain."""
+    structs = _decoder.convert(items)
+    return None if structs is None else _plain(structs)
+
+
+def _plain(items: list[Any]) -> PlainTurns | None:
     lists = [one.content for one in items if type(one.content) is list]
     lists += [one.output for one in items if type(one.output) is list]
     parts = [part for parts in lists for part in parts]
@@ -103,7 +114,7 @@ def plain_request(body: bytes) -> Json | None:
     turns = [msgspec.to_builtins(one) if one.type == ADDITIONAL else one for one in items]
     texts = [part.text for part in parts if type(part.text) is str]
     text_size = sum(map(len, outputs)) + sum(map(len, texts))
-    return {**fields, "input": PlainTurns(turns, len(images), text_size)}
+    return PlainTurns(turns, len(images), text_size)
 
 
 def _is_sound(item: _Item) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import FORCED, no_tools
 from copilot_proxy.formats.empty_values import drop_empty
 from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.plain_turns import PlainTurns, newest_first
@@ -19,6 +18,7 @@ from copilot_proxy.formats.responses.plain_items import plain_request
 from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list, tools_of
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
+from copilot_proxy.formats.tool_checks import FORCED, no_tools
 from copilot_proxy.formats.types import Json, ResponsesRequest
 from copilot_proxy.formats.wrong_api import read_request
 from copilot_proxy.headers import Initiator

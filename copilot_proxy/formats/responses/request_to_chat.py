@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.custom_tools import nested_format
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY, summary_of
 from copilot_proxy.formats.responses.items_to_chat import MessagesBuilder
 from copilot_proxy.formats.responses.request import input_items
@@ -17,8 +17,13 @@ from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, SAME_FI
 from copilot_proxy.formats.responses.tool_changes import flatten_namespaces, lift_additional_tools
 from copilot_proxy.formats.responses.tool_search import replace_tool_search
 from copilot_proxy.formats.responses.tools import HOSTED, ToolNames, item_list, tools_of
-from copilot_proxy.formats.responses.unsupported_input import prepare_items, prepare_tools
+from copilot_proxy.formats.responses.unsupported_input import (
+    prepare_items,
+    prepare_plain,
+    prepare_tools,
+)
 from copilot_proxy.formats.rules.tool_kinds import FLATTENED, LIFTED, search_notes
+from copilot_proxy.formats.tool_checks import check_tool_count
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 _SAME: Final = ("model", *SAME_FIELDS)
@@ -97,15 +102,17 @@ def _flat(fields: ResponsesRequest, notes: list[str]) -> ResponsesRequest:
     Raises `RequestError` for a tool that has no equivalent in Chat Completions.
     """
     _check_tools(fields, "")
-    for i, item in enumerate(item_list(fields)):
+    for item in item_list(fields):
         if "tools" in item:
-            _check_tools(item, f"input[{i}].")
+            _check_tools(item, f"input[{fields['input'].index(item)}].")
     names = ToolNames(fields)
     flat: ResponsesRequest = {
         name: fields[name] for name in ("input", "tools", "tool_choice") if name in fields
     }
     prepare_tools(flat, notes)
-    if not isinstance(flat["input"], str):
+    if isinstance(flat["input"], PlainTurns):
+        flat["input"] = prepare_plain(flat["input"], notes).decoded()
+    elif not isinstance(flat["input"], str):
         flat["input"] = prepare_items(flat, notes)
     if lift_additional_tools(flat):
         notes.append(LIFTED)

@@ -3,24 +3,25 @@
 from typing import Any
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.client_fields import take_fields
 from copilot_proxy.formats.documents import as_text, pdf_file, read_document
-from copilot_proxy.formats.kinds import Kinds
+from copilot_proxy.formats.kinds import Kinds, plain_kinds
 from copilot_proxy.formats.model_profiles import ModelProfile, profile_of
 from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.outgoing import ResponsesBody
-from copilot_proxy.formats.responses.plain_items import settled
+from copilot_proxy.formats.responses.plain_items import plain_turns, settled
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, from_chat
 from copilot_proxy.formats.responses.tools import ToolNames
 from copilot_proxy.formats.responses.unsupported_input import (
     describe_tools,
     drop_empty_tools,
     prepare_items,
+    prepare_plain,
     prepare_tools,
 )
 from copilot_proxy.formats.rules import AdaptedBody, apply_rules
+from copilot_proxy.formats.tool_checks import check_tool_count
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 
@@ -61,7 +62,12 @@ def responses_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]
     chat = {**chat}
     fields = take_fields(chat)
     body = from_chat(chat, profile, notes)
-    adapted = apply_rules(ResponsesBody(body, ToolNames({}), fields), profile, notes)
+    plain = plain_turns(body["input"])
+    if plain is not None:
+        body["input"] = settled(plain, profile) or body["input"]
+    kinds = plain_kinds(plain) if plain is not None else None
+    outgoing = ResponsesBody(body, ToolNames({}), fields, kinds)
+    adapted = apply_rules(outgoing, profile, notes)
     describe_tools(body)
     return adapted
 
@@ -88,10 +94,7 @@ def _items(body: ResponsesRequest, profile: ModelProfile, notes: list[str]) -> l
     adapted = settled(given, profile) if isinstance(given, PlainTurns) else None
     if adapted is None:
         return [one for item in prepare_items(body, notes) for one in _item(item, notes)]
-    items: list[Any] = []
-    for one in adapted:
-        items += prepare_items({"input": [one]}, notes) if isinstance(one, dict) else (one,)
-    return adapted.replaced(items)
+    return prepare_plain(adapted, notes)
 
 
 def _item(item: Json, notes: list[str]) -> list[Json]:

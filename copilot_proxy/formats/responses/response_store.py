@@ -24,18 +24,21 @@ MAX_ITEMS: Final = 20_000
 """Items of one conversation; more would take long to put together."""
 ITEM_OVERHEAD: Final = 50
 """Bytes of memory that an item takes besides its JSON."""
+_STRUCT_OVERHEAD: Final = 300
+"""The same for an item that is a struct."""
 _OVERHEAD: Final = 1000
 """Bytes of memory that a response takes besides its JSON and its items."""
 
 
 class PlainItems:
-    """The items of a plain conversation, as structs that take `size` bytes of memory."""
+    """The items of a plain conversation, as structs; their JSON has about `json_size` bytes."""
 
     __slots__ = ("_items", "size")
 
-    def __init__(self, items: Sequence[Any], size: int) -> None:
+    def __init__(self, items: Sequence[Any], json_size: int) -> None:
         self._items = items
-        self.size = size
+        self.size = json_size + _STRUCT_OVERHEAD * len(items)
+        """Bytes of memory."""
 
     def __len__(self) -> int:
         return len(self._items)

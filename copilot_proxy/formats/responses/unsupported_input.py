@@ -4,6 +4,7 @@ supports."""
 from typing import Final
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.responses.history_items import carry_over
 from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.tool_lists import copy_tools, has_tools
@@ -35,22 +36,33 @@ def prepare_tools(body: ResponsesRequest, notes: list[str]) -> None:
 
 def prepare_items(body: ResponsesRequest, notes: list[str]) -> list[Json]:
     """Return copies of the input items, without nulls and ids, and in types that Copilot knows."""
+    return [one for item in input_items(body) for one in _prepared(item, notes)]
+
+
+def prepare_plain(turns: PlainTurns, notes: list[str]) -> PlainTurns:
+    """Return a plain conversation in the same form, except for its ids."""
+    if not turns.objects:
+        return turns
+    prepared = [_prepared(one, notes) if isinstance(one, dict) else [one] for one in turns]
+    return turns.replaced(one for some in prepared for one in some)
+
+
+def _prepared(item: Json, notes: list[str]) -> list[Json]:
     out: list[Json] = []
-    for item in input_items(body):
-        carried = carry_over(item, notes)
-        for one in [item] if carried is None else carried:
-            if None in one.values() or not _UNSENT.isdisjoint(one):
-                copy = {k: v for k, v in one.items() if v is not None and k not in _UNSENT}
-            else:
-                copy = one.copy()
-            for field in ("content", "output"):
-                if isinstance(copy.get(field), list):
-                    copy[field] = [_part(part, copy.get("role")) for part in copy[field]]
-            if has_tools(copy):
-                copy["tools"] = _own_tools(copy.get("tools"), notes)
-                if copy["type"] == ADDITIONAL and not copy["tools"]:
-                    continue
-            out.append(copy)
+    carried = carry_over(item, notes)
+    for one in [item] if carried is None else carried:
+        if None in one.values() or not _UNSENT.isdisjoint(one):
+            copy = {k: v for k, v in one.items() if v is not None and k not in _UNSENT}
+        else:
+            copy = one.copy()
+        for field in ("content", "output"):
+            if isinstance(copy.get(field), list):
+                copy[field] = [_part(part, copy.get("role")) for part in copy[field]]
+        if has_tools(copy):
+            copy["tools"] = _own_tools(copy.get("tools"), notes)
+            if copy["type"] == ADDITIONAL and not copy["tools"]:
+                continue
+        out.append(copy)
     return out
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.model_profiles import ModelProfile
-from copilot_proxy.formats.rules import rule_book, turns
+from copilot_proxy.formats.rules import rule, rule_book, turns
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import UpstreamBody
 
@@ -33,8 +33,8 @@ def apply_rules(
     levels.
     """
     try:
-        for rule in _rules_for(profile, pi_ai, outgoing):
-            rule.apply(outgoing, profile, notes)
+        for one in _rules_for(profile, pi_ai, outgoing):
+            one.apply(outgoing, profile, notes)
     except RecursionError:
         raise RequestError("The body is nested too deeply.") from None
     turns.check(outgoing)
@@ -43,12 +43,10 @@ def apply_rules(
     )
 
 
-def _rules_for(
-    profile: ModelProfile, pi_ai: bool, outgoing: OutgoingBody
-) -> Sequence[rule_book.Rule]:
+def _rules_for(profile: ModelProfile, pi_ai: bool, outgoing: OutgoingBody) -> Sequence[rule.Rule]:
     """Return the rules that may change such a request to a model; looked up once for each
     profile."""
-    rules: Sequence[rule_book.Rule]
+    rules: Sequence[rule.Rule]
     uses_tools, is_settled = outgoing.uses_tools, outgoing.is_settled
     kind = (pi_ai, uses_tools, is_settled)
     book, rules = profile.derived.get(kind, (None, ()))
@@ -58,7 +56,7 @@ def _rules_for(
             for one in rule_book.RULES
             if one.concerns(profile)
             and (one.pi_ai or not pi_ai)
-            and (uses_tools or not one.name.startswith(rule_book.TOOLS))
+            and (uses_tools or not one.name.startswith(rule.TOOLS))
             and not (is_settled and one.name in rule_book.SETTLED)
         ]
         profile.derived[kind] = rule_book.RULES, rules

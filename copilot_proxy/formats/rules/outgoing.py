@@ -1,46 +1,30 @@
 """The view through which rules read and change a request body: one interface for three APIs.
 
 Each API implements `OutgoingBody` in ``formats/API/outgoing.py``, so that a rule is written only
-once. The view owns the body: its messages, blocks, calls and tools are copies that may be changed
-in place. Parts of a message are shared with the client's request: they are replaced, not changed.
+once. The view owns the body: its tools are copies that may be changed in place, and so are its
+messages.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable
 from typing import ClassVar
 
-import msgspec
-
 from copilot_proxy.formats.client_fields import ClientFields
-from copilot_proxy.formats.kinds import Kinds, kinds_of
-from copilot_proxy.formats.model_profiles import Api
-from copilot_proxy.formats.plain_turns import PlainTurns
-from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
+from copilot_proxy.formats.kinds import Kinds
+from copilot_proxy.formats.rules.body_parts import OfferedTool
+from copilot_proxy.formats.rules.outgoing_conversation import OutgoingConversation
 from copilot_proxy.formats.types import Json, UpstreamBody
 
 
-class OutgoingBody(ABC):
+class OutgoingBody(OutgoingConversation):
     """The view of one request; `body` is what is sent to Copilot.
 
     For features that an API lacks, the properties are empty and the methods do nothing.
     """
 
-    api: ClassVar[Api]
-    turns_key: ClassVar[str]
-    """The field of the body that holds the messages or items."""
     limit_fields: ClassVar[tuple[str, ...]]
     """The names of the output limit; the first one present counts."""
     stop_field: ClassVar[str]
-    call_id_key: ClassVar[str]
-    input_key: ClassVar[str]
-    """The key of a call's arguments: ``arguments`` for JSON text, ``input`` for an object."""
-    result_id_key: ClassVar[str]
-    results_follow: ClassVar[bool] = True
-    """Whether results must directly follow their calls; otherwise they may come anywhere later."""
-    results_share_a_message: ClassVar[bool] = False
-    """Whether the results of one message's calls must be in one message as well."""
-    fields: ClientFields
-    """The client's names of fields, for notes."""
     requested_effort: str | None = None
     """The effort that the client asked for, if only this API has forms of thinking."""
     shows_reasoning: bool = False
@@ -53,11 +37,7 @@ class OutgoingBody(ABC):
         kinds: Kinds | None = None,
     ) -> None:
         """`kinds` is at least what occurs in the conversation, if it has been found out."""
-        self.body = body
-        self.fields = fields or self.fields
-        is_own = self.fields.is_chat and self.api == "chat_completions"
-        self.is_translated = fields is not None and not is_own
-        """Whether the client has sent the request in the format of another API."""
+        super().__init__(body, fields, kinds)
         self.tool_names: dict[str, str] = {}
         """The client's names of renamed tools, by the names sent to Copilot."""
         self.property_names: dict[str, dict[str, str]] = {}
@@ -65,148 +45,6 @@ class OutgoingBody(ABC):
         sent to Copilot."""
         self.expects_call = False
         """Whether the client forces a call, but the model is only instructed to make one."""
-        self._calls: list[Json] | None = None
-        self._results: list[Json] = []
-        self._kinds_found = kinds
-
-    # The conversation
-
-    @property
-    def turns(self) -> list[Json]:
-        """The messages or items; empty if the input is a plain string."""
-        self.decode_turns()
-        turns = self.body[self.turns_key]
-        return turns if isinstance(turns, list) else []
-
-    @turns.setter
-    def turns(self, turns: list[Json]) -> None:
-        self.body[self.turns_key] = turns
-        self._calls = None
-        self._kinds_found = None
-
-    def decode_turns(self) -> None:
-        """Decode a settled conversation, so that it can be changed."""
-        turns = self.body[self.turns_key]
-        if isinstance(turns, PlainTurns):
-            self.body[self.turns_key] = turns.decoded()
-
-    def last_turns(self, count: int) -> list[Json]:
-        """Return the last messages or items, at most `count`, which must not be changed."""
-        turns = self.body[self.turns_key]
-        is_plain = isinstance(turns, PlainTurns)
-        return msgspec.to_builtins(turns[-count:]) if is_plain else self.turns[-count:]
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether the conversation is known to be accepted, and has not been decoded: no rule has
-        to change its calls, results or texts."""
-        return isinstance(self.body[self.turns_key], PlainTurns)
-
-    @property
-    def kinds(self) -> Kinds:
-        """What occurs in the conversation, found out once for all rules."""
-        if self._kinds_found is None:
-            self._kinds_found = kinds_of(self.turns)
-        return self._kinds_found
-
-    @property
-    def uses_tools(self) -> bool:
-        """Whether the request offers tools, or the conversation has calls or results."""
-        if self.is_settled:
-            return True  # as good as certain, and the rules about tools find nothing otherwise
-        return "tools" in self.body or "tool_choice" in self.body or self._has_calls()
-
-    def _has_calls(self) -> bool:
-        return bool(self.calls or self.results)
-
-    @property
-    def calls(self) -> list[Json]:
-        """The tool calls in the conversation, collected once for all rules; empty if it is
-        settled."""
-        if self.is_settled:
-            return []
-        if self._calls is None:
-            self._calls, self._results = self._collect()
-        return self._calls
-
-    @property
-    def results(self) -> list[Json]:
-        """The tool results in the conversation."""
-        return self._results if self.calls or self._results else []
-
-    @abstractmethod
-    def _collect(self) -> tuple[list[Json], list[Json]]: ...
-
-    def function(self, call: Json) -> Json:
-        """Return the part of a call that holds its ``name`` and arguments."""
-        return call
-
-    @abstractmethod
-    def is_paired(self) -> bool:
-        """Return whether calls and results are in the order that the API requires; false if in
-        doubt."""
-
-    @abstractmethod
-    def segments(self) -> list[Segment]:
-        """Return the conversation in segments, in order."""
-
-    @abstractmethod
-    def rebuild(self, segments: Sequence[Segment]) -> None:
-        """Replace the conversation with `segments`."""
-
-    @abstractmethod
-    def result(self, id: str, text: str) -> Json:
-        """Return a tool result with `text` for the call `id`, as the `raw` of a segment."""
-
-    @abstractmethod
-    def orphan(self, raw: Json, label: str) -> Json:
-        """Return a result as a user message that begins with `label`, as the `raw` of a segment."""
-
-    @abstractmethod
-    def user(self, text: str) -> Json:
-        """Return a user message."""
-
-    @abstractmethod
-    def contents(self) -> Iterable[Json]:
-        """Return the objects whose ``content`` may be a text or a list of parts."""
-
-    def part_lists(self) -> list[tuple[Json, str]]:
-        """Return the objects with a list of parts, and the field that it is in."""
-        return [(one, "content") for one in self.contents() if isinstance(one.get("content"), list)]
-
-    @abstractmethod
-    def drop_empty(self, notes: list[str]) -> None:
-        """Drop turns without content."""
-
-    def merge_consecutive_assistants(self) -> int:
-        """Merge consecutive assistant messages; return how many were removed."""
-        return 0
-
-    def split_calls(self, max_calls: int) -> Sequence[Segment]:
-        """Split assistant messages with more than `max_calls` calls; return the original ones."""
-        return ()
-
-    def replace_unsigned_calls(self) -> bool:
-        """Turn the current turn's unsigned calls into text; return whether there were any."""
-        return False
-
-    @property
-    @abstractmethod
-    def has_instructions(self) -> bool:
-        """Whether there is a system prompt."""
-
-    @abstractmethod
-    def instruct(self, text: str) -> None:
-        """Add an instruction at the end of the system prompt."""
-
-    def role(self, turn: Json) -> str:
-        """Return ``system`` (also for ``developer``), ``user``, ``assistant`` or ``tool``."""
-        role = turn.get("role")
-        return "system" if role == "developer" else str(role)
-
-    def place(self, index: int) -> str:
-        """Return the end of a note that says where a message is; empty if it may have moved."""
-        return "" if self.is_translated else f": {self.turns_key}[{index}]"
 
     # Fields
 
@@ -258,7 +96,7 @@ class OutgoingBody(ABC):
         """The thinking configuration, in the format of Messages."""
         return None
 
-    def set_thinking(self, thinking: Json | None) -> None:  # noqa: B027
+    def set_thinking(self, thinking: Json | None) -> None:
         """Set the thinking configuration, in the format of Messages; None removes it."""
 
     @property
@@ -266,7 +104,7 @@ class OutgoingBody(ABC):
         """Whether the request enables thinking."""
         return False
 
-    def disable_thinking(self, reason: str, notes: list[str]) -> None:  # noqa: B027
+    def disable_thinking(self, reason: str, notes: list[str]) -> None:
         """Remove the fields that enable thinking, with a note for each."""
 
     @property
@@ -275,6 +113,13 @@ class OutgoingBody(ABC):
         return False
 
     # Tools
+
+    @property
+    def uses_tools(self) -> bool:
+        """Whether the request offers tools, or the conversation has calls or results."""
+        if self.is_settled:
+            return True  # as good as certain, and the rules about tools find nothing otherwise
+        return "tools" in self.body or "tool_choice" in self.body or self._has_calls()
 
     @property
     @abstractmethod
@@ -333,10 +178,10 @@ class OutgoingBody(ABC):
 
     # The prompt cache
 
-    def mark_stable_prefix(self) -> None:  # noqa: B027
+    def mark_stable_prefix(self) -> None:
         """Mark what the next request is likely to repeat, unless the client has set marks."""
 
-    def limit_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:  # noqa: B027
+    def limit_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
         """Remove the attributes of marks that Copilot refuses, and the marks beyond `max_marks`.
 
         `one_hour` is whether a mark may ask for one hour instead of five minutes.
@@ -349,7 +194,7 @@ class OutgoingBody(ABC):
         """The schema of the output; None if there is none."""
         return None
 
-    def set_output_schema(self, schema: Json) -> None:  # noqa: B027
+    def set_output_schema(self, schema: Json) -> None:
         """Replace the schema of the output."""
 
     def instruct_schema(self) -> bool:

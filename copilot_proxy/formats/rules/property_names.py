@@ -19,6 +19,8 @@ from copilot_proxy.formats.types import Json
 _VALID: Final = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _INVALID: Final = re.compile(r"[^a-zA-Z0-9_.-]+")
 _MAX_LENGTH: Final = 64
+_SHOWN: Final = 3
+"""How many renamed parameters the note names: an MCP server may have dozens of them."""
 
 
 def rename_properties(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -27,6 +29,7 @@ def rename_properties(outgoing: OutgoingBody, profile: ModelProfile, notes: list
     The new names depend only on the schema, so that they are the same in later requests.
     """
     renamed: dict[str, dict[str, str]] = {}
+    changes: list[str] = []
     for function, schema_key in outgoing.tools:
         schema = function.get(schema_key)
         properties = schema.get("properties") if isinstance(schema, dict) else None
@@ -37,15 +40,14 @@ def rename_properties(outgoing: OutgoingBody, profile: ModelProfile, notes: list
         if invalid and isinstance(name, str):
             names = renamed[name] = _new_names(invalid, properties)
             function[schema_key] = _with_names(schema, names)
-            shown = outgoing.tool_names.get(name, name)[:80]
-            outgoing.property_names[outgoing.tool_names.get(name, name)] = {
-                new: old for old, new in names.items()
-            }
-            notes += [
-                f"renamed parameter {old[:80]} of {shown} to {new}" for old, new in names.items()
-            ]
+            own_name = outgoing.tool_names.get(name, name)
+            outgoing.property_names[own_name] = {new: old for old, new in names.items()}
+            changes += [f"{old[:80]} of {own_name[:80]} to {new}" for old, new in names.items()]
     if renamed:
         _rename_in_calls(outgoing, renamed)
+        more = len(changes) - _SHOWN
+        listed = changes[:_SHOWN] + ([f"and {more} more"] if more > 0 else [])
+        notes.append(f"renamed parameters of tools: {', '.join(listed)}")
 
 
 @lru_cache(maxsize=1024)

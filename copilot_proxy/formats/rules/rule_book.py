@@ -5,10 +5,8 @@ client uses and whatever API the model is called on; the translators do not know
 refuses.
 """
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
-from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules import (
     blank_texts,
     cache_control,
@@ -37,26 +35,7 @@ from copilot_proxy.formats.rules import (
     turns,
     unions,
 )
-from copilot_proxy.formats.rules.outgoing import OutgoingBody
-
-Apply = Callable[[OutgoingBody, ModelProfile, list[str]], None]
-
-
-class Rule(NamedTuple):
-    """Something that some models refuse, and the function that fixes it."""
-
-    name: str
-    """It begins with `TOOLS` if the rule only changes requests that use tools."""
-    source: str
-    """Where the restriction is documented or was observed."""
-    apply: Apply
-    """Changes the body so that the model accepts it, and adds a note for each change that may
-    matter to the client. Does nothing if the model accepts the body as it is."""
-    concerns: Callable[[ModelProfile], object] = lambda profile: True
-    """Whether the rule can change a request to a model with this profile: true or false."""
-    pi_ai: bool = False
-    """Whether the rule also applies to requests to pi-ai, which sets some fields itself."""
-
+from copilot_proxy.formats.rules.rule import Rule
 
 _REPORTS: Final = "public bug reports"
 _OBSERVED: Final = "Copilot API, observed 2026-11"
@@ -64,15 +43,12 @@ _CATALOGUE: Final = "Copilot's list of models"
 _CLIENTS: Final = "GitHub's Copilot clients"
 _THINKING: Final = "Anthropic API reference: extended thinking"
 
-TOOLS: Final = "tools."
-"""The beginning of the names of rules that need not be applied to a request without tools."""
-
 SETTLED: Final = frozenset(
     {
         *("tools.numbers", "tools.duplicate_ids", "tools.ids", "tools.invalid_arguments"),
         *("tools.object_arguments", "tools.results", "tools.split_calls", "tools.signatures"),
         *("texts.blank", "images.types", "images.detail", "images.maximum"),
-        *("turns.consecutive", "turns.first", "turns.last"),
+        *("turns.consecutive", "turns.first", "turns.only", "turns.last"),
     }
 )
 """The rules that have nothing to change in a conversation that `OutgoingBody.is_settled`."""
@@ -210,6 +186,13 @@ RULES: Final = (
         _OBSERVED,
         turns.add_first_user_turn,
         lambda p: not p.may_begin_with_assistant,
+        pi_ai=True,
+    ),
+    Rule(
+        "turns.only",
+        "Gemini API reference: contents",
+        turns.add_only_turn,
+        lambda p: not p.may_lack_messages,
         pi_ai=True,
     ),
     Rule(

@@ -39,6 +39,15 @@ def add_last_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
         )
 
 
+def add_only_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Add a user message if there are only instructions."""
+    if outgoing.has_instructions and all(
+        outgoing.role(turn) == "system" for turn in outgoing.turns
+    ):
+        outgoing.turns = [*outgoing.turns, outgoing.user(CONTINUE)]
+        notes.append(f"added a user message ({CONTINUE}): the model requires one")
+
+
 def check(outgoing: OutgoingBody) -> None:
     """Raise `RequestError` if the conversation is empty."""
     if not outgoing.body[outgoing.turns_key]:

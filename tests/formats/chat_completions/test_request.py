@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import (
-    MAX_TOOLS,
     count_images,
     initiator,
     parse_request,
 )
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
 from copilot_proxy.formats.schema_check import check_shape
+from copilot_proxy.formats.tool_checks import MAX_TOOLS
 from tests.conftest import recorded_json
 from tests.formats.requests import PNG, TOOL, chat_request, image, user
 from tests.selection import examples

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import MAX_TOOLS
 from copilot_proxy.formats.messages.request_to_chat import to_chat
 from copilot_proxy.formats.messages.request_to_model import messages_for_model
+from copilot_proxy.formats.tool_checks import MAX_TOOLS
 from copilot_proxy.formats.types import Json
 from tests.formats.messages.samples import TOOL, assistant, request, result, simulated, use, user
 

@@ -117,7 +117,6 @@ def translated(
                 "seed": 3,
                 "logprobs": True,
                 "frequency_penalty": 0.1,
-                "presence_penalty": 0,
                 "stream_options": {"include_usage": True},
                 "logit_bias": None,
             },

@@ -6,7 +6,6 @@ import pytest
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import MAX_TOOLS
 from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.responses.request_from_chat import from_chat
 from copilot_proxy.formats.responses.request_to_chat import to_chat
@@ -14,6 +13,7 @@ from copilot_proxy.formats.responses.request_to_model import (
     responses_for_model,
     responses_from_chat,
 )
+from copilot_proxy.formats.tool_checks import MAX_TOOLS
 from copilot_proxy.formats.types import Json
 from tests.formats.answers import call, calling, event
 from tests.formats.answers import repair as chat_chunks

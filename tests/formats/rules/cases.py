@@ -329,7 +329,7 @@ CASES: Final[dict[str, Case]] = {
             },
         },
         broken=_dumped("$top"),
-        note="renamed parameter $top of f to top",
+        note="renamed parameters of tools: $top of f to top",
     ),
     "tools.ids": Case(
         models=(*GPT, *CLAUDE, "mai-code-1"),
@@ -465,6 +465,13 @@ CASES: Final[dict[str, Case]] = {
         steps=(assistant("Hello"), user()),
         broken=lambda body: said(body)[0][0] == "assistant",
         note="Please begin.",
+    ),
+    "turns.only": Case(
+        models=("gemini-2.5-pro",),
+        clients=("chat_completions",),
+        steps=({"said": "system", "text": "Say hi."},),
+        broken=lambda body: not said(body),
+        note="Please continue.",
     ),
     "turns.last": Case(
         models=CLAUDE,

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from copilot_proxy.formats.rules import rule_book
+from copilot_proxy.formats.rules import rule, rule_book
 from copilot_proxy.relay import sender
 from copilot_proxy.simulator import Simulator, catalogue
 from tests.conftest import Proxy, clear_environment, settings_at
@@ -103,7 +103,7 @@ def test_rules_about_tools_change_nothing_in_requests_without_tools(
         walk.ask(case, client, model)
         skipped = walk.last_body
         with monkeypatch.context() as patch:
-            patch.setattr(rule_book, "TOOLS", "no rule has this name")
+            patch.setattr(rule, "TOOLS", "no rule has this name")
             patch.setattr(rule_book, "RULES", (*rule_book.RULES,))
             walk.ask(case, client, model)
         assert skipped == walk.last_body

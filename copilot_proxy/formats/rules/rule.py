@@ -1,0 +1,28 @@
+"""What a rule of the rule book is."""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+
+TOOLS: Final = "tools."
+"""The beginning of the names of rules that need not be applied to a request without tools."""
+
+Apply = Callable[[OutgoingBody, ModelProfile, list[str]], None]
+
+
+class Rule(NamedTuple):
+    """Something that some models refuse, and the function that fixes it."""
+
+    name: str
+    """It begins with `TOOLS` if the rule only changes requests that use tools."""
+    source: str
+    """Where the restriction is documented or was observed."""
+    apply: Apply
+    """Changes the body so that the model accepts it, and adds a note for each change that may
+    matter to the client. Does nothing if the model accepts the body as it is."""
+    concerns: Callable[[ModelProfile], object] = lambda profile: True
+    """Whether the rule can change a request to a model with this profile: true or false."""
+    pi_ai: bool = False
+    """Whether the rule also applies to requests to pi-ai, which sets some fields itself."""

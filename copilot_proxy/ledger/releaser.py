@@ -1,0 +1,76 @@
+"""Ends the reservations of requests, for the thread that writes their rows.
+
+This comes after the row: for a moment, what a request has cost counts twice, but it always counts.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from copilot_proxy.ledger.reservation_file import (
+    DamagedReservations,
+    ReservationFile,
+    path_for,
+    replace_damaged,
+)
+from copilot_proxy.ledger.settling import settle_abandoned
+from copilot_proxy.private_files import failure_reason
+
+log = logging.getLogger(__name__)
+
+
+class Releaser:
+    """Owns the file of the reservations, as far as the writer of the ledger needs it. Nothing here
+    raises `OSError`: whatever could not be ended is tried again with the next rows."""
+
+    def __init__(self, ledger: Path) -> None:
+        self._ledger = ledger
+        self._file: ReservationFile | None = None
+        self._ended: set[str] = set()
+        """The requests whose reservations are to be ended."""
+
+    def release(self, request_ids: Iterable[str]) -> None:
+        """End the reservations of requests that have rows, or get none."""
+        self._ended.update(request_ids)
+        try:
+            if self._ended and (file := self._open()):
+                with file.locked():
+                    file.clear(self._ended)
+        except DamagedReservations:
+            self._replace()
+        except OSError as error:
+            log.warning("%s cannot be written: %s.", path_for(self._ledger), failure_reason(error))
+            return
+        self._ended.clear()
+
+    def settle_abandoned(self, database: sqlite3.Connection) -> None:
+        """Turn the reservations of processes that have ended into rows; raises `sqlite3.Error`."""
+        try:
+            if file := self._open():
+                settle_abandoned(database, file)
+        except DamagedReservations:
+            self._replace()
+        except OSError as error:
+            log.debug("%s cannot be used: %s", path_for(self._ledger), error)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+
+    def _open(self) -> ReservationFile | None:
+        """Return the file; None if there is none, as without a budget."""
+        if self._file is not None and not self._file.is_current():
+            self.close()
+        if self._file is None and path_for(self._ledger).exists():
+            self._file = ReservationFile(self._ledger)
+        return self._file
+
+    def _replace(self) -> None:
+        try:
+            if self._file is not None:
+                replace_damaged(self._file)
+        except OSError as error:
+            log.error("%s is damaged: %s.", path_for(self._ledger), failure_reason(error))

@@ -1,0 +1,151 @@
+"""What a running request may cost, and which limits that counts for."""
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+from copilot_proxy.cost.limits import Limit
+from copilot_proxy.ledger.reservation_request import ReservationRequest
+from copilot_proxy.ledger.schema import COLUMNS, Row
+
+MAX_AGE_US: Final = 24 * 3600 * 1_000_000
+"""After a day, the process that made a reservation counts as ended."""
+_LOADED_US: Final = time.time_ns() // 1000
+"""When this process has loaded the module, which is before its first reservation."""
+_MAX_BYTES: Final = 120
+"""Of a text in UTF-8. All of a reservation has to fit a slot of the file; see
+`reservation_file`."""
+
+Target = tuple[str, str, str, str]
+"""What a limit counts: per what, which one (such as a day), the kind and the name of its scope."""
+Group = tuple[str, str, str, str, str, str]
+"""The day, month, key, client, project and session of a reservation."""
+
+
+class Reservation(NamedTuple):
+    """What a request may cost. Texts are "" if they are unknown."""
+
+    request_id: str
+    host: str
+    """The name of the machine or container, which has its own process ids."""
+    pid: int
+    started_us: int
+    day: str
+    month: str
+    key: str
+    client: str
+    project: str
+    session: str
+    model: str
+    api: str
+    nano_aiu: int
+
+
+def group_of(one: Reservation) -> Group:
+    """Return what decides what a reservation counts for."""
+    return one[4:10]
+
+
+def targets_of(group: Group) -> Iterator[Target]:
+    """Yield everything that a reservation counts for."""
+    day, month, key, client, project, session = group
+    periods = {"day": day, "month": month, "session": session}
+    scopes = {"": "", "key": key, "client": client, "project": project}
+    for per, which in periods.items():
+        for kind, name in scopes.items():
+            if which and (name or not kind):
+                yield per, which, kind, name
+
+
+@lru_cache(maxsize=256)  # most requests have texts that the one before had
+def short(text: str | None) -> str:
+    """Return a text that fits a reservation: a longer one is replaced by its hash."""
+    encoded = (text or "").encode("utf-8", "replace")
+    return encoded.decode() if len(encoded) <= _MAX_BYTES else sha256(encoded).hexdigest()
+
+
+_HOST: Final = short(platform.node())
+
+
+@lru_cache(maxsize=256)  # most requests are like one shortly before
+def _all_short(
+    key: str | None, client: str | None, project: str | None, session: str | None
+) -> tuple[str, str, str, str]:
+    return short(key), short(client), short(project), short(session)
+
+
+def reservation_of(request: ReservationRequest) -> Reservation:
+    """Return the reservation that a request needs."""
+    record, who = request.record, request.record.attribution
+    key, client, project, session = _all_short(record.key, who.client, who.project, who.session)
+    return Reservation(
+        record.request_id,
+        _HOST,
+        os.getpid(),
+        time.time_ns() // 1000,
+        request.day,
+        request.month,
+        key,
+        client,
+        project,
+        session,
+        short(record.model),
+        record.api,
+        request.cost,
+    )
+
+
+def target_of(limit: Limit, day: str, month: str, session: str) -> Target:
+    """Return what a limit counts on a day, in a month or in a session."""
+    which = day if limit.per == "day" else month if limit.per == "month" else short(session)
+    return limit.per, which, limit.kind, short(limit.name)
+
+
+def is_abandoned(one: Reservation, now_us: int) -> bool:
+    """Return whether the process that made a reservation has certainly ended."""
+    return one.started_us < now_us - MAX_AGE_US or not _is_running(one)
+
+
+def _is_running(one: Reservation) -> bool:
+    """Return whether the process that made a reservation is, or may be, still running."""
+    if one.host != _HOST or os.name != "posix":
+        return True
+    if one.pid == os.getpid():  # in a container, processes get the same numbers again
+        return one.started_us >= _LOADED_US
+    try:
+        os.kill(one.pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return not _is_zombie(one.pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Return whether a process has ended, but its parent has not noticed yet (Linux)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] in ("Z", "X")
+    except (OSError, IndexError):
+        return False
+
+
+def row_of_abandoned(one: Reservation, now_us: int) -> Row:
+    """Return the row of a request whose process has ended: it may have been charged."""
+    values: dict[str, Any] = {
+        **{name: value or None for name, value in one._asdict().items()},
+        "ended_us": max(one.started_us, min(now_us, one.started_us + 1_000_000)),
+        "stream": 0,
+        "attempts": 1,
+        "images": 0,
+        "nano_aiu": one.nano_aiu,
+        "cost_source": "estimated",
+        "status": 0,
+        "outcome": "broken",
+        "error_code": "server_killed",
+    }
+    return tuple(values.get(name) for name in COLUMNS)
