@@ -1,6 +1,6 @@
 """The file with the reservations of running requests, shared by all processes that use the ledger.
 
-Each has a slot of `_SLOT` bytes, so that a reservation takes one small write, and a process that is
+Each has a slot of `SLOT` bytes, so that a reservation takes one small write, and a process that is
 killed leaves either a whole slot or none. The first slot has a count of changes, which tells the
 others whether they have to read the slots again. The file is changed only under its lock. It is not
 mapped into memory: on a full disk, that could end the process.
@@ -12,7 +12,7 @@ import os
 import struct
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,16 @@ import msgspec
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.file_locks import try_lock, unlock
 from copilot_proxy.ledger.reservation import Reservation, Target, group_of
-from copilot_proxy.ledger.reserved_sums import ReservedSums, Total
+from copilot_proxy.ledger.reservation_slots import (
+    NANO,
+    NANO_PLACE,
+    SLOT,
+    Slot,
+    parse,
+    runs,
+    slots_in,
+)
+from copilot_proxy.ledger.reserved_sums import ReservedSums
 from copilot_proxy.private_files import NEW, UPDATE, make_folder, open_private
 
 log = logging.getLogger(__name__)
@@ -30,20 +39,11 @@ log = logging.getLogger(__name__)
 _BUSY_SECONDS: Final = 5.0
 """How long to wait while others use the file, which takes them microseconds."""
 _RETRY: Final = 0.001
-_SLOT: Final = 1024
-"""A divisor of the size of a page: what is written there is written completely or not at all."""
 _MAGIC: Final = b"CPLRES1\n"
 _HEADER: Final = struct.Struct("<8sQ")
 _COUNT: Final = struct.Struct("<Q")
-_LENGTHS: Final = struct.Struct("<BHq")
-"""At the start of a slot: the lengths of the request's id and of the encoded reservation, which
-follow, and what is reserved in nano-AIU. The lengths are zero if the slot is free."""
-_NANO: Final = struct.Struct("<q")
-_NANO_PLACE: Final = _LENGTHS.size - _NANO.size
 _SPARE: Final = 64
 """Free slots at the end that are kept."""
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(Reservation).decode
 
 
 class DamagedReservations(CopilotProxyError):
@@ -56,32 +56,6 @@ class DamagedReservations(CopilotProxyError):
 def path_for(ledger: Path) -> Path:
     """Return the path of the file that belongs to a ledger."""
     return ledger.with_suffix(".reservations")
-
-
-class _Slot:
-    """A slot that is used."""
-
-    __slots__ = ("encoded", "nano", "number", "totals")
-
-    def __init__(self, number: int, nano: int, encoded: bytes) -> None:
-        self.number = number
-        self.nano = nano
-        self.encoded = encoded
-        """The reservation, with what was reserved at first."""
-        self.totals: Sequence[Total] = ()
-        """What `nano` was added to."""
-
-    @property
-    def reservation(self) -> Reservation:
-        return _decode(self.encoded)._replace(nano_aiu=self.nano)
-
-    def add_to(self, totals: Sequence[Total]) -> None:
-        self.totals = totals
-        self.change(self.nano)
-
-    def change(self, nano: int) -> None:
-        for total in self.totals:
-            total[0] += nano
 
 
 class ReservationFile:
@@ -102,7 +76,7 @@ class ReservationFile:
     def _forget(self) -> None:
         self._changes = -1
         """The count of changes of what is known; -1 if nothing is."""
-        self._slots: dict[str, _Slot] = {}
+        self._slots: dict[str, Slot] = {}
         """Those that are used, by request."""
         self._free: list[int] = []
         """The numbers of free slots, in descending order."""
@@ -166,15 +140,15 @@ class ReservationFile:
     def put(self, one: Reservation) -> None:
         """Make a reservation."""
         number = self._free[-1] if self._free else self._size
-        request_id, encoded = one.request_id.encode(), _encode(one)
+        slot = Slot.of(one, number)
+        packed = slot.packed(one.request_id)
         self._mark_changed()
-        lengths = _LENGTHS.pack(len(request_id), len(encoded), one.nano_aiu)
-        _write(self._file, lengths + request_id + encoded, (number + 1) * _SLOT)
+        _write(self._file, packed, (number + 1) * SLOT)
         if self._free:
             self._free.pop()
         else:
             self._size += 1
-        slot = self._slots[one.request_id] = _Slot(number, one.nano_aiu, encoded)
+        self._slots[one.request_id] = slot
         self._add(slot, one)
 
     def settle(self, request_id: str, nano: int) -> None:
@@ -182,7 +156,7 @@ class ReservationFile:
         slot = self._slots.get(request_id)
         if slot is not None:
             self._mark_changed()
-            _write(self._file, _NANO.pack(nano), (slot.number + 1) * _SLOT + _NANO_PLACE)
+            _write(self._file, NANO.pack(nano), (slot.number + 1) * SLOT + NANO_PLACE)
             slot.change(nano - slot.nano)
             slot.nano = nano
 
@@ -192,14 +166,14 @@ class ReservationFile:
         if not found:
             return
         self._mark_changed()
-        for first, size in _runs(sorted(self._slots[one].number for one in found)):
-            _write(self._file, bytes(size * _SLOT), (first + 1) * _SLOT)
+        for first, size in runs(sorted(self._slots[one].number for one in found)):
+            _write(self._file, bytes(size * SLOT), (first + 1) * SLOT)
         for request_id in found:
             slot = self._slots.pop(request_id)
             slot.change(-slot.nano)
         used = max((slot.number for slot in self._slots.values()), default=-1) + 1
         if self._size - used > _SPARE:
-            os.ftruncate(self._file, (used + 1) * _SLOT)
+            os.ftruncate(self._file, (used + 1) * SLOT)
             self._size = used
         self._find_free()
 
@@ -244,18 +218,18 @@ class ReservationFile:
         (changes,) = _COUNT.unpack_from(header, len(_MAGIC))
         if changes == self._changes:
             return
-        content = self._read_from(_SLOT)
+        content = self._read_from(SLOT)
         try:
-            self._take(_parsed(content))
+            self._take(parse(content))
         except (msgspec.MsgspecError, ValueError, struct.error):
             self._forget()
             raise DamagedReservations from None
-        self._size = _slots_in(content)
+        self._size = slots_in(content)
         self._find_free()
         self._changes = changes
         self.reads += 1
 
-    def _take(self, found: dict[str, _Slot]) -> None:
+    def _take(self, found: dict[str, Slot]) -> None:
         """Replace what is known by what was found in the file; most of it may be the same."""
         for request_id, slot in self._slots.items():
             new = found.get(request_id)
@@ -270,7 +244,7 @@ class ReservationFile:
                 self._add(slot, slot.reservation)
         self._slots = found
 
-    def _add(self, slot: _Slot, one: Reservation) -> None:
+    def _add(self, slot: Slot, one: Reservation) -> None:
         if self._sums is not None:
             slot.add_to(self._sums.totals(group_of(one)))
 
@@ -304,35 +278,8 @@ else:
     _read, _write = os.pread, os.pwrite
 
 
-def _parsed(content: bytes) -> dict[str, _Slot]:
-    """Return the slots that are used, by request; `content` is the file without the header."""
-    slots = {}
-    for number in range(_slots_in(content)):
-        start = number * _SLOT
-        id_length, length, nano = _LENGTHS.unpack_from(content, start)
-        if length:
-            start += _LENGTHS.size
-            middle = start + id_length
-            request_id = content[start:middle].decode()
-            slots[request_id] = _Slot(number, nano, content[middle : middle + length])
-    return slots
-
-
-def _slots_in(content: bytes) -> int:
-    return -(-len(content) // _SLOT)  # the last one may be shorter
-
-
-def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield the first of each series of consecutive numbers, and how many they are."""
-    first = 0
-    for place in range(1, len(numbers) + 1):
-        if place == len(numbers) or numbers[place] != numbers[place - 1] + 1:
-            yield numbers[first], place - first
-            first = place
-
-
 def replace_damaged(file: ReservationFile) -> None:
-    """Set a damaged file aside, begin it anew, and log that; raises `OSError`."""
+    """Set a damaged file aside, start a new one, and log that; raises `OSError`."""
     aside = file.set_aside()
     if aside is not None:
         log.error("%s is damaged. It is now %s, and a new one was started.", file.path, aside)
@@ -342,7 +289,7 @@ def stored_reservations(ledger: Path) -> list[Reservation]:
     """Return the reservations in the file; none if it cannot be read. For commands: it takes no
     lock, so it must not change anything that depends on them."""
     try:
-        content = path_for(ledger).read_bytes()[_SLOT:]
-        return [slot.reservation for slot in _parsed(content).values()]
+        content = path_for(ledger).read_bytes()[SLOT:]
+        return [slot.reservation for slot in parse(content).values()]
     except (OSError, msgspec.MsgspecError, ValueError, struct.error):
         return []

@@ -16,8 +16,8 @@ async def run_until_disconnect(
 ) -> None:
     """Run `work` to its end. If the client disconnects first, cancel it and wait for its clean-up;
     `on_disconnect` is called before it is cancelled."""
-    caller = cast("asyncio.Task[Any]", asyncio.current_task())
-    # A separate task keeps timeouts inside `work` apart: if `caller` is cancelled, the server did
+    outer = cast("asyncio.Task[Any]", asyncio.current_task())
+    # A separate task keeps timeouts inside `work` apart: if `outer` is cancelled, the server did
     # it.
     task = asyncio.ensure_future(work)
     is_disconnected = False
@@ -25,7 +25,7 @@ async def run_until_disconnect(
     def cancel() -> None:
         nonlocal is_disconnected
         # If the server has cancelled the work already, its clean-up must not be interrupted.
-        if not caller.cancelling() and not task.done():
+        if not outer.cancelling() and not task.done():
             is_disconnected = True
             on_disconnect()
             task.cancel()
@@ -38,10 +38,10 @@ async def run_until_disconnect(
     else:
         watcher = asyncio.ensure_future(_call_on_disconnect(receive, cancel))
     try:
-        # If `caller` is cancelled here, asyncio cancels `task` and waits for it to end.
+        # If `outer` is cancelled here, asyncio cancels `task` and waits for it to end.
         await task
     except asyncio.CancelledError:
-        if caller.cancelling() or not is_disconnected:
+        if outer.cancelling() or not is_disconnected:
             raise
     finally:
         if disconnect is not None:
