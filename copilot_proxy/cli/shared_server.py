@@ -66,8 +66,9 @@ def address_of(settings: Settings) -> str:
     Raises `UsageError` if its port is not known.
     """
     if settings.port == 0:
+        source = settings.sources["port"]
         raise UsageError(
-            f"The server's port is not known: with {settings.sources['port']}, it is any free one.",
+            f"The server's port is not known: {source} sets it to 0, which means any free port.",
             hint="Set port to 8000, for example.",
         )
     return base_url(settings.host, settings.port)

@@ -88,23 +88,23 @@ class PromptComparer:
         """A hash that begins with the key."""
 
     def try_comparing(
-        self, writer: Writer, records: Sequence[RequestRecord | None], rows: list[Row]
+        self, writer: Writer, records: Sequence[RequestRecord], rows: list[Row]
     ) -> list[Row]:
-        """Return `rows` with the reasons why they missed the cache, or unchanged if that fails. The
-        record of a row that is not to be compared may be None."""
+        """Return `rows` with the reasons why they missed the cache, or unchanged if that
+        fails; and let go of the prompts."""
         try:
             compared = writer.attempt(lambda database: self.compared(database, records, rows))
         except Exception:  # whatever a client has sent must not end the thread
             log.exception("The prompt could not be compared with earlier ones.")
             compared = None
-        for record in filter(None, records):
+        for record in records:
             record.prompt = None
         return rows if compared is None else compared
 
     def compared(
         self,
         database: sqlite3.Connection,
-        records: Sequence[RequestRecord | None],
+        records: Sequence[RequestRecord],
         rows: Sequence[Row],
     ) -> list[Row]:
         """Return `rows` with the reasons why they missed the cache; see `try_comparing`.
@@ -112,7 +112,7 @@ class PromptComparer:
         Raises `sqlite3.Error` or `OSError`.
         """
         seen = [
-            self._seen(record, row) if record is not None and is_comparable(record, row) else None
+            self._seen(record, row) if is_comparable(record, row) else None
             for record, row in zip(records, rows, strict=True)
         ]
         if not any(seen):

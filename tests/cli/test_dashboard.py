@@ -93,5 +93,5 @@ def test_an_unknown_port(
     ran = cli(*command)
 
     assert 2 == ran.code
-    assert "with COPILOT_PROXY_PORT, it is any free one" in ran.err
+    assert "COPILOT_PROXY_PORT sets it to 0" in ran.err
     assert ":0" not in ran.out + ran.err

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 import pytest
 
 from copilot_proxy.catalogue import Model
@@ -189,3 +190,20 @@ def test_the_standard_form_stays(text: str) -> None:
 @pytest.mark.parametrize("url", ["data:image/png,abc", "data:", "data:image/png;base64"])
 def test_without_base64(url: str) -> None:
     assert read_data_url(url) is None
+
+
+@pytest.mark.parametrize("url", [f"data:image/jpg;base64,{JPEG}", f"data:image/png;base64,{JPEG}"])
+@pytest.mark.parametrize("model", [MODELS[2], MODELS[3]], ids=lambda model: model.id)
+def test_long_conversations(model: Model, url: str) -> None:
+    """Most of them are read in a quicker way, which must not miss an image."""
+    declared, _, data = url.removeprefix("data:").partition(";base64,")
+    source = {"type": "base64", "media_type": declared, "data": data}
+    for client, name, image in (
+        ("responses", "input", {"type": "input_image", "image_url": url}),
+        ("messages", "messages", {"type": "image", "source": source}),
+    ):
+        earlier = [{"role": role, "content": "x" * 300} for role in ("user", "assistant")] * 300
+        turns = [*earlier, {"role": "user", "content": [image]}]
+        text = msgspec.json.encode(sent(client, model, own={name: turns}).body).decode()
+
+        assert (1, 0) == (text.count("image/jpeg"), len(re.findall("image/(?:jpg|png)", text)))

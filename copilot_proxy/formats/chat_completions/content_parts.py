@@ -6,7 +6,6 @@ from typing import Final
 from copilot_proxy.formats.documents import file_part
 from copilot_proxy.formats.types import Json
 
-_CAPTION: Final = "The images of the tool results:"
 _MOVED: Final = "moved images of a tool result to a user message, where every model accepts them"
 _PLACEHOLDER: Final = "(an image, shown in the next message)"
 
@@ -48,19 +47,23 @@ def _read(part: Json, path: str) -> Json:
 def move_images(messages: list[Json], notes: list[str]) -> list[Json]:
     """Return the messages with images of tool results moved to a user message after the results.
 
-    Chat Completions accepts images only in user messages. If there is nothing to move, `messages`
-    itself is returned.
+    Chat Completions accepts images only in user messages. A text before the images of a result
+    says which one they are from, by its place. If there is nothing to move, `messages` itself is
+    returned.
     """
     parted = [message for message in messages if isinstance(message.get("content"), list)]
     if not any(map(_has_images, parted)):
         return messages
     moved: list[Json] = []
     images: list[Json] = []
+    results = 0
     for message in messages:
-        if message["role"] != "tool":
+        results = results + 1 if message["role"] == "tool" else 0
+        if not results:
             _add_images(images, moved)
         elif _has_images(message):
             content = message["content"]
+            images.append({"type": "text", "text": f"From tool result {results}:"})
             images += [part for part in content if part["type"] == "image_url"]
             others = [part for part in content if part["type"] != "image_url"]
             message = {**message, "content": others or _PLACEHOLDER}
@@ -78,6 +81,5 @@ def _has_images(message: Json) -> bool:
 
 def _add_images(images: list[Json], messages: list[Json]) -> None:
     if images:
-        content = [{"type": "text", "text": _CAPTION}, *images]
-        messages.append({"role": "user", "content": content})
+        messages.append({"role": "user", "content": images.copy()})
         images.clear()

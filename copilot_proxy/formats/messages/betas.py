@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from msgspec import UNSET
 
 from copilot_proxy.formats.messages.cache_control import has_long_marks
-from copilot_proxy.formats.plain_turns import field_of
+from copilot_proxy.formats.plain_turns import values_of
 from copilot_proxy.formats.rules.thinking import BINDING
 from copilot_proxy.formats.types import MessagesRequest
 from copilot_proxy.model_ids import LONG_CONTEXT_SUFFIX
@@ -25,11 +25,11 @@ def _defers_tools(request: MessagesRequest) -> bool:
 
 
 def _has_system_messages(request: MessagesRequest) -> bool:
-    return any(field_of(message, "role") == "system" for message in request["messages"])
+    return "system" in values_of(request["messages"], "role")
 
 
 def _configures_turns(request: MessagesRequest) -> bool:
-    return any(field_of(message, "output_config") is not UNSET for message in request["messages"])
+    return any(one is not UNSET for one in values_of(request["messages"], "output_config"))
 
 
 def _binds_thinking(request: MessagesRequest) -> bool:

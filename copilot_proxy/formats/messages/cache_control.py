@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from copilot_proxy.formats.chat_completions.cache_control import unsupported_parts
-from copilot_proxy.formats.plain_turns import PlainTurns, field_of
+from copilot_proxy.formats.plain_turns import PlainTurns, values_of
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 MARK: Final = "cache_control"
@@ -82,7 +82,7 @@ def mark_stable_prefix(body: MessagesRequest) -> None:
     for section in ("tools", "system"):
         if body.get(section):
             _mark(body[section][-1])
-    roles = [field_of(message, "role") for message in body["messages"]]
+    roles = values_of(body["messages"], "role")
     if body.get("tools") or "assistant" in roles:
         users = [index for index, role in enumerate(roles) if role == "user"]
         for message in _decoded_at(body, users[-2:]):

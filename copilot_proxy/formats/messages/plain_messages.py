@@ -21,7 +21,6 @@ from copilot_proxy.formats.request_fields import FIELDS
 from copilot_proxy.formats.rules.images import wrong_type
 from copilot_proxy.formats.rules.tool_ids import is_accepted
 from copilot_proxy.formats.stringified_results import is_stringified
-from copilot_proxy.formats.types import Json
 
 
 class _Plain(Struct, forbid_unknown_fields=True, gc=False):
@@ -89,45 +88,30 @@ class _System(_Plain, tag_field="role", tag="system"):
     output_config: dict[str, Any] | UnsetType = UNSET
 
 
-_decoder: Final = PlainDecoder(
-    "messages",
-    _User | _Assistant | _System,
-    (*MessagesRequest.__struct_fields__, *FIELDS["messages"], "output_format"),
-)
+class _Blocks:
+    """All blocks of a conversation, those in results included, by their type."""
 
-
-def plain_request(body: bytes) -> Json | None:
-    """Return a long request whose messages are plain, as `PlainTurns`; None for any other.
-
-    The fields outside of the messages are not checked.
-    """
-    if (read := _decoder.request(body)) is None:
-        return None
-    fields, messages = read
-    turns = _plain(messages)
-    return None if turns is None else {**fields, "messages": turns}
-
-
-def plain_turns(messages: list[Json]) -> PlainTurns | None:
-    """Return many decoded messages as structs; None if they are few, or not plain."""
-    structs = _decoder.convert(messages)
-    return None if structs is None else _plain(structs)
+    def __init__(self, messages: list[Any]) -> None:
+        lists = [one.content for one in messages if type(one.content) is list]
+        blocks = [block for content in lists for block in content]
+        self.results: list[Any] = [block for block in blocks if type(block) is _Result]
+        lists = [result.content for result in self.results if type(result.content) is list]
+        self.all = blocks = blocks + [part for content in lists for part in content]
+        self.calls = [block for block in blocks if type(block) is _Call]
+        self.texts = [block.text for block in blocks if type(block) is _Text]
+        self.images = [block for block in blocks if type(block) is _Image]
+        self.outputs = [one.content for one in self.results if type(one.content) is str]
+        """The texts of results."""
 
 
 def _plain(messages: list[Any]) -> PlainTurns | None:
-    lists = [one.content for one in messages if type(one.content) is list]
-    blocks = [block for content in lists for block in content]
-    results = [block.content for block in blocks if type(block) is _Result]
-    blocks += [part for content in results if type(content) is list for part in content]
-    images = [block for block in blocks if type(block) is _Image]
-    outputs = [content for content in results if type(content) is str]
-    if not messages or any(is_stringified("messages", output) for output in outputs):
+    blocks = _Blocks(messages)
+    if not messages or any(is_stringified("messages", output) for output in blocks.outputs):
         return None
-    if not all(map(_is_image, images)):
+    if not all(map(_is_image, blocks.images)):
         return None
-    texts = [block.text for block in blocks if type(block) is _Text]
-    text_size = sum(map(len, outputs)) + sum(map(len, texts))
-    return PlainTurns(messages, len(images), text_size)
+    text_size = sum(map(len, blocks.outputs)) + sum(map(len, blocks.texts))
+    return PlainTurns(messages, len(blocks.images), text_size)
 
 
 def _is_image(block: _Image) -> bool:
@@ -139,6 +123,14 @@ def _is_image(block: _Image) -> bool:
         return False
 
 
+PLAIN: Final = PlainDecoder(
+    "messages",
+    _User | _Assistant | _System,
+    (*MessagesRequest.__struct_fields__, *FIELDS["messages"], "output_format"),
+    _plain,
+)
+
+
 def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     """Return the messages in the form that Copilot's Messages API accepts.
 
@@ -148,21 +140,44 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     most = profile.max_images
     if profile.tool_id_form or (most is not None and turns.images > most):
         return None
-    contents = [one.content for one in turns]
-    blocks = [block for content in contents if type(content) is list for block in content]
-    calls = [block for block in blocks if type(block) is _Call]
-    if len({call.id for call in calls}) < len(calls) or not _is_paired(turns):
+    blocks = _Blocks(turns)
+    if not (_are_roles_accepted(turns, profile) and _is_paired(turns)):
         return None
-    if not all(map(profile.tool_name.fullmatch, {call.name for call in calls})):
+    ids = {call.id for call in blocks.calls}
+    if len(ids) < len(blocks.calls) or not all(is_accepted(id, profile) for id in ids):
         return None
-    if not _are_roles_accepted(turns, profile):
+    if not all(map(profile.tool_name.fullmatch, {call.name for call in blocks.calls})):
         return None
-    texts = [content for content in contents if type(content) is str]
+    texts = blocks.texts + [one.content for one in turns if type(one.content) is str]
     if not profile.accepts_blank_texts and any(map(_is_blank, texts)):
         return None
-    if not all(_is_accepted(block, profile) for block in blocks):
+    if any(wrong_type(msgspec.to_builtins(image)) for image in blocks.images):
         return None
-    kept = [msgspec.to_builtins(one) if _is_changed(one, profile) else one for one in turns]
+    if not all(map(_is_readable, blocks.all)):
+        return None
+    return _decoded_where_changed(turns, blocks, profile)
+
+
+def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelProfile) -> PlainTurns:
+    """Return the messages; those with marks, or with results that are empty for a model that does
+    not accept these, are decoded JSON without the empty contents."""
+    changed = {id(one) for one in blocks.all if getattr(one, "cache_control", UNSET) is not UNSET}
+    changed |= {
+        id(result)
+        for result in blocks.results
+        if type(result.content) is list and not changed.isdisjoint(map(id, result.content))
+    }
+    if not profile.accepts_blank_texts:
+        results = [one for one in blocks.results if type(one.content) is not list]
+        changed |= {id(one) for one in results if _is_blank(one.content)}
+    if not changed:
+        return turns
+    kept = [
+        msgspec.to_builtins(one)
+        if type(one.content) is list and not changed.isdisjoint(map(id, one.content))
+        else one
+        for one in turns
+    ]
     for message in [one for one in kept if isinstance(one, dict)]:
         if not profile.accepts_blank_texts:
             drop_empty_results(message)
@@ -201,40 +216,17 @@ def _are_roles_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
     )
 
 
-def _is_accepted(block: Any, profile: ModelProfile) -> bool:
-    """Return whether the model accepts a block, except for its marks, and empty results."""
+def _is_readable(block: Any) -> bool:
+    """Return whether thinking is signed by Claude, in the form in which Copilot gets it; true for
+    any other block."""
     kind = type(block)
-    if kind is _Call:
-        return is_accepted(block.id, profile)
-    if kind is _Result:
-        parts = block.content if type(block.content) is list else ()
-        return all(_is_accepted(part, profile) for part in parts)
-    if kind is _Text:
-        return profile.accepts_blank_texts or not _is_blank(block.text)
-    if kind is _Image:
-        return wrong_type(msgspec.to_builtins(block)) is None
-    if kind is _Thinking and block.thinking == PLACEHOLDER:
-        return False
-    signature: str = block.signature if kind is _Thinking else block.data
-    return claude_signature(signature) == signature
+    if kind is _Thinking:
+        return block.thinking != PLACEHOLDER and _is_signature(block.signature)
+    return kind is not _Redacted or _is_signature(block.data)
 
 
-def _is_changed(message: Any, profile: ModelProfile) -> bool:
-    """Return whether a message has marks, or an empty result that the model does not accept."""
-    for block in message.content if type(message.content) is list else ():
-        kind = type(block)
-        if kind is _Thinking or kind is _Redacted:
-            continue
-        if block.cache_control is not UNSET:
-            return True
-        if kind is not _Result:
-            continue
-        if type(block.content) is list:
-            if any(part.cache_control is not UNSET for part in block.content):
-                return True
-        elif not profile.accepts_blank_texts and _is_blank(block.content):
-            return True
-    return False
+def _is_signature(text: str) -> bool:
+    return claude_signature(text) == text
 
 
 def _is_blank(text: str | UnsetType) -> bool:

@@ -256,7 +256,8 @@ def test_surplus_cache_marks_are_dropped() -> None:
 
 
 def test_images_of_tool_results_are_moved() -> None:
-    """Images of tool results are moved to a user message after the results."""
+    """Images of tool results are moved to a user message after the results, which says whose they
+    are."""
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
     text = {"type": "text", "text": "t"}
     notes: list[str] = []
@@ -267,7 +268,8 @@ def test_images_of_tool_results_are_moved() -> None:
     assert ["user", "assistant", "tool", "tool", "user", "assistant"] == [m["role"] for m in shown]
     assert [text] == shown[2]["content"]
     assert "an image" in shown[3]["content"]
-    assert [image, image] == shown[4]["content"][1:]
+    labels = [{"type": "text", "text": f"From tool result {number}:"} for number in (1, 2)]
+    assert [labels[0], image, labels[1], image] == shown[4]["content"]
     assert 2 == len(notes)
 
 
