@@ -16,7 +16,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import file_id, is_damaged, open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.releaser import Releaser
-from copilot_proxy.ledger.schema import Row
+from copilot_proxy.ledger.schema import PLACE, Row
 from copilot_proxy.ledger.settling import settle_old_table
 from copilot_proxy.private_files import failure_reason
 
@@ -25,6 +25,7 @@ _T = TypeVar("_T")
 
 MAX_WAITING: Final = 20_000
 """How many rows are kept while the file cannot be written; beyond that, the oldest are lost."""
+_RESERVED: Final = PLACE["reserved_nano_aiu"]
 RETRY_SECONDS: Final = 5.0
 """Seconds until a file that could not be written is tried again."""
 SETTLE_SECONDS: Final = 30.0
@@ -111,7 +112,7 @@ class Writer:
                 raise
             self._replace_damaged()
             insert(self._open(), self._waiting)
-        self._releaser.release([row[0] for row in self._waiting])
+        self._releaser.release([row[0] for row in self._waiting if row[_RESERVED] is not None])
         self._waiting.clear()
         if time.monotonic() - self._settled_at >= SETTLE_SECONDS:
             with suppress(sqlite3.Error):  # the rows are written; this is tried again

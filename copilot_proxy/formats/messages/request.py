@@ -11,7 +11,7 @@ from copilot_proxy.formats import documents, images
 from copilot_proxy.formats.empty_values import drop_empty
 from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.messages import schema
-from copilot_proxy.formats.messages.plain_messages import plain_request
+from copilot_proxy.formats.messages.plain_messages import PLAIN
 from copilot_proxy.formats.plain_turns import PlainTurns, newest_first
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.request_json import parse_object
@@ -49,7 +49,7 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     `RequestError`, whose `param` is the path of the field, such as
     ``messages[0].content[1].text``.
     """
-    request = parse_object(body, read_plain=None if counting else plain_request)
+    request = parse_object(body, read_plain=None if counting else PLAIN.request)
     is_plain = isinstance(request.get("messages"), PlainTurns)
     drop_empty("messages", request)
     read_request("messages", request)
