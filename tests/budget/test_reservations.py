@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import threading
+import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -284,3 +285,29 @@ def test_reservations_of_an_older_version(tmp_path: Path) -> None:
         ).fetchall()
         left = database.execute("SELECT request_id FROM reservations").fetchall()
     assert [("running",)] == left
+
+
+def test_a_killed_process_beside_a_running_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had reserved becomes a row even if the other process keeps the ledger open, and has
+    nothing to refuse."""
+    path, monotonic = tmp_path / "ledger.sqlite3", time.monotonic
+    writer = Writer(path)
+    writer.write([row(record("before"), NOW.timestamp())])
+    dead = reservation_of(ReservationRequest(record("dead"), 60, [], DAY, MONTH))
+    file = ReservationFile(path)
+    with file.locked():
+        file.put(dead._replace(pid=2**22 + 1))
+    writer.write([row(record("soon"), NOW.timestamp())])
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 31)
+    writer.write([row(record("later"), NOW.timestamp())])
+    left = stored_reservations(path)
+    with closing(open_for_writing(path)) as database:
+        (costs,) = database.execute(
+            "SELECT nano_aiu FROM requests WHERE error_code = 'server_killed'"
+        ).fetchall()
+    file.close()
+    writer.close()
+
+    assert ([], (60,)) == (left, costs)
