@@ -14,7 +14,6 @@ import pytest
 from copilot_proxy.budget.budget import Budget
 from copilot_proxy.budget.limits_file import days_of
 from copilot_proxy.cost.limits import Limit
-from copilot_proxy.ledger import reserver
 from copilot_proxy.ledger.database import open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.limit_states import State, state
@@ -117,7 +116,10 @@ def test_others_do_not_wait_for_a_refusal(tmp_path: Path, monkeypatch: pytest.Mo
         for name, cost in (("a", 60), ("b", 60), ("c", 10))
     )
     server.reserve(first)
-    monkeypatch.setattr(reserver.time, "sleep", lambda _: found.append(reserve_now(server, other)))
+    monkeypatch.setattr(
+        "copilot_proxy.ledger.reserver.time.sleep",
+        lambda _: found.append(reserve_now(server, other)),
+    )
     refusal = server.reserve(second)
     server.close()
 
