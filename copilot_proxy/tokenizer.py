@@ -95,7 +95,8 @@ def _count_piece(piece: str) -> int:
     if piece.encode(errors="replace") in _ranks():
         return 1
     size = _LONGEST if piece.isascii() else _LONGEST // 3
-    return sum(_count_merged(piece[i : i + size]) for i in range(0, len(piece), size))
+    parts = Counter(piece[i : i + size] for i in range(0, len(piece), size))
+    return sum(times * _count_merged(part) for part, times in parts.items())
 
 
 def _count_merged(piece: str) -> int:

@@ -54,6 +54,21 @@ def test_long_words() -> None:
     assert tokenizer.count(word) == pytest.approx(len(OPENAI.encode_ordinary(word)), rel=0.01)
 
 
+def test_repeated_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long run of one character is counted at once, not in each of its parts."""
+    counted: list[str] = []
+    merged = tokenizer._count_merged
+
+    def count_merged(piece: str) -> int:
+        counted.append(piece)
+        return merged(piece)
+
+    monkeypatch.setattr(tokenizer, "_count_merged", count_merged)
+
+    assert tokenizer.count("a" * 20_000) == pytest.approx(20_000 / 8, rel=0.01)
+    assert 2 >= len(counted)
+
+
 def test_long_texts() -> None:
     """Of long texts, a sample is counted."""
     text = CHINESE * 100_000

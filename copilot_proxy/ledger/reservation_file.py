@@ -240,8 +240,8 @@ class ReservationFile:
             else:
                 slot.change(-slot.nano)
         for request_id, slot in found.items():
-            if self._slots.get(request_id) is not slot and self._sums is not None:
-                self._add(slot, slot.reservation)
+            if self._slots.get(request_id) is not slot:
+                self._add(slot, slot.reservation)  # decoded even without sums: it may be damaged
         self._slots = found
 
     def _add(self, slot: Slot, one: Reservation) -> None:

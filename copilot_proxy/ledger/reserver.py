@@ -109,13 +109,14 @@ class Reserver:
     def reserve(self, request: ReservationRequest) -> list[State] | Refusal:
         """Reserve the cost of a request, and return how much of each limit is used then; or return
         the limit that it does not fit."""
+        with self._waiting() as files, files.reservations.locked():
+            outcome = self._reserve(files, request)
+        if not isinstance(outcome, Refusal):
+            return outcome
+        # Perhaps not all of what is reserved counts, or is going to cost as much. Requests that fit
+        # their limits do not wait meanwhile.
+        time.sleep(FLUSH_SECONDS)
         with self._waiting() as files:
-            with files.reservations.locked():
-                outcome = self._reserve(files, request)
-                if not isinstance(outcome, Refusal):
-                    return outcome
-            # Perhaps not all of what is reserved counts, or is going to cost as much.
-            time.sleep(FLUSH_SECONDS)
             settle_abandoned(files.database, files.reservations)
             self._spent.clear()
             with files.reservations.locked():

@@ -107,6 +107,26 @@ def test_two_servers(tmp_path: Path) -> None:
     assert len(refused) > 1
 
 
+def test_others_do_not_wait_for_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a request is refused, it waits for those that end; others are admitted meanwhile."""
+    server, found = Reserver(tmp_path / "ledger.sqlite3"), []
+    limits = [(LIMITS[0], 100)]
+    first, second, other = (
+        ReservationRequest(record(name), cost, limits, DAY, MONTH)
+        for name, cost in (("a", 60), ("b", 60), ("c", 10))
+    )
+    server.reserve(first)
+    monkeypatch.setattr(
+        "copilot_proxy.ledger.reserver.time.sleep",
+        lambda _: found.append(reserve_now(server, other)),
+    )
+    refusal = server.reserve(second)
+    server.close()
+
+    assert [[State(0, 70)]] == found
+    assert Refusal(LIMITS[0], 100, State(0, 70)) == refusal
+
+
 def test_a_replaced_file(tmp_path: Path) -> None:
     """If the ledger is damaged, another process replaces it, and the new one counts at once; so
     does what running requests have reserved."""
@@ -188,6 +208,25 @@ def test_a_damaged_file(
 
     (aside,) = tmp_path.glob("ledger-damaged-*.reservations")
     assert 1 == caplog.text.count(f"It is now {aside}")
+
+
+def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A server that starts with it, such as one of another version wrote, has a budget all the
+    same."""
+    path = tmp_path / "ledger.sqlite3"
+    limits = [(LIMITS[0], 100)]
+    first = Reserver(path)
+    first.reserve(ReservationRequest(record("a"), 60, limits, DAY, MONTH))
+    first.close()
+    whole = path_for(path).read_bytes()
+    path_for(path).write_bytes(whole.replace(DAY.encode(), b"\xff" * len(DAY)))
+    server = Reserver(path)
+    asked = ReservationRequest(record("b"), 60, limits, DAY, MONTH)
+    assert [State(0, 60)] == server.reserve(asked)
+    assert isinstance(server.reserve(asked._replace(record=record("c"))), Refusal)
+    server.close()
+
+    assert "is damaged" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["ü" * 100, "key\x00"])
