@@ -24,6 +24,7 @@ from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import LARGE, run_in_turn
 from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, ReservationRequest
 from copilot_proxy.masking import mask
+from copilot_proxy.private_files import failure_reason
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.relay.records import RequestRecord
@@ -105,7 +106,7 @@ class Budget:
         try:
             outcome = await self._reserve(asked)
         except Exception as error:
-            self._report(f"The ledger cannot be used: {str(error).rstrip('.')}.")
+            self._report(_problem(error))
             return
         self._report(None)
         if isinstance(outcome, tuple):
@@ -232,6 +233,12 @@ class Budget:
             log.warning("%s", sentence)
         notice = _with_session(sentence, limit, record)
         self._notices.send("used", limit, allowed, period, notice)
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename or 'The ledger'} cannot be used: {failure_reason(error)}."
+    return f"The ledger cannot be used: {str(error).rstrip('.')}."
 
 
 def _with_session(text: str, limit: Limit, record: RequestRecord) -> str:

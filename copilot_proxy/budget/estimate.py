@@ -5,6 +5,7 @@ cache. The output is estimated from the longer ones of the model's recent answer
 """
 
 import time
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -31,15 +32,32 @@ class _Prompt(NamedTuple):
     tokens: int
 
 
+class _RecentOutputs:
+    """The output tokens of a model's recent answers."""
+
+    def __init__(self) -> None:
+        self._latest: deque[int] = deque()
+        self._sorted: list[int] = []
+
+    def add(self, tokens: int) -> None:
+        """Add an answer, and forget the oldest one if there are too many."""
+        self._latest.append(tokens)
+        insort(self._sorted, tokens)
+        if len(self._latest) > _RECENT:
+            del self._sorted[bisect_left(self._sorted, self._latest.popleft())]
+
+    def expected(self) -> int:
+        """Return what most answers do not exceed; needs at least one."""
+        return self._sorted[int(_SHARE * (len(self._sorted) - 1))]
+
+
 class Estimator:
     """Learns from answers, and estimates the next ones."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` gives seconds."""
         self._clock = clock
-        self._outputs: dict[str, deque[int]] = {}
-        self._expected: dict[str, int] = {}
-        """The output that is expected of a model, until its next answer."""
+        self._outputs: dict[str, _RecentOutputs] = {}
         self._prompts: dict[tuple[str, str], _Prompt] = {}
 
     def __call__(self, record: RequestRecord) -> None:
@@ -49,8 +67,9 @@ class Estimator:
         tokens = cost_of(record).tokens  # which other reports have asked for, too
         if tokens is None or record.model is None:
             return
-        self._outputs.setdefault(record.model, deque(maxlen=_RECENT)).append(tokens.output)
-        self._expected.pop(record.model, None)
+        if record.model not in self._outputs:
+            self._outputs[record.model] = _RecentOutputs()
+        self._outputs[record.model].add(tokens.output)
         if record.attribution.session is not None:
             self._prompts.pop((record.model, record.attribution.session), None)
             self._prompts[record.model, record.attribution.session] = _Prompt(
@@ -79,9 +98,6 @@ class Estimator:
         return seen.tokens if seen is not None and is_warm else 0
 
     def _output(self, model: str, limit: int | None) -> int:
-        expected = self._expected.get(model)
-        if expected is None:
-            recent = sorted(self._outputs.get(model, ()))
-            expected = recent[int(_SHARE * (len(recent) - 1))] if recent else _FIRST_OUTPUT
-            self._expected[model] = expected
+        recent = self._outputs.get(model)
+        expected = recent.expected() if recent is not None else _FIRST_OUTPUT
         return expected if limit is None else min(expected, limit)

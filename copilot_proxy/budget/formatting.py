@@ -17,8 +17,6 @@ NAMES: Final = {"day": "today", "month": "this month", "session": "this session"
 def amount(nano: int) -> str:
     """Return an amount in AI credits, or in dollars if those credits could be misread."""
     value = credits(nano)
-    if nano == NANO:
-        return "1 AI credit"
     if 0 < nano < NANO // 200:
         return "less than 0.01 AI credits"
     forms = (
@@ -27,7 +25,8 @@ def amount(nano: int) -> str:
         f"{round(value):,} AI credits".replace(",", " "),
         f"${value / 100:.1f}",
     )
-    return next((form for form in forms if not looks_retryable(form)), "the allowed amount")
+    form = next((form for form in forms if not looks_retryable(form)), "the allowed amount")
+    return "1 AI credit" if form == "1 AI credits" else form
 
 
 def scope_text(limit: Limit) -> str:

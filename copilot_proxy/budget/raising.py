@@ -25,11 +25,12 @@ def raise_limits(
         limits = stored.with_defaults(defaults).limits
         if target not in {(one.kind, one.name) for one in limits}:
             # It would otherwise be added to a limit that the user sets later.
-            scope = f" for the {kind} {name}" if kind else ""
+            scope = f" for the {kind} {name}" if kind else " for all requests" if limits else ""
             flag = scope_flag(Limit(nano, "day", kind, name))
+            others = "The limits and their names: copilot-proxy budget\n" if limits else ""
             raise UsageError(
                 f"There is no budget{scope} to raise.",
-                hint=f"Set one with: copilot-proxy budget set 500/day{flag}",
+                hint=f"{others}Set one with: copilot-proxy budget set 500/day{flag}",
             )
         return stored._replace(raises=(*stored.raises, more))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from copilot_proxy.cli.console import print_message
 from copilot_proxy.errors import UsageError
 from copilot_proxy.formats.images import media_type
 
@@ -97,13 +98,24 @@ def content(text: str, images: Iterable[Image]) -> str | list[dict[str, Any]]:
 
 
 def piped_text() -> str | None:
-    """Return the piped input, or None if stdin is a terminal. Raises `UsageError` if not text."""
+    """Return the piped input, or None if stdin is a terminal. Raises `UsageError` if not text.
+
+    Bytes that are not UTF-8 are replaced, with a message: a diff of an old file has a few.
+    """
     if sys.stdin is None or sys.stdin.isatty():
         return None
     data = sys.stdin.buffer.read()
     if b"\0" in data:
         raise UsageError("The piped input is not text.", hint="Attach an image with --image FILE.")
-    return data.decode("utf-8-sig", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        print_message(
+            f"The piped input is not entirely UTF-8, first in line {line}: "
+            "what cannot be read is sent as \ufffd."
+        )
+        return data.decode("utf-8-sig", errors="replace")
 
 
 def is_piped() -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from copilot_proxy.cli.completion import word_completer
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.shared_options import JsonOption
 from copilot_proxy.cost.limits import SCOPES, Limit, parse_amount, parse_limit
@@ -27,6 +28,7 @@ def budget(
         typer.Argument(
             help="set AMOUNT/PERIOD (day, session or month), raise AMOUNT, or off.",
             metavar="[set|raise|off]",
+            autocompletion=word_completer(dict.fromkeys(_ARGUMENTS)),
         ),
     ] = None,
     key: Annotated[

@@ -1,5 +1,7 @@
 """Finds the client that the user has named on the command line."""
 
+from collections.abc import Sequence
+
 from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.registry import CLIENTS, find_client, similar_clients
 from copilot_proxy.errors import UsageError
@@ -11,12 +13,12 @@ def ledger_name(name: str) -> str:
     return definition.name if definition else name
 
 
-def named_client(name: str) -> Client:
-    """Return the client; raises `UsageError` with similar names."""
+def named_client(name: str, among: Sequence[Client] = CLIENTS) -> Client:
+    """Return the client; raises `UsageError` with similar names, or else those of `among`."""
     definition = find_client(name)
     if definition is None:
         near = similar_clients(name)
-        words = ", ".join(near or [one.word for one in CLIENTS])
+        words = ", ".join(near or [one.word for one in among])
         known = f"Did you mean {words}?" if near else f"Use one of: {words}."
         raise UsageError(
             f"There is no client {name!r}.",

@@ -1,11 +1,14 @@
-"""Completes clients and models in a shell, from what is on this machine, without any request."""
+"""Completes clients, models and words in a shell, from what is on this machine, without any
+request."""
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+import typer
 
 from copilot_proxy.private_files import NEW, READ, make_folder, open_private
 
@@ -31,6 +34,25 @@ def complete_client(incomplete: str) -> list[tuple[str, str]]:
 def complete_model(incomplete: str) -> list[str]:
     """Return families, aliases and the models of the last list seen."""
     return [name for name in dict.fromkeys(_names()) if name.startswith(incomplete)]
+
+
+def word_completer(
+    words: Mapping[str, str | None],
+) -> Callable[[typer.Context, str], list[str]]:
+    """Return what completes the argument ``words`` of a command: one of `words`, and then the only
+    value that it takes, if it has one."""
+
+    def complete(context: typer.Context, incomplete: str) -> list[str]:
+        match list(context.params.get("words") or ()):
+            case []:
+                names = list(words)
+            case [word]:
+                names = [value] if (value := words.get(word)) else []
+            case _:
+                names = []
+        return [name for name in names if name.startswith(incomplete)]
+
+    return complete
 
 
 def remember_models(state_dir: Path, ids: Iterable[str]) -> None:

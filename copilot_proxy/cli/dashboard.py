@@ -34,7 +34,8 @@ def dashboard(
             hint=f"Start one with: copilot-proxy serve{flag}",
         )
     address = f"{server.url}/"
-    if settings.keys:
+    needs_key = bool(settings.keys) or server.refuses_key()
+    if needs_key:
         try:
             # After the #, so that it is neither sent to a server nor logged; it works once.
             address += f"#code={make_code(settings.state_dir)}"
@@ -46,7 +47,7 @@ def dashboard(
     if browser and _open(address):
         print_message(f"Opened {server.url}/ in the browser.")
         return
-    if settings.keys:
+    if needs_key:
         print_message("Open this address within two minutes; it works once.")
     print_result(address)
 

@@ -81,14 +81,14 @@ def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
     """
     from copilot_proxy.cli.client_choice import named_client
     from copilot_proxy.cli.run_connection import program_of
-    from copilot_proxy.clients.registry import any_program
+    from copilot_proxy.clients.registry import RUNNABLE, any_program
 
     if client == _ANY:
         program = shutil.which(words[0])
         if program is None:
             raise ClientNotFound(f"The program {words[0]!r} was not found.")
         return any_program(Path(program).stem), [program, *words[1:]]
-    definition = named_client(client)
+    definition = named_client(client, RUNNABLE)
     if definition.launch is None:
         raise _unstartable(definition)
     program = program_of(definition)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from copilot_proxy.cli.completion import word_completer
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.shared_options import JsonOption
 from copilot_proxy.cli.usage_options import refuse_unused
@@ -37,6 +38,9 @@ def usage(
             help=f"Group by {', '.join(_VIEWS[:-1])} or {_VIEWS[-1]}. Or: show [REQUEST], path, "
             "backup FILE, forget --before DATE, import copilot-cli.",
             metavar="[VIEW]",
+            autocompletion=word_completer(
+                {**dict.fromkeys((*_VIEWS, *_ACTIONS)), "import": _ACTIONS["import"]}
+            ),
         ),
     ] = None,
     since: Annotated[str | None, typer.Option(help="First day, or a time.", metavar="DATE")] = None,

@@ -34,7 +34,10 @@ def parse_limit(text: str) -> Limit:
     found = _LIMIT.fullmatch(text.strip().lower())
     per = next((one for one in PERIODS if found is not None and one == found[2]), None)
     if found is None or per is None:
-        raise ValueError("expected AI credits per day, session or month, such as 500/day")
+        raise ValueError(
+            "expected AI credits per day, session or month, such as 500/day, with at most three "
+            "decimals"
+        )
     return Limit(parse_amount(found[1]), per)
 
 
@@ -55,6 +58,8 @@ def parse_limits(value: object) -> tuple[Limit, ...]:
 def parse_amount(text: str) -> int:
     """Return AI credits such as ``12.5`` in nano-AIU; raises `ValueError`."""
     if not _AMOUNT.fullmatch(text.strip()):
-        raise ValueError("expected a number of AI credits, such as 500")
+        raise ValueError(
+            "expected a number of AI credits, such as 500, with at most three decimals"
+        )
     whole, _, rest = text.strip().partition(".")
     return int(whole) * NANO + int(rest.ljust(9, "0") or 0)

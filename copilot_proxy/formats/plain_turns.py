@@ -6,20 +6,23 @@ in their usual form, it is decoded into structs, which checks it at the same tim
 nothing to change in such a conversation pass it on as it is; all others ask for the decoded JSON.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from copilot_proxy.formats.conversation import FIELDS
-from copilot_proxy.formats.large_json import LARGE
+from copilot_proxy.formats.large_json import LARGE, MAX_VALUES, check_value_count
 
 MIN_SIZE = 128 * 1024
 """Bytes of a body from which this is worth it."""
 MIN_TURNS = 100
 """The same for decoded messages."""
+_QUICK: Final = 1280 * 1024
+"""Bytes of a body that can be decoded in 25 ms, whatever it has. Counting its values takes almost
+as long as decoding a usual conversation."""
 
 
 class PlainTurns(list[Any]):
@@ -54,41 +57,58 @@ class PlainDecoder:
     """Decodes long conversations into structs.
 
     `turn` is the type of the messages in the field `name`, and `others` are the other fields that
-    a request may have.
+    a request may have. `plain` returns structs as `PlainTurns`, or None if they are not plain.
     """
 
-    def __init__(self, name: str, turn: Any, others: Iterable[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        turn: Any,
+        others: Iterable[str],
+        plain: Callable[[list[Any]], PlainTurns | None],
+    ) -> None:
         self._name = name
+        self._plain = plain
         self._others = tuple(dict.fromkeys(one for one in others if one != name))
-        fields: list[Any] = [(name, list[turn]), *((one, Any, UNSET) for one in self._others)]
+        fields: list[Any] = [(name, list[turn]), *((one, Raw, UNSET) for one in self._others)]
         request = msgspec.defstruct("_Request", fields, forbid_unknown_fields=True)
         self._decode: Final = msgspec.json.Decoder(request).decode
         self._type = list[turn]
 
-    def convert(self, turns: list[dict[str, Any]]) -> list[Any] | None:
+    def turns(self, messages: list[dict[str, Any]]) -> PlainTurns | None:
         """Return decoded messages as structs; None if they are few, or not plain."""
-        if len(turns) < MIN_TURNS:
+        if len(messages) < MIN_TURNS:
             return None
         try:
-            structs: list[Any] = msgspec.convert(turns, self._type)
+            return self._plain(msgspec.convert(messages, self._type))
         except (msgspec.ValidationError, RecursionError):
             return None
-        return structs
 
-    def request(self, body: bytes) -> tuple[dict[str, Any], list[Any]] | None:
-        """Return the other fields of a request, which are not checked, and its messages.
+    def request(self, body: bytes) -> dict[str, Any] | None:
+        """Return a request with `PlainTurns`, whose other fields are not checked.
 
-        Returns None for a request of another size, or that is not plain.
+        Returns None for a request of another size, or that is not plain. Raises `RequestError`
+        (413) if it has more than `MAX_VALUES` values.
         """
         if not MIN_SIZE <= len(body) < LARGE:
             return None
+        is_quick = len(body) < _QUICK
+        if not is_quick:
+            check_value_count(body, MAX_VALUES)
         try:
             read = self._decode(body)
+            turns = self._plain(getattr(read, self._name))
+            if turns is None:
+                return None
+            # At most two of three bytes outside of texts begin a value: "[],[],[]".
+            if is_quick and (len(body) - turns.text_size) * 2 // 3 > MAX_VALUES:
+                check_value_count(body, MAX_VALUES)
+            given = {name: getattr(read, name) for name in self._others}
+            decode = msgspec.json.decode
+            fields = {name: decode(raw) for name, raw in given.items() if raw is not UNSET}
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        given = {name: getattr(read, name) for name in self._others}
-        fields = {name: value for name, value in given.items() if value is not UNSET}
-        return fields, getattr(read, self._name)
+        return {**fields, self._name: turns}
 
 
 def expanded(request: Mapping[str, Any]) -> dict[str, Any]:

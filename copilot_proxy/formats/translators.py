@@ -23,8 +23,9 @@ class RepeatedEvents(Protocol):
         """
         ...
 
-    def learn(self, data: bytes, event: object, translated: Sequence[ClientEvent]) -> None:
-        """Learn what `event`, the decoded `data`, was translated to."""
+    def learn(self, data: bytes, event: object, translated: Sequence[ClientEvent]) -> bool:
+        """Learn what `event`, the decoded `data`, was translated to; return whether events like
+        it are known now."""
         ...
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.cost.estimated_tokens import EventSizes
+from copilot_proxy.large_work import LARGE
 from copilot_proxy.relay.records import RequestRecord
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ log = logging.getLogger(__name__)
 _INTERVAL: Final = 0.2
 """Seconds between two batches. The first request after a pause is written at once."""
 _BATCH: Final = 256
-"""So many requests are written before that: their records take a few KiB each until then."""
+"""So many requests are written before that: their records take a few KiB each until then. A large
+one is written at once, since its record holds the whole conversation."""
 _CLOSE_SECONDS: Final = 10.0
 
 _Entry = tuple[RequestRecord, int]
@@ -69,7 +71,7 @@ class Ledger:
             self._start()
         if count == 1:
             self._signals.has_entries.set()
-        elif count == _BATCH:
+        if count == _BATCH or record.size >= LARGE:
             self._signals.has_batch.set()
 
     def close(self) -> None:

@@ -29,6 +29,7 @@ class Releaser:
         self._file: ReservationFile | None = None
         self._ended: set[str] = set()
         """The requests whose reservations are to be ended."""
+        self._has_failed = False
 
     def release(self, request_ids: Iterable[str]) -> None:
         """End the reservations of requests that have rows, or get none."""
@@ -40,8 +41,12 @@ class Releaser:
         except DamagedReservations:
             self._replace()
         except OSError as error:
-            log.warning("%s cannot be written: %s.", path_for(self._ledger), failure_reason(error))
+            if not self._has_failed:
+                path = path_for(self._ledger)
+                log.warning("%s cannot be written: %s.", path, failure_reason(error))
+            self._has_failed = True
             return
+        self._has_failed = False
         self._ended.clear()
 
     def settle_abandoned(self, database: sqlite3.Connection) -> None:

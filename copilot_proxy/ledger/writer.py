@@ -16,7 +16,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import file_id, is_damaged, open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.releaser import Releaser
-from copilot_proxy.ledger.schema import Row
+from copilot_proxy.ledger.schema import PLACE, Row
 from copilot_proxy.ledger.settling import settle_old_table
 from copilot_proxy.private_files import failure_reason
 
@@ -25,8 +25,11 @@ _T = TypeVar("_T")
 
 MAX_WAITING: Final = 20_000
 """How many rows are kept while the file cannot be written; beyond that, the oldest are lost."""
+_RESERVED: Final = PLACE["reserved_nano_aiu"]
 RETRY_SECONDS: Final = 5.0
 """Seconds until a file that could not be written is tried again."""
+SETTLE_SECONDS: Final = 30.0
+"""Seconds until it is checked again whether another process was killed during its requests."""
 
 
 class Writer:
@@ -40,6 +43,8 @@ class Writer:
         self._waiting: list[Row] = []
         self._failed_at: float | None = None
         """When writing last failed; None if it worked."""
+        self._settled_at = 0.0
+        """When it was last checked whether another process was killed."""
 
     @property
     def has_waiting(self) -> bool:
@@ -107,8 +112,16 @@ class Writer:
                 raise
             self._replace_damaged()
             insert(self._open(), self._waiting)
-        self._releaser.release([row[0] for row in self._waiting])
+        self._releaser.release([row[0] for row in self._waiting if row[_RESERVED] is not None])
         self._waiting.clear()
+        if time.monotonic() - self._settled_at >= SETTLE_SECONDS:
+            with suppress(sqlite3.Error):  # the rows are written; this is tried again
+                self._settle_abandoned(self._open())
+
+    def _settle_abandoned(self, database: sqlite3.Connection) -> None:
+        """Give the requests of processes that were killed their rows; raises `sqlite3.Error`."""
+        self._settled_at = time.monotonic()
+        self._releaser.settle_abandoned(database)
 
     def _write_one_by_one(self) -> None:
         """Write all rows but those that SQLite does not accept: one must not block the others."""
@@ -128,7 +141,7 @@ class Writer:
             self._database = open_for_writing(self._path)
             self._inode = file_id(self._path)
             settle_old_table(self._database)
-            self._releaser.settle_abandoned(self._database)
+            self._settle_abandoned(self._database)
         return self._database
 
     def _replace_damaged(self) -> None:

@@ -229,7 +229,8 @@ class Reply:
             except UpstreamError as error:
                 return _Translated(events, error)
             if repeated is not None and isinstance(data, bytes):
-                repeated.learn(data, event, translated)
+                is_known = repeated.learn(data, event, translated)
+                repeated = None if is_known else repeated  # the others are probably like it
             events += translated
             if self._translator.has_ended:
                 return _Translated(events, has_ended=True)

@@ -14,6 +14,7 @@ _HEALTH_TIMEOUT: Final = 3.0
 _TIMEOUT: Final = 60.0
 """Seconds for the models, which the server may have to ask GitHub for."""
 _MAX_BYTES: Final = 16 * 1024 * 1024
+_INVALID_KEY: Final = "invalid_api_key"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,14 @@ class RunningServer:
     def model(self, name: str) -> Any:
         """Return the model that `name` means; raises `CopilotProxyError`."""
         return self._get(f"/v1/models/{quote(name)}")
+
+    def refuses_key(self) -> bool:
+        """Return whether it has keys, but not the one of the settings, such as with --api-key."""
+        try:
+            self._get("/api/hello")
+        except CopilotProxyError as error:
+            return error.code == _INVALID_KEY
+        return False
 
     def _get(self, path: str) -> Any:
         headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
@@ -95,10 +104,11 @@ def _connection(url: str, timeout: float) -> http.client.HTTPConnection:
 def _refusal(url: str, status: int, body: Any) -> CopilotProxyError:
     error = body.get("error") if isinstance(body, dict) else None
     found = error if isinstance(error, dict) else {}
-    if status == http.HTTPStatus.UNAUTHORIZED and found.get("code") == "invalid_api_key":
+    if status == http.HTTPStatus.UNAUTHORIZED and found.get("code") == _INVALID_KEY:
         return CopilotProxyError(
             f"The server at {url} was started with another API key.",
             hint="Set COPILOT_PROXY_API_KEY to it.",
+            code=_INVALID_KEY,
         )
     if found.get("code") == "unknown_url":
         return CopilotProxyError(

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from copilot_proxy.budget.budget import Budget, BudgetExceeded
+from copilot_proxy.budget.formatting import amount
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano_aiu import NANO
 from copilot_proxy.formats.permanent_errors import looks_retryable
@@ -322,6 +323,16 @@ def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
     assert "There is no budget for the client codex to raise." in ran.err
     assert "copilot-proxy budget set 500/day --client codex" in ran.err
 
+    cli("budget", "off")
+    cli("budget", "set", "5/day", "--client", "codex")
+    ran = cli("budget", "raise", "100")
+    assert [
+        "Error: There is no budget for all requests to raise.",
+        "The limits and their names: copilot-proxy budget",
+    ] == ran.err.splitlines()[:2]
+    cli("budget", "off")
+    cli("budget", "set", "5/day")
+
     cli("budget", "raise", "100")
     cli("budget", "off")
     assert cli("budget", "set", "5/day").out.startswith("5 AI credits per day: ")
@@ -373,6 +384,13 @@ def test_most_of_it_is_used(simulator: Simulator, caplog: pytest.LogCaptureFixtu
     assert "" == notes[0]
     assert any("of 1 AI credit are used or reserved today" in note for note in notes)
     assert 1 == caplog.text.count("are used or reserved today.")
+
+
+def test_one_credit_is_singular() -> None:
+    """So is an amount that is rounded to one."""
+    assert ["1 AI credit", "1 AI credit", "1.01 AI credits"] == [
+        amount(round(credits * NANO)) for credits in (1, 1.0026, 1.006)
+    ]
 
 
 ABANDONING = """

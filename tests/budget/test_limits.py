@@ -37,10 +37,12 @@ def test_limits(text: str, expected: Limit) -> None:
     assert (expected,) == parse_limits([text]) == parse_limits(text)
 
 
-@pytest.mark.parametrize("text", ["", "500", "500/week", "-1/day", "1e3/day", "/day", "5k/day"])
+@pytest.mark.parametrize(
+    "text", ["", "500", "500/week", "-1/day", "1e3/day", "/day", "5k/day", "0.0001/day"]
+)
 def test_invalid_limits(text: str) -> None:
     """Anything else is an error, as are two limits for the same period."""
-    with pytest.raises(ValueError, match="expected AI credits per day, session or month"):
+    with pytest.raises(ValueError, match="such as 500/day, with at most three decimals"):
         parse_limit(text)
     with pytest.raises(ValueError, match="two limits"):
         parse_limits("1/day,2/day")

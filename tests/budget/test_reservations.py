@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import threading
+import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from copilot_proxy.budget.budget import Budget
 from copilot_proxy.budget.limits_file import days_of
 from copilot_proxy.cost.limits import Limit
-from copilot_proxy.ledger import reserved_sums, reserver
+from copilot_proxy.ledger import reserved_sums
 from copilot_proxy.ledger.database import open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.limit_states import State, state
@@ -116,7 +117,10 @@ def test_others_do_not_wait_for_a_refusal(tmp_path: Path, monkeypatch: pytest.Mo
         for name, cost in (("a", 60), ("b", 60), ("c", 10))
     )
     server.reserve(first)
-    monkeypatch.setattr(reserver.time, "sleep", lambda _: found.append(reserve_now(server, other)))
+    monkeypatch.setattr(
+        "copilot_proxy.ledger.reserver.time.sleep",
+        lambda _: found.append(reserve_now(server, other)),
+    )
     refusal = server.reserve(second)
     server.close()
 
@@ -301,3 +305,29 @@ def test_reservations_of_an_older_version(tmp_path: Path) -> None:
         ).fetchall()
         left = database.execute("SELECT request_id FROM reservations").fetchall()
     assert [("running",)] == left
+
+
+def test_a_killed_process_beside_a_running_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had reserved becomes a row even if the other process keeps the ledger open, and has
+    nothing to refuse."""
+    path, monotonic = tmp_path / "ledger.sqlite3", time.monotonic
+    writer = Writer(path)
+    writer.write([row(record("before"), NOW.timestamp())])
+    dead = reservation_of(ReservationRequest(record("dead"), 60, [], DAY, MONTH))
+    file = ReservationFile(path)
+    with file.locked():
+        file.put(dead._replace(pid=2**22 + 1))
+    writer.write([row(record("soon"), NOW.timestamp())])
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 31)
+    writer.write([row(record("later"), NOW.timestamp())])
+    left = stored_reservations(path)
+    with closing(open_for_writing(path)) as database:
+        (costs,) = database.execute(
+            "SELECT nano_aiu FROM requests WHERE error_code = 'server_killed'"
+        ).fetchall()
+    file.close()
+    writer.close()
+
+    assert ([], (60,)) == (left, costs)

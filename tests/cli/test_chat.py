@@ -80,12 +80,14 @@ def test_a_newline_is_not_doubled(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_is_piped_in(chat: Chat, account: Simulator) -> None:
     """Piped input follows the prompt after an empty line, or is the prompt."""
-    chat("Summarise", piped=b"\xef\xbb\xbfsome text\n")
+    assert "" == chat("Summarise", piped=b"\xef\xbb\xbfsome text\n").err
     assert last_request(account)["messages"] == [
         {"role": "user", "content": "Summarise\n\nsome text"}
     ]
-    chat(piped=b"just \xff this")
-    assert last_request(account)["messages"] == [{"role": "user", "content": "just � this"}]
+    ran = chat(piped=b"just\nnot \xff this")
+    assert "not entirely UTF-8, first in line 2" in ran.err
+    sent = last_request(account)["messages"]
+    assert [{"role": "user", "content": "just\nnot � this"}] == sent
 
 
 @pytest.mark.parametrize("arguments", [[], [" "]])

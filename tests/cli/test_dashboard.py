@@ -27,9 +27,14 @@ def test_the_address(cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyP
     assert (0, f"{server.url}/\n", "") == (ran.code, ran.out, ran.err)
 
 
-def test_the_code(cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a key, the address has a code that signs in once; the key is not in it."""
-    monkeypatch.setenv("COPILOT_PROXY_API_KEY", KEY)
+@pytest.mark.parametrize("is_known", [True, False])
+def test_the_code(
+    cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
+) -> None:
+    """With a key, the address has a code that signs in once; the key is not in it. It need not be
+    in the settings: a server may have it from ``--api-key``."""
+    if is_known:
+        monkeypatch.setenv("COPILOT_PROXY_API_KEY", KEY)
     with Proxy(settings_at(simulator, api_key=KEY)) as server, server.client() as client:
         at(server, monkeypatch)
         ran = cli("dashboard", "--no-browser")

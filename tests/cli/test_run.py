@@ -183,6 +183,9 @@ def test_a_client_that_is_not_there(cli: Cli, record: object) -> None:
     assert "npm install -g @openai/codex" in missing.err
     assert 2 == mistyped.code
     assert "claude" in mistyped.err.splitlines()[1]
+    known = cli("run", "xyz").err.splitlines()[1]
+    assert known.startswith("Use one of: claude, codex, ")
+    assert "zed" not in known  # which `run` cannot start
 
 
 def test_a_client_that_cannot_be_started(cli: Cli, record: object) -> None:

@@ -262,3 +262,17 @@ def test_long_conversations_stay_small_objects(client: Any, pair: Callable[..., 
     changed = without_field(prepared.body, (field, "*", "role"))
     assert "role" in str(prepared.body[field].decoded())
     assert "role" not in str(changed[field])
+
+
+@pytest.mark.parametrize("client", FIELDS, ids=lambda client: client.name)
+def test_values_are_counted(client: Any) -> None:
+    """A long request may have commas in its texts, but not too many values."""
+    (field,) = FIELDS[client]
+    body = {"model": "gpt-4o", field: [{"role": "user", "content": "a"}], **MORE[client]}
+    turn = {"role": "user", "content": "a," * 250_000}
+    long = client.parse(json.dumps({**body, field: [turn]}).encode())
+    assert isinstance(long[field], PlainTurns)
+
+    with pytest.raises(RequestError, match="more than 200,000 values") as raised:
+        client.parse(json.dumps({**body, "tools": [[]] * 250_000}).encode())
+    assert 413 == raised.value.status

@@ -16,7 +16,6 @@ from copilot_proxy.formats.reasoning_labels import OTHER_APIS
 from copilot_proxy.formats.rules.tool_ids import is_accepted
 from copilot_proxy.formats.rules.tool_inputs import is_json
 from copilot_proxy.formats.stringified_results import is_stringified
-from copilot_proxy.formats.types import Json
 
 _Filled = Annotated[str, Meta(min_length=1)]
 
@@ -61,7 +60,14 @@ class _Result(Struct, tag_field="role", tag="tool", forbid_unknown_fields=True, 
     content: str
 
 
-_decoder: Final = PlainDecoder(
+def _plain(messages: list[Any]) -> PlainTurns | None:
+    results = [one.content for one in messages if type(one) is _Result]
+    if not messages or any(is_stringified("chat_completions", text) for text in results):
+        return None
+    return PlainTurns(messages, text_size=sum(map(len, results)))
+
+
+PLAIN: Final = PlainDecoder(
     "messages",
     _System | _Developer | _User | _Assistant | _Result,
     (
@@ -69,32 +75,8 @@ _decoder: Final = PlainDecoder(
         *("metadata", "reasoning", "safety_identifier", "service_tier", "store"),
         *("thinking", "thinking_budget", "top_k"),
     ),
+    _plain,
 )
-
-
-def plain_request(body: bytes) -> Json | None:
-    """Return a long request whose messages are plain, as `PlainTurns`; None for any other.
-
-    The fields outside of the messages are not checked.
-    """
-    if (read := _decoder.request(body)) is None:
-        return None
-    fields, messages = read
-    turns = _plain(messages)
-    return None if turns is None else {**fields, "messages": turns}
-
-
-def plain_turns(messages: list[Json]) -> PlainTurns | None:
-    """Return many decoded messages as structs; None if they are few, or not plain."""
-    structs = _decoder.convert(messages)
-    return None if structs is None else _plain(structs)
-
-
-def _plain(messages: list[Any]) -> PlainTurns | None:
-    results = [one.content for one in messages if type(one) is _Result]
-    if not messages or any(is_stringified("chat_completions", text) for text in results):
-        return None
-    return PlainTurns(messages, text_size=sum(map(len, results)))
 
 
 def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:

@@ -34,12 +34,14 @@ _Around = tuple[bytes, bytes]
 class RepeatedChunks:
     """Implements `formats.translators.RepeatedEvents` for Copilot's chunks of one stream."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "_seen")
 
     def __init__(self) -> None:
         self._known: dict[_Around, _Around | None] = {}
-        """What is around the text of a chunk, and what is around it once it is repaired; None for
-        chunks that were seen only once, since many are."""
+        """What is around the text of a chunk, and what is around it once it is repaired; None if
+        that cannot be known."""
+        self._seen: set[_Around] = set()
+        """What was around the text of a chunk once. Many are never repeated."""
 
     def translated(self, batch: Sequence[object]) -> list[bytes] | None:
         """Return the JSON of the repaired chunks; None if one of them is not known."""
@@ -62,21 +64,24 @@ class RepeatedChunks:
             chunks.append(b"%b%b%b" % (around[0], inside, around[1]))
         return chunks
 
-    def learn(self, data: bytes, event: object, translated: Sequence[ChatChunk]) -> None:
-        """Learn from the second chunk that was written like an earlier one."""
+    def learn(self, data: bytes, event: object, translated: Sequence[ChatChunk]) -> bool:
+        """Learn from the second chunk that was written like an earlier one; return whether chunks
+        like this one are known."""
         text = _only_text(event) if len(translated) == 1 else None
         around = None if text is None else _around_text(data)
-        if text is None or around is None:
-            return
-        if around not in self._known:
-            if len(self._known) == _MAX_KNOWN:
+        if text is None or around is None or around in self._known:
+            return around in self._known
+        if around not in self._seen:
+            if len(self._seen) == _MAX_KNOWN:
+                self._seen.clear()
                 self._known.clear()
-            self._known[around] = None
-            return
-        before, after = around
+            self._seen.add(around)
+            return False
+        after = around[1]
         longer = _decoded_text(data[: -len(after)] + b"x" + after)
-        if longer == text + "x":
-            self._known[before, after] = _around_text(_encode(translated[0]))
+        is_text = longer == text + "x"
+        self._known[around] = _around_text(_encode(translated[0])) if is_text else None
+        return True
 
 
 def _only_text(event: object) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.legacy_functions import read_functions
-from copilot_proxy.formats.chat_completions.plain_messages import plain_request
+from copilot_proxy.formats.chat_completions.plain_messages import PLAIN
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, ContentPart
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.empty_values import drop_empty
@@ -29,7 +29,7 @@ _PARTS: Final = ("text", "image_url", "input_audio", "file", "refusal")
 
 def parse_request(body: bytes) -> ChatRequest:
     """Return the decoded and validated request, with all fields; raises `RequestError`."""
-    request = parse_object(body, read_plain=plain_request)
+    request = parse_object(body, read_plain=PLAIN.request)
     drop_empty("chat_completions", request)
     if isinstance(request.get("messages"), PlainTurns):
         read_request("chat_completions", request)

@@ -5,7 +5,7 @@ from typing import Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.content_parts import move_images
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
-from copilot_proxy.formats.chat_completions.plain_messages import plain_turns, settled
+from copilot_proxy.formats.chat_completions.plain_messages import PLAIN, settled
 from copilot_proxy.formats.client_fields import take_fields
 from copilot_proxy.formats.kinds import plain_kinds
 from copilot_proxy.formats.model_profiles import profile_of
@@ -32,7 +32,7 @@ def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> 
     fields = take_fields(chat)
     profile = profile_of(model, "chat_completions")
     turns = chat["messages"]
-    plain = turns if isinstance(turns, PlainTurns) else plain_turns(turns)
+    plain = turns if isinstance(turns, PlainTurns) else PLAIN.turns(turns)
     if plain is not None:
         chat["messages"] = settled(plain, profile) or expanded(chat)["messages"]
     body = _normalized(chat, notes)

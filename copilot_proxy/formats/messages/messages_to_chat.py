@@ -196,7 +196,8 @@ def _document(block: Json, path: str, unique_notes: set[str]) -> Iterator[Json]:
     """Yield a PDF, or the text and images of a document between ``<document title="…">`` tags."""
     if isinstance(block.get("context"), str) and block["context"]:
         yield {"type": "text", "text": f"About the next document: {block['context']}"}
-    if (block.get("citations") or {}).get("enabled"):
+    citations = block.get("citations")
+    if isinstance(citations, dict) and citations.get("enabled"):
         unique_notes.add(f"dropped citations of documents: {_NO_EQUIVALENT}")
     title = f' title="{block["title"]}"' if isinstance(block.get("title"), str) else ""
     match block["source"]:

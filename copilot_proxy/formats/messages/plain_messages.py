@@ -21,7 +21,6 @@ from copilot_proxy.formats.request_fields import FIELDS
 from copilot_proxy.formats.rules.images import wrong_type
 from copilot_proxy.formats.rules.tool_ids import is_accepted
 from copilot_proxy.formats.stringified_results import is_stringified
-from copilot_proxy.formats.types import Json
 
 
 class _Plain(Struct, forbid_unknown_fields=True, gc=False):
@@ -89,31 +88,6 @@ class _System(_Plain, tag_field="role", tag="system"):
     output_config: dict[str, Any] | UnsetType = UNSET
 
 
-_decoder: Final = PlainDecoder(
-    "messages",
-    _User | _Assistant | _System,
-    (*MessagesRequest.__struct_fields__, *FIELDS["messages"], "output_format"),
-)
-
-
-def plain_request(body: bytes) -> Json | None:
-    """Return a long request whose messages are plain, as `PlainTurns`; None for any other.
-
-    The fields outside of the messages are not checked.
-    """
-    if (read := _decoder.request(body)) is None:
-        return None
-    fields, messages = read
-    turns = _plain(messages)
-    return None if turns is None else {**fields, "messages": turns}
-
-
-def plain_turns(messages: list[Json]) -> PlainTurns | None:
-    """Return many decoded messages as structs; None if they are few, or not plain."""
-    structs = _decoder.convert(messages)
-    return None if structs is None else _plain(structs)
-
-
 class _Blocks:
     """All blocks of a conversation, those in results included, by their type."""
 
@@ -147,6 +121,14 @@ def _is_image(block: _Image) -> bool:
         return bool(checked_source(source, "") == source)
     except RequestError:
         return False
+
+
+PLAIN: Final = PlainDecoder(
+    "messages",
+    _User | _Assistant | _System,
+    (*MessagesRequest.__struct_fields__, *FIELDS["messages"], "output_format"),
+    _plain,
+)
 
 
 def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:

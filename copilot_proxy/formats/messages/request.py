@@ -11,7 +11,7 @@ from copilot_proxy.formats import documents, images
 from copilot_proxy.formats.empty_values import drop_empty
 from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
 from copilot_proxy.formats.messages import schema
-from copilot_proxy.formats.messages.plain_messages import plain_request
+from copilot_proxy.formats.messages.plain_messages import PLAIN
 from copilot_proxy.formats.plain_turns import PlainTurns, newest_first
 from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.request_json import parse_object
@@ -49,7 +49,7 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     `RequestError`, whose `param` is the path of the field, such as
     ``messages[0].content[1].text``.
     """
-    request = parse_object(body, read_plain=None if counting else plain_request)
+    request = parse_object(body, read_plain=None if counting else PLAIN.request)
     is_plain = isinstance(request.get("messages"), PlainTurns)
     drop_empty("messages", request)
     read_request("messages", request)
@@ -167,16 +167,20 @@ def _check_blocks(content: list[Json], path: str) -> None:
             if block.get(name) is None:
                 raise _missing(f"{path}[{i}].{name}")
         if block_type == "document":
-            block["source"] = documents.checked_source(block["source"], f"{path}[{i}].source")
+            source = documents.checked_source(block["source"], f"{path}[{i}].source")
+            block["source"] = source
+            if isinstance(source, dict) and source.get("type") == "content":
+                _check_inner(source.get("content"), f"{path}[{i}].source.content")
         if block_type == "image":
             block["source"] = images.checked_source(block["source"], f"{path}[{i}].source")
         if block_type == "tool_result":
-            result = block.get("content")
-            if result is not None and not isinstance(result, str):
-                _check_tool_result(result, f"{path}[{i}].content")
+            _check_inner(block.get("content"), f"{path}[{i}].content")
 
 
-def _check_tool_result(content: Any, path: str) -> None:
+def _check_inner(content: Any, path: str) -> None:
+    """Check the content of a tool result or a document: none, a text, or blocks."""
+    if content is None or isinstance(content, str):
+        return
     try:
         msgspec.convert(content, list[schema.Block])
     except msgspec.ValidationError:

@@ -8,7 +8,7 @@ from copilot_proxy.formats.accepted_fields import MESSAGES_FIELDS
 from copilot_proxy.formats.client_fields import ClientFields, take_fields
 from copilot_proxy.formats.kinds import Kinds, plain_kinds
 from copilot_proxy.formats.messages.outgoing import MessagesBody
-from copilot_proxy.formats.messages.plain_messages import plain_turns, settled
+from copilot_proxy.formats.messages.plain_messages import PLAIN, settled
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.request_from_chat import from_chat, shows_reasoning
 from copilot_proxy.formats.messages.system import drop_billing_line, drop_blank_system
@@ -89,7 +89,7 @@ def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str])
     body = from_chat(chat, notes)
     body["model"] = profile.id or chat["model"]
     drop_unsupported_tools(body, notes)
-    plain = plain_turns(body["messages"])
+    plain = PLAIN.turns(body["messages"])
     if plain is not None:
         body["messages"] = settled(plain, profile) or body["messages"]
     outgoing = MessagesBody(

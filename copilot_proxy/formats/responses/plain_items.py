@@ -23,7 +23,6 @@ from copilot_proxy.formats.rules.images import wrong_type
 from copilot_proxy.formats.rules.tool_ids import is_accepted
 from copilot_proxy.formats.rules.tool_inputs import is_json
 from copilot_proxy.formats.stringified_results import is_stringified
-from copilot_proxy.formats.types import Json
 
 _Type = Literal[
     "message",
@@ -75,33 +74,8 @@ class _Item(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     tools: list[dict[str, Any]] | UnsetType = UNSET
 
 
-_decoder: Final = PlainDecoder(
-    "input",
-    _Item,
-    (*ResponsesRequest.__struct_fields__, *FIELDS["responses"], "client_metadata"),
-)
-
-
-def plain_request(body: bytes) -> Json | None:
-    """Return a long request whose items are plain, as `PlainTurns`; None for any other.
-
-    Items that add tools are decoded JSON. The fields outside of the items are not checked, and
-    neither are these tools.
-    """
-    if (read := _decoder.request(body)) is None:
-        return None
-    fields, items = read
-    turns = _plain(items)
-    return None if turns is None else {**fields, "input": turns}
-
-
-def plain_turns(items: list[Json]) -> PlainTurns | None:
-    """Return many decoded items as structs; None if they are few, or not plain."""
-    structs = _decoder.convert(items)
-    return None if structs is None else _plain(structs)
-
-
 def _plain(items: list[Any]) -> PlainTurns | None:
+    """Return plain items; those that add tools are decoded JSON, and are not checked."""
     lists = [one.content for one in items if type(one.content) is list]
     lists += [one.output for one in items if type(one.output) is list]
     parts = [part for parts in lists for part in parts]
@@ -143,6 +117,14 @@ def _is_sound_part(part: _Part) -> bool:
         return checked_url(part.image_url, "") == part.image_url
     except RequestError:
         return False
+
+
+PLAIN: Final = PlainDecoder(
+    "input",
+    _Item,
+    (*ResponsesRequest.__struct_fields__, *FIELDS["responses"], "client_metadata"),
+    _plain,
+)
 
 
 def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:

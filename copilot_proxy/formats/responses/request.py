@@ -14,7 +14,7 @@ from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.item_checks import check_items, missing
-from copilot_proxy.formats.responses.plain_items import plain_request
+from copilot_proxy.formats.responses.plain_items import PLAIN
 from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list, tools_of
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.stringified_results import unpack_results
@@ -35,7 +35,7 @@ def parse_request(body: bytes, *, may_be_empty: bool = False) -> ResponsesReques
 
     It has at least one input item, unless it `may_be_empty`.
     """
-    request = parse_object(body, read_plain=plain_request)
+    request = parse_object(body, read_plain=PLAIN.request)
     drop_empty("responses", request)
     read_request("responses", request)
     if not isinstance(request.get("input"), PlainTurns):

@@ -10,7 +10,7 @@ from copilot_proxy.formats.model_profiles import ModelProfile, profile_of
 from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.outgoing import ResponsesBody
-from copilot_proxy.formats.responses.plain_items import plain_turns, settled
+from copilot_proxy.formats.responses.plain_items import PLAIN, settled
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, from_chat
 from copilot_proxy.formats.responses.tools import ToolNames
 from copilot_proxy.formats.responses.unsupported_input import (
@@ -62,7 +62,7 @@ def responses_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]
     chat = {**chat}
     fields = take_fields(chat)
     body = from_chat(chat, profile, notes)
-    plain = plain_turns(body["input"])
+    plain = PLAIN.turns(body["input"])
     if plain is not None:
         body["input"] = settled(plain, profile) or body["input"]
     kinds = plain_kinds(plain) if plain is not None else None
