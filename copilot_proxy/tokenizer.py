@@ -16,7 +16,7 @@ from copilot_proxy.errors import RequestError
 
 _SAMPLE: Final = 32 * 1024
 """Characters that are counted at once; other threads have to wait meanwhile."""
-_SAMPLES: Final = 64
+_SAMPLES: Final = 32
 _LONGEST: Final = 128
 """Bytes of a piece that are merged at once, since the time grows with their square. Repeated
 characters, as in lines of dashes, have tokens of up to 128."""
