@@ -38,7 +38,10 @@ log = logging.getLogger(__name__)
 
 _BUSY_SECONDS: Final = 5.0
 """How long to wait while others use the file, which takes them microseconds."""
-_RETRY: Final = 0.001
+_FIRST_WAIT: Final = 0.001
+_LONGEST_WAIT: Final = 0.016
+"""Seconds between two tries. A busy server locks the file in most turns of its event loop, and each
+try of a thread takes time from that loop."""
 _MAGIC: Final = b"CPLRES1\n"
 _HEADER: Final = struct.Struct("<8sQ")
 _COUNT: Final = struct.Struct("<Q")
@@ -198,11 +201,12 @@ class ReservationFile:
 
     def _wait(self) -> bool:
         """Wait for the lock; raises `TimeoutError`."""
-        deadline = time.monotonic() + _BUSY_SECONDS
+        deadline, wait = time.monotonic() + _BUSY_SECONDS, _FIRST_WAIT
         while not try_lock(self._file):
             if time.monotonic() > deadline:
                 raise TimeoutError(errno.ETIMEDOUT, f"another process keeps {self.path} locked")
-            time.sleep(_RETRY)
+            time.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
         return True
 
     def _refresh(self) -> None:
