@@ -15,7 +15,7 @@ _GITHUB: Final = re.compile(r"[A-Za-z0-9_.-]{10,}")
 
 
 def may_be_token(token: Secret) -> bool:
-    """Return whether it may be a token of any kind that GitHub issues; if not, it is not sent."""
+    """Return whether `token` may be of any kind that GitHub issues; if not, it is not sent."""
     return _GITHUB.fullmatch(token.reveal()) is not None
 
 

@@ -47,7 +47,7 @@ class _RecentOutputs:
             del self._sorted[bisect_left(self._sorted, self._latest.popleft())]
 
     def expected(self) -> int:
-        """Return what most answers do not exceed; needs at least one."""
+        """Return the tokens that most answers do not exceed; needs at least one answer."""
         return self._sorted[int(_SHARE * (len(self._sorted) - 1))]
 
 

@@ -81,7 +81,7 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
     if journal.is_damaged:
         raise CopilotProxyError(
             f"Cannot tell what connect changed for {client.title}: the journal is damaged.",
-            hint=f"The files as they were before are in {journal.folder}",
+            hint=f"The original files are in {journal.folder}",
         )
     if not journal.entries:
         print_message(f"connect has not changed any files of {client.title}.")

@@ -60,7 +60,7 @@ def login(
         typer.Option("--from", help="Use the sign-in of another program, after asking."),
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask whether to use another sign-in.")
+        bool, typer.Option("--yes", "-y", help="Use another program's sign-in without asking.")
     ] = False,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open a browser; only show the URL.")

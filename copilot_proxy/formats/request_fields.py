@@ -79,7 +79,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         ),
         "logprobs": Refused(
             "Copilot does not return the probabilities of tokens in this API.",
-            "Omit `logprobs`. Evaluations have to generate text instead of rating it.",
+            "Omit `logprobs`. Evaluations must generate text instead of scoring it.",
         ),
         "suffix": Refused(
             "Copilot's chat models do not fill in text before a suffix.",

@@ -1,4 +1,4 @@
-"""Ends the reservations of requests that have ended without anyone ending their reservation."""
+"""Settles reservations that were left open by requests that have ended."""
 
 import sqlite3
 import time

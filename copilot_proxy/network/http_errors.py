@@ -55,7 +55,7 @@ def map_http_error(error: httpx.HTTPError, url: str | None = None) -> UpstreamUn
     if isinstance(error, httpx.ConnectError):
         return _not_connected(error, host)
     return UpstreamUnreachable(
-        f"The connection to {host} broke before the answer was complete.",
+        f"The connection to {host} was lost before the answer was complete.",
         hint="Try again. If it happens often, check for a proxy or VPN that drops connections.",
         sent=True,
     )

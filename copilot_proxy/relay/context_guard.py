@@ -80,7 +80,7 @@ def _asks_for_summary(conversation: Conversation) -> bool:
 
 
 def price_threshold(record: RequestRecord) -> int | None:
-    """Return the tokens above which the model costs more; None if its price does not change."""
+    """Return the token count above which the model costs more; None if its price stays the same."""
     prices = prices_of(record.listed) if record.listed is not None else None
     return prices.threshold if prices is not None and prices.long_context else None
 

@@ -181,7 +181,7 @@ class Sender:
         body = _for_model(body, attempt.resolved)
         for path in attempt.refused_fields:
             if (changed := without_field(body, path)) is not body:
-                body, names = changed, f"dropped {path[-1]} of some {path[0]}"
+                body, names = changed, f"dropped {path[-1]} from some {path[0]}"
                 prepared.notes.append(f"{names}: Copilot refuses the field")
         # An upstream with its own API does not send JSON over HTTP.
         is_json = attempt.fixed_api is None

@@ -88,7 +88,7 @@ def get_context(request: Request) -> RequestContext:
 
 
 def get_turn(request: Request) -> WebSocketTurn:
-    """Return what `request` has besides its body if it came on a WebSocket."""
+    """Return what a WebSocket adds to the body of `request`; the default for HTTP."""
     turn: WebSocketTurn = request.scope["state"].get("web_socket_turn", _OVER_HTTP)
     return turn
 

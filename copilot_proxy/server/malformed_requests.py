@@ -55,7 +55,7 @@ _FAULTS: Final = (
     _Fault(
         "chunk",
         "A chunk of its body is malformed.",
-        "Send each chunk as its size in hexadecimal, its bytes, and a line break after either.",
+        "Send each chunk as its size in hexadecimal, its bytes, with a line break after each.",
     ),
     _Fault(
         "url",
@@ -78,7 +78,7 @@ _FAULTS: Final = (
 _OTHER: Final = _Fault("", "", "Look for a program in between that changes the request.")
 _TLS: Final = _Fault(
     "",
-    "It begins like TLS.",
+    "It looks like a TLS handshake.",
     "This server speaks plain HTTP: use http:// in the client's base URL, not https://.",
 )
 

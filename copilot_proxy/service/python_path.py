@@ -14,8 +14,8 @@ _CELLAR: Final = "Cellar"
 
 
 def stable_path(executable: str) -> str:
-    """Return the path of `executable` through such a link, if that leads to the same version;
-    otherwise `executable`."""
+    """Return the path of `executable` through a link to the newest version, if that
+    leads to the same version; otherwise `executable`."""
     path = Path(executable)
     for version in path.parents:
         program = version.parent

@@ -124,7 +124,7 @@ def _tool(number: int, tool: OfferedTool, model: Model, call: Call) -> None:
         {"custom": _custom, "namespace": _namespace, "tool_search": _search}[kind](number, tool)
         for inner, one in enumerate(tool.get("tools") or []):
             if not isinstance(one, dict) or one.get("type") not in ("function", "custom"):
-                raise invalid(f"tools[{number}].tools[{inner}]: has to be a function or custom")
+                raise invalid(f"tools[{number}].tools[{inner}]: must be a function or custom tool")
             _tool(inner, one, model, call)
     elif kind not in call.state.hosted_tools:
         raise invalid(f"The requested tool {kind} is not supported.")

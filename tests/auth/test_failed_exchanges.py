@@ -35,7 +35,7 @@ async def test_a_failed_refresh_keeps_serving_the_old_token(
         await wait_for_exchange(auth)
 
     assert "yes" == auth.state().signed_in
-    assert "broke before the answer" in str(auth.state().last_error)
+    assert "was lost before the answer" in str(auth.state().last_error)
 
 
 async def test_a_failed_refresh_is_retried_with_growing_pauses(

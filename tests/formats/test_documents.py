@@ -337,7 +337,7 @@ def test_what_a_translation_loses_is_noted() -> None:
 
     assert ([block], []) == (parts_of(kept), kept.notes)
     assert [
-        "dropped citations of documents: Chat Completions has no equivalent",
+        "dropped citations from documents: Chat Completions has no equivalent",
     ] == lost.notes
     assert "About the next document: C" in str(lost.body)
     assert "changed files to images" in "".join(

@@ -80,7 +80,7 @@ async def test_a_connection_that_closes_without_an_answer(
     mute[1].set()
     error = map_http_error(await failure(mute[0]))
 
-    assert "broke before the answer was complete" in error.message
+    assert "was lost before the answer was complete" in error.message
     assert (502, True) == (error.status, error.sent)
 
 

@@ -88,7 +88,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         ("messages", GPT, {"messages": READ},
          "moved documents of tool results to a user message, where every model accepts them"),
         ("messages", GEMINI, {"messages": READ}, "moved documents of tool results"),
-        *[("chat_completions", model, {"tools": [tool]}, "dropped defer_loading of tools")
+        *[("chat_completions", model, {"tools": [tool]}, "dropped defer_loading from tools")
           for model in (GPT, CLAUDE, OLD_CLAUDE, GEMINI, KIMI) for tool in DEFERRED],
         ("chat_completions", GPT, {"max_tokens": -1}, "dropped max_tokens: -1"),
         ("responses", CLAUDE, {"max_output_tokens": 10**9}, "changed max_output_tokens from 1000"),

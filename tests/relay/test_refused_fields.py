@@ -38,13 +38,13 @@ RESPONSES: Json = {
             "/v1/messages",
             MESSAGES,
             "messages.2.content.0.text.foo: Extra inputs are not permitted",
-            "dropped foo of some messages",
+            "dropped foo from some messages",
         ),
         (
             "/v1/responses",
             RESPONSES,
             "Unknown parameter: 'input[0].content[0].foo'.",
-            "dropped foo of some input",
+            "dropped foo from some input",
         ),
     ],
 )

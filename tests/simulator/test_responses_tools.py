@@ -83,7 +83,7 @@ def test_older_gpt_takes_less(copilot, model, kinds):
         ({**CRM, "description": None}, "Missing required parameter: 'tools[0].description'"),
         ({**CRM, "description": ""}, "Invalid 'tools[0].description': empty string."),
         ({**CRM, "tools": []}, "Missing required parameter: 'tools[0].tools'"),
-        ({**CRM, "tools": [SEARCH]}, "tools[0].tools[0]: has to be a function or custom"),
+        ({**CRM, "tools": [SEARCH]}, "tools[0].tools[0]: must be a function or custom tool"),
         ({**SEARCH, "execution": "both"}, "execution"),
         ({**SEARCH, "parameters": WEATHER}, "only for a search that the client runs"),
         ({"type": "image_generation"}, "The requested tool image_generation is not supported."),

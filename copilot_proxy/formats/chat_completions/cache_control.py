@@ -49,6 +49,6 @@ def limit_marks(messages: list[Json], max_marks: int, notes: list[str]) -> None:
         for message in marked:
             message[_FIELD] = dict(_EPHEMERAL)
     if len(marked) > max_marks:
-        notes.append(f"dropped {_FIELD} of some messages: Copilot allows at most {max_marks}")
+        notes.append(f"dropped {_FIELD} from some messages: Copilot allows at most {max_marks}")
         for message in marked[:-max_marks]:
             del message[_FIELD]

@@ -5,7 +5,9 @@ from typing import Final
 from copilot_proxy.formats.types import ChatRequest, Json
 
 _FIELD: Final = "defer_loading"
-_NOTE: Final = "dropped defer_loading of tools: Chat Completions has no search, so all are offered"
+_NOTE: Final = (
+    "dropped defer_loading from tools: all are offered, since Chat Completions has no search"
+)
 
 
 def load_deferred(request: ChatRequest, notes: list[str]) -> ChatRequest:

@@ -111,7 +111,7 @@ class _MessagesBuilder:
                 self.notes.add(f"changed {name} to text: Copilot does not have Google's tools")
                 yield f"{_json(part[name])}\n\n"
         if part.get("inlineData") is not None:
-            self.notes.add("dropped images of the model's earlier answers")
+            self.notes.add("dropped images from the model's earlier answers")
 
     def add_user(self, i: int, content: Json) -> None:
         """Add the results of calls in a content, and then what the user says in it."""

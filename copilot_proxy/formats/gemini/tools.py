@@ -91,7 +91,7 @@ def set_tools(request: ClientRequest, chat: ChatRequest, notes: list[str]) -> No
     chat["tools"] = [_tool(function) for function in declared]
     others = {name for one in declared for name in one if name not in _KNOWN and one[name]}
     notes += [
-        f"dropped {name[:50]} of functions: Copilot has no equivalent" for name in sorted(others)
+        f"dropped {name[:50]} from functions: Copilot has no equivalent" for name in sorted(others)
     ]
     config = _calling_config(request)
     mode, allowed = _mode(config), config.get("allowedFunctionNames") or []

@@ -94,7 +94,7 @@ _OF_DETAILS: Final = (
 """They change details of answers that no client depends on."""
 
 DROPPED: Final[Mapping[str, str]] = {
-    **dict.fromkeys(_OF_OTHER_APIS, "it is for another API of Anthropic"),
+    **dict.fromkeys(_OF_OTHER_APIS, "it is for another Anthropic API"),
     **dict.fromkeys((*_OF_FIELDS, *_OF_DETAILS), _UNSUPPORTED),
 }
 """Betas of Anthropic that Copilot does not accept, without their dates, and the reasons."""

@@ -44,7 +44,7 @@ def limit_marks(
         notes.append(f"removed {parts} from cache_control: Copilot does not support it here")
     if sum(map(len, marked.values())) > max_marks:
         _drop_marks(marked, max_marks)
-        notes.append(f"dropped cache_control of some blocks: Copilot allows at most {max_marks}")
+        notes.append(f"dropped cache_control from some blocks: Copilot allows at most {max_marks}")
 
 
 def _drop_marks(marked: dict[str, list[Json]], max_marks: int) -> None:

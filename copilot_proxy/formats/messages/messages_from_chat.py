@@ -26,7 +26,7 @@ def translate_messages(
         path = f"messages[{i}]"
         role = message["role"]
         if message.get("name"):
-            unique_notes.add("dropped name of messages: Claude has no equivalent")
+            unique_notes.add("dropped name from messages: Claude has no equivalent")
         if role in ("system", "developer"):
             if messages:
                 unique_notes.add(

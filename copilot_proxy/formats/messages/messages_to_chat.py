@@ -198,7 +198,7 @@ def _document(block: Json, path: str, unique_notes: set[str]) -> Iterator[Json]:
         yield {"type": "text", "text": f"About the next document: {block['context']}"}
     citations = block.get("citations")
     if isinstance(citations, dict) and citations.get("enabled"):
-        unique_notes.add(f"dropped citations of documents: {_NO_EQUIVALENT}")
+        unique_notes.add(f"dropped citations from documents: {_NO_EQUIVALENT}")
     title = f' title="{block["title"]}"' if isinstance(block.get("title"), str) else ""
     match block["source"]:
         case {"type": "base64", "data": str(data)}:

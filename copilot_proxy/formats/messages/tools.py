@@ -55,7 +55,7 @@ def drop_unsupported_tools(body: MessagesRequest, notes: list[str]) -> None:
     dropped_fields: set[str] = set()
     kept = [_tool(tool, dropped_fields, loads=loads_all) for tool in tools if is_client_tool(tool)]
     notes += [
-        f"dropped {name} of tools: Copilot does not support it" for name in sorted(dropped_fields)
+        f"dropped {name} from tools: Copilot does not support it" for name in sorted(dropped_fields)
     ]
     if loads_all:
         check_tool_count(len(kept))

@@ -51,7 +51,7 @@ class MessagesBuilder:
         for i, message in enumerate(chat):
             path = f"messages[{i}]"
             if message.get("name"):
-                self._new_notes.add("dropped name of messages: pi-ai does not support it")
+                self._new_notes.add("dropped name from messages: pi-ai does not support it")
             match message["role"]:
                 case "system" | "developer":
                     if messages:

@@ -105,7 +105,7 @@ def from_chat(
     payload: Json = {}
     if tools:
         if any(tool["function"].get("strict") for tool in chat_tools):
-            notes.append("dropped strict of tools: pi-ai does not support it")
+            notes.append("dropped strict from tools: pi-ai does not support it")
         if api == "anthropic-messages":
             payload["tools"] = _claude_tools(tools)
         if choice is not None:

@@ -22,7 +22,7 @@ _TRIGGER: Final = {"type": COMPACTION_TRIGGER}
 SUMMARY_PROMPT: Final = (
     "Stop here and write a summary of this conversation so far. It will replace everything above, "
     "except the user's own messages, so include all that is needed to continue: what the user "
-    "wants, what was decided, what has been done and found (with names of files, commands and "
+    "wants, what was decided, what has been done and found (with file names, commands and "
     "exact values), what failed, and what remains to be done. Answer with the summary only, and "
     "do not call a tool."
 )

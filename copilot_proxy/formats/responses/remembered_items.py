@@ -1,8 +1,8 @@
 """Puts remembered items into a request that refers to them, and stores items as JSON.
 
 A reference to an item that is not remembered is an error, never ignored. Statuses are OpenAI's. No
-message has an id, since some clients retry an error whose text has certain numbers in it, such as
-503.
+error message has an id, since some clients retry an error whose text has certain numbers in it,
+such as 503.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -60,7 +60,7 @@ def drop_eager_input(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
     tools = [tool.function for tool in outgoing.tools]
     for tool in [tool for tool in tools if EAGER_INPUT in tool]:
         if tool.pop(EAGER_INPUT):
-            notes.append(f"dropped {EAGER_INPUT} of tools: the model does not support it")
+            notes.append(f"dropped {EAGER_INPUT} from tools: the model does not support it")
 
 
 def disable_unsupported_stream(

@@ -96,7 +96,7 @@ class _Dropped:
     def note(self, where: str, notes: list[str]) -> None:
         if self._names:
             names = ", ".join(sorted(self._names))
-            notes.append(f"dropped {names} of some {where}: the model refuses unknown fields")
+            notes.append(f"dropped {names} from some {where}: the model refuses unknown fields")
 
 
 def _kind(value: Json, default: str) -> str:

@@ -62,7 +62,7 @@ _BY_CODE: Final[Mapping[str, _ErrorMapping]] = {
     "ERR_TLS_CERT_ALTNAME_INVALID": _UNTRUSTED,
 }
 _BROKEN: Final = _ErrorMapping(
-    "The connection to {host} broke before the answer was complete.",
+    "The connection to {host} was lost before the answer was complete.",
     "Try again. If it happens often, check for a proxy or VPN that drops connections.",
     sent=True,
 )

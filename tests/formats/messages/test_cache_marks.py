@@ -27,7 +27,7 @@ HOUR_ALONE: Json = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
 MINUTES: Json = {"cache_control": {"type": "ephemeral", "ttl": "5m"}}
 REDUCED = "removed scope, ttl 1h from cache_control: Copilot does not support it here"
 NO_SCOPE = "removed scope from cache_control: Copilot does not support it here"
-TOO_MANY = "dropped cache_control of some blocks: Copilot allows at most 4"
+TOO_MANY = "dropped cache_control from some blocks: Copilot allows at most 4"
 
 
 def test_marks_are_reduced_to_what_copilot_accepts() -> None:

@@ -366,7 +366,7 @@ def test_the_text_format_changes_nothing() -> None:
     assert translated([HI]) == translated([HI], response_format={"type": "text"})
 
 
-NAMED = "dropped name of messages: Claude has no equivalent"
+NAMED = "dropped name from messages: Claude has no equivalent"
 
 
 @pytest.mark.parametrize(

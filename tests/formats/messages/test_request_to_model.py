@@ -196,7 +196,7 @@ FINDER = {"type": "tool_search_tool_regex_20251119", "name": "find"}
         pytest.param(
             {"tools": [{**TOOL, "allowed_callers": ["direct"]}]},
             {"tools": [TOOL]},
-            ["dropped allowed_callers of tools: Copilot does not support it"],
+            ["dropped allowed_callers from tools: Copilot does not support it"],
             id="unknown fields of tools",
         ),
         pytest.param(

@@ -416,7 +416,7 @@ def test_strict_tools_are_noted() -> None:
 
     _, notes = translated(GPT_4, tools=[{"type": "function", "function": function}])
 
-    assert ["dropped strict of tools: pi-ai does not support it"] == notes
+    assert ["dropped strict from tools: pi-ai does not support it"] == notes
 
 
 @pytest.mark.parametrize(
@@ -560,7 +560,7 @@ def test_unsupported_parts_of_messages_are_noted() -> None:
     assert [
         "dropped an empty assistant message",
         "dropped detail of images: pi-ai does not support it",
-        "dropped name of messages: pi-ai does not support it",
+        "dropped name from messages: pi-ai does not support it",
         "moved a later system message to the front: pi-ai requires it there",
     ] == notes
 

@@ -170,7 +170,7 @@ CASES: Final[dict[str, Case]] = {
             },
         },
         broken=_dumped('"own_field"'),
-        note="dropped own_field of some messages",
+        note="dropped own_field from some messages",
     ),
     "fields.prediction": Case(
         models=("gpt-4o",),
@@ -683,7 +683,7 @@ CASES: Final[dict[str, Case]] = {
         clients=STOPPING,
         own={client: {"messages": _marked(client)} for client in STOPPING},
         broken=_dumped('"scope"'),
-        note="cache_control of some ",
+        note="cache_control from some ",
     ),
 }
 

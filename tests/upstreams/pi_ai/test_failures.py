@@ -17,8 +17,8 @@ URL = "https://api.githubcopilot.com"
         ("UND_ERR_HEADERS_TIMEOUT", 504, True, "did not answer in time"),
         ("SELF_SIGNED_CERT_IN_CHAIN", 502, False, "is not trusted"),
         ("UND_ERR_ABORTED", 502, False, "The proxy refused to connect"),
-        ("UND_ERR_SOCKET", 502, True, "broke before the answer"),
-        ("", 502, True, "broke before the answer"),
+        ("UND_ERR_SOCKET", 502, True, "was lost before the answer"),
+        ("", 502, True, "was lost before the answer"),
     ],
 )
 def test_error_codes_of_node(code: str, status: int, sent: bool, words: str) -> None:
