@@ -66,8 +66,6 @@ class Budget:
         self._finder = LimitFinder(self._file)
         self._estimator = Estimator()
         self._executor: ThreadPoolExecutor | None = None
-        self._is_holding = False
-        """Whether the reservations are locked."""
         self._flush: asyncio.TimerHandle | None = None
         """Shows other processes what requests have cost."""
         self._warned: set[tuple[Limit, str]] = set()
@@ -135,7 +133,6 @@ class Budget:
 
     def close(self) -> None:
         """End the thread, and close the file."""
-        self._let_go()
         executor, self._executor = self._executor, None
         if executor is not None:
             executor.submit(lambda: self._reserver.close())
@@ -146,8 +143,11 @@ class Budget:
         reserving for long; then in a thread, which costs more than a reservation."""
         if "_reserver" in self.__dict__ and self._reserver.is_open():
             for _ in range(_ATTEMPTS):
-                if self._hold():
-                    outcome = self._reserver.reserve_now(asked)
+                if self._reserver.hold():
+                    try:
+                        outcome = self._reserver.reserve_now(asked)
+                    finally:
+                        self._reserver.let_go()
                     if isinstance(outcome, list):
                         return outcome
                     break
@@ -160,19 +160,6 @@ class Budget:
             # The reservation may be made after the request has already been recorded.
             executor.submit(lambda: self._reserver.release(asked.record.request_id))
             raise
-
-    def _hold(self) -> bool:
-        """Lock the reservations until the end of this turn of the event loop, so that requests that
-        arrive together share what that costs; return whether it was possible."""
-        if not self._is_holding and self._reserver.hold():
-            self._is_holding = True
-            asyncio.get_running_loop().call_soon(self._let_go)
-        return self._is_holding
-
-    def _let_go(self) -> None:
-        if self._is_holding:
-            self._is_holding = False
-            self._reserver.let_go()
 
     def _settle(self, record: RequestRecord) -> None:
         """Reserve what a request has cost instead of its estimate, until the ledger has its row."""
@@ -196,7 +183,13 @@ class Budget:
         together.
         """
         self._flush = None
-        if self._executor is not None and not (self._hold() and self._reserver.flush_now()):
+        if self._executor is None:
+            return
+        is_shown = False
+        if self._reserver.hold():
+            is_shown = self._reserver.flush_now()
+            self._reserver.let_go()
+        if not is_shown:
             self._executor.submit(self._reserver.flush)
 
     def _settle_later(self, record: RequestRecord) -> None:
