@@ -143,13 +143,10 @@ class Budget:
         reserving for long; then in a thread, which costs more than a reservation."""
         if "_reserver" in self.__dict__ and self._reserver.is_open():
             for _ in range(_ATTEMPTS):
-                if self._reserver.hold():
-                    try:
-                        outcome = self._reserver.reserve_now(asked)
-                    finally:
-                        self._reserver.let_go()
-                    if isinstance(outcome, list):
-                        return outcome
+                outcome = self._reserver.reserve_now(asked)
+                if isinstance(outcome, list):
+                    return outcome
+                if outcome is not None:
                     break
                 await asyncio.sleep(_RETRY)
         executor = self._thread()
@@ -183,13 +180,7 @@ class Budget:
         together.
         """
         self._flush = None
-        if self._executor is None:
-            return
-        is_shown = False
-        if self._reserver.hold():
-            is_shown = self._reserver.flush_now()
-            self._reserver.let_go()
-        if not is_shown:
+        if self._executor is not None and not self._reserver.flush_now():
             self._executor.submit(self._reserver.flush)
 
     def _settle_later(self, record: RequestRecord) -> None:

@@ -5,7 +5,7 @@ alphabet for URLs, and data: URLs (RFC 2397) with parameters or in upper case. A
 same bytes.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from copilot_proxy.formats.types import Json
@@ -65,6 +65,18 @@ def read_data_url(url: str) -> DataUrl | None:
     return DataUrl(
         standard_type(media_type), standard_base64(unquote(data) if "%" in data else data)
     )
+
+
+def inline_source(source: Any) -> Json | None:
+    """Return a ``base64`` source for a `source` of Messages that has its data in it, perhaps as a
+    data: URL; None for any other."""
+    match source:
+        case {"type": "url", "url": str(url)} if is_data_url(url):
+            return {"type": "base64", "data": url}
+        case {"type": "base64", "data": str()}:
+            inline: Json = source
+            return inline
+    return None
 
 
 def read_source(source: Json) -> DataUrl | None:

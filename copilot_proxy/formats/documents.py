@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.base64_data import (
+    inline_source,
     is_data_url,
     read_data_url,
     read_source,
@@ -168,18 +169,13 @@ def checked_source(source: Any, path: str) -> Any:
 
     Its data may be a whole data: URL. Raises `RequestError` if it has data that is no document.
     """
-    match source:
-        case {"type": "url", "url": str(url)} if is_data_url(url):
-            source = {"type": "base64", "data": url}
-        case {"type": "base64", "data": str()}:
-            pass
-        case _:
-            return source
-    if (found := read_source(source)) is None:
+    if (inline := inline_source(source)) is None:
+        return source
+    if (found := read_source(inline)) is None:
         raise _invalid(f"{path}.data", _NO_BASE64)
     document = read_document(found.data, f"{path}.data", media_type=found.media_type)
     kind = found.media_type if document.pdf is None else PDF
-    return {**source, "media_type": kind, "data": found.data}
+    return {**inline, "media_type": kind, "data": found.data}
 
 
 def check_blob(blob: Json, path: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeGuard
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.base64_data import (
     DataUrl,
+    inline_source,
     is_data_url,
     read_data_url,
     read_source,
@@ -101,17 +102,12 @@ def checked_source(source: Any, path: str) -> Any:
     Its data may be a whole data: URL. Raises `RequestError` if it has no image. What is not base64
     is not checked.
     """
-    match source:
-        case {"type": "url", "url": str(url)} if is_data_url(url):
-            source = {"type": "base64", "data": url}
-        case {"type": "base64", "data": str()}:
-            pass
-        case _:
-            return source
-    if (found := read_source(source)) is None:
+    if (inline := inline_source(source)) is None:
+        return source
+    if (found := read_source(inline)) is None:
         raise _invalid(f"{path}.data", "is a data: URL without base64")
     kind = _checked_type(found.media_type, found.data, f"{path}.data")
-    return {**source, "media_type": kind, "data": found.data}
+    return {**inline, "media_type": kind, "data": found.data}
 
 
 def check_blob(blob: Json, path: str) -> None:

@@ -3,10 +3,10 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
@@ -21,6 +21,7 @@ from copilot_proxy.ledger.reservation_file import (
 from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, ReservationRequest
 from copilot_proxy.ledger.settling import clear_recorded, settle_abandoned
 
+_T = TypeVar("_T")
 _LOOK_SECONDS: Final = 0.02
 """Between two looks at what hardly ever changes."""
 
@@ -71,40 +72,31 @@ class Reserver:
             self._looked = now
         return True
 
-    def hold(self) -> bool:
-        """Lock the reservations until `let_go`, without waiting and without raising an error;
-        return whether that was possible: usually, unless another process has just locked them."""
-        if not self._lock.acquire(blocking=False):
-            return False
-        try:
-            if self._files is not None and self._files.reservations.lock():
-                return True
-        except (OSError, CopilotProxyError):
-            pass  # whoever waits gets the error
-        self._lock.release()
-        return False
-
-    def let_go(self) -> None:
-        """End what `hold` has begun; raises no error."""
-        if self._files is not None:
-            with suppress(OSError):
-                self._files.reservations.unlock()
-        self._lock.release()
-
     def reserve_now(self, request: ReservationRequest) -> list[State] | Refusal | None:
         """Do what `reserve` does, without waiting and without raising an error; return None if that
-        is not possible. Only between `hold` and `let_go`."""
-        try:
-            return self._reserve(self._files, request) if self._files is not None else None
-        except (sqlite3.Error, OSError, CopilotProxyError):
-            return None  # whoever waits gets the error
+        is not possible, usually because another process has just locked the reservations."""
+        return self._at_once(lambda files: self._reserve(files, request))
 
     def flush_now(self) -> bool:
         """Do what `flush` does, in the same way; return whether that was possible."""
+        return self._at_once(self._flush) is not None
+
+    def _at_once(self, work: Callable[[_Files], _T]) -> _T | None:
+        """Return the result of `work`, for which the reservations are locked; None if it is not
+        possible without waiting. Raises no error: whoever waits gets it."""
+        if not self._lock.acquire(blocking=False):
+            return None
         try:
-            return self._files is not None and self._flush(self._files)
-        except (OSError, CopilotProxyError):
-            return False
+            if self._files is None or not self._files.reservations.lock():
+                return None
+            try:
+                return work(self._files)
+            finally:
+                self._files.reservations.unlock()
+        except (sqlite3.Error, OSError, CopilotProxyError):
+            return None
+        finally:
+            self._lock.release()
 
     def reserve(self, request: ReservationRequest) -> list[State] | Refusal:
         """Reserve the cost of a request, and return how much of each limit is used then; or return

@@ -41,15 +41,6 @@ LIMITS = (
 )
 
 
-def reserve_now(server: Reserver, asked: ReservationRequest) -> list[State] | Refusal | None:
-    if not server.hold():
-        return None
-    try:
-        return server.reserve_now(asked)
-    finally:
-        server.let_go()
-
-
 def test_two_servers(tmp_path: Path) -> None:
     """Whatever two servers reserve, write and release, each knows at once how much is used, and
     together they do not exceed a limit."""
@@ -86,7 +77,7 @@ def test_two_servers(tmp_path: Path) -> None:
                 del limits[1:]
             made = record(f"r{number}", session=session, client=client)
             asked = ReservationRequest(made, cost, limits, DAY, MONTH)
-            outcome = reserve_now(server, asked)
+            outcome = server.reserve_now(asked)
             at_once += isinstance(outcome, list)
             if not isinstance(outcome, list):
                 found = server.reserve(asked)
@@ -119,7 +110,7 @@ def test_others_do_not_wait_for_a_refusal(tmp_path: Path, monkeypatch: pytest.Mo
     server.reserve(first)
     monkeypatch.setattr(
         "copilot_proxy.ledger.reserver.time.sleep",
-        lambda _: found.append(reserve_now(server, other)),
+        lambda _: found.append(server.reserve_now(other)),
     )
     refusal = server.reserve(second)
     server.close()
@@ -194,13 +185,13 @@ def test_as_many_as_there_are(tmp_path: Path) -> None:
     names = [f"r{number}" for number in range(300)]
     for name in names:
         asked = ReservationRequest(record(name), 1, [(LIMITS[0], 300)], DAY, MONTH)
-        assert isinstance(reserve_now(server, asked) or server.reserve(asked), list)
+        assert isinstance(server.reserve_now(asked) or server.reserve(asked), list)
     size = path_for(path).stat().st_size
     releaser.release(names[1:])
     assert path_for(path).stat().st_size < size / 100
     assert ["r0"] == [one.request_id for one in stored_reservations(path)]
     asked = ReservationRequest(record("next"), 1, [(LIMITS[0], 300)], DAY, MONTH)
-    assert [State(0, 2)] == reserve_now(server, asked)
+    assert [State(0, 2)] == server.reserve_now(asked)
     for one in (server, releaser):
         one.close()
 
@@ -267,7 +258,7 @@ def test_the_log_stays_small(tmp_path: Path) -> None:
 
     def reserve() -> None:
         while not ended.is_set():
-            if reserve_now(server, asked) is None:
+            if server.reserve_now(asked) is None:
                 server.reserve(asked)
             server.release("a")
 
