@@ -31,14 +31,12 @@ def doctor(
     client: Annotated[
         str | None,
         typer.Argument(
-            help="Check only this client; it has to be installed.",
+            help="Check only this client, which must be installed.",
             metavar="[CLIENT]",
             autocompletion=complete_client,
         ),
     ] = None,
-    fix: Annotated[
-        bool, typer.Option("--fix", help="Fix what can be fixed without any risk.")
-    ] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what can safely be fixed.")] = False,
     network_only: Annotated[
         bool, typer.Option("--network-only", help="Check only the connection to GitHub.")
     ] = False,
@@ -203,7 +201,7 @@ def _summary(findings: "Sequence[Finding]") -> str:
         else "",
         f"{counts['fixed']} fixed" if counts["fixed"] else "",
     ]
-    return ", ".join(filter(None, parts)) or "All is well."
+    return ", ".join(filter(None, parts)) or "No problems found."
 
 
 def _bold(text: str) -> str:
