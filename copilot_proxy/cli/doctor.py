@@ -49,9 +49,9 @@ def doctor(
         ),
     ] = False,
 ) -> int:
-    """Find out what does not work, and what to do about it.
+    """Find problems, and say how to fix them.
 
-    The exit code is 0 if all is well, 1 if there are warnings, 2 if something is broken.
+    The exit code is 0 if there are no problems, 1 if there are warnings, 2 if something is broken.
     """
     from copilot_proxy.cli.client_choice import named_client
     from copilot_proxy.cli.run_connection import is_found, program_of
