@@ -40,8 +40,8 @@ def models(
         bool,
         typer.Option(
             "--changed",
-            help="Show what has changed since the last time: models that are new, gone or about to "
-            "retire, and prices.",
+            help="Show what has changed since the last time: new, removed and retiring models, "
+            "and prices.",
         ),
     ] = False,
     as_json: Annotated[
@@ -102,7 +102,7 @@ def _print_changes(catalogue: "Catalogue", folder: Path, host: str, *, as_json: 
         print_result(json.dumps(found, indent=2))
     elif before is None:
         count = len(now.models)
-        print_message(f"This list of {counted(count, 'model')} is remembered for the next time.")
+        print_message(f"The list of {counted(count, 'model')} was saved for the next comparison.")
     else:
         for line in model_changes.lines(changes, before, catalogue):
             print_result(line)

@@ -33,7 +33,7 @@ def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:
             previous = sums
         return line(sums)
     except CopilotProxyError as error:
-        return f"The cost of this session is not known: {error.message}"
+        return f"The cost of this session is unknown: {error.message}"
 
 
 def line(sums: Sums) -> str:
