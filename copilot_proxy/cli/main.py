@@ -73,8 +73,12 @@ def run(arguments: Sequence[str]) -> int:
     named = [name for name in args[:1] if name in COMMANDS]
 
     def main_command() -> object:
+        from copilot_proxy.cli.completion_setup import completion_action
+
         if profile is not None:
             _check_profile(profile)
+        if (action := completion_action(args)) is not None:
+            return action()
         return command.main(args or ["--help"], prog_name="copilot-proxy", standalone_mode=False)
 
     with _environ(_PROFILE, profile):
