@@ -65,7 +65,7 @@ def _run(option: str, values: Sequence[str]) -> None:
 
 def _current_shell() -> str | None:
     """Return the name of the shell that has started this program."""
-    import shellingham  # which Typer needs, too
+    import shellingham  # type: ignore[import-untyped]  # which Typer needs, too
 
     try:
         name: str = shellingham.detect_shell()[0]
@@ -75,20 +75,22 @@ def _current_shell() -> str | None:
 
 
 def _script(shell: str) -> str:
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
     if shell == "zsh":
         return _ZSH
-    return get_completion_script(prog_name=NAME, complete_var=_VARIABLE, shell=shell)
+    script: str = get_completion_script(prog_name=NAME, complete_var=_VARIABLE, shell=shell)
+    return script
 
 
 def _install(shell: str) -> Path:
     """Install the script, and return its path."""
-    from typer.completion import install
+    from typer.completion import install as install_for  # type: ignore[attr-defined]
 
     if shell == "zsh":
         return _install_zsh()
-    return install(shell=shell, prog_name=NAME, complete_var=_VARIABLE)[1]
+    installed: tuple[str, Path] = install_for(shell, NAME, _VARIABLE)
+    return installed[1]
 
 
 def _install_zsh() -> Path:
