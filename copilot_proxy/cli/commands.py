@@ -14,7 +14,7 @@ COMMANDS: Final = {
     "login": "Sign in to GitHub and store the token.",
     "logout": "Delete the stored GitHub token.",
     "status": "Show the account, its plan and its remaining quota.",
-    "serve": "Start a server with the OpenAI, Anthropic, Gemini and Ollama APIs.",
+    "serve": "Start a server with the APIs of OpenAI, Anthropic and others.",
     "run": "Start a client, such as Claude Code, on this server.",
     "connect": "Configure a client so that it always uses this server.",
     "chat": "Ask a model a question, or start a conversation.",
