@@ -109,7 +109,11 @@ class Sender:
             resolved=resolved,
             fixed_api=fixed_api,
             listed=listed,
-            foreign=await self._known_foreign(client, request, resolved.id, record.size),
+            foreign=(
+                await self._known_foreign(client, request, resolved.id, record.size)
+                if self._refused_reasoning
+                else frozenset()  # the usual case, in which nothing is hashed
+            ),
             refused=list(self._unsupported.get(listed, ())) if listed is not None else [],
             refused_fields=self._refused_fields.get(listed, ()) if listed is not None else (),
             accepts_stops=listed not in self._without_stops,
@@ -148,8 +152,6 @@ class Sender:
         self, client: ClientApi, request: ClientRequest, model: str, size: int
     ) -> frozenset[str]:
         """Return the reasoning in the request that the model has refused before."""
-        if not self._refused_reasoning:
-            return frozenset()  # the usual case, in which nothing is hashed
 
         def known() -> frozenset[str]:
             return self._refused_reasoning.among(model, client.encrypted_reasoning(request))
