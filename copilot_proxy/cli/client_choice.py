@@ -21,7 +21,7 @@ def named_client(name: str, among: Sequence[Client] = CLIENTS) -> Client:
         words = ", ".join(near or [one.word for one in among])
         known = f"Did you mean {words}?" if near else f"Use one of: {words}."
         raise UsageError(
-            f"There is no client {name!r}.",
+            f"Unknown client: {name!r}.",
             hint=f"{known}\nFor other programs: copilot-proxy run env -- PROGRAM",
         )
     return definition
