@@ -75,7 +75,8 @@ def connect(
     from copilot_proxy.cli.client_choice import named_client
     from copilot_proxy.cli.connect_files import undo_changes
 
-    settings, definition = load_settings(), named_client(client)
+    settings = load_settings()
+    definition = named_client(client, others="copilot-proxy connect sdk")
     if undo:
         return undo_changes(settings, definition, yes=yes, dry_run=dry_run)
     if definition.obstacle:

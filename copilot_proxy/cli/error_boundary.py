@@ -63,7 +63,7 @@ def run_command(
         return INTERRUPTED
     except CopilotProxyError as error:
         _show_traceback(error, debug)
-        if error.code == "not_signed_in" and command_path in _SIMULATABLE:
+        if error.code == "not_signed_in" and command_path in _SIMULATABLE and not _is_service():
             error.hint = f"{error.hint}\nOr try it without an account: {command_path} --simulate"
         print_error(error)
         return error.exit_code
@@ -72,6 +72,12 @@ def run_command(
     except Exception as error:
         return _report_unexpected(error, debug, command_path)
     return code if isinstance(code, int) else 0
+
+
+def _is_service() -> bool:
+    from copilot_proxy.settings import INSTANCE_VARIABLE
+
+    return INSTANCE_VARIABLE in os.environ
 
 
 def _interruptions() -> tuple[type[BaseException], ...]:

@@ -115,7 +115,7 @@ def serve(
     ] = None,
     simulate: SimulateOption = False,
 ) -> int:
-    """Start a server with the OpenAI, Anthropic, Gemini and Ollama APIs."""
+    """Start a server with the APIs of OpenAI, Anthropic and others."""
     has_port = host is not None or port is not None
     if uds and has_port:
         raise UsageError("--uds cannot be combined with --host or --port.")

@@ -224,6 +224,8 @@ class ModelResolver:
         if target == AUTO:
             reason = "this server does not let Copilot choose"
             return (f"changed model from auto to {model.id}, the default: {reason}",)
+        if needs_catalogue(target):
+            return (f"changed model: this account has no {target} model; {model.id} answered",)
         return (f"changed model: {target} is not in this account; {model.id} answered",)
 
     async def reload(
