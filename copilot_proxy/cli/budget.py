@@ -79,7 +79,7 @@ def _parsed(words: list[str]) -> tuple[str | None, str]:
     wanted = _ARGUMENTS[word]
     if len(rest) != (wanted is not None):
         raise UsageError(
-            f"`budget {word}` takes {wanted or 'no argument'}.",
+            f"`budget {word}` needs {wanted or 'no argument'}.",
             hint="Examples: copilot-proxy budget set 500/day, copilot-proxy budget raise 100",
         )
     return word, rest[0] if rest else ""

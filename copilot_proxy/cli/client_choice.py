@@ -25,5 +25,5 @@ def named_client(name: str, among: Sequence[Client] = CLIENTS, *, others: str = 
         known = f"Did you mean {words}?" if near else f"Use one of: {words}."
         if others:
             known += f"\nFor other programs: {others}"
-        raise UsageError(f"There is no client {name!r}.", hint=known)
+        raise UsageError(f"Unknown client: {name!r}.", hint=known)
     return definition

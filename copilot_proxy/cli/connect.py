@@ -109,7 +109,7 @@ def _base_url(settings: Settings, url: str | None) -> str:
     if url is None and settings.uds:
         raise UsageError(
             "The server is set to listen on a Unix socket, which clients cannot use.",
-            hint="Remove uds from the settings, or name another address with --url.",
+            hint="Remove uds from the settings, or pass another address with --url.",
         )
     if url is None:
         return address_of(settings)

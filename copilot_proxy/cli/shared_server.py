@@ -73,7 +73,7 @@ def address_of(settings: Settings) -> str:
     if settings.port == 0:
         source = settings.sources["port"]
         raise UsageError(
-            f"The server's port is not known: {source} sets it to 0, which means any free port.",
+            f"The server's port is unknown: {source} sets it to 0, which means any free port.",
             hint="Set port to 8000, for example.",
         )
     return base_url(settings.host, settings.port)

@@ -175,7 +175,7 @@ def _parsed(words: list[str]) -> tuple[str | None, str]:
     word, rest = words[0], words[1:]
     if word not in _VIEWS and word not in _ACTIONS:
         raise UsageError(
-            f"There is no view {word!r}.", hint=f"Use one of: {', '.join((*_VIEWS, *_ACTIONS))}."
+            f"Unknown view: {word!r}.", hint=f"Use one of: {', '.join((*_VIEWS, *_ACTIONS))}."
         )
     wanted = _ACTIONS.get(word)
     if wanted is not None and not rest and word != "show":

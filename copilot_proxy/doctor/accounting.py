@@ -129,7 +129,7 @@ def check_prices(context: CheckContext) -> Iterator[Result]:
         yield _old_prices(age, f"for {len(unlisted)} models without a price in Copilot's list")
         return
     unknown = [name for name in unlisted if table_prices(name) is None]
-    text = f"Copilot's own for {len(catalogue.chat) - len(unlisted)} models"
+    text = f"Copilot's own prices for {len(catalogue.chat) - len(unlisted)} models"
     if unlisted:
         text += f", bundled prices of {table_date()} for {len(unlisted) - len(unknown)}"
     if unknown:

@@ -25,7 +25,7 @@ def check_settings(context: CheckContext) -> Iterator[Result]:
     if not context.errors:
         file = settings.config_file
         where = file if file.exists() else f"no {file}"
-        yield ok(f"{where}; {count or 'none'} changed")
+        yield ok(f"{where}; {count or 'no'} setting{'s' * (count != 1)} changed")
 
 
 def check_exposure(context: CheckContext) -> Iterator[Result]:

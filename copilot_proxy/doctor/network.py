@@ -139,7 +139,7 @@ def check_clock(context: CheckContext) -> Iterator[Result]:
     except CopilotProxyError:
         offsets = []
     if not offsets:
-        yield skipped("GitHub's time is not known.")
+        yield skipped("GitHub's time is unknown.")
         return
     offset = offsets[0]  # of GitHub itself; others may be behind a cache
     if abs(offset) <= _CLOCK_SECONDS:

@@ -45,7 +45,7 @@ _HEAD: Final = 1368
 """The characters of base64 that hold these bytes; a multiple of 4."""
 _PIECE: Final = 1024 * 1024
 """The characters of base64 that are decoded at once; a multiple of 4."""
-_NO_BASE64: Final = "is a data: URL without base64"
+_NO_BASE64: Final = "is a data: URL that is not base64"
 _BINARY: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 """Control characters that text does not have; an escape (``\\x1b``) occurs in terminal output."""
 

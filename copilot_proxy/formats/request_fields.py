@@ -50,7 +50,7 @@ _NO_PICTURES: Final = Refused(
     harmless=(0,),
 )
 _TIER: Final = Dropped("Copilot refuses it", harmless=("auto", "default"))
-_ACCOUNT: Final = Dropped("it is for Anthropic's accounts")
+_ACCOUNT: Final = Dropped("it applies to Anthropic accounts only")
 
 FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
     "chat_completions": {

@@ -76,10 +76,10 @@ def to_chat(request: GeminiRequest, notes: list[str]) -> ChatRequest:
         if name in _SAME:
             chat[_SAME[name]] = value
         elif name not in _TRANSLATED:
-            reason = _REASONS.get(name, "Copilot does not know it")
+            reason = _REASONS.get(name, "Copilot does not support it")
             notes.append(f"dropped generationConfig.{name[:50]}: {reason}")
     notes += [
-        f"dropped {name[:50]}: Copilot does not know it"
+        f"dropped {name[:50]}: Copilot does not support it"
         for name, value in request.items()
         if name not in _FIELDS and value is not None
     ]
