@@ -23,7 +23,7 @@ _MINUTE: Final = 16
 """Characters of a time without its seconds."""
 _MAX_CLIENT: Final = 13
 _MAX_MODEL: Final = 18
-"""The longest names in the list: with these it fits into 80 columns, except for errors."""
+"""The longest names in the list: with these it fits into 80 columns."""
 WHERE_IDS_ARE: Final = "Ids are in the header x-request-id, and in the log after errors."
 
 
@@ -66,7 +66,8 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
             cut(one["client"] or UNKNOWN, _MAX_CLIENT if is_terminal else sys.maxsize),
             cut(one["model"] or UNKNOWN, _MAX_MODEL if is_terminal else sys.maxsize),
             "?" if one["nano_aiu"] is None else rounded(one["nano_aiu"]),
-            _joined(one["outcome"], one["error_code"]),
+            # On a terminal, the code says enough.
+            (is_terminal and one["error_code"]) or _joined(one["outcome"], one["error_code"]),
         )
         for one in found
     ]
