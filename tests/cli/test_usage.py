@@ -279,7 +279,9 @@ def test_recent_requests_with_long_names(
     monkeypatch.setattr(usage_request, "terminal_width", lambda: 80)
     for words in (("show",), ("client",), ("model",)):
         assert 80 >= max(map(len, cli("usage", *words).out.splitlines()))
-    assert "rate_limit_exceeded" in cli("usage", "show").out
+    assert "  rate_li…\n" in cli("usage", "show").out
+    monkeypatch.setattr(usage_request, "terminal_width", lambda: 100)
+    assert "  rate_limit_exceeded\n" in cli("usage", "show").out
     assert "c" * 64 == json.loads(cli("usage", "show", "--json").out)[0]["client"]
 
 
