@@ -14,7 +14,7 @@ COMMANDS: Final = {
     "login": "Sign in to GitHub and store the token.",
     "logout": "Delete the stored GitHub token.",
     "status": "Show the account, its plan and its remaining quota.",
-    "serve": "Serve the APIs of OpenAI, Anthropic, Gemini and Ollama.",
+    "serve": "Start a server with the APIs of OpenAI, Anthropic and others.",
     "run": "Start a client, such as Claude Code, on this server.",
     "connect": "Configure a client so that it always uses this server.",
     "chat": "Ask a model a question, or start a conversation.",
@@ -22,9 +22,9 @@ COMMANDS: Final = {
     "usage": "Show what requests have cost, and what is left of the quota.",
     "budget": "Limit what requests may cost, or show what is left.",
     "dashboard": "Open the dashboard of a running server in the browser.",
-    "doctor": "Find out what does not work, and what to do about it.",
+    "doctor": "Find problems, and say how to fix them.",
     "simulate": "Run a simulator of GitHub and Copilot; no account is needed.",
-    "service": "Run the server in the background, started at login.",
+    "service": "Run the server in the background, starting at login.",
     "pi-ai": "Install the library for --upstream pi-ai.",
 }
 """The commands, with the first line of their help. The command ``pi-ai`` is `pi_ai` in the module

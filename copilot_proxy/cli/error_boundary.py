@@ -27,7 +27,7 @@ _PLAIN_WORDS: Final = (
     # Typer's messages are worded for programmers.
     ("is not a valid int.", "is not a whole number."),
     ("is not a valid float.", "is not a number."),
-    ("is not in the range x>=", "has to be at least "),
+    ("is not in the range x>=", "must be at least "),
     ("<=x<=", " to "),
 )
 
@@ -146,7 +146,7 @@ def _report_unexpected(error: Exception, debug: bool, command_path: str) -> int:
     print_message(f"Error: An unexpected error occurred in copilot-proxy ({name}).")
     if not debug:
         print_message(
-            "Run the command again with --debug to see the traceback, and report it, with the "
+            "To see the traceback, run the command again with --debug. Please report it, with the "
             "output of: copilot-proxy doctor --report"
         )
     return 1

@@ -40,8 +40,8 @@ def models(
         bool,
         typer.Option(
             "--changed",
-            help="Show what has changed since the last time: models that are new, gone or about to "
-            "retire, and prices.",
+            help="Show what has changed since the last time: new, removed and retiring models, "
+            "and prices.",
         ),
     ] = False,
     as_json: Annotated[
@@ -108,7 +108,7 @@ def _print_changes(catalogue: "Catalogue", folder: Path, host: str, *, as_json: 
     model_changes.save(folder, host, now)
     if before is None and not as_json:
         count = len(now.models)
-        print_message(f"This list of {counted(count, 'model')} is remembered for the next time.")
+        print_message(f"The list of {counted(count, 'model')} was saved for the next comparison.")
 
 
 def _print_json(catalogue: "Catalogue", words: str | None, settings: "Settings") -> None:

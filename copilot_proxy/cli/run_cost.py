@@ -36,7 +36,7 @@ def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:
             return f"The cost of this session is not known: {ledger} cannot be written."
         return line(sums)
     except CopilotProxyError as error:
-        return f"The cost of this session is not known: {error.message}"
+        return f"The cost of this session is unknown: {error.message}"
 
 
 def _is_writable(ledger: Path) -> bool:

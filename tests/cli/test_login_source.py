@@ -176,7 +176,7 @@ def test_an_encrypted_token_is_named_as_such(cli: Cli, simulator: Simulator, use
     """Newer plugins store it in a database."""
     write(editor_folder(user) / "auth.db", "SQLite")
     ran = cli("login", "--from", "editor", "--yes", "--store", "file")
-    assert "has encrypted its token" in ran.err
+    assert "encrypts its token" in ran.err
 
 
 def test_it_asks_first(

@@ -147,6 +147,15 @@ def test_without_counts_there_is_no_usage_chunk() -> None:
             id="null choices",
         ),
         pytest.param(
+            [
+                {"choices": None, "copilot_confirmation": {"title": "Sure?", "message": "Really?"}},
+                {"choices": None, "copilot_errors": [{"type": "agent", "message": "Oh"}]},
+                event("stop", content="x"),
+            ],
+            {"content": "x"},
+            id="what only agents of GitHub send",
+        ),
+        pytest.param(
             [{"choices": {"index": 0}}, {"choices": 5}, {"choices": ["x", None]},
              event("stop", content="x")],
             {"content": "x"},
