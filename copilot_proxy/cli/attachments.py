@@ -112,8 +112,7 @@ def piped_text() -> str | None:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         print_message(
-            f"The piped input is not entirely UTF-8, first in line {line}: "
-            "what cannot be read is sent as \ufffd."
+            f"The piped input is not valid UTF-8 (line {line}): invalid bytes are sent as \ufffd."
         )
         return data.decode("utf-8-sig", errors="replace")
 

@@ -168,8 +168,8 @@ def _warn_of_old_config(settings: Settings, *, simulate: bool) -> None:
     server = running_server(settings, simulate=simulate)
     if server is not None and has_old_config(settings, server.settings_read_at):
         print_message(
-            f"{settings.config_file} was changed after the server at {server.url} had read it. "
-            "Restart the server, so that it applies the limits shown here."
+            f"{settings.config_file} was changed after the server at {server.url} read it. "
+            "Restart the server to apply the limits shown here."
         )
 
 

@@ -24,7 +24,9 @@ _MINUTE: Final = 16
 _MAX_CLIENT: Final = 13
 _MAX_MODEL: Final = 18
 """The longest names in the list: with these it fits into 80 columns, except for errors."""
-WHERE_IDS_ARE: Final = "Ids are in the header x-request-id, and in the log after errors."
+WHERE_IDS_ARE: Final = (
+    "Request ids are in the header x-request-id, and in the log if a request fails."
+)
 
 
 def show(database: Database, request_id: str, *, as_json: bool) -> int:
@@ -36,7 +38,9 @@ def show(database: Database, request_id: str, *, as_json: bool) -> int:
             hint=WHERE_IDS_ARE,
         )
     if len(found) > 1 and found[1]["corrects"] is None:
-        raise UsageError(f"Several requests begin with {request_id!r}.", hint="Use more of the id.")
+        raise UsageError(
+            f"Several request ids begin with {request_id!r}.", hint="Use more characters of the id."
+        )
     request, corrections = found[0], found[1:]
     if as_json:
         decoded = {**_decoded(request), "corrections": [_decoded(one) for one in corrections]}
@@ -137,7 +141,7 @@ def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
 def _model(one: dict[str, Any]) -> str:
     text = one["model"] or "unknown"
     if one["model_asked"] not in (None, one["model"]):
-        text += f", asked for as {one['model_asked']}"
+        text += f", requested as {one['model_asked']}"
     if one["model_answered"] not in (None, one["model"]):
         text += f", answered as {one['model_answered']}"
     return text
@@ -154,7 +158,7 @@ def _tokens(one: dict[str, Any]) -> str:
     ]
     text = ", ".join(f"{count:,} {name}" for count, name in parts if count)
     if one["reasoning_tokens"]:
-        text += f" ({one['reasoning_tokens']:,} of them reasoning)"
+        text += f" ({one['reasoning_tokens']:,} for reasoning)"
     return text or "none"
 
 

@@ -53,8 +53,8 @@ def client_check(client: Client, programs: Programs, *, is_wanted: bool = False)
         version = programs.version(program) if program and client.launch else None
         if _is_much_older(version, client.version):
             yield warning(
-                f"{client.title} {version} is much older than {client.version}, the version that "
-                "was tested.",
+                f"{client.title} {version} is much older than {client.version}, the tested "
+                "version.",
                 f"Run: {client.install}",
             )
         yield from _variables(context, client)

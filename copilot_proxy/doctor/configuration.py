@@ -68,5 +68,5 @@ def check_dumps(context: CheckContext) -> Iterator[Result]:
     else:
         yield warning(
             f"Every conversation is written to {folder}.",
-            f"When you have what you need, remove dump_dir from {source}, and the folder.",
+            f"When you are done, remove dump_dir from {source}, and the folder.",
         )

@@ -29,7 +29,8 @@ NO_DOCUMENTS_HINT: Final = (
     "Gemini model for which Copilot lists application/pdf."
 )
 OTHER_UPSTREAM_HINT: Final = (
-    "Send the document's text, or start the server without --upstream: this upstream sends no PDFs."
+    "Send the document's text, or start the server without --upstream: this upstream cannot send "
+    "PDFs."
 )
 
 _FILE_TYPES: Final = ("file", "input_file", "document")

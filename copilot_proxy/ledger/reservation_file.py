@@ -286,7 +286,9 @@ def replace_damaged(file: ReservationFile) -> None:
     """Set a damaged file aside, start a new one, and log that; raises `OSError`."""
     aside = file.set_aside()
     if aside is not None:
-        log.error("%s is damaged. It is now %s, and a new one was started.", file.path, aside)
+        log.error(
+            "%s was damaged. It was renamed to %s, and a new one was created.", file.path, aside
+        )
 
 
 def stored_reservations(ledger: Path) -> list[Reservation]:

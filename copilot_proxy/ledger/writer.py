@@ -150,7 +150,9 @@ class Writer:
         self._drop_connection()
         if is_same:
             aside = set_aside(self._path)
-            log.error("The ledger is damaged. It is now %s, and a new one was started.", aside)
+            log.error(
+                "The ledger was damaged. It was renamed to %s, and a new one was created.", aside
+            )
 
     def _drop_connection(self) -> None:
         if self._database is not None:

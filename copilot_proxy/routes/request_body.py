@@ -147,7 +147,7 @@ def _too_large(limit: int) -> RequestError:
 
 def _too_slow(size: int) -> RequestError:
     return RequestError(
-        f"The body did not arrive in time; only {size} bytes of it did.",
+        f"The body did not arrive in time: only {size} bytes were received.",
         status=408,
         code="request_timeout",
         hint="Send it faster, or raise the limit with COPILOT_PROXY_RECEIVE_TIMEOUT (seconds).",

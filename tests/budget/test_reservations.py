@@ -216,7 +216,7 @@ def test_a_damaged_file(
         one.close()
 
     (aside,) = tmp_path.glob("ledger-damaged-*.reservations")
-    assert 1 == caplog.text.count(f"It is now {aside}")
+    assert 1 == caplog.text.count(f"It was renamed to {aside}")
 
 
 def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -235,7 +235,7 @@ def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert isinstance(server.reserve(asked._replace(record=record("c"))), Refusal)
     server.close()
 
-    assert "is damaged" in caplog.text
+    assert "was damaged" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["ü" * 100, "key\x00"])

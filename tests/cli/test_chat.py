@@ -85,7 +85,7 @@ def test_what_is_piped_in(chat: Chat, account: Simulator) -> None:
         {"role": "user", "content": "Summarise\n\nsome text"}
     ]
     ran = chat(piped=b"just\nnot \xff this")
-    assert "not entirely UTF-8, first in line 2" in ran.err
+    assert "not valid UTF-8 (line 2)" in ran.err
     sent = last_request(account)["messages"]
     assert [{"role": "user", "content": "just\nnot � this"}] == sent
 

@@ -60,7 +60,8 @@ def set_reasoning(
         return {}
     if nearest != effort:
         notes.append(
-            f"changed reasoning_effort from {effort} to {nearest}: the nearest that the model has"
+            f"changed reasoning_effort from {effort} to {nearest}: the nearest that the model "
+            "supports"
         )
     return {level: nearest}
 
