@@ -175,8 +175,8 @@ class Upstream(asyncio.Protocol):
     def on_message_complete(self) -> None:
         self.stats.requests += 1
         path = self._path
-        if path == "/v1/chat/completions":  # as for OpenAI's own API
-            path = "/chat/completions"
+        if path not in SHAPES:
+            path = path.removeprefix("/v1")  # as for OpenAI's own API
         if path in SHAPES:
             self._answer(path, b"".join(self._body))
         elif path == "/_bench":

@@ -185,9 +185,8 @@ def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
     from copilot_proxy.budget.budget import Budget
     from copilot_proxy.ledger.ledger import Ledger
 
-    return Ledger(settings.ledger_file), Budget(
-        settings.ledger_file, settings.budget, settings.notify
-    )
+    budget = Budget(settings.ledger_file, settings.budget, settings.notify)
+    return Ledger(settings.ledger_file, budget.end), budget
 
 
 def _guard(settings: Settings, budget: "Budget | None") -> "ContextGuard | None":

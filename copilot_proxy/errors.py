@@ -31,7 +31,10 @@ _SIMULATABLE: Final = re.compile(
     r"copilot-proxy (?:models|status|chat|budget raise)\b(?! --simulate)"
 )
 """A command in a hint that has the flag ``--simulate``, without it."""
-_COMMAND: Final = re.compile(r"(?<![\w/.-])copilot-proxy(?= [a-z])(?! --)")
+_COMMAND: Final = re.compile(
+    r"(?<![\w/.-])copilot-proxy(?= (?:login|logout|status|serve|run|connect|chat|models|usage"
+    r"|budget|dashboard|doctor|simulate|service|pi-ai)\b)"
+)
 """The name of the program at the beginning of a command in a hint."""
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 
+from copilot_proxy.cost.quota import quota_unit
+
 _PLANS: Final = (
     # The first part that the SKU contains determines the plan, so the order matters.
     ("no_auth", "none"),
@@ -100,12 +102,12 @@ def _quota(
             snapshot = snapshots.get(name)
             if isinstance(snapshot, Mapping):
                 billed = snapshot.get("token_based_billing", payload.get("token_based_billing"))
-                unit = "chat messages" if is_free else "premium requests"
-                return snapshot, _parse_quota(snapshot, "AI credits" if billed is True else unit)
+                unit = quota_unit(name, token_based=billed is True)
+                return snapshot, _parse_quota(snapshot, unit)
     left, total = payload.get("limited_user_quotas"), payload.get("monthly_quotas")
     if isinstance(left, Mapping) and isinstance(total, Mapping):
         snapshot = {"remaining": left.get("chat"), "entitlement": total.get("chat")}
-        return snapshot, _parse_quota(snapshot, "chat messages")
+        return snapshot, _parse_quota(snapshot, quota_unit("chat", token_based=False))
     return {}, None
 
 

@@ -30,8 +30,8 @@ _BURST: Final = 10
 _EXCHANGE_INTERVAL: Final = 10.0
 """Seconds between two exchanges for all callers together, after the first `_BURST`."""
 _HINT: Final = (
-    "The token came with the request. Send a GitHub OAuth token for Copilot instead, or any other "
-    "key to use the account that the server is signed in to."
+    "The token came with the request. Send a GitHub OAuth token that works with Copilot, or any "
+    "other key to use the server's own account."
 )
 
 
@@ -112,8 +112,8 @@ class CallerTokens:
         if wait := ceil(self._exchange_limiter.acquire()):
             raise RequestError(
                 "Clients have sent too many different GitHub tokens.",
-                hint=f"Try again in {wait} seconds, or send any other key to use the account that "
-                "the server is signed in to.",
+                hint=f"Try again in {wait} seconds, or send any other key to use the server's own "
+                "account.",
                 code="too_many_caller_tokens",
                 status=429,
                 type="rate_limit_error",

@@ -68,8 +68,8 @@ def not_github_error(response: httpx.Response) -> CopilotProxyError:
         return transient_error(response)
     host = response.url.netloc.decode("ascii")
     return BrokenResponse(
-        f"The response from {host} does not come from GitHub (HTTP {response.status_code}).",
-        hint="A company proxy or the login page of a network may intercept the connection. Open "
+        f"The response from {host} did not come from GitHub (HTTP {response.status_code}).",
+        hint="A company proxy or a network's login page may be intercepting the connection. Open "
         f"{response.url.scheme}://{host} in a browser, or check HTTPS_PROXY.",
         code="not_github",
     )

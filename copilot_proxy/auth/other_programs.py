@@ -145,8 +145,8 @@ def _from_editor(host: str) -> FoundToken:
         return next((one for is_editor, one in found if is_editor), found[0][1])
     if (folder / "auth.db").is_file():
         raise LoginFailed(
-            f"The editor has encrypted its token, in {folder / 'auth.db'}: other programs cannot "
-            "use it.",
+            f"The editor encrypts its token in {folder / 'auth.db'}, so other programs cannot use "
+            "it.",
             hint=_HINT,
         )
     raise LoginFailed(

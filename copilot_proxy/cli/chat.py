@@ -59,7 +59,7 @@ def chat(
         bool, typer.Option("--json", help="Print the whole completion as JSON.")
     ] = False,
     no_stream: Annotated[
-        bool, typer.Option("--no-stream", help="Request the answer in one piece.")
+        bool, typer.Option("--no-stream", help="Print the answer in one piece.")
     ] = False,
     verbose: Annotated[
         bool,

@@ -138,7 +138,7 @@ def _agreed(question: str, *, yes: bool) -> bool:
     if not is_interactive():
         raise UsageError(
             "Nothing was changed: there is no terminal to ask for confirmation.",
-            hint="To agree, add --yes.",
+            hint="To confirm, add --yes.",
         )
     return typer.confirm(question, err=True)
 

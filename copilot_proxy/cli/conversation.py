@@ -87,7 +87,9 @@ class Conversation:
                 hint="Choose a chat model. List them with: copilot-proxy models",
             )
         if model.needs_enabling:
-            print_message(f"{model.id} needs enabling, by you or your organisation: {ENABLE_URL}")
+            print_message(
+                f"{model.id} must be enabled first, by you or your organisation: {ENABLE_URL}"
+            )
         check_images(self._images, model)
         return model.id
 

@@ -27,7 +27,7 @@ _PLAIN_WORDS: Final = (
     # Typer's messages are worded for programmers.
     ("is not a valid int.", "is not a whole number."),
     ("is not a valid float.", "is not a number."),
-    ("is not in the range x>=", "has to be at least "),
+    ("is not in the range x>=", "must be at least "),
     ("<=x<=", " to "),
 )
 
@@ -63,7 +63,7 @@ def run_command(
         return INTERRUPTED
     except CopilotProxyError as error:
         _show_traceback(error, debug)
-        if error.code == "not_signed_in" and command_path in _SIMULATABLE:
+        if error.code == "not_signed_in" and command_path in _SIMULATABLE and not _is_service():
             error.hint = f"{error.hint}\nOr try it without an account: {command_path} --simulate"
         print_error(error)
         return error.exit_code
@@ -72,6 +72,12 @@ def run_command(
     except Exception as error:
         return _report_unexpected(error, debug, command_path)
     return code if isinstance(code, int) else 0
+
+
+def _is_service() -> bool:
+    from copilot_proxy.settings import INSTANCE_VARIABLE
+
+    return INSTANCE_VARIABLE in os.environ
 
 
 def _interruptions() -> tuple[type[BaseException], ...]:
@@ -140,7 +146,7 @@ def _report_unexpected(error: Exception, debug: bool, command_path: str) -> int:
     print_message(f"Error: An unexpected error occurred in copilot-proxy ({name}).")
     if not debug:
         print_message(
-            "Run the command again with --debug to see the traceback, and report it, with the "
+            "To see the traceback, run the command again with --debug. Please report it, with the "
             "output of: copilot-proxy doctor --report"
         )
     return 1

@@ -103,9 +103,12 @@ def sign_in(
     flags = "--with-token " if with_token else f"--from {source.value} " if source else ""
     flags += f"--host {host} " if host else ""
     flags += "--yes " if yes else ""
-    store_name = _choose_store(credentials, store, flags)
+    is_asked = source is not None and not yes
+    store_name = _choose_store(credentials, store, flags, is_asked_later=is_asked)
     if source:
         where = credentials.store(store_name).describe()
+        if store_name == Store.file:
+            where += ", readable only by you"
         command = f"copilot-proxy login {flags}" + (f"--store {store.value}" if store else "")
         token = token_of(source.value, target, where, yes=yes, command=command.rstrip())
     _report_existing(credentials)
@@ -174,10 +177,14 @@ async def _device_flow(github: "GitHub", browser: bool) -> "Secret":
         return await wait_for_approval(github, code, report=report)
 
 
-def _choose_store(credentials: "Credentials", wanted: Store | None, flags: str) -> str:
+def _choose_store(
+    credentials: "Credentials", wanted: Store | None, flags: str, *, is_asked_later: bool
+) -> str:
     """Return the name of a writable store; called first, so that no sign-in is wasted.
 
-    `flags` are repeated in the command in the hint. Raises `StoreError` if no store is writable.
+    `flags` are repeated in the command in the hint. With `is_asked_later`, the next question is
+    whether to use another program's sign-in, and it names the store, so that one question is
+    enough. Raises `StoreError` if no store is writable.
     """
     if wanted is None:
         reason = credentials.store("keyring").unavailable()
@@ -188,22 +195,28 @@ def _choose_store(credentials: "Credentials", wanted: Store | None, flags: str) 
                 reason = error.message
         if reason is None:
             return "keyring"
-        _confirm_file(credentials, reason, flags)
+        if not is_interactive():
+            raise _no_terminal(reason, flags + "--yes " * is_asked_later)
+        print_message(reason)
+        if not is_asked_later:
+            _confirm_file(credentials)
         wanted = Store.file
     credentials.store(wanted).check_writable()
     return wanted.value
 
 
-def _confirm_file(credentials: "Credentials", reason: str, flags: str) -> None:
-    """Ask whether to store the token in a file, because the keyring is unavailable for `reason`."""
-    if not is_interactive():
-        raise StoreError(
-            f"{reason} There is no terminal to ask where to store the token.",
-            hint="To store it in a file that only you can read, run: "
-            f"copilot-proxy login {flags}--store file",
-        )
+def _no_terminal(reason: str, flags: str) -> StoreError:
+    """Return the error if the keyring is unavailable for `reason`, and there is no terminal."""
+    return StoreError(
+        f"{reason} There is no terminal to ask where to store the token.",
+        hint="To store it in a file that only you can read, run: "
+        f"copilot-proxy login {flags}--store file",
+    )
+
+
+def _confirm_file(credentials: "Credentials") -> None:
+    """Ask whether to store the token in a file."""
     file = credentials.store("file").describe()
-    print_message(reason)
     if not typer.confirm(f"Store the token in {file}, readable only by you?", err=True):
         raise StoreError(
             "The sign-in was not started: the token cannot be stored without a keyring or a file.",

@@ -26,7 +26,7 @@ def token_of(program: str, host: str, store: str, *, yes: bool, command: str) ->
         if not is_interactive():
             raise UsageError(
                 f"There is no terminal to ask whether to use the sign-in of {title}.",
-                hint=f"To agree, run: {command} --yes",
+                hint=f"To allow it, run: {command} --yes",
             )
         question = f"Read the token of {title} for {host}, and store a copy in {store}?"
         if not typer.confirm(question, err=True):
@@ -34,7 +34,8 @@ def token_of(program: str, host: str, store: str, *, yes: bool, command: str) ->
     found = find_token(program, host)
     reject_classic_token(found.token, where=f"in {found.where}")
     print_message(
-        f"Found a token in {found.where}. If {title} signs out, this sign-in may end as well."
+        f"Found a token in {found.where}. If you sign out of {title}, this sign-in may stop "
+        "working, too."
     )
     return found.token
 

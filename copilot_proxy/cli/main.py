@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from copilot_proxy import ENVIRONMENT_PREFIX, __version__
-from copilot_proxy.cli.commands import COMMANDS, CommandGroup
+from copilot_proxy.cli.commands import COMMANDS, CommandGroup, with_option
 from copilot_proxy.cli.console import is_interactive, print_message, print_result
 from copilot_proxy.cli.error_boundary import flush_stderr, open_streams, run_command
 from copilot_proxy.errors import UsageError
@@ -68,12 +68,17 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in args[:end]
     args[:end] = [argument for argument in args[:end] if argument != "--debug"]
     profile = _take_profile(args)
+    args = with_option(args)
     command = typer.main.get_command(app)
     named = [name for name in args[:1] if name in COMMANDS]
 
     def main_command() -> object:
+        from copilot_proxy.cli.completion_setup import completion_action
+
         if profile is not None:
             _check_profile(profile)
+        if (action := completion_action(args)) is not None:
+            return action()
         return command.main(args or ["--help"], prog_name="copilot-proxy", standalone_mode=False)
 
     with _environ(_PROFILE, profile):
@@ -137,8 +142,14 @@ def _as_utf8(argument: str) -> str:
     return os.fsencode(argument).decode("utf-8", "replace")
 
 
+def _keep_owner_access() -> None:
+    """Remove the owner's rights from the umask, or this program could not read its own files."""
+    os.umask(os.umask(0o077) & 0o077)
+
+
 def main() -> None:
     """The entry point."""
+    _keep_owner_access()
     open_streams()
     arguments = [_as_utf8(argument) for argument in sys.argv[1:]]
     code = run(arguments)

@@ -137,7 +137,7 @@ def lines(changes: Changes, before: SeenList, catalogue: "Catalogue") -> list[st
         found.append(f"retires  {model and retirement_text(catalogue, model)}")
     for name in changes.prices:
         old, new = before.models[name].price or "unknown", prices[name] or "unknown"
-        found.append(f"price    {name}: {old} before, {new} now")
+        found.append(f"price    {name}: was {old}, now {new}")
     return ["".join(c if c.isprintable() else "?" for c in line) for line in found]
 
 

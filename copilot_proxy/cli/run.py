@@ -88,7 +88,7 @@ def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
         if program is None:
             raise ClientNotFound(f"The program {words[0]!r} was not found.")
         return any_program(Path(program).stem), [program, *words[1:]]
-    definition = named_client(client, RUNNABLE)
+    definition = named_client(client, RUNNABLE, others="copilot-proxy run env -- PROGRAM")
     if definition.launch is None:
         raise _unstartable(definition)
     program = program_of(definition)

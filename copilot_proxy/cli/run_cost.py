@@ -1,5 +1,6 @@
 """What a session of ``run`` has cost, in one line."""
 
+import os
 import time
 from pathlib import Path
 from typing import Final
@@ -31,9 +32,18 @@ def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:
             if sums.requests and (sums == previous or not was_ended):
                 break
             previous = sums
+        if not sums.requests and not _is_writable(ledger):
+            return f"The cost of this session is not known: {ledger} cannot be written."
         return line(sums)
     except CopilotProxyError as error:
-        return f"The cost of this session is not known: {error.message}"
+        return f"The cost of this session is unknown: {error.message}"
+
+
+def _is_writable(ledger: Path) -> bool:
+    """Return whether the server, which runs as the same user, can have written the ledger."""
+    return os.access(ledger.parent, os.W_OK | os.X_OK) and (
+        not ledger.exists() or os.access(ledger, os.W_OK)
+    )
 
 
 def line(sums: Sums) -> str:

@@ -24,13 +24,17 @@ def main() -> None:
 
 
 def _stop_when_unused(folder: Path) -> None:
-    while True:
-        wait_until_unused(folder)
-        with start_lock(folder):
-            if not is_used(folder):
-                _stop()
-                # Until this process has ended, no client may look for a server here.
-                threading.Event().wait()
+    try:
+        while True:
+            wait_until_unused(folder)
+            with start_lock(folder):
+                if not is_used(folder):
+                    _stop()
+                    # Until this process has ended, no client may look for a server here.
+                    threading.Event().wait()
+    except OSError:
+        # The user has removed the folder. No client can find this server any more.
+        _stop()
 
 
 def _stop() -> None:

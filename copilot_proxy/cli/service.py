@@ -22,7 +22,7 @@ _SHORT: Final = 1.0
 _MISSING: Final = "The service is not installed."
 _INSTALL: Final = "Install it with: copilot-proxy service install"
 
-service = typer.Typer(name="service", help="Run the server in the background, started at login.")
+service = typer.Typer(name="service", help="Run the server in the background, starting at login.")
 
 
 @service.callback(invoke_without_command=True)

@@ -16,7 +16,12 @@ from pathlib import Path
 from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn, UsageError
-from copilot_proxy.private_files import failure_reason, make_folder, replace_private
+from copilot_proxy.private_files import (
+    failure_reason,
+    make_folder,
+    replace_private,
+    write_hint,
+)
 from copilot_proxy.server.discovery import RunningServer, find_server
 from copilot_proxy.server.leases import hold_lease, start_lock
 from copilot_proxy.server.port_owner import base_url
@@ -39,19 +44,19 @@ def server_for(settings: Settings, *, simulate: bool) -> Iterator[RunningServer]
     With `simulate`, it is one that uses a simulator.
     """
     folder = _folder(settings, simulate=simulate)
-    try:
-        make_folder(folder)
-    except OSError as error:
-        raise CopilotProxyError(
-            f"{folder} cannot be created: {failure_reason(error)}.",
-            hint="Choose another folder with COPILOT_PROXY_HOME_DIR.",
-        ) from error
     with ExitStack() as stack:
-        with start_lock(folder):
-            stack.enter_context(hold_lease(folder))
-            server = _running(settings, folder, simulate=simulate) or stack.enter_context(
-                _started(settings, folder, simulate=simulate)
-            )
+        try:
+            make_folder(folder)
+            with start_lock(folder):
+                stack.enter_context(hold_lease(folder))
+                server = _running(settings, folder, simulate=simulate) or stack.enter_context(
+                    _started(settings, folder, simulate=simulate)
+                )
+        except OSError as error:
+            raise CopilotProxyError(
+                f"{error.filename or folder} cannot be written: {failure_reason(error)}.",
+                hint=write_hint(error),
+            ) from error
         yield server
 
 
@@ -68,7 +73,7 @@ def address_of(settings: Settings) -> str:
     if settings.port == 0:
         source = settings.sources["port"]
         raise UsageError(
-            f"The server's port is not known: {source} sets it to 0, which means any free port.",
+            f"The server's port is unknown: {source} sets it to 0, which means any free port.",
             hint="Set port to 8000, for example.",
         )
     return base_url(settings.host, settings.port)

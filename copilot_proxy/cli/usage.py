@@ -74,7 +74,9 @@ def usage(
     ] = False,
     why: Annotated[
         bool,
-        typer.Option("--why", help="Say why requests missed the prompt cache, and what to do."),
+        typer.Option(
+            "--why", help="Show why requests missed the prompt cache, and how to avoid it."
+        ),
     ] = False,
     threshold: Annotated[
         float | None,
@@ -118,7 +120,7 @@ def usage(
         },
     )
     if threshold is not None and not threshold >= 0:  # NaN fails every comparison
-        raise UsageError("--threshold needs a number that is not negative.")
+        raise UsageError("--threshold must not be negative.")
     settings = replace(load_settings(), simulated=simulate)
     match word:
         case "path":
@@ -173,7 +175,7 @@ def _parsed(words: list[str]) -> tuple[str | None, str]:
     word, rest = words[0], words[1:]
     if word not in _VIEWS and word not in _ACTIONS:
         raise UsageError(
-            f"There is no view {word!r}.", hint=f"Use one of: {', '.join((*_VIEWS, *_ACTIONS))}."
+            f"Unknown view: {word!r}.", hint=f"Use one of: {', '.join((*_VIEWS, *_ACTIONS))}."
         )
     wanted = _ACTIONS.get(word)
     if wanted is not None and not rest and word != "show":

@@ -51,7 +51,7 @@ def _prices(name: str, settings: Settings) -> tuple[str, PriceList]:
     prices = listed_prices(entry) or table_prices(model_id)
     if prices is None:
         raise CopilotProxyError(
-            f"The prices of {model_id} are not known.", hint="See: copilot-proxy models"
+            f"The prices of {model_id} are unknown.", hint="See: copilot-proxy models"
         )
     return model_id, prices
 

@@ -34,7 +34,7 @@ def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
     for finding in (*findings.changes, *findings.differences):
         print_result(finding)
     if month["github"] is None:
-        print_result(f"This month: ledger {month['ledger']:,.2f}. GitHub's number is not known.")
+        print_result(f"This month: ledger {month['ledger']:,.2f}. GitHub's number is unknown.")
     else:
         print_result(
             f"This month: ledger {month['ledger']:,.2f}, GitHub {month['github']:,.2f}, other "

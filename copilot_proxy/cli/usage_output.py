@@ -51,20 +51,18 @@ def remarks(report: Report) -> list[str]:
     found = []
     if (count := len(report.rows)) > len(_listed(report)):
         found.append(
-            f"Of {count:,} {report.group}s, the {_MAX_ROWS} most expensive are listed; "
-            "--csv and --json list all of them."
+            f"Only the {_MAX_ROWS} most expensive of {count:,} {report.group}s are listed; --csv "
+            "and --json list all of them."
         )
     if (count := report.total.unknown_cost_requests) > 0:
-        found.append(f"{counted(count, 'request')} of unknown cost: the sums do not include them.")
+        found.append(f"{counted(count, 'request')} with an unknown cost, not included in the sums.")
     if (count := report.total.estimated_requests) > 0:
         found.append(
             f"{counted(count, 'request')} with an estimated cost: "
             f"{'its answer' if count == 1 else 'their answers'} did not arrive completely."
         )
     if report.as_model is not None:
-        found.append(
-            f"What these requests would cost with {report.as_model}, if it used as many tokens."
-        )
+        found.append(f"Credits are what the same tokens would cost with {report.as_model}.")
     return found
 
 

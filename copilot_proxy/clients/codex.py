@@ -65,7 +65,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
     return Setup(
         [profile, *changes],
         start=f"codex --profile {_PROVIDER}",
-        notes=("Codex's extension for editors does not read profiles.",),
+        notes=("Codex's editor extension does not read profiles.",),
     )
 
 

@@ -24,9 +24,11 @@ def _launch(to: Connection) -> Launch:
 def _setup(to: Connection, machine: Machine) -> Setup:
     variables = exports(_launch(to).environ, machine.platform)
     return Setup(
-        text=f"# In the profile of your shell, such as ~/.bashrc or ~/.zshrc:\n{variables}\n",
+        text=f"# In your shell profile, such as ~/.bashrc or ~/.zshrc:\n{variables}\n",
         start="copilot",
-        notes=("It reads these settings from variables only, and has no list of models.",),
+        notes=(
+            "It reads these settings from environment variables only, and has no list of models.",
+        ),
     )
 
 

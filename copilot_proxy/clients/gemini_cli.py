@@ -77,8 +77,8 @@ def _setup(to: Connection, machine: Machine) -> Setup:
         ],
         start="gemini",
         notes=(
-            "In a project with its own file .env, Gemini CLI reads that one instead: copy "
-            "the two variables there.",
+            "In a project with its own .env file, Gemini CLI reads that instead: copy the two "
+            "variables into it.",
         ),
     )
 

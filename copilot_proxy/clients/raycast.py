@@ -28,7 +28,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
         [WholeFile(path, text, only_new=True)],
         notes=(
             "Turn on custom providers in Raycast's settings, under AI.",
-            "Choose a model in the menu of Raycast AI.",
+            "Choose a model in Raycast AI.",
         ),
     )
 

@@ -32,7 +32,7 @@ def _open_webui(to: Connection, machine: Machine) -> Setup:
     text = f"""\
 {variables}
 open-webui serve
-Or in its window, under Admin Panel | Settings | Connections, add an OpenAI connection:
+Or in the app, under Admin Panel | Settings | Connections, add an OpenAI connection:
   URL  {to.url}/v1
   Key  {to.key}
 """

@@ -26,7 +26,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
     return Setup(
         [JsonValues(path, [(("language_models", "openai_compatible", _NAME), provider)])],
         notes=(
-            "Choose a model in the menu of the agent panel.",
+            "Choose a model in the agent panel.",
             "Zed reads the key from COPILOT_PROXY_API_KEY, or from its settings (LLM Providers). "
             "If the server has no key, enter any text there.",
         ),

@@ -20,11 +20,11 @@ estimated. ``free``: nothing was charged, for example for a refused request."""
 SOURCE_TEXTS: Final[Mapping[str, str]] = {
     "reported": "as reported by Copilot",
     "details": "the sum of the details that Copilot reported",
-    "models": "calculated with the prices in Copilot's list of models",
-    "table": "calculated with the bundled price table",
+    "models": "calculated from the prices in Copilot's list of models",
+    "table": "calculated from the bundled price table",
     "estimated": "estimated: the answer did not arrive completely",
     "free": "nothing was charged",
-    "unknown": "Copilot did not report it, and the model's price is not known",
+    "unknown": "Copilot did not report it, and the model's price is unknown",
 }
 """What the sources mean, after an amount and a colon."""
 

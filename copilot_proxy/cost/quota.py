@@ -49,6 +49,13 @@ class Quota(NamedTuple):
         return self.entitlement * (1 - max(self.percent_left, 0) / 100) + self.overage
 
 
+def quota_unit(snapshot: str, *, token_based: bool) -> str:
+    """Return the unit of a quota, by the name of its snapshot and how the account is billed."""
+    if token_based:
+        return "AI credits"
+    return "chat messages" if snapshot == "chat" else "premium requests"
+
+
 def quota_of(headers: Mapping[str, str]) -> Quota | None:
     """Return the quota that meters the account; None if the headers have none."""
     unlimited = None
@@ -88,9 +95,8 @@ def _parse(text: str, name: str) -> Quota | None:
     entitlement, percent = _number(values.get("ent")), _number(values.get("rem"))
     if entitlement is None or percent is None:
         return None
-    unit = "chat messages" if name == "chat" else "premium requests"
     return Quota(
-        "AI credits" if values.get("tbb", "").lower() == "true" else unit,
+        quota_unit(name, token_based=values.get("tbb", "").lower() == "true"),
         entitlement,
         percent,
         _number(values.get("ov")) or 0.0,

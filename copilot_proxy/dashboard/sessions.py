@@ -86,7 +86,7 @@ class Sessions:
             try:
                 self._secret = read_key(self._folder)
             except OSError as error:
-                log.warning("Browsers have to sign in again after a restart: %s.", error)
+                log.warning("Browsers must sign in again after a restart: %s.", error)
                 self._secret = secrets.token_bytes(32)
         return self._secret
 

@@ -35,7 +35,7 @@ def check_sign_in(context: CheckContext) -> Iterator[Result]:
         yield facts
         return
     if facts.is_keyring_broken:
-        yield skipped("Not known; see the keyring.")
+        yield skipped("Unknown; see the keyring.")
         return
     if facts.credential is None:
         yield from_error(NotSignedIn())
@@ -84,9 +84,9 @@ def check_copilot(context: CheckContext) -> Iterator[Result]:
         else:
             yield ok(f"plan {facts.account.plan}")
     elif facts.errors:
-        yield skipped("Not known; see the other problems.")
+        yield skipped("Unknown; see the other problems.")
     else:
-        yield skipped("Not checked without a sign-in.")
+        yield skipped("Not checked, since you are not signed in.")
 
 
 def check_quota(context: CheckContext) -> Iterator[Result]:

@@ -52,7 +52,9 @@ def _is_server_running(context: CheckContext) -> bool:
 
 
 def _set_aside(path: Path) -> Callable[[], str]:
-    return lambda: f"The damaged ledger is now {set_aside(path)}; a new one will be started."
+    return lambda: (
+        f"The damaged ledger was renamed to {set_aside(path)}; a new one will be created."
+    )
 
 
 def check_budget(context: CheckContext) -> Iterator[Result]:
@@ -85,7 +87,7 @@ def check_budget(context: CheckContext) -> Iterator[Result]:
         with opened_ledger(settings.ledger_file) as database:
             states = limit_states(database, limits, datetime.now().astimezone())
     except CopilotProxyError:
-        yield skipped("The ledger cannot be read; requests are admitted without a limit.")
+        yield skipped("The ledger cannot be read, so requests are not limited.")
         return
     spent = [one for one in states if not one.left]
     for one in spent:
@@ -127,9 +129,9 @@ def check_prices(context: CheckContext) -> Iterator[Result]:
         yield _old_prices(age, f"for {len(unlisted)} models without a price in Copilot's list")
         return
     unknown = [name for name in unlisted if table_prices(name) is None]
-    text = f"Copilot's own for {len(catalogue.chat) - len(unlisted)} models"
+    text = f"Copilot's own prices for {len(catalogue.chat) - len(unlisted)} models"
     if unlisted:
-        text += f", bundled ones of {table_date()} for {len(unlisted) - len(unknown)}"
+        text += f", bundled prices of {table_date()} for {len(unlisted) - len(unknown)}"
     if unknown:
         text += f", none for {len(unknown)} (until Copilot reports what a request cost)"
     yield ok(text)

@@ -104,7 +104,7 @@ class CheckContext:
             future: Future[T] = self._facts[name]
         wait([future], max(0.0, self.deadline - time.monotonic()))
         if not future.done():
-            raise CopilotProxyError(f"The {name} could not be examined in time.")
+            raise CopilotProxyError(f"The {name} could not be checked in time.")
         return future.result()
 
 

@@ -53,8 +53,8 @@ def client_check(client: Client, programs: Programs, *, is_wanted: bool = False)
         version = programs.version(program) if program and client.launch else None
         if _is_much_older(version, client.version):
             yield warning(
-                f"{client.title} {version} is much older than {client.version}, the version that "
-                "was tested.",
+                f"{client.title} {version} is much older than {client.version}, the tested "
+                "version.",
                 f"Run: {client.install}",
             )
         yield from _variables(context, client)
@@ -85,7 +85,7 @@ def check_variables(context: CheckContext) -> Iterator[Result]:
             f"{pointing[0]} points at this server, which is not running.",
             "Start it with: copilot-proxy serve",
         )
-    yield ok(f"{', '.join(pointing)} point here") if pointing else off("none of them is set")
+    yield ok(f"{', '.join(pointing)} point here") if pointing else off("none is set")
 
 
 def is_ours(url: str, settings: Settings) -> bool:
@@ -108,7 +108,7 @@ def _variables(context: CheckContext, client: Client) -> Iterator[Result]:
         if not found:
             continue
         if value == "":
-            yield _overridden(client, name, "it would be used instead of this server")
+            yield _overridden(client, name, "the client would use it instead of this server")
         elif name in _urls(environment) and name not in shared and not is_ours(found, settings):
             yield _overridden(client, name, f"it is set to {_without_secrets(found)}")
     for name in client.overrides:

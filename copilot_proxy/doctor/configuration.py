@@ -25,7 +25,7 @@ def check_settings(context: CheckContext) -> Iterator[Result]:
     if not context.errors:
         file = settings.config_file
         where = file if file.exists() else f"no {file}"
-        yield ok(f"{where}; {count or 'none'} changed")
+        yield ok(f"{where}; {count or 'no'} setting{'s' * (count != 1)} changed")
 
 
 def check_exposure(context: CheckContext) -> Iterator[Result]:
@@ -68,5 +68,5 @@ def check_dumps(context: CheckContext) -> Iterator[Result]:
     else:
         yield warning(
             f"Every conversation is written to {folder}.",
-            f"When you have what you need, remove dump_dir from {source}, and the folder.",
+            f"When you are done, remove dump_dir from {source}, and the folder.",
         )

@@ -43,8 +43,8 @@ def check_folders(context: CheckContext) -> Iterator[Result]:
     free = _free(_existing(settings.state_dir))
     if is_writable and free is not None and free < _LOW_SPACE:
         yield warning(
-            f"Only {free // 1024 // 1024} MB are free where {settings.state_dir} is. If the disk "
-            "is full, requests are answered, but not recorded.",
+            f"Only {free // 1024 // 1024} MB are free on the disk of {settings.state_dir}. If the "
+            "disk is full, requests are answered, but not recorded.",
             "Free some space on that disk.",
         )
     yield ok(" and ".join(dict.fromkeys(map(str, uses))))

@@ -86,8 +86,8 @@ def check_loopback(context: CheckContext) -> Iterator[Result]:
         yield ok("clients reach the server without a proxy")
         return
     yield warning(
-        f"{variable} is set, and NO_PROXY does not list this machine: many clients would ask that "
-        "proxy for the server.",
+        f"{variable} is set, and NO_PROXY does not list this machine: many clients would send "
+        "their requests for this server to that proxy.",
         f"Add this to NO_PROXY: {_NO_PROXY}",
     )
 
@@ -116,7 +116,7 @@ def check_github(context: CheckContext) -> Iterator[Result]:
         yield skipped(error.message)
         return
     except UsageError:
-        yield skipped("Not asked, because of the proxy or the certificates.")
+        yield skipped("Not checked, because of the proxy or the certificates.")
         return
     for problem in facts.errors:
         if not isinstance(problem, UpstreamError):
@@ -139,7 +139,7 @@ def check_clock(context: CheckContext) -> Iterator[Result]:
     except CopilotProxyError:
         offsets = []
     if not offsets:
-        yield skipped("GitHub's time is not known.")
+        yield skipped("GitHub's time is unknown.")
         return
     offset = offsets[0]  # of GitHub itself; others may be behind a cache
     if abs(offset) <= _CLOCK_SECONDS:

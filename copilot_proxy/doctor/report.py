@@ -91,7 +91,9 @@ def _settings(context: CheckContext) -> Iterator[str]:
 def _value(name: str, value: Any) -> str:
     if name in _PUBLIC or isinstance(value, bool | int | float):
         return str(value)
-    return f"({len(value)} entries)" if isinstance(value, tuple | dict) else "(set)"
+    if isinstance(value, tuple | dict):
+        return f"({len(value)} {'entry' if len(value) == 1 else 'entries'})"
+    return "(set)"
 
 
 def _environment(context: CheckContext) -> Iterator[str]:

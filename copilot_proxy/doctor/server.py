@@ -22,7 +22,7 @@ def check_server(context: CheckContext) -> Iterator[Result]:
         yield ok("starts when a client connects")
         return
     if context.settings.uds is None and context.settings.port == 0:
-        yield ok("cannot be looked for: with port 0, it listens on any free port")
+        yield ok("cannot be checked: with port 0, it listens on any free port")
         return
     facts = context.server()
     if not facts.is_running:
@@ -52,8 +52,8 @@ def _problems(
         )
     if has_old_config(settings, health.get("settings_read_at")):
         yield warning(
-            f"{settings.config_file} was changed after the server at {facts.address} had read it, "
-            "so the server may use other settings than those shown here.",
+            f"{settings.config_file} was changed after the server at {facts.address} read it, so "
+            "the server may use different settings from those shown here.",
             _RESTART,
         )
     if facts.refuses_key:

@@ -122,6 +122,6 @@ def _not_refused(
     if not refused:
         return candidates
     left = [api for api in candidates if api not in refused]
-    if not left:
+    if not left and model is not None:
         left = [api for api in candidates if api is not refused[-1]]
     return left or [api for api in UPSTREAM_APIS if api not in refused] or list(UPSTREAM_APIS)

@@ -29,7 +29,8 @@ NO_DOCUMENTS_HINT: Final = (
     "Gemini model for which Copilot lists application/pdf."
 )
 OTHER_UPSTREAM_HINT: Final = (
-    "Send the document's text, or start the server without --upstream: this upstream sends no PDFs."
+    "Send the document's text, or start the server without --upstream: this upstream cannot send "
+    "PDFs."
 )
 
 _FILE_TYPES: Final = ("file", "input_file", "document")
@@ -44,7 +45,7 @@ _HEAD: Final = 1368
 """The characters of base64 that hold these bytes; a multiple of 4."""
 _PIECE: Final = 1024 * 1024
 """The characters of base64 that are decoded at once; a multiple of 4."""
-_NO_BASE64: Final = "is a data: URL without base64"
+_NO_BASE64: Final = "is a data: URL that is not base64"
 _BINARY: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 """Control characters that text does not have; an escape (``\\x1b``) occurs in terminal output."""
 

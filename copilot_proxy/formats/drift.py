@@ -103,7 +103,8 @@ _EVENTS: Final[Mapping[str, frozenset[str]]] = {
 """The types of events, by the name of the API."""
 _CHUNK: Final = _words(
     "id object created model choices usage system_fingerprint copilot_usage copilot_annotations "
-    "prompt_filter_results service_tier obfuscation padding error"
+    "copilot_references copilot_confirmation copilot_errors prompt_filter_results service_tier "
+    "obfuscation padding error"
 )
 """The fields of a chunk or a completion of Chat Completions."""
 _BLOCKS: Final = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})

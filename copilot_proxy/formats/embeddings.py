@@ -87,7 +87,7 @@ def check_request(request: ClientRequest) -> None:
         types = {type(item) for item in value}
         if len(types) > 1:
             raise RequestError(
-                "Texts and token ids cannot be mixed in one input.",
+                "Strings and token ids cannot be mixed in one input.",
                 param="input",
                 code="invalid_type",
             )

@@ -10,7 +10,7 @@ from copilot_proxy.formats.translators import StreamTranslator
 from copilot_proxy.formats.types import ClientEvent
 from copilot_proxy.formats.wrapped_translator import WrappedTranslator
 
-_NOTE: Final = "the model did not call a tool, although tool_choice asks for a call"
+_NOTE: Final = "the model did not call a tool, although tool_choice requires a call"
 
 
 class ExpectedCall(WrappedTranslator):

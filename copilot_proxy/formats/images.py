@@ -89,7 +89,7 @@ def checked_url(url: str, path: str) -> str:
         )
     found = read_data_url(url)
     if found is None:
-        raise _invalid(path, "is a data: URL without base64")
+        raise _invalid(path, "is a data: URL that is not base64")
     standard = found._replace(media_type=_checked_type(found.media_type, found.data, path))
     head = f"data:{standard.media_type};base64,"
     is_standard = len(head) + len(found.data) == len(url) and url.endswith(found.data)
@@ -105,7 +105,7 @@ def checked_source(source: Any, path: str) -> Any:
     if (inline := inline_source(source)) is None:
         return source
     if (found := read_source(inline)) is None:
-        raise _invalid(f"{path}.data", "is a data: URL without base64")
+        raise _invalid(f"{path}.data", "is a data: URL that is not base64")
     kind = _checked_type(found.media_type, found.data, f"{path}.data")
     return {**inline, "media_type": kind, "data": found.data}
 

@@ -90,6 +90,12 @@ class RestoredNames(WrappedTranslator):
         self._calls: dict[Any, KeyRenamer] = {}
         """The calls that are being read, by their index in the answer."""
 
+    def feed(self, data: object) -> list[ClientEvent]:
+        return self._restored(self._translator.feed(data))
+
+    def close(self, *, done: bool = False) -> list[ClientEvent]:
+        return self._restored(self._translator.close(done=done))
+
     def whole(self, events: list[ClientEvent]) -> ClientResponse:
         response = super().whole(events)
         content = response.get("content")
@@ -113,6 +119,32 @@ class RestoredNames(WrappedTranslator):
                 text = self._text(index, delta["partial_json"])
                 return {**event, "delta": {**delta, "partial_json": text}}
         return event
+
+    def _restored(self, events: list[ClientEvent]) -> list[ClientEvent]:
+        restored: list[ClientEvent] = []
+        for event in events:
+            restored += (*self._held_back(event), self.passed(event))
+        return restored
+
+    def _held_back(self, event: ClientEvent) -> list[ClientEvent]:
+        """Return what comes before `event` if it ends calls whose arguments end within a key."""
+        match event:
+            case {"choices": [{"finish_reason": str()} as choice]}:
+                held = {index: renamer.close() for index, renamer in self._calls.items()}
+                parts = [
+                    {"index": index, "function": {"arguments": text}}
+                    for index, text in held.items()
+                    if text
+                ]
+                choice = {**choice, "delta": {"tool_calls": parts}, "finish_reason": None}
+                return [{**event, "choices": [choice]}] if parts else []
+            case {"type": "content_block_stop", "index": index} if index in self._calls:
+                text = self._calls[index].close()
+                delta = {"type": "input_json_delta", "partial_json": text}
+                return [{"type": "content_block_delta", "index": index, "delta": delta}] * bool(
+                    text
+                )
+        return []
 
     def _restored_part(self, part: Json) -> Json:
         """Return a part of a call in a chunk."""

@@ -50,7 +50,7 @@ _NO_PICTURES: Final = Refused(
     harmless=(0,),
 )
 _TIER: Final = Dropped("Copilot refuses it", harmless=("auto", "default"))
-_ACCOUNT: Final = Dropped("it is for Anthropic's accounts")
+_ACCOUNT: Final = Dropped("it applies to Anthropic accounts only")
 
 FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
     "chat_completions": {
@@ -73,7 +73,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
     },
     "completions": {
         "best_of": Refused(
-            "Copilot cannot rate answers, so it cannot choose the best of several.",
+            "Copilot cannot score answers, so it cannot choose the best of several.",
             "Omit `best_of`; with `n` you get several continuations.",
             harmless=(1,),
         ),
@@ -83,7 +83,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         ),
         "suffix": Refused(
             "Copilot's chat models do not fill in text before a suffix.",
-            "Omit `suffix`, and describe in the prompt what is to be inserted.",
+            "Omit `suffix`, and describe in the prompt what to insert.",
             harmless=("",),
         ),
     },
@@ -109,9 +109,9 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
     "gemini": {
         "cachedContent": Refused(
             "Copilot does not store prompts for later requests.",
-            "Omit `cachedContent`, and send the whole prompt; the models cache it by themselves.",
+            "Omit `cachedContent`, and send the whole prompt; Copilot caches it automatically.",
         ),
-        "labels": Dropped("they are for Google's bills", harmless=({},)),
+        "labels": Dropped("they are for Google's billing", harmless=({},)),
         "safetySettings": Dropped("GitHub's own filters apply", harmless=([],)),
         "serviceTier": Dropped("Copilot does not support it"),
         "store": Dropped(_NOT_STORED, harmless=(False,)),
@@ -131,7 +131,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
             "Omit `container`, and offer tools that the client runs.",
         ),
         "diagnostics": Dropped("Copilot does not explain cache misses", harmless=({},)),
-        "fallback_credit_token": Dropped("Copilot gives no credit for a second try"),
+        "fallback_credit_token": Dropped("Copilot gives no credit for a retry"),
         "fallbacks": Dropped("Copilot does not try other models", harmless=([],)),
         "inference_geo": Refused(
             "Copilot does not let requests choose where the model runs.",
@@ -173,7 +173,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
             harmless=(False,),
         ),
         "raw": Refused(
-            "Copilot's models take conversations, not raw prompts.",
+            "Copilot's models accept conversations, not raw prompts.",
             "Omit `raw`, and send the text without the markers of a prompt template.",
             harmless=(False,),
         ),

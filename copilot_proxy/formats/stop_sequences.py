@@ -47,7 +47,7 @@ def check_length(stops: Sequence[str], field: str) -> None:
     """Raise `RequestError` if the sequences are too long to be searched for in every chunk."""
     if sum(map(len, stops)) > _MAX_CHARACTERS:
         raise RequestError(
-            f"The stop sequences have more than {_MAX_CHARACTERS:,} characters together.",
+            f"The stop sequences have more than {_MAX_CHARACTERS:,} characters in total.",
             param=field,
             code="invalid_value",
             hint="Send fewer or shorter ones: this server has to search the answer for them.",

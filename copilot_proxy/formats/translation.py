@@ -223,7 +223,7 @@ def _take_stops(
     check_length(others, field)
     which = f"some of {field}" if accepted else field
     notes.append(
-        f"applied {which} in this server, since the model does not accept it; text that the model "
+        f"applied {which} on this server, since the model does not accept it; what the model "
         "writes after it is still charged"
     )
     chat = _without_stop(chat)

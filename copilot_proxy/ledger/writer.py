@@ -35,9 +35,12 @@ SETTLE_SECONDS: Final = 30.0
 class Writer:
     """Owns the connection to the file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, hand_over: Callable[[Sequence[str]], bool] | None = None
+    ) -> None:
+        """See `Releaser` for `hand_over`."""
         self._path = path
-        self._releaser = Releaser(path)
+        self._releaser = Releaser(path, hand_over)
         self._database: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
         self._waiting: list[Row] = []
@@ -150,7 +153,9 @@ class Writer:
         self._drop_connection()
         if is_same:
             aside = set_aside(self._path)
-            log.error("The ledger is damaged. It is now %s, and a new one was started.", aside)
+            log.error(
+                "The ledger was damaged. It was renamed to %s, and a new one was created.", aside
+            )
 
     def _drop_connection(self) -> None:
         if self._database is not None:

@@ -112,7 +112,7 @@ class DriftLog:
         found = [f"{kind} {name} ({count})" for (kind, name), count in self._counts.most_common()]
         more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         log.info(
-            "Copilot sends things that this version does not know: %s%s. Look for a newer version.",
+            "Copilot sent values that this version does not know: %s%s. Check for a newer version.",
             ", ".join(found[:_SHOWN]),
             more,
             extra={"fields": {"event": "drift", "unknown": found}},

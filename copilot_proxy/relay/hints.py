@@ -34,9 +34,9 @@ class Hints:
             )
         elif model is not None and self._is_automatic(caller):
             error.hint = (
-                "The account's list has no model that can be chosen. With Copilot Free and "
-                "Student, GitHub chooses the model in its own programs, and others may get none. "
-                "See the plan with: copilot-proxy status"
+                "The account has no model that can be chosen. On Copilot Free and Student, GitHub "
+                "chooses the model in its own programs, and other programs may get none. See the "
+                "plan with: copilot-proxy status"
             )
         elif model is not None:
             error.hint = (

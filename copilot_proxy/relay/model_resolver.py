@@ -222,8 +222,10 @@ class ModelResolver:
             return ()
         target = self._without_alias(name)
         if target == AUTO:
-            reason = "this server does not ask Copilot to choose"
+            reason = "this server does not let Copilot choose"
             return (f"changed model from auto to {model.id}, the default: {reason}",)
+        if needs_catalogue(target):
+            return (f"changed model: this account has no {target} model; {model.id} answered",)
         return (f"changed model: {target} is not in this account; {model.id} answered",)
 
     async def reload(

@@ -131,7 +131,7 @@ def _decompress(body: bytes, encodings: Sequence[str], limit: int) -> bytes:
                     raise _too_large(limit)
         except DecompressionError:
             raise RequestError(
-                f"The body is not valid {encoding}, or has other data after it.",
+                f"The body is not valid {encoding}, or is followed by other data.",
                 hint=f"Send a single body; it may have at most {MAX_MEMBERS} members or frames.",
             ) from None
         if not decompressor.is_complete:
@@ -150,7 +150,7 @@ def _too_large(limit: int) -> RequestError:
 
 def _too_slow(size: int) -> RequestError:
     return RequestError(
-        f"The body did not arrive in time; only {size} bytes of it did.",
+        f"The body did not arrive in time: only {size} bytes were received.",
         status=408,
         code="request_timeout",
         hint="Send it faster, or raise the limit with COPILOT_PROXY_RECEIVE_TIMEOUT (seconds).",

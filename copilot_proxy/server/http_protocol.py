@@ -182,6 +182,12 @@ class BoundedProtocol(TolerantProtocol):
                 timer.cancel()
         super().handle_websocket_upgrade()
 
+    def on_body(self, body: bytes) -> None:
+        if self.cycle is not None and not self.cycle.body:
+            # uvicorn copies each part to a bytearray, and from there to what the application gets.
+            self.cycle.body = b""  # type: ignore[assignment]
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         if self.ignores_upgrade():
             return

@@ -84,7 +84,7 @@ class Chunks:
             raise broken_responses.ended_early()
         if reason == "error":
             raise BrokenResponse(
-                "Copilot's model failed while it was answering.",
+                "The model failed while it was answering.",
                 hint="Try again, or try another model.",
             )
         reason = _final_reason(reason, calls)

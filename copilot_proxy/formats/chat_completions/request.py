@@ -156,7 +156,7 @@ def _check_parts(content: list[Any], path: str) -> None:
             case "input_audio":
                 raise _invalid(
                     f"{path}[{i}]",
-                    "Copilot's models accept texts, images and documents, but no audio.",
+                    "Copilot's models accept text, images and documents, but not audio.",
                     code="unsupported_value",
                     hint="Send a transcript instead.",
                 )

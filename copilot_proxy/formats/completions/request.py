@@ -27,8 +27,8 @@ def parse_request(body: bytes) -> ClientRequest:
     if request.get("max_tokens") == 0:
         raise _invalid(
             "max_tokens",
-            "With `max_tokens` = 0 there is nothing to ask the model for.",
-            hint="Ask for at least one token. Copilot cannot rate a prompt (`logprobs`).",
+            "`max_tokens` must be at least 1.",
+            hint="Copilot cannot score a prompt (`logprobs`) without generating text.",
         )
     _check_prompt(request["prompt"])
     n = request.get("n")
@@ -47,12 +47,12 @@ def parse_request(body: bytes) -> ClientRequest:
 
 def _check_prompt(prompt: Any) -> None:
     if not prompt or (isinstance(prompt, list) and not all(one or one == 0 for one in prompt)):
-        raise _invalid("prompt", "The prompt is empty.", hint="Send a text or token ids.")
+        raise _invalid("prompt", "The prompt is empty.", hint="Send a string or token ids.")
     if isinstance(prompt, list) and len({type(one) for one in prompt}) > 1:
         raise _invalid(
             "prompt",
-            "Texts and token ids cannot be mixed in one prompt.",
-            hint="Send a text, a list of texts, token ids, or a list of lists of token ids.",
+            "Strings and token ids cannot be mixed in one prompt.",
+            hint="Send a string, a list of strings, token ids, or a list of lists of token ids.",
         )
 
 

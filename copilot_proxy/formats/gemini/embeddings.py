@@ -52,7 +52,7 @@ def _request(requests: list[Json], paths: list[str], model: str, notes: list[str
             hint="Send one batch for each.",
         )
     if any(one.get("taskType") not in _HARMLESS for one in requests):
-        notes.append("dropped taskType: Copilot's models have one kind of vector")
+        notes.append("dropped taskType: Copilot's models return only one kind of vector")
     if any(one.get("title") for one in requests):
         notes.append("dropped title: Copilot's models embed only the text")
     request: ClientRequest = {"model": model_name(model), "input": texts}
@@ -67,10 +67,10 @@ def _text(content: Json, path: str) -> str:
     for j, part in enumerate(content.get("parts") or ()):
         if part.get("text") is None:
             raise RequestError(
-                "Copilot embeds only texts.",
+                "Copilot embeds only text.",
                 param=f"{path}.parts[{j}]",
                 code="unsupported_value",
-                hint="Send a text in each part.",
+                hint="Send text in each part.",
             )
         texts.append(part["text"])
     return "\n".join(texts)

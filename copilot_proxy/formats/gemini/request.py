@@ -130,10 +130,10 @@ def _check_part(part: Json, path: str) -> None:
     media_type = blob["mimeType"].strip().lower()
     if media_type.startswith(_OTHER_MEDIA):
         raise RequestError(
-            "Copilot's models accept texts, images and documents, but neither audio nor video.",
+            "Copilot's models accept text, images and documents, but neither audio nor video.",
             param=f"{path}.inlineData",
             code="unsupported_value",
-            hint="Send a transcript or single images instead.",
+            hint="Send a transcript or individual images instead.",
         )
     is_pdf = media_type == documents.PDF
     if media_type.startswith("image/") or (not is_pdf and images.is_image(blob["data"])):

@@ -40,7 +40,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "topK": "Copilot has no equivalent",
     "responseLogprobs": "the answer has no logprobs",
     "logprobs": "the answer has no logprobs",
-    "mediaResolution": "the model decides how it sees images",
+    "mediaResolution": "the model chooses the resolution of images",
     "speechConfig": "Copilot's models answer with text only",
     "imageConfig": "Copilot's models answer with text only",
 }
@@ -76,10 +76,10 @@ def to_chat(request: GeminiRequest, notes: list[str]) -> ChatRequest:
         if name in _SAME:
             chat[_SAME[name]] = value
         elif name not in _TRANSLATED:
-            reason = _REASONS.get(name, "Copilot does not know it")
+            reason = _REASONS.get(name, "Copilot does not support it")
             notes.append(f"dropped generationConfig.{name[:50]}: {reason}")
     notes += [
-        f"dropped {name[:50]}: Copilot does not know it"
+        f"dropped {name[:50]}: Copilot does not support it"
         for name, value in request.items()
         if name not in _FIELDS and value is not None
     ]
@@ -124,7 +124,7 @@ def effort(config: Json) -> str | None:
     if level and level.upper() != _UNSPECIFIED:
         if level.lower() not in EFFORTS:
             raise RequestError(
-                f"The thinking level {level[:50]!r} is not known.",
+                f"Unknown thinking level {level[:50]!r}.",
                 param="generationConfig.thinkingConfig.thinkingLevel",
                 code="invalid_value",
                 hint="Use MINIMAL, LOW, MEDIUM or HIGH.",

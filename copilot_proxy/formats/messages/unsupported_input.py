@@ -122,7 +122,7 @@ def _document(block: Json, path: str, unique_notes: set[str]) -> list[Json]:
     inner = content if isinstance(content, list) else [{"type": "text", "text": content}]
     inner = [one for one in inner if isinstance(one, dict) and one.get("type") in _CONTENTS]
     blocks = _content(inner, f"{path}.source.content", unique_notes)
-    unique_notes.add("changed documents of type content to text: Copilot is not known to take them")
+    unique_notes.add("changed documents of type content to text: Copilot may not accept them")
     start, _, end = as_text("", block.get("title")).rpartition("\n\n")
     mark = {"cache_control": block["cache_control"]} if "cache_control" in block else {}
     return [{"type": "text", "text": start}, *blocks, {"type": "text", "text": end, **mark}]

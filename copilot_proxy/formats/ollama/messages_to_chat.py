@@ -31,9 +31,9 @@ def translate_messages(messages: list[Json]) -> list[Json]:
         content = message.get("content") or ""
         if message.get("images") and message["role"] not in _WITH_IMAGES:
             raise RequestError(
-                f"A message of the role '{message['role']}' cannot have images.",
+                f"A message with the role '{message['role']}' cannot have images.",
                 param=f"messages[{i}].images",
-                hint="Send the images with a message of the role 'user'.",
+                hint="Send the images in a message with the role 'user'.",
             )
         match message["role"]:
             case "assistant":
@@ -118,7 +118,7 @@ def _data_url(image: str, path: str) -> str:
         kind = None
     if kind is None:
         raise RequestError(
-            "The image is not the base64 of a PNG, JPEG, GIF or WebP file.",
+            "The image is not a base64-encoded PNG, JPEG, GIF or WebP file.",
             param=path,
             code="invalid_image",
             hint="Send the file itself as base64, not a path or a URL.",

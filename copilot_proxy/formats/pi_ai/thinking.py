@@ -49,7 +49,7 @@ def set_reasoning(
         return {}
     level = effort
     if level not in _LEVELS:
-        notes.append(f"changed reasoning_effort from {effort} to medium: pi-ai does not know it")
+        notes.append(f"changed reasoning_effort from {effort} to medium: pi-ai does not support it")
         effort = level = "medium"
     if api == "anthropic-messages" and type(budget) is int and not profile.adaptive:
         level = level if level in _BUDGET_LEVELS else "high"
@@ -60,7 +60,8 @@ def set_reasoning(
         return {}
     if nearest != effort:
         notes.append(
-            f"changed reasoning_effort from {effort} to {nearest}: the nearest that the model has"
+            f"changed reasoning_effort from {effort} to {nearest}: the nearest that the model "
+            "supports"
         )
     return {level: nearest}
 

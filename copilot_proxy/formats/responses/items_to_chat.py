@@ -181,7 +181,7 @@ def _part(part: Json, path: str) -> Json:
         case "input_file" if isinstance(part.get("file_data"), str):
             return file_part(part["file_data"], part.get("filename"), f"{path}.file_data")
     raise RequestError(
-        f"Invalid '{path}': the model accepts only texts, images and documents.",
+        f"Invalid '{path}': the model accepts only text, images and documents.",
         param=path,
         code="unsupported_value",
         hint="Send the file's text instead.",

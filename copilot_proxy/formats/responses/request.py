@@ -78,7 +78,7 @@ def check_request(request: ResponsesRequest, *, may_be_empty: bool = False) -> N
             if item.get("type") == COMPACTION_TRIGGER:
                 raise _invalid(
                     f"input[{i}]",
-                    f"A {COMPACTION_TRIGGER} has to be the last item.",
+                    f"A {COMPACTION_TRIGGER} must be the last item.",
                     code="invalid_value",
                 )
 
@@ -98,7 +98,7 @@ def _check_unsupported(request: ResponsesRequest) -> None:
             "background",
             "Copilot does not support background responses.",
             code="unsupported_value",
-            hint="Omit `background`; stream the response if it takes long.",
+            hint="Omit `background`; stream the response if it takes a long time.",
         )
     if request.get("prompt") is not None:
         raise _invalid(

@@ -13,9 +13,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from sys import getsizeof
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
 MAX_RESPONSES: Final = 1000
 MAX_BYTES: Final = 64 * 1024 * 1024
@@ -36,8 +38,12 @@ class PlainItems:
     __slots__ = ("_items", "size")
 
     def __init__(self, items: Sequence[Any], json_size: int) -> None:
+        structs = [one for one in items if type(one) is not dict]
+        if len(structs) < len(items):
+            # As objects, decoded JSON would take several times the memory.
+            items = [Raw(msgspec.json.encode(one)) if type(one) is dict else one for one in items]
         self._items = items
-        self.size = json_size + _STRUCT_OVERHEAD * len(items)
+        self.size = json_size + _STRUCT_OVERHEAD * len(items) + _excess(structs)
         """Bytes of memory."""
 
     def __len__(self) -> int:
@@ -45,6 +51,22 @@ class PlainItems:
 
     def __iter__(self) -> Iterator[bytes]:
         return map(msgspec.json.encode, self._items)
+
+
+def _excess(items: list[Any]) -> int:
+    """Return how many bytes the texts of plain items may take beyond their JSON.
+
+    One character such as a quotation mark makes a text take two bytes for each of its characters,
+    and an emoji four, while its JSON has one for each.
+    """
+    values = [one.content for one in items]
+    values += [one.output for one in items]
+    values += [one.arguments for one in items]
+    values += [one.input for one in items]
+    texts = [value for value in values if type(value) is str]
+    texts += [part.text for parts in values if type(parts) is list for part in parts]
+    wide = [text for text in texts if type(text) is str and not text.isascii()]
+    return sum(map(getsizeof, wide)) - sum(map(len, wide))
 
 
 class Exchange:

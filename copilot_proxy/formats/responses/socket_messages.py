@@ -63,8 +63,8 @@ class MessageError(Exception):
         """Return the error for a WebSocket that already has `count` requests."""
         return cls.of(
             RequestError(
-                f"This WebSocket already has {count} unanswered requests, which are as many or as "
-                "large as allowed.",
+                f"This WebSocket already has {count} unanswered requests: the limit on their "
+                "number or size is reached.",
                 code="websocket_stream_limit_reached",
                 hint="Wait for a response, or open another WebSocket.",
             ),
@@ -180,8 +180,8 @@ def _steering_refused(fields: Mapping[str, msgspec.Raw], lane: str | None) -> by
             "error": {
                 "type": "invalid_request_error",
                 "code": "steering_not_supported",
-                "message": "Copilot takes no input while it answers. Send the input with the next "
-                "request.",
+                "message": "Copilot does not accept input while it is answering. Send the input "
+                "with the next request.",
             },
             "steer": steer,
         }

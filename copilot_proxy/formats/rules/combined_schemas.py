@@ -21,14 +21,14 @@ _MAX_BRANCHES: Final = 200
 
 def merge_combinations(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Merge the combinations at the top level of tools' schemas."""
-    reason = "the model accepts neither anyOf, oneOf nor allOf at the top level"
+    reason = "the model does not accept anyOf, oneOf or allOf at the top level"
     rewrite_tool_schemas(outgoing, without_combinations, reason, notes)
 
 
 def simplify_values(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Merge the values at the top level of tools' schemas, and leave out keywords that may not be
     sent."""
-    reason = "the model accepts neither enum, const nor not at the top level"
+    reason = "the model does not accept enum, const or not at the top level"
     rewrite_tool_schemas(outgoing, without_values, reason, notes)
 
 

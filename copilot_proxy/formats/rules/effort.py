@@ -22,6 +22,10 @@ def use_nearest_effort(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
     if nearest is None:
         notes.append(f"dropped {name}: the model does not support it")
     elif value is not None and nearest != "none":
-        notes.append(f"changed {name} from {value} to effort {nearest}: the model has only efforts")
+        notes.append(
+            f"changed {name} from {value} to effort {nearest}: the model supports only efforts"
+        )
     elif nearest != effort:
-        notes.append(f"changed {name} from {effort} to {nearest}: the nearest that the model has")
+        notes.append(
+            f"changed {name} from {effort} to {nearest}: the nearest that the model supports"
+        )

@@ -75,7 +75,7 @@ def replace_oldest(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
         parts[at] = {"type": "text", "text": _REMOVED}
     if removed:
         notes.append(
-            f"replaced {len(removed)} earlier images by a text: the model accepts at most {most} "
+            f"replaced {len(removed)} earlier images with text: the model accepts at most {most} "
             "in a request"
         )
 

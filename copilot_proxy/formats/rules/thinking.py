@@ -103,7 +103,7 @@ def _use_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
     outgoing.set_thinking({"type": "enabled", "budget_tokens": budget, **_display(outgoing)})
     notes.append(
         f"changed {outgoing.thinking_field} to a budget of {budget} tokens: the model does not "
-        "think adaptively"
+        "support adaptive thinking"
     )
 
 
