@@ -57,6 +57,7 @@ def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None
     try:
         yield
     finally:
+        reporter.flush()
         for handler in handlers:
             root.removeHandler(handler)
         for logger, level in before:
@@ -66,6 +67,9 @@ def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None
 
 
 def _is_wanted(entry: logging.LogRecord, reporter: Reporter) -> bool:
+    if entry.name == REQUESTS:
+        return True
+    reporter.flush()  # so that the lines are in order
     if entry.name == _SERVER and entry.getMessage().startswith(_OMITTED):
         return False
     # The line of the request already says that it was cut off.
