@@ -1,4 +1,4 @@
-"""Logs each finished request, and once a day what was unknown in Copilot's answers."""
+"""Logs each finished request, and once a day any unknown names in Copilot's answers."""
 
 import logging
 import time
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from copilot_proxy.relay.records import RequestRecord
 
 REQUESTS: Final = "copilot_proxy.requests"
-"""The name of the logger of requests."""
+"""The name of the logger for requests."""
 STOPPED: Final = "server_stopped"
 """The error code of an answer that was cut off by a shutdown."""
 _DAY: Final = 24 * 60 * 60
 _MAX_NAMES: Final = 200
-"""Unknown names that are counted separately; later ones are counted together."""
+"""Number of unknown names to count separately; later names are counted together."""
 _SHOWN: Final = 20
-"""The names in a log line that is text."""
+"""Number of names to show in a text log line."""
 
 log = logging.getLogger(REQUESTS)
 _TEMPLATE: Final = vars(logging.LogRecord(REQUESTS, logging.INFO, "", 0, "request", (), None))
@@ -28,9 +28,9 @@ class Reporter:
     """Logs the record of each finished request."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives seconds."""
+        """`clock` returns seconds."""
         self.is_cutting = False
-        """Whether the server is cutting off the open requests."""
+        """Whether the server is cutting off open requests."""
         self._drift = DriftLog(clock)
 
     def __call__(self, record: "RequestRecord") -> None:
@@ -42,8 +42,8 @@ class Reporter:
 
 
 def _entry(record: "RequestRecord") -> logging.LogRecord:
-    """Return a log record for `record`. It is a copy of a template, which takes a tenth of the time
-    of `log.info`: that looks for its caller, and for much else that no log line shows."""
+    """Return a log record for `record`. Copying a template takes a tenth of the time of `log.info`,
+    which determines its caller, and much else that our log lines do not show."""
     entry = logging.LogRecord.__new__(logging.LogRecord)
     entry.__dict__.update(_TEMPLATE)
     entry.created = time.time()
@@ -53,16 +53,16 @@ def _entry(record: "RequestRecord") -> logging.LogRecord:
 
 
 class DriftLog:
-    """Counts unknown names, and logs one line a day; later ones wait for the next line."""
+    """Counts unknown names, and logs one line a day; later names wait for the next line."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._counts: Counter[tuple[str, str]] = Counter()
         self._next = float("-inf")
-        """When the next line may be logged."""
+        """The earliest time for the next line."""
 
     def add(self, unknown: "list[Unknown]") -> None:
-        """Count `unknown`; log all counts if there was no line for a day."""
+        """Count `unknown`; log all counts if the last line is at least a day old."""
         for one in unknown:
             is_new = one not in self._counts and len(self._counts) >= _MAX_NAMES
             self._counts[("other", "names") if is_new else one] += 1
