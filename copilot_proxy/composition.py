@@ -185,9 +185,8 @@ def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
     from copilot_proxy.budget.budget import Budget
     from copilot_proxy.ledger.ledger import Ledger
 
-    return Ledger(settings.ledger_file), Budget(
-        settings.ledger_file, settings.budget, settings.notify
-    )
+    budget = Budget(settings.ledger_file, settings.budget, settings.notify)
+    return Ledger(settings.ledger_file, budget.end), budget
 
 
 def _guard(settings: Settings, budget: "Budget | None") -> "ContextGuard | None":
@@ -202,16 +201,16 @@ def _guard(settings: Settings, budget: "Budget | None") -> "ContextGuard | None"
 
 def _in_turn(reports: "Sequence[Report]") -> "Report":
     """Return a function that calls all of `reports`; an error of one does not stop the others."""
-    first, *others = reports
-    if not others:
-        return first
-    rest = _in_turn(others)
 
     def report(record: "RequestRecord") -> None:
-        try:
-            first(record)
-        finally:
-            rest(record)
+        failure: Exception | None = None
+        for one in reports:
+            try:
+                one(record)
+            except Exception as error:
+                failure = error
+        if failure is not None:
+            raise failure
 
     return report
 

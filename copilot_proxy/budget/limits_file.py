@@ -4,7 +4,6 @@ The server looks at the file before a request, so that a change takes effect at 
 """
 
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -145,9 +144,6 @@ def _limit(stored: Mapping[str, Any]) -> Limit:
 class LimitsFile:
     """Reads the file again when it has changed."""
 
-    _checked = float("-inf")
-    """When the file was last checked, on the monotonic clock."""
-
     def __init__(self, path: Path, defaults: Iterable[Limit]) -> None:
         self._path = path
         self._defaults = tuple(defaults)
@@ -155,14 +151,8 @@ class LimitsFile:
         self.known = Limits().with_defaults(self._defaults)
         """The limits as they were last read."""
 
-    def current(self, max_age: float = 0.0) -> Limits:
-        """Return the limits in force; raises `CopilotProxyError` if the file is unusable.
-
-        The file is checked at most once in `max_age` seconds.
-        """
-        now = time.monotonic()
-        if now - self._checked < max_age:
-            return self.known
+    def current(self) -> Limits:
+        """Return the limits in force; raises `CopilotProxyError` if the file is unusable."""
         try:
             status = os.stat(self._path)
             # The number of a file is used again, possibly within one tick of the clock.
@@ -172,5 +162,4 @@ class LimitsFile:
         if seen != self._seen:
             self.known = read(self._path).with_defaults(self._defaults)
             self._seen = seen
-        self._checked = now  # only if it was usable
         return self.known

@@ -100,9 +100,12 @@ def content(text: str, images: Iterable[Image]) -> str | list[dict[str, Any]]:
 def piped_text() -> str | None:
     """Return the piped input, or None if stdin is a terminal. Raises `UsageError` if not text.
 
-    Bytes that are not UTF-8 are replaced, with a message: a diff of an old file has a few.
+    A closed stdin counts as empty. Bytes that are not UTF-8 are replaced, with a message: a diff of
+    an old file has a few.
     """
-    if sys.stdin is None or sys.stdin.isatty():
+    if sys.stdin is None:
+        return ""
+    if sys.stdin.isatty():
         return None
     data = sys.stdin.buffer.read()
     if b"\0" in data:
@@ -119,6 +122,8 @@ def piped_text() -> str | None:
 
 def is_piped() -> bool:
     """Return whether stdin is a pipe or a file, rather than, for example, /dev/null."""
+    if sys.stdin is None:
+        return False
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
     except (OSError, ValueError):

@@ -1,6 +1,7 @@
 """The ``budget`` command: shows and changes what requests may cost."""
 
 import json
+import shlex
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -65,7 +66,8 @@ def budget(
             _raise(path, settings, argument, kind, name)
         case "off":
             _off(path, settings, kind, name)
-    _show(path, settings, as_json=as_json)
+    shown = (kind, name) if word is None and kind else None
+    _show(path, settings, shown, as_json=as_json)
     if settings.config_file.exists():
         _warn_of_old_config(settings, simulate=simulate)
 
@@ -144,18 +146,26 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
         print_message(f"The limits in {source} remain, unless you remove them there.")
 
 
-def _show(path: Path, settings: Settings, *, as_json: bool) -> None:
+def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_json: bool) -> None:
+    """Print the limits, or `only` those of one key, client or project."""
     from copilot_proxy.budget import limits_file
     from copilot_proxy.budget.report import limit_states
     from copilot_proxy.ledger.database import opened_ledger
 
     limits = limits_file.read(path).with_defaults(settings.budget)
+    if only is not None:
+        limits = limits._replace(
+            limits=tuple(one for one in limits.limits if (one.kind, one.name) == only)
+        )
     with opened_ledger(settings.ledger_file) as database:
         states = limit_states(database, limits, _now())
     if as_json:
         print_result(json.dumps({"limits": [one.as_json() for one in states]}, indent=2))
     elif not states:
-        print_result("There is no budget. Set one with: copilot-proxy budget set 500/day")
+        scope = f" for the {' '.join(only)}" if only else ""
+        flag = f" {shlex.join((f'--{only[0]}', only[1]))}" if only else ""
+        command = f"copilot-proxy budget set 500/day{flag}"
+        print_result(f"There is no budget{scope}. Set one with: {command}")
     for one in states if not as_json else ():
         print_result(limit_line(one))
 

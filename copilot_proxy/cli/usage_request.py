@@ -23,7 +23,8 @@ _MINUTE: Final = 16
 """Characters of a time without its seconds."""
 _MAX_CLIENT: Final = 13
 _MAX_MODEL: Final = 18
-"""The longest names in the list: with these it fits into 80 columns, except for errors."""
+_MIN_OUTCOME: Final = 8
+"""The longest names in the list, and what is left for the outcome in 80 columns."""
 WHERE_IDS_ARE: Final = (
     "Request ids are in the header x-request-id, and in the log if a request fails."
 )
@@ -61,7 +62,8 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
     if not found:
         print_result("No requests.")
         return 0
-    is_terminal = terminal_width() is not None
+    columns = terminal_width()
+    is_terminal = columns is not None
     rows = [("REQUEST", "ENDED", "CLIENT", "MODEL", "CREDITS", "OUTCOME")]
     rows += [
         (
@@ -70,14 +72,19 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
             cut(one["client"] or UNKNOWN, _MAX_CLIENT if is_terminal else sys.maxsize),
             cut(one["model"] or UNKNOWN, _MAX_MODEL if is_terminal else sys.maxsize),
             "?" if one["nano_aiu"] is None else rounded(one["nano_aiu"]),
-            _joined(one["outcome"], one["error_code"]),
+            # On a terminal, the code says enough.
+            (is_terminal and one["error_code"]) or _joined(one["outcome"], one["error_code"]),
         )
         for one in found
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if columns is not None:
+        left = columns - sum(widths[:-1]) - len("  ") * (len(widths) - 1)
+        widths[-1] = max(left, _MIN_OUTCOME)
     for row in rows:
         cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
         cells[4] = row[4].rjust(widths[4])
+        cells[-1] = cut(row[-1], widths[-1])
         print_result("  ".join(cells).rstrip())
     return 0
 

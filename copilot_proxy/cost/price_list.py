@@ -66,11 +66,9 @@ class PriceList(NamedTuple):
         """Return the most that tokens may cost, in nano-AIU: those that are not `cached` may have
         to be written to the cache, usually at a higher price than that of input."""
         prices = self._prices(prompt)
-        return (
-            token_cost(prompt - cached, max(prices.input, prices.cache_write), self.batch)
-            + token_cost(cached, prices.cache_read, self.batch)
-            + token_cost(output, prices.output, self.batch)
-        )
+        fresh = max(prices.input, prices.cache_write)
+        total = (prompt - cached) * fresh + cached * prices.cache_read + output * prices.output
+        return token_cost(1, total, self.batch)
 
     def _prices(self, prompt: int) -> Tier:
         if self.threshold is not None and prompt > self.threshold:

@@ -58,15 +58,16 @@ def quota_unit(snapshot: str, *, token_based: bool) -> str:
 
 def quota_of(headers: Mapping[str, str]) -> Quota | None:
     """Return the quota that meters the account; None if the headers have none."""
-    found = [
-        quota
-        for name in _NAMES
-        if (text := headers.get(_PREFIX + name)) and (quota := _parse(text, name))
-    ]
-    # A plan that is metered by chat messages includes no premium requests.
-    return next((one for one in found if one.entitlement > 0), None) or next(
-        (one for one in found if one.unlimited), None
-    )
+    unlimited = None
+    for name in _NAMES:
+        text = headers.get(_PREFIX + name)
+        quota = _parse(text, name) if text else None
+        # A plan that is metered by chat messages includes no premium requests.
+        if quota is not None and quota.entitlement > 0:
+            return quota
+        if quota is not None and quota.unlimited:
+            unlimited = unlimited or quota
+    return unlimited
 
 
 def runs_out(quota: Quota, now: datetime) -> datetime | None:

@@ -99,7 +99,10 @@ def choose(
         left = accepting or left
         if left[0] is not CHAT_COMPLETIONS:
             left = [api for api in left if api is not CHAT_COMPLETIONS]
-    return next((api for api in left if is_same_api(client, api)), left[0])
+    for api in left:
+        if is_same_api(client, api):
+            return api
+    return left[0]
 
 
 def _not_refused(
@@ -116,7 +119,9 @@ def _not_refused(
     else:
         listed = [api for api in UPSTREAM_APIS if api.path in model.endpoints]
     candidates = listed or [CHAT_COMPLETIONS]
+    if not refused:
+        return candidates
     left = [api for api in candidates if api not in refused]
-    if not left:
+    if not left and model is not None:
         left = [api for api in candidates if api is not refused[-1]]
     return left or [api for api in UPSTREAM_APIS if api not in refused] or list(UPSTREAM_APIS)

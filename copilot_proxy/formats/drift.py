@@ -142,7 +142,7 @@ def unknown_in_event(api: str, event: Mapping[str, Any]) -> list[Unknown]:
             return _in_type("messages block", event.get("content_block"), _BLOCKS)
         if kind == "response.output_item.added":
             return _in_type("responses item", event.get("item"), _ITEMS)
-    elif api == "chat_completions":
+    elif api == "chat_completions" and not event.keys() <= _CHUNK:
         return [_unknown("chat_completions field", name) for name in event if name not in _CHUNK]
     return []
 

@@ -7,7 +7,7 @@ or an empty list as the result of a tool.
 `null` is not part of this: every API reads it as a missing field.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from copilot_proxy.formats.types import Json
@@ -71,19 +71,23 @@ def drop_empty(api: str, request: Json) -> None:
     `api`, and make empty results empty texts."""
     drop_empty_fields(api, request)
     if api == "chat_completions":
-        for message in _objects(request.get("messages")):
-            content = message.get("content")
-            if content == [] or (content is None and message.get("role") == "tool"):
-                message["content"] = ""
+        for message in _turns(request.get("messages")):
+            if isinstance(message, dict) and not message.get("content"):
+                content = message.get("content")
+                if content == [] or (content is None and message.get("role") == "tool"):
+                    message["content"] = ""
     elif api == "responses":
-        for item in _objects(request.get("input")):
-            if item.get("type") in _RESULTS and item.get("output") in (None, []):
+        for item in _turns(request.get("input")):
+            is_result = isinstance(item, dict) and item.get("type") in _RESULTS
+            if is_result and item.get("output") in (None, []):
                 item["output"] = ""
 
 
 def drop_empty_fields(api: str, request: Json) -> None:
     """Remove fields that ask for nothing from `request`, in the format of `api`."""
     empty = _EMPTY[api]
+    if empty.keys().isdisjoint(request):
+        return  # the usual case
     for name in [name for name in request if name in empty and _is_in(request[name], empty[name])]:
         del request[name]
 
@@ -93,6 +97,6 @@ def _is_in(value: Any, empty: tuple[Any, ...]) -> bool:
     return any(type(value) is type(one) and value == one for one in empty)
 
 
-def _objects(value: Any) -> list[Json]:
+def _turns(value: Any) -> Iterable[Any]:
     # A conversation of structs has nothing that is empty.
-    return [one for one in value if isinstance(one, dict)] if type(value) is list else []
+    return value if type(value) is list else ()

@@ -39,14 +39,19 @@ class Kinds(NamedTuple):
 
 
 _PLAIN: Final = Kinds(
-    {"function", "text", "input_text", "output_text"}, {"content", "role", "text", "type"}
+    {"function", "text", "input_text", "output_text"},
+    {"content", "role", "text", "tool_call_id", "tool_calls", "type"},
 )
 """What may occur in a plain conversation without images: no files, and no marks of OpenAI's."""
+_TEXTS: Final = Kinds(set(), {"content", "role"})
+"""What occurs in a conversation of messages with a text each."""
 _PLAIN_WITH_IMAGES: Final = _PLAIN._replace(types={*_PLAIN.types, *_IMAGES})
 
 
 def kinds_of(turns: object) -> Kinds:
     """Return the kinds of the messages or items `turns`, of any API; any JSON is accepted."""
+    if _is_text_only(turns):
+        return _TEXTS
     types: set[str] = set()
     fields: set[str] = set()
     level = _objects([turns])
@@ -71,10 +76,22 @@ def plain_kinds(turns: PlainTurns) -> Kinds:
 
 def request_kinds(request: ClientRequest) -> Kinds:
     """Return the kinds of the conversation of a request of any client API."""
-    for name in FIELDS:
-        if isinstance(turns := request.get(name), PlainTurns):
+    roots = [request[name] for name in _ROOTS if name in request]
+    for turns in roots:
+        if isinstance(turns, PlainTurns):
             return plain_kinds(turns)
-    return kinds_of([request[name] for name in _ROOTS if name in request])
+    return kinds_of(roots[0] if len(roots) == 1 else roots)
+
+
+def _is_text_only(turns: object) -> bool:
+    """Return whether these are messages with a text each, and nothing else: the quickest case."""
+    if type(turns) is not list:
+        return False
+    for one in turns:
+        is_text = type(one) is dict and len(one) == 2 and "role" in one
+        if not (is_text and type(one.get("content")) is str):
+            return False
+    return True
 
 
 def _objects(values: list[Any]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Explains refusals for which Copilot gives no reason, from the request that it refused.
+"""Explains refusals whose reason Copilot does not give, from the request that it refused.
 
 If Gemini does not accept the schema of a tool, it only answers "Bad Request".
 """
@@ -71,6 +71,16 @@ def diagnose(
     else:
         fields = ", ".join(sorted(body))
         error.hint = f"Leave out optional fields, or use another model. Copilot received: {fields}."
+
+
+def explain_unlisted(error: UpstreamRefusal, *, is_listed: bool) -> None:
+    """Set the hint of `error` if Copilot does not know the model, and its list of models could not
+    be read, so that the client's name was sent as it is."""
+    if error.code == "model_not_found" and not is_listed:
+        error.hint = (
+            "Copilot's list of models cannot be read at the moment, so the name was sent as it is. "
+            "Use the exact id of a model, or try again later."
+        )
 
 
 def _tools(body: UpstreamBody) -> Iterator[tuple[str, Json]]:

@@ -32,7 +32,9 @@ _MAX_CHARACTERS: Final = 10_000
 
 def requested_stops(chat: ChatRequest) -> list[str]:
     """Return the stop sequences of a checked chat request, each once."""
-    stop = chat.get("stop") or ()
+    stop = chat.get("stop")
+    if not stop:
+        return []
     return list(dict.fromkeys(one for one in ([stop] if isinstance(stop, str) else stop) if one))
 
 

@@ -110,8 +110,12 @@ def _objects(value: Any) -> list[Json]:
 
 
 def _chat_results(request: ChatRequest) -> tuple[list[Json], str]:
-    messages = _objects(request.get("messages"))
-    return [one for one in messages if one.get("role") == "tool"], "content"
+    messages = request.get("messages")
+    if not isinstance(messages, list):
+        return [], "content"
+    return [
+        one for one in messages if isinstance(one, dict) and one.get("role") == "tool"
+    ], "content"
 
 
 def _responses_results(request: ResponsesRequest) -> tuple[list[Json], str]:

@@ -175,7 +175,7 @@ def _from_chat(
         chat = expanded(chat)
         _check_output_format(chat)
     stops = requested_stops(chat)
-    accepted = api.accepted_stops(model, stops) if accepts_stops else []
+    accepted = api.accepted_stops(model, stops) if stops and accepts_stops else []
     chat, stops = _take_stops(chat, stops, accepted, notes)
     adapted = api.from_chat(chat, model, notes)
     translator = api.reader(
@@ -238,7 +238,9 @@ def _without_stop(chat: ChatRequest) -> ChatRequest:
 
 def _custom_tools(chat: ChatRequest) -> frozenset[str]:
     """Return the names of the custom tools in a chat request."""
-    tools = chat.get("tools") or ()
+    tools = chat.get("tools")
+    if not tools:
+        return frozenset()
     return frozenset(tool["custom"]["name"] for tool in tools if tool.get("type") == "custom")
 
 

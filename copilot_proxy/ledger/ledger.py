@@ -8,7 +8,9 @@ thread is started by the first request.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +28,8 @@ _INTERVAL: Final = 0.2
 _BATCH: Final = 256
 """So many requests are written before that: their records take a few KiB each until then. A large
 one is written at once, since its record holds the whole conversation."""
+_CHECK: Final = 64
+"""How many requests have to wait until it is checked whether the thread has ended."""
 _CLOSE_SECONDS: Final = 10.0
 
 _Entry = tuple[RequestRecord, int]
@@ -49,11 +53,14 @@ class _Signals:
 class Ledger:
     """The ledger in one process. Calling it records a request; that never fails."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, hand_over: Callable[[Sequence[str]], bool] | None = None
+    ) -> None:
+        """`hand_over` gets the ids of requests that have rows, in the ledger's thread; it returns
+        whether it ends their reservations."""
         self.path = path
-        self._lock = threading.Lock()
-        """Held while the entries are used."""
-        self._entries: list[_Entry] = []
+        self._hand_over = hand_over
+        self._entries: deque[_Entry] = deque()
         self._sizes = EventSizes()
         self._signals = _Signals()
         self._thread: threading.Thread | None = None
@@ -64,11 +71,13 @@ class Ledger:
         """Record a request that has ended; to be called on the event loop."""
         if record.error == "not_signed_in" and record.reserved is None:
             return  # no account was asked, and none can be charged
-        with self._lock:
-            self._entries.append((record, time.time_ns() // 1000))
-            count = len(self._entries)
-        if self._thread is None or not self._thread.is_alive():
+        entries = self._entries
+        entries.append((record, time.time_ns() // 1000))
+        count = len(entries)
+        thread = self._thread
+        if thread is None or (count % _CHECK == 1 and not thread.is_alive()):
             self._start()
+        # The thread removes entries at any time, so an entry that is alone wakes it up.
         if count == 1:
             self._signals.has_entries.set()
         if count == _BATCH or record.size >= LARGE:
@@ -101,7 +110,7 @@ class Ledger:
         from copilot_proxy.ledger.prompts import PromptComparer
         from copilot_proxy.ledger.writer import RETRY_SECONDS, Writer
 
-        writer, comparer = Writer(self.path), PromptComparer(self.path)
+        writer, comparer = Writer(self.path, self._hand_over), PromptComparer(self.path)
         is_open = True
         while is_open:
             signals.has_entries.wait(RETRY_SECONDS if writer.has_waiting else None)
@@ -116,11 +125,14 @@ class Ledger:
 
     def _take(self, signals: _Signals) -> list[_Entry]:
         """Remove all entries, and return them."""
-        with self._lock:
-            entries, self._entries = self._entries, []
-            signals.has_entries.clear()
-            signals.has_batch.clear()
-        return entries
+        # First, so that an entry that comes meanwhile is noticed.
+        signals.has_entries.clear()
+        signals.has_batch.clear()
+        taken: list[_Entry] = []
+        with suppress(IndexError):
+            while True:
+                taken.append(self._entries.popleft())
+        return taken
 
     def _rows(
         self, entries: Iterable[_Entry], release: Callable[[str], None]

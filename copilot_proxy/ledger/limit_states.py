@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.ledger.database import stored_path
-from copilot_proxy.ledger.reservation import group_of, target_of, targets_of
+from copilot_proxy.ledger.insertion import known
+from copilot_proxy.ledger.reservation import target_of, targets_of
 from copilot_proxy.ledger.reservation_file import stored_reservations
 
 _OWN_SUMS: Final = "(SELECT * FROM sums WHERE account = '')"
@@ -31,8 +32,12 @@ class SpentSums:
     counts the changes of all other connections; the connection's own are made known with `clear`.
     """
 
+    version: object
+    """Is another object whenever sums may have changed."""
+
     def __init__(self) -> None:
-        self._version = -1
+        self._data_version = -1
+        self.version = object()
         self._known: dict[_Key, int] = {}
         self._by_day: dict[Limit, dict[tuple[str, str], tuple[bytes, int]]] = {}
         """What was spent on each day, by month and day, with the day's chain of hashes. Any new row
@@ -41,13 +46,14 @@ class SpentSums:
     def clear(self) -> None:
         """Forget what may have changed."""
         self._known.clear()
+        self.version = object()
 
     def refresh(self, database: sqlite3.Connection) -> None:
         """Forget everything if another connection has changed the ledger."""
         version = database.execute("PRAGMA data_version").fetchone()[0]
-        if version != self._version:
+        if version != self._data_version:
             self.clear()
-            self._version = version
+            self._data_version = version
 
     def of(
         self, database: sqlite3.Connection, limit: Limit, day: str, month: str, session: str
@@ -66,9 +72,9 @@ class SpentSums:
         if limit.per != "month":
             return _sum(database, where, values)
         # Usually, only the sum of today has changed.
-        known, sums = self._by_day.get(limit, {}), {}
+        earlier, sums = self._by_day.get(limit, {}), {}
         for day, chain in database.execute(_CHAINS, _days_of(month)).fetchall():
-            found = known.get((month, day))
+            found = earlier.get((month, day))
             if found is None or found[0] != chain:
                 found = chain, _sum(database, f"{where} AND day = ?", [*values, day])
             sums[month, day] = found
@@ -83,7 +89,10 @@ def state(
     target = target_of(limit, day, month, session)
     path = stored_path(database)
     running = stored_reservations(path) if path is not None else []
-    reserved = sum(one.nano_aiu for one in running if target in targets_of(group_of(one)))
+    of_target = [one for one in running if target in targets_of(one.group)]
+    # For a moment, an ended request has both a row and a reservation.
+    recorded = known(database, [one.request_id for one in of_target])
+    reserved = sum(one.nano_aiu for one in of_target if one.request_id not in recorded)
     return State(SpentSums().of(database, limit, day, month, session), reserved)
 
 

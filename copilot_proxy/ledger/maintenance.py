@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.ledger.database import hint_for
 from copilot_proxy.ledger.periods import midnight
 from copilot_proxy.private_files import NEW, failure_reason, open_private
 
@@ -44,5 +45,7 @@ def forget(database: sqlite3.Connection, first_kept: date) -> int:
         database.execute("COMMIT")
         database.execute("VACUUM")
     except sqlite3.Error as error:
-        raise CopilotProxyError(f"The ledger could not be changed: {error}.") from error
+        raise CopilotProxyError(
+            f"The ledger could not be changed: {error}.", hint=hint_for(error)
+        ) from error
     return count

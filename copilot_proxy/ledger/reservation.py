@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from copilot_proxy.cost.limits import Limit
-from copilot_proxy.ledger.reservation_request import ReservationRequest
+from copilot_proxy.ledger.reservation_request import Plan
 from copilot_proxy.ledger.schema import COLUMNS, Row
 
 MAX_AGE_US: Final = 24 * 3600 * 1_000_000
@@ -26,12 +26,32 @@ Group = tuple[str, str, str, str, str, str]
 """The day, month, key, client, project and session of a reservation."""
 
 
+class Common(NamedTuple):
+    """What the reservations of one plan have in common. Texts are "" if they are unknown."""
+
+    host: str
+    """The name of the machine or container, which has its own process ids."""
+    pid: int
+    day: str
+    month: str
+    key: str
+    client: str
+    project: str
+    session: str
+    model: str
+    api: str
+
+    @property
+    def group(self) -> Group:
+        """What decides what a reservation counts for."""
+        return self[2:8]
+
+
 class Reservation(NamedTuple):
-    """What a request may cost. Texts are "" if they are unknown."""
+    """What a request may cost; the fields are those of `Common`, with those of the request."""
 
     request_id: str
     host: str
-    """The name of the machine or container, which has its own process ids."""
     pid: int
     started_us: int
     day: str
@@ -44,10 +64,15 @@ class Reservation(NamedTuple):
     api: str
     nano_aiu: int
 
+    @property
+    def group(self) -> Group:
+        """What decides what a reservation counts for."""
+        return self[4:10]
 
-def group_of(one: Reservation) -> Group:
-    """Return what decides what a reservation counts for."""
-    return one[4:10]
+
+def reservation_of(request_id: str, started_us: int, nano: int, common: Common) -> Reservation:
+    """Return the reservation of a request, for which `nano` nano-AIU are reserved."""
+    return Reservation(request_id, *common[:2], started_us, *common[2:], nano)
 
 
 def targets_of(group: Group) -> Iterator[Target]:
@@ -61,7 +86,7 @@ def targets_of(group: Group) -> Iterator[Target]:
                 yield per, which, kind, name
 
 
-@lru_cache(maxsize=256)  # most requests have texts that the one before had
+@lru_cache(maxsize=256)  # most texts are those of the plan before
 def short(text: str | None) -> str:
     """Return a text that fits a reservation: a longer one is replaced by its hash."""
     encoded = (text or "").encode("utf-8", "replace")
@@ -71,32 +96,11 @@ def short(text: str | None) -> str:
 _HOST: Final = short(platform.node())
 
 
-@lru_cache(maxsize=256)  # most requests are like one shortly before
-def _all_short(
-    key: str | None, client: str | None, project: str | None, session: str | None
-) -> tuple[str, str, str, str]:
-    return short(key), short(client), short(project), short(session)
-
-
-def reservation_of(request: ReservationRequest) -> Reservation:
-    """Return the reservation that a request needs."""
-    record, who = request.record, request.record.attribution
-    key, client, project, session = _all_short(record.key, who.client, who.project, who.session)
-    return Reservation(
-        record.request_id,
-        _HOST,
-        os.getpid(),
-        time.time_ns() // 1000,
-        request.day,
-        request.month,
-        key,
-        client,
-        project,
-        session,
-        short(record.model),
-        record.api,
-        request.cost,
-    )
+def common_of(plan: Plan) -> Common:
+    """Return what the reservations of a plan have in common."""
+    key, client, project, session, model, _ = map(short, plan.sender)
+    names = (key, client, project, session, model, plan.sender.api)
+    return Common(_HOST, os.getpid(), plan.day, plan.month, *names)
 
 
 def target_of(limit: Limit, day: str, month: str, session: str) -> Target:

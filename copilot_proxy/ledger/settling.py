@@ -20,7 +20,7 @@ def settle_abandoned(database: sqlite3.Connection, file: ReservationFile) -> Non
     `DamagedReservations`.
     """
     with file.locked():
-        found = file.running()
+        found = file.table.running()
     abandoned = _insert_abandoned(database, found)
     if abandoned:
         with file.locked():
@@ -38,7 +38,7 @@ def settle_old_table(database: sqlite3.Connection) -> None:
 def clear_recorded(database: sqlite3.Connection, file: ReservationFile) -> None:
     """End the reservations of requests whose rows were written a moment ago. Needs the lock of
     `file`; raises `sqlite3.Error` or `OSError`."""
-    file.clear(known(database, [one.request_id for one in file.running()]))
+    file.clear(known(database, [one.request_id for one in file.table.running()]))
 
 
 def _insert_abandoned(database: sqlite3.Connection, found: Sequence[Reservation]) -> list[str]:

@@ -35,9 +35,12 @@ SETTLE_SECONDS: Final = 30.0
 class Writer:
     """Owns the connection to the file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, hand_over: Callable[[Sequence[str]], bool] | None = None
+    ) -> None:
+        """See `Releaser` for `hand_over`."""
         self._path = path
-        self._releaser = Releaser(path)
+        self._releaser = Releaser(path, hand_over)
         self._database: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
         self._waiting: list[Row] = []

@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -255,7 +257,21 @@ def test_recent_requests_with_long_names(
 ) -> None:
     """Long names are cut off on a terminal, where the list would not fit, but not in a pipe."""
     writer = Writer(own_home / "ledger.sqlite3")
-    writer.write([row(record("one", client="c" * 64, model="m" * 200, credits=1.0), time.time())])
+    writer.write(
+        [
+            row(
+                record(
+                    "one-request",
+                    client="c" * 64,
+                    model="m" * 200,
+                    credits=1.0,
+                    upstream_status=429,
+                    error="rate_limit_exceeded",
+                ),
+                time.time(),
+            )
+        ]
+    )
     writer.close()
     for words in (("show",), ("client",)):
         assert "c" * 64 in cli("usage", *words).out
@@ -263,7 +279,22 @@ def test_recent_requests_with_long_names(
     monkeypatch.setattr(usage_request, "terminal_width", lambda: 80)
     for words in (("show",), ("client",), ("model",)):
         assert 80 >= max(map(len, cli("usage", *words).out.splitlines()))
+    assert "  rate_li…\n" in cli("usage", "show").out
+    monkeypatch.setattr(usage_request, "terminal_width", lambda: 100)
+    assert "  rate_limit_exceeded\n" in cli("usage", "show").out
     assert "c" * 64 == json.loads(cli("usage", "show", "--json").out)[0]["client"]
+
+
+def test_a_ledger_that_is_locked(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can be read; a change says what to do."""
+    monkeypatch.setattr("copilot_proxy.ledger.database.BUSY_SECONDS", 0.1)
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        read = cli("usage")
+        changed = cli("usage", "forget", "--before", "2026-11-01")
+
+    assert (0, 1) == (read.code, changed.code), read.err
+    assert "Another program is using it. Try again." in changed.err
 
 
 def test_tiny_amounts(cli: Cli, own_home: Path) -> None:

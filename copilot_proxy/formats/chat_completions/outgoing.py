@@ -1,7 +1,7 @@
 """The view through which rules read and change a Chat Completions body."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from copilot_proxy.formats.chat_completions import cache_control
 from copilot_proxy.formats.chat_completions.split_calls import split_calls
@@ -12,6 +12,9 @@ from copilot_proxy.formats.custom_tools import custom_arguments, function_of
 from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
+
+_CALL_FIELDS: Final = ("tool_calls", "tool_call_id")
+"""The fields of messages with calls or with the result of one."""
 
 
 class ChatBody(OutgoingBody):
@@ -24,6 +27,9 @@ class ChatBody(OutgoingBody):
     fields = ClientFields()
     thinking_field = budget_field = "thinking_budget"
     call_id_key, input_key, result_id_key = "id", "arguments", "tool_call_id"
+
+    def _has_calls(self) -> bool:
+        return not self.kinds.fields.isdisjoint(_CALL_FIELDS)
 
     def _collect(self) -> tuple[list[Json], list[Json]]:
         calls: list[Json] = []

@@ -47,8 +47,8 @@ def _rules_for(profile: ModelProfile, pi_ai: bool, outgoing: OutgoingBody) -> Se
     """Return the rules that may change such a request to a model; looked up once for each
     profile."""
     rules: Sequence[rule.Rule]
-    uses_tools, is_settled = outgoing.uses_tools, outgoing.is_settled
-    kind = (pi_ai, uses_tools, is_settled)
+    is_settled, missing = outgoing.is_settled, _missing(outgoing)
+    kind = (pi_ai, is_settled, missing)
     book, rules = profile.derived.get(kind, (None, ()))
     if book is not rule_book.RULES:
         rules = [
@@ -56,8 +56,20 @@ def _rules_for(profile: ModelProfile, pi_ai: bool, outgoing: OutgoingBody) -> Se
             for one in rule_book.RULES
             if one.concerns(profile)
             and (one.pi_ai or not pi_ai)
-            and (uses_tools or not one.name.startswith(rule.TOOLS))
+            and not one.name.startswith(missing)
             and not (is_settled and one.name in rule_book.SETTLED)
         ]
         profile.derived[kind] = rule_book.RULES, rules
     return rules
+
+
+def _missing(outgoing: OutgoingBody) -> tuple[str, ...]:
+    """Return the beginnings of the names of the rules about what the request does not have."""
+    missing: tuple[str, ...] = ()
+    if not outgoing.uses_tools:
+        missing += (rule.TOOLS,)
+    if not (outgoing.has_thinking_forms or outgoing.thinks):
+        missing += (rule.THINKING,)
+    if not (outgoing.is_settled or outgoing.kinds.has_images):
+        missing += (rule.IMAGES,)
+    return missing

@@ -58,7 +58,10 @@ class OutgoingBody(OutgoingConversation):
     @property
     def limit_field(self) -> str | None:
         """The name of the limit in this body; None if it has none."""
-        return next((name for name in self.limit_fields if name in self.body), None)
+        for name in self.limit_fields:
+            if name in self.body:
+                return name
+        return None
 
     @property
     def shown_limit(self) -> str | None:

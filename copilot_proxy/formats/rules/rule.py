@@ -7,7 +7,9 @@ from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 TOOLS: Final = "tools."
-"""The beginning of the names of rules that need not be applied to a request without tools."""
+THINKING: Final = "thinking."
+IMAGES: Final = "images."
+"""The beginnings of the names of rules that need not be applied to a request without these."""
 
 Apply = Callable[[OutgoingBody, ModelProfile, list[str]], None]
 
@@ -16,7 +18,7 @@ class Rule(NamedTuple):
     """Something that some models refuse, and the function that fixes it."""
 
     name: str
-    """It begins with `TOOLS` if the rule only changes requests that use tools."""
+    """It begins with `TOOLS` if the rule only changes requests that use tools, and so on."""
     source: str
     """Where the restriction is documented or was observed."""
     apply: Apply
