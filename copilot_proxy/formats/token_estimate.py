@@ -1,9 +1,9 @@
-"""What counts as tokens in a request, for an estimate without a call to Copilot.
+"""Finds what counts as tokens in a request, for an estimate without a call to Copilot.
 
 The caller counts the tokens of the texts. Each image counts as `IMAGE_TOKENS`, which errs on the
-high side: Claude's own rule is width times height divided by 750, and at most 1600. Each document
-that is not text, such as a PDF, counts as `DOCUMENT_TOKENS`, enough for one or two pages, since its
-length is not known without reading it.
+high side: Claude's own rule is width times height divided by 750, but at most 1600. Each document
+that is not text, such as a PDF, counts as `DOCUMENT_TOKENS`, enough for one or two pages, because
+its length is unknown unless it is parsed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,13 +25,13 @@ class CountedFields(NamedTuple):
 
     text: tuple[str, ...]
     json: tuple[str, ...]
-    """The fields that count as the text of their JSON."""
+    """The fields whose JSON counts as text."""
     nested: tuple[str, ...]
-    """The fields with further texts and objects."""
+    """The fields that contain further texts and objects."""
 
 
 def request_tokens(request: Mapping[str, Any]) -> int:
-    """Return a rough estimate of the tokens of a request of any API, from its length."""
+    """Return a rough estimate of the tokens of a request for any API, based on its length."""
     plain = [one for one in request.values() if type(one) is PlainTurns and not one.images]
     if not plain:
         return prompt_tokens(expanded(request))

@@ -137,7 +137,8 @@ class BoundedProtocol(TolerantProtocol):
             raise ValueError("The URL is too long.")  # older parsers cut it
         url = httptools.parse_url(self.url)
         scope["raw_path"] = url.path
-        scope["path"] = unquote(url.path.decode("ascii"))
+        path = url.path.decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
         scope["query_string"] = url.query or b""
         before, self.cycle = self.cycle, self._new_cycle(version)
         self._just_begun = self.cycle

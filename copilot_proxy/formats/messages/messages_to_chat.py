@@ -17,18 +17,18 @@ from copilot_proxy.formats.types import Json
 _NO_EQUIVALENT: Final = "Chat Completions has no equivalent"
 _THINKING_TYPES: Final = ("thinking", "redacted_thinking")
 _MEDIA: Final = {"image_url": "image", "file": "document"}
-"""The types of parts that are not text."""
+"""The types of non-text parts."""
 _RESULT_TYPES: Final = ("text", "image", "document", "search_result")
-"""The blocks of tool results that have an equivalent; the JSON of others becomes text."""
+"""The blocks of tool results that have an equivalent; others become JSON text."""
 _USER_TYPES: Final = (*_RESULT_TYPES, "tool_result")
-"""The blocks that a user's message can have."""
+"""The blocks that a user message can contain."""
 _encode: Final = msgspec.json.Encoder().encode
 FAILED: Final = "The tool failed:"
-"""The beginning of a tool result's text if its ``is_error`` is true."""
+"""The start of a tool result's text if its ``is_error`` is true."""
 
 
 def system_message(system: Any, notes: list[str]) -> list[Json]:
-    """Return the system prompt, a string or blocks, as a list of one message, or none if empty."""
+    """Return the system prompt, given as a string or blocks, as a list of at most one message."""
     if isinstance(system, list):
         blocks = without_billing(system, notes)
         system = "\n\n".join(text for block in blocks if (text := block.get("text")))
@@ -41,7 +41,7 @@ def translate_messages(
     """Return the chat messages; one message may become several.
 
     `offered` are the names of the tools that the model may call. Raises `RequestError` for an image
-    or document without its data.
+    or document without data.
     """
     unique_notes: set[str] = set()
     chat_messages: list[Json] = []
@@ -90,7 +90,7 @@ def _assistant(blocks: list[Json], unique_notes: set[str]) -> list[Json]:
 
 
 def _arguments(tool_input: Any) -> str:
-    """Return the input of a call as JSON; a string is what a model wrote instead of an object."""
+    """Return the input of a call as JSON. A string is what a model wrote instead of an object."""
     if isinstance(tool_input, str):
         return tool_input
     return _encode({} if tool_input is None else tool_input).decode()
@@ -99,9 +99,9 @@ def _arguments(tool_input: Any) -> str:
 def _user(
     blocks: list[Json], path: str, unique_notes: set[str], offered: Collection[str]
 ) -> list[Json]:
-    """Return a message for each tool result, in order, and then the user's message.
+    """Return a message for each tool result, in order, followed by the user's message.
 
-    Images and PDFs in results are moved to the user's message, since a chat result can only be
+    Images and PDFs in results are moved to the user's message, because chat results can only be
     text.
     """
     results: list[Json] = []
@@ -131,10 +131,10 @@ def _user(
 def _rich_result(
     block: Json, number: int, path: str, unique_notes: set[str], offered: Collection[str]
 ) -> tuple[Json, list[Json]]:
-    """Return the message of a tool result that is a list of blocks, and the user parts that show
-    its images and PDFs.
+    """Return the message for a tool result that is a list of blocks, and the user parts with its
+    images and PDFs.
 
-    The parts name the result by its place, since later rules may change the ids of calls.
+    The parts refer to the result by its position, since later rules may change the ids of calls.
     """
     parts: list[Json] = []
     for i, inner in enumerate(block.get("content") or ()):

@@ -1,4 +1,4 @@
-"""Collects what counts as tokens in a Messages request; see `formats.token_estimate`."""
+"""Collects the text that counts as tokens in a Messages request; see `formats.token_estimate`."""
 
 from typing import Any, Final
 
@@ -20,14 +20,12 @@ _FIELDS: Final = CountedFields(
 
 
 def text_of(request: MessagesRequest) -> str:
-    """Return all texts of the system prompt, the tools and the messages, in this order, joined by
-    newlines."""
+    """Return all texts of the system prompt, tools and messages, joined by newlines."""
     return "\n".join(text for section in _SECTIONS for text in texts(request.get(section), _FIELDS))
 
 
 def estimated_tokens(request: MessagesRequest) -> int:
-    """Return a rough estimate of the tokens of the prompt, from its length; `text_of` is for an
-    exact count."""
+    """Return a rough estimate of the prompt's tokens; use `text_of` for an exact count."""
     return request_tokens({name: request.get(name) for name in _SECTIONS})
 
 
