@@ -176,7 +176,7 @@ class MessagesApi:
         return _STREAM
 
     def writer(self, request: MessagesRequest) -> ChatToMessages:
-        tokens = estimated_tokens(expanded(request)) if request.get("stream") else 0
+        tokens = estimated_tokens(request) if request.get("stream") else 0
         return ChatToMessages(request, request["model"], tokens)
 
     def fail(

@@ -48,13 +48,12 @@ def translate_messages(
     for i, message in enumerate(messages):
         content = message["content"]
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        path = f"messages[{i}].content"
         if message["role"] == "assistant":
             translated = _assistant(blocks, unique_notes)
         elif message["role"] == "system":
             translated = system_message(blocks, notes)
         else:
-            translated = _user(blocks, path, unique_notes, offered)
+            translated = _user(blocks, f"messages[{i}].content", unique_notes, offered)
         if not translated:
             unique_notes.add(f"dropped messages[{i}]: it is empty")
         chat_messages += translated
@@ -109,15 +108,16 @@ def _user(
     media: list[Json] = []
     parts: list[Json] = []
     for i, block in enumerate(blocks):
-        block_path = f"{path}[{i}]"
-        if block["type"] == "tool_result":
-            number = len(results) + 1
-            message, result_media = _tool_result(block, number, block_path, unique_notes, offered)
-            results.append(message)
-            media += result_media
+        if block["type"] != "tool_result":
+            parts += _parts(block, f"{path}[{i}]", unique_notes)
+        elif isinstance(text := block.get("content"), str):
+            results.append(_result(block, text))
         else:
-            parts += _parts(block, block_path, unique_notes)
-    for kind in {part["type"] for part in media} & _MEDIA.keys():
+            where = f"{path}[{i}]"
+            message, found = _rich_result(block, len(results) + 1, where, unique_notes, offered)
+            results.append(message)
+            media += found
+    for kind in {part["type"] for part in media} & _MEDIA.keys() if media else ():
         unique_notes.add(
             f"moved {_MEDIA[kind]}s of tool results to a user message, where every model accepts "
             "them"
@@ -128,36 +128,38 @@ def _user(
     return [*results, {"role": "user", "content": parts}] if parts else results
 
 
-def _tool_result(
+def _rich_result(
     block: Json, number: int, path: str, unique_notes: set[str], offered: Collection[str]
 ) -> tuple[Json, list[Json]]:
-    """Return the message for a tool result, and the user parts with its images and PDFs.
+    """Return the message for a tool result that is a list of blocks, and the user parts with its
+    images and PDFs.
 
     The parts refer to the result by its position, since later rules may change the ids of calls.
     """
-    content = block.get("content")
-    media: list[Json] = []
-    if isinstance(content, str):
-        text = content
-    else:
-        parts: list[Json] = []
-        for i, inner in enumerate(content or ()):
-            if inner["type"] == "tool_reference":
-                found = reference_text(inner.get("tool_name"), offered)
-                parts.append({"type": "text", "text": found})
-            elif inner["type"] in _RESULT_TYPES:
-                parts += _parts(inner, f"{path}.content[{i}]", unique_notes)
-            else:
-                parts.append({"type": "text", "text": msgspec.json.encode(inner).decode()})
-        text = "\n".join(part["text"] for part in parts if part["type"] == "text")
-        media = [part for part in parts if part["type"] in _MEDIA]
-    if block.get("is_error") is True:
-        text = f"{FAILED} {text}".strip()
+    parts: list[Json] = []
+    for i, inner in enumerate(block.get("content") or ()):
+        if inner["type"] == "tool_reference":
+            found = reference_text(inner.get("tool_name"), offered)
+            parts.append({"type": "text", "text": found})
+        elif inner["type"] in _RESULT_TYPES:
+            parts += _parts(inner, f"{path}.content[{i}]", unique_notes)
+        else:
+            parts.append({"type": "text", "text": msgspec.json.encode(inner).decode()})
+    text = "\n".join(part["text"] for part in parts if part["type"] == "text")
+    media = [part for part in parts if part["type"] in _MEDIA]
+    message = _result(block, text)
     if media:
         kind = "an image" if media[0]["type"] == "image_url" else "a document"
-        text = text or f"({kind}, which follows)"
+        message["content"] = message["content"] or f"({kind}, which follows)"
         media.insert(0, {"type": "text", "text": f"From tool result {number}:"})
-    return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}, media
+    return message, media
+
+
+def _result(block: Json, text: str) -> Json:
+    """Return the message of a tool result with this text."""
+    if block.get("is_error") is True:
+        text = f"{FAILED} {text}".strip()
+    return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}
 
 
 def _parts(block: Json, path: str, unique_notes: set[str]) -> list[Json]:

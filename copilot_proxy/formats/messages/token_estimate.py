@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
-from copilot_proxy.cost.estimated_tokens import prompt_tokens
 from copilot_proxy.formats.token_estimate import (
     DOCUMENT_TOKENS,
     IMAGE_TOKENS,
     CountedFields,
+    request_tokens,
     texts,
 )
 from copilot_proxy.formats.types import MessagesRequest
@@ -26,7 +26,7 @@ def text_of(request: MessagesRequest) -> str:
 
 def estimated_tokens(request: MessagesRequest) -> int:
     """Return a rough estimate of the prompt's tokens; use `text_of` for an exact count."""
-    return prompt_tokens({name: request.get(name) for name in _SECTIONS})
+    return request_tokens({name: request.get(name) for name in _SECTIONS})
 
 
 def media_tokens(request: MessagesRequest) -> int:
