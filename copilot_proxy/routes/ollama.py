@@ -34,13 +34,13 @@ _LINES: Final = "Each line is an object of the same form; the last one has `done
 
 
 def is_off(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
-    """Return whether the request is for a path of Ollama's API, which is not turned on."""
+    """Return whether the request is for a path of Ollama's API while that is off."""
     services: Services = connection.scope["state"]["services"]
     return not services.settings.ollama and OLLAMA.has_path(connection.url.path)
 
 
 def off_error(target: str) -> RequestError:
-    """Return the error for a request to `target`, its method and path, while the API is off."""
+    """Return the error for a request to `target` (method and path) while the API is off."""
     return RequestError(
         f"Unknown URL ({target}).",
         status=404,

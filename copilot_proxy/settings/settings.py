@@ -26,8 +26,8 @@ DEFAULT_GITHUB_API_URL: Final = "https://api.github.com"
 def _setting(
     default: Any, parser: Callable[[object], object], help: str, *, own: bool = False
 ) -> Any:
-    """Declare a setting. If it is `own`, profiles do not take it from the top of ``config.toml``:
-    it belongs to one account, or two servers cannot share it."""
+    """Declare a setting. If it is `own`, profiles do not inherit it from the top of
+    ``config.toml``, because it belongs to one account, or two servers cannot share it."""
     return field(default=default, metadata={"parse": parser, "help": help, "own": own})
 
 
@@ -230,10 +230,10 @@ class Settings:
     api_version: str = _setting(
         Identity.api_version, parse.header_text, "X-GitHub-Api-Version sent to the Copilot API."
     )
-    known_profiles: tuple[str, ...] = ()  # the names of all profiles but the default one
+    known_profiles: tuple[str, ...] = ()  # the names of all profiles except the default
     instance: str | None = None  # the id of a server that is a service, for `/health`
-    read_at: float = field(default=0.0, compare=False)  # when they were read, in Unix time
-    simulated: bool = False  # whether the addresses are those of a simulator
+    read_at: float = field(default=0.0, compare=False)  # when the settings were read, in Unix time
+    simulated: bool = False  # whether the addresses belong to a simulator
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     @cached_property
@@ -287,5 +287,5 @@ class Settings:
 
     @property
     def ledger_file(self) -> Path:
-        """The ledger; the simulator has one of its own, since it charges no real money."""
+        """The ledger's file; the simulator has its own, since it does not charge real money."""
         return self.state_dir / f"ledger{'-simulated' if self.simulated else ''}.sqlite3"
