@@ -76,7 +76,7 @@ class ChatBody(OutgoingBody):
         return {"role": "user", "content": text}
 
     def contents(self) -> Iterable[Json]:
-        # A tool result that is a string may be blank: a command may have printed nothing.
+        # A tool result that is a string may be blank, since a command may have printed nothing.
         return [
             message
             for message in self.turns
@@ -148,7 +148,7 @@ class ChatBody(OutgoingBody):
     @property
     def thinking(self) -> Json | None:
         if (budget := self.body.get("thinking_budget")) is None:
-            return None  # the usual case, which several rules ask for
+            return None  # the usual case, checked by several rules
         return {"type": "enabled", "budget_tokens": budget} if type(budget) is int else None
 
     def set_thinking(self, thinking: Json | None) -> None:
@@ -224,7 +224,7 @@ class ChatBody(OutgoingBody):
         cache_control.mark_stable_prefix(self.turns)
 
     def limit_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
-        # One hour is only known to be accepted on Messages.
+        # An hour is only known to be accepted on Messages.
         cache_control.limit_marks(self.turns, max_marks, notes)
 
 
