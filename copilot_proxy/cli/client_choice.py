@@ -1,4 +1,4 @@
-"""Finds the client that the user has named on the command line."""
+"""Finds the client that the user named on the command line."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from copilot_proxy.errors import UsageError
 
 
 def ledger_name(name: str) -> str:
-    """Return the name in the ledger of a client that `run` calls `name`; else `name` itself."""
+    """Return the ledger's name for a client that `run` calls `name`, or `name` itself."""
     definition = find_client(name)
     return definition.name if definition else name
 
@@ -25,5 +25,5 @@ def named_client(name: str, among: Sequence[Client] = CLIENTS, *, others: str = 
         known = f"Did you mean {words}?" if near else f"Use one of: {words}."
         if others:
             known += f"\nFor other programs: {others}"
-        raise UsageError(f"There is no client {name!r}.", hint=known)
+        raise UsageError(f"Unknown client: {name!r}.", hint=known)
     return definition

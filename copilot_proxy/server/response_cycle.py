@@ -28,17 +28,6 @@ class ResponseCycle(RequestResponseCycle):
     _head = b""
     """The head, until it is sent."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self.body: Any = b""
-        """What the application has not received yet. It is no bytearray as in uvicorn, to which
-        each part of a large body would be copied, and then copied again."""
-
-    async def receive(self) -> Any:
-        message = await super().receive()
-        self.body = b""
-        return message
-
     async def send(self, message: Any) -> None:
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()

@@ -72,7 +72,7 @@ function times(one) {
 }
 
 function tokenTable(one) {
-  if (one.input_tokens === null) return el("p", { className: "muted" }, "The token counts are not known.");
+  if (one.input_tokens === null) return el("p", { className: "muted" }, "The token counts are unknown.");
   const counts = [
     ["Fresh input", one.input_tokens], ["From the cache", one.cache_read_tokens],
     ["Written to the cache", one.cache_write_tokens], ["Written for an hour", one.cache_write_1h_tokens],

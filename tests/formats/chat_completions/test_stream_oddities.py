@@ -252,7 +252,7 @@ def test_an_empty_finish_reason_is_ignored(reason: object) -> None:
         ([], "Copilot sent an empty answer."),
         ([FILTER], "Copilot sent an empty answer."),
         ([event(content="x")], "Copilot's answer broke off before it was complete."),
-        ([event("error", content="x")], "Copilot's model failed while it was answering."),
+        ([event("error", content="x")], "The model failed while it was answering."),
         ([[]], "Copilot sent an event that is not a JSON object."),
         ([b"<html>"], "Copilot sent an event that is not a JSON object."),
     ],
