@@ -113,7 +113,7 @@ class _Bench:
             for measure in chosen:
                 for _ in range(self.options.rounds):
                     for candidate, target in running:
-                        if measure.only_ours and candidate.build is None:
+                        if measure.needs_all_apis and not candidate.has_all_apis:
                             continue
                         _progress(f"{measure.name}: {candidate.name}")
                         result = self._round(measure, candidate, target)
@@ -164,7 +164,7 @@ def _candidates(options: argparse.Namespace, fake: Fake, folder: Path) -> Iterat
         name, _, url = text.partition("=")
         yield candidates.known(name, url)
     if options.direct:
-        yield candidates.known("direct", fake.url)
+        yield candidates.direct(fake)
 
 
 def _progress(text: str) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import target
+from benchmarks.report import DIRECT
 from benchmarks.rivals import RIVALS
 from benchmarks.target import Fake, Target
 
@@ -18,9 +19,11 @@ class Candidate:
     name: str
     start: Callable[[], AbstractContextManager[Target]]
     build: tuple[str, ...] | None = None
-    """The command, if the candidate is a copilot-proxy."""
+    """The command if the candidate is a build of copilot-proxy."""
     can_start: bool = True
-    """Whether its start can be measured."""
+    """Whether its startup can be measured."""
+    has_all_apis: bool = False
+    """Whether it answers on all APIs of this proxy, with all models of the fake upstream."""
 
 
 def ours(
@@ -28,18 +31,18 @@ def ours(
 ) -> Candidate:
     """Return this proxy or another build of it; `flags` are added to `serve`."""
     start = partial(target.ours, fake, folder, name=name, build=build, flags=flags)
-    return Candidate(name, start, tuple(build))
+    return Candidate(name, start, tuple(build), has_all_apis=True)
 
 
 def accounts(build: Sequence[str], fake: Fake, folder: Path) -> Iterator[Candidate]:
-    """Return this proxy without its ledger, with it, and with a budget as well."""
+    """Yield this proxy without a ledger, with one, and with a ledger and a budget."""
     for name, settings in (
         ("ledger-off", {"COPILOT_PROXY_LEDGER": "false"}),
         ("ledger", {}),
         ("budget", {"COPILOT_PROXY_BUDGET": "999999/day,9999999/month"}),
     ):
         start = partial(target.ours, fake, folder, name=name, build=build, settings=settings)
-        yield Candidate(name, start, tuple(build))
+        yield Candidate(name, start, tuple(build), has_all_apis=True)
 
 
 def rival(name: str, fake: Fake, folder: Path) -> Candidate:
@@ -47,11 +50,16 @@ def rival(name: str, fake: Fake, folder: Path) -> Candidate:
     return Candidate(name, partial(RIVALS[name].start, fake, folder))
 
 
-def known(name: str, url: str) -> Candidate:
+def direct(fake: Fake) -> Candidate:
+    """Return the fake upstream itself, whose times are subtracted from those of proxies."""
+    return known(DIRECT, fake.url, has_all_apis=True)
+
+
+def known(name: str, url: str, *, has_all_apis: bool = False) -> Candidate:
     """Return a server that is already running."""
 
     @contextmanager
     def running() -> Iterator[Target]:
         yield Target(name, url)
 
-    return Candidate(name, running, can_start=False)
+    return Candidate(name, running, can_start=False, has_all_apis=has_all_apis)

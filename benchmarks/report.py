@@ -2,8 +2,12 @@
 
 import statistics
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from benchmarks.measures import Result, Row
+
+DIRECT: Final = "direct"
+"""The name of the upstream as a target."""
 
 
 class Results:
@@ -25,7 +29,7 @@ class Results:
             self.problems.append(f"{target}: {result['wrong']} wrong answers: {examples}")
 
     def median(self, row: Row, target: str) -> float | None:
-        """Return the median of the rounds; None without results."""
+        """Return the median of the rounds, or None without results."""
         values = self._values.get(row, {}).get(target)
         return statistics.median(values) if values else None
 
@@ -38,15 +42,23 @@ class Results:
     def _lines(self) -> Iterator[list[str]]:
         for row in self._values:
             yield [row.title, *(self._cell(row, target) for target in self.targets)]
+            if row.is_latency and self._values[row].get(DIRECT):
+                yield [f"{row.title}, added", *(self._added(row, one) for one in self.targets)]
+
+    def _added(self, row: Row, target: str) -> str:
+        """Return by how much the values of a target exceed the upstream's of the same rounds."""
+        values, direct = self._values[row].get(target, []), self._values[row][DIRECT]
+        added = [value - own for value, own in zip(values, direct, strict=False)]
+        if target == DIRECT or not added:
+            return ""
+        return _range(added, row.digits)
 
     def _cell(self, row: Row, target: str) -> str:
         values = self._values[row].get(target)
         if not values:
             return ""
         middle = statistics.median(values)
-        cell = f"{middle:,.{row.digits}f}"
-        if len(values) > 1:
-            cell += f" ({min(values):,.{row.digits}f} to {max(values):,.{row.digits}f})"
+        cell = _range(values, row.digits)
         first = self.median(row, self.targets[0])
         if target != self.targets[0] and first and middle:
             factor = first / middle if row.more_is_better else middle / first
@@ -54,7 +66,16 @@ class Results:
         return cell
 
 
+def _range(values: Sequence[float], digits: int) -> str:
+    """Return the median of values, with their range if there are several."""
+    text = f"{statistics.median(values):,.{digits}f}"
+    if len(values) > 1:
+        text += f" ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
+    return text
+
+
 LEGEND = (
     "Medians of the rounds, with the minimum and maximum in parentheses. The factor in square "
-    "brackets says how many times better the first column is (below 1: worse)."
+    "brackets says how many times better the first column is (below 1: worse). Added: minus the "
+    f"same round's time of the upstream itself, if {DIRECT} is one of the targets."
 )

@@ -7,9 +7,11 @@ it requires, and twice the memory.
 
 import re
 from binascii import a2b_base64
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Final
 
 from copilot_proxy.errors import RequestError
@@ -17,6 +19,9 @@ from copilot_proxy.errors import RequestError
 _SAMPLE: Final = 32 * 1024
 """Characters that are counted at once; other threads have to wait meanwhile."""
 _SAMPLES: Final = 32
+_MERGED: Final = 32 * 1024
+"""Characters of all pieces that are merged. This takes up to 10 µs for each, as in Chinese, and
+other large requests wait meanwhile."""
 _LONGEST: Final = 128
 """Bytes of a piece that are merged at once, since the time grows with their square. Repeated
 characters, as in lines of dashes, have tokens of up to 128."""
@@ -76,27 +81,49 @@ def decode(tokens: list[int]) -> str:
 def count(text: str) -> int:
     """Return the number of tokens in `text`, an estimate for other encodings.
 
-    Of a long text, `_SAMPLES` parts are counted, so that time and memory are limited.
+    Of a long text, `_SAMPLES` parts are counted, and of these, only some of the pieces that are not
+    tokens themselves, so that time and memory are limited.
     """
     if len(text) <= _SAMPLES * _SAMPLE:
         parts = [text[i : i + _SAMPLE] for i in range(0, len(text), _SAMPLE)]
-        return sum(map(_count, parts))
+        return sum(_count(part, _MERGED // len(parts)) for part in parts)
     step = len(text) // _SAMPLES
-    counted = sum(_count(text[i * step : i * step + _SAMPLE]) for i in range(_SAMPLES))
+    parts = [text[i * step : i * step + _SAMPLE] for i in range(_SAMPLES)]
+    counted = sum(_count(part, _MERGED // _SAMPLES) for part in parts)
     return counted * len(text) // (_SAMPLES * _SAMPLE)
 
 
-def _count(text: str) -> int:
-    pieces = Counter(_PIECES.findall(text))
-    return sum(times * _count_piece(piece) for piece, times in pieces.items())
+def _count(text: str, most: int) -> int:
+    """Return the number of tokens; about `most` characters are merged, and stand for the others."""
+    known = 0
+    merged: Counter[str] = Counter()
+    for piece, times in Counter(_PIECES.findall(text)).items():
+        if piece.encode(errors="replace") in _ranks():
+            known += times
+            continue
+        size = _LONGEST if piece.isascii() else _LONGEST // 3
+        for i in range(0, len(piece), size):
+            merged[piece[i : i + size]] += times
+    return known + _count_parts(merged.most_common(), most)
 
 
-def _count_piece(piece: str) -> int:
-    if piece.encode(errors="replace") in _ranks():
-        return 1
-    size = _LONGEST if piece.isascii() else _LONGEST // 3
-    parts = Counter(piece[i : i + size] for i in range(0, len(piece), size))
-    return sum(times * _count_merged(part) for part, times in parts.items())
+def _count_parts(parts: list[tuple[str, int]], most: int) -> int:
+    """Return the tokens of `parts`, which come with how often they occur, the most frequent first.
+
+    Those are counted, up to half of `most` characters, and a sample of the others.
+    """
+    sizes = list(accumulate(len(part) for part, _ in parts))
+    if not sizes or sizes[-1] <= most:
+        return _sum(_count_merged, parts)
+    first = bisect_left(sizes, most // 2)
+    others = parts[first:]
+    sample = others[:: sizes[-1] // max(most // 2, 1) + 1]
+    estimate = _sum(_count_merged, sample) * _sum(len, others) // _sum(len, sample)
+    return _sum(_count_merged, parts[:first]) + estimate
+
+
+def _sum(measure: Callable[[str], int], parts: list[tuple[str, int]]) -> int:
+    return sum(times * measure(part) for part, times in parts)
 
 
 def _count_merged(piece: str) -> int:

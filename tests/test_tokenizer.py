@@ -69,6 +69,30 @@ def test_repeated_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 2 >= len(counted)
 
 
+def test_what_has_to_be_merged_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of rare characters, such as Chinese, a sample is merged; frequent lines are all counted.
+
+    Otherwise a million characters would take seconds, in the thread for large requests.
+    """
+    merged = 0
+    count_merged = tokenizer._count_merged
+
+    def counted(piece: str) -> int:
+        nonlocal merged
+        merged += len(piece)
+        return count_merged(piece)
+
+    monkeypatch.setattr(tokenizer, "_count_merged", counted)
+    some = random.Random(1)
+    words = ["".join(map(chr, some.choices(range(0x4E00, 0x9FA5), k=30))) for _ in range(4_000)]
+    text = f"\n{'=' * 80}\n".join(words)
+    exact = sum(len(OPENAI.encode_ordinary(f"{word}\n{'=' * 80}\n")) for word in words)
+
+    assert exact == pytest.approx(tokenizer.count(text), rel=0.01)
+    assert 100_000 < len("".join(words))
+    assert 0 < merged <= 40_000
+
+
 def test_long_texts() -> None:
     """Of long texts, a sample is counted."""
     text = CHINESE * 100_000

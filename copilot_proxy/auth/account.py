@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 
+from copilot_proxy.cost.quota import quota_unit
+
 _PLANS: Final = (
-    # The first part that the SKU contains determines the plan, so the order matters.
+    # The first part found in the SKU determines the plan, so the order matters.
     ("no_auth", "none"),
     ("no_access", "none"),
     ("free_educational", "Pro for students and teachers"),
@@ -92,7 +94,7 @@ def _quota(
     payload: Mapping[str, object], sku: str | None
 ) -> tuple[Mapping[str, object], AccountQuota | None]:
     """Return the snapshot that meters this plan, and the quota parsed from it."""
-    # The Free plan is metered by chat messages; its premium requests are always 0.
+    # Chat messages meter the Free plan; its premium requests are always 0.
     is_free = plan_name(sku) == "Free"
     snapshots = payload.get("quota_snapshots")
     if isinstance(snapshots, Mapping) and snapshots:
@@ -100,12 +102,12 @@ def _quota(
             snapshot = snapshots.get(name)
             if isinstance(snapshot, Mapping):
                 billed = snapshot.get("token_based_billing", payload.get("token_based_billing"))
-                unit = "chat messages" if is_free else "premium requests"
-                return snapshot, _parse_quota(snapshot, "AI credits" if billed is True else unit)
+                unit = quota_unit(name, token_based=billed is True)
+                return snapshot, _parse_quota(snapshot, unit)
     left, total = payload.get("limited_user_quotas"), payload.get("monthly_quotas")
     if isinstance(left, Mapping) and isinstance(total, Mapping):
         snapshot = {"remaining": left.get("chat"), "entitlement": total.get("chat")}
-        return snapshot, _parse_quota(snapshot, "chat messages")
+        return snapshot, _parse_quota(snapshot, quota_unit("chat", token_based=False))
     return {}, None
 
 
@@ -148,7 +150,7 @@ def _reset_date(payload: Mapping[str, object], snapshot: Mapping[str, object]) -
 
 
 def _text(value: object) -> str | None:
-    """Return the printable characters of `value`; None if it is not text, or has none."""
+    """Return the printable characters of `value`; None if it is not text or has none."""
     if not isinstance(value, str):
         return None
     return "".join(char for char in value if char.isprintable()).strip() or None

@@ -25,18 +25,18 @@ from copilot_proxy.settings import Settings
 _LIMIT: Final = 64
 _SCHEMES: Final = ("bearer", "token")
 _LEEWAY: Final = 60.0
-"""Tolerance in seconds if this machine's clock is ahead."""
+"""Tolerance in seconds, in case this machine's clock is ahead."""
 _BURST: Final = 10
 _EXCHANGE_INTERVAL: Final = 10.0
 """Seconds between two exchanges for all callers together, after the first `_BURST`."""
 _HINT: Final = (
-    "The token came with the request. Send a GitHub OAuth token for Copilot instead, or any other "
-    "key to use the account that the server is signed in to."
+    "The token came with the request. Send a GitHub OAuth token that works with Copilot, or any "
+    "other key to use the server's own account."
 )
 
 
 class CallerTokens:
-    """The `TokenSource` of each caller's token, at most `limit` of them.
+    """Keeps a `TokenSource` for each caller's token, at most `limit` of them.
 
     `host` returns the GitHub host of a token. All callers share one rate limit for exchanges,
     because any local program can send made-up tokens.
@@ -108,12 +108,12 @@ class CallerTokens:
         )
 
     def _permit(self) -> None:
-        """Raise `RequestError` (429) if there were too many exchanges for callers."""
+        """Raise `RequestError` (429) if callers have caused too many exchanges."""
         if wait := ceil(self._exchange_limiter.acquire()):
             raise RequestError(
                 "Clients have sent too many different GitHub tokens.",
-                hint=f"Try again in {wait} seconds, or send any other key to use the account that "
-                "the server is signed in to.",
+                hint=f"Try again in {wait} seconds, or send any other key to use the server's own "
+                "account.",
                 code="too_many_caller_tokens",
                 status=429,
                 type="rate_limit_error",

@@ -1,68 +1,63 @@
-"""Finds the limits that apply to a request, and what they allow at the moment."""
+"""Finds the limits that apply to a request, and the amounts that they currently allow."""
 
 import time
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final
 
+from copilot_proxy.attribution import Attribution
 from copilot_proxy.budget.limits_file import Limits, LimitsFile, days_of
-from copilot_proxy.cost.limits import Limit
+from copilot_proxy.ledger.reservation_request import Plan, Sender
 from copilot_proxy.relay.records import RequestRecord
 
 _LOOK_SECONDS: Final = 0.02
-"""Minimum seconds between two checks of the limits file, so that not every request checks it."""
-
-_Sender = tuple[str | None, str | None, str | None, bool]
-"""A key, a client, a project, and whether the session is known."""
+"""Minimum seconds between two checks of the file, so that not every request checks it."""
+_MAX_PLANS: Final = 500
 
 
-class ApplyingLimits(NamedTuple):
-    """The limits that apply to a request, with what they allow now, in nano-AIU."""
-
-    limits: tuple[tuple[Limit, int], ...]
-    day: str
-    """Today, in local time."""
-    month: str
-    """This month, in UTC."""
-
-    def period(self, limit: Limit, record: RequestRecord) -> str:
-        """Return the day, month or session for which a request counts towards a limit."""
-        if limit.per == "session":
-            return record.attribution.session or ""
-        return self.day if limit.per == "day" else self.month
+_Key = tuple[str | None, Attribution, str | None, str]
+"""The name of a key, who sent a request, its model and its API."""
 
 
 class LimitFinder:
-    """Finds them; for all requests of one sender, once a minute is enough."""
+    """Finds them; for all requests of one sender to a model, once a minute is enough."""
 
     def __init__(self, file: LimitsFile) -> None:
         self._file = file
+        self._looked = float("-inf")
+        """When the file and the time were last checked, on the monotonic clock."""
         self._minute = 0
         self._limits = Limits()
-        self._found: dict[_Sender, ApplyingLimits] = {}
-        """What was found in that minute, with these limits."""
+        self._plans: dict[_Key, Plan] = {}
+        """The results found in that minute, with these limits."""
 
-    def find(self, record: RequestRecord) -> ApplyingLimits:
-        """Return the limits that apply to a request; raises `CopilotProxyError` if the file of the
-        limits is unusable."""
-        limits, minute = self._file.current(_LOOK_SECONDS), int(time.time()) // 60
-        if minute != self._minute or limits is not self._limits:
-            self._minute, self._limits = minute, limits
-            self._found.clear()
-        who = record.attribution
-        sender = record.key, who.client, who.project, who.session is not None
-        found = self._found.get(sender)
+    def find(self, record: RequestRecord) -> Plan:
+        """Return the plan of a request, with the limits that apply to it; raises
+        `CopilotProxyError` if the file of the limits is unusable."""
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_SECONDS:
+            self._look()
+            self._looked = now
+        key = record.key, record.attribution, record.model, record.api
+        found = self._plans.get(key)
         if found is None:
-            found = self._found[sender] = _applying(limits, sender)
+            found = self._plans[key] = _plan(self._limits, record)
         return found
 
+    def _look(self) -> None:
+        limits, minute = self._file.current(), int(time.time()) // 60
+        if minute != self._minute or limits is not self._limits or len(self._plans) > _MAX_PLANS:
+            self._minute, self._limits = minute, limits
+            self._plans.clear()
 
-def _applying(limits: Limits, sender: _Sender) -> ApplyingLimits:
+
+def _plan(limits: Limits, record: RequestRecord) -> Plan:
     now = datetime.now(UTC)
-    key, client, project, has_session = sender
-    names = {"": "", "key": key, "client": client, "project": project}
+    client, _, _, session, project = record.attribution
+    names = {"": "", "key": record.key, "client": client, "project": project}
     found = [
         (limit, limits.allowed(limit, now))
         for limit in limits.limits
-        if names[limit.kind] == limit.name and (has_session or limit.per != "session")
+        if names[limit.kind] == limit.name and (session is not None or limit.per != "session")
     ]
-    return ApplyingLimits(tuple(found), *days_of(now))
+    sender = Sender(record.key, client, project, session, record.model, record.api)
+    return Plan(sender, found, *days_of(now))

@@ -1,15 +1,14 @@
 """Admits requests as long as they fit the budget.
 
-The sum of the spent amount, the reservations of running requests and the expected cost of the next
-one must fit each limit. So parallel requests cannot exceed it together, except by the error in the
-estimates of those that are running. An answer that has begun is never cut off.
+For each limit, the amount spent, the reservations of running requests and the expected cost of the
+next request must fit together. So parallel requests cannot jointly exceed a limit, except by the
+error of their estimates. An answer that has begun is never cut off.
 """
 
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,11 +17,12 @@ from copilot_proxy.budget.estimate import Estimator
 from copilot_proxy.budget.formatting import NAMES, amount, scope_flag, scope_text
 from copilot_proxy.budget.limits_file import NAME, LimitsFile
 from copilot_proxy.budget.notices import Notices
+from copilot_proxy.cost.assessment import Cost
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import LARGE, run_in_turn
-from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, ReservationRequest
+from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan
 from copilot_proxy.masking import mask
 from copilot_proxy.private_files import failure_reason
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
@@ -30,21 +30,22 @@ from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.relay.records import RequestRecord
 
 if TYPE_CHECKING:
-    from copilot_proxy.ledger.limit_states import State
-    from copilot_proxy.ledger.reserver import Refusal, Reserver
+    from copilot_proxy.ledger.reserver import Refusal, Reserver, Used
 
 log = logging.getLogger(__name__)
 
 _WARN_AT: Final = 0.8
-"""The share of a limit from which requests get a note."""
+"""The share of a limit above which requests get a note."""
 _ATTEMPTS: Final = 10
 _RETRY: Final = 0.001
-"""Seconds in which another process has usually made its reservation."""
+"""Seconds after which another process has usually finished its reservation."""
+_ROWS_SECONDS: Final = 0.25
+"""In which the ledger has usually written the rows of requests that have ended."""
 _MAX_NAME: Final = 64
 
 
 class BudgetExceeded(CopilotProxyError):
-    """A request does not fit the budget. The status makes every client stop; see `clients`."""
+    """A request does not fit the budget. Its status makes every client stop; see `clients`."""
 
     status = 402
     type = "billing_error"
@@ -59,29 +60,34 @@ class Budget:
     """The budget of the server's account, as seen by one process."""
 
     def __init__(self, ledger: Path, defaults: Iterable[Limit], notify: Sequence[str] = ()) -> None:
-        """`notify` is the command of the setting with that name."""
+        """`notify` is the command in the setting of that name."""
         self._ledger = ledger
         self._notices = Notices(notify, ledger.parent / "notices" / ledger.stem)
         self._file = LimitsFile(ledger.with_name(NAME), defaults)
         self._finder = LimitFinder(self._file)
         self._estimator = Estimator()
         self._executor: ThreadPoolExecutor | None = None
+        self._reserver: Reserver | None = None
+        """Made by the first request that has limits, in the thread."""
         self._flush: asyncio.TimerHandle | None = None
-        """Shows other processes what requests have cost."""
+        """The timer for showing other processes what requests have cost."""
         self._warned: set[tuple[Limit, str]] = set()
         self._problem: str | None = None
-        """Why the limits cannot be checked at the moment."""
+        """Why the limits cannot currently be checked."""
 
     def __call__(self, record: RequestRecord) -> None:
-        """Learn from a request that has ended, to estimate the next ones; to be called on the event
-        loop."""
+        """Learn from a completed request, for later estimates. Must be called on the event loop."""
+        if not self._file.known.limits and record.reserved is None:
+            return
+        # The tokens of the others have to be counted first, which may take long.
+        cost = cost_of(record) if record.unmetered is None else None
         if record.reserved is not None:
-            self._settle(record)
-        if self._file.known.limits:
-            self._estimator(record)
+            self._settle(record, cost)
+        if cost is not None and cost.tokens is not None:
+            self._estimator.learn(record, cost.tokens)
 
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
-        """Reserve what `request` will probably cost; raises `BudgetExceeded` if it does not fit.
+        """Reserve the expected cost of `request`. Raises `BudgetExceeded` if it does not fit.
 
         If the limits cannot be checked, the request is admitted: a broken file must not stop the
         user's work. The log says so.
@@ -89,40 +95,43 @@ class Budget:
         if record.own_sign_in:
             return
         try:
-            applying = self._finder.find(record)
+            plan = self._finder.find(record)
         except CopilotProxyError as error:
             self._report(error.message)
             return
-        if not applying.limits:
+        if not plan.limits:
             return
         estimate = self._estimator.estimate
         if record.size < LARGE:
             cost = estimate(record, request)
         else:
             cost = await run_in_turn(estimate, record, request)
-        asked = ReservationRequest(record, cost, *applying)
-        try:
-            outcome = await self._reserve(asked)
-        except Exception as error:
-            self._report(_problem(error))
-            return
-        self._report(None)
+        reserver = self._reserver
+        outcome = None
+        if reserver is not None and reserver.is_open():
+            outcome = reserver.reserve_now(record.request_id, cost, plan)
+        if not isinstance(outcome, list):
+            try:
+                outcome = await self._reserve(record.request_id, cost, plan, outcome)
+            except Exception as error:
+                self._report(_problem(error))
+                return
+        if self._problem is not None:
+            self._report(None)
         if isinstance(outcome, tuple):
-            limit, allowed, _ = outcome
+            limit, allowed = outcome.limit, outcome.allowed
             refused = _refused(outcome, cost)
             notice = _with_session(refused.message, limit, record)
-            period = applying.period(limit, record)
-            self._notices.send("refused", limit, allowed, period, notice)
+            self._notices.send("refused", limit, allowed, plan.period(limit), notice)
             raise refused
         record.reserved = cost
-        for (limit, allowed), (spent, reserved) in zip(applying.limits, outcome, strict=True):
+        for (limit, allowed), (spent, reserved) in zip(plan.limits, outcome, strict=True):
             if spent + reserved >= _WARN_AT * allowed:
-                period = applying.period(limit, record)
-                self._warn(record, limit, allowed, spent + reserved, period)
+                self._warn(record, limit, allowed, spent + reserved, plan.period(limit))
 
     def _report(self, problem: str | None) -> None:
-        """Log the reason why the limits cannot be checked, once for each `problem`, and with None
-        that they can be checked again."""
+        """Log why the limits cannot be checked, once for each `problem`, or with None that they can
+        be checked again."""
         if problem == self._problem:
             return
         self._problem = problem
@@ -131,76 +140,106 @@ class Budget:
         else:
             log.error("The budget is not enforced: %s", problem)
 
+    def end(self, request_ids: Sequence[str]) -> bool:
+        """End the reservations of requests that have rows now; return False if this process has not
+        made any. To be called by the ledger's thread."""
+        if self._reserver is None:
+            return False
+        self._reserver.end(request_ids)
+        return True
+
     def close(self) -> None:
         """End the thread, and close the file."""
         executor, self._executor = self._executor, None
+        reserver, self._reserver = self._reserver, None
         if executor is not None:
-            executor.submit(lambda: self._reserver.close())
+            if reserver is not None:
+                executor.submit(reserver.close)
             executor.shutdown()
 
-    async def _reserve(self, asked: ReservationRequest) -> "list[State] | Refusal":
-        """Reserve on the event loop, unless it is for the first time, does not fit, or others are
-        reserving for long; then in a thread, which costs more than a reservation."""
-        if "_reserver" in self.__dict__ and self._reserver.is_open():
+    async def _reserve(
+        self, request_id: str, cost: int, plan: Plan, outcome: "Refusal | None"
+    ) -> "list[Used] | Refusal":
+        """Reserve after a first attempt with this `outcome`: a few more times on the event loop if
+        others are reserving; and if it does not fit, or that takes long, in a thread, which costs
+        more than a reservation."""
+        reserver = self._reserver
+        if outcome is None and reserver is not None and reserver.is_open():
             for _ in range(_ATTEMPTS):
-                outcome = self._reserver.reserve_now(asked)
-                if isinstance(outcome, list):
-                    return outcome
-                if outcome is not None:
-                    break
                 await asyncio.sleep(_RETRY)
+                found = reserver.reserve_now(request_id, cost, plan)
+                if isinstance(found, list):
+                    return found
+                if found is not None:
+                    break
         executor = self._thread()
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(executor, lambda: self._reserver.reserve(asked))
+            return await loop.run_in_executor(
+                executor, self._reserve_in_thread, request_id, cost, plan
+            )
         except asyncio.CancelledError:
-            # The reservation may be made after the request has already been recorded.
-            executor.submit(lambda: self._reserver.release(asked.record.request_id))
+            # The reservation may be made after the request has been recorded.
+            executor.submit(self._release, request_id)
             raise
 
-    def _settle(self, record: RequestRecord) -> None:
-        """Reserve what a request has cost instead of its estimate, until the ledger has its row."""
-        if record.unmetered is not None:  # its tokens have to be counted first
-            self._thread().submit(self._settle_later, record)
+    def _reserve_in_thread(self, request_id: str, cost: int, plan: Plan) -> "list[Used] | Refusal":
+        return self._made_reserver().reserve(request_id, cost, plan)
+
+    def _release(self, request_id: str) -> None:
+        self._made_reserver().release(request_id)
+
+    def _settle(self, record: RequestRecord, cost: Cost | None) -> None:
+        """Replace a request's estimate by its actual cost, until the ledger has its row."""
+        reserver = self._reserver
+        if reserver is None:
             return
-        nano = cost_of(record).nano
-        if nano is None:
-            return  # the estimate stays
-        self._reserver.settle(record.request_id, nano)
-        if nano > (record.reserved or 0):
+        if cost is None:
+            self._thread().submit(self._settle_later, reserver, record)
+        nano = None if cost is None else cost.nano  # if it is not known, the estimate stays
+        reserver.settle(record.request_id, nano)
+        if nano is not None and nano > (record.reserved or 0):
             self._show_settled()
         elif self._flush is None:
-            loop = asyncio.get_running_loop()
-            self._flush = loop.call_later(FLUSH_SECONDS, self._show_settled)
+            self._flush = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._show_settled)
 
     def _show_settled(self) -> None:
-        """Show other processes what requests have cost, unless a reservation has done so.
+        """Show other processes what requests have cost, and which have rows.
 
-        They must know at once if it is more than was reserved; otherwise, several are shown
+        They must know at once if one has cost more than was reserved; otherwise, several are shown
         together.
         """
-        self._flush = None
-        if self._executor is not None and not self._reserver.flush_now():
-            self._executor.submit(self._reserver.flush)
+        flush, self._flush = self._flush, None
+        if flush is not None:
+            flush.cancel()
+        reserver = self._reserver
+        if reserver is None or self._executor is None:
+            return
+        if not reserver.flush_now():
+            self._executor.submit(reserver.flush)
+        if reserver.is_waiting:
+            loop = asyncio.get_running_loop()
+            self._flush = loop.call_later(_ROWS_SECONDS, self._show_settled)
 
-    def _settle_later(self, record: RequestRecord) -> None:
+    def _settle_later(self, reserver: "Reserver", record: RequestRecord) -> None:
         nano = cost_of(record).nano
         if nano is not None:
-            self._reserver.settle(record.request_id, nano)
-            self._reserver.flush()
+            reserver.settle(record.request_id, nano)
+            reserver.flush()
 
     def _thread(self) -> ThreadPoolExecutor:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, "budget")
         return self._executor
 
-    @cached_property
-    def _reserver(self) -> "Reserver":
-        # Imported only if there are limits and in the thread, so that nothing else has to wait for
+    def _made_reserver(self) -> "Reserver":
+        # Imported in the thread, and only if there are limits, so that nothing else has to wait for
         # SQLite.
         from copilot_proxy.ledger.reserver import Reserver
 
-        return Reserver(self._ledger)
+        if self._reserver is None:
+            self._reserver = Reserver(self._ledger)
+        return self._reserver
 
     def _warn(
         self, record: RequestRecord, limit: Limit, allowed: int, used: int, period: str

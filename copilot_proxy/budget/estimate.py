@@ -1,7 +1,7 @@
-"""Estimates what a request will cost before it is sent.
+"""Estimates the cost of a request before it is sent.
 
-The prompt is estimated from its length; what the same session has just sent counts as read from the
-cache. The output is estimated from the longer ones of the model's recent answers.
+The prompt is estimated from its length; anything that the same session has just sent counts as read
+from the cache. The output is estimated from the longer of the model's recent answers.
 """
 
 import time
@@ -11,19 +11,20 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from copilot_proxy.cost.price_table import table_prices
+from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.formats.token_estimate import request_tokens
 from copilot_proxy.formats.types import ClientRequest
-from copilot_proxy.relay.costs import cost_of, learned_prices, prices_of
+from copilot_proxy.relay.costs import learned_prices, prices_of
 from copilot_proxy.relay.records import RequestRecord
 
 _CACHE_SECONDS: Final = 300.0
-"""How long prompts stay in a provider's cache."""
+"""Seconds for which prompts stay in a provider's cache."""
 _FIRST_OUTPUT: Final = 1000
-"""How many output tokens to expect of a model that has not answered yet."""
+"""The output tokens to expect from a model that has not answered yet."""
 _RECENT: Final = 50
-"""How many answers of a model are remembered."""
+"""The number of answers to remember per model."""
 _SHARE: Final = 0.9
-"""The share of recent answers that are not longer than the expected length of the next one."""
+"""The quantile of recent answers that serves as the expected length of the next one."""
 _MAX_SESSIONS: Final = 500
 
 
@@ -36,6 +37,8 @@ class _RecentOutputs:
     """The output tokens of a model's recent answers."""
 
     def __init__(self) -> None:
+        self.expected = _FIRST_OUTPUT
+        """The tokens that most answers do not exceed."""
         self._latest: deque[int] = deque()
         self._sorted: list[int] = []
 
@@ -45,59 +48,49 @@ class _RecentOutputs:
         insort(self._sorted, tokens)
         if len(self._latest) > _RECENT:
             del self._sorted[bisect_left(self._sorted, self._latest.popleft())]
-
-    def expected(self) -> int:
-        """Return the tokens that most answers do not exceed; needs at least one answer."""
-        return self._sorted[int(_SHARE * (len(self._sorted) - 1))]
+        self.expected = self._sorted[int(_SHARE * (len(self._sorted) - 1))]
 
 
 class Estimator:
     """Learns from answers, and estimates the next ones."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives seconds."""
+        """`clock` returns seconds."""
         self._clock = clock
         self._outputs: dict[str, _RecentOutputs] = {}
         self._prompts: dict[tuple[str, str], _Prompt] = {}
 
-    def __call__(self, record: RequestRecord) -> None:
-        """Learn from a request that has ended."""
-        if record.error is not None or record.usage is None or record.client_gone:
+    def learn(self, record: RequestRecord, tokens: Tokens) -> None:
+        """Learn from a request that has ended, with the `tokens` that it had."""
+        model, session = record.model, record.attribution.session
+        if record.error is not None or record.client_gone or record.usage is None or model is None:
             return
-        tokens = cost_of(record).tokens  # which other reports have asked for, too
-        if tokens is None or record.model is None:
-            return
-        if record.model not in self._outputs:
-            self._outputs[record.model] = _RecentOutputs()
-        self._outputs[record.model].add(tokens.output)
-        if record.attribution.session is not None:
-            self._prompts.pop((record.model, record.attribution.session), None)
-            self._prompts[record.model, record.attribution.session] = _Prompt(
-                self._clock(), tokens.prompt
-            )
+        outputs = self._outputs.get(model)
+        if outputs is None:
+            outputs = self._outputs[model] = _RecentOutputs()
+        outputs.add(tokens.output)
+        if session is not None:
+            self._prompts.pop((model, session), None)
+            self._prompts[model, session] = _Prompt(self._clock(), tokens.prompt)
             if len(self._prompts) > _MAX_SESSIONS:
                 del self._prompts[next(iter(self._prompts))]
 
     def estimate(self, record: RequestRecord, request: ClientRequest) -> int:
-        """Return what `request` will probably cost, in nano-AIU; 0 if the price is not known."""
-        model = record.model or ""
-        prices = prices_of(record.listed) if record.listed is not None else None
-        prices = prices or table_prices(model)
-        if prices is None and record.listed is not None:
-            prices = learned_prices(record.listed)
+        """Return the expected cost of `request` in nano-AIU; 0 if the price is unknown."""
+        model, listed, session = record.model or "", record.listed, record.attribution.session
+        prices = prices_of(listed) if listed is not None else None
         if prices is None:
-            return 0
-        prompt = request_tokens(request)
-        cached = min(prompt, self._cached(model, record.attribution.session))
-        output = self._output(model, record.client_api.output_limit(request))
-        return prices.highest_cost(prompt, cached, output)
-
-    def _cached(self, model: str, session: str | None) -> int:
-        seen = self._prompts.get((model, session)) if session is not None else None
-        is_warm = seen is not None and self._clock() - seen.at < _CACHE_SECONDS
-        return seen.tokens if seen is not None and is_warm else 0
-
-    def _output(self, model: str, limit: int | None) -> int:
-        recent = self._outputs.get(model)
-        expected = recent.expected() if recent is not None else _FIRST_OUTPUT
-        return expected if limit is None else min(expected, limit)
+            prices = table_prices(model)
+            if prices is None and listed is not None:
+                prices = learned_prices(listed)
+            if prices is None:
+                return 0
+        prompt, cached = request_tokens(request), 0
+        if session is not None:
+            seen = self._prompts.get((model, session))
+            if seen is not None and self._clock() - seen.at < _CACHE_SECONDS:
+                cached = min(prompt, seen.tokens)
+        limit = record.client_api.output_limit(request)
+        outputs = self._outputs.get(model)
+        output = outputs.expected if outputs is not None else _FIRST_OUTPUT
+        return prices.highest_cost(prompt, cached, output if limit is None else min(output, limit))

@@ -1,4 +1,4 @@
-"""Reads the attachments of a prompt: piped text, and images from files."""
+"""Reads what is attached to a prompt: piped text, and image files."""
 
 import base64
 import os
@@ -38,7 +38,7 @@ class Image:
 
 
 def read_image(name: str) -> Image:
-    """Read the image file `name`; its type is detected from the data. Raises `UsageError`."""
+    """Read the image file `name`, detecting its type from the data. Raises `UsageError`."""
     if name.lower().startswith(("http://", "https://")):
         raise UsageError(
             f"The image {name} is a URL.", hint="Download it, and attach the file with -i FILE."
@@ -74,7 +74,7 @@ def check_images(images: Sequence[Image], model: "Model") -> None:
         )
     vision = model.limits.get("vision")
     limits = vision if isinstance(vision, dict) else {}
-    # `max_prompt_images` is not a limit: GitHub's own client ignores it and sends more.
+    # `max_prompt_images` is not checked: GitHub's own client ignores it and sends more.
     largest = limits.get("max_prompt_image_size")
     types = limits.get("supported_media_types")
     for image in images:
@@ -100,9 +100,12 @@ def content(text: str, images: Iterable[Image]) -> str | list[dict[str, Any]]:
 def piped_text() -> str | None:
     """Return the piped input, or None if stdin is a terminal. Raises `UsageError` if not text.
 
-    Bytes that are not UTF-8 are replaced, with a message: a diff of an old file has a few.
+    A closed stdin counts as empty. Bytes that are not UTF-8 are replaced, with a message: a diff of
+    an old file has a few.
     """
-    if sys.stdin is None or sys.stdin.isatty():
+    if sys.stdin is None:
+        return ""
+    if sys.stdin.isatty():
         return None
     data = sys.stdin.buffer.read()
     if b"\0" in data:
@@ -112,14 +115,15 @@ def piped_text() -> str | None:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         print_message(
-            f"The piped input is not entirely UTF-8, first in line {line}: "
-            "what cannot be read is sent as \ufffd."
+            f"The piped input is not valid UTF-8 (line {line}): invalid bytes are sent as \ufffd."
         )
         return data.decode("utf-8-sig", errors="replace")
 
 
 def is_piped() -> bool:
     """Return whether stdin is a pipe or a file, rather than, for example, /dev/null."""
+    if sys.stdin is None:
+        return False
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
     except (OSError, ValueError):

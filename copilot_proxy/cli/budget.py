@@ -1,6 +1,7 @@
-"""The ``budget`` command: shows and changes what requests may cost."""
+"""The ``budget`` command: shows and changes the limits on what requests may cost."""
 
 import json
+import shlex
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from copilot_proxy.budget.report import LimitState
 
 _ARGUMENTS: Final = {"set": "AMOUNT/PERIOD", "raise": "AMOUNT", "off": None}
-"""The words of the command, and what follows them."""
+"""The command's subcommands and their arguments."""
 
 
 def budget(
@@ -65,7 +66,8 @@ def budget(
             _raise(path, settings, argument, kind, name)
         case "off":
             _off(path, settings, kind, name)
-    _show(path, settings, as_json=as_json)
+    shown = (kind, name) if word is None and kind else None
+    _show(path, settings, shown, as_json=as_json)
     if settings.config_file.exists():
         _warn_of_old_config(settings, simulate=simulate)
 
@@ -79,7 +81,7 @@ def _parsed(words: list[str]) -> tuple[str | None, str]:
     wanted = _ARGUMENTS[word]
     if len(rest) != (wanted is not None):
         raise UsageError(
-            f"`budget {word}` takes {wanted or 'no argument'}.",
+            f"`budget {word}` needs {wanted or 'no argument'}.",
             hint="Examples: copilot-proxy budget set 500/day, copilot-proxy budget raise 100",
         )
     return word, rest[0] if rest else ""
@@ -94,7 +96,8 @@ def _scope(key: str | None, client: str | None, project: str | None) -> tuple[st
     if len(given) > 1:
         raise UsageError("Use only one of --key, --client and --project.")
     if given and not given[0][1].strip():
-        # Such as a variable of a script that is not set; the limit for all must not change.
+        # For example, from an unset variable in a script; this must not change the limit for all
+        # requests.
         raise UsageError(f"The name after --{given[0][0]} is empty.", hint="Is a variable unset?")
     return given[0] if given else ("", "")
 
@@ -123,7 +126,7 @@ def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> N
 
 
 def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
-    """Remove the limits of a scope and their raises; without a scope, all of them."""
+    """Remove the limits of a scope and their raises; without a scope, remove all limits."""
     from copilot_proxy.budget import limits_file
 
     def is_other(one: Limit | limits_file.Raise) -> bool:
@@ -144,32 +147,40 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
         print_message(f"The limits in {source} remain, unless you remove them there.")
 
 
-def _show(path: Path, settings: Settings, *, as_json: bool) -> None:
+def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_json: bool) -> None:
+    """Print the limits, or `only` those of one key, client or project."""
     from copilot_proxy.budget import limits_file
     from copilot_proxy.budget.report import limit_states
     from copilot_proxy.ledger.database import opened_ledger
 
     limits = limits_file.read(path).with_defaults(settings.budget)
+    if only is not None:
+        limits = limits._replace(
+            limits=tuple(one for one in limits.limits if (one.kind, one.name) == only)
+        )
     with opened_ledger(settings.ledger_file) as database:
         states = limit_states(database, limits, _now())
     if as_json:
         print_result(json.dumps({"limits": [one.as_json() for one in states]}, indent=2))
     elif not states:
-        print_result("There is no budget. Set one with: copilot-proxy budget set 500/day")
+        scope = f" for the {' '.join(only)}" if only else ""
+        flag = f" {shlex.join((f'--{only[0]}', only[1]))}" if only else ""
+        command = f"copilot-proxy budget set 500/day{flag}"
+        print_result(f"There is no budget{scope}. Set one with: {command}")
     for one in states if not as_json else ():
         print_result(limit_line(one))
 
 
 def _warn_of_old_config(settings: Settings, *, simulate: bool) -> None:
-    """Say so if the running server does not have the limits of the configuration file."""
+    """Warn if the running server does not have the limits from the configuration file."""
     from copilot_proxy.cli.shared_server import running_server
     from copilot_proxy.server.discovery import has_old_config
 
     server = running_server(settings, simulate=simulate)
     if server is not None and has_old_config(settings, server.settings_read_at):
         print_message(
-            f"{settings.config_file} was changed after the server at {server.url} had read it. "
-            "Restart the server, so that it applies the limits shown here."
+            f"{settings.config_file} was changed after the server at {server.url} read it. "
+            "Restart the server to apply the limits shown here."
         )
 
 

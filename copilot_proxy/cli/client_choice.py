@@ -1,4 +1,4 @@
-"""Finds the client that the user has named on the command line."""
+"""Finds the client that the user named on the command line."""
 
 from collections.abc import Sequence
 
@@ -8,20 +8,22 @@ from copilot_proxy.errors import UsageError
 
 
 def ledger_name(name: str) -> str:
-    """Return the name in the ledger of a client that `run` calls `name`; else `name` itself."""
+    """Return the ledger's name for a client that `run` calls `name`, or `name` itself."""
     definition = find_client(name)
     return definition.name if definition else name
 
 
-def named_client(name: str, among: Sequence[Client] = CLIENTS) -> Client:
-    """Return the client; raises `UsageError` with similar names, or else those of `among`."""
+def named_client(name: str, among: Sequence[Client] = CLIENTS, *, others: str = "") -> Client:
+    """Return the client; raises `UsageError` with similar names, or else those of `among`.
+
+    `others` is the command for programs that are not clients, if there is one.
+    """
     definition = find_client(name)
     if definition is None:
         near = similar_clients(name)
         words = ", ".join(near or [one.word for one in among])
         known = f"Did you mean {words}?" if near else f"Use one of: {words}."
-        raise UsageError(
-            f"There is no client {name!r}.",
-            hint=f"{known}\nFor other programs: copilot-proxy run env -- PROGRAM",
-        )
+        if others:
+            known += f"\nFor other programs: {others}"
+        raise UsageError(f"Unknown client: {name!r}.", hint=known)
     return definition

@@ -1,9 +1,9 @@
-"""The list of commands, each of which is imported when it is first used.
+"""The list of commands. Each is imported when it is first used.
 
-Importing all of them would take longer than most of them run.
+Importing all of them would take longer than running most of them.
 """
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from importlib import import_module
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ COMMANDS: Final = {
     "login": "Sign in to GitHub and store the token.",
     "logout": "Delete the stored GitHub token.",
     "status": "Show the account, its plan and its remaining quota.",
-    "serve": "Serve the APIs of OpenAI, Anthropic, Gemini and Ollama.",
+    "serve": "Start a server with the APIs of OpenAI, Anthropic and others.",
     "run": "Start a client, such as Claude Code, on this server.",
     "connect": "Configure a client so that it always uses this server.",
     "chat": "Ask a model a question, or start a conversation.",
@@ -22,13 +22,41 @@ COMMANDS: Final = {
     "usage": "Show what requests have cost, and what is left of the quota.",
     "budget": "Limit what requests may cost, or show what is left.",
     "dashboard": "Open the dashboard of a running server in the browser.",
-    "doctor": "Find out what does not work, and what to do about it.",
+    "doctor": "Find problems, and say how to fix them.",
     "simulate": "Run a simulator of GitHub and Copilot; no account is needed.",
-    "service": "Run the server in the background, started at login.",
+    "service": "Run the server in the background, starting at login.",
     "pi-ai": "Install the library for --upstream pi-ai.",
 }
-"""The commands, with the first line of their help. The command ``pi-ai`` is `pi_ai` in the module
+"""Command name -> first line of its help. The command ``pi-ai`` is `pi_ai` in the module
 `cli.pi_ai`, and so on: a function, or an app with subcommands."""
+_OTHER_WORDS: Final[Mapping[str, str]] = {
+    "start": "serve",
+    "server": "serve",
+    "auth": "login",
+    "signin": "login",
+    "signout": "logout",
+    "whoami": "status",
+    "quota": "status",
+    "list": "models",
+    "ask": "chat",
+    "cost": "usage",
+    "logs": "service logs",
+    "install": "service install",
+    "uninstall": "service uninstall",
+}
+"""What other programs call a command that this one has under another name."""
+
+
+def with_option(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with ``help COMMAND`` and ``version`` as the options that they mean."""
+    match list(arguments):
+        case ["help", *command]:
+            words = [word for word in command if not word.startswith("-")]
+            return [*words, "--help"]
+        case ["version"]:
+            return ["--version"]
+        case others:
+            return others
 
 
 class CommandGroup(TyperGroup):
@@ -39,13 +67,32 @@ class CommandGroup(TyperGroup):
         self.commands = _Commands(self.rich_markup_mode)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list at the end of the help."""
+        """Write the list of commands at the end of the help."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; the error for an unknown one names what the user may have meant."""
+        known = _known_as(args[0]) if args and args[0] not in COMMANDS else None
+        if known is not None:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {known!r}?")
+        return super().resolve_command(ctx, args)
+
+
+def _known_as(word: str) -> str | None:
+    """Return the command for another program's word, or for the name of a client."""
+    if word in _OTHER_WORDS:
+        return _OTHER_WORDS[word]
+    from copilot_proxy.clients.registry import find_client
+
+    client = find_client(word)
+    if client is None:
+        return None
+    return f"{'connect' if client.launch is None else 'run'} {client.word}"
+
 
 class _Commands(MutableMapping[str, Any]):
-    """The commands by their names; each is imported when it is looked up."""
+    """The commands by name; each is imported when it is looked up."""
 
     def __init__(self, markup_mode: Any) -> None:
         self._markup_mode = markup_mode

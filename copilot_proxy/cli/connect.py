@@ -37,9 +37,9 @@ def connect(
             autocompletion=complete_model,
         ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
+        bool, typer.Option("--dry-run", help="Show what would change, without changing it.")
     ] = False,
     print_: Annotated[
         bool,
@@ -49,14 +49,14 @@ def connect(
         str | None,
         typer.Option(
             "--url",
-            help="The server's address, as the client reaches it: "
+            help="The server's address as seen by the client, such as "
             "http://host.docker.internal:8000 from a container.",
             metavar="URL",
         ),
     ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Undo what connect has changed.")] = False,
     no_probe: Annotated[
-        bool, typer.Option("--no-probe", help="Do not try the connection with a small request.")
+        bool, typer.Option("--no-probe", help="Do not test the connection with a small request.")
     ] = False,
     simulate: SimulateOption = False,
 ) -> int:
@@ -75,7 +75,8 @@ def connect(
     from copilot_proxy.cli.client_choice import named_client
     from copilot_proxy.cli.connect_files import undo_changes
 
-    settings, definition = load_settings(), named_client(client)
+    settings = load_settings()
+    definition = named_client(client, others="copilot-proxy connect sdk")
     if undo:
         return undo_changes(settings, definition, yes=yes, dry_run=dry_run)
     if definition.obstacle:
@@ -108,7 +109,7 @@ def _base_url(settings: Settings, url: str | None) -> str:
     if url is None and settings.uds:
         raise UsageError(
             "The server is set to listen on a Unix socket, which clients cannot use.",
-            hint="Remove uds from the settings, or name another address with --url.",
+            hint="Remove uds from the settings, or pass another address with --url.",
         )
     if url is None:
         return address_of(settings)
@@ -146,7 +147,7 @@ def _connect(
     with server_for(settings, simulate=simulate) as server:
         server = replace(server, prefix=prefix)
         settings = replace(settings, simulated=server.simulated)
-        # Only `run` puts files into this folder.
+        # Only `run` writes to this folder.
         folder = settings.state_dir / "clients" / definition.name
         found = run_connection.connect(settings, server, definition, program, model, folder)
         to = replace(found, url=base + prefix)
@@ -164,7 +165,7 @@ def _connect(
         failed = is_probed and not print_probe(server, definition, to)
     if not was_running:
         serve = "copilot-proxy serve" + " --simulate" * simulate
-        print_message(f"The server has to be running when you use it. Start it with: {serve}")
+        print_message(f"The server must be running when you use it. Start it with: {serve}")
     if setup.start:
         print_message(f"Start {definition.title} with: {setup.start}")
     for note in setup.notes:
@@ -173,14 +174,14 @@ def _connect(
 
 
 def this_machine() -> "Machine":
-    """Return where clients look for their configuration here."""
+    """Return where clients on this machine look for their configuration."""
     from copilot_proxy.clients.client import Machine
 
     return Machine(Path.home(), os.environ, sys.platform, lambda path: os.path.lexists(path))
 
 
 def _print_setup(setup: "Setup") -> None:
-    """Print what the user has to do, including the key, so that it can be copied."""
+    """Print what the user must do, including the key, so that it can be copied."""
     from copilot_proxy.cli.connect_files import short
 
     if setup.changes:
@@ -196,7 +197,7 @@ def _print_setup(setup: "Setup") -> None:
 
 
 def _report_variables(definition: "Client") -> None:
-    """Say which variables would make the client use something else."""
+    """Report variables that would make the client use something else."""
     for name in definition.overrides:
         if os.environ.get(name):
             print_message(f"{name} is set in your environment and may take precedence. Unset it.")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from copilot_proxy.doctor.runner import Finding
 
 _WIDTH: Final = 80
-"""Columns, unless the terminal has fewer."""
+"""Output width in columns, unless the terminal is narrower."""
 _ORDER: Final = ("broken", "warning", "fixed")
 _SHOWN_FILES: Final = 12
 
@@ -31,14 +31,12 @@ def doctor(
     client: Annotated[
         str | None,
         typer.Argument(
-            help="Check only this client; it has to be installed.",
+            help="Check only this client, which must be installed.",
             metavar="[CLIENT]",
             autocompletion=complete_client,
         ),
     ] = None,
-    fix: Annotated[
-        bool, typer.Option("--fix", help="Fix what can be fixed without any risk.")
-    ] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what can safely be fixed.")] = False,
     network_only: Annotated[
         bool, typer.Option("--network-only", help="Check only the connection to GitHub.")
     ] = False,
@@ -51,9 +49,9 @@ def doctor(
         ),
     ] = False,
 ) -> int:
-    """Find out what does not work, and what to do about it.
+    """Find problems, and say how to fix them.
 
-    The exit code is 0 if all is well, 1 if there are warnings, 2 if something is broken.
+    The exit code is 0 if there are no problems, 1 if there are warnings, 2 if something is broken.
     """
     from copilot_proxy.cli.client_choice import named_client
     from copilot_proxy.cli.run_connection import is_found, program_of
@@ -160,7 +158,7 @@ def _print_leftovers(context: "CheckContext") -> None:
 
 
 def _problem(one: "Finding") -> Iterator[str]:
-    """Yield the lines of a problem: what to do, and then why."""
+    """Yield the lines that describe a problem: first what to do, then why."""
     result = one.result
     text = f"{one.check.title}: {result.what}"
     if result.status == "fixed":
@@ -203,7 +201,7 @@ def _summary(findings: "Sequence[Finding]") -> str:
         else "",
         f"{counts['fixed']} fixed" if counts["fixed"] else "",
     ]
-    return ", ".join(filter(None, parts)) or "All is well."
+    return ", ".join(filter(None, parts)) or "No problems found."
 
 
 def _bold(text: str) -> str:

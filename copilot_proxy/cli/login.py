@@ -1,4 +1,4 @@
-"""The ``login`` command: gets a GitHub token, checks that it has Copilot, and stores it."""
+"""The ``login`` command: gets a GitHub token, checks its access to Copilot, and stores it."""
 
 import sys
 from enum import StrEnum
@@ -29,7 +29,7 @@ _MAX_TOKEN_LENGTH: Final = 1000
 
 
 class Source(StrEnum):
-    """The programs whose sign-in can be used."""
+    """The programs whose sign-in can be reused."""
 
     gh = "gh"
     copilot_cli = "copilot-cli"
@@ -90,7 +90,7 @@ def sign_in(
     yes: bool = False,
     browser: bool = True,
 ) -> None:
-    """Sign in with the token of the given source, by default a new one; see `login`."""
+    """Sign in with a token from the given source, by default a new one; see `login`."""
     import asyncio
 
     from copilot_proxy.auth import hosts
@@ -103,9 +103,12 @@ def sign_in(
     flags = "--with-token " if with_token else f"--from {source.value} " if source else ""
     flags += f"--host {host} " if host else ""
     flags += "--yes " if yes else ""
-    store_name = _choose_store(credentials, store, flags)
+    is_asked = source is not None and not yes
+    store_name = _choose_store(credentials, store, flags, is_asked_later=is_asked)
     if source:
         where = credentials.store(store_name).describe()
+        if store_name == Store.file:
+            where += ", readable only by you"
         command = f"copilot-proxy login {flags}" + (f"--store {store.value}" if store else "")
         token = token_of(source.value, target, where, yes=yes, command=command.rstrip())
     _report_existing(credentials)
@@ -145,7 +148,7 @@ async def _login(
         except UpstreamError as error:
             if has_token:
                 raise
-            # Without storing the token, the user would have to approve again.
+            # If the token were not stored, the user would have to approve again.
             check_error, verification = error, None
         login = verification.login if verification else None
         stored = Credential(credential.token, host, login, store_name)
@@ -161,8 +164,7 @@ async def _login(
 
 
 async def _device_flow(github: "GitHub", browser: bool) -> "Secret":
-    """Show a device code, and return the token once the user has entered the code on GitHub's
-    page."""
+    """Show a device code, and return the token once the user has entered the code on GitHub."""
     from copilot_proxy.auth.device_flow import wait_for_approval
     from copilot_proxy.cli.login_screen import open_browser, progress, show_code
 
@@ -174,10 +176,14 @@ async def _device_flow(github: "GitHub", browser: bool) -> "Secret":
         return await wait_for_approval(github, code, report=report)
 
 
-def _choose_store(credentials: "Credentials", wanted: Store | None, flags: str) -> str:
+def _choose_store(
+    credentials: "Credentials", wanted: Store | None, flags: str, *, is_asked_later: bool
+) -> str:
     """Return the name of a writable store; called first, so that no sign-in is wasted.
 
-    `flags` are repeated in the command in the hint. Raises `StoreError` if no store is writable.
+    `flags` are repeated in the command in the hint. With `is_asked_later`, the next question is
+    whether to use another program's sign-in, and it names the store, so that one question is
+    enough. Raises `StoreError` if no store is writable.
     """
     if wanted is None:
         reason = credentials.store("keyring").unavailable()
@@ -188,22 +194,28 @@ def _choose_store(credentials: "Credentials", wanted: Store | None, flags: str) 
                 reason = error.message
         if reason is None:
             return "keyring"
-        _confirm_file(credentials, reason, flags)
+        if not is_interactive():
+            raise _no_terminal(reason, flags + "--yes " * is_asked_later)
+        print_message(reason)
+        if not is_asked_later:
+            _confirm_file(credentials)
         wanted = Store.file
     credentials.store(wanted).check_writable()
     return wanted.value
 
 
-def _confirm_file(credentials: "Credentials", reason: str, flags: str) -> None:
-    """Ask whether to store the token in a file, because the keyring is unavailable for `reason`."""
-    if not is_interactive():
-        raise StoreError(
-            f"{reason} There is no terminal to ask where to store the token.",
-            hint="To store it in a file that only you can read, run: "
-            f"copilot-proxy login {flags}--store file",
-        )
+def _no_terminal(reason: str, flags: str) -> StoreError:
+    """Return the error if the keyring is unavailable for `reason`, and there is no terminal."""
+    return StoreError(
+        f"{reason} There is no terminal to ask where to store the token.",
+        hint="To store it in a file that only you can read, run: "
+        f"copilot-proxy login {flags}--store file",
+    )
+
+
+def _confirm_file(credentials: "Credentials") -> None:
+    """Ask whether to store the token in a file."""
     file = credentials.store("file").describe()
-    print_message(reason)
     if not typer.confirm(f"Store the token in {file}, readable only by you?", err=True):
         raise StoreError(
             "The sign-in was not started: the token cannot be stored without a keyring or a file.",
@@ -237,7 +249,7 @@ def _token_from_stdin() -> "Secret":
 
 
 def _report_existing(credentials: "Credentials") -> None:
-    """Report the sign-in that this one replaces; an unreadable one is replaced silently."""
+    """Report which sign-in this one replaces; an unreadable one is replaced silently."""
     from copilot_proxy.auth.stores import EnvironmentStore
 
     for store in credentials.stores:
@@ -266,7 +278,7 @@ def _store(credentials: "Credentials", credential: "Credential") -> None:
 
 
 async def _with_name(error: SignInError, github: "GitHub", credential: "Credential") -> SignInError:
-    """Return `error` with the account's name in its message."""
+    """Return `error` with the account name added to its message."""
     from copilot_proxy.auth.verification import fetch_login
 
     login = await fetch_login(github, credential)

@@ -1,4 +1,4 @@
-"""Takes over the sign-in of another program for ``login --from``, if the user agrees."""
+"""Reuses another program's sign-in for ``login --from``, if the user agrees."""
 
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def token_of(program: str, host: str, store: str, *, yes: bool, command: str) -> "Secret":
     """Return the token of ``gh``, ``copilot-cli`` or ``editor`` for `host`.
 
-    Asks first, unless `yes`; `store` says where the copy will be. `command` is the command line,
+    Asks first, unless `yes`. `store` is where the copy will be kept, and `command` the command line
     for the hint. Raises `UsageError` if it cannot ask, and `LoginFailed` if there is no token or
-    the user does not agree.
+    the user declines.
     """
     from copilot_proxy.auth.other_programs import TITLES, find_token
     from copilot_proxy.auth.token_kinds import reject_classic_token
@@ -26,7 +26,7 @@ def token_of(program: str, host: str, store: str, *, yes: bool, command: str) ->
         if not is_interactive():
             raise UsageError(
                 f"There is no terminal to ask whether to use the sign-in of {title}.",
-                hint=f"To agree, run: {command} --yes",
+                hint=f"To allow it, run: {command} --yes",
             )
         question = f"Read the token of {title} for {host}, and store a copy in {store}?"
         if not typer.confirm(question, err=True):
@@ -34,13 +34,14 @@ def token_of(program: str, host: str, store: str, *, yes: bool, command: str) ->
     found = find_token(program, host)
     reject_classic_token(found.token, where=f"in {found.where}")
     print_message(
-        f"Found a token in {found.where}. If {title} signs out, this sign-in may end as well."
+        f"Found a token in {found.where}. If you sign out of {title}, this sign-in may stop "
+        "working, too."
     )
     return found.token
 
 
 def limits() -> str:
-    """Return the limits of a sign-in whose token is used without an exchange."""
+    """Return the limitations of a sign-in whose token is used without an exchange."""
     return (
         "This token is used the way Copilot CLI uses it. Models that Copilot offers only to "
         "editors, such as some previews, may refuse it; a sign-in with `copilot-proxy login` has "

@@ -1,7 +1,7 @@
 """The ``copilot-proxy`` command: its global options, its subcommands and its exit code.
 
-Each subcommand is in its own module, which `commands` imports when the subcommand is used. It
-imports heavy modules only when it runs, so that ``--help`` stays fast.
+Each subcommand is in its own module, which `commands` imports on first use. Heavy modules are
+imported only when the subcommand runs, so that ``--help`` stays fast.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from copilot_proxy import ENVIRONMENT_PREFIX, __version__
-from copilot_proxy.cli.commands import COMMANDS, CommandGroup
+from copilot_proxy.cli.commands import COMMANDS, CommandGroup, with_option
 from copilot_proxy.cli.console import is_interactive, print_message, print_result
 from copilot_proxy.cli.error_boundary import flush_stderr, open_streams, run_command
 from copilot_proxy.errors import UsageError
@@ -64,16 +64,21 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     args = list(arguments)
     end = args.index("--") if "--" in args else len(args)
-    # Users add --debug after an error, so it may be anywhere, for example at the end of the line.
+    # Users add --debug after seeing an error, so it may be anywhere on the line, even at the end.
     debug = "--debug" in args[:end]
     args[:end] = [argument for argument in args[:end] if argument != "--debug"]
     profile = _take_profile(args)
+    args = with_option(args)
     command = typer.main.get_command(app)
     named = [name for name in args[:1] if name in COMMANDS]
 
     def main_command() -> object:
+        from copilot_proxy.cli.completion_setup import completion_action
+
         if profile is not None:
             _check_profile(profile)
+        if (action := completion_action(args)) is not None:
+            return action()
         return command.main(args or ["--help"], prog_name="copilot-proxy", standalone_mode=False)
 
     with _environ(_PROFILE, profile):
@@ -87,7 +92,7 @@ def run(arguments: Sequence[str]) -> int:
 def _take_profile(args: list[str]) -> str | None:
     """Remove ``--profile NAME`` from the arguments before any ``--``, and return the name.
 
-    Without a name, it stays there, so that Typer reports the error.
+    If there is no name, leave it there, so that Typer reports the error.
     """
     end = args.index("--") if "--" in args else len(args)
     name = None
@@ -105,7 +110,7 @@ def _take_profile(args: list[str]) -> str | None:
 
 
 def _check_profile(name: str) -> None:
-    """Raise `UsageError` if the name is invalid; a later error would name the variable instead."""
+    """Raise `UsageError` if the name is invalid. A later check would blame the variable instead."""
     from copilot_proxy.settings.profiles import profile
 
     try:
@@ -116,7 +121,7 @@ def _check_profile(name: str) -> None:
 
 @contextmanager
 def _environ(name: str, value: str | None) -> Iterator[None]:
-    """Set the variable while the block runs, including for the programs that it starts."""
+    """Set the variable while the block runs, for this program and the programs it starts."""
     before = os.environ.get(name)
     if value is not None:
         os.environ[name] = value
@@ -130,15 +135,21 @@ def _environ(name: str, value: str | None) -> Iterator[None]:
 
 
 def _as_utf8(argument: str) -> str:
-    """Return an argument decoded as UTF-8, whatever the locale; invalid bytes are replaced.
+    """Return an argument decoded as UTF-8, regardless of the locale, replacing invalid bytes.
 
     Python keeps bytes that it cannot decode as lone surrogates, which cannot be sent or printed.
     """
     return os.fsencode(argument).decode("utf-8", "replace")
 
 
+def _keep_owner_access() -> None:
+    """Remove the owner's rights from the umask, or this program could not read its own files."""
+    os.umask(os.umask(0o077) & 0o077)
+
+
 def main() -> None:
     """The entry point."""
+    _keep_owner_access()
     open_streams()
     arguments = [_as_utf8(argument) for argument in sys.argv[1:]]
     code = run(arguments)

@@ -40,8 +40,8 @@ def models(
         bool,
         typer.Option(
             "--changed",
-            help="Show what has changed since the last time: models that are new, gone or about to "
-            "retire, and prices.",
+            help="Show what has changed since the last time: new, removed and retiring models, "
+            "and prices.",
         ),
     ] = False,
     as_json: Annotated[
@@ -83,7 +83,7 @@ def _read(settings: "Settings") -> "Catalogue":
 
 
 def _remember_first(catalogue: "Catalogue", folder: Path, host: str) -> None:
-    """Remember the list for ``--changed``, unless there already is one."""
+    """Remember the list for ``--changed``, unless a list is already remembered."""
     from copilot_proxy.cli import model_changes
 
     with suppress(CopilotProxyError):
@@ -100,15 +100,15 @@ def _print_changes(catalogue: "Catalogue", folder: Path, host: str, *, as_json: 
     if as_json:
         found = model_changes.as_json(changes, before or now, catalogue)
         print_result(json.dumps(found, indent=2))
-    elif before is None:
-        count = len(now.models)
-        print_message(f"This list of {counted(count, 'model')} is remembered for the next time.")
-    else:
+    elif before is not None:
         for line in model_changes.lines(changes, before, catalogue):
             print_result(line)
         what = "Compared with the list of" if changes else "Nothing has changed since"
         print_message(f"{what} {before.at.replace('T', ' ').removesuffix('Z')} UTC.")
     model_changes.save(folder, host, now)
+    if before is None and not as_json:
+        count = len(now.models)
+        print_message(f"The list of {counted(count, 'model')} was saved for the next comparison.")
 
 
 def _print_json(catalogue: "Catalogue", words: str | None, settings: "Settings") -> None:
@@ -133,7 +133,7 @@ def _print_table(
         if include_all
         else [model for model in found if model.is_chat and catalogue.is_picked(model)]
     )
-    # With a filter, also show models that the menu omits if there are no others.
+    # With a filter, also show models that are not in the menu, if no others match.
     shown = shown or (found if words else [])
     if not shown:
         what = f"No model matches {words!r}." if words else "The account has no chat models."
@@ -171,6 +171,12 @@ def _explain(
             print_message(text)
     if waiting := [model.id for model in shown if model.needs_enabling]:
         print_message(f"To enable {', '.join(waiting)}: {ENABLE_URL}")
-    usable = sum(model.is_chat and not model.needs_enabling for model in shown)
-    more = f"; {counted(hidden, 'more model')} with --all" if hidden else ""
-    print_message(f"Ready for chat: {usable} of {len(shown)}{more}.")
+    chat = [model for model in shown if model.is_chat]
+    if unlisted := [model.id for model in chat if not catalogue.is_picked(model)]:
+        print_message(f"Not in Copilot's own menu, but usable by name: {', '.join(unlisted)}")
+    usable = sum(not model.needs_enabling for model in chat)
+    others = len(shown) - len(chat)
+    parts = [f"Ready for chat: {usable} of {len(chat)}"] if chat else []
+    parts += [counted(others, "embedding model")] if others else []
+    parts += [f"{counted(hidden, 'more model')} with --all"] if hidden else []
+    print_message(f"{'; '.join(parts)}.")

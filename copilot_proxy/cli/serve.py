@@ -77,8 +77,8 @@ def serve(
     ollama_port: Annotated[
         int | None,
         typer.Option(
-            help="Second port for Ollama's clients, which turns on --ollama; 11434 by default, 0 "
-            "for none.",
+            help="Second port for Ollama's clients; 11434 by default, 0 for none. Implies "
+            "--ollama.",
             metavar="NUMBER",
         ),
     ] = None,
@@ -115,7 +115,7 @@ def serve(
     ] = None,
     simulate: SimulateOption = False,
 ) -> int:
-    """Serve the APIs of OpenAI, Anthropic, Gemini and Ollama."""
+    """Start a server with the APIs of OpenAI, Anthropic and others."""
     has_port = host is not None or port is not None
     if uds and has_port:
         raise UsageError("--uds cannot be combined with --host or --port.")

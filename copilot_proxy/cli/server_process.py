@@ -1,4 +1,4 @@
-"""The program of the server that ``run`` starts: ``serve``, until no client holds a lease on it."""
+"""The program of the server that ``run`` starts: ``serve``, until no client holds a lease."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from copilot_proxy.server.leases import is_used, start_lock, wait_until_unused
 
 
 def main() -> None:
-    """The entry point; the arguments are the folder of the leases, and those of ``serve``."""
+    """The entry point. The arguments are the folder with the leases and those of ``serve``."""
     folder, *arguments = sys.argv[1:]
     speed_up_startup()
     open_streams()
@@ -24,20 +24,24 @@ def main() -> None:
 
 
 def _stop_when_unused(folder: Path) -> None:
-    while True:
-        wait_until_unused(folder)
-        with start_lock(folder):
-            if not is_used(folder):
-                _stop()
-                # Until this process has ended, no client may look for a server here.
-                threading.Event().wait()
+    try:
+        while True:
+            wait_until_unused(folder)
+            with start_lock(folder):
+                if not is_used(folder):
+                    _stop()
+                    # Until this process has ended, no client may look for a server here.
+                    threading.Event().wait()
+    except OSError:
+        # The user has removed the folder. No client can find this server any more.
+        _stop()
 
 
 def _stop() -> None:
     if sys.platform == "win32":
         signal.raise_signal(signal.SIGTERM)
     else:
-        # The main thread waits for events, and only a signal to itself wakes it up.
+        # The main thread waits for events, and wakes up only if it gets a signal itself.
         identity = threading.main_thread().ident
         signal.pthread_kill(identity, signal.SIGTERM) if identity else os._exit(0)
 

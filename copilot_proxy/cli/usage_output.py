@@ -20,13 +20,13 @@ from copilot_proxy.ledger.queries import UNKNOWN, Sums, total
 _HEADINGS: Final = ("REQ", "FRESH", "CACHED", "WRITTEN", "OUT", "CREDITS", "CACHE", "LOST")
 _TIMES: Final = ("day", "week", "month")
 _MAX_ROWS: Final = 100
-"""The lines of a table, except for times: there may be thousands of sessions."""
+"""The maximum number of rows in a table, except for periods; there may be thousands of sessions."""
 _BAR: Final = 10
 _BAR_ENDS: Final = " ▏▎▍▌▋▊▉"
 
 
 def lines(report: Report, *, is_bare: bool) -> Iterator[str]:
-    """Yield the lines of a readable report; with `is_bare`, the overview before the table."""
+    """Yield the lines of a text report; with `is_bare`, starting with an overview."""
     if is_bare:
         rows = [("Today", _summary(report.today)), ("This month", _summary(report.month))]
         if report.quota is not None:
@@ -51,20 +51,18 @@ def remarks(report: Report) -> list[str]:
     found = []
     if (count := len(report.rows)) > len(_listed(report)):
         found.append(
-            f"Of {count:,} {report.group}s, the {_MAX_ROWS} most expensive are listed; "
-            "--csv and --json list all of them."
+            f"Only the {_MAX_ROWS} most expensive of {count:,} {report.group}s are listed; --csv "
+            "and --json list all of them."
         )
     if (count := report.total.unknown_cost_requests) > 0:
-        found.append(f"{counted(count, 'request')} of unknown cost: the sums do not include them.")
+        found.append(f"{counted(count, 'request')} with an unknown cost, not included in the sums.")
     if (count := report.total.estimated_requests) > 0:
         found.append(
             f"{counted(count, 'request')} with an estimated cost: "
             f"{'its answer' if count == 1 else 'their answers'} did not arrive completely."
         )
     if report.as_model is not None:
-        found.append(
-            f"What these requests would cost with {report.as_model}, if it used as many tokens."
-        )
+        found.append(f"Credits are what the same tokens would cost with {report.as_model}.")
     return found
 
 
@@ -74,7 +72,7 @@ def _next_turn(turn: NextTurn) -> str:
 
 
 def next_cost(turn: NextTurn) -> str:
-    """Say what the next turn of a session costs, such as ``0.42 for 3:20, then 4.10``."""
+    """Describe the cost of a session's next turn, such as ``0.42 for 3:20, then 4.10``."""
     costs = [
         "?" if nano is None else rounded(nano) for nano in (turn.warm_nano_aiu, turn.cold_nano_aiu)
     ]
@@ -109,7 +107,7 @@ def _table(report: Report) -> Iterator[str]:
 
 
 def _listed(report: Report) -> list[Sums]:
-    """Return the rows that have a line of their own."""
+    """Return the rows that get a line of their own."""
     return report.rows if report.group in _TIMES else report.rows[:_MAX_ROWS]
 
 
@@ -139,13 +137,13 @@ def _name(name: str | None) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """Return `text` with at most `width` characters, ending with an ellipsis if it was longer."""
+    """Return `text` cut to `width` characters, ending with an ellipsis if it was longer."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def terminal_width() -> int | None:
-    """Return the columns of the terminal; None if the output goes to a file or a program, which
-    get names in full."""
+    """Return the width of the terminal; None if the output goes to a file or program, which gets
+    names in full."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
@@ -167,7 +165,7 @@ def short(tokens: int) -> str:
 
 
 def quota_line(quota: Quota) -> str:
-    """Describe what is left of the quota."""
+    """Describe what remains of the quota."""
     if quota.left is None:
         return f"{quota.unit}: no individual limit"
     whole = f"{grouped(quota.entitlement)} {quota.unit}"
@@ -180,7 +178,7 @@ def quota_line(quota: Quota) -> str:
 
 
 def forecast(report: Report) -> str:
-    """Say whether the quota lasts until it is reset."""
+    """Describe whether the quota will last until its reset."""
     end = report.runs_out_at
     if end is None and report.quota is not None and report.quota.resets_at is None:
         return "unknown: GitHub did not say when the quota resets"
@@ -229,7 +227,7 @@ def _as_json(report: Report) -> str:
 
 
 _FORMULAS: Final = ("=", "+", "-", "@")
-"""How a formula begins in a spreadsheet."""
+"""The first characters of formulas in spreadsheets."""
 
 
 def _as_csv(report: Report) -> str:
@@ -238,7 +236,7 @@ def _as_csv(report: Report) -> str:
     writer.writeheader()
     for row in map(_row, report.rows):
         if str(row["key"] or "").startswith(_FORMULAS):
-            # Clients choose their names. A spreadsheet must not take one for a formula.
+            # Names are chosen by clients, and a spreadsheet must not interpret them as formulas.
             row["key"] = f"'{row['key']}"
         writer.writerow(row)
     return text.getvalue().rstrip("\n")
@@ -262,7 +260,7 @@ def _row(row: Sums) -> dict[str, Any]:
 
 
 def quota_json(report: Report) -> dict[str, Any] | None:
-    """Return the quota for ``--json``, or None if it is not known."""
+    """Return the quota for ``--json``, or None if unknown."""
     if (quota := report.quota) is None:
         return None
     return {

@@ -1,4 +1,4 @@
-"""``usage show``: the latest requests, or everything about one, with the source of its cost."""
+"""``usage show``: the latest requests, or all details of one, with the source of its cost."""
 
 import json
 import sys
@@ -16,19 +16,22 @@ from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.queries import UNKNOWN, Filters, requests_named
 
 _RECENT: Final = 20
-"""How many requests the list has."""
+"""The number of requests in the list."""
 _ID: Final = 8
-"""Characters of a request's id that are shown; they are enough to name it."""
+"""The number of characters shown of a request's id, which are enough to identify it."""
 _MINUTE: Final = 16
-"""Characters of a time without its seconds."""
+"""The number of characters in a time without seconds."""
 _MAX_CLIENT: Final = 13
 _MAX_MODEL: Final = 18
-"""The longest names in the list: with these it fits into 80 columns, except for errors."""
-WHERE_IDS_ARE: Final = "Ids are in the header x-request-id, and in the log after errors."
+_MIN_OUTCOME: Final = 8
+"""The longest names in the list, and what is left for the outcome in 80 columns."""
+WHERE_IDS_ARE: Final = (
+    "Request ids are in the header x-request-id, and in the log if a request fails."
+)
 
 
 def show(database: Database, request_id: str, *, as_json: bool) -> int:
-    """Print everything that the ledger knows about one request; raises `CopilotProxyError`."""
+    """Print everything that the ledger knows about a request. Raises `CopilotProxyError`."""
     found = requests_named(database, request_id)
     if not found:
         raise CopilotProxyError(
@@ -36,7 +39,9 @@ def show(database: Database, request_id: str, *, as_json: bool) -> int:
             hint=WHERE_IDS_ARE,
         )
     if len(found) > 1 and found[1]["corrects"] is None:
-        raise UsageError(f"Several requests begin with {request_id!r}.", hint="Use more of the id.")
+        raise UsageError(
+            f"Several request ids begin with {request_id!r}.", hint="Use more characters of the id."
+        )
     request, corrections = found[0], found[1:]
     if as_json:
         decoded = {**_decoded(request), "corrections": [_decoded(one) for one in corrections]}
@@ -49,7 +54,7 @@ def show(database: Database, request_id: str, *, as_json: bool) -> int:
 
 
 def show_recent(database: Database, period: Period, filters: Filters, *, as_json: bool) -> int:
-    """Print the latest requests, the newest one last."""
+    """Print the latest requests, newest last."""
     found = latest_requests(database, filters, period=period, limit=_RECENT)[::-1]
     if as_json:
         print_result(json.dumps([_recent_json(one) for one in found], indent=2))
@@ -57,7 +62,8 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
     if not found:
         print_result("No requests.")
         return 0
-    is_terminal = terminal_width() is not None
+    columns = terminal_width()
+    is_terminal = columns is not None
     rows = [("REQUEST", "ENDED", "CLIENT", "MODEL", "CREDITS", "OUTCOME")]
     rows += [
         (
@@ -66,14 +72,19 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
             cut(one["client"] or UNKNOWN, _MAX_CLIENT if is_terminal else sys.maxsize),
             cut(one["model"] or UNKNOWN, _MAX_MODEL if is_terminal else sys.maxsize),
             "?" if one["nano_aiu"] is None else rounded(one["nano_aiu"]),
-            _joined(one["outcome"], one["error_code"]),
+            # On a terminal, the code says enough.
+            (is_terminal and one["error_code"]) or _joined(one["outcome"], one["error_code"]),
         )
         for one in found
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if columns is not None:
+        left = columns - sum(widths[:-1]) - len("  ") * (len(widths) - 1)
+        widths[-1] = max(left, _MIN_OUTCOME)
     for row in rows:
         cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
         cells[4] = row[4].rjust(widths[4])
+        cells[-1] = cut(row[-1], widths[-1])
         print_result("  ".join(cells).rstrip())
     return 0
 
@@ -88,7 +99,7 @@ def _recent_json(one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _decoded(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with its JSON decoded, and without ``_json`` in the columns' names."""
+    """Return a row with its JSON decoded, and without ``_json`` in its column names."""
     return {
         name.removesuffix("_json"): json.loads(value) if name.endswith("_json") and value else value
         for name, value in row.items()
@@ -137,7 +148,7 @@ def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
 def _model(one: dict[str, Any]) -> str:
     text = one["model"] or "unknown"
     if one["model_asked"] not in (None, one["model"]):
-        text += f", asked for as {one['model_asked']}"
+        text += f", requested as {one['model_asked']}"
     if one["model_answered"] not in (None, one["model"]):
         text += f", answered as {one['model_answered']}"
     return text
@@ -154,7 +165,7 @@ def _tokens(one: dict[str, Any]) -> str:
     ]
     text = ", ".join(f"{count:,} {name}" for count, name in parts if count)
     if one["reasoning_tokens"]:
-        text += f" ({one['reasoning_tokens']:,} of them reasoning)"
+        text += f" ({one['reasoning_tokens']:,} for reasoning)"
     return text or "none"
 
 

@@ -1,4 +1,4 @@
-"""droid, from Factory: a file with settings can be named on the command line.
+"""Factory's droid, which takes a settings file as an argument.
 
 Source: https://docs.factory.ai/cli/byok/overview and ``droid --help``.
 """
@@ -17,7 +17,7 @@ _PROVIDERS: Final[dict[Api, tuple[str, str]]] = {
     "responses": ("openai", "/v1"),
     "messages": ("anthropic", ""),
 }
-"""What droid calls each API, and what it expects at the end of the address."""
+"""Droid's name for each API, and the path that it expects at the end of the URL."""
 
 
 def _launch(to: Connection) -> Launch:
@@ -28,7 +28,7 @@ def _launch(to: Connection) -> Launch:
     return Launch(
         ("--settings", str(to.folder / _FILE)),
         files={_FILE: json.dumps(settings, indent=2)},
-        # Without a sign-in, it insists on a key, but does not use it for the user's own models.
+        # If not signed in, it insists on a key, but does not use it for the user's own models.
         defaults={"FACTORY_API_KEY": "unused"},
     )
 
@@ -38,8 +38,11 @@ def _setup(to: Connection, machine: Machine) -> Setup:
     values = [(("customModels", Item("id", entry["id"])), entry) for entry in reversed(entries)]
     return Setup(
         [JsonValues(machine.home / ".factory" / _FILE, values)],
-        start=f"droid exec -m {_id(to.model)}, or droid and its menu /model",
-        notes=("Without a sign-in to Factory, droid exec needs FACTORY_API_KEY, with any text.",),
+        start=f"droid exec -m {_id(to.model)}, or droid, and choose it with /model",
+        notes=(
+            "If you are not signed in to Factory, droid exec needs FACTORY_API_KEY, set to any "
+            "text.",
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Editors and plugins that are configured by hand: in their settings, or in the user's own code.
+"""Editors and plugins that users configure by hand, in their settings or in code.
 
 Sources: https://codecompanion.olimorris.dev/guides/openai-compatible-providers,
 https://github.com/yetone/avante.nvim, https://gptel.org, JetBrains' and Apple's help pages.
@@ -106,9 +106,9 @@ If CORS is off, Obsidian's requests come from a web page. Then start the server 
 
 
 _CURSOR_OBSTACLE: Final = """\
-Cursor cannot use this server. Its requests for your own models come from Cursor's servers, which
-refuse addresses of your machine. A public tunnel would work, but would let others use your
-subscription, and GitHub may then block your account. So it is not recommended.
+Cursor cannot use this server: it sends requests for custom models from its own servers, which
+refuse local addresses. A public tunnel is not recommended: others could use your subscription,
+and GitHub might block your account.
 In Cursor's terminal, clients such as Claude Code do work: copilot-proxy run claude
 """
 

@@ -21,14 +21,14 @@ def _setup(to: Connection, machine: Machine) -> Setup:
         "api_keys": {"copilot-proxy": to.key},
         "models": [_model(model) for model in to.models],
     }
-    # All JSON is YAML.
+    # All JSON is valid YAML.
     text = json.dumps({"providers": [provider]}, indent=2) + "\n"
     path = machine.config / "raycast" / "ai" / "providers.yaml"
     return Setup(
         [WholeFile(path, text, only_new=True)],
         notes=(
             "Turn on custom providers in Raycast's settings, under AI.",
-            "Choose a model in the menu of Raycast AI.",
+            "Choose a model in Raycast AI.",
         ),
     )
 

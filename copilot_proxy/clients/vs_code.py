@@ -1,4 +1,4 @@
-"""VS Code's chat: a group of the user's own models, from version 1.122 on.
+"""VS Code's chat: a group of the user's own models, supported since version 1.122.
 
 Source: https://code.visualstudio.com/docs/agent-customization/language-models
 """
@@ -27,10 +27,10 @@ def _setup(to: Connection, machine: Machine) -> Setup:
     return Setup(
         [JsonValues(path, [((Item("name", _NAME),), group)])],
         notes=(
-            "Choose a model in the menu of the chat.",
+            "Choose a model in the model picker of the chat view.",
             "VS Code does not fetch the list of models: connect again when the list changes.",
-            "A key that is entered in VS Code (Chat: Manage Language Models) is stored more safely "
-            "than in this file.",
+            "A key entered in VS Code (Chat: Manage Language Models) is stored more safely than "
+            "in this file.",
         ),
     )
 

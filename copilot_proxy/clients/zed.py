@@ -1,4 +1,4 @@
-"""Zed: a provider in its settings; the key comes from a variable or its window.
+"""Zed: a provider in its settings, with the key in a variable or entered in the app.
 
 Source: https://zed.dev/docs/ai/use-api-access#openai-compatible
 """
@@ -26,7 +26,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
     return Setup(
         [JsonValues(path, [(("language_models", "openai_compatible", _NAME), provider)])],
         notes=(
-            "Choose a model in the menu of the agent panel.",
+            "Choose a model in the agent panel.",
             "Zed reads the key from COPILOT_PROXY_API_KEY, or from its settings (LLM Providers). "
             "If the server has no key, enter any text there.",
         ),

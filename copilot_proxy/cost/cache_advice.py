@@ -12,7 +12,7 @@ _CHANGES: Final = {
     ),
     "system": (
         "changed the system prompt, first at {detail}",
-        "Look for text in it that is new each time, such as the time or a list of files.",
+        "Look for text in it that changes every time, such as the date or a list of files.",
     ),
     "settings": (
         "changed tool_choice or thinking in the middle of a conversation",
@@ -20,11 +20,11 @@ _CHANGES: Final = {
     ),
     "message": (
         "changed or removed earlier messages",
-        "Clients do that when they shorten old tool results, or when you edit a message. Compact "
-        "the conversation instead, which happens less often.",
+        "Clients do this when they shorten old tool results or you edit a message. Compact the "
+        "conversation instead: that changes the prompt less often.",
     ),
 }
-"""What has changed, by the first word of the detail, and what to do about it."""
+"""First word of the detail -> what has changed, and what to do about it."""
 _REASONS: Final = {
     "ttl_expiry": (
         f"came after a pause longer than the {TTL // 60} minutes for which prompts stay in the "
@@ -32,15 +32,15 @@ _REASONS: Final = {
         "Continue sooner, or compact the conversation before a long pause.",
     ),
     "model_switch": (
-        "changed the model, which has its own cache; before it was {detail}",
-        "Change the model at the start of a session, or after compacting.",
+        "switched from {detail} to another model, which has its own cache",
+        "Switch models at the start of a session, or after compacting.",
     ),
     "rerouted": (
         "missed the cache although the same prompt had been sent shortly before",
-        "Copilot sent them to another machine. You cannot change that.",
+        "Copilot may have sent them to another machine. You cannot change that.",
     ),
     "tier_crossed": (
-        "made their conversation so long that every token costs more",
+        "made the conversation so long that every token costs more",
         "Compact earlier, or set context_guard = true, so that agents do.",
     ),
     "compaction": (
@@ -51,10 +51,10 @@ _REASONS: Final = {
 
 
 def explain(reason: str, detail: str | None) -> tuple[str, str]:
-    """Return what has happened, as the end of a sentence about requests, and what to do about it.
+    """Return what happened, to complete a sentence about requests, and what to do about it.
 
-    `reason` is a `cost.prompt_cache.Reason` other than ``cold``, and `detail` its
-    detail in the ledger.
+    `reason` is a `cost.prompt_cache.Reason` other than ``cold``; `detail` is its detail in the
+    ledger.
     """
     detail = detail or ""
     if reason == "prefix_change":

@@ -2,7 +2,7 @@
 
 Every answer has headers such as ``x-quota-snapshot-premium_interactions:
 ent=300&ov=0.0&ovPerm=false&rem=87.3&rst=2026-12-01T00%3A00%3A00Z``, where ``rem`` is a percentage.
-So the quota needs no separate request.
+So no separate request is needed to learn the quota.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl
 
 _PREFIX: Final = "x-quota-snapshot-"
 _NAMES: Final = ("premium_models", "premium_interactions", "chat")
-"""In the order of precedence; chat meters only plans that have none of the others."""
+"""In order of precedence; ``chat`` only meters plans that have none of the others."""
 _MIN_ELAPSED: Final = timedelta(days=1)
-"""Before this part of the month has passed, the pace means nothing."""
+"""Before this much of the month has passed, the pace is meaningless."""
 
 
 class Quota(NamedTuple):
@@ -24,11 +24,11 @@ class Quota(NamedTuple):
     unit: str
     """``AI credits``, ``premium requests`` or ``chat messages``."""
     entitlement: float
-    """What the plan includes each month; -1 if this seat has no individual quota."""
+    """The amount that the plan includes each month; -1 if this seat has no individual quota."""
     percent_left: float
-    """Negative if more was used than the plan includes."""
+    """Negative if more has been used than the plan includes."""
     overage: float
-    """What was used beyond the plan."""
+    """The amount used beyond the plan."""
     resets_at: datetime | None
 
     @property
@@ -38,28 +38,36 @@ class Quota(NamedTuple):
 
     @property
     def left(self) -> float | None:
-        """What is left, in `unit`; None if there is no quota."""
+        """The remaining amount, in `unit`; None if there is no quota."""
         return None if self.unlimited else self.entitlement * self.percent_left / 100
 
     @property
     def used(self) -> float | None:
-        """What was used since the last reset, in `unit`; None if there is no quota."""
+        """The amount used since the last reset, in `unit`; None if there is no quota."""
         if self.unlimited:
             return None
         return self.entitlement * (1 - max(self.percent_left, 0) / 100) + self.overage
 
 
+def quota_unit(snapshot: str, *, token_based: bool) -> str:
+    """Return the unit of a quota, by the name of its snapshot and how the account is billed."""
+    if token_based:
+        return "AI credits"
+    return "chat messages" if snapshot == "chat" else "premium requests"
+
+
 def quota_of(headers: Mapping[str, str]) -> Quota | None:
-    """Return the quota that meters the account; None if the headers have none."""
-    found = [
-        quota
-        for name in _NAMES
-        if (text := headers.get(_PREFIX + name)) and (quota := _parse(text, name))
-    ]
-    # A plan that is metered by chat messages includes no premium requests.
-    return next((one for one in found if one.entitlement > 0), None) or next(
-        (one for one in found if one.unlimited), None
-    )
+    """Return the quota that meters the account, or None if the headers do not contain it."""
+    unlimited = None
+    for name in _NAMES:
+        text = headers.get(_PREFIX + name)
+        quota = _parse(text, name) if text else None
+        # A plan that is metered by chat messages includes no premium requests.
+        if quota is not None and quota.entitlement > 0:
+            return quota
+        if quota is not None and quota.unlimited:
+            unlimited = unlimited or quota
+    return unlimited
 
 
 def runs_out(quota: Quota, now: datetime) -> datetime | None:
@@ -86,15 +94,14 @@ def _month_before(moment: datetime) -> datetime:
     return last.replace(day=min(moment.day, last.day))
 
 
-@lru_cache(maxsize=64)  # most answers repeat the values of the one before
+@lru_cache(maxsize=64)  # most answers repeat the previous values
 def _parse(text: str, name: str) -> Quota | None:
     values = dict(parse_qsl(text))
     entitlement, percent = _number(values.get("ent")), _number(values.get("rem"))
     if entitlement is None or percent is None:
         return None
-    unit = "chat messages" if name == "chat" else "premium requests"
     return Quota(
-        "AI credits" if values.get("tbb", "").lower() == "true" else unit,
+        quota_unit(name, token_based=values.get("tbb", "").lower() == "true"),
         entitlement,
         percent,
         _number(values.get("ov")) or 0.0,

@@ -1,4 +1,4 @@
-"""Checks the sign-in, the keyring, the access to Copilot and the quota."""
+"""Checks the sign-in, the keyring, access to Copilot, and the quota."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -35,7 +35,7 @@ def check_sign_in(context: CheckContext) -> Iterator[Result]:
         yield facts
         return
     if facts.is_keyring_broken:
-        yield skipped("Not known; see the keyring.")
+        yield skipped("Unknown; see the keyring.")
         return
     if facts.credential is None:
         yield from_error(NotSignedIn())
@@ -50,7 +50,7 @@ def check_sign_in(context: CheckContext) -> Iterator[Result]:
 
 
 def check_keyring(context: CheckContext) -> Iterator[Result]:
-    """Check whether the system's keyring works, if it holds or could hold a sign-in."""
+    """Check whether the system's keyring works, if it holds or could hold the sign-in."""
     facts = _facts(context)
     credential = facts.credential if isinstance(facts, AccountFacts) else None
     is_broken = isinstance(facts, AccountFacts) and facts.is_keyring_broken
@@ -71,7 +71,7 @@ def check_copilot(context: CheckContext) -> Iterator[Result]:
         yield facts
         return
     for error in facts.errors:
-        # Not every account may read its own description; the token is what counts.
+        # Not every account may read its own details; what matters is that the token was issued.
         if isinstance(error, NoCopilotAccess) and error is not facts.account:
             yield from_error(error)
             return
@@ -84,13 +84,13 @@ def check_copilot(context: CheckContext) -> Iterator[Result]:
         else:
             yield ok(f"plan {facts.account.plan}")
     elif facts.errors:
-        yield skipped("Not known; see the other problems.")
+        yield skipped("Unknown; see the other problems.")
     else:
-        yield skipped("Not checked without a sign-in.")
+        yield skipped("Not checked, since you are not signed in.")
 
 
 def check_quota(context: CheckContext) -> Iterator[Result]:
-    """Check what is left of the quota."""
+    """Check how much of the quota is left."""
     facts = _facts(context)
     account = facts.account if isinstance(facts, AccountFacts) else None
     if not isinstance(account, Account) or account.quota is None:

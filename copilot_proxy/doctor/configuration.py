@@ -1,4 +1,4 @@
-"""Checks the settings: the file, the variables, and what they open or write."""
+"""Checks the settings: the file, the variables, and what they expose or write."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from copilot_proxy.settings import ENVIRONMENT_PREFIX, unknown_variables
 
 
 def check_settings(context: CheckContext) -> Iterator[Result]:
-    """Check whether all settings are valid, and known."""
+    """Check whether all settings are valid and known."""
     for error in context.errors:
         yield from_error(error)
     for sentence in unknown_variables(context.environ):
@@ -25,11 +25,11 @@ def check_settings(context: CheckContext) -> Iterator[Result]:
     if not context.errors:
         file = settings.config_file
         where = file if file.exists() else f"no {file}"
-        yield ok(f"{where}; {count or 'none'} changed")
+        yield ok(f"{where}; {count or 'no'} setting{'s' * (count != 1)} changed")
 
 
 def check_exposure(context: CheckContext) -> Iterator[Result]:
-    """Check whether others can reach the server, and then need a key."""
+    """Check whether other machines can reach the server, and if so, whether they need a key."""
     settings = context.settings
     source = settings.sources.get("host", "default")
     if not settings.reaches_network:
@@ -68,5 +68,5 @@ def check_dumps(context: CheckContext) -> Iterator[Result]:
     else:
         yield warning(
             f"Every conversation is written to {folder}.",
-            f"When you have what you need, remove dump_dir from {source}, and the folder.",
+            f"When you are done, remove dump_dir from {source}, and the folder.",
         )

@@ -17,12 +17,12 @@ _RESTART = "Stop it, and start it again: copilot-proxy serve"
 
 
 def check_server(context: CheckContext) -> Iterator[Result]:
-    """Check whether the server answers, is of this version, and can work."""
+    """Check whether the server answers, has this version, and can do its job."""
     if is_waiting(context.settings):
         yield ok("starts when a client connects")
         return
     if context.settings.uds is None and context.settings.port == 0:
-        yield ok("cannot be looked for: with port 0, it listens on any free port")
+        yield ok("cannot be checked: with port 0, it listens on any free port")
         return
     facts = context.server()
     if not facts.is_running:
@@ -52,8 +52,8 @@ def _problems(
         )
     if has_old_config(settings, health.get("settings_read_at")):
         yield warning(
-            f"{settings.config_file} was changed after the server at {facts.address} had read it, "
-            "so the server may use other settings than those shown here.",
+            f"{settings.config_file} was changed after the server at {facts.address} read it, so "
+            "the server may use different settings from those shown here.",
             _RESTART,
         )
     if facts.refuses_key:
@@ -79,7 +79,7 @@ def _problems(
 
 
 def check_ollama(context: CheckContext) -> Iterator[Result]:
-    """Check whether Ollama's clients find the server on Ollama's own port."""
+    """Check whether Ollama clients find the server on Ollama's own port."""
     settings = context.settings
     port = settings.ollama_port
     if not settings.ollama:

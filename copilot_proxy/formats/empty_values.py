@@ -1,13 +1,13 @@
-"""Leaves out what is empty in a request, since it asks for nothing and some models refuse it.
+"""Removes empty values from a request, because they ask for nothing and some models refuse them.
 
-Clients written in Go, for example, send the zero value of every field that is not set, and an agent
-that offers no tools may send an empty list. Not every model takes an empty list of stop sequences
-or an empty list as the result of a tool.
+For example, clients written in Go send the zero value of every unset field, and an agent without
+tools may send an empty list of tools. Not every model accepts an empty list of stop sequences, or
+an empty list as a tool result.
 
-`null` is not part of this: every API reads it as a missing field.
+Nulls are not removed, since every API treats them as missing fields.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from copilot_proxy.formats.types import Json
@@ -61,29 +61,33 @@ _EMPTY: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
         "tools": ([],),
     },
 }
-"""The values that ask for nothing, by the client's API and the field."""
+"""The values that ask for nothing, by client API and field."""
 
 _RESULTS: Final = ("function_call_output", "custom_tool_call_output")
 
 
 def drop_empty(api: str, request: Json) -> None:
     """Remove fields that ask for nothing from `request`, a new object of the client API named
-    `api`, and make empty results empty texts."""
+    `api`, and replace empty results with empty texts."""
     drop_empty_fields(api, request)
     if api == "chat_completions":
-        for message in _objects(request.get("messages")):
-            content = message.get("content")
-            if content == [] or (content is None and message.get("role") == "tool"):
-                message["content"] = ""
+        for message in _turns(request.get("messages")):
+            if isinstance(message, dict) and not message.get("content"):
+                content = message.get("content")
+                if content == [] or (content is None and message.get("role") == "tool"):
+                    message["content"] = ""
     elif api == "responses":
-        for item in _objects(request.get("input")):
-            if item.get("type") in _RESULTS and item.get("output") in (None, []):
+        for item in _turns(request.get("input")):
+            is_result = isinstance(item, dict) and item.get("type") in _RESULTS
+            if is_result and item.get("output") in (None, []):
                 item["output"] = ""
 
 
 def drop_empty_fields(api: str, request: Json) -> None:
     """Remove fields that ask for nothing from `request`, in the format of `api`."""
     empty = _EMPTY[api]
+    if empty.keys().isdisjoint(request):
+        return  # the usual case
     for name in [name for name in request if name in empty and _is_in(request[name], empty[name])]:
         del request[name]
 
@@ -93,6 +97,6 @@ def _is_in(value: Any, empty: tuple[Any, ...]) -> bool:
     return any(type(value) is type(one) and value == one for one in empty)
 
 
-def _objects(value: Any) -> list[Json]:
-    # A conversation of structs has nothing that is empty.
-    return [one for one in value if isinstance(one, dict)] if type(value) is list else []
+def _turns(value: Any) -> Iterable[Any]:
+    # A conversation of structs contains no empty values.
+    return value if type(value) is list else ()

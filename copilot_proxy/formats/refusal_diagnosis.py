@@ -1,4 +1,4 @@
-"""Explains refusals for which Copilot gives no reason, from the request that it refused.
+"""Explains refusals whose reason Copilot does not give, from the request that it refused.
 
 If Gemini does not accept the schema of a tool, it only answers "Bad Request".
 """
@@ -10,7 +10,7 @@ from copilot_proxy.errors import UpstreamRefusal
 from copilot_proxy.formats.types import Json, UpstreamBody
 
 _BARE: Final = ("", "bad request", "400 bad request", "invalid request", "invalid argument")
-"""Messages that say nothing, in lower case and without a full stop."""
+"""Meaningless messages, in lower case and without a full stop."""
 _NO_MESSAGE: Final = "Copilot answered with status 400 and no message"
 _SUSPECTS: Final = (
     "oneOf",
@@ -43,9 +43,9 @@ class _Suspect(NamedTuple):
 def diagnose(
     error: UpstreamRefusal, body: UpstreamBody, tool_names: Mapping[str, str] | None = None
 ) -> None:
-    """Set the message and hint of `error` if Copilot refused `body` without a reason.
+    """Set the message and hint of `error` if Copilot refused `body` without giving a reason.
 
-    `tool_names` are the client's names of renamed tools, by the names in `body`.
+    `tool_names` maps the names in `body` to the client's names of renamed tools.
     """
     text = error.message.strip().rstrip(".")
     if error.upstream_status != 400 or (text.lower() not in _BARE and text != _NO_MESSAGE):
@@ -71,6 +71,16 @@ def diagnose(
     else:
         fields = ", ".join(sorted(body))
         error.hint = f"Leave out optional fields, or use another model. Copilot received: {fields}."
+
+
+def explain_unlisted(error: UpstreamRefusal, *, is_listed: bool) -> None:
+    """Set the hint of `error` if Copilot does not know the model, and its list of models could not
+    be read, so that the client's name was sent as it is."""
+    if error.code == "model_not_found" and not is_listed:
+        error.hint = (
+            "Copilot's list of models cannot be read at the moment, so the name was sent as it is. "
+            "Use the exact id of a model, or try again later."
+        )
 
 
 def _tools(body: UpstreamBody) -> Iterator[tuple[str, Json]]:

@@ -6,18 +6,19 @@ from datetime import date
 from pathlib import Path
 
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.ledger.database import hint_for
 from copilot_proxy.ledger.periods import midnight
 from copilot_proxy.private_files import NEW, failure_reason, open_private
 
 
 def backup(database: sqlite3.Connection, target: Path) -> None:
-    """Copy the ledger to the new file `target`, while it may be in use.
+    """Copy the ledger, which may be in use, to the new file `target`.
 
     Raises `CopilotProxyError`.
     """
     try:
         os.close(open_private(target, NEW))
-        # SQLite writes into an empty file, which keeps its mode.
+        # SQLite writes into the empty file, which keeps its mode.
         database.execute("VACUUM INTO ?", (str(target),))
     except FileExistsError:
         raise CopilotProxyError(f"{target} already exists.") from None
@@ -29,7 +30,7 @@ def backup(database: sqlite3.Connection, target: Path) -> None:
 
 
 def forget(database: sqlite3.Connection, first_kept: date) -> int:
-    """Remove all days before `first_kept`, and return the number of removed rows.
+    """Remove all days before `first_kept`, and return the number of rows removed.
 
     Raises `CopilotProxyError`.
     """
@@ -44,5 +45,7 @@ def forget(database: sqlite3.Connection, first_kept: date) -> int:
         database.execute("COMMIT")
         database.execute("VACUUM")
     except sqlite3.Error as error:
-        raise CopilotProxyError(f"The ledger could not be changed: {error}.") from error
+        raise CopilotProxyError(
+            f"The ledger could not be changed: {error}.", hint=hint_for(error)
+        ) from error
     return count

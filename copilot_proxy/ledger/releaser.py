@@ -1,11 +1,12 @@
 """Ends the reservations of requests, for the thread that writes their rows.
 
 This comes after the row: for a moment, what a request has cost counts twice, but it always counts.
+Reservations of this process are ended by its reserver, which has to lock the file anyway.
 """
 
 import logging
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from copilot_proxy.ledger.reservation_file import (
@@ -21,18 +22,25 @@ log = logging.getLogger(__name__)
 
 
 class Releaser:
-    """Owns the file of the reservations, as far as the writer of the ledger needs it. Nothing here
-    raises `OSError`: whatever could not be ended is tried again with the next rows."""
+    """The writer's access to the reservation file. Nothing here raises `OSError`: reservations that
+    could not be released are tried again with the next rows."""
 
-    def __init__(self, ledger: Path) -> None:
+    def __init__(
+        self, ledger: Path, hand_over: Callable[[Sequence[str]], bool] | None = None
+    ) -> None:
+        """`hand_over` gets the ids of requests whose reservations have to be ended, and returns
+        whether it will do that."""
         self._ledger = ledger
+        self._hand_over = hand_over
         self._file: ReservationFile | None = None
         self._ended: set[str] = set()
-        """The requests whose reservations are to be ended."""
+        """The requests whose reservations must be released."""
         self._has_failed = False
 
-    def release(self, request_ids: Iterable[str]) -> None:
-        """End the reservations of requests that have rows, or get none."""
+    def release(self, request_ids: Sequence[str]) -> None:
+        """Release the reservations of requests that have rows, or will not get any."""
+        if request_ids and self._hand_over is not None and self._hand_over(request_ids):
+            return
         self._ended.update(request_ids)
         try:
             if self._ended and (file := self._open()):
@@ -50,7 +58,7 @@ class Releaser:
         self._ended.clear()
 
     def settle_abandoned(self, database: sqlite3.Connection) -> None:
-        """Turn the reservations of processes that have ended into rows; raises `sqlite3.Error`."""
+        """Convert the reservations of dead processes to rows. Raises `sqlite3.Error`."""
         try:
             if file := self._open():
                 settle_abandoned(database, file)
@@ -66,7 +74,7 @@ class Releaser:
         self._file = None
 
     def _open(self) -> ReservationFile | None:
-        """Return the file; None if there is none, as without a budget."""
+        """Return the file, or None if there is none, as when there is no budget."""
         if self._file is not None and not self._file.is_current():
             self.close()
         if self._file is None and path_for(self._ledger).exists():

@@ -1,4 +1,4 @@
-"""What a running request may cost, and which limits that counts for."""
+"""The cost reserved for a running request, and the limits that it counts towards."""
 
 import os
 import platform
@@ -9,29 +9,49 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from copilot_proxy.cost.limits import Limit
-from copilot_proxy.ledger.reservation_request import ReservationRequest
+from copilot_proxy.ledger.reservation_request import Plan
 from copilot_proxy.ledger.schema import COLUMNS, Row
 
 MAX_AGE_US: Final = 24 * 3600 * 1_000_000
-"""After a day, the process that made a reservation counts as ended."""
+"""Age after which the process that made a reservation is assumed to have ended: a day."""
 _LOADED_US: Final = time.time_ns() // 1000
-"""When this process has loaded the module, which is before its first reservation."""
+"""When this process loaded the module, which is before its first reservation."""
 _MAX_BYTES: Final = 120
-"""Of a text in UTF-8. All of a reservation has to fit a slot of the file; see
+"""Maximum size of a text in UTF-8. A whole reservation must fit into a slot of the file; see
 `reservation_file`."""
 
 Target = tuple[str, str, str, str]
-"""What a limit counts: per what, which one (such as a day), the kind and the name of its scope."""
+"""What a limit counts: period, the day, month or session, and its scope's kind and name."""
 Group = tuple[str, str, str, str, str, str]
 """The day, month, key, client, project and session of a reservation."""
 
 
+class Common(NamedTuple):
+    """What the reservations of one plan have in common. Texts are "" if they are unknown."""
+
+    host: str
+    """The name of the machine or container, since each has its own process ids."""
+    pid: int
+    day: str
+    month: str
+    key: str
+    client: str
+    project: str
+    session: str
+    model: str
+    api: str
+
+    @property
+    def group(self) -> Group:
+        """What decides what a reservation counts for."""
+        return self[2:8]
+
+
 class Reservation(NamedTuple):
-    """What a request may cost. Texts are "" if they are unknown."""
+    """What a request may cost; the fields are those of `Common`, with those of the request."""
 
     request_id: str
     host: str
-    """The name of the machine or container, which has its own process ids."""
     pid: int
     started_us: int
     day: str
@@ -44,14 +64,19 @@ class Reservation(NamedTuple):
     api: str
     nano_aiu: int
 
+    @property
+    def group(self) -> Group:
+        """What decides what a reservation counts for."""
+        return self[4:10]
 
-def group_of(one: Reservation) -> Group:
-    """Return what decides what a reservation counts for."""
-    return one[4:10]
+
+def reservation_of(request_id: str, started_us: int, nano: int, common: Common) -> Reservation:
+    """Return the reservation of a request, for which `nano` nano-AIU are reserved."""
+    return Reservation(request_id, *common[:2], started_us, *common[2:], nano)
 
 
 def targets_of(group: Group) -> Iterator[Target]:
-    """Yield everything that a reservation counts for."""
+    """Yield all targets that a reservation counts towards."""
     day, month, key, client, project, session = group
     periods = {"day": day, "month": month, "session": session}
     scopes = {"": "", "key": key, "client": client, "project": project}
@@ -61,9 +86,9 @@ def targets_of(group: Group) -> Iterator[Target]:
                 yield per, which, kind, name
 
 
-@lru_cache(maxsize=256)  # most requests have texts that the one before had
+@lru_cache(maxsize=256)  # most texts are those of the plan before
 def short(text: str | None) -> str:
-    """Return a text that fits a reservation: a longer one is replaced by its hash."""
+    """Return a text that fits into a reservation: a longer text is replaced by its hash."""
     encoded = (text or "").encode("utf-8", "replace")
     return encoded.decode() if len(encoded) <= _MAX_BYTES else sha256(encoded).hexdigest()
 
@@ -71,36 +96,15 @@ def short(text: str | None) -> str:
 _HOST: Final = short(platform.node())
 
 
-@lru_cache(maxsize=256)  # most requests are like one shortly before
-def _all_short(
-    key: str | None, client: str | None, project: str | None, session: str | None
-) -> tuple[str, str, str, str]:
-    return short(key), short(client), short(project), short(session)
-
-
-def reservation_of(request: ReservationRequest) -> Reservation:
-    """Return the reservation that a request needs."""
-    record, who = request.record, request.record.attribution
-    key, client, project, session = _all_short(record.key, who.client, who.project, who.session)
-    return Reservation(
-        record.request_id,
-        _HOST,
-        os.getpid(),
-        time.time_ns() // 1000,
-        request.day,
-        request.month,
-        key,
-        client,
-        project,
-        session,
-        short(record.model),
-        record.api,
-        request.cost,
-    )
+def common_of(plan: Plan) -> Common:
+    """Return what the reservations of a plan have in common."""
+    key, client, project, session, model, _ = map(short, plan.sender)
+    names = (key, client, project, session, model, plan.sender.api)
+    return Common(_HOST, os.getpid(), plan.day, plan.month, *names)
 
 
 def target_of(limit: Limit, day: str, month: str, session: str) -> Target:
-    """Return what a limit counts on a day, in a month or in a session."""
+    """Return the target of a limit on a day, in a month or in a session."""
     which = day if limit.per == "day" else month if limit.per == "month" else short(session)
     return limit.per, which, limit.kind, short(limit.name)
 
@@ -111,10 +115,10 @@ def is_abandoned(one: Reservation, now_us: int) -> bool:
 
 
 def _is_running(one: Reservation) -> bool:
-    """Return whether the process that made a reservation is, or may be, still running."""
+    """Return whether the process that made a reservation is still running, or may be."""
     if one.host != _HOST or os.name != "posix":
         return True
-    if one.pid == os.getpid():  # in a container, processes get the same numbers again
+    if one.pid == os.getpid():  # in a container, process ids are the same after a restart
         return one.started_us >= _LOADED_US
     try:
         os.kill(one.pid, 0)
@@ -126,7 +130,7 @@ def _is_running(one: Reservation) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Return whether a process has ended, but its parent has not noticed yet (Linux)."""
+    """Return whether a process has ended, but has not been reaped by its parent (Linux)."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             return file.read().rpartition(")")[2].split()[0] in ("Z", "X")
@@ -135,7 +139,7 @@ def _is_zombie(pid: int) -> bool:
 
 
 def row_of_abandoned(one: Reservation, now_us: int) -> Row:
-    """Return the row of a request whose process has ended: it may have been charged."""
+    """Return the row for a request whose process has ended, since it may have been charged."""
     values: dict[str, Any] = {
         **{name: value or None for name, value in one._asdict().items()},
         "ended_us": max(one.started_us, min(now_us, one.started_us + 1_000_000)),

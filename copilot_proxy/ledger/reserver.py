@@ -1,29 +1,35 @@
-"""Makes the reservations of one process, and what it needs for that: what is spent."""
+"""Makes the reservations of one process, and tracks the amounts spent for that."""
 
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import file_id, open_for_writing
 from copilot_proxy.ledger.limit_states import SpentSums, State
-from copilot_proxy.ledger.reservation import reservation_of, target_of
 from copilot_proxy.ledger.reservation_file import (
     DamagedReservations,
     ReservationFile,
     replace_damaged,
 )
-from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, ReservationRequest
+from copilot_proxy.ledger.reservation_plan import prepared
+from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan
+from copilot_proxy.ledger.reservation_slots import Slot
 from copilot_proxy.ledger.settling import clear_recorded, settle_abandoned
+from copilot_proxy.ledger.slot_table import SlotTable
 
-_T = TypeVar("_T")
+Used = tuple[int, int]
+"""A `State`; the usual way to make one takes several times as long as a tuple."""
 _LOOK_SECONDS: Final = 0.02
-"""Between two looks at what hardly ever changes."""
+"""Between two looks at whether there are new rows of other processes."""
+_REPLACED_SECONDS: Final = 0.2
+"""Between two looks at whether the files were replaced."""
 
 
 class Refusal(NamedTuple):
@@ -31,7 +37,7 @@ class Refusal(NamedTuple):
 
     limit: Limit
     allowed: int
-    """What it allows now, in nano-AIU."""
+    """The amount that the limit currently allows, in nano-AIU."""
     used: State
 
 
@@ -39,7 +45,7 @@ class _Files(NamedTuple):
     database: sqlite3.Connection
     reservations: ReservationFile
     inode: tuple[int, int] | None
-    """Of the ledger."""
+    """The inode of the ledger."""
 
 
 class Reserver:
@@ -47,127 +53,181 @@ class Reserver:
     `OSError` or `CopilotProxyError`."""
 
     def __init__(self, path: Path) -> None:
-        """`path` is the ledger's."""
+        """`path` is the path of the ledger."""
         self._path = path
         self._lock = threading.Lock()
-        """Held while the files are used."""
+        """Held while the files are in use."""
         self._files: _Files | None = None
         self._looked = float("-inf")
-        """When the files were last seen at their paths, on the monotonic clock."""
-        self._ended: dict[str, int] = {}
-        """What requests have cost for which that is not in the file yet."""
+        """When the files were last found at their paths, on the monotonic clock."""
+        self._settled: dict[str, int | None] = {}
+        """What requests have cost for which that is not in the table of the slots yet."""
+        self._recorded: deque[Iterable[str]] = deque()
+        """The requests that have got rows, for which that is not there either."""
+        self._awaited: set[str] = set()
+        """Ended requests that have no rows yet."""
         self._spent = SpentSums()
         self._refreshed = float("-inf")
-        """When it was last checked whether there are new rows."""
+        """When new rows were last checked for."""
         self._reads = 0
-        """How often others had changed reservations by then."""
+        """How often the slots had been read by then."""
 
     def is_open(self) -> bool:
-        """Return whether the files are open, and still there, which is checked from time to time;
-        does not wait and does not raise an error."""
+        """Return whether the files are open and still at their paths, which is only checked from
+        time to time. Does not wait or raise errors."""
         now = time.monotonic()
-        if now - self._looked >= _LOOK_SECONDS:
+        if now - self._looked >= _REPLACED_SECONDS:
             if not self._is_current():
                 return False
             self._looked = now
         return True
 
-    def reserve_now(self, request: ReservationRequest) -> list[State] | Refusal | None:
-        """Do what `reserve` does, without waiting and without raising an error; return None if that
-        is not possible, usually because another process has just locked the reservations."""
-        return self._at_once(lambda files: self._reserve(files, request))
-
-    def flush_now(self) -> bool:
-        """Do what `flush` does, in the same way; return whether that was possible."""
-        return self._at_once(self._flush) is not None
-
-    def _at_once(self, work: Callable[[_Files], _T]) -> _T | None:
-        """Return the result of `work`, for which the reservations are locked; None if it is not
-        possible without waiting. Raises no error: whoever waits gets it."""
+    def reserve_now(self, request_id: str, cost: int, plan: Plan) -> list[Used] | Refusal | None:
+        """Like `reserve`, but without waiting or raising errors. Returns None if that is
+        impossible, usually because another process has just locked the reservations."""
         if not self._lock.acquire(blocking=False):
             return None
         try:
-            if self._files is None or not self._files.reservations.lock():
+            files = self._files
+            if files is None or not files.reservations.lock():
                 return None
             try:
-                return work(self._files)
+                return self._reserve(files, request_id, cost, plan)
             finally:
-                self._files.reservations.unlock()
+                files.reservations.unlock()
         except (sqlite3.Error, OSError, CopilotProxyError):
-            return None
+            return None  # whoever waits gets the error
         finally:
             self._lock.release()
 
-    def reserve(self, request: ReservationRequest) -> list[State] | Refusal:
-        """Reserve the cost of a request, and return how much of each limit is used then; or return
-        the limit that it does not fit."""
+    def flush_now(self) -> bool:
+        """Like `flush`, but without waiting or raising errors; return whether that was possible."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            files = self._files
+            if files is None:
+                return False
+            if not self._update(files.reservations.table):
+                return True
+            if not files.reservations.lock():
+                return False
+            try:
+                files.reservations.save()
+            finally:
+                files.reservations.unlock()
+        except (OSError, CopilotProxyError):
+            return False
+        finally:
+            self._lock.release()
+        return True
+
+    def reserve(self, request_id: str, cost: int, plan: Plan) -> list[Used] | Refusal:
+        """Reserve `cost` nano-AIU for a request, and return how much of each limit of its plan is
+        used then; or return the limit that it does not fit."""
         with self._waiting() as files, files.reservations.locked():
-            outcome = self._reserve(files, request)
+            outcome = self._reserve(files, request_id, cost, plan)
         if not isinstance(outcome, Refusal):
             return outcome
-        # Perhaps not all of what is reserved counts, or is going to cost as much. Requests that fit
-        # their limits do not wait meanwhile.
+        # Some of the reserved amounts may no longer count, or may turn out lower. Requests that fit
+        # their limits do not have to wait in the meantime.
         time.sleep(FLUSH_SECONDS)
         with self._waiting() as files:
+            self._save(files)
             settle_abandoned(files.database, files.reservations)
             self._spent.clear()
             with files.reservations.locked():
                 clear_recorded(files.database, files.reservations)
-                return self._reserve(files, request)
+                return self._reserve(files, request_id, cost, plan)
 
-    def settle(self, request_id: str, nano: int) -> None:
-        """Reserve what a request has cost instead of its estimate, until its row is written.
+    def settle(self, request_id: str, nano: int | None) -> None:
+        """Reserve what a request has cost instead of its estimate, unless `nano` is None, until its
+        row is written.
 
-        This takes effect with the next reservation of this process, or with `flush_now` or `flush`.
-        Does not wait and raises no error.
+        This takes effect with the next reservation of this process, and for others with `flush_now`
+        or `flush`. Does not wait and raises no error.
         """
-        self._ended[request_id] = nano
+        self._settled[request_id] = nano
+
+    def end(self, request_ids: Iterable[str]) -> None:
+        """End the reservations of requests that have rows, or get none, in the same way; may be
+        called from any thread."""
+        self._recorded.append(request_ids)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there are ended requests whose reservations are not ended yet."""
+        return bool(self._settled or self._recorded or self._awaited)
 
     def flush(self) -> None:
-        """Show the other processes what was settled."""
-        with self._waiting() as files, files.reservations.locked():
-            self._flush(files)
+        """Show the other processes what was settled and ended."""
+        with self._waiting() as files:
+            self._save(files)
 
-    def _flush(self, files: _Files) -> bool:
-        for request_id, nano in list(self._ended.items()):
-            files.reservations.settle(request_id, nano)
-            del self._ended[request_id]
-        return True
+    def _save(self, files: _Files) -> None:
+        if self._update(files.reservations.table):
+            with files.reservations.locked():
+                files.reservations.save()
+
+    def _update(self, table: SlotTable) -> bool:
+        """Note in the table what was settled and ended; return whether the file lacks anything."""
+        settled, awaited = self._settled, self._awaited
+        while settled:
+            request_id, nano = settled.popitem()
+            if request_id in table.slots:
+                awaited.add(request_id)
+                if nano is not None:
+                    table.settle(request_id, nano)
+        while self._recorded:
+            request_ids = self._recorded.popleft()
+            table.end(request_ids)
+            awaited.difference_update(request_ids)
+            self._refreshed = float("-inf")  # what is spent must not be from before
+        return not table.is_saved
 
     def release(self, request_id: str) -> None:
-        """End the reservation of a request that gets no row, or already has one."""
+        """Release the reservation of a request that gets no row, or already has one."""
         with self._waiting() as files, files.reservations.locked():
             files.reservations.clear([request_id])
 
     def close(self) -> None:
-        """Close the files."""
+        """Save everything, and close the files."""
         with self._lock:
             self._close()
 
-    def _reserve(self, files: _Files, request: ReservationRequest) -> list[State] | Refusal:
-        """Do what `reserve` does; needs the file's lock."""
-        # A reservation ends after its row was written. So what was reserved is read first: whatever
-        # it no longer has is among what is spent.
-        self._flush(files)
+    def _reserve(
+        self, files: _Files, request_id: str, cost: int, plan: Plan
+    ) -> list[Used] | Refusal:
+        """Do what `reserve` does; needs the file's lock. Each request with limits comes here, so
+        it has few calls."""
+        # A reservation is only released after its row was written. So reservations are read first:
+        # any that are gone are included in the amount spent.
+        file = files.reservations
+        table = file.table
+        if self._settled or self._recorded:
+            self._update(table)
         now = time.monotonic()
-        if files.reservations.reads != self._reads or now - self._refreshed >= _LOOK_SECONDS:
+        if now - self._refreshed >= _LOOK_SECONDS or file.reads != self._reads:
             self._spent.refresh(files.database)
-            self._reads, self._refreshed = files.reservations.reads, now
-        states = []
-        session = request.record.attribution.session or ""
-        for limit, allowed in request.limits:
-            spent = self._spent.of(files.database, limit, request.day, request.month, session)
-            target = target_of(limit, request.day, request.month, session)
-            reserved = files.reservations.sum(target)
-            if spent + reserved + request.cost > allowed:
+            self._reads, self._refreshed = file.reads, now
+        ready = plan.prepared
+        if ready is None or ready.spent is not self._spent.version or ready.sums is not table.sums:
+            ready = prepared(plan, files.database, self._spent, table.summed())
+        outcome = []
+        for limit, allowed, spent, total in ready.uses:
+            reserved = total[0]
+            if spent + reserved + cost > allowed:
                 return Refusal(limit, allowed, State(spent, reserved))
-            states.append(State(spent, reserved + request.cost))
-        files.reservations.put(reservation_of(request))
-        return states
+            outcome.append((spent, reserved + cost))
+        slot = Slot(table.place(), cost, time.time_ns() // 1000, ready.common, ready.totals)
+        file.put(request_id, slot)
+        for total in ready.totals:
+            total[0] += cost
+        return outcome
 
     @contextmanager
     def _waiting(self) -> Iterator[_Files]:
-        """Give the files to the block, and open them first if necessary."""
+        """Provide the files to the block, opening them first if necessary."""
         with self._lock:
             files = self._files
             if files is None or not self._is_current():
@@ -201,6 +261,8 @@ class Reserver:
 
     def _close(self) -> None:
         if self._files is not None:
+            with suppress(OSError, CopilotProxyError):
+                self._save(self._files)
             self._files.reservations.close()
             self._files.database.close()
         self._files = None

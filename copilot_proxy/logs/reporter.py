@@ -1,6 +1,12 @@
-"""Logs each finished request, and once a day what was unknown in Copilot's answers."""
+"""Logs each finished request, and once a day any unknown names in Copilot's answers.
 
+Requests are logged in batches: alone, each would find the processor's caches filled by the next
+request, and wake up the thread that writes the log.
+"""
+
+import asyncio
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,14 +17,18 @@ if TYPE_CHECKING:
     from copilot_proxy.relay.records import RequestRecord
 
 REQUESTS: Final = "copilot_proxy.requests"
-"""The name of the logger of requests."""
+"""The name of the logger for requests."""
 STOPPED: Final = "server_stopped"
 """The error code of an answer that was cut off by a shutdown."""
+_INTERVAL: Final = 0.05
+"""Seconds between two batches."""
+_BATCH: Final = 16
+"""So many requests are logged before that."""
 _DAY: Final = 24 * 60 * 60
 _MAX_NAMES: Final = 200
-"""Unknown names that are counted separately; later ones are counted together."""
+"""Number of unknown names to count separately; later names are counted together."""
 _SHOWN: Final = 20
-"""The names in a log line that is text."""
+"""Number of names to show in a text log line."""
 
 log = logging.getLogger(REQUESTS)
 _TEMPLATE: Final = vars(logging.LogRecord(REQUESTS, logging.INFO, "", 0, "request", (), None))
@@ -28,41 +38,68 @@ class Reporter:
     """Logs the record of each finished request."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives seconds."""
+        """`clock` returns seconds."""
         self.is_cutting = False
-        """Whether the server is cutting off the open requests."""
+        """Whether the server is cutting off open requests."""
         self._drift = DriftLog(clock)
+        self._ended: list[tuple[RequestRecord, float]] = []
+        """The requests that are still to be logged, and when they ended."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._thread: int | None = None
+        """The thread in which requests end."""
 
     def __call__(self, record: "RequestRecord") -> None:
         if self.is_cutting and record.client_gone:
             record.client_gone, record.error = False, STOPPED
-        if log.isEnabledFor(logging.INFO):
-            log.handle(_entry(record))
-        self._drift.add(record.unknown)
+        self._ended.append((record, time.time()))
+        if len(self._ended) >= _BATCH:
+            self._log()
+        elif self._timer is None:
+            self._thread = threading.get_ident()
+            try:
+                self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._log)
+            except RuntimeError:  # without an event loop, there are few requests
+                self._log()
+
+    def flush(self) -> None:
+        """Log the requests that have ended before another line is logged by the same thread."""
+        if self._ended and self._thread == threading.get_ident():
+            self._log()
+
+    def _log(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        ended, self._ended = self._ended, []
+        is_logged = log.isEnabledFor(logging.INFO)
+        for record, at in ended:
+            if is_logged:
+                log.handle(_entry(record, at))
+            self._drift.add(record.unknown)
 
 
-def _entry(record: "RequestRecord") -> logging.LogRecord:
+def _entry(record: "RequestRecord", ended: float) -> logging.LogRecord:
     """Return a log record for `record`. It is a copy of a template, which takes a tenth of the time
     of `log.info`: that looks for its caller, and for much else that no log line shows."""
     entry = logging.LogRecord.__new__(logging.LogRecord)
     entry.__dict__.update(_TEMPLATE)
-    entry.created = time.time()
-    entry.msecs = entry.created % 1 * 1000
+    entry.created = ended
+    entry.msecs = ended % 1 * 1000
     entry.record = record
     return entry
 
 
 class DriftLog:
-    """Counts unknown names, and logs one line a day; later ones wait for the next line."""
+    """Counts unknown names, and logs one line a day; later names wait for the next line."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._counts: Counter[tuple[str, str]] = Counter()
         self._next = float("-inf")
-        """When the next line may be logged."""
+        """The earliest time for the next line."""
 
     def add(self, unknown: "list[Unknown]") -> None:
-        """Count `unknown`; log all counts if there was no line for a day."""
+        """Count `unknown`; log all counts if the last line is at least a day old."""
         for one in unknown:
             is_new = one not in self._counts and len(self._counts) >= _MAX_NAMES
             self._counts[("other", "names") if is_new else one] += 1
@@ -75,7 +112,7 @@ class DriftLog:
         found = [f"{kind} {name} ({count})" for (kind, name), count in self._counts.most_common()]
         more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         log.info(
-            "Copilot sends things that this version does not know: %s%s. Look for a newer version.",
+            "Copilot sent values that this version does not know: %s%s. Check for a newer version.",
             ", ".join(found[:_SHOWN]),
             more,
             extra={"fields": {"event": "drift", "unknown": found}},

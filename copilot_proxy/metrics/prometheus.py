@@ -19,22 +19,22 @@ class Gauge(NamedTuple):
     name: str
     help: str
     label: str = ""
-    """The name of the only label; empty if there is none."""
+    """The name of the only label, or "" if there is none."""
     values: Mapping[str, float] = {}
-    """The values, by the label's values."""
+    """Label value -> value."""
 
 
 def text_of(metrics: Metrics, gauges: Iterable[Gauge]) -> str:
-    """Return the text."""
+    """Return the metrics as text."""
     return "".join(f"{line}\n" for line in _lines(metrics, gauges))
 
 
 def _lines(metrics: Metrics, gauges: Iterable[Gauge]) -> Iterator[str]:
     requests = ("api", "model", "client", "status", "outcome", "cost")
-    help = "Requests that have ended, by status class, outcome, and where the cost comes from."
+    help = "Completed requests, by status class, outcome and source of the cost."
     yield from _counter("requests_total", help, requests, metrics.requests)
     credits = {labels: nano / NANO for labels, nano in metrics.nano.items()}
-    help = "What requests have cost, in AI credits."
+    help = "Cost of requests, in AI credits."
     yield from _counter("credits_total", help, ("model", "client"), credits)
     help = "Tokens, by kind: output includes reasoning, and input excludes the cache."
     yield from _counter("tokens_total", help, ("model", "client", "kind"), metrics.tokens)

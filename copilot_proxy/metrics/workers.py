@@ -1,9 +1,13 @@
 """Shares the counters of worker processes: each writes its own to a file, and reads the others'.
 
+Requests are counted in batches: counted alone, each would find the processor's caches filled by the
+next request.
+
 A worker that replaces one that has died continues its counters, so that no counter ever goes down.
 """
 
 import asyncio
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -11,21 +15,28 @@ from typing import Any, Final
 
 import msgspec
 
+from copilot_proxy.large_work import LARGE
 from copilot_proxy.metrics.counters import Metrics
 from copilot_proxy.relay.records import RequestRecord
 
+log = logging.getLogger(__name__)
+
 _INTERVAL: Final = 1.0
 """Seconds between two writes, while there are requests."""
+_BATCH: Final = 16
+"""So many requests are counted before that. A large one is counted at once, since its record holds
+the whole conversation."""
 
 
 class SharedMetrics:
-    """The counters of a server. Without a `folder`, it has only one process."""
+    """The counters of a server. Without a `folder`, the server has only one process."""
 
     def __init__(self, folder: Path | None = None, number: int = 1) -> None:
-        self.own = Metrics()
-        """The counters of this process."""
+        self._own = Metrics()
+        self._ended: list[RequestRecord] = []
+        """The requests that are still to be counted."""
         self._before = Metrics()
-        """The counters of the processes that it has replaced."""
+        """The counters of the processes that this one has replaced."""
         self._folder = folder
         self._file = None if folder is None else folder / f"{number}.json"
         self._timer: asyncio.TimerHandle | None = None
@@ -33,13 +44,21 @@ class SharedMetrics:
             self._before.add(_read(self._file))
 
     def __call__(self, record: RequestRecord) -> None:
-        """Count a request that has ended; to be called on the event loop."""
-        self.own(record)
-        if self._file is not None and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._write)
+        """Count a completed request. Must be called on the event loop."""
+        self._ended.append(record)
+        if len(self._ended) >= _BATCH or record.size >= LARGE:
+            self._count()
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._update)
+
+    @property
+    def own(self) -> Metrics:
+        """The counters of this process."""
+        self._count()
+        return self._own
 
     def total(self) -> Metrics:
-        """Return the sums of all processes; those of others may be a second old."""
+        """Return the sums over all processes; those of other processes may be a second old."""
         if self._folder is None:
             return self.own
         total = self._with_before()
@@ -49,10 +68,10 @@ class SharedMetrics:
         return total
 
     def close(self) -> None:
-        """Write the last counters."""
+        """Count the last requests, and write the counters."""
         if self._timer is not None:
             self._timer.cancel()
-            self._write()
+            self._update()
 
     def _with_before(self) -> Metrics:
         total = Metrics()
@@ -60,9 +79,18 @@ class SharedMetrics:
         total.add(self.own.snapshot())
         return total
 
-    def _write(self) -> None:
-        # A few kilobytes, at most once a second: a thread would take longer.
+    def _count(self) -> None:
+        ended, self._ended = self._ended, []
+        for record in ended:
+            try:
+                self._own(record)
+            except Exception:  # the request that it happens in may be another one
+                log.exception("Request %s is not in the metrics.", record.request_id)
+
+    def _update(self) -> None:
         self._timer = None
+        self._count()
+        # A few kilobytes, at most once a second; a thread would take longer.
         if self._file is None:
             return
         new = self._file.with_suffix(".new")

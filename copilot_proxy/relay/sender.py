@@ -2,7 +2,7 @@
 
 Copilot does not bill what it refuses. It is asked again only if it refuses the API, the reasoning
 of earlier answers, stop sequences, or fields of messages that it names, and only once for each of
-these.
+these; without a catalogue, on every API.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,7 +15,7 @@ from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoning
 from copilot_proxy.formats.large_json import encode_request
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, RefusedReasoning
-from copilot_proxy.formats.refusal_diagnosis import diagnose
+from copilot_proxy.formats.refusal_diagnosis import diagnose, explain_unlisted
 from copilot_proxy.formats.refused_fields import FieldPath, refused_fields, without_field
 from copilot_proxy.formats.stop_sequences import is_refusal
 from copilot_proxy.formats.translation import PreparedRequest, prepare
@@ -47,7 +47,8 @@ class _Attempt:
     """None if the catalogue could not be read."""
     refused: list[UpstreamApi] = field(default_factory=list)
     """The APIs on which Copilot refused the model, the last one last."""
-    is_rerouted: bool = False
+    reroutes: int = 0
+    """How often it was sent on another API after such a refusal."""
     foreign: frozenset[str] = frozenset()
     """The encrypted reasoning that the model has refused."""
     restores_reasoning: bool = True
@@ -109,7 +110,11 @@ class Sender:
             resolved=resolved,
             fixed_api=fixed_api,
             listed=listed,
-            foreign=await self._known_foreign(client, request, resolved.id, record.size),
+            foreign=(
+                await self._known_foreign(client, request, resolved.id, record.size)
+                if self._refused_reasoning
+                else frozenset()  # the usual case, in which nothing is hashed
+            ),
             refused=list(self._unsupported.get(listed, ())) if listed is not None else [],
             refused_fields=self._refused_fields.get(listed, ()) if listed is not None else (),
             accepts_stops=listed not in self._without_stops,
@@ -125,6 +130,7 @@ class Sender:
                 diagnose(error, prepared.body, prepared.tool_names)
                 repaired = await self._repaired(error, attempt, prepared, record)
                 if repaired is None:
+                    explain_unlisted(error, is_listed=attempt.listed is not None)
                     raise
                 ready = repaired
             else:
@@ -133,7 +139,7 @@ class Sender:
 
     def _remember(self, attempt: _Attempt) -> None:
         """Remember what the model has refused, now that it has accepted the rest."""
-        if attempt.is_rerouted and attempt.listed is not None:
+        if attempt.reroutes and attempt.listed is not None:
             # Remembered only after the other API has worked: while no API serves the
             # model, the refusal says nothing about this API.
             self._unsupported[attempt.listed] = tuple(attempt.refused)
@@ -148,8 +154,6 @@ class Sender:
         self, client: ClientApi, request: ClientRequest, model: str, size: int
     ) -> frozenset[str]:
         """Return the reasoning in the request that the model has refused before."""
-        if not self._refused_reasoning:
-            return frozenset()  # the usual case, in which nothing is hashed
 
         def known() -> frozenset[str]:
             return self._refused_reasoning.among(model, client.encrypted_reasoning(request))
@@ -196,9 +200,10 @@ class Sender:
     ) -> _Ready | None:
         """Return the request without what Copilot has refused; None if nothing can be done."""
         if error.code == WRONG_API_CODE:
-            if attempt.is_rerouted or attempt.fixed_api is not None:
+            # Without a catalogue, only refusals tell which API is the right one.
+            if attempt.fixed_api or attempt.reroutes >= (2 if attempt.listed is None else 1):
                 return None
-            attempt.is_rerouted = True
+            attempt.reroutes += 1
             earlier = [api for api in attempt.refused if api is not prepared.api]
             attempt.refused = [*earlier, prepared.api]
             name, caller = attempt.request["model"], attempt.caller

@@ -51,7 +51,7 @@ async def answer(dashboard: Dashboard, name: str, query: dict[str, str], key: st
                     "The ledger has no such request.",
                     status=404,
                     code="request_not_found",
-                    hint="It may have been forgotten with: copilot-proxy usage forget",
+                    hint="It may have been removed with: copilot-proxy usage forget",
                 )
             return request
     return None
@@ -87,7 +87,7 @@ def _choice(query: dict[str, str], name: str, choices: tuple[_Choice, ...]) -> _
         if query.get(name, choices[0]) == choice:
             return choice
     raise RequestError(
-        f"{name} has to be one of: {', '.join(choices)}.", code="invalid_value", param=name
+        f"{name} must be one of: {', '.join(choices)}.", code="invalid_value", param=name
     )
 
 
@@ -97,4 +97,4 @@ def _before(query: dict[str, str]) -> int | None:
         return None
     if text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= _MAX_ID:
         return int(text)
-    raise RequestError("before has to be a number.", code="invalid_value", param="before")
+    raise RequestError("before must be a number.", code="invalid_value", param="before")

@@ -19,7 +19,7 @@ async def run_until_disconnect(
     outer = cast("asyncio.Task[Any]", asyncio.current_task())
     # A separate task keeps timeouts inside `work` apart: if `outer` is cancelled, the server did
     # it.
-    task = asyncio.ensure_future(work)
+    task = asyncio.get_running_loop().create_task(work)
     is_disconnected = False
 
     def cancel() -> None:

@@ -52,7 +52,7 @@ async def list_gemini_models(request: LitestarRequest) -> ASGIApp:
 async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) -> ASGIApp:
     """Finds a model by its id or an alias."""
     if str(model_id).rpartition(":")[2] in _HANDLERS:
-        raise MethodNotAllowedException(headers={"allow": "POST"})
+        raise MethodNotAllowedException
     return await model_object(request, str(model_id).removeprefix("/"))
 
 

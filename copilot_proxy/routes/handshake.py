@@ -12,5 +12,5 @@ from copilot_proxy.routes.services import is_handshake
 async def open_web_socket(request: LitestarRequest) -> Response[bytes]:
     """Accept a WebSocket, whose request is passed through all checks as a GET (`web_socket`)."""
     if not is_handshake(request):
-        raise MethodNotAllowedException(headers={"allow": "POST"})
+        raise MethodNotAllowedException
     return Response(b"", status_code=101)

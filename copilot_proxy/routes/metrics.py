@@ -26,7 +26,7 @@ async def metrics(request: LitestarRequest) -> Response[str]:
             status=403,
             type="permission_error",
             code="key_not_allowed",
-            hint="Use the key of the setting api_key.",
+            hint="Use the key in the setting api_key.",
         )
     text = text_of(services.metrics.total(), _gauges(services))
     return Response(text, media_type=CONTENT_TYPE)
@@ -36,14 +36,14 @@ def _gauges(services: Services) -> Iterator[Gauge]:
     limiter, quota = services.limiter, services.relay.quota
     yield Gauge("info", "Always 1.", "version", {__version__: 1})
     busy = {"": limiter.limit - limiter.free}
-    yield Gauge("open_requests", "Requests that are being answered by this process.", "", busy)
+    yield Gauge("open_requests", "Requests being answered by this process.", "", busy)
     waiting = {"": limiter.waiting}
-    yield Gauge("queued_requests", "Requests that wait in the queue.", "", waiting)
+    yield Gauge("queued_requests", "Requests waiting in the queue.", "", waiting)
     cooldowns = Counter[str](one.scope for one in services.upstream.active_cooldowns())
-    help = "Copilot's refusals that are repeated without asking it."
+    help = "Refusals by Copilot that the server repeats without sending requests."
     yield Gauge("cooldowns", help, "scope", {"model": 0, "account": 0, **cooldowns})
     if quota is not None and quota.left is not None:
-        help = "What was left of the quota at the last answer."
+        help = "Remaining quota, as of the last answer."
         yield Gauge("quota_left", help, "unit", {quota.unit: quota.left})
-        help = "What the plan includes each month."
+        help = "Monthly quota of the plan."
         yield Gauge("quota_entitlement", help, "unit", {quota.unit: quota.entitlement})

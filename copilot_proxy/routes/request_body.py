@@ -23,6 +23,7 @@ _QUICKLY_JOINED: Final = 8 * 1024 * 1024
 """Bytes below which putting the parts of a body together takes a few milliseconds at most."""
 _MAGIC: Final[Mapping[str, bytes]] = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 """How compressed bodies begin."""
+_MAGICS: Final = tuple(_MAGIC.values())
 
 
 class ClientGone(CopilotProxyError):
@@ -66,9 +67,11 @@ def _encodings(headers: Mapping[bytes, bytes], body: bytes) -> list[str]:
 
     Some clients and proxies leave the header out; JSON never begins like compressed data.
     """
-    names = headers.get(b"content-encoding", b"").decode("latin-1").lower().split(",")
-    encodings = [name.strip() for name in names if name.strip() not in ("", "identity")]
-    if not encodings:
+    encodings: list[str] = []
+    if (declared := headers.get(b"content-encoding")) is not None:
+        names = [name.strip() for name in declared.decode("latin-1").lower().split(",")]
+        encodings = [name for name in names if name not in ("", "identity")]
+    if not encodings and body.startswith(_MAGICS):
         return [name for name, magic in _MAGIC.items() if body.startswith(magic)]
     for encoding in encodings:
         if encoding not in ENCODINGS:
@@ -128,7 +131,7 @@ def _decompress(body: bytes, encodings: Sequence[str], limit: int) -> bytes:
                     raise _too_large(limit)
         except DecompressionError:
             raise RequestError(
-                f"The body is not valid {encoding}, or has other data after it.",
+                f"The body is not valid {encoding}, or is followed by other data.",
                 hint=f"Send a single body; it may have at most {MAX_MEMBERS} members or frames.",
             ) from None
         if not decompressor.is_complete:
@@ -147,7 +150,7 @@ def _too_large(limit: int) -> RequestError:
 
 def _too_slow(size: int) -> RequestError:
     return RequestError(
-        f"The body did not arrive in time; only {size} bytes of it did.",
+        f"The body did not arrive in time: only {size} bytes were received.",
         status=408,
         code="request_timeout",
         hint="Send it faster, or raise the limit with COPILOT_PROXY_RECEIVE_TIMEOUT (seconds).",

@@ -3,7 +3,6 @@
 Importing it loads the framework, so `direct` does that when a request first needs it.
 """
 
-from collections.abc import Mapping
 from typing import Final, cast
 
 from litestar import Litestar, Response
@@ -12,6 +11,7 @@ from litestar.exceptions import HTTPException
 from copilot_proxy.asgi import Scope
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.middleware.error_responses import error_parts, to_proxy_error
+from copilot_proxy.routes.allowed_methods import answer_options, method_error
 from copilot_proxy.routes.completions import completions
 from copilot_proxy.routes.dashboard import change_dashboard, dashboard_events, dashboard_part
 from copilot_proxy.routes.declarations import DECLARED_ROUTES
@@ -63,6 +63,7 @@ def make_router() -> Litestar:
     """Return the router of all routes, without the middleware."""
     return Litestar(
         route_handlers=_ROUTES,
+        before_request=answer_options,
         exception_handlers={
             CopilotProxyError: _error_response,
             HTTPException: _handle_http_exception,
@@ -88,23 +89,10 @@ def _handle_http_exception(request: LitestarRequest, error: HTTPException) -> Re
             f"Unknown URL ({target}).", status=404, code="unknown_url", hint=_PATHS_HINT
         )
     elif error.status_code == 405:
-        ours = RequestError(
-            f"The method is not allowed for this URL ({target}).",
-            hint=_allowed_methods_hint(error.headers),
-            status=405,
-            code="method_not_supported",
-            headers=error.headers,
-        )
+        ours = method_error(request, (error.headers or {}).get("allow", "").split(", "))
     else:
         ours = RequestError(error.detail, status=error.status_code)
     return _error_response(request, ours)
-
-
-def _allowed_methods_hint(headers: Mapping[str, str] | None) -> str:
-    """Return the hint of a 405: the methods in its ``Allow`` header."""
-    allow = {name.lower(): value for name, value in (headers or {}).items()}.get("allow", "")
-    methods = [one for one in map(str.strip, allow.split(",")) if one in ("GET", "POST", "DELETE")]
-    return f"Use {' or '.join(methods)}." if methods else _PATHS_HINT
 
 
 def _handle_unexpected(request: LitestarRequest, error: Exception) -> Response[bytes]:

@@ -41,7 +41,7 @@ async def get_response(request: LitestarRequest, response_id: FromPath[str]) -> 
     _PATH,
     status_code=200,
     operation_class=documented(),
-    responses=answers_with(schema.DeletedResponse, OpenAIErrorBody, "The response is forgotten."),
+    responses=answers_with(schema.DeletedResponse, OpenAIErrorBody, "The response was deleted."),
     summary="Delete a response (OpenAI)",
 )
 async def delete_response(request: LitestarRequest, response_id: FromPath[str]) -> ASGIApp:

@@ -137,7 +137,8 @@ class BoundedProtocol(TolerantProtocol):
             raise ValueError("The URL is too long.")  # older parsers cut it
         url = httptools.parse_url(self.url)
         scope["raw_path"] = url.path
-        scope["path"] = unquote(url.path.decode("ascii"))
+        path = url.path.decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
         scope["query_string"] = url.query or b""
         before, self.cycle = self.cycle, self._new_cycle(version)
         self._just_begun = self.cycle
@@ -180,6 +181,12 @@ class BoundedProtocol(TolerantProtocol):
             if timer is not None:
                 timer.cancel()
         super().handle_websocket_upgrade()
+
+    def on_body(self, body: bytes) -> None:
+        if self.cycle is not None and not self.cycle.body:
+            # uvicorn copies each part to a bytearray, and from there to what the application gets.
+            self.cycle.body = b""  # type: ignore[assignment]
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self.ignores_upgrade():

@@ -59,7 +59,7 @@ _FAULTS: Final = (
     ),
     _Fault(
         "url",
-        "Its URL has characters that URLs do not have.",
+        "Its URL contains invalid characters.",
         "Encode them, such as a space as %20.",
     ),
     _Fault(
@@ -75,7 +75,7 @@ _FAULTS: Final = (
     ),
 )
 """The faults that the parser tells apart; the first one counts whose word is in its message."""
-_OTHER: Final = _Fault("", "", "Look for a program in between that changes the request.")
+_OTHER: Final = _Fault("", "", "Check for a proxy that changes the request.")
 _TLS: Final = _Fault(
     "",
     "It looks like a TLS handshake.",

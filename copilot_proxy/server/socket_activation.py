@@ -31,13 +31,15 @@ def activated(settings: Settings) -> tuple[Settings, socket.socket | None]:
         os.environ.pop(name, None)  # they are not for the programs that this one starts
     if values[1] != "1":
         raise UsageError(
-            f"systemd has passed {values[1] or 'no'} sockets, but the server listens on one.",
+            f"systemd has passed {values[1] or 'no'} sockets, but the server uses only one.",
             hint="Use one ListenStream= in the socket unit.",
         )
     listener = socket.socket(fileno=_FIRST)
     listener.set_inheritable(False)
     if listener.type != socket.SOCK_STREAM:
-        raise UsageError("The socket from systemd is not a stream.", hint="Use ListenStream=.")
+        raise UsageError(
+            "The socket from systemd is not a stream socket.", hint="Use ListenStream=."
+        )
     if listener.family == socket.AF_UNIX:
         settings = replace(settings, uds=Path(os.fsdecode(listener.getsockname())))
     else:

@@ -191,7 +191,9 @@ class Supervisor:
         await self._wait_until(lambda: not self._alive(), _EXIT_TIMEOUT)
         for number, worker in self._workers.items():
             if worker.is_alive:
-                log.warning("Worker %d (process %d) hangs; killing it.", number, worker.id)
+                log.warning(
+                    "Worker %d (process %d) is not responding; killing it.", number, worker.id
+                )
 
     def _alive(self) -> list[WorkerProcess]:
         return [worker for worker in self._workers.values() if worker.is_alive]

@@ -106,7 +106,7 @@ def _failed(error: OSError, path: Path) -> CopilotProxyError:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return UsageError(
-            f"You may not create a socket in {path.parent}.", hint="Use a folder of your own."
+            f"You may not create a socket in {path.parent}.", hint="Use a folder that you own."
         )
     return CopilotProxyError(f"Cannot listen at {path}: {error.strerror}.")
 

@@ -144,7 +144,7 @@ class Settings:
     )
     ledger: bool = _setting(True, parse.boolean, "Record what each request costs, for `usage`.")
     budget: tuple[Limit, ...] = _setting(
-        (), parse_limits, "What requests may cost in AI credits, such as 500/day.", own=True
+        (), parse_limits, "Limits on the cost in AI credits, such as 500/day.", own=True
     )
     notify: tuple[str, ...] = _setting(
         (),

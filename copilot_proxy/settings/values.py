@@ -57,7 +57,7 @@ def token(value: object) -> Secret | None:
     """A token that can be sent in a header; None if empty."""
     token = secret(value)
     if token is not None and any(char in _NOT_IN_TOKENS for char in token.reveal()):
-        raise ValueError("a token has neither spaces nor quotation marks")
+        raise ValueError("a token contains no spaces or quotation marks")
     return token
 
 
@@ -112,7 +112,7 @@ def not_negative(value: object) -> int:
     """A whole number, 0 included."""
     number = integer(value)
     if number < 0:
-        raise ValueError(f"expected 0 or a larger whole number, not {number}")
+        raise ValueError(f"expected a whole number of at least 0, not {number}")
     return number
 
 

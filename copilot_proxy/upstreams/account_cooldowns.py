@@ -24,7 +24,8 @@ class AccountCooldowns:
     def of(self, auth: TokenSource, token: CopilotToken) -> Cooldowns:
         """Return the cooldowns of `auth`; new ones if `token` belongs to another sign-in."""
         known = self._accounts.get(auth)
-        if known is None or known[0] != token.github_token:
+        owner = token.github_token
+        if known is None or (known[0] is not owner and known[0] != owner):
             known = self._accounts[auth] = (token.github_token, Cooldowns(self._now))
         return known[1]
 

@@ -10,8 +10,7 @@ Nothing here waits or sends anything, so tests need no clock and no server.
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any, Final, Literal, NamedTuple
@@ -78,6 +77,10 @@ class _Breaker:
         return (self.probe_at if self.until is None else self.until) - now
 
 
+_Probed = tuple[_Target, _Breaker]
+"""A half-open breaker that a request probes."""
+
+
 @dataclass(frozen=True)
 class Cooldown:
     """A cooldown as shown by ``/health`` and in the log, without personal data."""
@@ -98,30 +101,33 @@ class Cooldowns:
         self._breakers: dict[_Target, _Breaker] = {}
         self._failures: dict[_Target, list[float]] = {}
 
-    @contextmanager
-    def guard(self, api: str, model: str) -> Iterator[None]:
-        """Wrap a request to Copilot, up to the status of its answer.
+    def guard(self, api: str, model: str) -> "_Guard":
+        """Return a context for a request to Copilot, up to the status of its answer.
 
-        Raises `errors.CooldownRefusal` during a cooldown.
+        Entering it raises `errors.CooldownRefusal` during a cooldown.
         """
-        probed = self._admit(_targets(model, api)) if self._breakers else []
-        try:
-            yield
-        except BaseException as error:
-            target = _target_of(error, model, api)
-            for one, breaker in probed:
-                if one != target and self._breakers.get(one) is breaker:
-                    breaker.probe_at = self._now()  # no result, so the next request is the probe
-            if target is not None and isinstance(error, CopilotProxyError):
-                was_probe = (target, self._breakers.get(target)) in probed
-                self._refused(target, error.copy(), was_probe)
-            raise
+        return _Guard(self, api, model)
+
+    def _begin(self, api: str, model: str) -> list[_Probed]:
+        """Return the half-open breakers that a request probes; raise if one is open."""
+        return self._admit(_targets(model, api)) if self._breakers else []
+
+    def _succeeded(self, api: str, model: str, probed: list[_Probed]) -> None:
         for target, breaker in probed:
             if self._breakers.get(target) is breaker:
                 del self._breakers[target]
         if self._failures:
             for target in _targets(model, api):
                 self._failures.pop(target, None)
+
+    def _failed(self, api: str, model: str, probed: list[_Probed], error: BaseException) -> None:
+        target = _target_of(error, model, api)
+        for one, breaker in probed:
+            if one != target and self._breakers.get(one) is breaker:
+                breaker.probe_at = self._now()  # no result, so the next request is the probe
+        if target is not None and isinstance(error, CopilotProxyError):
+            was_probe = (target, self._breakers.get(target)) in probed
+            self._refused(target, error.copy(), was_probe)
 
     def active(self) -> list[Cooldown]:
         """Return the active cooldowns."""
@@ -132,7 +138,7 @@ class Cooldowns:
             if breaker.left(now) > 0
         ]
 
-    def _admit(self, targets: tuple[_Target, ...]) -> list[tuple[_Target, _Breaker]]:
+    def _admit(self, targets: tuple[_Target, ...]) -> list[_Probed]:
         """Return the half-open breakers that this request probes; raise if one is open."""
         now = self._now()
         found = [(one, breaker) for one in targets if (breaker := self._breakers.get(one))]
@@ -195,12 +201,32 @@ class Cooldowns:
         if log_it:
             cooldown = _cooldown(target, breaker, self._now())
             log.warning(
-                "Copilot refuses %s (%s): no requests for %d s",
+                "Copilot refused %s (%s): not sending requests for %d s",
                 f"the model {cooldown.model}" if cooldown.model else "the account",
                 cooldown.code,
                 cooldown.retry_in,
                 extra={"fields": {"event": "cooldown", **asdict(cooldown)}},
             )
+
+
+class _Guard:
+    """The context of one request. A class, since a generator would take several times as long."""
+
+    __slots__ = ("_api", "_cooldowns", "_model", "_probed")
+
+    def __init__(self, cooldowns: Cooldowns, api: str, model: str) -> None:
+        self._cooldowns = cooldowns
+        self._api = api
+        self._model = model
+
+    def __enter__(self) -> None:
+        self._probed = self._cooldowns._begin(self._api, self._model)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self._cooldowns._succeeded(self._api, self._model, self._probed)
+        else:
+            self._cooldowns._failed(self._api, self._model, self._probed, error)
 
 
 def _targets(model: str, api: str) -> tuple[_Target, ...]:
@@ -218,7 +244,8 @@ def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
         return _ACCOUNT if _code(error) in _ACCOUNT_WIDE else _Target(model)
     if error.upstream_status == 503 and "retry-after" in error.headers:
         return _Target(model)
-    if error.upstream_status == 401 and error.status == 401:
+    # Each of these has also cost an exchange of the token.
+    if error.upstream_status == 421 or (error.upstream_status == error.status == 401):
         return _ACCOUNT
     if error.upstream_status == 403 and error.upstream_code in (None, "forbidden"):
         # It may apply to this API of the model only, such as counting tokens.

@@ -150,6 +150,23 @@ def test_credits_beyond_the_plan_are_counted() -> None:
     assert AccountQuota("AI credits", 1500.0, None, 0.0, False, True, True, 1025.0) == quota
 
 
+@pytest.mark.parametrize("more", [0, 500, -1, None, "odd"])
+def test_what_may_be_bought_beyond_the_plan_is_not_left_of_it(more: object) -> None:
+    """`overage_entitlement`, which may be -1 for no limit, changes neither quota nor state."""
+    snapshot = {
+        "entitlement": 1500,
+        "quota_remaining": 0.0,
+        "percent_remaining": 0,
+        "overage_permitted": True,
+        "overage_count": 3,
+        "overage_entitlement": more,
+        "token_based_billing": True,
+    }
+    quota = parse_account({"quota_snapshots": {"premium_interactions": snapshot}}).quota
+
+    assert AccountQuota("AI credits", 1500.0, 0.0, 0.0, False, True, True, 3.0) == quota
+
+
 def test_the_reset_day_may_be_in_the_snapshot() -> None:
     """The reset day is read from `quota_reset_at` in the newest shape."""
     account = parse_account(

@@ -12,7 +12,7 @@ from benchmarks.load_connection import Answer
 from benchmarks.marks import mark
 from benchmarks.measures import ROUTES, Row
 from benchmarks.processes import HAS_PROC, cpu_seconds, helper, memory, tree
-from benchmarks.report import Results
+from benchmarks.report import DIRECT, Results
 from benchmarks.target import KEY, Fake
 from benchmarks.upstream_answers import CHAT_MODEL, SHAPES
 from copilot_proxy.settings import load_settings
@@ -77,6 +77,15 @@ def test_streams_of_every_route_arrive_whole(
     assert 2400 == result["events"]
 
 
+@pytest.mark.parametrize("path", ["/chat/completions", "/responses", "/messages"])
+def test_the_upstream_can_be_measured_like_a_proxy(path: str, fake: Fake) -> None:
+    """It answers on the paths that clients of a proxy use, with requests of agents as well."""
+    result = measured(
+        fake.url, "streams", path="/v1" + path, streams=1, rate=60, count=2, size=200_000
+    )
+    assert (1, []) == (result["completed"], result["problems"])
+
+
 def test_paced_streams_report_their_delays(proxy: Proxy) -> None:
     """First token, transit and pace are reported; nothing arrives before it was sent."""
     result = measured(proxy.url, "streams", streams=2, rate=100, count=10)
@@ -135,3 +144,13 @@ def test_cpu_and_memory_of_a_process_are_read() -> None:
     assert os.getpid() in tree(os.getppid())
     assert cpu_seconds(os.getpid()) > 0
     assert memory(os.getpid()) > 1_000_000
+
+
+def test_the_table_says_what_a_proxy_adds_to_the_upstream() -> None:
+    """If the upstream is measured as well, its time is subtracted from that of each round."""
+    results = Results(["ours", DIRECT])
+    row = Row("time to first token", "first", is_latency=True)
+    for ours, direct in ((5, 1), (9, 2), (5, 2)):
+        results.add([row], "ours", {"first": ours})
+        results.add([row], DIRECT, {"first": direct})
+    assert "| time to first token, added | 4.0 (3.0 to 7.0) |  |" in results.table()

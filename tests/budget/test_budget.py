@@ -304,6 +304,21 @@ def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
     assert cli("budget").out.startswith("There is no budget.")
 
 
+def test_the_limits_of_one_client(cli: Callable[..., Any]) -> None:  # noqa: F811
+    """Without an action, a name selects what is shown."""
+    cli("budget", "set", "5/day")
+    cli("budget", "set", "7/day", "--client", "claude")
+    shown = cli("budget", "--client", "claude")
+    assert ["7 AI credits per day for the client claude-code"] == [
+        line.partition(":")[0] for line in shown.out.splitlines()
+    ]
+    assert 1 == len(json.loads(cli("budget", "--client", "claude", "--json").out)["limits"])
+    assert (
+        "There is no budget for the project my web. Set one with: "
+        "copilot-proxy budget set 500/day --project 'my web'\n"
+    ) == cli("budget", "--project", "my web").out
+
+
 @pytest.mark.parametrize("flag", ["--key", "--client", "--project"])
 def test_an_empty_name(cli: Callable[..., Any], flag: str) -> None:  # noqa: F811
     """A variable that a script forgot to set must not change the limit for all requests."""

@@ -15,6 +15,7 @@ from copilot_proxy.budget.formatting import amount
 from copilot_proxy.budget.limits_file import Limits, LimitsFile, Raise, change, days_of, read
 from copilot_proxy.cost.limits import Limit, parse_limit, parse_limits
 from copilot_proxy.cost.nano_aiu import NANO
+from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.permanent_errors import looks_retryable
 from copilot_proxy.relay.records import new_request_id
@@ -145,7 +146,8 @@ def test_the_estimate() -> None:
     assert prompt * 625_000 + 1000 * 2_500_000 == estimator.estimate(asked, request)
     assert 100 * 2_500_000 == estimator.estimate(asked, {"max_tokens": 100}) - 2 * 625_000
     for number in range(10):
-        estimator(record(str(number), session="s", tokens=(900, 0, 10 * number)))
+        ended = record(str(number), session="s", tokens=(900, 0, 10 * number))
+        estimator.learn(ended, Tokens(input=900, output=10 * number))
     learned = 900 * 50_000 + (prompt - 900) * 625_000 + 80 * 2_500_000
     assert learned == estimator.estimate(asked, request)
     time.now = 301

@@ -5,6 +5,7 @@ import os
 import random
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,15 +21,17 @@ from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.limit_states import State, state
 from copilot_proxy.ledger.maintenance import forget
 from copilot_proxy.ledger.releaser import Releaser
-from copilot_proxy.ledger.reservation import reservation_of
+from copilot_proxy.ledger.reservation import common_of, reservation_of
 from copilot_proxy.ledger.reservation_file import (
     ReservationFile,
     path_for,
     stored_reservations,
 )
-from copilot_proxy.ledger.reservation_request import ReservationRequest
+from copilot_proxy.ledger.reservation_request import Plan, Sender
+from copilot_proxy.ledger.reservation_slots import Slot, encode
 from copilot_proxy.ledger.reserver import Refusal, Reserver
 from copilot_proxy.ledger.writer import Writer
+from copilot_proxy.relay.records import RequestRecord
 from tests.ledger.rows import record, row
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -41,6 +44,14 @@ LIMITS = (
 )
 
 
+def asked(
+    made: RequestRecord, cost: int, limits: Sequence[tuple[Limit, int]]
+) -> tuple[str, int, Plan]:
+    client, _, _, session, project = made.attribution
+    sender = Sender(made.key, client, project, session, made.model, made.api)
+    return made.request_id, cost, Plan(sender, limits, DAY, MONTH)
+
+
 def test_two_servers(tmp_path: Path) -> None:
     """Whatever two servers reserve, write and release, each knows at once how much is used, and
     together they do not exceed a limit."""
@@ -48,24 +59,34 @@ def test_two_servers(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
     servers, releaser = (Reserver(path), Reserver(path)), Releaser(path)
     running: list[tuple[str, str, str]] = []
+    owners: dict[str, Reserver] = {}
+    unsaved: Reserver | None = None
     refused: set[Limit] = set()
     at_once = 0
     with closing(open_for_writing(path)) as database:
         for number in range(400):
             if number == 200:
                 forget(database, NOW.date() - timedelta(days=1))
-            server, session = dice.choice(servers), dice.choice("abcd")
+            server, session = unsaved or dice.choice(servers), dice.choice("abcd")
             client = dice.choice(["codex", "claude-code"])
             cost = dice.randrange(1, 60)
-            if running and dice.random() < 0.5:
+            if running and unsaved is None and dice.random() < 0.5:
                 name, session, client = running.pop(dice.randrange(len(running)))
                 if dice.random() < 0.5:
                     ended = record(name, credits=1e-9, session=session, client=client)
                     days_ago = dice.randrange(3)  # rows of earlier days can be imported
                     insert(database, [row(ended, NOW.timestamp() - 86_400 * days_ago)])
-                    releaser.release([name])
+                    if dice.random() < 0.5:
+                        releaser.release([name])
+                    else:
+                        owners[name].end([name])
+                        if dice.random() < 0.3:
+                            owners[name].flush()
+                        else:  # its next reservation shows it, or makes use of the slot
+                            unsaved = owners[name]
                 elif dice.random() < 0.3:
                     server.settle(name, dice.randrange(30))
+                    server.flush()
                     running.append((name, session, client))
                 elif dice.random() < 0.5:
                     releaser.release([name])
@@ -76,11 +97,11 @@ def test_two_servers(tmp_path: Path) -> None:
             if dice.random() < 0.2:  # the user has removed limits, for a while
                 del limits[1:]
             made = record(f"r{number}", session=session, client=client)
-            asked = ReservationRequest(made, cost, limits, DAY, MONTH)
-            outcome = server.reserve_now(asked)
+            request = asked(made, cost, limits)
+            outcome = server.reserve_now(*request)
             at_once += isinstance(outcome, list)
             if not isinstance(outcome, list):
-                found = server.reserve(asked)
+                found = server.reserve(*request)
                 if isinstance(found, Refusal):
                     refused.add(found.limit)
                     used = state(database, found.limit, DAY, MONTH, session)
@@ -88,6 +109,7 @@ def test_two_servers(tmp_path: Path) -> None:
                     continue
                 outcome = found
             running.append((made.request_id, session, client))
+            owners[made.request_id], unsaved = server, None
             assert outcome == [state(database, one, DAY, MONTH, session) for one, _ in limits]
             assert all(
                 sum(used) <= one.nano for (one, _), used in zip(limits, outcome, strict=True)
@@ -104,15 +126,14 @@ def test_others_do_not_wait_for_a_refusal(tmp_path: Path, monkeypatch: pytest.Mo
     server, found = Reserver(tmp_path / "ledger.sqlite3"), []
     limits = [(LIMITS[0], 100)]
     first, second, other = (
-        ReservationRequest(record(name), cost, limits, DAY, MONTH)
-        for name, cost in (("a", 60), ("b", 60), ("c", 10))
+        asked(record(name), cost, limits) for name, cost in (("a", 60), ("b", 60), ("c", 10))
     )
-    server.reserve(first)
+    server.reserve(*first)
     monkeypatch.setattr(
         "copilot_proxy.ledger.reserver.time.sleep",
-        lambda _: found.append(server.reserve_now(other)),
+        lambda _: found.append(server.reserve_now(*other)),
     )
-    refusal = server.reserve(second)
+    refusal = server.reserve(*second)
     server.close()
 
     assert [[State(0, 70)]] == found
@@ -125,14 +146,14 @@ def test_many_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reserved_sums, "_MAX_UNUSED", 3)
     server = Reserver(tmp_path / "ledger.sqlite3")
     limits = [(LIMITS[0], 100)]
-    server.reserve(ReservationRequest(record("a", session="a"), 0, limits, DAY, MONTH))
+    server.reserve(*asked(record("a", session="a"), 0, limits))
     for number in range(9):
         other = record(f"r{number}", session=f"s{number}")
-        server.reserve(ReservationRequest(other, 1, limits, DAY, MONTH))
+        server.reserve(*asked(other, 1, limits))
         server.release(other.request_id)
     server.settle("a", 90)
-    last = ReservationRequest(record("last"), 20, limits, DAY, MONTH)
-    assert Refusal(LIMITS[0], 100, State(0, 90)) == server.reserve(last)
+    last = asked(record("last"), 20, limits)
+    assert Refusal(LIMITS[0], 100, State(0, 90)) == server.reserve(*last)
     server.close()
 
 
@@ -142,16 +163,16 @@ def test_a_replaced_file(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
     server = Reserver(path)
-    server.reserve(ReservationRequest(record("a"), 60, limits, DAY, MONTH))
+    server.reserve(*asked(record("a"), 60, limits))
     set_aside(path)
     assert not server.is_open()
-    second = ReservationRequest(record("b"), 60, limits, DAY, MONTH)
-    assert Refusal(LIMITS[0], 100, State(0, 60)) == server.reserve(second)
+    second = asked(record("b"), 60, limits)
+    assert Refusal(LIMITS[0], 100, State(0, 60)) == server.reserve(*second)
     Releaser(path).release(["a"])
-    assert [State(0, 60)] == server.reserve(second)
+    assert [State(0, 60)] == server.reserve(*second)
     assert server.is_open()
     path_for(path).unlink()
-    assert [State(0, 60)] == server.reserve(second)
+    assert [State(0, 60)] == server.reserve(*second)
     server.close()
     assert not server.is_open()
 
@@ -184,14 +205,14 @@ def test_as_many_as_there_are(tmp_path: Path) -> None:
     server, releaser = Reserver(path), Releaser(path)
     names = [f"r{number}" for number in range(300)]
     for name in names:
-        asked = ReservationRequest(record(name), 1, [(LIMITS[0], 300)], DAY, MONTH)
-        assert isinstance(server.reserve_now(asked) or server.reserve(asked), list)
+        request = asked(record(name), 1, [(LIMITS[0], 300)])
+        assert isinstance(server.reserve_now(*request) or server.reserve(*request), list)
     size = path_for(path).stat().st_size
     releaser.release(names[1:])
     assert path_for(path).stat().st_size < size / 100
     assert ["r0"] == [one.request_id for one in stored_reservations(path)]
-    asked = ReservationRequest(record("next"), 1, [(LIMITS[0], 300)], DAY, MONTH)
-    assert [State(0, 2)] == server.reserve_now(asked)
+    request = asked(record("next"), 1, [(LIMITS[0], 300)])
+    assert [State(0, 2)] == server.reserve_now(*request)
     for one in (server, releaser):
         one.close()
 
@@ -204,19 +225,19 @@ def test_a_damaged_file(
     path = tmp_path / "ledger.sqlite3"
     server, releaser = Reserver(path), Releaser(path)
     limits = [(LIMITS[0], 100)]
-    server.reserve(ReservationRequest(record("a"), 60, limits, DAY, MONTH))
+    server.reserve(*asked(record("a"), 60, limits))
     whole = path_for(path).read_bytes()
     # The last one is damaged only inside, which is noticed when the count of changes differs.
     path_for(path).write_bytes(content or whole[:8] + bytes(8) + b"\xff" * 2048)
     if content is None:
         releaser.release(["a"])
-    asked = ReservationRequest(record("b"), 60, limits, DAY, MONTH)
-    assert [State(0, 60)] == server.reserve(asked)
+    request = asked(record("b"), 60, limits)
+    assert [State(0, 60)] == server.reserve(*request)
     for one in (server, releaser):
         one.close()
 
     (aside,) = tmp_path.glob("ledger-damaged-*.reservations")
-    assert 1 == caplog.text.count(f"It is now {aside}")
+    assert 1 == caplog.text.count(f"It was renamed to {aside}")
 
 
 def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -225,17 +246,17 @@ def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixt
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
     first = Reserver(path)
-    first.reserve(ReservationRequest(record("a"), 60, limits, DAY, MONTH))
+    first.reserve(*asked(record("a"), 60, limits))
     first.close()
     whole = path_for(path).read_bytes()
     path_for(path).write_bytes(whole.replace(DAY.encode(), b"\xff" * len(DAY)))
     server = Reserver(path)
-    asked = ReservationRequest(record("b"), 60, limits, DAY, MONTH)
-    assert [State(0, 60)] == server.reserve(asked)
-    assert isinstance(server.reserve(asked._replace(record=record("c"))), Refusal)
+    request = asked(record("b"), 60, limits)
+    assert [State(0, 60)] == server.reserve(*request)
+    assert isinstance(server.reserve("c", *request[1:]), Refusal)
     server.close()
 
-    assert "is damaged" in caplog.text
+    assert "was damaged" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["ü" * 100, "key\x00"])
@@ -244,9 +265,9 @@ def test_odd_names(tmp_path: Path, name: str) -> None:
     path = tmp_path / "ledger.sqlite3"
     server = Reserver(path)
     limits = [(Limit(100, "day", "client", name), 100), (Limit(100, "session"), 100)]
-    first = ReservationRequest(record("a", client=name, session=name), 60, limits, DAY, MONTH)
-    assert [State(0, 60), State(0, 60)] == server.reserve(first)
-    assert Refusal(limits[0][0], 100, State(0, 60)) == server.reserve(first)
+    first = asked(record("a", client=name, session=name), 60, limits)
+    assert [State(0, 60), State(0, 60)] == server.reserve(*first)
+    assert Refusal(limits[0][0], 100, State(0, 60)) == server.reserve(*first)
     server.close()
 
 
@@ -254,12 +275,12 @@ def test_the_log_stays_small(tmp_path: Path) -> None:
     """Constant reservations do not keep SQLite from emptying its write-ahead log."""
     path = tmp_path / "ledger.sqlite3"
     server, writer, ended = Reserver(path), Writer(path), threading.Event()
-    asked = ReservationRequest(record("a"), 1, [(Limit(10**12, "month"), 10**12)], DAY, MONTH)
+    request = asked(record("a"), 1, [(Limit(10**12, "month"), 10**12)])
 
     def reserve() -> None:
         while not ended.is_set():
-            if server.reserve_now(asked) is None:
-                server.reserve(asked)
+            if server.reserve_now(*request) is None:
+                server.reserve(*request)
             server.release("a")
 
     thread = threading.Thread(target=reserve)
@@ -280,7 +301,8 @@ def test_the_log_stays_small(tmp_path: Path) -> None:
 def test_reservations_of_an_older_version(tmp_path: Path) -> None:
     """It kept them in the ledger. Those of processes that have ended become rows, once."""
     path = tmp_path / "ledger.sqlite3"
-    old = reservation_of(ReservationRequest(record("a"), 60, [], DAY, MONTH))
+    common = common_of(asked(record("a"), 60, [])[2])
+    old = reservation_of("a", time.time_ns() // 1000, 60, common)
     with closing(open_for_writing(path)) as database:
         for name, pid in (("dead", 2**22 + 1), ("running", os.getpid())):
             values = old._replace(request_id=name, pid=pid)
@@ -306,10 +328,10 @@ def test_a_killed_process_beside_a_running_one(
     path, monotonic = tmp_path / "ledger.sqlite3", time.monotonic
     writer = Writer(path)
     writer.write([row(record("before"), NOW.timestamp())])
-    dead = reservation_of(ReservationRequest(record("dead"), 60, [], DAY, MONTH))
+    common = common_of(asked(record("dead"), 60, [])[2])._replace(pid=2**22 + 1)
     file = ReservationFile(path)
     with file.locked():
-        file.put(dead._replace(pid=2**22 + 1))
+        file.put("dead", Slot(file.table.place(), 60, time.time_ns() // 1000, encode(common)))
     writer.write([row(record("soon"), NOW.timestamp())])
     monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 31)
     writer.write([row(record("later"), NOW.timestamp())])

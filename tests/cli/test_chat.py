@@ -85,7 +85,7 @@ def test_what_is_piped_in(chat: Chat, account: Simulator) -> None:
         {"role": "user", "content": "Summarise\n\nsome text"}
     ]
     ran = chat(piped=b"just\nnot \xff this")
-    assert "not entirely UTF-8, first in line 2" in ran.err
+    assert "not valid UTF-8 (line 2)" in ran.err
     sent = last_request(account)["messages"]
     assert [{"role": "user", "content": "just\nnot � this"}] == sent
 
@@ -105,10 +105,15 @@ def test_piped_binary_data(chat: Chat) -> None:
     assert "--image" in ran.err
 
 
-def test_no_stdin_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A closed stdin counts as empty."""
+def test_no_stdin_at_all(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A closed stdin counts as empty, so there can be no conversation."""
     monkeypatch.setattr(sys, "stdin", None)
-    assert attachments.piped_text() is None
+    assert 0 == run(["chat", "Hi", "--simulate"])
+    assert "piped" not in capsys.readouterr().err
+    assert 2 == run(["chat", "--simulate"])
+    assert "The prompt is empty." in capsys.readouterr().err
 
 
 def test_model_and_system(chat: Chat, account: Simulator) -> None:

@@ -1,11 +1,15 @@
 """Completion in a shell: what follows a command, as the shell asks for it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pexpect
 import pytest
+
+from tests.cli.conftest import Cli
 
 
 def completed(home: Path, line: str) -> list[str]:
@@ -43,3 +47,74 @@ def completed(home: Path, line: str) -> list[str]:
 def test_words(tmp_path: Path, line: str, expected: list[str]) -> None:
     """The words of a command are offered, and what they take if there is only one choice."""
     assert expected == completed(tmp_path, f"copilot-proxy {line}")
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home folder of a user whose shell is not known."""
+    home = tmp_path / "user"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("SHELL", "ZDOTDIR", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return home
+
+
+def test_the_shell_can_be_named(cli: Cli, user: Path) -> None:
+    """It is installed for that shell, whichever is running, and a second time changes nothing."""
+    (user / ".zshrc").write_text("export A=1")
+    first = cli("--install-completion", "zsh")
+    before = (user / ".zshrc").read_text()
+    second = cli("--install-completion=zsh")
+    shown = cli("--show-completion", "zsh")
+
+    assert (0, 0) == (first.code, second.code), first.err
+    script = user / ".zfunc" / "_copilot-proxy"
+    assert str(script) in first.err
+    assert script.read_text() == shown.out
+    assert before.startswith("export A=1\nfpath+=")
+    assert before == (user / ".zshrc").read_text()
+    assert [".zfunc", ".zshrc"] == sorted(path.name for path in user.iterdir())
+
+
+@pytest.mark.parametrize("words", [["nosh"], ["zsh", "bash"]])
+def test_a_shell_that_is_not_known(cli: Cli, user: Path, words: list[str]) -> None:
+    """The error names those that are."""
+    ran = cli("--install-completion", *words)
+
+    assert 2 == ran.code
+    assert "Use one of: bash, zsh, fish, " in ran.err
+    assert [] == list(user.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal")
+@pytest.mark.parametrize(
+    ("shell", "typed", "added"),
+    [("bash", "chat -m acm", "e-model"), ("zsh", "run openc", "ode")],
+)
+def test_the_first_tab(cli: Cli, user: Path, shell: str, typed: str, added: str) -> None:
+    """In a new terminal, the first Tab completes."""
+    program = Path(sys.executable).with_name("copilot-proxy")
+    if not shutil.which(shell) or not program.exists():
+        pytest.skip(f"{shell} or copilot-proxy is not installed")
+    assert 0 == cli("--install-completion", shell).code
+    models = user / "state" / "models-for-completion.json"
+    models.parent.mkdir()
+    models.write_text('["acme-model"]')
+    environ = {
+        **os.environ,
+        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+        "TERM": "xterm",
+        "COPILOT_PROXY_HOME_DIR": str(models.parent),
+    }
+    child = pexpect.spawn(shell, ["-i"], env=environ, encoding="utf-8", timeout=60)
+    try:
+        # A Tab before the shell reads the line would be lost.
+        child.send("echo re''ady\r")
+        child.expect_exact("ready")
+        child.send(f"copilot-proxy {typed}")
+        child.expect_exact(typed)
+        child.send("\t")
+        child.expect_exact(added)
+    finally:
+        child.close(force=True)

@@ -252,7 +252,7 @@ def test_without_a_server(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch)
         ran = cli("connect", "llm", "--yes", "--no-probe")
 
     assert 0 == ran.code, ran.err
-    assert "The server has to be running when you use it." in ran.err
+    assert "The server must be running when you use it." in ran.err
     port = load_settings().port
     assert f"http://127.0.0.1:{port}/c/llm/v1" in next(home.rglob("extra-openai*")).read_text()
 
@@ -268,7 +268,7 @@ def test_mistakes(cli: Cli, home: Path) -> None:
     assert 2 == cli("connect", "--undo").code
     cursor = cli("connect", "cursor")  # no sign-in would help
     assert 1 == cursor.code
-    assert "Cursor cannot use this server." in cursor.out
+    assert "Cursor cannot use this server" in cursor.out
 
 
 def test_completion(cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:

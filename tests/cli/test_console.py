@@ -254,7 +254,7 @@ def test_debug_shows_only_our_frames_for_known_errors(
         (["serve", "--keep-alive", "x"], "'--keep-alive': 'x' is not a number."),
         (["serve", "--log-format", "xml"], "'--log-format': 'xml' is not one of"),
         (["simulate", "--port", "99999"], "'--port': 99999 is not in the range 0 to 65535."),
-        (["simulate", "--pace", "-1"], "'--pace': -1.0 has to be at least 0."),
+        (["simulate", "--pace", "-1"], "'--pace': -1.0 must be at least 0."),
         (["serve", "--cors-origin", "*"], "Error: --cors-origin is invalid: "),
     ],
 )

@@ -120,7 +120,7 @@ def test_a_model_chosen_in_a_conversation_is_checked_at_once(account: Simulator)
         for name, said in (
             ("nope", "does not exist"),
             ("text-embedding-3-small", "is for embeddings, not for chat."),
-            ("raptor-mini", "raptor-mini needs enabling"),
+            ("raptor-mini", "raptor-mini must be enabled"),
         ):
             terminal.type(f"/model {name}")
             terminal.wait_for(said)

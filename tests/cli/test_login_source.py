@@ -13,7 +13,7 @@ from copilot_proxy.auth import other_programs
 from copilot_proxy.simulator.server import Simulator
 from copilot_proxy.simulator.state import FOREIGN_TOKEN, SIMULATED_PAT, SIMULATED_TOKEN
 from tests.auth.keyrings import MemoryKeyring
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, Terminal
 
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
 FILE = "credentials.json"
@@ -176,7 +176,7 @@ def test_an_encrypted_token_is_named_as_such(cli: Cli, simulator: Simulator, use
     """Newer plugins store it in a database."""
     write(editor_folder(user) / "auth.db", "SQLite")
     ran = cli("login", "--from", "editor", "--yes", "--store", "file")
-    assert "has encrypted its token" in ran.err
+    assert "encrypts its token" in ran.err
 
 
 def test_it_asks_first(
@@ -188,6 +188,35 @@ def test_it_asks_first(
 
     assert 2 == ran.code
     assert "copilot-proxy login --from gh --store file --yes" in ran.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the program is a shell script")
+def test_one_error_names_all_flags(cli: Cli, simulator: Simulator, user: Path) -> None:
+    """Without a terminal and a keyring, there would be two questions; the hint answers both."""
+    install_gh(user, f"echo {FOREIGN_TOKEN}")
+    ran = cli("login", "--from", "gh")
+    hint = ran.err.replace("\xa0", " ").splitlines()[-1]
+    again = cli(*hint.partition("copilot-proxy ")[2].split())
+
+    assert (1, 0) == (ran.code, again.code), again.err
+    assert [] != simulator.state.requests
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the program is a shell script")
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1)])
+def test_one_question_is_enough(
+    terminal: Callable[..., Terminal], simulator: Simulator, user: Path, answer: str, code: int
+) -> None:
+    """On a terminal without a keyring, it covers the other program's sign-in and the file."""
+    install_gh(user, f"echo {FOREIGN_TOKEN}")
+    person = terminal("login", "--from", "gh")
+    asked = " ".join(person.expect("[y/N]: ").split())
+    person.type(answer)
+
+    assert code == person.end(), person.screen
+    assert asked.startswith("No keyring is available. Read the token of GitHub CLI")
+    assert "readable only by you? [y/N]:" in asked
+    assert 1 == person.screen.count("[y/N]")
 
 
 def test_a_fine_grained_token_with_the_permission_works(

@@ -70,6 +70,52 @@ def test_the_help_lists_the_commands_and_the_first_step(cli: Cli, arguments: lis
     assert "" == ran.err
 
 
+@pytest.mark.parametrize(
+    ("words", "same"),
+    [
+        ("help", "--help"),
+        ("help run", "run --help"),
+        ("help service install", "service install --help"),
+        ("help --debug run", "run --help"),
+        ("version", "--version"),
+    ],
+)
+def test_help_and_version_as_commands(cli: Cli, words: str, same: str) -> None:
+    """As in git and gh."""
+    ran, wanted = cli(*words.split()), cli(*same.split())
+
+    assert (0, "") == (ran.code, ran.err)
+    assert wanted.out == ran.out != ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("sevre", "serve"),
+        ("start", "serve"),
+        ("whoami", "status"),
+        ("claude", "run claude"),
+        ("Zed", "connect zed"),
+    ],
+)
+def test_the_command_that_was_meant(cli: Cli, typed: str, meant: str) -> None:
+    """It may be mistyped, have another name in other programs, or be that of a client."""
+    ran = cli(typed)
+
+    assert 2 == ran.code
+    assert f"No such command {typed!r}. Did you mean {meant!r}" in ran.err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no umask")
+def test_a_umask_that_takes_everything(tmp_path: Path) -> None:
+    """The program can read its own files again, and others cannot."""
+    environ = {**environment(), "COPILOT_PROXY_HOME_DIR": str(tmp_path / "home")}
+    command = [sys.executable, "-m", "copilot_proxy", "budget", "set", "5/day"]
+    subprocess.run(command, env=environ, umask=0o777, capture_output=True, check=True)
+
+    assert 0o600 == (tmp_path / "home" / "budget.json").stat().st_mode & 0o777
+
+
 @pytest.mark.parametrize("extra", [("foo",), ("foo", "bar")])
 def test_surplus_arguments(cli: Cli, extra: tuple[str, ...]) -> None:
     """The message is not Typer's."""

@@ -51,7 +51,7 @@ def test_what_has_changed(cli: Cli, account: Simulator, seen: Path) -> None:
     """Each change is one line, with the successor of what is gone; the list is then remembered."""
     first = cli("models", "--changed")
     assert (0, "") == (first.code, first.out)
-    assert "This list of 4 models is remembered for the next time." in first.err
+    assert "The list of 4 models was saved for the next comparison." in first.err
     assert "Nothing has changed since 20" in cli("models", "--changed").err
 
     change(account)
@@ -61,7 +61,7 @@ def test_what_has_changed(cli: Cli, account: Simulator, seen: Path) -> None:
         "added    gpt-6.1-sol ($2/$10)",
         "gone     gpt-6-sol; its successor is gpt-6.1-sol",
         "retires  claude-sonnet-5 retires on 2026-12-14; use claude-sonnet-6 instead.",
-        "price    gpt-6-luna: $0.20/$1.20 before, $0.10/$0.50 now",
+        "price    gpt-6-luna: was $0.20/$1.20, now $0.10/$0.50",
     ] == ran.out.splitlines()
     assert "Compared with the list of 20" in ran.err
     assert "" == cli("models", "--changed").out
@@ -109,7 +109,7 @@ def test_the_first_list_is_remembered(cli: Cli, account: Simulator, seen: Path) 
 def test_another_account(cli: Cli, account: Simulator) -> None:
     """The simulator's models are not compared with the account's."""
     assert 0 == cli("models").code
-    assert "remembered" not in cli("models", "--changed", "--simulate").out
+    assert "saved for" not in cli("models", "--changed", "--simulate").out
     assert "Nothing has changed" in cli("models", "--changed").err
 
 
@@ -118,7 +118,7 @@ def test_a_damaged_file(cli: Cli, seen: Path, content: str) -> None:
     """It counts as no list, and is replaced."""
     seen.parent.mkdir(exist_ok=True)
     seen.write_text(content, encoding="utf-8")
-    assert "is remembered" in cli("models", "--changed").err
+    assert "was saved" in cli("models", "--changed").err
     assert "Nothing has changed" in cli("models", "--changed").err
 
 

@@ -107,6 +107,16 @@ def test_a_filter_finds_models_that_are_not_in_the_picker(cli: Cli) -> None:
     assert "text-embedding-3-small" in cli("models", "embedding").out
 
 
+def test_models_that_are_not_in_the_picker(cli: Cli) -> None:
+    """It is said that they can be used, and embedding models are counted separately."""
+    ran = cli("models", "--all")
+    line = next(one for one in ran.err.splitlines() if one.startswith("Not in Copilot's own menu"))
+
+    assert "llama-4-scout" in line
+    assert "text-embedding" not in ran.err
+    assert re.search(r"^Ready for chat: (\d+) of \d+; \d embedding models\.$", ran.err, re.M)
+
+
 def test_nothing_matches(cli: Cli) -> None:
     """The error says how to list all models."""
     ran = cli("models", "nonsense")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from copilot_proxy.errors import UsageError
+from copilot_proxy.cli.commands import COMMANDS
+from copilot_proxy.errors import UsageError, with_profile
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator.server import Simulator
 from copilot_proxy.simulator.state import SIMULATED_TOKEN
@@ -134,3 +135,13 @@ def test_hints_of_the_server_name_its_profile(simulator: Simulator, tmp_path: Pa
     hint = answer.json()["error"]["hint"]
     assert 401 == answer.status_code
     assert hint == "Sign in with: copilot-proxy --profile work login"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_in_a_message_names_the_profile(name: str) -> None:
+    """But not where the program itself is meant."""
+    assert f"Run: copilot-proxy --profile work {name} x" == with_profile(
+        f"Run: copilot-proxy {name} x", "work"
+    )
+    sentence = "Another copilot-proxy is running."
+    assert sentence == with_profile(sentence, "work")

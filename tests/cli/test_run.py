@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -186,6 +187,10 @@ def test_a_client_that_is_not_there(cli: Cli, record: object) -> None:
     known = cli("run", "xyz").err.splitlines()[1]
     assert known.startswith("Use one of: claude, codex, ")
     assert "zed" not in known  # which `run` cannot start
+    assert "run env -- PROGRAM" in cli("run", "xyz").err.replace("\xa0", " ")
+    others = cli("connect", "xyz").err.replace("\xa0", " ")
+    assert "zed" in others
+    assert "For other programs: copilot-proxy connect sdk" in others
 
 
 def test_a_client_that_cannot_be_started(cli: Cli, record: object) -> None:
@@ -194,7 +199,7 @@ def test_a_client_that_cannot_be_started(cli: Cli, record: object) -> None:
 
     assert 2 == zed.code == cursor.code
     assert "Configure it with: copilot-proxy connect zed" in zed.err.replace("\xa0", " ")
-    assert "Cursor cannot use this server." in cursor.err
+    assert "Cursor cannot use this server" in cursor.err
 
 
 def test_arguments_without_the_dashes(cli: Cli, record: object) -> None:
@@ -203,6 +208,22 @@ def test_arguments_without_the_dashes(cli: Cli, record: object) -> None:
 
     assert 2 == ran.code
     assert "go after --" in ran.err
+
+
+def test_a_folder_that_is_removed(
+    record: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server for the clients stops nevertheless."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(home))
+    with Terminal("run", "claude", "--simulate", "--", "wait") as terminal:
+        terminal.wait_for("waiting")
+        port = int(record()["environ"]["ANTHROPIC_BASE_URL"].split("/")[2].rpartition(":")[2])
+        shutil.rmtree(home / "run")
+        terminal.press("c")
+        terminal.end()
+
+    wait_until(lambda: not is_listening(port))
 
 
 def test_what_the_server_refuses(
@@ -305,13 +326,18 @@ def test_without_a_sign_in(cli: Cli, record: object, monkeypatch: pytest.MonkeyP
     assert "copilot-proxy run env --simulate -- claude 'a b'" in ran.err.replace("\xa0", " ")
 
 
-def test_a_folder_that_cannot_be_created(cli: Cli, record: object) -> None:
-    """The server needs one for its log; the error says how to choose another."""
-    state = load_settings().state_dir
-    state.mkdir(parents=True)
-    (state / "run").touch()
+@pytest.mark.parametrize("name", ["run", "run/{port}-simulated/start.lock"])
+def test_a_file_that_cannot_be_written(cli: Cli, record: object, name: str) -> None:
+    """The server needs a folder for its log and its lock; the error says how to choose another."""
+    settings = load_settings()
+    path = settings.state_dir / name.format(port=settings.port)
+    if path.suffix:
+        path.mkdir(parents=True)
+    else:
+        path.parent.mkdir(parents=True)
+        path.touch()
     ran = cli("run", "claude", "--simulate")
 
     assert 1 == ran.code
-    assert "cannot be created: " in ran.err
+    assert f"Error: {path} cannot be written: " in ran.err
     assert "COPILOT_PROXY_HOME_DIR" in ran.err

@@ -28,6 +28,13 @@ def test_a_server_that_takes_its_time(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "This session: no requests." == session_cost(ledger, "run-2")
 
 
+def test_a_ledger_that_cannot_be_written(tmp_path: Path) -> None:
+    """The server can have written no row, so it is not claimed that there were no requests."""
+    (tmp_path / "file").write_text("")
+    found = session_cost(tmp_path / "file" / "ledger.sqlite3", "run-1")
+    assert found.startswith("The cost of this session is not known")
+
+
 def test_the_last_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The request that a client was ended in is written after the others, and is not missed."""
     ledger = tmp_path / "ledger.sqlite3"

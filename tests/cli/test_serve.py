@@ -177,7 +177,7 @@ def test_each_request_has_a_log_line_without_its_text(
     err = capsys.readouterr().err
     lines = [line[9:] for line in err.partition("Stop with Ctrl+C.")[2].strip().splitlines()]
     assert "secret" not in err
-    assert "Copilot sends things that this version does not know: " in lines.pop(1)
+    assert "Copilot sent values that this version does not know: " in lines.pop(1)
     assert lines[0].startswith("200 claude-sonnet-4.5 ")
     assert "1 note" in lines[0]
     assert lines[1].startswith("200 claude-sonnet-4.5 ")

@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -96,7 +98,7 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
         "mystery-1        1   1.2k    4.1M        0    5        ?   100%",
         "total            4   1.2k    4.1M        0   11     7.00   100%",
     ] == ran.out.splitlines()
-    assert (0, "1 request of unknown cost: the sums do not include them.\n") == (ran.code, ran.err)
+    assert (0, "1 request with an unknown cost, not included in the sums.\n") == (ran.code, ran.err)
 
 
 def test_another_period(cli: Cli, ledger: Path) -> None:
@@ -139,7 +141,7 @@ def test_many_sessions(cli: Cli, ledger: Path) -> None:
         line.split()[0] for line in (first, last, others, total)
     ]
     assert ["others", "6"] == others.split()[1:3]
-    assert "Of 104 sessions, the 100 most expensive are listed; --csv" in ran.err
+    assert "Only the 100 most expensive of 104 sessions are listed; --csv" in ran.err
     assert 105 == len(cli("usage", "session", "--csv").out.splitlines())
     assert "Of 104" not in cli("usage", "client").err
 
@@ -255,7 +257,21 @@ def test_recent_requests_with_long_names(
 ) -> None:
     """Long names are cut off on a terminal, where the list would not fit, but not in a pipe."""
     writer = Writer(own_home / "ledger.sqlite3")
-    writer.write([row(record("one", client="c" * 64, model="m" * 200, credits=1.0), time.time())])
+    writer.write(
+        [
+            row(
+                record(
+                    "one-request",
+                    client="c" * 64,
+                    model="m" * 200,
+                    credits=1.0,
+                    upstream_status=429,
+                    error="rate_limit_exceeded",
+                ),
+                time.time(),
+            )
+        ]
+    )
     writer.close()
     for words in (("show",), ("client",)):
         assert "c" * 64 in cli("usage", *words).out
@@ -263,7 +279,22 @@ def test_recent_requests_with_long_names(
     monkeypatch.setattr(usage_request, "terminal_width", lambda: 80)
     for words in (("show",), ("client",), ("model",)):
         assert 80 >= max(map(len, cli("usage", *words).out.splitlines()))
+    assert "  rate_li…\n" in cli("usage", "show").out
+    monkeypatch.setattr(usage_request, "terminal_width", lambda: 100)
+    assert "  rate_limit_exceeded\n" in cli("usage", "show").out
     assert "c" * 64 == json.loads(cli("usage", "show", "--json").out)[0]["client"]
+
+
+def test_a_ledger_that_is_locked(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can be read; a change says what to do."""
+    monkeypatch.setattr("copilot_proxy.ledger.database.BUSY_SECONDS", 0.1)
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        read = cli("usage")
+        changed = cli("usage", "forget", "--before", "2026-11-01")
+
+    assert (0, 1) == (read.code, changed.code), read.err
+    assert "Another program is using it. Try again." in changed.err
 
 
 def test_tiny_amounts(cli: Cli, own_home: Path) -> None:
@@ -328,7 +359,7 @@ def test_a_damaged_ledger(cli: Cli, ledger: Path, intact: int, reason: str) -> N
     ran = cli("usage")
 
     assert (1, True) == (ran.code, f"cannot be read: {reason}." in ran.err)
-    assert "sets it aside" in ran.err
+    assert "renames it" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -360,8 +391,8 @@ def test_wrong_usage(cli: Cli, arguments: tuple[str, ...]) -> None:
         (("--line", "--json"), "--json cannot be combined with --line"),
         (("--verify", "--client", "codex"), "--client cannot be combined with --verify"),
         (("--why", "--threshold", "5"), "--threshold cannot be combined with --why"),
-        (("--threshold", "nan"), "a number that is not negative"),
-        (("--threshold", "-1"), "a number that is not negative"),
+        (("--threshold", "nan"), "must not be negative"),
+        (("--threshold", "-1"), "must not be negative"),
         (("--since", "today", "--until", "yesterday"), "--until is before --since"),
         (("forget", "--before", "2026-11-29T10:00"), "is not a day"),
     ],
@@ -434,9 +465,9 @@ def test_why(cli: Cli, missed: Path) -> None:
         "       Connect all MCP servers before the first message, and leave the tools as",
         "       they are during a session.",
         "",
-        " 0.30  opencode: 2 requests changed or removed earlier messages. Clients do that",
+        " 0.30  opencode: 2 requests changed or removed earlier messages. Clients do this",
     ] == cli("usage", "--why").out.splitlines()[:11]
-    assert "unknown client: 1 request changed the model" in cli("usage", "--why").out
+    assert "unknown client: 1 request switched from " in cli("usage", "--why").out
     found = json.loads(cli("usage", "--why", "--json", "--client", "opencode").out)
     assert 5_300_000_000 == found["cache_lost_nano_aiu"]
     assert [("prefix_change", "tool 14 lsp", 2, 1), ("prefix_change", "message", 2, 0)] == [
@@ -495,7 +526,7 @@ def test_another_model_of_the_simulator(cli: Cli) -> None:
     ran = cli("usage", "--as", "gpt-mini", "--simulate", "--since", "2026-01-01")
 
     assert 0 == ran.code, ran.err
-    assert "What these requests would cost with gpt-6-luna" in ran.err
+    assert "Credits are what the same tokens would cost with gpt-6-luna" in ran.err
 
 
 def test_without_a_sign_in_nothing_is_recorded(cli: Cli, program: Program) -> None:

@@ -123,6 +123,17 @@ def test_a_long_prompt_has_other_prices(prompt: int, tier: str, price: int) -> N
     assert (tier, prompt * price * 1000) == (prices.tier(prompt), prices.cost(tokens))
 
 
+def test_offers_do_not_change_an_estimate() -> None:
+    """The listed prices apply: an offer may end, and the Auto model's discount is not this one's.
+
+    A budget must not count on less than a request may cost.
+    """
+    promo = {"id": "launch", "discount_percent": 50, "ends_at": "2027-01-31T00:00:00Z"}
+    entry = {"billing": {"token_prices": TIERS, "auto_discount": 0.1, "promo": promo}}
+
+    assert listed_prices(entry) == LISTED
+
+
 def test_flat_prices_are_in_nano_aiu() -> None:
     """Without tiers, Copilot lists prices in nano-AIU per batch."""
     flat = {"batch_size": 1000, "input_price": 250_000_000, "output_price": 1_000_000_000}

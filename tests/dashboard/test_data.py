@@ -224,7 +224,7 @@ def test_a_damaged_ledger(server: Proxy, caplog: pytest.LogCaptureFixture) -> No
         error = page.get("/dashboard/requests").json()["error"]
 
     assert "malformed" in error["message"]
-    assert "sets it aside" in error["hint"]
+    assert "renames it" in error["hint"]
     assert "Traceback" not in caplog.text
 
 

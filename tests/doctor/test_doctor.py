@@ -80,7 +80,7 @@ def test_fix_makes_files_private(machine: Machine, cli: Cli) -> None:
     assert ran.out.startswith("fixed ")
     assert 0o600 == path.stat().st_mode & 0o777
     assert "1 fixed" in ran.out
-    assert "All is well." in cli("doctor").out
+    assert "No problems found." in cli("doctor").out
 
 
 def test_fix_sets_a_damaged_ledger_aside(machine: Machine, cli: Cli) -> None:
@@ -167,7 +167,7 @@ def test_the_report_has_nothing_private(machine: Machine, cli: Cli) -> None:
     assert ran.out.startswith("```text\ng-copilot-proxy ")
     assert ran.out.endswith("```\n")
     assert "plan Pro (monthly_subscriber_quota)" in ran.out
-    assert "budget = (1 entries) (COPILOT_PROXY_BUDGET)" in ran.out
+    assert "budget = (1 entry) (COPILOT_PROXY_BUDGET)" in ran.out
     assert "budget           limits per month for a client, per day; none is used up\n" in ran.out
     private = (
         "acme",

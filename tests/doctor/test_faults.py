@@ -33,7 +33,7 @@ def test_all_is_well(machine: Machine, cli: Cli) -> None:
     """Otherwise, a test below could find a fault other than the one it planted."""
     ran = cli("doctor")
     assert (0, "") == (ran.code, ran.err)
-    assert "All is well.\n" in ran.out
+    assert "No problems found.\n" in ran.out
     assert "warning" not in ran.out
 
 

@@ -176,7 +176,7 @@ def test_a_document_of_gemini() -> None:
 def test_no_base64_in_a_source(kind: str) -> None:
     """The error names the field."""
     source = {"type": "base64", "media_type": "image/png", "data": "data:image/png,abc"}
-    with pytest.raises(RequestError, match="a data: URL without base64") as error:
+    with pytest.raises(RequestError, match="a data: URL that is not base64") as error:
         sent("messages", MODELS[0], own=on_messages({"type": kind, "source": source})[0][1])
 
     assert "messages[0].content[0].source.data" == error.value.param

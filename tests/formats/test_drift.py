@@ -21,6 +21,19 @@ def test_what_has_been_seen_is_known() -> None:
             assert [] == unknown_in_event("chat_completions", event)
 
 
+def test_offers_and_optional_features_are_known() -> None:
+    """A promotion with a banner, a discount of the Auto model, and editing of the context."""
+    promo = {"id": "launch", "discount_percent": 50, "message": SECRET, "show_banner": True}
+    entry = {
+        "id": "a-1",
+        "vendor": "OpenAI",
+        "billing": {"auto_discount": 0.1, "promo": promo},
+        "capabilities": {"supports": {"context_editing": True}},
+    }
+
+    assert [] == unknown_in_models(parse_models([entry]))
+
+
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
@@ -71,6 +84,9 @@ def test_a_list_that_is_all_unknown() -> None:
          ("responses item", "video")),
         ("responses", {"id": "a whole response", "output": []}, None),
         ("chat_completions", {"choices": [], "mood": SECRET}, ("chat_completions field", "mood")),
+        ("chat_completions", {"choices": None, "copilot_references": []}, None),
+        ("chat_completions", {"choices": None, "copilot_confirmation": {"title": SECRET}}, None),
+        ("chat_completions", {"choices": None, "copilot_errors": [{"type": "agent"}]}, None),
         ("pi_ai", {"type": "anything"}, None),
     ],
 )  # fmt: skip

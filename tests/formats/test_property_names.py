@@ -88,6 +88,27 @@ def test_other_models(client: str) -> None:
     )
 
 
+@pytest.mark.parametrize("client", ["chat_completions", "responses", "messages"])
+def test_references_to_renamed_properties(client: str) -> None:
+    """They have the new name, so that they still lead to a schema; texts in values stay."""
+    properties = {
+        "$filter": {"type": "object", "properties": {"id": {"const": {"$ref": "#/properties/$x"}}}},
+        "a/b~c d": {"type": "string"},
+        "$ref": {"$ref": "#/properties/$filter/properties/id"},
+        "more": {"type": "array", "items": {"anyOf": [{"$ref": "#/properties/a~1b~0c%20d"}]}},
+        "plain": {"$ref": "#/properties/more"},
+    }
+    schema = {"type": "object", "properties": properties}
+    request = sent(client, claude("claude-opus-5"), tool="f", schema=schema)
+
+    found = request.body["tools"][0]["input_schema"]["properties"]
+    first, second, third, *_ = found
+    assert properties["$filter"] == found[first]
+    assert {"$ref": f"#/properties/{first}/properties/id"} == found[third]
+    assert [{"$ref": f"#/properties/{second}"}] == found["more"]["items"]["anyOf"]
+    assert {"$ref": "#/properties/more"} == found["plain"]
+
+
 CITY: Final = "What is the weather in Paris?"
 
 
@@ -169,3 +190,34 @@ def test_calls(proxy: Proxy, simulator: Simulator) -> None:
 
     bodies = [json.dumps(one.body) for one in simulator.state.requests if one.method == "POST"]
     assert not any("$city" in body for body in bodies)
+
+
+def test_arguments_that_are_cut_off(proxy: Proxy) -> None:
+    """No character is lost if the output limit ends the arguments within a key."""
+    tool: Json = {"name": "get_weather", "parameters": WEATHER}
+    body: Json = {
+        "model": "claude-sonnet-4.5",
+        "messages": [{"role": "user", "content": CITY}],
+        "max_tokens": 9,
+    }
+    chat_body = {**body, "tools": [{"type": "function", "function": tool}]}
+    tool = {"name": "get_weather", "input_schema": WEATHER}
+    with proxy.client() as client:
+        whole = client.post("/v1/chat/completions", json=chat_body).json()["choices"][0]
+        chunks = events(client.post("/v1/chat/completions", json={**chat_body, "stream": True}))
+        native = events(client.post("/v1/messages", json={**body, "tools": [tool], "stream": True}))
+
+    cut = '{"cit'
+    assert "length" == whole["finish_reason"]
+    assert cut == whole["message"]["tool_calls"][0]["function"]["arguments"]
+    *others, last = chunks
+    assert "length" == last["choices"][0]["finish_reason"]
+    parts = [one for chunk in others for one in chunk["choices"][0]["delta"].get("tool_calls", ())]
+    assert cut == "".join(part["function"].get("arguments", "") for part in parts)
+    deltas = [one["delta"] for one in native if one["type"] == "content_block_delta"]
+    assert cut == "".join(one.get("partial_json", "") for one in deltas)
+    assert [None, "max_tokens"] == [
+        one.get("delta", one.get("message"))["stop_reason"]
+        for one in native
+        if one["type"] in ("message_start", "message_delta")
+    ]

@@ -38,8 +38,8 @@ def test_one_line_a_day(caplog: pytest.LogCaptureFixture) -> None:
     assert [] == lines(caplog)
     reporter(record(A, A))
     assert [
-        "Copilot sends things that this version does not know: responses event response.paused "
-        "(2). Look for a newer version."
+        "Copilot sent values that this version does not know: responses event response.paused "
+        "(2). Check for a newer version."
     ] == lines(caplog)
     for _ in range(3):
         reporter(record(A, B))
@@ -61,7 +61,7 @@ def test_the_line_is_short(caplog: pytest.LogCaptureFixture) -> None:
     Reporter()(record(*(Unknown("error code", f"code_{n}") for n in range(1000))))
     (line,) = lines(caplog)
     assert "other names (800), error code code_0 (1), " in line
-    assert ", and 181 more. Look" in line
+    assert ", and 181 more. Check" in line
 
 
 def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:

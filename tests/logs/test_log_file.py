@@ -75,7 +75,7 @@ def test_the_file_has_the_lines_of_stderr(
         requests = lines[2:-1]
         assert [line[11:] in err for line in requests] == [True, True, True]
         assert "  1 msg 85 B, " in requests[0]
-        assert "Copilot sends things that this version does not know: " in requests[1]
+        assert "Copilot sent values that this version does not know: " in requests[1]
         assert lines[1].endswith(" is ready.")
         assert lines[-1].endswith("Stopped.")
 

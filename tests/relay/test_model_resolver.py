@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.model_names import FAMILY_NAMES
 from copilot_proxy.simulator import Simulator
 from tests.catalogues import entry
 from tests.conftest import Proxy
@@ -48,7 +49,10 @@ def test_a_name_that_a_client_has_built_in(
         answer = client.post(path, json={"model": name, **REQUESTS[path]})
 
     assert 200 == answer.status_code, answer.text
-    note = f"changed model: {name} is not in this account; {answered} answered"
+    missing = f"{name} is not in this account"
+    if name in FAMILY_NAMES:
+        missing = f"this account has no {name} model"
+    note = f"changed model: {missing}; {answered} answered"
     assert note in answer.headers["x-copilot-proxy-notes"]
     if "count" not in path:
         assert answered == simulator.state.requests[-1].body["model"]

@@ -243,6 +243,33 @@ def test_without_a_catalogue(http: httpx.Client, simulator: Simulator, fault: st
 
 
 @EACH
+@pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.5", "claude-opus-5"])
+def test_without_a_catalogue_every_model_answers(
+    http: httpx.Client, simulator: Simulator, client: Client, model: str
+) -> None:
+    """Only refusals tell where the model is served, so each API is asked once."""
+    simulator.state.faults.on("models_500")
+
+    answer = post(http, client, model)
+
+    assert "You said: Ahoy" in client.read(answer.json()).text
+    assert len(called_paths(simulator)) == len(set(called_paths(simulator)))
+
+
+@EACH
+def test_without_a_catalogue_an_unknown_name_says_why(
+    http: httpx.Client, simulator: Simulator, client: Client
+) -> None:
+    """An alias cannot be resolved then; enabling the model would not help."""
+    simulator.state.faults.on("models_500")
+
+    answer = post(http, client, "gpt-4-turbo")
+
+    assert 404 == answer.status_code
+    assert "list of models cannot be read" in answer.json()["error"]["message"]
+
+
+@EACH
 def test_an_old_catalogue_is_used_if_reading_fails(
     http: httpx.Client, simulator: Simulator, client: Client
 ) -> None:

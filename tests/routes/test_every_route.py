@@ -352,7 +352,7 @@ def test_a_preflight_cannot_inject_headers(simulator: Simulator) -> None:
     [
         ("post /v1/embeddings HTTP/1.1\n\n", "upper case"),
         ("GET /health HTTP/1.1\nHost : evil\n\n", "as one line"),
-        ("GET /a b HTTP/1.1\n\n", "Look for a program in between"),
+        ("GET /a b HTTP/1.1\n\n", "Check for a proxy"),
         ("GET /ä HTTP/1.1\n\n", "Encode them"),
         ("PRI * HTTP/2.0\n\nSM\n\n", "Turn off HTTP/2"),
         ("POST / HTTP/1.1\nContent-Length: 3\nContent-Length: 3\n\n", "Send only one"),

@@ -122,7 +122,7 @@ def test_a_models_name_in_another_services_spelling(proxy: Proxy) -> None:
             "claude-opus-5",
             "Choose another model: claude-opus-5 is in the account's list",
         ),
-        ("future", "plain-1", "The account's list has no model that can be chosen."),
+        ("future", "plain-1", "The account has no model that can be chosen."),
     ],
 )
 def test_a_model_that_copilot_does_not_serve(catalogue: str, model: str, hint: str) -> None:

@@ -153,7 +153,7 @@ def as_gemini(url: str) -> ClientRequest:
         ("data:image/png;base64,undefined!", "is not valid base64"),
         ("data:image/svg+xml;base64,PHN2Zz48L3N2Zz4=", "is image/svg+xml, which no model accepts"),
         ("data:image/bmp;base64,Qk0AAAAA", "is image/bmp, which no model accepts"),
-        ("data:image/png,abc", "is a data: URL without base64"),
+        ("data:image/png,abc", "is a data: URL that is not base64"),
     ],
 )
 def test_no_image(proxy: Proxy, simulator: Simulator, url: str, what: str) -> None:

@@ -538,7 +538,7 @@ def test_plain_get(proxy: Proxy) -> None:
     """GET without an upgrade is not allowed."""
     with proxy.client() as client:
         plain = client.get("/v1/responses")
-    assert (405, "POST") == (plain.status_code, plain.headers["allow"])
+    assert (405, "POST, OPTIONS") == (plain.status_code, plain.headers["allow"])
 
 
 @pytest.mark.filterwarnings("ignore:connect.. must be used")  # by websockets, about the SDK

@@ -126,7 +126,7 @@ def test_without_a_sign_in_it_is_not_installed(cli: Cli, systemd: dict[str, str]
     ran = cli("service", "install")
 
     assert 3 == ran.code
-    assert "Error: Not signed in to GitHub.\nSign in with: copilot-proxy login" in ran.err
+    assert ran.err.endswith("Error: Not signed in to GitHub.\nSign in with: copilot-proxy login\n")
     assert set() == units(systemd)
 
 

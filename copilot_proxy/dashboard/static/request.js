@@ -11,8 +11,8 @@ const APIS = {
 
 const VERDICTS = {
   cold: "the first request", ttl_expiry: "the pause was too long", prefix_change: "the beginning has changed",
-  model_switch: "another model", tier_crossed: "the prompt has become long", compaction: "the conversation was compacted",
-  rerouted: "not found",
+  model_switch: "another model", tier_crossed: "the prompt has become too long", compaction: "the conversation was compacted",
+  rerouted: "not found in the cache",
 };
 
 export class RequestDialog {
@@ -72,7 +72,7 @@ function times(one) {
 }
 
 function tokenTable(one) {
-  if (one.input_tokens === null) return el("p", { className: "muted" }, "The token counts are not known.");
+  if (one.input_tokens === null) return el("p", { className: "muted" }, "The token counts are unknown.");
   const counts = [
     ["Fresh input", one.input_tokens], ["From the cache", one.cache_read_tokens],
     ["Written to the cache", one.cache_write_tokens], ["Written for an hour", one.cache_write_1h_tokens],
@@ -99,7 +99,7 @@ function cache(one) {
 
 function facts(one) {
   const route = one.route && one.route !== one.api ? `${APIS[one.api] ?? one.api} → ${APIS[one.route] ?? one.route}` : APIS[one.api] ?? one.api;
-  const asked = one.model_asked && one.model_asked !== one.model ? `, asked for as ${one.model_asked}` : "";
+  const asked = one.model_asked && one.model_asked !== one.model ? `, requested as ${one.model_asked}` : "";
   const answered = one.model_answered && one.model_answered !== one.model ? `, answered as ${one.model_answered}` : "";
   const rows = [
     ["Client", [one.client ?? "unknown", one.client_version].filter(Boolean).join(" ")],

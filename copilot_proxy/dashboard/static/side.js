@@ -112,7 +112,7 @@ export function showClients(found) {
   const others = found.filter((one) => !one.last_seen && !one.installed);
   const isOpen = $("clients").querySelector("details")?.open ?? !shown.length;
   render($("clients"),
-    shown.length ? null : el("p", { className: "empty" }, "No client was seen or found. Start one with one of these commands:"),
+    shown.length ? null : el("p", { className: "empty" }, "No clients seen or found. Start one with one of these commands:"),
     shown.map(client),
     others.length ? el("details", { open: isOpen }, el("summary", { "data-focus": "more clients" }, `${number(others.length)} more that can use this server`), others.map(client)) : null);
 }
@@ -127,7 +127,7 @@ function client(one) {
 
 /** Shows the state of the server. */
 export function showServer(server) {
-  const signedIn = { yes: ["Signed in to Copilot", "good-text"], no: ["Not signed in", "bad-text"], unknown: ["The sign-in is checked with the first request", "muted"] }[server.signed_in];
+  const signedIn = { yes: ["Signed in to Copilot", "good-text"], no: ["Not signed in", "bad-text"], unknown: ["The sign-in will be checked with the first request", "muted"] }[server.signed_in];
   render($("server"),
     el("ul", { className: "plain" },
       el("li", { className: signedIn[1] }, signedIn[0], server.signed_in === "no" ? ". Run: copilot-proxy login" : ""),
@@ -138,7 +138,7 @@ export function showServer(server) {
         : el("li", { className: "muted" }, "No cooldowns"),
       server.upstream === "copilot" ? null : el("li", {}, `Requests go through ${server.upstream}`),
       server.ledger ? null : el("li", { className: "warn-text" }, `The ledger is off, as set in ${server.ledger_source}`),
-      server.workers > 1 ? el("li", { className: "muted" }, `${number(server.workers)} processes; running requests are those of one of them`) : null,
+      server.workers > 1 ? el("li", { className: "muted" }, `${number(server.workers)} worker processes; only the running requests of one of them are shown`) : null,
       server.dump_dir ? el("li", { className: "warn-text" }, "Conversations are written to ", el("code", {}, server.dump_dir)) : null,
       server.key === null ? null : el("li", {}, `You see the requests of the API key ${server.key}.`)));
 }

@@ -35,7 +35,7 @@ from copilot_proxy.formats.upstream_api import NativePassage
 from copilot_proxy.headers import Initiator
 
 _REASONING: Final = ("reasoning_content", "reasoning_text", "reasoning_opaque")
-"""The fields of a message with the model's reasoning, plain and encrypted."""
+"""The message fields with the model's reasoning, plain and encrypted."""
 
 
 _STREAM: Final = StreamFormat(

@@ -1,7 +1,7 @@
 """The view through which rules read and change a Chat Completions body."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from copilot_proxy.formats.chat_completions import cache_control
 from copilot_proxy.formats.chat_completions.split_calls import split_calls
@@ -12,6 +12,9 @@ from copilot_proxy.formats.custom_tools import custom_arguments, function_of
 from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
+
+_CALL_FIELDS: Final = ("tool_calls", "tool_call_id")
+"""The fields of messages with calls or with the result of one."""
 
 
 class ChatBody(OutgoingBody):
@@ -24,6 +27,9 @@ class ChatBody(OutgoingBody):
     fields = ClientFields()
     thinking_field = budget_field = "thinking_budget"
     call_id_key, input_key, result_id_key = "id", "arguments", "tool_call_id"
+
+    def _has_calls(self) -> bool:
+        return not self.kinds.fields.isdisjoint(_CALL_FIELDS)
 
     def _collect(self) -> tuple[list[Json], list[Json]]:
         calls: list[Json] = []
@@ -70,7 +76,7 @@ class ChatBody(OutgoingBody):
         return {"role": "user", "content": text}
 
     def contents(self) -> Iterable[Json]:
-        # A tool result that is a string may be blank: a command may have printed nothing.
+        # A tool result that is a string may be blank, since a command may have printed nothing.
         return [
             message
             for message in self.turns
@@ -142,7 +148,7 @@ class ChatBody(OutgoingBody):
     @property
     def thinking(self) -> Json | None:
         if (budget := self.body.get("thinking_budget")) is None:
-            return None  # the usual case, which several rules ask for
+            return None  # the usual case, checked by several rules
         return {"type": "enabled", "budget_tokens": budget} if type(budget) is int else None
 
     def set_thinking(self, thinking: Json | None) -> None:
@@ -218,7 +224,7 @@ class ChatBody(OutgoingBody):
         cache_control.mark_stable_prefix(self.turns)
 
     def limit_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
-        # One hour is only known to be accepted on Messages.
+        # An hour is only known to be accepted on Messages.
         cache_control.limit_marks(self.turns, max_marks, notes)
 
 

@@ -1,7 +1,7 @@
 """Reads long requests whose messages are plain, and checks whether a model accepts them unchanged.
 
-See `formats.plain_turns`. The structs have exactly the fields and types that need no change, so
-anything unusual makes the decoder refuse the request, which is then read in the general way.
+See `formats.plain_turns`. The structs have exactly the fields and types that need no changes, so
+the decoder rejects anything unusual, and the request is then parsed in the general way.
 """
 
 from itertools import pairwise
@@ -82,7 +82,7 @@ PLAIN: Final = PlainDecoder(
 def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     """Return the messages in the form that Copilot's chat API accepts.
 
-    Returns None if any of the rules about conversations might have to change them.
+    Returns None if any of the rules about conversations might need to change them.
     """
     if profile.tool_id_form or profile.signed_calls or not _is_paired(turns):
         return None
@@ -135,7 +135,7 @@ def _is_accepted(message: _Assistant) -> bool:
 
 
 def _are_texts_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
-    """Return whether the model accepts the texts of messages, and their order."""
+    """Return whether the model accepts the texts of the messages, and their order."""
     kinds = [type(one) for one in turns if type(one) not in (_System, _Developer)]
     if not profile.may_begin_with_assistant and kinds[:1] == [_Assistant]:
         return False

@@ -10,24 +10,25 @@ _NUMBERS: Final = (int, float)
 def repair_usage(usage: object) -> ChatUsage | None:
     """Return all fields of OpenAI's usage, or None if `usage` is not an object.
 
-    Gemini sends reasoning tokens outside the details, and includes them in the total but not in
-    the completion tokens. They are added there, so that prompt and completion sum to the total.
+    Gemini sends reasoning tokens outside the details, and includes them in the total but not in the
+    completion tokens. They are added to the latter, so that prompt and completion tokens sum to the
+    total.
     """
     if not isinstance(usage, dict):
         return None
-    prompt = count_of(usage, "prompt_tokens")
-    completion = count_of(usage, "completion_tokens")
-    prompt_details = _details(usage, "prompt_tokens_details")
-    completion_details = _details(usage, "completion_tokens_details")
-    separate = count_of(usage, "reasoning_tokens")
-    total = count_of(usage, "total_tokens")
+    counts = _counts(usage)
+    of_prompt = _counts(usage.get("prompt_tokens_details"))
+    of_completion = _counts(usage.get("completion_tokens_details"))
+    prompt, completion = counts.get("prompt_tokens", 0), counts.get("completion_tokens", 0)
+    separate = counts.get("reasoning_tokens", 0)
+    total = counts.get("total_tokens", 0)
     if separate and total == prompt + completion + separate:
         completion += separate
     details: Json = {
-        "cached_tokens": count_of(prompt_details, "cached_tokens"),
-        "audio_tokens": count_of(prompt_details, "audio_tokens"),
+        "cached_tokens": of_prompt.get("cached_tokens", 0),
+        "audio_tokens": of_prompt.get("audio_tokens", 0),
     }
-    if created := count_of(prompt_details, "cache_creation_input_tokens"):
+    if created := of_prompt.get("cache_creation_input_tokens"):
         details["cache_creation_input_tokens"] = created
     return {
         "prompt_tokens": prompt,
@@ -35,26 +36,28 @@ def repair_usage(usage: object) -> ChatUsage | None:
         "total_tokens": total or prompt + completion,
         "prompt_tokens_details": details,
         "completion_tokens_details": {
-            "reasoning_tokens": count_of(completion_details, "reasoning_tokens") or separate,
-            "audio_tokens": count_of(completion_details, "audio_tokens"),
-            "accepted_prediction_tokens": count_of(
-                completion_details, "accepted_prediction_tokens"
-            ),
-            "rejected_prediction_tokens": count_of(
-                completion_details, "rejected_prediction_tokens"
-            ),
+            "reasoning_tokens": of_completion.get("reasoning_tokens", separate),
+            "audio_tokens": of_completion.get("audio_tokens", 0),
+            "accepted_prediction_tokens": of_completion.get("accepted_prediction_tokens", 0),
+            "rejected_prediction_tokens": of_completion.get("rejected_prediction_tokens", 0),
         },
     }
 
 
-def _details(usage: ChatUsage, name: str) -> Json:
-    value = usage.get(name)
-    return value if isinstance(value, dict) else {}
+def _counts(values: object) -> dict[str, int]:
+    """Return the numbers above 0 in `values`, by name."""
+    if not isinstance(values, dict):
+        return {}
+    return {
+        name: int(value)
+        for name, value in values.items()
+        if isinstance(value, _NUMBERS) and value > 0
+    }
 
 
 def count_of(usage: ChatUsage, name: str) -> int:
-    """Return the number under `name`; 0 if there is none."""
+    """Return the number under `name`, or 0 if there is none."""
     value = usage.get(name)
-    if type(value) is int:  # almost always
+    if type(value) is int:  # the usual case
         return value if value > 0 else 0
     return int(value) if isinstance(value, _NUMBERS) and value > 0 else 0

@@ -10,13 +10,13 @@ from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest
 
 MAX_CONTINUATIONS: Final = 128
-"""The most continuations of one request, each of which is a call to Copilot."""
+"""Maximum number of continuations per request, each of which is a call to Copilot."""
 MAX_TOKENS: Final = 2_000_000
-"""The most token ids in all prompts of one request, as a limit on the values of its JSON."""
+"""Maximum number of token ids in all prompts of a request, which limits its JSON values."""
 
 
 def parse_request(body: bytes) -> ClientRequest:
-    """Return the decoded and validated request; raises `RequestError`."""
+    """Return the decoded and validated request. Raises `RequestError`."""
     request = parse_object(body, MAX_TOKENS)
     if request.get("best_of") in (1, request.get("n")):
         request.pop("best_of", None)
@@ -27,8 +27,8 @@ def parse_request(body: bytes) -> ClientRequest:
     if request.get("max_tokens") == 0:
         raise _invalid(
             "max_tokens",
-            "With `max_tokens` = 0 there is nothing to ask the model for.",
-            hint="Ask for at least one token. Copilot cannot rate a prompt (`logprobs`).",
+            "`max_tokens` must be at least 1.",
+            hint="Copilot cannot score a prompt (`logprobs`) without generating text.",
         )
     _check_prompt(request["prompt"])
     n = request.get("n")
@@ -47,22 +47,22 @@ def parse_request(body: bytes) -> ClientRequest:
 
 def _check_prompt(prompt: Any) -> None:
     if not prompt or (isinstance(prompt, list) and not all(one or one == 0 for one in prompt)):
-        raise _invalid("prompt", "The prompt is empty.", hint="Send a text or token ids.")
+        raise _invalid("prompt", "The prompt is empty.", hint="Send a string or token ids.")
     if isinstance(prompt, list) and len({type(one) for one in prompt}) > 1:
         raise _invalid(
             "prompt",
-            "Texts and token ids cannot be mixed in one prompt.",
-            hint="Send a text, a list of texts, token ids, or a list of lists of token ids.",
+            "Strings and token ids cannot be mixed in one prompt.",
+            hint="Send a string, a list of strings, token ids, or a list of lists of token ids.",
         )
 
 
 def is_list_of_prompts(prompt: Any) -> bool:
-    """Return whether a prompt is a list of texts, or of lists of token ids."""
+    """Return whether `prompt` is a list of texts, or a list of lists of token ids."""
     return isinstance(prompt, list) and not isinstance(prompt[0], int)
 
 
 def has_tokens(request: ClientRequest) -> bool:
-    """Return whether the prompts of a checked request are token ids rather than texts."""
+    """Return whether the prompts of a validated request are token ids rather than texts."""
     prompt = request["prompt"]
     return isinstance(prompt, list) and not isinstance(prompt[0], str)
 

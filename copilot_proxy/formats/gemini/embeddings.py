@@ -1,4 +1,4 @@
-"""Converts requests to embed contents, and the vectors, between Google's format and OpenAI's."""
+"""Converts embedding requests and vectors between Google's format and OpenAI's."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _HARMLESS = ("TASK_TYPE_UNSPECIFIED", None)
 
 
 def parse_embed(body: bytes, model: str, notes: list[str]) -> Json:
-    """Return OpenAI's embeddings request for the body of ``:embedContent``; raises
+    """Return OpenAI's embeddings request for the body of ``:embedContent``. Raises
     `RequestError`."""
     request = with_google_names(parse_object(body))
     request = {**(request.get("embedContentConfig") or {}), **request}
@@ -24,7 +24,7 @@ def parse_embed(body: bytes, model: str, notes: list[str]) -> Json:
 
 
 def parse_batch(body: bytes, model: str, notes: list[str]) -> Json:
-    """Return OpenAI's embeddings request for the body of ``:batchEmbedContents``; raises
+    """Return OpenAI's embeddings request for the body of ``:batchEmbedContents``. Raises
     `RequestError`."""
     batch = with_google_names(parse_object(body))
     check_shape(batch, schema.GeminiBatchEmbedContentsRequest)
@@ -52,7 +52,7 @@ def _request(requests: list[Json], paths: list[str], model: str, notes: list[str
             hint="Send one batch for each.",
         )
     if any(one.get("taskType") not in _HARMLESS for one in requests):
-        notes.append("dropped taskType: Copilot's models have one kind of vector")
+        notes.append("dropped taskType: Copilot's models return only one kind of vector")
     if any(one.get("title") for one in requests):
         notes.append("dropped title: Copilot's models embed only the text")
     request: ClientRequest = {"model": model_name(model), "input": texts}
@@ -67,10 +67,10 @@ def _text(content: Json, path: str) -> str:
     for j, part in enumerate(content.get("parts") or ()):
         if part.get("text") is None:
             raise RequestError(
-                "Copilot embeds only texts.",
+                "Copilot embeds only text.",
                 param=f"{path}.parts[{j}]",
                 code="unsupported_value",
-                hint="Send a text in each part.",
+                hint="Send text in each part.",
             )
         texts.append(part["text"])
     return "\n".join(texts)

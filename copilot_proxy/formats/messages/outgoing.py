@@ -17,9 +17,9 @@ from copilot_proxy.formats.types import Json, MessagesRequest
 class MessagesBody(OutgoingBody):
     """The view of a body whose messages, blocks and tools are copies.
 
-    `fields` are the client's names of fields if the body is made from a chat request, whose client
-    cannot set cache marks. `thinking_from` is the field of that request from which its thinking was
-    made. `moved` is how many of the client's first messages were moved to the system prompt.
+    `fields` are the client's field names if the body was translated from a chat request, whose
+    client cannot set cache marks. `thinking_from` is the field of that request that determined the
+    thinking. `moved` is the number of leading messages that were moved to the system prompt.
     `end_mark` is the cache mark for the end of the prompt. `shows_reasoning` is whether the client
     shows the model's reasoning.
     """
@@ -66,7 +66,7 @@ class MessagesBody(OutgoingBody):
         for message in self.turns:
             content = message["content"]
             calls: list[str] = []
-            is_first = True  # no block yet but results
+            is_first = True  # no blocks so far except results
             for block in content if isinstance(content, list) else ():
                 kind = block["type"]
                 if kind != "tool_result":
@@ -98,7 +98,7 @@ class MessagesBody(OutgoingBody):
 
     def rebuild(self, segments: Sequence[Segment]) -> None:
         turns: list[Json] = []
-        results: list[Json] | None = None  # the blocks of the message with the results of calls
+        results: list[Json] | None = None  # the blocks of the message with the results
         for segment in segments:
             if segment.kind == "result":
                 if results is None:
@@ -141,7 +141,7 @@ class MessagesBody(OutgoingBody):
 
     @property
     def has_instructions(self) -> bool:
-        # A Messages client that only sends a system prompt gets an error instead.
+        # Clients of Messages that only send a system prompt get an error instead.
         return self._translated and bool(self.body.get("system"))
 
     def instruct(self, text: str) -> None:

@@ -1,8 +1,7 @@
 """Reads long requests whose messages are plain, and checks whether a model accepts them unchanged.
 
 See `formats.plain_turns`. The structs have the fields and types that agents send and Copilot
-accepts, so whatever is unusual makes the decoder refuse the request, which is then read in the
-general way.
+accepts, so the decoder rejects anything unusual, and the request is then parsed in the general way.
 """
 
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -89,7 +88,7 @@ class _System(_Plain, tag_field="role", tag="system"):
 
 
 class _Blocks:
-    """All blocks of a conversation, those in results included, by their type."""
+    """All blocks of a conversation by type, including those in results."""
 
     def __init__(self, messages: list[Any]) -> None:
         lists = [one.content for one in messages if type(one.content) is list]
@@ -115,7 +114,7 @@ def _plain(messages: list[Any]) -> PlainTurns | None:
 
 
 def _is_image(block: _Image) -> bool:
-    """Return whether a block has an image in the form in which Copilot gets it."""
+    """Return whether a block has an image in the form that is sent to Copilot."""
     source = msgspec.to_builtins(block.source)
     try:
         return bool(checked_source(source, "") == source)
@@ -134,8 +133,8 @@ PLAIN: Final = PlainDecoder(
 def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     """Return the messages in the form that Copilot's Messages API accepts.
 
-    Messages with cache marks are decoded JSON, since rules change marks. Returns None if any of the
-    rules about conversations might have to change something else.
+    Messages with cache marks are returned as decoded JSON, because rules change marks. Returns None
+    if any of the rules about conversations might need to change something else.
     """
     most = profile.max_images
     if profile.tool_id_form or (most is not None and turns.images > most):
@@ -159,8 +158,8 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 
 
 def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelProfile) -> PlainTurns:
-    """Return the messages; those with marks, or with results that are empty for a model that does
-    not accept these, are decoded JSON without the empty contents."""
+    """Return the messages. Those with marks, or with empty results that the model does not accept,
+    are returned as decoded JSON without the empty contents."""
     changed = {id(one) for one in blocks.all if getattr(one, "cache_control", UNSET) is not UNSET}
     changed |= {
         id(result)
@@ -185,11 +184,11 @@ def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelPro
 
 
 def _is_paired(turns: PlainTurns) -> bool:
-    """Return whether the results of each message's calls begin the next message."""
+    """Return whether each message with calls is followed by one that starts with their results."""
     open_ids: list[str] = []  # of the calls in the previous message
     for message in turns:
         calls: list[str] = []
-        is_first = True  # no block yet but results
+        is_first = True  # no blocks so far except results
         for block in message.content if type(message.content) is list else ():
             kind = type(block)
             if kind is not _Result:
@@ -209,7 +208,7 @@ def _is_paired(turns: PlainTurns) -> bool:
 def _are_roles_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
     """Return whether the model accepts the order of the messages."""
     if type(turns[0]) is _System:
-        return False  # it belongs to the system prompt
+        return False  # it belongs in the system prompt
     last = next(type(one) for one in reversed(turns) if type(one) is not _System)
     return (profile.may_begin_with_assistant or type(turns[0]) is not _Assistant) and (
         profile.may_end_with_assistant or last is not _Assistant
@@ -217,8 +216,8 @@ def _are_roles_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
 
 
 def _is_readable(block: Any) -> bool:
-    """Return whether thinking is signed by Claude, in the form in which Copilot gets it; true for
-    any other block."""
+    """Return whether thinking is signed by Claude, and in the form that is sent to Copilot. True
+    for any other block."""
     kind = type(block)
     if kind is _Thinking:
         return block.thinking != PLACEHOLDER and _is_signature(block.signature)

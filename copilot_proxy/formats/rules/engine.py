@@ -12,14 +12,14 @@ from copilot_proxy.formats.types import UpstreamBody
 
 
 class AdaptedBody(NamedTuple):
-    """A request body that the model accepts."""
+    """A request body in the form that the model accepts."""
 
     body: UpstreamBody
     tool_names: Mapping[str, str] = MappingProxyType({})
-    """The client's names of renamed tools, by the names sent to the model."""
+    """Name sent to the model -> the client's name, for each renamed tool."""
     property_names: Mapping[str, Mapping[str, str]] = MappingProxyType({})
-    """The client's names of renamed parameters, by the client's name of the tool and the name sent
-    to the model."""
+    """The client's name of a tool -> parameter name sent to the model -> the client's name, for
+    renamed parameters."""
     expects_call: bool = False
     """Whether the client forces a call, but the model is only instructed to make one."""
 
@@ -27,10 +27,9 @@ class AdaptedBody(NamedTuple):
 def apply_rules(
     outgoing: OutgoingBody, profile: ModelProfile, notes: list[str], *, pi_ai: bool = False
 ) -> AdaptedBody:
-    """Apply all rules, or with `pi_ai` those that apply to pi-ai.
+    """Apply all rules, or with `pi_ai` only those that apply to pi-ai.
 
-    Raises `RequestError` if the conversation is empty afterwards, or if a schema has too many
-    levels.
+    Raises `RequestError` if the conversation ends up empty, or if a schema has too many levels.
     """
     try:
         for one in _rules_for(profile, pi_ai, outgoing):
@@ -44,11 +43,10 @@ def apply_rules(
 
 
 def _rules_for(profile: ModelProfile, pi_ai: bool, outgoing: OutgoingBody) -> Sequence[rule.Rule]:
-    """Return the rules that may change such a request to a model; looked up once for each
-    profile."""
+    """Return the rules that may change such a request to a model; cached for each profile."""
     rules: Sequence[rule.Rule]
-    uses_tools, is_settled = outgoing.uses_tools, outgoing.is_settled
-    kind = (pi_ai, uses_tools, is_settled)
+    is_settled, missing = outgoing.is_settled, _missing(outgoing)
+    kind = (pi_ai, is_settled, missing)
     book, rules = profile.derived.get(kind, (None, ()))
     if book is not rule_book.RULES:
         rules = [
@@ -56,8 +54,20 @@ def _rules_for(profile: ModelProfile, pi_ai: bool, outgoing: OutgoingBody) -> Se
             for one in rule_book.RULES
             if one.concerns(profile)
             and (one.pi_ai or not pi_ai)
-            and (uses_tools or not one.name.startswith(rule.TOOLS))
+            and not one.name.startswith(missing)
             and not (is_settled and one.name in rule_book.SETTLED)
         ]
         profile.derived[kind] = rule_book.RULES, rules
     return rules
+
+
+def _missing(outgoing: OutgoingBody) -> tuple[str, ...]:
+    """Return the beginnings of the names of the rules about what the request does not have."""
+    missing: tuple[str, ...] = ()
+    if not outgoing.uses_tools:
+        missing += (rule.TOOLS,)
+    if not (outgoing.has_thinking_forms or outgoing.thinks):
+        missing += (rule.THINKING,)
+    if not (outgoing.is_settled or outgoing.kinds.has_images):
+        missing += (rule.IMAGES,)
+    return missing

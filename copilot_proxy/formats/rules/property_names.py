@@ -1,26 +1,31 @@
-"""Renames parameters of tools whose names the model refuses; responses restore the names.
+"""Renames tool parameters whose names the model refuses; responses restore the names.
 
-MCP servers take over the names of a web API's parameters, such as ``$filter`` or ``filter[id]``.
-One of them makes Claude refuse every request of the session. It checks only the first level of a
+MCP servers use the parameter names of a web API, such as ``$filter`` or ``filter[id]``. A single
+such name makes Claude refuse every request of the session. Claude only checks the first level of a
 schema.
 """
 
 import re
 from collections.abc import Collection
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
+from urllib.parse import unquote
 
 from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.property_names import KeyRenamer
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.rules.schemas import SCHEMA_MAPS, VALUE_KEYWORDS
 from copilot_proxy.formats.rules.tool_ids import shortened
 from copilot_proxy.formats.types import Json
 
 _VALID: Final = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _INVALID: Final = re.compile(r"[^a-zA-Z0-9_.-]+")
 _MAX_LENGTH: Final = 64
+_MAX_DEPTH: Final = 100
+"""Schemas that are nested more deeply are left as they are."""
+_TO_PROPERTY: Final = "#/properties/"
 _SHOWN: Final = 3
-"""How many renamed parameters the note names: an MCP server may have dozens of them."""
+"""The number of renamed parameters to list in the note; an MCP server may have dozens."""
 
 
 def rename_properties(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -52,12 +57,12 @@ def rename_properties(outgoing: OutgoingBody, profile: ModelProfile, notes: list
 
 @lru_cache(maxsize=1024)
 def _invalid_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names that the model refuses; an agent offers the same tools in each request."""
+    """Return the names that the model refuses; cached, since agents repeat their tools."""
     return tuple(name for name in names if not _VALID.fullmatch(name))
 
 
 def _new_names(invalid: Collection[str], properties: Collection[str]) -> dict[str, str]:
-    """Return a valid name for each `invalid` one of `properties`."""
+    """Return a valid name for each of the `invalid` names among `properties`."""
     names: dict[str, str] = {}
     for old in invalid:
         new = _INVALID.sub("_", old).strip("_")
@@ -68,11 +73,42 @@ def _new_names(invalid: Collection[str], properties: Collection[str]) -> dict[st
 
 
 def _with_names(schema: Json, names: dict[str, str]) -> Json:
-    properties = schema["properties"]
-    renamed = {**schema, "properties": {names.get(n, n): one for n, one in properties.items()}}
+    renamed: Json = _with_references(schema, names, 0)
+    properties = renamed["properties"]
+    renamed["properties"] = {names.get(n, n): one for n, one in properties.items()}
     if isinstance(required := schema.get("required"), list):
         renamed["required"] = [names.get(n, n) if isinstance(n, str) else n for n in required]
     return renamed
+
+
+def _with_references(value: Any, names: dict[str, str], depth: int) -> Any:
+    """Return a copy of a schema, or of a list of schemas, whose references have the new names."""
+    if depth > _MAX_DEPTH:
+        return value
+    if isinstance(value, list):
+        return [_with_references(item, names, depth + 1) for item in value]
+    if not isinstance(value, dict):
+        return value
+    copy: Json = {}
+    for name, inner in value.items():
+        if name == "$ref" and isinstance(inner, str):
+            copy[name] = _reference(inner, names)
+        elif name in SCHEMA_MAPS and isinstance(inner, dict):
+            copy[name] = {k: _with_references(one, names, depth + 1) for k, one in inner.items()}
+        elif name in VALUE_KEYWORDS:
+            copy[name] = inner
+        else:
+            copy[name] = _with_references(inner, names, depth + 1)
+    return copy
+
+
+def _reference(reference: str, names: dict[str, str]) -> str:
+    """Return a reference with the new name if it leads through one of the renamed properties."""
+    if not reference.startswith(_TO_PROPERTY):
+        return reference
+    name, slash, rest = reference.removeprefix(_TO_PROPERTY).partition("/")
+    new = names.get(unquote(name).replace("~1", "/").replace("~0", "~"))
+    return reference if new is None else f"{_TO_PROPERTY}{new}{slash}{rest}"
 
 
 def _rename_in_calls(outgoing: OutgoingBody, renamed: dict[str, dict[str, str]]) -> None:

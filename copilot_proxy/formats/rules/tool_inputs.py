@@ -1,7 +1,7 @@
 """Wraps invalid arguments of earlier tool calls in an object.
 
-If a model once wrote invalid arguments, every later request of the conversation would otherwise be
-refused. The object shows the original text: ``{"INVALID_JSON": text}``.
+Otherwise, once a model has written invalid arguments, every later request of the conversation would
+be refused. The object contains the original text: ``{"INVALID_JSON": text}``.
 """
 
 from typing import Any, Final
@@ -14,9 +14,9 @@ from copilot_proxy.formats.tool_arguments import INVALID_JSON, parsed_input
 from copilot_proxy.formats.types import Json
 
 _TEXT_KEY: Final = "arguments"
-"""The key of arguments that are JSON text; under any other key they are an object."""
+"""The key for arguments that are JSON text; under any other key, they are an object."""
 _validate: Final = msgspec.json.Decoder(msgspec.Raw).decode
-"""Parses JSON without building Python objects."""
+"""Validates JSON without building Python objects."""
 
 
 def repair_invalid_json(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -37,7 +37,7 @@ def repair_invalid_json(outgoing: OutgoingBody, profile: ModelProfile, notes: li
 
 
 def is_json(text: str) -> bool:
-    """Return whether the arguments of a call are JSON."""
+    """Return whether the arguments of a call are valid JSON."""
     try:
         _validate(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -13,12 +13,11 @@ from typing import Any, Final, TypeVar, cast
 import httptools
 import httpx
 
+from copilot_proxy.upstreams.http.request_writer import write_request
 from copilot_proxy.upstreams.http.timed_waiter import TimedWaiter, WaitTimer
 
 _MAX_HEAD: Final = 256 * 1024
 """Maximum size of the headers of a response in bytes."""
-_MAX_JOINED: Final = 16 * 1024
-"""Bytes of a body that is sent in one write with its headers: the size of a TLS record."""
 _MAX_UNREAD: Final = 256 * 1024
 """Unread bytes of a response above which reading from the socket is paused."""
 
@@ -171,10 +170,7 @@ class HttpConnection(asyncio.Protocol):
         if not self.is_open:
             raise httpx.ConnectError("the connection was closed before anything was sent")
         self._head_size = 0
-        if len(body) > _MAX_JOINED:
-            self._transport.writelines((head, body))
-        else:
-            self._transport.write(head + body)
+        write_request(self._transport, head, body)
         self._exchange = HttpExchange(self, timeout)
         return self._exchange
 

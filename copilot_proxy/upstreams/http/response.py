@@ -117,8 +117,10 @@ def body_reader(response: HttpResponse) -> _Read:
     `httpx.HTTPError`.
     """
     read: _Read = response.read
-    encodings = response.headers.get("content-encoding", "").lower().split(",")
-    for encoding in map(str.strip, reversed(encodings)):
+    encodings = response.headers.get("content-encoding")
+    if encodings is None:
+        return read
+    for encoding in map(str.strip, reversed(encodings.lower().split(","))):
         if encoding in ENCODINGS:
             read = _decompressing(read, Decompressor(encoding))
     return read

@@ -147,6 +147,15 @@ def test_without_counts_there_is_no_usage_chunk() -> None:
             id="null choices",
         ),
         pytest.param(
+            [
+                {"choices": None, "copilot_confirmation": {"title": "Sure?", "message": "Really?"}},
+                {"choices": None, "copilot_errors": [{"type": "agent", "message": "Oh"}]},
+                event("stop", content="x"),
+            ],
+            {"content": "x"},
+            id="what only agents of GitHub send",
+        ),
+        pytest.param(
             [{"choices": {"index": 0}}, {"choices": 5}, {"choices": ["x", None]},
              event("stop", content="x")],
             {"content": "x"},
@@ -243,7 +252,7 @@ def test_an_empty_finish_reason_is_ignored(reason: object) -> None:
         ([], "Copilot sent an empty answer."),
         ([FILTER], "Copilot sent an empty answer."),
         ([event(content="x")], "Copilot's answer broke off before it was complete."),
-        ([event("error", content="x")], "Copilot's model failed while it was answering."),
+        ([event("error", content="x")], "The model failed while it was answering."),
         ([[]], "Copilot sent an event that is not a JSON object."),
         ([b"<html>"], "Copilot sent an event that is not a JSON object."),
     ],

@@ -266,7 +266,7 @@ SHOWN = {"type": "adaptive", "display": "summarized"}
             {"reasoning_effort": "minimal", "temperature": 0.1},
             {"thinking": SHOWN, "output_config": {"effort": "low"}},
             [
-                "changed reasoning_effort from minimal to low: the nearest that the model has",
+                "changed reasoning_effort from minimal to low: the nearest that the model supports",
                 "dropped temperature: Claude does not accept it with thinking",
             ],
         ),
@@ -536,9 +536,7 @@ def test_system_messages_become_the_system_prompt() -> None:
     last = text("Be quick.", **EPHEMERAL)
     assert [text("Be brief."), text("Be kind."), last] == body["system"]
     assert [HI_MESSAGE] == body["messages"]
-    assert [
-        "moved a later system message to the front: Claude has its system prompt there"
-    ] == notes
+    assert ["moved a later system message to the front: Claude accepts it only there"] == notes
 
 
 @pytest.mark.parametrize(

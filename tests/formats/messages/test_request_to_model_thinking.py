@@ -26,7 +26,9 @@ BOTH = simulated("claude-sonnet-4.6")
 ADAPTIVE = simulated("claude-opus-4.7")
 NONE = a_model("claude-sonnet-4.5", "Anthropic")
 SHOWN = {"type": "adaptive", "display": "summarized"}
-TO_BUDGET = "changed thinking to a budget of {} tokens: the model does not think adaptively"
+TO_BUDGET = (
+    "changed thinking to a budget of {} tokens: the model does not support adaptive thinking"
+)
 TO_ADAPTIVE = "changed thinking to adaptive thinking{}: the model does not accept a budget"
 
 
@@ -183,7 +185,7 @@ def adapted(model: Model, fields: Json) -> tuple[Json, list[str]]:
                 "output_config": {"effort": "max"},
             },
             {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
-            ["changed output_config.effort from max to high: the nearest that the model has"],
+            ["changed output_config.effort from max to high: the nearest that the model supports"],
             id="an effort above the model's",
         ),
         pytest.param(

@@ -438,7 +438,7 @@ CASES: Final[dict[str, Case]] = {
             "messages": {"messages": screenshots(MESSAGES_IMAGE)},
         },
         broken=lambda body: json.dumps(body).count(PICTURE) > (10 if "gemini" in str(body) else 20),
-        note="earlier images by a text: the model accepts at most",
+        note="earlier images with text: the model accepts at most",
     ),
     "turns.consecutive": Case(
         models=("gemini-3-flash-preview",),

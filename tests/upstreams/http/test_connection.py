@@ -5,8 +5,8 @@ import asyncio
 import httpx
 import pytest
 
-from copilot_proxy.upstreams.http import connection
 from copilot_proxy.upstreams.http.connection import HttpConnection, HttpExchange
+from copilot_proxy.upstreams.http.request_writer import MAX_JOINED, PIECE
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -21,9 +21,19 @@ class Wire(asyncio.Transport):
         self.is_closed = False
         self.is_paused = False
         self.unsent = 0
+        self.is_encrypted = False
+        self.closes = False
+        """Whether the connection is lost with the first write."""
+        self.largest = 0
+        """The size of the largest write."""
 
-    def write(self, piece: object) -> None:
-        self.sent += piece  # type: ignore[operator]
+    def write(self, piece: bytes | memoryview) -> None:  # type: ignore[override]
+        self.sent += piece
+        self.largest = max(self.largest, len(piece))
+        self.is_closed = self.is_closed or self.closes
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return object() if name == "ssl_object" and self.is_encrypted else default
 
     def writelines(self, pieces: object) -> None:
         self.sent += b"".join(pieces)  # type: ignore[arg-type]
@@ -106,12 +116,30 @@ async def test_repeated_headers(talk: Conversation) -> None:
     assert {"x-a": "1, 2", "content-length": "0"} == exchange.headers
 
 
-@pytest.mark.parametrize("size", [1, connection._MAX_JOINED, connection._MAX_JOINED + 1])
+@pytest.mark.parametrize("size", [1, MAX_JOINED, MAX_JOINED + 1])
 async def test_a_request_is_sent_completely(talk: Conversation, size: int) -> None:
     """Head and body are sent completely, in one write or more."""
     talk.connection.send(b"head ", b"b" * size, 5)
 
     assert b"head " + b"b" * size == talk.wire.sent
+
+
+@pytest.mark.parametrize("size", [PIECE, PIECE * 2 + 1])
+async def test_a_large_body_is_encrypted_piece_by_piece(talk: Conversation, size: int) -> None:
+    """Over TLS, a large body is sent completely, but no piece of it is large."""
+    talk.wire.is_encrypted = True
+    talk.connection.send(b"head ", b"b" * size, 5)
+
+    assert b"head " + b"b" * size == talk.wire.sent
+    assert talk.wire.largest <= PIECE
+
+
+async def test_nothing_is_written_after_the_connection_is_lost(talk: Conversation) -> None:
+    """If the connection is lost during a large body, the rest of it is not encrypted."""
+    talk.wire.is_encrypted = talk.wire.closes = True
+    talk.connection.send(b"head ", b"b" * PIECE * 3, 5)
+
+    assert b"head " == talk.wire.sent
 
 
 async def test_an_answer_without_a_length_ends_with_the_connection(talk: Conversation) -> None:

@@ -1,0 +1,32 @@
+"""Finds out what has to be known about a plan to make reservations quickly.
+
+It is valid until rows are written, or the reservations are summed up again.
+"""
+
+import sqlite3
+
+from copilot_proxy.ledger.limit_states import SpentSums
+from copilot_proxy.ledger.reservation import common_of, target_of
+from copilot_proxy.ledger.reservation_request import LimitUse, Plan, Prepared
+from copilot_proxy.ledger.reservation_slots import encode
+from copilot_proxy.ledger.reserved_sums import ReservedSums
+
+
+def prepared(
+    plan: Plan, database: sqlite3.Connection, spent: SpentSums, sums: ReservedSums
+) -> Prepared:
+    """Return what belongs to a plan, and keep it there; raises `sqlite3.Error`."""
+    common = common_of(plan)
+    day, month, session = plan.day, plan.month, plan.sender.session or ""
+    uses = [
+        LimitUse(
+            limit,
+            allowed,
+            spent.of(database, limit, day, month, session),
+            sums.of(target_of(limit, day, month, session)),
+        )
+        for limit, allowed in plan.limits
+    ]
+    totals = sums.totals(common.group)
+    plan.prepared = Prepared(spent.version, sums, uses, totals, encode(common))
+    return plan.prepared
