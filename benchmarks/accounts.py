@@ -1,9 +1,9 @@
-"""`python -m benchmarks.accounts [ROUNDS]`: what the ledger and the budget add to a request.
+"""`python -m benchmarks.accounts [ROUNDS]`: the overhead of the ledger and the budget.
 
-Three servers of this checkout run at the same time: without a ledger, with it, and with a budget as
-well. Each round measures all of them, one directly after another, in a different order. Prints a
+Three servers of this checkout run at the same time: without a ledger, with a ledger, and with a
+ledger and a budget. Each round measures all three back to back, in a different order. Prints a
 Markdown table with the means of the rounds, and the mean of the rounds' ratios with its standard
-error; on a busy machine, more rounds make that smaller.
+error, which more rounds reduce on a busy machine.
 """
 
 import statistics
@@ -43,7 +43,7 @@ MEASURES: Final = (
     ),
 )
 _Values = dict[str, list[float]]
-"""The name of a server -> the result of each round."""
+"""Server name -> the result of each round."""
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def main() -> None:
 def _measured(
     measure: Measure, targets: Sequence[Target], fake: Fake, rounds: int
 ) -> dict[str, _Values]:
-    """Return the results of all rounds, by the key of their row; raises `RuntimeError`."""
+    """Return the results of all rounds by row key. Raises `RuntimeError`."""
     found: dict[str, _Values] = {row.key: {one.name: [] for one in targets} for row in measure.rows}
     for number in range(rounds):
         first = number % len(targets)
@@ -86,7 +86,7 @@ def _measured(
 
 
 def _line(row: Row, names: Sequence[str], found: _Values) -> str:
-    """Return a line of the table; ratios and differences are to the first server."""
+    """Return a line of the table; ratios and differences are relative to the first server."""
     cells = []
     for name in names:
         cell = f"{statistics.mean(found[name]):.{row.digits}f}"

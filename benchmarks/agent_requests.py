@@ -8,7 +8,7 @@ from typing import Any, Final
 
 _TOOLS: Final = 40
 _PAIR: Final = 1_800
-"""Bytes of a call with its result."""
+"""Size in bytes of a tool call with its result."""
 _FIELDS: Final = 8
 _TEXT: Final = "Reads a part of a file in the workspace, and returns its lines with numbers. "
 
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 def agent_body(path: str, size: int, last: str) -> Json:
-    """Return a body of about `size` bytes for the API at `path`, without model and stream.
+    """Return a body of about `size` bytes for the API at `path`, without `model` and `stream`.
 
     `last` is the text of its last message, which is the user's.
     """
@@ -58,7 +58,7 @@ def _tools(api: str) -> list[Json]:
 
 
 def _pair(api: str, number: int) -> tuple[Json, Json]:
-    """Return a call of a tool, and its result."""
+    """Return a tool call and its result."""
     name, id = f"tool_{number % _TOOLS}", f"call_{number:024}"
     arguments = {"field_0": f"src/folder/module_{number}.py", "field_1": "1-40"}
     result = f"{number} def function(argument: int) -> int:  # of a file\n" * 28

@@ -19,9 +19,9 @@ class Candidate:
     name: str
     start: Callable[[], AbstractContextManager[Target]]
     build: tuple[str, ...] | None = None
-    """The command, if the candidate is a copilot-proxy."""
+    """The command if the candidate is a build of copilot-proxy."""
     can_start: bool = True
-    """Whether its start can be measured."""
+    """Whether its startup can be measured."""
     has_all_apis: bool = False
     """Whether it answers on all APIs of this proxy, with all models of the fake upstream."""
 
@@ -35,7 +35,7 @@ def ours(
 
 
 def accounts(build: Sequence[str], fake: Fake, folder: Path) -> Iterator[Candidate]:
-    """Return this proxy without its ledger, with it, and with a budget as well."""
+    """Yield this proxy without a ledger, with one, and with a ledger and a budget."""
     for name, settings in (
         ("ledger-off", {"COPILOT_PROXY_LEDGER": "false"}),
         ("ledger", {}),

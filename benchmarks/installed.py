@@ -1,6 +1,6 @@
-"""Installs this proxy as a user would: only the package, in a separate environment.
+"""Installs this proxy as a user would: the package alone, in its own environment.
 
-The test environment has additional packages, some of which would be loaded: Litestar, for one,
+The test environment has additional packages, some of which would be loaded: for example, Litestar
 imports pydantic if it is installed.
 """
 
@@ -15,7 +15,7 @@ _FOLDER: Final = ROOT / "build" / "installed"
 
 
 def own_build() -> list[str]:
-    """Install this checkout and return its command; this takes longer the first time."""
+    """Install this checkout and return its command; the first time takes longer."""
     python = _FOLDER / "bin" / "python"
     if not python.exists():
         _run(sys.executable, "-m", "venv", str(_FOLDER))

@@ -1,8 +1,8 @@
-"""The load client, a separate process: reads its task as JSON and prints its results as JSON.
+"""The load client, a separate process: reads a task and prints the results, both as JSON.
 
-A task is `{"work": "requests"|"streams"|"leaving", "url": ..., "path": ..., "model": ...,
-"key": ..., ...}`, with more keys as the functions below say. With `size`, requests have about so
-many bytes, and are like those of agents. Times are in milliseconds.
+A task is `{"work": "requests"|"streams"|"leaving", "url": ..., "path": ..., "model": ..., "key":
+..., ...}`, with more keys that the functions below describe. With `size`, each request resembles an
+agent's and has about that many bytes. Times are in milliseconds.
 """
 
 import asyncio
@@ -32,12 +32,12 @@ class Requests:
 
     def __init__(self, spec: Task) -> None:
         self._spec = spec
-        # Start anywhere, since other runs against the same upstream have used numbers, too.
+        # Start anywhere, since other runs against the same upstream have used up some numbers.
         self._numbers = count(random.randrange(1, 500_000))
         self._host = urlsplit(spec["url"]).netloc
 
     def make(self, *, rate: int = 0, marks: int | None = None) -> tuple[bytes, Answer]:
-        """Return a request for `marks` marks (None: for a whole answer), and its `Answer`."""
+        """Return a request for `marks` marks (None: for a whole answer) and its `Answer`."""
         number = next(self._numbers)
         prompt = make_prompt(rate=rate, count=marks or 1, number=number)
         body = json.dumps(self._body(prompt, marks is not None)).encode()
@@ -162,7 +162,7 @@ async def leaving(spec: Task) -> Result:
 
 
 async def _closed(url: str) -> dict[int, int]:
-    """Return number and time (nanoseconds) of the streams that the upstream saw closed."""
+    """Return the numbers of the streams that the upstream saw closed, and when, in nanoseconds."""
     from benchmarks.target import get
 
     stats = json.loads(await asyncio.to_thread(get, url + "/_bench"))
@@ -170,7 +170,7 @@ async def _closed(url: str) -> dict[int, int]:
 
 
 def _percentiles(name: str, values: Sequence[int]) -> Result:
-    """Return median and 99th percentile of nanoseconds, in milliseconds."""
+    """Return the median and 99th percentile of `values` (nanoseconds) in milliseconds."""
     if not values:
         return {f"{name}_p50": None, f"{name}_p99": None}
     ordered = sorted(values)

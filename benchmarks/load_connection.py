@@ -16,10 +16,10 @@ _SHOWN: Final = 200
 
 
 class Answer:
-    """An answer with its times (nanoseconds of CLOCK_MONOTONIC) and the problem, if any."""
+    """An answer, its times (nanoseconds of CLOCK_MONOTONIC), and what was wrong with it."""
 
     def __init__(self, number: int, count: int | None) -> None:
-        """Expect a stream of `count` marks, or with None a whole answer with the mark `number`."""
+        """Expect a stream of `count` marks, or if None, a whole answer with the mark `number`."""
         self.number = number
         self.sent = 0
         self.first = 0
@@ -28,7 +28,7 @@ class Answer:
         self.status = 0
         self.problem: str | None = None
         self.transits = array("q")
-        """Nanoseconds between the sending of each mark by the upstream and its arrival here."""
+        """Nanoseconds from when the upstream sent each mark until it arrived here."""
         self.seen = 0
         self.done = asyncio.get_running_loop().create_future()
         self.enough: asyncio.Event | None = None
@@ -38,7 +38,7 @@ class Answer:
         self._is_ended = False
 
     def feed(self, data: bytes, now: int) -> None:
-        """Check a piece of the body, which arrived at `now`."""
+        """Check a part of the body, which arrived at `now`."""
         if self._count is None:
             self._buffer += data
             return
@@ -93,7 +93,7 @@ class Answer:
 
 
 class Connection(asyncio.Protocol):
-    """One connection; one answer at a time."""
+    """A connection that handles one answer at a time."""
 
     def __init__(self) -> None:
         self._answer: Answer | None = None

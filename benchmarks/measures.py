@@ -1,4 +1,4 @@
-"""The measures: for each one the load client's task and the rows of the report."""
+"""The measures: for each, the load client's task and the rows of the report."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -6,9 +6,9 @@ from typing import Any, Final
 from benchmarks.upstream_answers import CHAT_MODEL, MESSAGES_MODEL, RESPONSES_MODEL
 
 Task = dict[str, Any]
-"""What the load client does, in the form that `benchmarks.load` describes."""
+"""The load client's task, in the format that `benchmarks.load` describes."""
 Result = dict[str, Any]
-"""What the load client found: name of a number -> number, and its problems."""
+"""The load client's results: metric name -> number, plus any problems."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Measure:
     needs_all_apis: bool = False
 
     def spec(self, *, quick: bool) -> Task:
-        """Return the task in one of its versions."""
+        """Return the long or the quick version of the task."""
         return {
             "path": "/chat/completions",
             "model": CHAT_MODEL,

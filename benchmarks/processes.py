@@ -1,4 +1,4 @@
-"""Start processes on a given core, and read their CPU and memory use (Linux: from /proc)."""
+"""Starts processes on a given core, and reads their CPU and memory use (Linux: from /proc)."""
 
 import asyncio
 import json
@@ -14,16 +14,16 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
 HAS_PROC: Final = Path("/proc/self/smaps_rollup").exists()
-"""Whether CPU and memory of processes can be read on this system."""
+"""Whether this system lets us read the CPU and memory use of processes."""
 _TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _ALL_THREADS: Final = 2
-"""In Linux's number of a clock: count the CPU time of all threads of the process."""
+"""Part of a Linux clock id: count the CPU time of all threads of the process."""
 TOOLS_CORE: Final = 0
 TARGET_CORE: Final = 1
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop, of uvloop if it is installed."""
+    """Return an event loop; uvloop's if it is installed."""
     try:
         import uvloop
     except ImportError:
@@ -33,7 +33,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 def pinned(command: Sequence[str], core: int) -> list[str]:
-    """Return `command` pinned to a core, if the system has several and `taskset`."""
+    """Return `command` pinned to a core if the system has several cores and `taskset`."""
     if (os.cpu_count() or 1) < 2 or shutil.which("taskset") is None:
         return list(command)
     return ["taskset", "-c", str(core), *command]
@@ -110,7 +110,7 @@ def cpu_seconds(process: int) -> float:
     for one in tree(process):
         try:
             fields = _fields(Path(f"/proc/{one}/stat"))
-            # Its own time is known more precisely than in ticks of a hundredth of a second.
+            # A process's own clock is more precise than the ticks of 10 ms.
             total += time.clock_gettime(~one << 3 | _ALL_THREADS)
         except OSError:
             continue
@@ -119,7 +119,7 @@ def cpu_seconds(process: int) -> float:
 
 
 def memory(process: int) -> int:
-    """Return the bytes of memory (PSS, with a share of shared pages) of a process tree."""
+    """Return the memory of a process tree in bytes (PSS, which splits shared pages fairly)."""
     return sum(_pss(one) for one in tree(process))
 
 

@@ -29,7 +29,7 @@ class Results:
             self.problems.append(f"{target}: {result['wrong']} wrong answers: {examples}")
 
     def median(self, row: Row, target: str) -> float | None:
-        """Return the median of the rounds; None without results."""
+        """Return the median of the rounds, or None without results."""
         values = self._values.get(row, {}).get(target)
         return statistics.median(values) if values else None
 

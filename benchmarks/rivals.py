@@ -26,12 +26,12 @@ _LITELLM: Final = "1.106.2"
 
 @dataclass(frozen=True)
 class Rival:
-    """Another proxy: `install` installs it into a folder, `command` returns the start command."""
+    """Another proxy: `install` installs it into a folder, `command` returns its start command."""
 
     name: str
     install: Callable[[Path], None]
     command: Callable[[Path, Path, Fake, int], list[str]]
-    """Takes its folder, a scratch folder, the upstream and the port."""
+    """Takes the proxy's folder, a scratch folder, the upstream and the port."""
     environ: Callable[[Path, Fake], Mapping[str, str]] = lambda scratch, fake: {}
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Run a measure against a target, and add the CPU and memory use of the target."""
+"""Runs a measure against a target, and adds the target's CPU and memory use."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ _IDLE: Final = 1.0
 
 
 def run(measure: Measure, target: Target, fake: Fake, *, quick: bool) -> Result:
-    """Return the load client's results, with CPU and memory use of the target's processes."""
+    """Return the load client's results plus the CPU and memory use of the target's processes."""
     spec = measure.spec(quick=quick)
     spec = {
         **spec,
@@ -48,7 +48,7 @@ def run(measure: Measure, target: Target, fake: Fake, *, quick: bool) -> Result:
 
 
 def fresh(start: Callable[[], AbstractContextManager[Target]], fake: Fake) -> Result:
-    """Start a target; measure how long it takes, and its memory when idle and after 200 streams."""
+    """Start a target; measure its startup time and its memory when idle and after 200 streams."""
     with start() as target:
         assert target.process is not None
         time.sleep(_IDLE)
@@ -71,7 +71,7 @@ def fresh(start: Callable[[], AbstractContextManager[Target]], fake: Fake) -> Re
 
 
 def commands(build: Sequence[str], fake: Fake, folder: Path) -> Result:
-    """Return wall and CPU seconds of commands that users type."""
+    """Return the wall and CPU seconds of commands that users type."""
     result: Result = {}
     for name, *arguments in (("help", "--help"), ("models", "models")):
         wall, cpu = _timed([*build, *arguments], environment(fake, folder / "home"))
@@ -80,7 +80,7 @@ def commands(build: Sequence[str], fake: Fake, folder: Path) -> Result:
 
 
 def _timed(command: Sequence[str], environ: dict[str, str]) -> tuple[float, float]:
-    """Return wall and CPU seconds of a program, which must succeed."""
+    """Return the wall and CPU seconds of a program, which must succeed."""
     begun = time.monotonic()
     with subprocess.Popen(
         pinned(command, TARGET_CORE),
@@ -102,14 +102,14 @@ def _warm(spec: Task) -> None:
     if spec["work"] == "requests":
         run_json("load", {**spec, "seconds": 0.3})
     elif spec["work"] == "streams":
-        # The upstream prepares its answers per count.
+        # The upstream prepares its answers for each `count`.
         count = spec["count"] if not spec["rate"] else 5
         run_json("load", {**spec, "streams": 2, "count": count, "rounds": 1, "ramp": 0})
 
 
 @contextmanager
 def _watched(process: int, *, watch: bool) -> Iterator[Callable[[], int]]:
-    """Yield a function that returns the peak growth of a process's memory, in bytes."""
+    """Yield a function that returns how much a process's memory has grown at most, in bytes."""
     before = memory(process)
     most = [before]
     ended = threading.Event()

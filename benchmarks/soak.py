@@ -30,14 +30,14 @@ _LONG_INTERVAL: Final = 1.0
 _SHORT_INTERVAL: Final = 0.2
 """Seconds between two samples of the server's resources, in a long soak and in a short one."""
 _FAILURE_PAUSE: Final = 0.05
-"""Seconds that a client waits after a failure, since fast refusals would dominate the traffic."""
+"""Seconds that a client waits after a failure, lest fast refusals dominate the traffic."""
 _SHOWN: Final = 10
 _UNREADABLE: Final = (ValueError, LookupError, TypeError, AssertionError)
-"""Exceptions that reading a malformed answer raises."""
+"""Exceptions raised by reading a malformed answer."""
 _RELEASE_TIMEOUT: Final = 60.0
 """Seconds within which the server must release its resources."""
 _RECOVERY_TIMEOUT: Final = 60.0
-"""Seconds within which the server must answer again after any refusal by Copilot."""
+"""Seconds within which the server must answer again, no matter how Copilot refused it before."""
 
 
 class Soak:
@@ -64,7 +64,7 @@ class Soak:
         client.close()
 
     async def ask(self, client: Client, request: Request) -> Request | None:
-        """Send a request and check the answer; return the request that follows it, if any."""
+        """Send a request and check the answer; return the follow-up request, or None."""
         self.kinds[request.kind] += 1
         begun = time.monotonic()
         response = ClientResponse()
@@ -105,7 +105,7 @@ class Soak:
         return request.check(response)
 
     def _unclean(self, request: Request, response: ClientResponse) -> str | None:
-        """Return why a failure is not a clean error; None if it is one."""
+        """Return why a failure is not a clean error, or None if it is."""
         try:
             if response.status == 200:
                 said = broken_stream(request.client, response)
@@ -205,7 +205,7 @@ async def _next(samples: list[Sample]) -> None:
 
 
 async def _recover(run: Soak, url: str, timeout: float) -> list[str]:
-    """Send requests until an answer is right; return a problem after `timeout` seconds."""
+    """Send requests until an answer is right; yield a problem after `timeout` seconds."""
     client = Client(url)
     until = time.monotonic() + timeout
     while True:
@@ -220,7 +220,7 @@ async def _recover(run: Soak, url: str, timeout: float) -> list[str]:
 
 
 async def _wait_for_release(samples: list[Sample], before: Sample) -> Sample:
-    """Return the first sample that is as low as before, or the last one before the timeout."""
+    """Return the first sample that is as low as `before`, or the last one before the timeout."""
     until = time.monotonic() + _RELEASE_TIMEOUT
     while True:
         await _next(samples)

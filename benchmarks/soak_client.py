@@ -31,7 +31,7 @@ NORMAL: Final = Behaviour()
 
 @dataclass
 class ClientResponse:
-    """The response, as far as it was read."""
+    """The part of a response that was read."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -74,9 +74,9 @@ class Client:
         headers: Mapping[str, str],
         behaviour: Behaviour = NORMAL,
     ) -> ClientResponse:
-        """Send a request; return the response as far as it was read.
+        """Send a request; return the part of the response that was read.
 
-        Raises OSError without a response, and TimeoutError after `_TIMEOUT` seconds.
+        Raises OSError if there is no response, and TimeoutError after `_TIMEOUT` seconds.
         """
         response = ClientResponse()
         try:
@@ -122,14 +122,14 @@ class Client:
         *,
         stale: bool = False,
     ) -> bool:
-        """Send a request on a connection; return False if it is `stale` and was already closed."""
+        """Send a request on a connection; return False if it was `stale` and already closed."""
         try:
             connection.writer.write(request)
             reading = asyncio.create_task(_read(connection.reader, response, behaviour))
             try:
                 has_sent_all = await _send(connection.writer, body, behaviour, reading)
                 await reading
-                # Otherwise the server would read the next request as the rest of this one's body.
+                # Otherwise the server would take the next request for the rest of this one's body.
                 response.keeps_open &= has_sent_all
             finally:
                 reading.cancel()

@@ -1,4 +1,4 @@
-"""The faults of a soak, and which failures they excuse at what time."""
+"""The faults of a soak, and which failures each one excuses and when."""
 
 import random
 import time
@@ -56,7 +56,7 @@ HARMFUL: Final[Mapping[str, Any]] = {
     "forbidden": None,
     "authentication_failed": None,
 }
-"""Faults with which an answer may fail -> the value with which each is switched on."""
+"""Faults during which an answer may fail -> the value that switches each one on."""
 
 TOKENS_EXPIRE: Final = "(tokens expire)"
 NO_NEW_TOKEN: Final = "(tokens expire while GitHub is down)"
@@ -65,7 +65,7 @@ _TOKEN_LOSSES: Final = (TOKENS_EXPIRE, NO_NEW_TOKEN, "authentication_failed")
 """Faults that make the proxy fetch a new token from GitHub."""
 
 _AFTERMATH: Final = 1.0
-"""Seconds after a fault in which requests may still fail, on a connection that it broke."""
+"""Seconds after a fault during which requests may still fail on a connection that it broke."""
 _REMEMBERED: Final[Mapping[str, tuple[float, frozenset[int]]]] = {
     "rate_limited": (3.0, frozenset({429})),
     "user_global_rate_limited": (3.0, frozenset({429})),
@@ -76,7 +76,7 @@ _REMEMBERED: Final[Mapping[str, tuple[float, frozenset[int]]]] = {
 }
 """Fault -> (seconds for which the proxy remembers the refusal, statuses of its answers)."""
 _RENEWAL_INTERVAL: Final = 40.0
-"""Seconds between two token losses; the proxy does not ask GitHub for tokens more often."""
+"""Seconds between two token losses, because the proxy limits how often it asks for tokens."""
 
 Send = Callable[..., Awaitable[Any]]
 """Sends a command to the simulator process."""
@@ -84,14 +84,14 @@ Send = Callable[..., Awaitable[Any]]
 
 @dataclass
 class Window:
-    """The time in which a fault was on, in seconds of the monotonic clock."""
+    """When a fault was on, in seconds of the monotonic clock."""
 
     name: str
     since: float
     until: float = float("inf")
 
     def excuses(self, begun: float, ended: float, status: int) -> bool:
-        """Whether a request at that time may have failed with `status` because of the fault."""
+        """Whether the fault explains why a request at that time failed with `status`."""
         if ended < self.since:
             return False
         longer, statuses = _REMEMBERED.get(self.name, (0.0, frozenset()))
@@ -125,7 +125,7 @@ class FaultSchedule:
             await self._end(window)
 
     def excuse(self, begun: float, ended: float, status: int) -> str | None:
-        """Return a fault that may be the cause of a failure at that time; None if there is none."""
+        """Return a fault that may have caused a failure at that time, or None."""
         fitting = (one.name for one in reversed(self.windows) if one.excuses(begun, ended, status))
         return next(fitting, None)
 

@@ -13,7 +13,7 @@ _MIN_SAMPLES: Final = 40
 
 @dataclass(frozen=True)
 class Limit:
-    """How much a resource may grow from the second quarter of the samples to the last one.
+    """How much a resource may grow between the second and the last quarter of the samples.
 
     The allowed growth is a share plus a constant. The first quarter is the warm-up.
     """
@@ -24,20 +24,21 @@ class Limit:
     unit: float = 1.0
     shown: str = ""
     idle: float | None = None
-    """How much more than before may be in use afterwards; None means any amount."""
+    """How much more than before the soak may be in use after it; None means any amount."""
 
 
 _POOL: Final = min(32, (os.cpu_count() or 1) + 4)
-"""The most threads of asyncio's own pool, which are started when they are needed and then stay."""
+"""The most threads in asyncio's own pool, which starts them on demand and keeps them."""
 
 LIMITS: Final = (
     Limit("memory", 0.05, 3 * 2**20, 2**20, " MiB"),
-    # A leak of one object per request exceeds this within two minutes. How many requests are open
-    # at once, each with a few tasks and hundreds of objects, changes from minute to minute.
+    # A leak of one object per request exceeds this within two minutes. The number of open requests
+    # changes from minute to minute, and each has a few tasks and hundreds of objects.
     Limit("objects", 0.03, 6000),
     Limit("files", 0.3, 12, idle=4),
     Limit("tasks", 0.3, 48, idle=2),
-    # The pool may grow at any time: on a busy machine, later. One more is for large requests.
+    # The pool may grow at any time, on a busy machine even late. The extra thread is for large
+    # requests.
     Limit("threads", 0.0, max(4, _POOL), idle=_POOL + 1),
 )
 
@@ -45,7 +46,7 @@ LIMITS: Final = (
 def verdicts(
     samples: Sequence[Sample], before: Sample, after: Sample
 ) -> Iterator[tuple[str, list[str]]]:
-    """Yield (line of the report, problems) for each resource.
+    """Yield (report line, problems) for each resource.
 
     Growth is checked only if there are at least `_MIN_SAMPLES` samples.
     """

@@ -1,8 +1,8 @@
 """The server under test, as a separate process that reports its resource usage.
 
-Settings come from the environment. Prints a line of JSON with its address, then further lines at
-the interval that its argument gives in seconds: bytes of memory, and the numbers of open files,
-tasks, threads and Python objects.
+Settings come from the environment. Prints a line of JSON with its address, then a line every N
+seconds (its argument) with the bytes of memory and the numbers of open files, tasks, threads and
+Python objects.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from copilot_proxy.settings import load_settings
 
 
 def _used(begun: float) -> dict[str, Any]:
-    gc.collect()  # garbage that is not yet collected is not a leak
+    gc.collect()  # garbage that has not been collected yet is not a leak
     return {
         "time": time.monotonic() - begun,
         "memory": memory(os.getpid()),

@@ -37,7 +37,7 @@ def main() -> None:
         print(json.dumps({"url": simulator.url, "token": SIMULATED_TOKEN}), flush=True)
         for line in sys.stdin:
             if len(simulator.state.requests) > _MAX_RECORDS:
-                simulator.state.recorder.clear()  # so that the simulator does not grow
+                simulator.state.recorder.clear()  # or the simulator would keep growing
             print(json.dumps(_run(simulator, *json.loads(line))), flush=True)
 
 

@@ -29,7 +29,7 @@ MAX_BODY_BYTES: Final = 300_000
 _CITIES: Final = ("Paris", "London", "Rome", "Madrid", "Vienna", "Oslo")
 _LETTERS: Final = 'aäbßcçdeéfghiìjkłmnñoöpqrsştuüvwxyz  \\"/<>&{}\t日本語🦜👩‍🚀'
 _TOKEN_LIMIT: Final = 8000
-"""The token limit of requests, which no answer reaches."""
+"""The token limit of requests; no answer reaches it."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class Request:
     path: str
     body: bytes
     check: Callable[[ClientResponse], str | None]
-    """Returns what is wrong with an answer of status 200, or None."""
+    """Returns what is wrong with an answer of status 200, or None if it is correct."""
     client: Client
     """The client whose error format is expected."""
     said: str | None = None
-    """The expected text, if there is one; a broken stream may stop anywhere in it."""
+    """The expected text, or None if any is fine; a broken stream may stop anywhere in it."""
     behaviour: Behaviour = NORMAL
     key: str = KEY
     refused: int | None = None
-    """The status with which the proxy must refuse it; None if it must answer."""
+    """The status with which the proxy must refuse the request; None if it must answer."""
     then: Callable[[ClientResponse], "Request"] | None = None
     """Makes the request that follows a correct answer."""
 
@@ -70,7 +70,7 @@ class Traffic:
     known_models: bytes = field(default=b"")
 
     def next(self) -> Request:
-        """Return a request of any kind; common kinds are more frequent."""
+        """Return a random kind of request; common kinds are more frequent."""
         kinds = (
             (40, self.words),
             (16, self._tools),
@@ -108,7 +108,7 @@ class Traffic:
         return self._chat("picture", client, model, client.user(text, image=True), said)
 
     def _tools(self) -> Request:
-        """Return a request that leads to a tool call; the next one sends the tool result."""
+        """Return a request that triggers a tool call; its follow-up sends the tool result."""
         client, model = self.choice.choice(CLIENTS), self.choice.choice(MODELS)
         city, weather = self.choice.choice(_CITIES), self._text()
         turns = client.user(f"What is the weather in {city}?")
@@ -130,7 +130,7 @@ class Traffic:
         return replace(request, check=is_called, then=answered)
 
     def _disconnecting(self) -> Request:
-        """Return a request whose client disconnects somewhere in the answer."""
+        """Return a request whose client disconnects at a random point of the answer."""
         request = self.words(longest=3000)
         leaving = Behaviour(leave_after=self.choice.randrange(0, 6000))
         return replace(request, kind="disconnect", behaviour=leaving)
@@ -207,14 +207,14 @@ class Traffic:
         return Request(kind, "POST", client.path, body, is_right, client, said)
 
     def _text(self) -> str:
-        """Return random text, with characters that are difficult in JSON and UTF-8."""
+        """Return random text with characters that are tricky in JSON and UTF-8."""
         size = self.choice.randrange(1, 400)
         drawn = "".join(self.choice.choices(_LETTERS, k=size))
         return f"x{drawn}x"
 
 
 def broken_stream(client: Client, response: ClientResponse) -> str:
-    """Return the text of a broken stream; fails unless it ends with an error of its API."""
+    """Return the text of a broken stream, which must end with an error of its API."""
     text = response.body.decode()
     if client.api == "messages" and "event: message_start" not in text:
         (only,) = named_events(text)
@@ -244,7 +244,7 @@ def _read(client: Client, response: ClientResponse, *, stream: bool) -> Any:
 
 
 def _echo(model: str, text: str, seen: str = "") -> str:
-    """Return the simulator's answer to a prompt that asks for nothing specific."""
+    """Return the simulator's answer to a prompt without a special meaning."""
     return (
         f"This is copilot-proxy's simulator, playing {model}: no model has read this.{seen} "
         f"You said: {text}"

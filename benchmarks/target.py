@@ -1,4 +1,4 @@
-"""Start a target: this proxy with its default features, as a user runs it."""
+"""Starts a target: this proxy with its default features, as a user runs it."""
 
 import json
 import os
@@ -31,17 +31,17 @@ class Fake:
 
 @dataclass
 class Target:
-    """A server that is measured; `process` is its id, or None if it was started elsewhere."""
+    """A server under test; `process` is its id, or None if it was started elsewhere."""
 
     name: str
     url: str
     process: int | None = None
     started: float | None = None
-    """Seconds from the start of the program to the first answer of /v1/models."""
+    """Seconds from starting the program until it first answers /v1/models."""
     prefix: str = "/v1"
     key: str = KEY
     models: Mapping[str, str] = field(default_factory=dict)
-    """The upstream's model names -> the target's names, where they differ."""
+    """The upstream's model names -> the target's, where they differ."""
 
 
 def environment(fake: Fake, home: Path) -> dict[str, str]:
@@ -76,7 +76,7 @@ def ours(
 ) -> Iterator[Target]:
     """Run `copilot-proxy serve` with its default features and an API key.
 
-    `build` is the command, `flags` are added to it, and `settings` to its environment.
+    `flags` are added to the command `build`, and `settings` to its environment.
     """
     port = free_port()
     command = [*build, "serve", "--port", str(port), *flags]
@@ -116,7 +116,7 @@ def started(
 
 
 def get(url: str, key: str = KEY) -> bytes:
-    """Return the body of a GET, without certificate checks and without HTTP proxies."""
+    """Return the body of a GET request, without certificate checks or HTTP proxies."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     opener = urllib.request.build_opener(

@@ -23,7 +23,7 @@ from benchmarks.marks import PROMPT, mark
 from benchmarks.upstream_answers import MODELS, SHAPES, Shape
 
 _BATCH: Final = 1
-"""Events per write of a stream without a rate."""
+"""Events per write, in a stream without a rate."""
 _STREAMS: Final = re.compile(rb'"stream":\s*true')
 _QUOTA: Final = (
     b"x-quota-snapshot-premium_interactions: ent=1500&ov=0.0&ovPerm=false&rem=87.3&tbb=true"
@@ -44,7 +44,7 @@ def _chunk(data: bytes) -> bytes:
 def _flat(path: str, count: int) -> list[bytes]:
     """Return a whole stream as writes of `_BATCH` events each.
 
-    Every event is a separate chunk, as from a server that sends each event immediately.
+    Every event is a separate chunk, as if the server sent each one immediately.
     """
     shape = SHAPES[path]
     events = [_chunk(shape.event(place, mark(place))) for place in range(count)]
@@ -63,7 +63,7 @@ class Stats:
         self.streams = 0
         self.events = 0
         self.closed: dict[int, int] = {}
-        """Number of a stream -> nanoseconds of CLOCK_MONOTONIC."""
+        """Stream number -> nanoseconds of CLOCK_MONOTONIC."""
 
     def encode(self) -> bytes:
         """Return the statistics as JSON, for the load client."""
@@ -95,7 +95,7 @@ class _Stream:
             self._write_available()
 
     def _write_available(self) -> None:
-        """Write as much as the connection accepts."""
+        """Write as much as the connection will take."""
         batches = _flat(self._path, self._count)
         while self._place < len(batches) and not self._protocol.is_paused:
             self._protocol.write(batches[self._place])
@@ -189,7 +189,7 @@ class Upstream(asyncio.Protocol):
             self._json(b'{"login": "bench", "id": 1}')
 
     def ended(self) -> None:
-        """Forget the stream, which was completed or cut."""
+        """Forget the stream, which has completed or was cut off."""
         self._stream = None
         self.stats.streams -= 1
 
@@ -219,7 +219,8 @@ class Upstream(asyncio.Protocol):
 
 
 def _certificates(folder: Path) -> ssl.SSLContext:
-    """Return a TLS context for loopback, and write its authority to `folder`/authority.pem."""
+    """Return a TLS context for loopback, and write its certificate authority to
+    `folder`/authority.pem."""
     import trustme
 
     authority = trustme.CA()

@@ -1,8 +1,8 @@
 """The prepared answers of the fake upstream, in the formats of Copilot's three chat APIs.
 
 They have the quirks of Copilot's recorded answers that must be repaired: chat events without
-`object`, with `role: null`, a leading event without choices and usage in the last one, and
-Responses events whose ids differ every time. The text consists of marks, see `marks`.
+`object` and with `role: null`, a first event without choices, usage in the last event, and
+Responses events whose ids never match. The text consists of marks; see `marks`.
 """
 
 import base64
@@ -42,7 +42,7 @@ _CHARGED: Final = {
         "total_nano_aiu": 206000000,
     }
 }  # fmt: skip
-"""What Copilot says that it charges."""
+"""The charge that Copilot reports."""
 _FILLER: Final = "Nine words follow the mark to make a full kilobyte. " * 11
 
 
@@ -92,8 +92,8 @@ MODELS: Final = json.dumps(
 class Shape:
     """The templates of one API.
 
-    `head` and `tail` begin and end a stream, `befores` and `after` surround each mark, and `answer`
-    is a whole answer of about 1.5 KB.
+    A stream starts with `head` and ends with `tail`. `befores` and `after` surround each mark.
+    `answer` is a whole answer of about 1.5 KB.
     """
 
     head: bytes
@@ -108,11 +108,11 @@ class Shape:
         return self.befores[place % len(self.befores)] + text + self.after
 
     def end(self, text: bytes) -> bytes:
-        """Return the events after the last mark of a stream with the text `text`."""
+        """Return the events after the last mark of a stream whose text is `text`."""
         return self.tail.replace(_TEXT.encode(), text)
 
     def whole(self, number: int) -> bytes:
-        """Return a whole answer, whose mark is the request's number."""
+        """Return a whole answer with the mark of request `number`."""
         return self.answer.replace(_TEXT.encode(), mark(number))
 
 
@@ -187,7 +187,7 @@ def _responses() -> Shape:
     seeds = cycle(range(61))
 
     def fresh() -> str:
-        """Return an id as long and as opaque as Copilot's."""
+        """Return an id as long and opaque as Copilot's."""
         return base64.b64encode(hashlib.shake_256(b"%d" % next(seeds)).digest(180)).decode()
 
     at = {"output_index": 0, "content_index": 0}

@@ -1,7 +1,7 @@
 """`python -m benchmarks.usage_views [ROWS]`: time the views of `usage` on a large ledger.
 
-The ledger has a year of requests: 40 in each session, of eight clients and twelve models. Prints
-a Markdown table; a command's time is from its start to its exit, the best of five.
+The ledger holds a year of requests: 40 per session, from eight clients, for twelve models. Prints a
+Markdown table; a command's time is the best of five runs, from start to exit.
 """
 
 import os
@@ -66,7 +66,7 @@ def _rows(count: int, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
 
 
 def _fill(path: Path, count: int) -> None:
-    """Write `count` rows with the product's own code, as nothing else knows the hashes."""
+    """Write `count` rows with the product's own code, the only code that knows the hashes."""
     from copilot_proxy.ledger.database import open_for_writing
     from copilot_proxy.ledger.insertion import insert
     from copilot_proxy.ledger.schema import COLUMNS

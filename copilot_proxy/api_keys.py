@@ -1,4 +1,4 @@
-"""The server's API keys: finds the key of a request, and the models that it allows."""
+"""The server's API keys: finds the key of a request and the models that the key allows."""
 
 import hashlib
 import hmac
@@ -24,7 +24,7 @@ class ApiKey:
     name: str | None = None
     """The name shown in the log; None for the key of the setting `api_key`."""
     models: tuple[str, ...] = ()
-    """The models that the key may use: ids, aliases, or patterns with ``*``. Empty: all models."""
+    """The models that the key may use: ids, aliases, or patterns with ``*``. Empty means all."""
 
     @cached_property
     def digest(self) -> bytes:
@@ -40,7 +40,7 @@ class ApiKey:
 
 
 class ApiKeys:
-    """All API keys of the server; false if there are none, so that no key is required."""
+    """All API keys of the server. Falsy if there are none, so no key is required."""
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
         self._keys = [(one.digest, one) for one in keys]
@@ -67,5 +67,5 @@ def _digest(key: bytes) -> bytes:
 
 
 def _matches(pattern: str, model_id: str) -> bool:
-    """Return whether the id matches the pattern; only ``*`` has a special meaning: any text."""
+    """Return whether the id matches the pattern, in which only ``*`` is special: any text."""
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), model_id) is not None

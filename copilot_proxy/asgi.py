@@ -13,35 +13,35 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 DISCONNECT: Final = "disconnect"
-"""The key of a `Disconnect` in the scope's state, if the server knows when clients disconnect."""
+"""The key of a `Disconnect` in the scope's state, if the server can report disconnects."""
 
 
 BODY_WRITER: Final = "body_writer"
-"""The key of a `BodyWriter` in the scope's state, from the start of a streamed response to its end,
-if the server has one. Middleware that looks at bodies must give the application another state."""
+"""The key of a `BodyWriter` in the scope's state, if the server has one. Valid from the start of a
+streamed response to its end. Middleware that inspects bodies must give the application a different
+state."""
 
 BODY: Final = "body"
-"""The key of a request's body in the scope's state, if all of it arrived together with the head.
-The same applies to middleware that looks at it."""
+"""The key of a request's body in the scope's state, if the whole body arrived together with the
+headers. Middleware that inspects bodies must give the application a different state."""
 
 
 class BodyWriter(Protocol):
     """Writes parts of a response's body without an ASGI message, and without a task."""
 
     def is_ready(self) -> bool:
-        """Return whether the client is there, and reads what it is sent."""
+        """Return whether the client is connected and is reading what it is sent."""
         ...
 
     def write(self, data: bytes) -> bool:
-        """Write a part of the body that is not the last one, if this `is_ready`; return whether it
-        was."""
+        """Write a part of the body, except the last, if this `is_ready`; return whether it was."""
         ...
 
 
 class Disconnect:
-    """The disconnect of a client that does not have its whole response yet.
+    """Signals that a client has disconnected before it had its whole response.
 
-    Without it, a task has to wait for the ASGI message that says so, for every request.
+    Without it, every request needs a task that waits for ASGI's disconnect message.
     """
 
     __slots__ = ("_callback", "_has_happened")
@@ -57,23 +57,24 @@ class Disconnect:
             self.happen()
 
     def forget(self) -> None:
-        """Do not call anything any more."""
+        """Drop the callback."""
         self._callback = None
 
     def happen(self) -> None:
         """Record that the client has disconnected."""
         self._has_happened = True
         if self._callback is not None:
-            # Not at once: a task that it cancels must have begun, or it would clean nothing up.
+            # Not immediately: a task that the callback cancels must have started, or it would not
+            # clean up.
             asyncio.get_running_loop().call_soon(self._callback)
 
 
 class ASGIApp(Protocol):
     """An application, or the response to one request.
 
-    Middleware that only passes a call on returns the coroutine of the next application, instead of
-    adding its own.
+    Middleware that only passes a call on returns the next application's coroutine instead of adding
+    its own.
     """
 
-    # A coroutine function, since the framework tells by that what a route returns.
+    # A coroutine function, because the framework uses that to tell what a route returns.
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...

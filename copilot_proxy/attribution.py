@@ -1,8 +1,8 @@
 """Finds out which client sent a request, in which session and for which project.
 
-Clients need no set-up for it: most name themselves in their user agent, and their session in a
-header or a field. A user can also name client, project and session in the base URL, which then
-wins. What cannot be determined stays unknown.
+Clients need no configuration for this: most send their name in the user agent, and their session in
+a header or field. Users can also put the client, project and session in the base URL, which takes
+precedence. Anything that cannot be determined stays unknown.
 """
 
 import json
@@ -27,14 +27,14 @@ _CLIENTS: Final = (
     *((start.lower(), name) for name, start in USER_AGENTS.items()),
     *_SDKS,
 )
-"""The start of a user agent in lower case, and the name of the client; other clients have the name
-that their user agent begins with."""
+"""Start of a user agent in lower case -> the client's name. Other clients get the name that their
+user agent starts with."""
 _SESSION_HEADERS: Final = tuple(
     dict.fromkeys(name.encode() for names in SESSION_HEADERS.values() for name in names)
 )
 _PRODUCT: Final = re.compile(r"([A-Za-z][\w.-]{0,39})(?:/[A-Za-z]*)?[/ ]*v?(\d[\w.+-]{0,31})?")
 _ID: Final = re.compile(r"[\w.:@+-]{1,128}", re.ASCII)
-"""An id. Anything else, such as a sentence, is not recorded."""
+"""A valid id. Anything else, such as a sentence, is not recorded."""
 _MAX_LENGTH: Final = 200
 MAX_NAME_LENGTH: Final = 64
 """Maximum length in characters of the name of a client or project in a base URL."""
@@ -82,7 +82,7 @@ def _session(headers: Mapping[bytes, bytes], body: Mapping[str, Any]) -> str | N
 
 
 def _session_of_user(user: object) -> str | None:
-    """Return the session in the ``user_id`` of Claude Code, which is a JSON object."""
+    """Return the session in Claude Code's ``user_id``, which is a JSON object."""
     if not isinstance(user, str) or not user.startswith("{") or len(user) > 1000:
         return None
     try:

@@ -1,7 +1,7 @@
 """The models of an account: parses Copilot's list.
 
 Pure. Parsing is lenient: a missing or malformed field of a model is treated as unknown, so that one
-odd entry does not hide the other models.
+malformed entry does not hide the other models.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ EMBEDDINGS_PATH: Final = "/embeddings"
 API_PATHS: Final = frozenset(
     {CHAT_COMPLETIONS_PATH, RESPONSES_PATH, MESSAGES_PATH, EMBEDDINGS_PATH}
 )
-"""Copilot's paths of the APIs that this program can call, as models list them."""
+"""Copilot's paths of the APIs that this program can call, as the model list names them."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Alias:
 
     model: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    """Some of `ALIAS_PARAMETERS`, under their names in chat completions."""
+    """A subset of `ALIAS_PARAMETERS`, under their Chat Completions names."""
 
 
 ALIAS_PARAMETERS: Final = ("reasoning_effort", "max_tokens", "temperature", "top_p")
@@ -54,7 +54,7 @@ class Model:
     limits: Mapping[str, Any]
     raw: Mapping[str, Any] = field(repr=False)
     derived: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
-    """A cache of what other modules derive from the model, such as its profiles, by their keys."""
+    """A cache of data that other modules derive from the model, such as its profiles."""
 
     @property
     def is_chat(self) -> bool:
@@ -63,13 +63,13 @@ class Model:
 
     @property
     def needs_enabling(self) -> bool:
-        """Whether the user or the organisation must first enable it, at `ENABLE_URL`."""
+        """Whether the user or the organisation must enable it first, at `ENABLE_URL`."""
         policy = self.raw.get("policy")
         return isinstance(policy, Mapping) and policy.get("state") not in (None, "enabled")
 
     @property
     def is_disabled(self) -> bool:
-        """Whether the user or the organisation has not enabled it, and Copilot refuses it."""
+        """Whether Copilot refuses it because the user or organisation has not enabled it."""
         policy = self.raw.get("policy")
         return isinstance(policy, Mapping) and policy.get("state") == "disabled"
 
@@ -80,17 +80,17 @@ class Model:
 
     @cached_property
     def retirement(self) -> Retirement | None:
-        """GitHub's announcement that it retires, or None."""
+        """GitHub's announcement of its retirement, or None."""
         return retirement(self.raw)
 
     @cached_property
     def token_price(self) -> TokenPrice | None:
-        """Its price in dollars per million tokens, or None if the list does not give it."""
+        """Its price in dollars per million tokens, or None if the list does not have it."""
         return token_price(self.raw)
 
     @cached_property
     def price_class(self) -> PriceClass | None:
-        """How expensive it is, or None if the list does not say."""
+        """How expensive it is, or None if unknown."""
         return price_class(self.raw)
 
     @property
@@ -99,7 +99,7 @@ class Model:
         return not self.endpoints or any(path in API_PATHS for path in self.endpoints)
 
     def limit(self, name: str) -> int | None:
-        """Return a limit such as ``max_prompt_tokens``, or None if the list does not give it."""
+        """Return a limit such as ``max_prompt_tokens``, or None if the list does not have it."""
         value = self.limits.get(name)
         return value if type(value) is int and value > 0 else None
 
@@ -130,18 +130,18 @@ class Catalogue:
 
     @property
     def usable(self) -> list[Model]:
-        """The models to show to the user: chat and embeddings models that are served."""
+        """The models to show to users: chat and embeddings models that are served."""
         shown = ("chat", "embeddings")
         return [m for m in self._by_id.values() if m.type in shown and m.is_served]
 
     @property
     def offered(self) -> list[Model]:
-        """The usable models that are not disabled, for lists that clients get."""
+        """The usable models that are not disabled, for the model lists of clients."""
         return [m for m in self.usable if not m.is_disabled]
 
     @property
     def chat(self) -> list[Model]:
-        """The chat models, whether or not they are enabled."""
+        """The chat models, whether enabled or not."""
         return [m for m in self._by_id.values() if m.is_chat]
 
     @cached_property
@@ -152,7 +152,7 @@ class Catalogue:
     def is_picked(self, model: Model) -> bool:
         """Return whether `model` is in Copilot's own model picker.
 
-        In the lists of some accounts, no model is. Then the flag means nothing, and all chat models
+        Some accounts have no models in the picker. The flag then means nothing, and all chat models
         count as picked.
         """
         return model.raw.get("model_picker_enabled") is True or not self.has_picker
@@ -172,7 +172,7 @@ class Catalogue:
 def parse_models(payload: object) -> Catalogue:
     """Parse Copilot's response to ``GET /models``, ``{"data": [...]}``; skip entries without an id.
 
-    Raises `ValueError` if it is not such a list, or contains no model.
+    Raises `ValueError` if it is not such a list, or is empty.
     """
     data = payload.get("data") if isinstance(payload, Mapping) else payload
     if not isinstance(data, list):
@@ -195,7 +195,7 @@ def _model(entry: Mapping[str, Any]) -> Model | None:
         id=model_id,
         name=_text(entry.get("name")) or model_id,
         vendor=_text(entry.get("vendor")) or "unknown",
-        # Most models are chat models, so that is the default for an entry without a type.
+        # Most models are chat models, so entries without a type count as such.
         type=_text(capabilities.get("type")) or "chat",
         family=_text(capabilities.get("family")) or model_id,
         endpoints=tuple(e for e in endpoints if isinstance(e, str))

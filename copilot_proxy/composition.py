@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CopilotConnection:
-    """The objects that talk to GitHub and Copilot; enough for the list of models."""
+    """The objects that talk to GitHub and Copilot, which are enough to fetch the model list."""
 
     github: "GitHub"
     auth: "CopilotAuth"
     upstream: "Upstream"
 
     async def aclose(self) -> None:
-        """Close all connections; it is safe to call this twice."""
+        """Close all connections. Safe to call twice."""
         await self.auth.close()
         await self.upstream.aclose()
         await self.github.aclose()
@@ -45,7 +45,7 @@ class CopilotConnection:
 
 @dataclass(frozen=True, kw_only=True)
 class Backend(CopilotConnection):
-    """The objects between a request and Copilot; they work without a server."""
+    """The objects between a request and Copilot, which also work without a server."""
 
     relay: "Relay"
     metrics: "SharedMetrics | None" = None
@@ -55,7 +55,7 @@ class Backend(CopilotConnection):
     budget: "Budget | None" = None
 
     async def aclose(self) -> None:
-        """Close all connections and the ledger; it is safe to call this twice."""
+        """Close all connections and the ledger. Safe to call twice."""
         for one in (self.ledger, self.budget):
             if one is not None:
                 await asyncio.to_thread(one.close)
@@ -82,7 +82,7 @@ def make_connection(
     dumps: "Dumps | None" = None,
     serving: bool = False,
 ) -> CopilotConnection:
-    """Create what talks to GitHub and Copilot; see `make_backend`."""
+    """Create the objects that talk to GitHub and Copilot; see `make_backend`."""
     from copilot_proxy.auth.copilot_auth import CopilotAuth
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.auth.stores import Credentials
@@ -168,7 +168,7 @@ def make_backend(
 
 
 def _telemetry(settings: Settings, metrics: "SharedMetrics | None") -> "Telemetry | None":
-    """Return the sender of OpenTelemetry data if the settings ask for one; raises `UsageError`."""
+    """Return the exporter of OpenTelemetry data if the settings ask for it. Raises `UsageError`."""
     if metrics is None or settings.otlp_endpoint is None:
         return None
     from copilot_proxy.metrics.telemetry import telemetry_for
@@ -177,7 +177,7 @@ def _telemetry(settings: Settings, metrics: "SharedMetrics | None") -> "Telemetr
 
 
 def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
-    """Return the ledger and the budget, which needs the ledger; raises `UsageError`."""
+    """Return the ledger and the budget, which needs the ledger. Raises `UsageError`."""
     if not settings.ledger:
         if settings.budget:
             settings.require_ledger()
@@ -200,7 +200,7 @@ def _guard(settings: Settings, budget: "Budget | None") -> "ContextGuard | None"
 
 
 def _in_turn(reports: "Sequence[Report]") -> "Report":
-    """Return a function that calls all of `reports`; an error of one does not stop the others."""
+    """Return a function that calls all of `reports`, even if one of them fails."""
 
     def report(record: "RequestRecord") -> None:
         failure: Exception | None = None

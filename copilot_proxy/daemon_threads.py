@@ -1,4 +1,4 @@
-"""Runs blocking functions in daemon threads, which do not delay the exit of the program."""
+"""Runs blocking functions in daemon threads, which do not delay the program's exit."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def submit(call: Callable[[], T]) -> Future[T]:
-    """Run `call` in a new daemon thread. The threads of an executor would be joined at exit."""
+    """Run `call` in a new daemon thread. An executor would wait for its threads at exit."""
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()
 
@@ -29,6 +29,6 @@ def submit(call: Callable[[], T]) -> Future[T]:
 async def run_in_thread(call: Callable[[], T]) -> T:
     """Return `call`'s result without blocking the event loop.
 
-    If it is cancelled, the thread keeps running.
+    If this is cancelled, the thread keeps running.
     """
     return await asyncio.wrap_future(submit(call))

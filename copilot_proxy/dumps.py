@@ -1,9 +1,9 @@
-"""Dumps: files with the complete requests and responses, for debugging.
+"""Dumps: files with complete requests and responses, for debugging.
 
 A client's request has up to two files, and up to two more for each request to Copilot, all named
 ``YYYYMMDD-HHMMSS-<request id>.<message>.txt``. Each contains the request or status line, the
 allowlisted headers, an empty line, and the body, decompressed and with tokens masked. While the
-server runs, nothing here raises: if a dump cannot be written, that is logged once.
+server runs, nothing here raises: failures to write a dump are logged once.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ _DUMPED_HEADERS: Final = frozenset(
 _DUMPED_PREFIX: Final = b"x-copilot-proxy-"
 _UNCOMPRESSED: Final = ("", "identity")
 _MAX_BODY: Final = 64 * 1024 * 1024
-"""Bytes of a body that are dumped, so that a small compressed body cannot fill the disk."""
+"""Maximum bytes of a body to dump, so that a small compressed body cannot fill the disk."""
 _EXPIRY_INTERVAL: Final = 300.0
 """Seconds between two searches for expired files."""
 
@@ -83,7 +83,7 @@ class DumpFile:
             self.close()
 
     def write(self, data: bytes) -> None:
-        """Write the next bytes of the body, which may be empty."""
+        """Write the next chunk of the body, which may be empty."""
         for start in range(0, len(data) if self._descriptor >= 0 else 0, CHUNK_SIZE):
             chunk = data[start : start + CHUNK_SIZE]
             for plain in self._decompress(chunk):
@@ -95,7 +95,7 @@ class DumpFile:
                     return
 
     def close(self) -> None:
-        """Write what is buffered and close the file; may be called twice."""
+        """Write buffered data and close the file. Safe to call twice."""
         self._append(self._mask.end())
         self._close_descriptor()
 
@@ -111,7 +111,7 @@ class DumpFile:
 
     def _append(self, data: bytes) -> None:
         try:
-            # After a short write, the next write fails with the reason.
+            # After a short write, the next write raises the reason.
             while data and self._descriptor >= 0:
                 data = data[os.write(self._descriptor, data) :]
                 self._dumps.is_failing = False
@@ -141,7 +141,7 @@ class Dump:
         return self._files[-1]
 
     def next_call(self) -> str:
-        """Return the name of the next request to Copilot: ``copilot-1``, ``copilot-2``, ..."""
+        """Return the name for the next request to Copilot: ``copilot-1``, ``copilot-2``, ..."""
         self._calls += 1
         return f"copilot-{self._calls}"
 
@@ -155,18 +155,18 @@ class Dumps:
     """A folder of dumps, and the dumps of the requests in progress."""
 
     def __init__(self, folder: Path, hours: float) -> None:
-        """Files are kept for `hours`. Raises `UsageError` if the folder cannot be used."""
+        """Files are kept for `hours`. Raises `UsageError` if the folder is unusable."""
         self.folder = folder
         self._max_age = hours * 3600
         self._open: dict[str, Dump] = {}
         self.is_failing = False
-        """Whether the last write failed, which has been logged."""
+        """Whether the last write failed, and the failure was logged."""
         self._check()
         self.expire()
 
     @contextmanager
     def request(self, request_id: str) -> Iterator[Dump]:
-        """Provide the dump of a request, which `find` returns while the block runs."""
+        """Provide the dump of a request, which `find` also returns while the block runs."""
         dump = Dump(self, f"{time.strftime('%Y%m%d-%H%M%S')}-{request_id}")
         self._open[request_id] = dump
         try:
@@ -194,11 +194,11 @@ class Dumps:
             await asyncio.to_thread(self.expire)
 
     def expire(self) -> None:
-        """Remove expired dump files, and no other files."""
+        """Remove expired dump files, but no other files."""
         oldest = time.time() - self._max_age
         with suppress(OSError), os.scandir(self.folder) as entries:
             for entry in entries:
-                # Another worker may remove the file first.
+                # Another worker may have removed the file already.
                 with suppress(OSError):
                     if (
                         _DUMP_NAME.fullmatch(entry.name)
@@ -213,7 +213,7 @@ class Dumps:
             try:
                 descriptor = private_files.open_private(path, private_files.NEW)
             except FileNotFoundError:
-                # The user may have deleted the whole folder by now.
+                # The user may have deleted the whole folder.
                 private_files.make_folder(self.folder)
                 descriptor = private_files.open_private(path, private_files.NEW)
         except OSError as error:
@@ -222,7 +222,7 @@ class Dumps:
         return descriptor
 
     def report_failure(self, error: OSError) -> None:
-        """Log that dumps cannot be written, unless that was logged since the last success."""
+        """Log that dumps cannot be written, unless this was logged since the last success."""
         if not self.is_failing:
             self.is_failing = True
             reason = private_files.failure_reason(error)
@@ -247,7 +247,7 @@ class Dumps:
 
 
 def dumps_for(settings: Settings) -> Dumps | None:
-    """Return the dump folder of the settings, or None if dumps are off, as by default."""
+    """Return the dump folder from the settings, or None if dumps are off, which is the default."""
     return Dumps(settings.dump_dir, settings.dump_hours) if settings.dump_dir else None
 
 

@@ -15,9 +15,9 @@
         ├── UpstreamUnreachable   no response: connection, TLS or timeout        502, 504
         └── BrokenResponse        an accepted request, but an invalid response   502
 
-Each error says what happened (`message`) and what to do next (`hint`). It also says how it is
-reported over HTTP (`status`, `type`, `code`, `param`, as in OpenAI's error object) and which exit
-code the command line returns.
+Each error describes what happened (`message`) and what to do next (`hint`). It also defines how it
+is reported over HTTP (`status`, `type`, `code`, `param`, as in OpenAI's error object) and the exit
+code of the command line.
 """
 
 import re
@@ -30,12 +30,12 @@ _REQUEST_HINT: Final = "See GET /schema for the request format."
 _SIMULATABLE: Final = re.compile(
     r"copilot-proxy (?:models|status|chat|budget raise)\b(?! --simulate)"
 )
-"""A command in a hint that has the flag ``--simulate``, without it."""
+"""Matches a command in a hint that accepts the flag ``--simulate`` and does not have it."""
 _COMMAND: Final = re.compile(
     r"(?<![\w/.-])copilot-proxy(?= (?:login|logout|status|serve|run|connect|chat|models|usage"
     r"|budget|dashboard|doctor|simulate|service|pi-ai)\b)"
 )
-"""The name of the program at the beginning of a command in a hint."""
+"""Matches the program's name at the start of a command in a hint."""
 
 
 class CopilotProxyError(Exception):
@@ -63,9 +63,9 @@ class CopilotProxyError(Exception):
         self.code = code
         self.param = param
         self.headers = dict(headers or {})
-        """Headers of the response to the client, such as ``retry-after``."""
+        """Headers to add to the client's response, such as ``retry-after``."""
         self.extra = dict(extra or {})
-        """More keys of the error object that the client gets, such as upstream's own code."""
+        """Additional keys of the client's error object, such as upstream's own code."""
         if status is not None:
             self.status = status
         if type is not None:
@@ -74,8 +74,8 @@ class CopilotProxyError(Exception):
     def copy(self) -> Self:
         """Return the same error without its traceback.
 
-        Use it to raise a cached error again: the traceback would keep whole requests in memory,
-        and a caller may change the headers of its copy.
+        Use this to raise a cached error again. The traceback would keep whole requests in memory,
+        and each caller may change the headers of its copy.
         """
         duplicate = type(self).__new__(type(self), *self.args)
         vars(duplicate).update(vars(self), headers=dict(self.headers), extra=dict(self.extra))
@@ -88,7 +88,7 @@ class UsageError(CopilotProxyError):
     exit_code = 2
 
     def __init__(self, message: str, **more: object) -> None:
-        # Some of these errors only appear while a request is answered, so clients see them too.
+        # Some of these errors only occur while answering a request, so clients see them, too.
         more.setdefault("code", "server_misconfigured")
         more.setdefault("headers", {"x-should-retry": "false"})
         super().__init__(message, **more)  # type: ignore[arg-type]  # the base checks the names
@@ -154,7 +154,7 @@ class UpstreamError(CopilotProxyError):
 
 
 class UpstreamRefusal(UpstreamError):
-    """Upstream answered with an error: HTTP `upstream_status` and maybe its `upstream_code`."""
+    """Upstream answered with an error: HTTP `upstream_status` and possibly an `upstream_code`."""
 
     def __init__(
         self,
@@ -193,8 +193,8 @@ class CooldownRefusal(UpstreamRefusal):
 class UpstreamUnreachable(UpstreamError):
     """Upstream did not respond.
 
-    `sent` is false if it is certain that upstream has not received any part of the request.
-    `temporary` is true if an immediate retry may succeed.
+    `sent` is false if upstream has certainly not received any part of the request. `temporary` is
+    true if an immediate retry may succeed.
     """
 
     def __init__(
@@ -228,7 +228,7 @@ class BrokenResponse(UpstreamError):
 
 @contextmanager
 def allow_client_retry() -> Iterator[None]:
-    """Allow clients to retry if the block fails; for requests that are never billed, such as the
+    """Allow clients to retry if the block fails. For requests that are never billed, such as the
     token exchange."""
     try:
         yield
@@ -240,7 +240,7 @@ def allow_client_retry() -> Iterator[None]:
 def with_simulate_flag(hint: str | None) -> str | None:
     """Return `hint` with ``--simulate`` added to its commands about the account.
 
-    Without the flag, they would show the user's own account, or find that there is none.
+    Without the flag, the commands would show the user's own account, or find none.
     """
     return _SIMULATABLE.sub(r"\g<0> --simulate", hint) if hint else hint
 
@@ -257,14 +257,14 @@ def hints_for_simulator(simulate: bool) -> Iterator[None]:
 
 
 def with_profile(text: str | None, profile: str | None) -> str | None:
-    """Return `text` with ``--profile`` added to its commands, unless it is the default profile."""
+    """Return `text` with ``--profile`` added to its commands, unless the profile is the default."""
     if not text or not profile:
         return text
     return _COMMAND.sub(rf"copilot-proxy --profile {profile}", text)
 
 
 def join_sentences(first: str, second: str | None) -> str:
-    """Join two texts with a space, adding a full stop to the first one if it has none."""
+    """Join two texts with a space, ending the first with a full stop if it has none."""
     first = first.rstrip()
     if not first or not second:
         return first or second or ""

@@ -1,4 +1,4 @@
-"""Locks between processes; a lock ends with its holder, even if that is killed."""
+"""Locks between processes, which are released even if the holder is killed."""
 
 import os
 import sys
@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import IO, Final
 
 _RETRY: Final = 0.1
-"""Seconds between two attempts on Windows, where waiting for a lock gives up after a while."""
+"""Seconds between two attempts on Windows, where the wait for a lock times out."""
 _LOCKED_BYTE: Final = 2**30
-"""Where Windows locks an open file: a byte beyond its end, since locked ones cannot be read."""
+"""The byte that Windows locks in an open file: past its end, since locked bytes are unreadable."""
 
 
 @contextmanager
 def locked(path: Path, flags: int = os.O_CREAT) -> Iterator[None]:
-    """Hold the lock of the file `path` while the block runs, after waiting for other holders.
+    """Wait for the lock of the file `path`, and hold it while the block runs.
 
-    The file is created, unless `flags` is 0, and stays: another process may already wait for it.
-    Raises `OSError` if it cannot be opened or locked.
+    The file is created unless `flags` is 0. It is not removed, because another process may already
+    be waiting for it. Raises `OSError` if it cannot be opened or locked.
     """
     descriptor = os.open(path, os.O_RDWR | flags, 0o600)
     with os.fdopen(descriptor, "r+b") as file:
@@ -31,9 +31,10 @@ if sys.platform == "win32":
     import msvcrt
 
     def try_lock(descriptor: int) -> bool:
-        """Lock an open file, unless it is locked; the lock ends with `unlock`, or with its process.
+        """Lock an open file and return True, or return False if it is locked. The lock ends with
+        `unlock` or with the process.
 
-        A file that was opened twice has two holders, even in one process. Raises `OSError`.
+        A file that was opened twice has two holders, even within a process. Raises `OSError`.
         """
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         try:
@@ -43,12 +44,12 @@ if sys.platform == "win32":
         return True
 
     def unlock(descriptor: int) -> None:
-        """End a lock of `try_lock`."""
+        """Release a lock from `try_lock`."""
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 
     def _lock(file: IO[bytes]) -> None:
-        """Lock `file` until it is closed; waits for others."""
+        """Wait for others, and lock `file` until it is closed."""
         while True:
             try:
                 msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -61,9 +62,10 @@ else:
     import fcntl
 
     def try_lock(descriptor: int) -> bool:
-        """Lock an open file, unless it is locked; the lock ends with `unlock`, or with its process.
+        """Lock an open file and return True, or return False if it is locked. The lock ends with
+        `unlock` or with the process.
 
-        A file that was opened twice has two holders, even in one process. Raises `OSError`.
+        A file that was opened twice has two holders, even within a process. Raises `OSError`.
         """
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,9 +74,9 @@ else:
         return True
 
     def unlock(descriptor: int) -> None:
-        """End a lock of `try_lock`."""
+        """Release a lock from `try_lock`."""
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
     def _lock(file: IO[bytes]) -> None:
-        """Lock `file` until it is closed; waits for others."""
+        """Wait for others, and lock `file` until it is closed."""
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,6 +1,6 @@
 """Returns freed memory to the operating system.
 
-glibc keeps it for the next allocations: after a request of 4 MB, 14 MiB.
+glibc keeps it for later allocations: 14 MiB after a request of 4 MB, for example.
 """
 
 import sys
@@ -9,7 +9,7 @@ from functools import cache
 
 
 def return_freed_memory() -> None:
-    """Return what glibc keeps, which takes some milliseconds; do nothing with other C libraries."""
+    """Return the memory that glibc keeps, which takes milliseconds; other C libraries keep none."""
     if trim := _malloc_trim():
         trim(0)
 
@@ -18,7 +18,7 @@ def return_freed_memory() -> None:
 def _malloc_trim() -> Callable[[int], int] | None:
     if sys.platform != "linux":
         return None
-    import ctypes  # here, since most servers never need it
+    import ctypes  # imported here, since most servers never need it
 
     trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
     return trim

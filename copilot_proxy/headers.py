@@ -1,4 +1,4 @@
-"""The identity that is sent to GitHub, and the headers of each request.
+"""The identity that is sent to GitHub, and the headers of requests to GitHub and Copilot.
 
 Data and pure functions. The versions are settings because GitHub can stop accepting old ones at any
 time (HTTP 466), and a new value should not require a new release.
@@ -21,7 +21,7 @@ DIRECT: Final[Mapping[str, str | None]] = {
     "editor-version": None,
     "editor-plugin-version": None,
 }
-"""The headers that `direct` changes; those that are None are left out."""
+"""The headers that `direct` changes, or removes if they are None."""
 
 SCOPE: Final = "read:user"
 
@@ -29,14 +29,14 @@ USER_AGENT: Final = f"g-copilot-proxy/{__version__}"
 """The token exchange rejects the default user agents of HTTP libraries as abuse."""
 
 GITHUB_API_VERSION: Final = "2025-04-01"
-"""The API version of api.github.com; that of the Copilot API is `Identity.api_version`."""
+"""The API version for api.github.com; for the Copilot API, see `Identity.api_version`."""
 
 Initiator = Literal["user", "agent"]
 
 
 @dataclass(frozen=True)
 class Identity:
-    """The editor and integration that Copilot requests name; each value is a setting."""
+    """The editor and integration named in requests to Copilot; each value is a setting."""
 
     editor_version: str = "vscode/1.137.0"
     editor_plugin_version: str = "copilot-chat/0.65.0"
@@ -45,10 +45,10 @@ class Identity:
 
 
 def direct(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers of a request whose token is a GitHub token, not an exchanged one.
+    """Return the headers for a request with a GitHub token instead of an exchanged token.
 
-    Copilot accepts these from Copilot CLI, whose id such requests therefore name; it does not
-    require an editor. Source: GitHub's documentation of Copilot CLI's authentication.
+    Copilot accepts such tokens from Copilot CLI, so these requests use its id; an editor is not
+    required. Source: GitHub's documentation of Copilot CLI's authentication.
     """
     found: dict[str, str | None] = {**headers, **DIRECT}
     return {name: value for name, value in found.items() if value is not None}
@@ -75,8 +75,8 @@ def copilot(
 ) -> dict[str, str]:
     """Return the headers for the Copilot API, without Authorization.
 
-    `initiator` decides which requests are billed on plans with premium requests, so it must always
-    be derived from the last message. `vision` must be set if any message contains an image.
+    `initiator` determines which requests are billed on plans with premium requests, so it must
+    always be derived from the last message. `vision` must be set if any message contains an image.
     """
     headers = {
         "accept": "application/json",
@@ -102,11 +102,11 @@ FORWARDED_PREFIXES: Final = ("x-quota-snapshot-", "x-usage-ratelimit-", "x-ratel
 def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the upstream response headers about quota and rate limits, with secrets masked."""
     names = [name for name in headers if name.startswith(FORWARDED_PREFIXES)]
-    # Masked together, which takes less time. No value has a line break.
+    # Masking all of them together takes less time. Values cannot contain line breaks.
     values = _masked("\n".join([headers[name] for name in names])).split("\n")
     return dict(zip(names, values, strict=False))
 
 
-@lru_cache(maxsize=64)  # most answers repeat the values of the one before
+@lru_cache(maxsize=64)  # most answers repeat the previous values
 def _masked(values: str) -> str:
     return mask(values)

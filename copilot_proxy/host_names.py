@@ -12,7 +12,7 @@ _MAX_LENGTH: Final = 253
 def is_host(name: str) -> bool:
     """Return whether `name` is an IP address, or an ASCII name whose parts all have a valid length.
 
-    Checked here because libraries raise various errors for other names.
+    This is checked here because libraries raise various errors for other names.
     """
     try:
         ipaddress.ip_address(name)

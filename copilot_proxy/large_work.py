@@ -1,8 +1,8 @@
-"""Runs work that grows with the size of a request in a thread, if the request is large.
+"""Runs work that depends on a request's size in a thread if the request is large.
 
-Meanwhile, the event loop serves other requests. Almost all requests are small, and stay on
-the event loop without the cost of switching threads. There is one thread for all large requests:
-Python runs one thread at a time, and each that computes makes the event loop wait for its turn.
+This leaves the event loop free for other requests. Almost all requests are small, and stay on the
+event loop without the cost of switching threads. All large requests share one thread, because
+Python runs only one thread at a time, and each busy thread makes the event loop wait longer.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 LARGE: Final = 128 * 1024
-"""Bytes of a request body from which its work is done in a thread; below, it takes less than the
-20 ms for which other requests may have to wait."""
+"""The minimum size in bytes of a request body that is processed in a thread. Smaller bodies take
+less than the 20 ms for which other requests may have to wait."""
 _KEPT: Final = 8 * 1024 * 1024
-"""Half of the bytes of freed memory that glibc keeps."""
+"""Half the amount of freed memory that glibc should keep, in bytes."""
 
 
 async def run_if_large(
@@ -44,16 +44,16 @@ async def run_in_turn(
 
 @cache
 def _thread() -> ThreadPoolExecutor:
-    # glibc returns freed memory to the system if it is more than twice the largest block that was
-    # ever freed, so each large request would have to get its memory again, page by page. This block
-    # is never touched, so it takes no memory itself.
+    # glibc returns freed memory to the system if it exceeds twice the largest block ever freed, so
+    # each large request would have to get its memory again, page by page. This block is never
+    # touched, so it does not take up memory itself.
     bytes(_KEPT)
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="large requests")
 
 
 def _without_gc(work: Callable[[], _Result]) -> _Result:
-    """Return ``work()``. A decoded request is many objects at once, and no garbage: collections
-    would only scan them, again and again."""
+    """Return ``work()``. A decoded request consists of many objects and no garbage, so garbage
+    collections would only scan them again and again."""
     gc.disable()
     try:
         return work()

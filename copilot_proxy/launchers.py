@@ -1,4 +1,4 @@
-"""Programs that run a copy of this one without installing it: pipx run and uvx."""
+"""Detects programs that run a copy of this one without installing it: pipx run and uvx."""
 
 import sys
 from pathlib import PurePath
@@ -9,10 +9,10 @@ _DISTRIBUTION: Final = "g-copilot-proxy"
 
 
 def launcher(executable: str = sys.executable) -> str | None:
-    """Return how the user has started this program, such as ``pipx run g-copilot-proxy``.
+    """Return the command that the user ran, such as ``pipx run g-copilot-proxy``.
 
-    None if it is installed. Otherwise it runs from a launcher's cache, from which it is removed
-    after some days.
+    Returns None if the program is installed. Otherwise it runs from a launcher's cache, where it is
+    removed after some days.
     """
     parts = PurePath(executable).parts
     if "pipx" in parts and any(name in parts for name in _CACHES):

@@ -1,7 +1,7 @@
-"""Masks secrets in logs, errors and dumps: known ones, and text that looks like one.
+"""Masks secrets in logs, errors and dumps: known secrets, and text that looks like one.
 
-Every `Secret` that is in use is masked by its value, whatever it looks like. For that, this module
-has weak references to all of them.
+The value of every `Secret` in use is masked, no matter what it looks like. For this purpose, the
+module has weak references to all of them.
 """
 
 import json
@@ -13,12 +13,12 @@ from weakref import ref
 _BEGIN: Final = r"(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2}))"
 """The start of a word, even after a percent-encoded character such as `%20`."""
 _SECRETS: Final = re.compile(
-    # Anything after "Bearer " as in a header; after "bearer " only what looks like a secret, since
-    # that may be ordinary text.
+    # After "Bearer ", as in a header, this matches anything. After "bearer ", which may be ordinary
+    # text, only what looks like a secret.
     r"(?-i:(?<=Bearer )|(?<=BEARER ))[^\s\"'<>]{8,}"
     r"|(?<=bearer )(?:(?=[^\s\"'<>]*[\d_])[^\s\"'<>]{8,}|[a-z]{20,})"
     r"|(?:gh[opusr]_|github_pat_)[a-z0-9_]{30,}"
-    # Shorter tokens, which could be part of a longer word, only at the start of a word.
+    # Shorter tokens could be part of a longer word, so they only match at the start of a word.
     rf"|{_BEGIN}(?:gh[opusr]_|github_pat_)[a-z0-9_.-]{{3,}}[a-z0-9_]"  # GitHub's tokens
     # Copilot's short-lived token: `key=value` pairs and a MAC, also URL-encoded or in escaped JSON.
     rf"|{_BEGIN}tid(?:=|%3d|\\u003d)[^\s\"'<>]+",
@@ -37,9 +37,9 @@ _MARKERS: Final = (
     "tid%3d",
     "tid\\u003d",
 )
-"""Every text with a secret contains one of these in lower case; searching for them is cheap."""
+"""Any text with a secret contains one of these in lower case; searching for them is cheap."""
 _MIN_LENGTH: Final = 8
-"""The length from which a secret is masked by its value; a shorter one may be an ordinary word."""
+"""The minimum length for a secret to be masked by its value; shorter ones may be ordinary words."""
 _MAX_BUFFER: Final = 64 * 1024
 _MAX_BUFFER_WITH_MARKER: Final = 1024 * 1024
 
@@ -61,7 +61,7 @@ class Secret:
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """The forms in which the value may appear in a text, a URL or JSON, in lower case."""
+        """The forms in which the value may appear in text, a URL or JSON, in lower case."""
         if self._forms is None:
             value = self._value
             in_json = json.dumps(value)[1:-1]
@@ -90,17 +90,17 @@ class Secret:
 
 
 class _SecretsInUse:
-    """All secrets that exist, and their forms, which are searched for in every log line."""
+    """All existing secrets, and their forms, which every log line is searched for."""
 
     def __init__(self) -> None:
         self._secrets: dict[int, ref[Secret]] = {}
         self._version = object()
-        """Another object after each change."""
+        """Replaced by another object after each change."""
         self._collected: tuple[object, tuple[str, ...]] = (None, ())
-        """The version of the forms, and these."""
+        """The forms, and the version that they belong to."""
 
     def add(self, secret: Secret) -> None:
-        """Add a secret, until it does not exist any more."""
+        """Add a secret, for as long as it exists."""
         number = id(secret)
 
         def remove(_: object) -> None:
@@ -114,7 +114,7 @@ class _SecretsInUse:
         """Return all forms of all secrets."""
         version, forms = self._collected
         if version is not self._version:
-            version = self._version  # before the secrets: another thread may add one
+            version = self._version  # first: another thread may add a secret
             secrets = [one() for one in list(self._secrets.values())]
             forms = tuple(form for one in secrets if one is not None for form in one.forms)
             self._collected = version, forms
@@ -125,8 +125,8 @@ _in_use: Final = _SecretsInUse()
 
 
 def mask(text: str) -> str:
-    """Return `text` with ``***`` for all secrets: those in use, and any text that looks like a
-    GitHub or Copilot token."""
+    """Return `text` with ``***`` in place of all secrets: those in use, and any text that looks
+    like a GitHub or Copilot token."""
     lower = text.lower()
     for form in _in_use.forms():
         if form in lower:
@@ -137,8 +137,8 @@ def mask(text: str) -> str:
 
 def _without_values(text: str, lower: str) -> str:
     found = [form for form in _in_use.forms() if form in lower]
-    for form in sorted(found, key=len, reverse=True):  # one may be a part of another
-        # Host names are converted to lower case, so case is ignored.
+    for form in sorted(found, key=len, reverse=True):  # a form may contain another
+        # Host names are lower-cased, so case is ignored.
         text = re.sub(re.escape(form), _MASK, text, flags=re.IGNORECASE)
     return text
 
@@ -147,22 +147,22 @@ class StreamMask:
     """Masks a stream of bytes, even if a secret is split between two chunks.
 
     A secret never contains a double quote or a line break, so everything up to the last of these
-    can be returned; the rest is buffered. If neither occurs for long, as in an image, the buffer is
-    returned up to the point where a secret could have started.
+    can be returned; the rest is buffered. If neither occurs for a while, as in an image, the buffer
+    is returned up to the point where a secret could have started.
     """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> bytes:
-        """Add a chunk and return the bytes that are complete, masked."""
+        """Add a chunk, and return the complete part of the buffer, masked."""
         self._buffer += data
         cut = max(self._buffer.rfind(b'"'), self._buffer.rfind(b"\n")) + 1
         if not cut and len(self._buffer) > _MAX_BUFFER:
             if len(self._buffer) > _MAX_BUFFER_WITH_MARKER:
                 cut = len(self._buffer)
             elif not _has_marker(self._buffer.decode("latin-1").lower()):
-                # What remains may be the beginning of a marker, or of a secret in use.
+                # The rest may be the start of a marker, or of a secret in use.
                 self._buffer = bytearray(_masked(bytes(self._buffer)))
                 longest = max(map(len, (*_MARKERS, *_in_use.forms())))
                 cut = max(0, len(self._buffer) - longest)
@@ -171,7 +171,7 @@ class StreamMask:
         return _masked(ready)
 
     def end(self) -> bytes:
-        """Return the bytes that are still buffered, masked."""
+        """Return the rest of the buffer, masked."""
         rest, self._buffer = bytes(self._buffer), bytearray()
         return _masked(rest)
 
@@ -185,5 +185,5 @@ def _has_marker(lower: str) -> bool:
 
 
 def _masked(data: bytes) -> bytes:
-    # Bytes that are not UTF-8 pass through unchanged.
+    # Invalid UTF-8 passes through unchanged.
     return mask(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

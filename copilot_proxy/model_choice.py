@@ -1,7 +1,7 @@
 """Chooses models by size and age, for the name of a family, as the default, or as a successor.
 
-Pure. GitHub's category of a model decides, or else its price. A model that needs enabling or
-retires is chosen only if there is no other.
+Pure. The size is GitHub's category of a model, or else based on its price. A model that needs
+enabling or will be retired is chosen only if there is no other.
 """
 
 from collections.abc import Iterable
@@ -14,17 +14,17 @@ from copilot_proxy.model_prices import PriceClass
 
 
 class Size(IntEnum):
-    """The size of a model, according to GitHub's category or its price."""
+    """The size of a model, from GitHub's category or its price."""
 
     SMALL = 1
     MIDDLE = 2
     LARGE = 3
     DEAREST = 4
-    """Never chosen while there is another model."""
+    """Never chosen if there is another model."""
 
 
 class Kind(NamedTuple):
-    """The brand and the size to look for if a family has no model; "" is any brand."""
+    """The brand and size to look for if a family has no model; "" means any brand."""
 
     brand: str
     size: Size
@@ -44,7 +44,7 @@ _BY_PRICE: Final = {
 
 
 def size_of(model: Model) -> Size:
-    """Return the size of a model: GitHub's category, else by its price, else the middle."""
+    """Return the size of a model: by GitHub's category, else by its price, else the middle."""
     if model.price_class is PriceClass.VERY_HIGH:
         return Size.DEAREST
     category = model.raw.get("model_picker_category")
@@ -59,10 +59,11 @@ def is_ready(model: Model) -> bool:
 
 
 def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
-    """Return the newest model of a brand and a size, or the nearest one; never the most expensive.
+    """Return the newest model of a brand and size, or of the nearest size, but never the most
+    expensive.
 
-    A model without a word in its name, such as ``kimi-k3``, is its brand's main model, and counts
-    as mid-sized.
+    A model without words in its name, such as ``kimi-k3``, is its brand's main model, and counts as
+    mid-sized.
     """
     usable = _usable(catalogue, kind.brand)
     for size in _by_nearness(kind.size):
@@ -74,10 +75,10 @@ def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
 
 
 def successor_of(catalogue: Catalogue, parts: ModelName, kind: Kind) -> Model | None:
-    """Return the newest model that can take the place of the one with the name `parts`, or None.
+    """Return the newest model that can replace the model with the name `parts`, or None.
 
-    It is newer, and of the same family, else of `kind`'s brand and size. If there is none of that
-    size, it has the nearest size, preferably a larger one.
+    It is newer, and from the same family, or else of `kind`'s brand and size. If there is none of
+    that size, it has the nearest size, preferably a larger one.
     """
     newer = [m for m in _usable(catalogue, kind.brand) if _is_newer(m.parts, parts)]
     if family := family_of(newer, parts) or family_of(newer, parts.plain):
@@ -85,7 +86,7 @@ def successor_of(catalogue: Catalogue, parts: ModelName, kind: Kind) -> Model | 
     plain = [model for model in newer if model.parts == model.parts.plain]
     most = max(kind.size, Size.LARGE)
     for size in sorted(Size, key=lambda size: (abs(size - kind.size), -size)):
-        # A model without a word in its name is its brand's main model; see `of_brand`.
+        # A model without words in its name is its brand's main model; see `of_brand`.
         is_middle = size is Size.MIDDLE
         found = [m for m in plain if size_of(m) is size or (is_middle and not m.parts.words)]
         if model := newest(catalogue, [m for m in found if size_of(m) <= most]):
@@ -95,21 +96,21 @@ def successor_of(catalogue: Catalogue, parts: ModelName, kind: Kind) -> Model | 
 
 def _is_newer(one: ModelName, other: ModelName) -> bool:
     if one.brand != other.brand:
-        return True  # ``gpt`` follows ``o``, whose versions mean something else
+        return True  # ``gpt`` succeeds ``o``, whose versions are numbered differently
     if one == other.plain != other:
-        return True  # the plain model follows its own long-context edition
+        return True  # the plain model succeeds its own long-context edition
     return one.version > other.version
 
 
 def family_of(models: Iterable[Model], parts: ModelName) -> list[Model]:
-    """Return those of `models` that belong to the family of the name `parts`."""
+    """Return the members of `models` that belong to the family of the name `parts`."""
     return [model for model in models if model.parts.family == parts.family]
 
 
 def of_size(catalogue: Catalogue, kind: Kind) -> Model | None:
-    """Return a model of a size: the brand's newest, else the cheapest of all brands.
+    """Return a model of a size: the brand's newest, or else the cheapest of all brands.
 
-    If there is none of that size, it is a smaller one, or else a larger one.
+    If there is none of that size, return a smaller one, or else a larger one.
     """
     usable = _usable(catalogue)
     own = [model for model in usable if model.parts.brand == kind.brand]
@@ -126,19 +127,19 @@ def of_size(catalogue: Catalogue, kind: Kind) -> Model | None:
 
 
 def _by_nearness(wanted: Size) -> list[Size]:
-    """Return all sizes but `DEAREST`: `wanted`, the smaller ones downwards, the larger ones."""
+    """Return all sizes but `DEAREST`: `wanted`, the smaller ones (descending), the larger ones."""
     smaller = [size for size in reversed(Size) if size < wanted]
     return [wanted, *smaller, *(size for size in Size if wanted < size < Size.DEAREST)]
 
 
 def _usable(catalogue: Catalogue, brand: str = "") -> list[Model]:
-    """Return one brand's usable models that do not retire, or all usable ones if all retire."""
+    """Return a brand's usable models that will not retire, or all usable ones if all will."""
     ready = [m for m in catalogue.chat if is_ready(m) and brand in ("", m.parts.brand)]
     return [model for model in ready if model.retirement is None] or ready
 
 
 def newest(catalogue: Catalogue, models: Iterable[Model]) -> Model | None:
-    """Return the newest of `models`, preferably one that can be used and does not retire."""
+    """Return the newest of `models`, preferably one that can be used and will not be retired."""
     return max(
         models,
         key=lambda m: (
@@ -153,7 +154,7 @@ def newest(catalogue: Catalogue, models: Iterable[Model]) -> Model | None:
 
 
 def _price(model: Model) -> float:
-    """Return a number to compare prices; a model without a price counts as the most expensive."""
+    """Return a number for comparing prices; models without a price count as the most expensive."""
     if model.token_price is not None:
         return model.token_price.output
     return float(model.price_class or PriceClass.VERY_HIGH) * 1000

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 LONG_CONTEXT_SUFFIX: Final = "-1m"
 """The suffix of the id of a model's long-context variant."""
 LATEST_TAG: Final = ":latest"
-"""The tag that Ollama's clients add to a name without a tag."""
+"""The tag that Ollama clients add to a name without a tag."""
 _LONG_CONTEXT: Final = "[1m]"
 """Claude Code's suffix for a long context, which Copilot offers as a separate model."""
 _DATE: Final = re.compile(r"-(?:20\d{6}|latest)$")
@@ -39,13 +39,13 @@ class ModelName(NamedTuple):
 
     @property
     def plain(self) -> "ModelName":
-        """The name of the model itself if this is its long-context edition, else the same."""
+        """The name of the model itself if this is its long-context edition; otherwise unchanged."""
         words = tuple(word for word in self.words if word != LONG_CONTEXT_SUFFIX[1:])
         return self._replace(words=words)
 
 
 def parse_name(name: str) -> ModelName:
-    """Return the parts of a model name; a vendor prefix, dates and ``preview`` are left out."""
+    """Return the parts of a model name, leaving out a vendor prefix, dates and ``preview``."""
     plain = name.lower().rpartition("/")[2].removesuffix(_LONG_CONTEXT)
     dotted = _DASHED_VERSION.sub(r"-\1.\2", _ANY_DATE.sub("", plain))
     brand = ""
@@ -64,7 +64,7 @@ def parse_name(name: str) -> ModelName:
 
 
 def spellings(name: str) -> Iterator[str]:
-    """Yield `name`, then `name` without its date, then the latter with dots in its version.
+    """Yield `name`, then `name` without its date, then that with dots in its version.
 
     For example ``claude-opus-4-7-20260401``, ``claude-opus-4-7`` and ``claude-opus-4.7``.
     """

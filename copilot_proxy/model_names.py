@@ -1,15 +1,15 @@
-"""Decides which model of an account a name means.
+"""Decides which of an account's models a name refers to.
 
-Pure. No id of a model is written here, since Copilot's models replace each other every few weeks.
-A name means, in this order:
+Pure. There are no model ids here, because Copilot's models are replaced every few weeks. A name
+refers to, in this order:
 
 1. the model with that id, or with another spelling of it (`spellings`); ``default``, and ``auto``
-   if there is no such id, mean the default model;
+if there is no such id, refer to the default model;
 2. for the name of a family (``sonnet``, ``gpt-mini``): its newest model;
 3. for a name that clients have built in as their default (``gpt-4o-mini``): a model of the same
-   size, as the answer's notes then say. These are the models of 2025 and before;
-4. otherwise nothing. If it was a real model, its user chose it, and gets an error that names its
-   `successor` instead of another model's answer.
+size, with a note that says so. These are the models of 2025 and before;
+4. otherwise nothing. If it was a real model, the user chose it, and gets an error that names its
+`successor` rather than an answer from another model.
 """
 
 from collections.abc import Mapping
@@ -31,12 +31,12 @@ from copilot_proxy.model_choice import (
 from copilot_proxy.model_ids import ModelName, parse_name, spellings
 
 DEFAULT_FAMILY: Final = "sonnet"
-"""The default of the setting `default_model`."""
+"""The default value of the setting `default_model`."""
 AUTO: Final = "auto"
-"""What clients call a model that is chosen for each prompt; Copilot does that only for clients that
-ask it first."""
+"""Clients' name for a model chosen separately for each prompt; Copilot only does that for clients
+that ask for a choice first."""
 _TYPO_CUTOFF: Final = 0.85
-"""How similar, from 0 to 1, a name has to be to one that is suggested."""
+"""Minimum similarity, from 0 to 1, of a name to be suggested."""
 
 
 FAMILY_NAMES: Final[Mapping[str, Kind]] = {
@@ -58,7 +58,7 @@ FAMILY_NAMES: Final[Mapping[str, Kind]] = {
     "kimi": Kind("kimi", Size.MIDDLE),
     "mai": Kind("mai", Size.MIDDLE),
 }
-"""Names of families that always mean some model, whether or not the account has that family."""
+"""Family names that always refer to some model, even if the account lacks the family."""
 
 _SMALL_WORDS: Final = frozenset({"mini", "nano", "small", "lite", "flash", "haiku", "instant"})
 _LARGE_WORDS: Final = frozenset({"opus", "large", "ultra", "max"})
@@ -67,7 +67,7 @@ _OLD_WORDS: Final = (
     | {"turbo", "chat", "codex", "16k", "32k", "vision", "pro", "thinking", "exp"}
     | {"sonnet", "opus"}
 )
-"""The words in names of old models. With another word, a name is a mistyped one."""
+"""The words in names of old models. A name with any other word was probably mistyped."""
 _OLD_VERSIONS: Final[Mapping[str, frozenset[tuple[int, ...]]]] = {
     "gpt": frozenset({(3, 5), (4,), (4, 1), (4, 5), (5,)}),
     "chatgpt": frozenset({(4,), (5,)}),
@@ -76,21 +76,22 @@ _OLD_VERSIONS: Final[Mapping[str, frozenset[tuple[int, ...]]]] = {
     "claude": frozenset({(1,), (2,), (2, 1), (3,), (3, 5), (3, 7)}),
     "gemini": frozenset({(1,), (1, 5), (2,), (2, 5)}),
 }
-"""By brand, the versions of old models."""
+"""The versions of old models, by brand."""
 
 
 class Resolution(NamedTuple):
-    """What a name means."""
+    """The model that a name refers to."""
 
     model: Model
     is_substitute: bool = False
-    """Whether the account has no such model, and this one was chosen by its size."""
+    """Whether the account has no such model, so that this one was chosen by size."""
 
 
 def resolve(catalogue: Catalogue, name: str, default_model: str) -> Resolution | None:
-    """Return what `name` means; `default_model` is what ``default`` means.
+    """Return the model that `name` refers to; `default_model` is the one that ``default`` refers
+    to.
 
-    An id takes precedence over everything else, so that no live model is hidden.
+    Ids take precedence over everything else, so that no live model is hidden.
     """
     if name == "default":
         model = default(catalogue, default_model)
@@ -110,10 +111,10 @@ def resolve(catalogue: Catalogue, name: str, default_model: str) -> Resolution |
 
 
 def default(catalogue: Catalogue, wanted: str) -> Model | None:
-    """Return the chat model for ``default``: what the setting says, if it can be used.
+    """Return the chat model for ``default``: the one in the setting, if it can be used.
 
-    Otherwise the successor of the configured model, Copilot's own default, or a mid-sized model;
-    never the most expensive, unless the setting names it.
+    Otherwise, return the successor of the configured model, Copilot's own default, or a mid-sized
+    model, but never the most expensive one unless the setting names it.
     """
     if wanted in ("default", AUTO):
         wanted = ""
@@ -137,10 +138,10 @@ def default(catalogue: Catalogue, wanted: str) -> Model | None:
 
 
 def successor(catalogue: Catalogue, name: str, size: Size | None = None) -> Model | None:
-    """Return the model that takes the place of `name`, or None.
+    """Return the model that replaces `name`, or None.
 
-    It is a newer model of the same family, else of the same brand and size. `size` is the model's
-    own, if it is known; a word in its name, such as ``mini``, takes precedence.
+    It is a newer model from the same family, or else of the same brand and size. `size` is the
+    model's own size, if known; a word in its name, such as ``mini``, takes precedence.
     """
     parts = parse_name(name[:MAX_NAME_LENGTH])
     if not parts.version:
@@ -152,19 +153,19 @@ def successor(catalogue: Catalogue, name: str, size: Size | None = None) -> Mode
 
 
 def needs_catalogue(name: str) -> bool:
-    """Return whether `name` can only be the name of a family, and not an id of Copilot's."""
+    """Return whether `name` can only be the name of a family, and not one of Copilot's ids."""
     return parse_name(name).family in FAMILY_NAMES and not parse_name(name).version
 
 
 def suggestion(catalogue: Catalogue, name: str) -> str:
-    """Return a sentence that says what to use instead of `name`; empty if nothing is similar."""
+    """Return a sentence that says what to use instead of `name`, or "" if nothing is similar."""
     near, parts = similar_ids(catalogue, name), parse_name(name[:MAX_NAME_LENGTH])
     newer = successor(catalogue, name)
     heir = newer or newest(catalogue, family_of(catalogue.chat, parts))
     is_same = len(near) == 1 and near[0].lower() in (name.lower(), name.lower().rpartition("/")[2])
     if heir is None or is_same:
         return f"Did you mean {', '.join(near)}?" if near else ""
-    # With a word that no model has, it is rather a mistyped name.
+    # If no model has this word, the name was probably mistyped.
     words = {word for model in catalogue.chat for word in model.parts.words} | _OLD_WORDS
     if not words.issuperset(parts.words) and get_close_matches(
         name.lower(), near, cutoff=_TYPO_CUTOFF
@@ -178,8 +179,8 @@ def suggestion(catalogue: Catalogue, name: str) -> str:
 def similar_ids(catalogue: Catalogue, name: str) -> list[str]:
     """Return up to three chat model ids that resemble `name`, or else a family.
 
-    If `name` is an id in other case, or with a vendor prefix as other services use it
-    (``openai/gpt-4.1``), returns only that id.
+    If `name` only differs from an id in case, or by a vendor prefix that other services use
+    (``openai/gpt-4.1``), returns just that id.
     """
     if len(name) > MAX_NAME_LENGTH:
         return []  # comparing long names is slow
@@ -204,7 +205,7 @@ def _by_family(catalogue: Catalogue, parts: ModelName) -> Resolution | None:
         if model is not None:
             return Resolution(model)
     family = family_of(catalogue.chat, parts)
-    # ``sonnet`` is short for ``claude-sonnet``, if no other brand has a family of that name.
+    # ``sonnet`` is short for ``claude-sonnet``, unless another brand has a family with that name.
     short = [m for m in catalogue.chat if m.parts.words == (parts.brand, *parts.words)]
     if len({m.parts.brand for m in short}) > 1:
         short = []
@@ -217,7 +218,7 @@ def _is_brand(parts: ModelName) -> bool:
 
 
 def _built_in(catalogue: Catalogue, name: str) -> Resolution | None:
-    """Return a model of the same size for a name that clients have built in, else None."""
+    """Return a model of the same size for a name that clients have built in, or else None."""
     parts = parse_name(name)
     kind = FAMILY_NAMES.get(parts.family) if not parts.version else None
     if kind is None and _is_old(parts):
@@ -237,7 +238,7 @@ def _is_old(parts: ModelName) -> bool:
 
 
 def _kind(parts: ModelName) -> tuple[str, Size | None]:
-    """Return the brand and the size that a name suggests; None if it suggests no size."""
+    """Return the brand and size that a name suggests; the size is None if it suggests none."""
     brand = "gpt" if parts.brand in ("o", "chatgpt", "codex") else parts.brand
     words = {*parts.words}
     if words & _SMALL_WORDS or (brand == "gpt" and parts.version[:2] == (3, 5)):

@@ -1,8 +1,8 @@
 """Reads the price of a model from its entry in Copilot's list.
 
-Pure and lenient: what is missing or malformed is unknown. Prices come in three forms: AI credits
-per batch of tokens, in tiers; nano-AIU per batch, without tiers; and as multipliers of a premium
-request.
+Pure and lenient: missing or malformed values are treated as unknown. Prices come in three forms: AI
+credits per batch of tokens, in tiers; nano-AIU per batch, without tiers; and as multipliers of a
+premium request.
 """
 
 from collections.abc import Mapping
@@ -32,13 +32,13 @@ class PriceClass(IntEnum):
 
 
 _OUTPUT_LIMITS: Final = (2.5, 12.0, 30.0)
-"""Dollars per million output tokens up to which GitHub calls a model low, medium and high."""
+"""Maximum dollars per million output tokens that GitHub calls low, medium and high."""
 _MULTIPLIER_LIMITS: Final = (0.5, 1.0, 6.0)
 """The same for multipliers of a premium request."""
 
 
 def token_price(entry: Mapping[str, Any]) -> TokenPrice | None:
-    """Return the price of tokens in the default tier, or None if the entry does not say."""
+    """Return the price of tokens in the default tier, or None if the entry does not have it."""
     prices = _mapping(_mapping(entry.get("billing")).get("token_prices"))
     tier = _mapping(prices.get("default"))
     unit = CREDIT if tier else CREDIT * _NANO  # without tiers, prices are in nano-AIU
@@ -51,12 +51,12 @@ def token_price(entry: Mapping[str, Any]) -> TokenPrice | None:
 
 
 def multiplier(entry: Mapping[str, Any]) -> float | None:
-    """Return how many premium requests a prompt costs, or None if the entry does not say."""
+    """Return how many premium requests a prompt costs, or None if the entry does not have it."""
     return number(_mapping(entry.get("billing")).get("multiplier"))
 
 
 def price_class(entry: Mapping[str, Any]) -> PriceClass | None:
-    """Return GitHub's class of the model, or else that of its price, or None if it is unknown."""
+    """Return GitHub's class for the model, or else the class of its price, or None if unknown."""
     named = entry.get("model_picker_price_category")
     if isinstance(named, str) and named.upper() in PriceClass.__members__:
         return PriceClass[named.upper()]
@@ -76,7 +76,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def number(value: object) -> float | None:
-    """Return a number that is not negative, or None."""
+    """Return a non-negative number, or None."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         return None
     return float(value)

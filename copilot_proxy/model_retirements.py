@@ -1,8 +1,8 @@
-"""Reads from a model's entry in Copilot's list whether and when the model retires.
+"""Reads from a model's entry in Copilot's list whether and when it will be retired.
 
-Pure and lenient. GitHub announces it in ``warning_messages`` or ``info_messages``, as
-``{"code": "model_pending_deprecation", "message": "... will be retired on 2026-12-14."}``; the text
-is for people, so its date may be written in several ways.
+Pure and lenient. GitHub announces it in ``warning_messages`` or ``info_messages``, as ``{"code":
+"model_pending_deprecation", "message": "... will be retired on 2026-12-14."}``; the text is for
+humans, so the date may be in various formats.
 """
 
 import re
@@ -38,20 +38,20 @@ _WRITTEN: Final = (
     re.compile(rf"\b(?P<day>\d{{1,2}})(?:st|nd|rd|th)? {_MONTH},? (?P<year>20\d\d)\b", re.I),
 )
 _MAX_TEXT: Final = 1000
-"""How many characters of a message are read."""
+"""The number of characters of a message to read."""
 
 
 class Retirement(NamedTuple):
-    """GitHub's announcement that a model retires."""
+    """GitHub's announcement that a model will be retired."""
 
     message: str
     """GitHub's own text; may be empty."""
     on: date | None
-    """The day, if the text names it."""
+    """The date, if the text contains one."""
 
 
 def retirement(entry: Mapping[str, Any]) -> Retirement | None:
-    """Return the announcement that the model retires, or None if there is none."""
+    """Return the announcement that the model will be retired, or None if there is none."""
     if entry.get("deprecated") is True:
         return Retirement("", None)
     for code, text in notices(entry):
@@ -61,7 +61,7 @@ def retirement(entry: Mapping[str, Any]) -> Retirement | None:
 
 
 def notices(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the code and the text of each message about the model; either may be empty."""
+    """Yield the code and text of each message about the model; either may be empty."""
     for name in ("warning_messages", "info_messages", "warning_text"):
         value = entry.get(name)
         if isinstance(value, Mapping):  # code to text
@@ -74,7 +74,7 @@ def notices(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _date(text: str) -> date | None:
-    """Return the first day that the text names."""
+    """Return the first date in the text."""
     with suppress(ValueError):  # such as 2026-13-01
         if found := _ISO.search(text):
             return date(*map(int, found.groups()))

@@ -55,9 +55,9 @@ def write_hint(error: OSError) -> str:
 def open_private(path: Path, mode: int) -> int:
     """Open a regular file that belongs to this user or root, and return its descriptor.
 
-    `mode` is `READ`, `NEW` (the file must not exist), `APPEND` or `UPDATE`. A new file is created
-    with mode 0600, and an existing one that others can read is changed to 0600. Symbolic links are
-    not followed, and a file with hard links is not appended to. Raises `UnsafeFileError` or another
+    `mode` is `READ`, `NEW` (the file must not exist), `APPEND` or `UPDATE`. New files are created
+    with mode 0600, and existing files that others can read are changed to 0600. Symbolic links are
+    not followed, and files with hard links are not appended to. Raises `UnsafeFileError` or another
     `OSError`.
     """
     if path.is_symlink():
@@ -74,8 +74,8 @@ def open_private(path: Path, mode: int) -> int:
 def ensure_private(path: Path) -> None:
     """Create an empty private file, or make an existing one private without opening it.
 
-    Closing a file ends all locks that this process has on it, even those of other code, such as
-    SQLite. Raises `UnsafeFileError` or another `OSError`.
+    Closing a file would release all locks that this process has on it, even those of other code,
+    such as SQLite. Raises `UnsafeFileError` or another `OSError`.
     """
     try:
         os.close(open_private(path, NEW))
@@ -85,7 +85,7 @@ def ensure_private(path: Path) -> None:
 
 
 def replace_private(path: Path, content: bytes) -> None:
-    """Write a private file atomically: others see either its old or its new content.
+    """Write a private file atomically: others see either the old or the new content.
 
     Its folder is created if it does not exist. Raises `UnsafeFileError` or another `OSError`.
     """
@@ -112,7 +112,7 @@ def make_folder(folder: Path) -> None:
         try:
             folder.mkdir(mode=0o700)
             if _POSIX and folder.lstat().st_mode & 0o700 != 0o700:
-                folder.chmod(0o700)  # the umask has taken away even the owner's rights
+                folder.chmod(0o700)  # the umask may have removed even the owner's permissions
         except FileExistsError:
             if not folder.is_dir():
                 raise
@@ -129,8 +129,8 @@ def is_open_to_others(folder: Path) -> bool:
 def privacy_hint(folder: Path) -> str:
     """Return how to replace `folder`, which other users can access, with a private one.
 
-    Changing the mode of a folder that is shared, or in use for something else, would lock out other
-    users or programs, so that is suggested only for an empty folder of this user.
+    Changing the mode of a shared folder, or of one that has another purpose, would lock out other
+    users or programs, so this is only suggested for an empty folder of this user.
     """
     if _is_spare(folder):
         return f"Run: chmod 700 {shlex.quote(str(folder))}"
@@ -150,7 +150,7 @@ def _is_spare(folder: Path) -> bool:
 
 
 def _check(path: Path, status: os.stat_result, file: int | Path, mode: int) -> None:
-    """Raise `UnsafeFileError` if another user may read or write the file; fix its mode."""
+    """Raise `UnsafeFileError` if another user may read or write the file, or fix its mode."""
     if not stat.S_ISREG(status.st_mode):
         raise UnsafeFileError("is not a regular file")
     if not _POSIX:

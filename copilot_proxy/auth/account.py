@@ -8,7 +8,7 @@ from typing import Final
 from copilot_proxy.cost.quota import quota_unit
 
 _PLANS: Final = (
-    # The first part that the SKU contains determines the plan, so the order matters.
+    # The first part found in the SKU determines the plan, so the order matters.
     ("no_auth", "none"),
     ("no_access", "none"),
     ("free_educational", "Pro for students and teachers"),
@@ -94,7 +94,7 @@ def _quota(
     payload: Mapping[str, object], sku: str | None
 ) -> tuple[Mapping[str, object], AccountQuota | None]:
     """Return the snapshot that meters this plan, and the quota parsed from it."""
-    # The Free plan is metered by chat messages; its premium requests are always 0.
+    # Chat messages meter the Free plan; its premium requests are always 0.
     is_free = plan_name(sku) == "Free"
     snapshots = payload.get("quota_snapshots")
     if isinstance(snapshots, Mapping) and snapshots:
@@ -150,7 +150,7 @@ def _reset_date(payload: Mapping[str, object], snapshot: Mapping[str, object]) -
 
 
 def _text(value: object) -> str | None:
-    """Return the printable characters of `value`; None if it is not text, or has none."""
+    """Return the printable characters of `value`; None if it is not text or has none."""
     if not isinstance(value, str):
         return None
     return "".join(char for char in value if char.isprintable()).strip() or None

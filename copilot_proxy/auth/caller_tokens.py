@@ -25,7 +25,7 @@ from copilot_proxy.settings import Settings
 _LIMIT: Final = 64
 _SCHEMES: Final = ("bearer", "token")
 _LEEWAY: Final = 60.0
-"""Tolerance in seconds if this machine's clock is ahead."""
+"""Tolerance in seconds, in case this machine's clock is ahead."""
 _BURST: Final = 10
 _EXCHANGE_INTERVAL: Final = 10.0
 """Seconds between two exchanges for all callers together, after the first `_BURST`."""
@@ -36,7 +36,7 @@ _HINT: Final = (
 
 
 class CallerTokens:
-    """The `TokenSource` of each caller's token, at most `limit` of them.
+    """Keeps a `TokenSource` for each caller's token, at most `limit` of them.
 
     `host` returns the GitHub host of a token. All callers share one rate limit for exchanges,
     because any local program can send made-up tokens.
@@ -108,7 +108,7 @@ class CallerTokens:
         )
 
     def _permit(self) -> None:
-        """Raise `RequestError` (429) if there were too many exchanges for callers."""
+        """Raise `RequestError` (429) if callers have caused too many exchanges."""
         if wait := ceil(self._exchange_limiter.acquire()):
             raise RequestError(
                 "Clients have sent too many different GitHub tokens.",

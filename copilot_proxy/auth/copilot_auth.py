@@ -29,13 +29,13 @@ log = logging.getLogger(__name__)
 _REFRESH_LEAD: Final = 60.0
 """Seconds before `refresh_in` at which the token is refreshed."""
 _MIN_LIFETIME: Final = 30.0
-"""The minimum lifetime and time until a refresh; lower values from GitHub are raised to it."""
+"""Minimum seconds of lifetime and until a refresh; lower values from GitHub are raised to it."""
 _MAX_REFRESH_INTERVAL: Final = 24 * 3600.0
 _FORCED_BURST: Final = 5
 _FORCED_INTERVAL: Final = 30.0
 """Seconds between two renewals caused by rejected requests, after the first `_FORCED_BURST`."""
 _HOST_TIMEOUT: Final = 2.0
-"""Seconds that reading the host of the stored credential may take."""
+"""Maximum seconds for reading the host of the stored credential."""
 
 
 class CopilotAuth:
@@ -70,7 +70,7 @@ class CopilotAuth:
         """Return the current token.
 
         A token that is due for a refresh is returned while a new one is fetched in the background.
-        Only without a valid token does this wait for an exchange, and raise its error.
+        This waits for an exchange, and raises its error, only if there is no valid token.
         """
         token = self._token_state.valid_token()
         if token is None:
@@ -86,8 +86,8 @@ class CopilotAuth:
     async def renew(self, stale: CopilotToken) -> CopilotToken | None:
         """Return a token other than `stale`, with which upstream rejected a request (401 or 421).
 
-        Returns None after many such renewals in a short time: then the request is the problem, not
-        the token. Raises the error of a failed exchange; other requests keep using `stale` until
+        Returns None after many such renewals in a short time, since the problem must then be the
+        request. Raises the error of a failed exchange; other requests keep using `stale` until
         there is a new token.
         """
         state = self._token_state
@@ -100,10 +100,10 @@ class CopilotAuth:
         return await self._exchanged()
 
     async def successor(self, token: CopilotToken) -> CopilotToken | None:
-        """Return a token of a sign-in newer than that of `token`, or None if there is none.
+        """Return the token of a newer sign-in than that of `token`, or None if there is none.
 
-        For use when `token` cannot be used at the moment. The store is read at most once every
-        few seconds.
+        For use when `token` cannot be used at the moment. The store is read at most once every few
+        seconds.
         """
         state = self._token_state
         if state.token is not None and state.token.github_token != token.github_token:
@@ -129,12 +129,12 @@ class CopilotAuth:
                     self._set_host(await self._load_credential())
             except (CopilotProxyError, TimeoutError):
                 log.info(
-                    "cannot read the GitHub host of the stored token; assuming %s", hosts.GITHUB
+                    "The GitHub host of the stored token cannot be read; assuming %s.", hosts.GITHUB
                 )
         return named or self._host or hosts.GITHUB
 
     def state(self) -> AuthState:
-        """Return the sign-in state without any request."""
+        """Return the sign-in state without sending a request."""
         token, failure = self._token_state.token, self._token_state.failure
         left = max(token.lifetime - token.age(self._clock), 0.0) if token else None
         error = failure.error if failure else None
@@ -153,7 +153,7 @@ class CopilotAuth:
             await asyncio.wait([self._task])
 
     async def _exchanged(self) -> CopilotToken:
-        """Return the token of the exchange in progress, or of a new one."""
+        """Return the token from the exchange in progress, or start one."""
         if self._task is None and (error := self._token_state.recent_failure()) is not None:
             raise error.copy()
         # Shielded, because other callers may still wait for the exchange if this one is cancelled.
@@ -171,10 +171,10 @@ class CopilotAuth:
     def _finished(self, task: "asyncio.Task[CopilotToken | CopilotProxyError]") -> None:
         self._task = None
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("the token exchange failed unexpectedly: %s", type(error).__name__)
+            log.error("The token exchange failed unexpectedly: %s.", type(error).__name__)
 
     async def _exchange(self) -> CopilotToken | CopilotProxyError:
-        """Exchange the token. An error is returned, not raised, as no caller may be waiting."""
+        """Exchange the token. Errors are returned, not raised, since no caller may be waiting."""
         credential: Credential | None = None
         try:
             self._token_state.store_read()
@@ -191,13 +191,13 @@ class CopilotAuth:
             if isinstance(error, NotSignedIn):
                 error.hint = self._refused_hint or self._hint_for(credential) or error.hint
             self._token_state.failed(error, credential)
-            log.warning("cannot get a new Copilot token: %s", _public_message(error))
+            log.warning("Cannot get a new Copilot token: %s", _public_message(error))
             return error
         self._token_state.succeeded(token)
         return token
 
     def _hint_for(self, credential: Credential | None) -> str | None:
-        """Return the hint for a rejected token in the settings, which a sign-in cannot replace."""
+        """Return the hint for a rejected token in the settings, which signing in cannot replace."""
         if credential is None or credential.source != EnvironmentStore.name:
             return None
         location = EnvironmentStore(self._settings).describe()
@@ -232,7 +232,7 @@ class CopilotAuth:
 
 
 def _public_message(error: CopilotProxyError) -> str:
-    """Return a message for `error` without the names and paths that its own may contain."""
+    """Return a message for `error` that omits any names and paths in the original."""
     if isinstance(error, NoCopilotAccess):
         return "GitHub says that the account has no access to Copilot."
     if isinstance(error, StoreError):

@@ -10,7 +10,7 @@ from copilot_proxy.masking import Secret
 
 @dataclass(frozen=True)
 class Clock:
-    """Both clocks: the monotonic one may stop while a laptop sleeps, the wall clock may jump."""
+    """Both clocks: the monotonic clock may stop during sleep, and the wall clock may jump."""
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
@@ -29,9 +29,9 @@ class CopilotToken:
     wall: float = field(default=0.0, repr=False)
     github_token: Secret | None = field(default=None, repr=False)
     """The GitHub token that it was exchanged for, which identifies the sign-in; None for a Copilot
-    token from a request."""
+    token sent in a request."""
     direct: bool = field(default=False, repr=False)
-    """Whether it is that GitHub token itself."""
+    """Whether the token is `github_token` itself."""
 
     def age(self, clock: Clock) -> float:
         """Return the seconds since it was issued, by whichever clock shows more."""
@@ -65,7 +65,7 @@ class TokenSource(Protocol):
         ...
 
     async def successor(self, token: CopilotToken) -> CopilotToken | None:
-        """Return a token of a sign-in newer than that of `token`, or None if there is none."""
+        """Return the token of a newer sign-in than that of `token`, or None if there is none."""
         ...
 
     def state(self) -> AuthState:

@@ -15,10 +15,10 @@ class Credential:
 
     token: Secret
     host: str = hosts.GITHUB
-    """github.com or a GHE.com tenant; determines the URLs that the token is sent to."""
+    """github.com or a GHE.com tenant; determines which URLs the token is sent to."""
     login: str | None = None
     source: str = ""
-    """The store that it came from (``environment``, ``keyring``, ``file``), or ``request``."""
+    """The store that holds it (``environment``, ``keyring``, ``file``), or ``request``."""
 
 
 class CredentialStore(Protocol):
@@ -31,11 +31,11 @@ class CredentialStore(Protocol):
         ...
 
     def unavailable(self) -> str | None:
-        """Return why this machine has no such store, in one sentence; None if it has."""
+        """Return in one sentence why this machine has no such store, or None if it does."""
         ...
 
     def check_writable(self) -> None:
-        """Check that `save` would succeed."""
+        """Check that `save` would succeed. Raises `StoreError`."""
         ...
 
     def load(self) -> Credential | None:
@@ -64,7 +64,7 @@ def to_json(credential: Credential) -> str:
 
 
 def from_json(text: str, source: str) -> Credential:
-    """Parse the result of `to_json`. Raises `ValueError`, which does not quote the text."""
+    """Parse the result of `to_json`. Raises a `ValueError` that does not quote the text."""
     try:
         data = json.loads(text)
         token, host, login = data["token"], data.get("host") or hosts.GITHUB, data.get("login")

@@ -11,7 +11,7 @@ from copilot_proxy.errors import LoginFailed, UpstreamError
 from copilot_proxy.masking import Secret
 
 _MARGIN: Final = 1.0
-"""Seconds added to GitHub's interval, because a fast local clock would cause a `slow_down`."""
+"""Seconds added to GitHub's interval, because a fast local clock would trigger `slow_down`."""
 _SLOW_DOWN: Final = 5.0
 """Seconds by which `slow_down` increases the interval (RFC 8628, 3.5)."""
 
@@ -41,8 +41,8 @@ async def wait_for_approval(
     """Poll until the user has entered `code`, and return the GitHub token.
 
     Raises `LoginFailed` if the code expires or GitHub reports a final error, and GitHub's own error
-    if GitHub asks to wait for longer than the code is valid. Network errors do not end the wait.
-    May be cancelled at any time.
+    if GitHub asks to wait longer than the code is valid. Network errors do not end the wait. May be
+    cancelled at any time.
     """
     deadline = clock() + code.expires_in
     interval = code.interval

@@ -1,7 +1,7 @@
 """GitHub's API: device code, polling, token exchange, account.
 
-The shapes are those of GitHub's device flow (RFC 8628) and of the token exchange of Copilot's
-editor plugins. Error responses are mapped to `CopilotProxyError` by `github_errors`.
+The data structures are those of GitHub's device flow (RFC 8628) and of the token exchange used by
+Copilot's editor plugins. Error responses are mapped to `CopilotProxyError` by `github_errors`.
 """
 
 import re
@@ -27,11 +27,11 @@ _GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 _USER_API_VERSION: Final = "2022-11-28"
 """The API version for ``/user``, which does not support the newer one of the Copilot endpoints."""
 _TIMEOUT: Final = 30.0
-"""Read timeout in seconds; short, because no model has to answer."""
+"""Read timeout in seconds; short, because no model is involved."""
 _GRACE: Final = 60.0
-"""Seconds that a Copilot token is valid after `refresh_in`, if its expiry is not plausible."""
+"""Seconds that a Copilot token is valid after `refresh_in` if its expiry is implausible."""
 _DIRECT_LIFETIME: Final = 24 * 3600.0
-"""Seconds until the API host of a token that is used directly is looked up again."""
+"""Seconds until the API host for a directly used token is looked up again."""
 _CODE_LIFETIME: Final = 900.0
 _INTERVAL: Final = 5.0
 _MALFORMED_HINT: Final = (
@@ -52,7 +52,7 @@ class DeviceCode:
 
 @dataclass(frozen=True)
 class Pending:
-    """Not approved yet; `interval` is a new interval in seconds, `slower` adds 5 seconds."""
+    """The user has not approved yet; `interval` is the new interval in seconds, `slower` adds 5."""
 
     interval: float | None = None
     slower: bool = False
@@ -60,7 +60,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class TokenExchange:
-    """A Copilot token; times are in seconds from now, so a wrong local clock does no harm."""
+    """A Copilot token. Times are in seconds from now, so a wrong local clock does no harm."""
 
     token: Secret
     refresh_in: float
@@ -87,11 +87,11 @@ class GitHub:
         )
 
     def at(self, host: str) -> Self:
-        """Return the API of another host, which shares the client."""
+        """Return the API of another host, sharing the HTTP client."""
         return self if host == self.host else type(self)(self.client, self.settings, host)
 
     async def aclose(self) -> None:
-        """Close the client, including for the objects that `at` has returned."""
+        """Close the client, which is shared with the objects that `at` returned."""
         await self.client.aclose()
 
     async def device_code(self) -> DeviceCode:
@@ -136,8 +136,8 @@ class GitHub:
     async def exchange(self, token: Secret) -> TokenExchange:
         """Exchange a GitHub token for a Copilot token.
 
-        The token of an app other than the editors' cannot be exchanged, and is used directly.
-        Raises `NotSignedIn`, `NoCopilotAccess` or, for a temporary error, `UpstreamError`.
+        Tokens of apps other than the editors' cannot be exchanged, and are used directly. Raises
+        `NotSignedIn`, `NoCopilotAccess` or, for a temporary error, `UpstreamError`.
         """
         with allow_client_retry():
             if is_fine_grained(token):
@@ -153,7 +153,7 @@ class GitHub:
             raise error
 
     async def _direct(self, token: Secret) -> TokenExchange:
-        """Return the GitHub token as a Copilot token, with the API host of its account."""
+        """Return the GitHub token as a Copilot token, with the API host for its account."""
         account: Account | None = None
         try:
             account = await self.copilot_user(token)
@@ -220,7 +220,7 @@ class GitHub:
             raise map_http_error(error) from None
 
     def _verification_uri(self, uri: object) -> str:
-        """Return the page for entering the code; a value that is not a web URL is not used."""
+        """Return the page for entering the code, replacing anything that is not a web URL."""
         if isinstance(uri, str) and re.fullmatch(r"https?://[!-~]+", uri):
             return uri
         return self.addresses.web + "/login/device"
@@ -279,7 +279,7 @@ def _is_sendable(token: str) -> bool:
 
 
 def _timestamp(http_date: str | None) -> float:
-    """Return the time in the Date header of a response; the local time if there is none."""
+    """Return the time in a response's Date header, or the local time if there is none."""
     try:
         return parsedate_to_datetime(http_date or "").timestamp()
     except ValueError:
@@ -287,7 +287,7 @@ def _timestamp(http_date: str | None) -> float:
 
 
 def _seconds(value: object, default: float) -> float:
-    """Return a number of seconds from 0 to a day, even if it is text; else `default`."""
+    """Return a number of seconds from 0 to a day, possibly given as text, or else `default`."""
     try:
         seconds = float(value)  # type: ignore[arg-type]  # other types raise TypeError
     except (TypeError, ValueError):

@@ -44,7 +44,7 @@ _LOGIN_ERRORS: Final = {
 def json_object(response: httpx.Response) -> dict[str, object]:
     """Decode the JSON object in `response`, regardless of its content type.
 
-    Raises the error of `not_github_error` if there is none.
+    Raises `not_github_error` if there is none.
     """
     data = _json(response)
     if data is None:
@@ -53,7 +53,7 @@ def json_object(response: httpx.Response) -> dict[str, object]:
 
 
 def json_or_form(response: httpx.Response) -> dict[str, object]:
-    """Like `json_object`, but also decode a form, which the device flow may return."""
+    """Like `json_object`, but also decodes a form, which the device flow may return."""
     data = _json(response)
     if data is None and _is_form(response):
         data = dict(parse_qsl(response.text.strip()))
@@ -63,7 +63,7 @@ def json_or_form(response: httpx.Response) -> dict[str, object]:
 
 
 def not_github_error(response: httpx.Response) -> CopilotProxyError:
-    """Return the error for a response that is not JSON: GitHub is down, or did not send it."""
+    """Return the error for a response that is not JSON: GitHub is down or did not send it."""
     if response.status_code >= 500 or response.status_code == 429:
         return transient_error(response)
     host = response.url.netloc.decode("ascii")
@@ -93,7 +93,7 @@ def transient_error(response: httpx.Response) -> UpstreamRefusal:
 
 
 def login_error(response: httpx.Response, data: Mapping[str, object]) -> CopilotProxyError:
-    """Return the error for a response of the device flow without a code or token."""
+    """Return the error for a device flow response that has no code or token."""
     error = data.get("error")
     if not isinstance(error, str) and response.status_code != 200:
         return _common_error(response, data) or _unexpected_error(response, data)
@@ -200,7 +200,7 @@ def _common_error(response: httpx.Response, data: Mapping[str, object]) -> Copil
         )
     if response.status_code >= 500:
         return transient_error(response)
-    # A rate limit is a 403 here as often as a 429, and only its text or headers say so.
+    # Rate limits are reported as 403 as often as 429; only the text or headers tell them apart.
     limited = "rate limit" in clean(data.get("message")).lower()
     spent = response.headers.get("x-ratelimit-remaining") == "0"
     limited = limited or spent or "retry-after" in response.headers

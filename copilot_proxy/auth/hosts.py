@@ -1,4 +1,4 @@
-"""The hosts that a token may be sent to: github.com, one GHE.com tenant, or hosts in the settings.
+"""The hosts that a token may be sent to: github.com, a GHE.com tenant, or hosts from the settings.
 
 Tokens give access to the user's account, so every URL in GitHub's responses is checked here before
 a token is sent to it.
@@ -37,7 +37,7 @@ class Addresses:
     api: str
     """For the token exchange and the account."""
     copilot: str
-    """The Copilot API, unless the token exchange returns another."""
+    """The Copilot API, unless the token exchange returns another URL."""
 
 
 def normalize(host: str) -> str:
@@ -49,7 +49,8 @@ def normalize(host: str) -> str:
     if name in (GITHUB, "www.github.com", "api.github.com"):
         return GITHUB
     for service in _SERVICES:
-        # `api.ghe.com` is a tenant called "api": a service is a label before the tenant's name.
+        # `api.ghe.com` is a tenant called "api"; a service is a label in front of the tenant's
+        # name.
         if name.startswith(service) and name.count(".") > _TENANTS.count("."):
             name = name.removeprefix(service)
             break
@@ -63,7 +64,7 @@ def normalize(host: str) -> str:
 
 
 def host_of(settings: Settings) -> str:
-    """Return the host in the settings, for a token that was stored without one."""
+    """Return the host in the settings, for tokens that were stored without one."""
     try:
         return normalize(settings.github_url)
     except UsageError:
@@ -93,9 +94,8 @@ def copilot_url(
 ) -> str:
     """Return the URL of the Copilot API for one token.
 
-    It is the first of: the setting, `endpoint` (``endpoints.api`` of the token exchange), the
-    ``proxy-ep`` field of the token, the host's default. Raises `SignInError` if its host is not
-    allowed.
+    In order of precedence: the setting, `endpoint` (``endpoints.api`` of the token exchange), the
+    token's ``proxy-ep`` field, the host's default. Raises `SignInError` if its host is not allowed.
     """
     if settings.copilot_api_url:
         return settings.copilot_api_url
@@ -162,7 +162,7 @@ def _is_set(settings: Settings, name: str) -> bool:
 
 
 def _host_name(text: str) -> str:
-    """Return the host of a URL or a bare host name in lower case, or the text if it has none."""
+    """Return the host of a URL or bare host name in lower case, or the text if there is none."""
     try:
         name = urlsplit(text if "://" in text else f"https://{text}").hostname
     except ValueError:

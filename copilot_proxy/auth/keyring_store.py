@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 SERVICE: Final = "g-copilot-proxy"
 _ENTRY: Final = "github"
-"""The entry of the default profile; the others add their name."""
+"""The entry of the default profile; other profiles append their name."""
 _PROBE: Final = "write-check"
 _QUIET: Final = 2.0
-"""Seconds after which the user sees what the program is waiting for."""
+"""Seconds after which the user is informed what the program is waiting for."""
 _UNAVAILABLE: Final = "No keyring is available"
 _FILE_HINT: Final = "To store the token in a file instead, run: copilot-proxy login --store file"
 
@@ -96,7 +96,7 @@ class KeyringStore:
             raise StoreError(reason, hint=_FILE_HINT)
 
     def _run(self, call: Callable[[], T]) -> T:
-        """Return `call`'s result; raises `StoreError` for any exception and after the timeout."""
+        """Return `call`'s result. Raises `StoreError` for any exception and after the timeout."""
         if self._running is not None and not self._running.done():
             raise StoreError("The keyring is still not responding.", hint=_PROMPT_HINT)
         future = submit(call)

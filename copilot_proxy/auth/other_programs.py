@@ -31,7 +31,7 @@ _KEYRING_SERVICE: Final = "copilot-cli"
 _CLI_VARIABLE: Final = "COPILOT_GITHUB_TOKEN"
 _COMMENT: Final = re.compile(r"^\s*//.*$", re.MULTILINE)
 _NO_HOST: Final = re.compile(r"[^a-z0-9.-]+")
-"""What surrounds the host in a name such as ``https://github.com:mona``."""
+"""The characters around the host in a name such as ``https://github.com:mona``."""
 _TABLES: Final = ("copilotTokens", "copilot_tokens")
 _HINT: Final = "Sign in with: copilot-proxy login"
 
@@ -47,8 +47,8 @@ class FoundToken:
 def find_token(program: str, host: str) -> FoundToken:
     """Return the token of ``gh``, ``copilot-cli`` or ``editor`` for a GitHub host.
 
-    Blocks, and may make a keyring ask for its password. Raises a `LoginFailed` that says what is
-    missing.
+    Blocks, and may cause a keyring to ask for its password. Raises `LoginFailed` with the reason if
+    there is none.
     """
     finders = {"gh": _from_gh, "copilot-cli": _from_copilot_cli, "editor": _from_editor}
     found = finders[program](host)
@@ -94,7 +94,7 @@ def _from_copilot_cli(host: str) -> FoundToken:
 
 
 def _tables(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the names and tokens in Copilot CLI's file, which has comments."""
+    """Yield the names and tokens in Copilot CLI's file, which is JSON with comments."""
     data = _json(path, comments=True)
     for table in _TABLES:
         entries = data.get(table)
@@ -105,7 +105,7 @@ def _tables(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _is_for(host: str, account: str) -> bool:
-    """Return whether an account such as ``https://github.com:mona`` is one of `host`.
+    """Return whether an account such as ``https://github.com:mona`` belongs to `host`.
 
     The name of another host may contain that of `host`, and its token must not be sent there.
     """
@@ -113,7 +113,7 @@ def _is_for(host: str, account: str) -> bool:
 
 
 def _from_keyring(host: str) -> str | None:
-    """Return Copilot CLI's token; its entry has the name of the account, which is not known."""
+    """Return Copilot CLI's token. Its entry is named after the account, which is unknown."""
 
     def read() -> str | None:
         import keyring
@@ -125,7 +125,7 @@ def _from_keyring(host: str) -> str | None:
 
     future = submit(read)
     wait([future], _TIMEOUT)
-    # Backends raise many errors; without an answer, there is no token.
+    # Backends raise many errors. If there is no result, there is no token.
     return future.result() if future.done() and future.exception() is None else None
 
 
@@ -141,7 +141,7 @@ def _from_editor(host: str) -> FoundToken:
                     (app in ("", CLIENT_ID), FoundToken(Secret(token), f"the file {path}"))
                 )
     if found:
-        # The tokens of this app can be exchanged.
+        # Prefer the editors' app, whose tokens can be exchanged.
         return next((one for is_editor, one in found if is_editor), found[0][1])
     if (folder / "auth.db").is_file():
         raise LoginFailed(
@@ -172,7 +172,7 @@ def _normal(host: str) -> str | None:
 
 
 def _json(path: Path, *, comments: bool = False) -> Mapping[str, Any]:
-    """Return the JSON object in a file; an empty one if there is none."""
+    """Return the JSON object in a file, or an empty one if there is none."""
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read(_MAX_SIZE)

@@ -11,10 +11,10 @@ class RateLimiter:
         self._slack = (burst - 1) * interval
         self._monotonic = monotonic
         self._full_at = float("-inf")
-        """When the bucket is full again."""
+        """The time at which the bucket is full again."""
 
     def acquire(self) -> float:
-        """Take a token and return 0; without one, return the seconds until there is one."""
+        """Take a token and return 0; if there is none, return the seconds until there is."""
         now = self._monotonic()
         full_at = max(self._full_at, now)
         wait = full_at - now - self._slack

@@ -7,7 +7,7 @@ from copilot_proxy.network.http_errors import map_http_error
 
 
 async def check_reachable(github: GitHub) -> None:
-    """Send one request to GitHub's API; raises `UpstreamUnreachable` if there is no answer.
+    """Send one request to GitHub's API. Raises `UpstreamUnreachable` if there is no answer.
 
     Any answer will do, even an error.
     """

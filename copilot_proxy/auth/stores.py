@@ -23,12 +23,12 @@ _LOCATIONS: Final = {
 
 
 _CLEANUP_TIMEOUT: Final = 2.0
-"""Seconds that the keyring has to delete an old token, after a new one was saved elsewhere."""
+"""Maximum seconds for deleting an old token from the keyring, after saving a new one elsewhere."""
 _READ_ONLY: Final = "The token in the settings is read-only."
 
 
 class EnvironmentStore:
-    """The setting ``GITHUB_TOKEN`` from any source, as a read-only store."""
+    """The setting ``GITHUB_TOKEN``, from any source, as a read-only store."""
 
     name = "environment"
 
@@ -69,7 +69,7 @@ class Credentials:
     def from_settings(cls, settings: Settings) -> Self:
         """Create the stores: environment, file, keyring.
 
-        The keyring comes last: where the token is in a file, it often does not respond.
+        The keyring comes last, because on machines that keep the token in a file, it often hangs.
         """
         file, keyring = FileStore(settings.data_dir), KeyringStore(profile=settings.profile)
         return cls((EnvironmentStore(settings), file, keyring))
@@ -93,7 +93,7 @@ class Credentials:
                 failure = failure or error
                 continue
             if credential is not None:
-                log.debug("the GitHub token comes from %s", store.describe())
+                log.debug("The GitHub token comes from %s.", store.describe())
                 if store.name == "environment":
                     reject_classic_token(
                         credential.token,
@@ -111,8 +111,8 @@ class Credentials:
         return await run_in_thread(self.load)
 
     def save(self, credential: Credential, name: str) -> list[str]:
-        """Save `credential` in the store `name` and delete the tokens in the other stores, which
-        could take precedence. Returns a sentence for each deletion that failed."""
+        """Save `credential` in the store `name`, and delete tokens in other stores, which could
+        take precedence. Return a sentence for each deletion that failed."""
         self.store(name).save(credential)
         failures: list[str] = []
         for store in self.stores:
@@ -136,7 +136,7 @@ class Credentials:
         return names
 
     def delete(self) -> tuple[list[CredentialStore], list[StoreError]]:
-        """Delete the token from all stores. Returns the stores that had one, and all errors."""
+        """Delete the token from all stores. Return the stores that had one, and all errors."""
         deleted: list[CredentialStore] = []
         errors: list[StoreError] = []
         for store in self.stores:

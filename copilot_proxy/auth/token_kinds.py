@@ -1,4 +1,4 @@
-"""Distinguishes types of tokens by their format, before one is sent anywhere."""
+"""Distinguishes types of tokens by their format, before any of them is sent."""
 
 import re
 from typing import Final
@@ -11,11 +11,11 @@ _FINE_GRAINED: Final = "github_pat_"
 _OAUTH: Final = re.compile(r"gh[uo]_[A-Za-z0-9_]+")
 _COPILOT: Final = re.compile(r"[!-~]+")
 _GITHUB: Final = re.compile(r"[A-Za-z0-9_.-]{10,}")
-"""Any kind of GitHub token, even of older servers; today's have at least 40 characters."""
+"""Any type of GitHub token, even from older servers; current ones have at least 40 characters."""
 
 
 def may_be_token(token: Secret) -> bool:
-    """Return whether `token` may be of any kind that GitHub issues; if not, it is not sent."""
+    """Return whether GitHub may have issued `token`; if not, it is not sent."""
     return _GITHUB.fullmatch(token.reveal()) is not None
 
 
@@ -33,8 +33,8 @@ def is_fine_grained(token: Secret) -> bool:
 
 
 def may_be_direct(token: Secret) -> bool:
-    """Return whether Copilot may accept it without an exchange: one of an OAuth app, not of a
-    GitHub App such as that of the editors."""
+    """Return whether Copilot may accept it without an exchange: an OAuth app's token may be, a
+    token of a GitHub App such as the editors' is not."""
     return token.reveal().startswith(("gho_", _FINE_GRAINED))
 
 
@@ -60,7 +60,7 @@ def copilot_fields(token: Secret) -> dict[str, str]:
 def reject_classic_token(token: Secret, *, where: str, first: str = "") -> None:
     """Raise `NotSignedIn` for a classic personal access token.
 
-    `where` completes "The token ...", such as "in the keyring"; `first` is a sentence to put before
+    `where` completes "The token ...", such as "in the keyring"; `first` is a sentence that precedes
     the hint.
     """
     if is_classic(token):

@@ -18,7 +18,7 @@ _MAX_BACKOFF: Final = 30.0
 _MAX_BACKOFF_VALID: Final = 300.0
 """Longest backoff while the old token is still valid."""
 _REFUSED_BACKOFF: Final = 900.0
-"""Seconds until a rejected sign-in is tried again, in case GitHub's answer was a mistake."""
+"""Seconds until a rejected sign-in is tried again, in case GitHub was wrong to reject it."""
 _NO_ACCESS_BACKOFF: Final = 60.0
 
 
@@ -49,11 +49,12 @@ class Failure:
 
 
 class TokenState:
-    """The token of one account, if any, and the last failure to get a newer one.
+    """An account's token, if there is one, and the last failure to get a newer one.
 
-    If Copilot rejects a request (401, 421), the token or the request may be the reason, so one
-    rejection does not make the token invalid. A new token replaces it; it is dropped if GitHub
-    says that the sign-in is no longer valid, or after a second rejection without a new token.
+    If Copilot rejects a request (401, 421), either the token or the request may be at fault, so a
+    single rejection does not invalidate the token. It is replaced by a new token, or dropped if
+    GitHub says that the sign-in is no longer valid, or after a second rejection without a new
+    token.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -98,7 +99,7 @@ class TokenState:
         return failure.error if failure.credential.token == credential.token else None
 
     def may_read_store(self) -> bool:
-        """Return whether the store may be read for another sign-in although there is a token."""
+        """Return whether the store may be read for a newer sign-in even though there is a token."""
         return self._clock.monotonic() - self._store_read_at >= _STORE_INTERVAL_VALID
 
     def store_read(self) -> None:
@@ -106,7 +107,7 @@ class TokenState:
         self._store_read_at = self._clock.monotonic()
 
     def accepted(self, token: CopilotToken) -> None:
-        """Report that upstream accepted `token`, so its earlier refusals had other reasons."""
+        """Report that upstream accepted `token`, so its earlier refusals had other causes."""
         if token is self.token:
             self._refusals = 0
 
@@ -122,7 +123,7 @@ class TokenState:
         """Report a failed exchange."""
         if self._refusals and isinstance(error, NotSignedIn | NoCopilotAccess):
             self.token = None
-        # After each failure, a refused token is tried again, in case it is valid after all.
+        # After each failure, try a refused token again, in case it is valid after all.
         self._refusals = min(self._refusals, 1)
         before = self.failure
         again = before is not None and type(before.error) is type(error)

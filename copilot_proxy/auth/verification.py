@@ -31,7 +31,7 @@ _REFUSED: Final = (400, 401, 403)
 
 @dataclass(frozen=True)
 class Verification:
-    """What a GitHub token has access to; None if unknown."""
+    """What a GitHub token gives access to; a field is None if unknown."""
 
     login: str | None
     plan: str
@@ -89,7 +89,7 @@ async def _with_retries(
 def _is_transient(error: UpstreamError) -> bool:
     """Return whether the failure may pass within seconds.
 
-    It may not if GitHub asked to wait, nor if, for example, its name cannot be resolved.
+    False if GitHub asked us to wait, and if, for example, its name cannot be resolved.
     """
     if isinstance(error, UpstreamRefusal):
         return error.upstream_status >= 500 and "retry-after" not in error.headers
@@ -122,9 +122,8 @@ def _refused(exchange: TokenExchange) -> NotSignedIn:
 async def count_models(github: GitHub, exchange: TokenExchange, api_url: str) -> int | None:
     """Return the number of usable models, or None on any error.
 
-    The number is only informative, so an error must not make the verification fail. But a token
-    that is used directly has not been accepted by Copilot before, so its refusal raises
-    `NotSignedIn`.
+    The number is informational, so errors do not fail the verification. The exception is a token
+    that is used directly: Copilot has not accepted it before, so a refusal raises `NotSignedIn`.
     """
     identity = headers.copilot(github.settings.identity, intent="model-access")
     try:

@@ -1,4 +1,4 @@
-"""Finds the limits that apply to a request, and what they allow at the moment."""
+"""Finds the limits that apply to a request, and the amounts that they currently allow."""
 
 import time
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ class LimitFinder:
         self._minute = 0
         self._limits = Limits()
         self._plans: dict[_Key, Plan] = {}
-        """What was found in that minute, with these limits."""
+        """The results found in that minute, with these limits."""
 
     def find(self, record: RequestRecord) -> Plan:
         """Return the plan of a request, with the limits that apply to it; raises

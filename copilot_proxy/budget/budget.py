@@ -1,8 +1,8 @@
 """Admits requests as long as they fit the budget.
 
-The sum of the spent amount, the reservations of running requests and the expected cost of the next
-one must fit each limit. So parallel requests cannot exceed it together, except by the error in the
-estimates of those that are running. An answer that has begun is never cut off.
+For each limit, the amount spent, the reservations of running requests and the expected cost of the
+next request must fit together. So parallel requests cannot jointly exceed a limit, except by the
+error of their estimates. An answer that has begun is never cut off.
 """
 
 import asyncio
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _WARN_AT: Final = 0.8
-"""The share of a limit from which requests get a note."""
+"""The share of a limit above which requests get a note."""
 _ATTEMPTS: Final = 10
 _RETRY: Final = 0.001
-"""Seconds in which another process has usually made its reservation."""
+"""Seconds after which another process has usually finished its reservation."""
 _ROWS_SECONDS: Final = 0.25
 """In which the ledger has usually written the rows of requests that have ended."""
 _MAX_NAME: Final = 64
 
 
 class BudgetExceeded(CopilotProxyError):
-    """A request does not fit the budget. The status makes every client stop; see `clients`."""
+    """A request does not fit the budget. Its status makes every client stop; see `clients`."""
 
     status = 402
     type = "billing_error"
@@ -60,7 +60,7 @@ class Budget:
     """The budget of the server's account, as seen by one process."""
 
     def __init__(self, ledger: Path, defaults: Iterable[Limit], notify: Sequence[str] = ()) -> None:
-        """`notify` is the command of the setting with that name."""
+        """`notify` is the command in the setting of that name."""
         self._ledger = ledger
         self._notices = Notices(notify, ledger.parent / "notices" / ledger.stem)
         self._file = LimitsFile(ledger.with_name(NAME), defaults)
@@ -70,14 +70,13 @@ class Budget:
         self._reserver: Reserver | None = None
         """Made by the first request that has limits, in the thread."""
         self._flush: asyncio.TimerHandle | None = None
-        """Shows other processes what requests have cost."""
+        """The timer for showing other processes what requests have cost."""
         self._warned: set[tuple[Limit, str]] = set()
         self._problem: str | None = None
-        """Why the limits cannot be checked at the moment."""
+        """Why the limits cannot currently be checked."""
 
     def __call__(self, record: RequestRecord) -> None:
-        """Learn from a request that has ended, to estimate the next ones; to be called on the event
-        loop."""
+        """Learn from a completed request, for later estimates. Must be called on the event loop."""
         if not self._file.known.limits and record.reserved is None:
             return
         # The tokens of the others have to be counted first, which may take long.
@@ -88,7 +87,7 @@ class Budget:
             self._estimator.learn(record, cost.tokens)
 
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
-        """Reserve what `request` will probably cost; raises `BudgetExceeded` if it does not fit.
+        """Reserve the expected cost of `request`. Raises `BudgetExceeded` if it does not fit.
 
         If the limits cannot be checked, the request is admitted: a broken file must not stop the
         user's work. The log says so.
@@ -131,8 +130,8 @@ class Budget:
                 self._warn(record, limit, allowed, spent + reserved, plan.period(limit))
 
     def _report(self, problem: str | None) -> None:
-        """Log the reason why the limits cannot be checked, once for each `problem`, and with None
-        that they can be checked again."""
+        """Log why the limits cannot be checked, once for each `problem`, or with None that they can
+        be checked again."""
         if problem == self._problem:
             return
         self._problem = problem
@@ -180,7 +179,7 @@ class Budget:
                 executor, self._reserve_in_thread, request_id, cost, plan
             )
         except asyncio.CancelledError:
-            # The reservation may be made after the request has already been recorded.
+            # The reservation may be made after the request has been recorded.
             executor.submit(self._release, request_id)
             raise
 
@@ -191,7 +190,7 @@ class Budget:
         self._made_reserver().release(request_id)
 
     def _settle(self, record: RequestRecord, cost: Cost | None) -> None:
-        """Reserve what a request has cost instead of its estimate, until the ledger has its row."""
+        """Replace a request's estimate by its actual cost, until the ledger has its row."""
         reserver = self._reserver
         if reserver is None:
             return
@@ -234,7 +233,7 @@ class Budget:
         return self._executor
 
     def _made_reserver(self) -> "Reserver":
-        # Imported only if there are limits and in the thread, so that nothing else has to wait for
+        # Imported in the thread, and only if there are limits, so that nothing else has to wait for
         # SQLite.
         from copilot_proxy.ledger.reserver import Reserver
 

@@ -1,7 +1,7 @@
-"""Estimates what a request will cost before it is sent.
+"""Estimates the cost of a request before it is sent.
 
-The prompt is estimated from its length; what the same session has just sent counts as read from the
-cache. The output is estimated from the longer ones of the model's recent answers.
+The prompt is estimated from its length; anything that the same session has just sent counts as read
+from the cache. The output is estimated from the longer of the model's recent answers.
 """
 
 import time
@@ -18,13 +18,13 @@ from copilot_proxy.relay.costs import learned_prices, prices_of
 from copilot_proxy.relay.records import RequestRecord
 
 _CACHE_SECONDS: Final = 300.0
-"""How long prompts stay in a provider's cache."""
+"""Seconds for which prompts stay in a provider's cache."""
 _FIRST_OUTPUT: Final = 1000
-"""How many output tokens to expect of a model that has not answered yet."""
+"""The output tokens to expect from a model that has not answered yet."""
 _RECENT: Final = 50
-"""How many answers of a model are remembered."""
+"""The number of answers to remember per model."""
 _SHARE: Final = 0.9
-"""The share of recent answers that are not longer than the expected length of the next one."""
+"""The quantile of recent answers that serves as the expected length of the next one."""
 _MAX_SESSIONS: Final = 500
 
 
@@ -55,7 +55,7 @@ class Estimator:
     """Learns from answers, and estimates the next ones."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives seconds."""
+        """`clock` returns seconds."""
         self._clock = clock
         self._outputs: dict[str, _RecentOutputs] = {}
         self._prompts: dict[tuple[str, str], _Prompt] = {}
@@ -76,7 +76,7 @@ class Estimator:
                 del self._prompts[next(iter(self._prompts))]
 
     def estimate(self, record: RequestRecord, request: ClientRequest) -> int:
-        """Return what `request` will probably cost, in nano-AIU; 0 if the price is not known."""
+        """Return the expected cost of `request` in nano-AIU; 0 if the price is unknown."""
         model, listed, session = record.model or "", record.listed, record.attribution.session
         prices = prices_of(listed) if listed is not None else None
         if prices is None:

@@ -1,7 +1,7 @@
 """Amounts of money in the text of a refusal.
 
 Some clients repeat a request if the text of its error contains certain numbers, such as 500,
-whatever they mean. So an amount is written in a form that has none of them.
+whatever they mean. So amounts are written without any of them.
 """
 
 import shlex
@@ -15,7 +15,7 @@ NAMES: Final = {"day": "today", "month": "this month", "session": "this session"
 
 
 def amount(nano: int) -> str:
-    """Return an amount in AI credits, or in dollars if those credits could be misread."""
+    """Return an amount in AI credits, or in dollars if the credits could be misread."""
     value = credits(nano)
     if 0 < nano < NANO // 200:
         return "less than 0.01 AI credits"

@@ -26,7 +26,7 @@ from copilot_proxy.private_files import (
 
 NAME: Final = "budget.json"
 _LOCK: Final = "budget.lock"
-"""A separate file, since each change replaces the file of the limits."""
+"""A separate file, because each change replaces the limits file."""
 
 
 class Raise(NamedTuple):
@@ -40,7 +40,7 @@ class Raise(NamedTuple):
     kind: str = ""
     name: str = ""
     per: str = ""
-    """The period of the limits that it applies to; "" for all of them."""
+    """The period of the limits that it applies to; "" for all periods."""
 
 
 class Limits(NamedTuple):
@@ -50,26 +50,26 @@ class Limits(NamedTuple):
     raises: tuple[Raise, ...] = ()
 
     def with_defaults(self, defaults: Iterable[Limit]) -> "Limits":
-        """Return these limits and those of the settings that they do not replace."""
+        """Return these limits, plus those from the settings that they do not replace."""
         own = {limit.target for limit in self.limits}
         more = tuple(limit for limit in defaults if limit.target not in own)
         return self._replace(limits=(*self.limits, *more))
 
     def with_limit(self, limit: Limit) -> "Limits":
-        """Return these limits with `limit`, which nothing has raised yet."""
+        """Return these limits with `limit`, not raised yet."""
         others = tuple(one for one in self.limits if one.target != limit.target)
         raises: list[Raise] = []
         for one in self.raises:
             if (one.kind, one.name) != (limit.kind, limit.name):
                 raises.append(one)
                 continue
-            # It stays for the limits of other periods.
+            # A raise of all periods still applies to the others.
             periods = (one.per,) if one.per else PERIODS
             raises += [one._replace(per=per) for per in periods if per != limit.per]
         return Limits((*others, limit), tuple(raises))
 
     def allowed(self, limit: Limit, now: datetime) -> int:
-        """Return what `limit` allows in the current day or month, in nano-AIU."""
+        """Return the amount that `limit` allows in the current day or month, in nano-AIU."""
         if not self.raises:
             return limit.nano
         day, month = days_of(now)
@@ -84,7 +84,7 @@ class Limits(NamedTuple):
 
 
 def days_of(now: datetime) -> tuple[str, str]:
-    """Return the local day and the month in UTC of a moment."""
+    """Return the local day and the UTC month of `now`."""
     return day_and_month(int(now.timestamp()) // 60)
 
 
@@ -110,8 +110,8 @@ def read(path: Path) -> Limits:
 def change(path: Path, now: datetime, changed: Callable[[Limits], Limits]) -> None:
     """Replace the limits in the file with the result of `changed`.
 
-    Other processes wait, so that no change is lost. Raises `CopilotProxyError`, and whatever
-    `changed` raises; then nothing has changed.
+    Other processes wait, so that no change is lost. Raises `CopilotProxyError`, and any exception
+    of `changed`; the file is then unchanged.
     """
     try:
         make_folder(path.parent)
@@ -125,7 +125,7 @@ def change(path: Path, now: datetime, changed: Callable[[Limits], Limits]) -> No
 
 
 def _write(path: Path, limits: Limits, now: datetime) -> None:
-    """Replace the file; increases are kept only while they apply. Raises `OSError`."""
+    """Replace the file, keeping only the raises that still apply. Raises `OSError`."""
     _, month = days_of(now)
     stored = {
         "limits": [one._asdict() for one in limits.limits],
@@ -142,20 +142,20 @@ def _limit(stored: Mapping[str, Any]) -> Limit:
 
 
 class LimitsFile:
-    """Reads the file again when it has changed."""
+    """Reads the file again whenever it has changed."""
 
     def __init__(self, path: Path, defaults: Iterable[Limit]) -> None:
         self._path = path
         self._defaults = tuple(defaults)
         self._seen: tuple[int, ...] | None = None
         self.known = Limits().with_defaults(self._defaults)
-        """The limits as they were last read."""
+        """The most recently read limits."""
 
     def current(self) -> Limits:
         """Return the limits in force; raises `CopilotProxyError` if the file is unusable."""
         try:
             status = os.stat(self._path)
-            # The number of a file is used again, possibly within one tick of the clock.
+            # An inode number may be reused, possibly within one tick of the clock.
             seen = (status.st_mtime_ns, status.st_ino, status.st_size)
         except OSError:
             seen = None

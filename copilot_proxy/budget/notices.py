@@ -1,7 +1,7 @@
-"""Runs the user's command when most of a limit is used, and when a request is refused.
+"""Runs the user's command when most of a limit has been used, and when a request is refused.
 
-It runs once for each limit, amount, period and occasion: of all servers and workers, only the first
-one to create a file runs it.
+It runs once for each limit, amount, period and occasion: among all servers and workers, the first
+one to create a marker file runs it.
 """
 
 import hashlib
@@ -22,24 +22,24 @@ from copilot_proxy.private_files import NEW, failure_reason, make_folder, open_p
 log = logging.getLogger(__name__)
 
 Occasion = Literal["used", "refused"]
-"""Most of a limit is used; a request did not fit."""
+"""Most of a limit has been used, or a request did not fit."""
 _TIMEOUT: Final = 30.0
 """Seconds after which the command is killed."""
 _KEPT_SECONDS: Final = 40 * 86_400
-"""How long a sent notice is remembered: longer than a month."""
+"""Seconds for which sent notices are remembered: more than a month."""
 
 
 class Notices:
     """Sends the notices of one process; `folder` records those of all processes."""
 
     def __init__(self, command: Sequence[str], folder: Path) -> None:
-        """`command` is a program and its arguments; the text is added. Empty: nothing is sent."""
+        """`command` is a program with arguments; the text is appended. Empty: send nothing."""
         self._command = tuple(command)
         self._folder = folder
         self._sent: set[str] = set()
 
     def send(self, occasion: Occasion, limit: Limit, allowed: int, period: str, text: str) -> None:
-        """Run the command with `text`, unless that was done before; does not wait for it to end.
+        """Run the command with `text`, without waiting for it to exit, unless it has already run.
 
         `allowed` is the amount of the limit in nano-AIU, and `period` the day, month or session.
         """
@@ -59,7 +59,7 @@ class Notices:
             flags = 0
             if sys.platform == "win32":
                 flags = subprocess.CREATE_NO_WINDOW
-            # No shell: the text is one argument, even if a client's name in it has special
+            # No shell: the text is one argument, even if a client's name contains special
             # characters.
             done = subprocess.run(  # noqa: S603  # the user has named the command
                 [*self._command, text],
@@ -69,22 +69,21 @@ class Notices:
                 env=_environment(),
                 timeout=_TIMEOUT,
                 check=False,
-                start_new_session=True,  # Ctrl+C is for the server
+                start_new_session=True,  # Ctrl+C is meant for the server
                 creationflags=flags,
             )
         except subprocess.TimeoutExpired:
             log.warning("The notify command did not finish within %g s.", _TIMEOUT)
         except OSError as error:
             log.warning("The notify command failed: %s.", failure_reason(error))
-            with suppress(OSError):  # it is tried again after a restart
+            with suppress(OSError):  # it will be tried again after a restart
                 (self._folder / name).unlink(missing_ok=True)
         else:
             if done.returncode:
                 log.warning("The notify command failed with exit code %d.", done.returncode)
 
     def _is_first(self, name: str) -> bool:
-        """Return whether no other process has sent the notice, and remember it; raises
-        `OSError`."""
+        """Return whether the notice is new, and remember it. Raises `OSError`."""
         make_folder(self._folder)
         oldest = time.time() - _KEPT_SECONDS
         for file in self._folder.iterdir():
@@ -98,7 +97,7 @@ class Notices:
 
 
 def _environment() -> dict[str, str]:
-    """Return the variables for the command, without this program's secrets."""
+    """Return the environment for the command, without this program's secrets."""
     return {
         name: value
         for name, value in os.environ.items()

@@ -1,4 +1,4 @@
-"""Raises limits for the rest of the day or the month."""
+"""Raises limits for the rest of the day or month."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -15,7 +15,7 @@ def raise_limits(
 ) -> None:
     """Raise all limits of a scope by `nano` nano-AIU; `kind` and `name` are "" for all requests.
 
-    `path` is the file of the limits, and `defaults` are those of the settings. Raises `UsageError`
+    `path` is the limits file, and `defaults` are the limits from the settings. Raises `UsageError`
     if there is no such limit, and `CopilotProxyError` if the file cannot be used.
     """
     target = (kind, name)
@@ -24,10 +24,10 @@ def raise_limits(
     def raised(stored: Limits) -> Limits:
         limits = stored.with_defaults(defaults).limits
         if target not in {(one.kind, one.name) for one in limits}:
-            # It would otherwise be added to a limit that the user sets later.
+            # Otherwise the raise would apply to a limit that the user sets later.
             scope = f" for the {kind} {name}" if kind else " for all requests" if limits else ""
             flag = scope_flag(Limit(nano, "day", kind, name))
-            others = "The limits and their names: copilot-proxy budget\n" if limits else ""
+            others = "To list the budgets, run: copilot-proxy budget\n" if limits else ""
             raise UsageError(
                 f"There is no budget{scope} to raise.",
                 hint=f"{others}Set one with: copilot-proxy budget set 500/day{flag}",

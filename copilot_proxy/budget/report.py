@@ -17,20 +17,20 @@ class LimitState(NamedTuple):
 
     limit: Limit
     allowed: int
-    """The limit with its raises."""
+    """The limit including its raises."""
     spent: int
-    """For a limit per session: of the session that has cost the most today."""
+    """For a limit per session, the amount spent by today's most expensive session."""
     reserved: int
     resets_at: datetime | None
     """None for a limit per session."""
 
     @property
     def left(self) -> int:
-        """What may still be spent."""
+        """The amount that may still be spent."""
         return max(0, self.allowed - self.spent - self.reserved)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as ``--json`` shows it."""
+        """Return the JSON object that ``--json`` shows."""
         limit = self.limit
         return {
             "per": limit.per,

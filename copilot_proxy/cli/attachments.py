@@ -1,4 +1,4 @@
-"""Reads the attachments of a prompt: piped text, and images from files."""
+"""Reads what is attached to a prompt: piped text, and image files."""
 
 import base64
 import os
@@ -38,7 +38,7 @@ class Image:
 
 
 def read_image(name: str) -> Image:
-    """Read the image file `name`; its type is detected from the data. Raises `UsageError`."""
+    """Read the image file `name`, detecting its type from the data. Raises `UsageError`."""
     if name.lower().startswith(("http://", "https://")):
         raise UsageError(
             f"The image {name} is a URL.", hint="Download it, and attach the file with -i FILE."
@@ -74,7 +74,7 @@ def check_images(images: Sequence[Image], model: "Model") -> None:
         )
     vision = model.limits.get("vision")
     limits = vision if isinstance(vision, dict) else {}
-    # `max_prompt_images` is not a limit: GitHub's own client ignores it and sends more.
+    # `max_prompt_images` is not checked: GitHub's own client ignores it and sends more.
     largest = limits.get("max_prompt_image_size")
     types = limits.get("supported_media_types")
     for image in images:

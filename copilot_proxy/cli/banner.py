@@ -30,8 +30,8 @@ _MAX_CLIENTS: Final = 4
 _NOTICE_FILE: Final = "notice-shown"
 _KEY_VARIABLE: Final = "COPILOT_PROXY_API_KEY"
 _EXAMPLE_FAULT: Final = "server_error_500"
-"""The fault in the example: it affects a single request. Others, such as a rate limit, would keep
-the server from sending more requests for a while."""
+"""The fault in the example, which affects a single request. Others, such as a rate limit, would
+block requests for a while."""
 _NOTICE: Final = (
     "copilot-proxy is not made or endorsed by GitHub. It talks to Copilot the way editors do, on "
     "your behalf and with your subscription. GitHub's terms apply: do not share it, and use it "
@@ -96,7 +96,7 @@ class Banner:
     def curl(self) -> str:
         """Return a curl command that sends a first request."""
         body = json.dumps(
-            # Not a model's id, so that the command still works when that model is gone.
+            # Not a model id, so that the command still works after that model is retired.
             {"model": "default", "messages": [{"role": "user", "content": "Hi"}]},
             separators=(",", ":"),
         )
@@ -125,7 +125,7 @@ class Banner:
         return "--api-key" if source == "flag" else source
 
     def _network(self) -> str:
-        """Describe how other machines reach the server."""
+        """Describe how other machines can reach the server."""
         if self.settings.host.strip("[]") not in ("0.0.0.0", "::"):  # noqa: S104  # only compared
             return "other machines use the same URL, and need the key"
         port = self.address.rpartition(":")[2]
@@ -135,9 +135,9 @@ class Banner:
         )
 
     def _clients(self) -> str | None:
-        """Say how to start the clients on this machine; None if there are none."""
-        # Loading their definitions takes a moment, so it is for people only. With a flag for the
-        # address, the commands would not find the server.
+        """Explain how to start the clients on this machine; None if there are none."""
+        # Only shown to people, because loading the client definitions takes time. If the address
+        # was given as a flag, the commands would not find the server.
         is_flag = "flag" in (self.settings.sources.get(name) for name in ("host", "port", "uds"))
         if not stderr_is_tty() or is_flag or self.settings.uds:
             return None
@@ -204,10 +204,7 @@ def _short_vendor(model: "Model") -> str:
 
 
 def first_time_notice(data_dir: Path) -> str | None:
-    """Return the notice of the first start, or None if the user has seen it.
-
-    A marker file in `data_dir` records that it was shown.
-    """
+    """Return the notice for the first start, or None if the user has seen it."""
     marker = data_dir / _NOTICE_FILE
     if marker.exists():
         return None

@@ -1,4 +1,4 @@
-"""The ``budget`` command: shows and changes what requests may cost."""
+"""The ``budget`` command: shows and changes the limits on what requests may cost."""
 
 import json
 import shlex
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from copilot_proxy.budget.report import LimitState
 
 _ARGUMENTS: Final = {"set": "AMOUNT/PERIOD", "raise": "AMOUNT", "off": None}
-"""The words of the command, and what follows them."""
+"""The command's subcommands and their arguments."""
 
 
 def budget(
@@ -96,7 +96,8 @@ def _scope(key: str | None, client: str | None, project: str | None) -> tuple[st
     if len(given) > 1:
         raise UsageError("Use only one of --key, --client and --project.")
     if given and not given[0][1].strip():
-        # Such as a variable of a script that is not set; the limit for all must not change.
+        # For example, from an unset variable in a script; this must not change the limit for all
+        # requests.
         raise UsageError(f"The name after --{given[0][0]} is empty.", hint="Is a variable unset?")
     return given[0] if given else ("", "")
 
@@ -125,7 +126,7 @@ def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> N
 
 
 def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
-    """Remove the limits of a scope and their raises; without a scope, all of them."""
+    """Remove the limits of a scope and their raises; without a scope, remove all limits."""
     from copilot_proxy.budget import limits_file
 
     def is_other(one: Limit | limits_file.Raise) -> bool:
@@ -136,7 +137,7 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
         if kind and limits == stored.limits:
             raise UsageError(
                 f"There is no budget for the {kind} {name} to remove.",
-                hint="The limits and their names: copilot-proxy budget",
+                hint="To list the budgets, run: copilot-proxy budget",
             )
         return limits_file.Limits(limits, tuple(filter(is_other, stored.raises)))
 
@@ -171,7 +172,7 @@ def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_js
 
 
 def _warn_of_old_config(settings: Settings, *, simulate: bool) -> None:
-    """Say so if the running server does not have the limits of the configuration file."""
+    """Warn if the running server does not have the limits from the configuration file."""
     from copilot_proxy.cli.shared_server import running_server
     from copilot_proxy.server.discovery import has_old_config
 

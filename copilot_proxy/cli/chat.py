@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from copilot_proxy.settings import Settings
 
 _CATALOGUE_TIMEOUT: Final = 10.0
-"""Seconds to wait for the list of models, for a warning about the default model."""
+"""Seconds to wait for the model list, which is needed to warn about the default model."""
 
 
 def chat(
@@ -132,7 +132,7 @@ async def _open(settings: "Settings") -> "Backend":
 
 async def _warn_about_default(backend: "Backend", settings: "Settings") -> None:
     """Print a warning if ``default`` does not mean the configured model."""
-    # If the list of models cannot be loaded, the question itself will fail with the error.
+    # If the model list cannot be loaded, the question itself will fail with that error.
     with suppress(CopilotProxyError, TimeoutError):
         async with asyncio.timeout(_CATALOGUE_TIMEOUT):
             catalogue = await backend.relay.models.catalogue()
@@ -156,7 +156,7 @@ async def _answer(backend: "Backend", question: str, options: ChatOptions) -> No
     answer = new_answer()
     if options.as_json:
         completion = await ask_whole(relay, request, answer)
-        # Show the model that answered, rather than a name such as `default`.
+        # Show the model that actually answered, rather than a name such as `default`.
         completion["model"] = answer.record.model or completion.get("model")
         print_result(json.dumps(completion, indent=2, ensure_ascii=False))
         if options.verbose:

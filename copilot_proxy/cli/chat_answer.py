@@ -1,4 +1,4 @@
-"""Requests an answer, prints it while it is streamed, and summarises its usage."""
+"""Requests an answer, prints it as it is streamed, and summarises its usage."""
 
 import sys
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class AnswerPrinter(Protocol):
     """Prints the text of an answer."""
 
     def write(self, text: str) -> None:
-        """Print a piece of the text."""
+        """Print a chunk of the text."""
         ...
 
     def close(self) -> None:
@@ -38,7 +38,7 @@ class AnswerPrinter(Protocol):
 
 
 class PlainPrinter:
-    """Prints the text to stdout, without buffering; unchanged, unless stdout is a terminal."""
+    """Prints text to stdout without buffering, and without changes unless stdout is a terminal."""
 
     def __init__(self) -> None:
         self._last = ""
@@ -56,7 +56,7 @@ class PlainPrinter:
 
 @dataclass
 class ChatAnswer:
-    """The part of an answer that has been received; it is kept if the stream breaks off."""
+    """The part of an answer received so far, which is kept if the stream breaks off."""
 
     record: "RequestRecord"
     text: str = ""
@@ -64,7 +64,7 @@ class ChatAnswer:
 
 
 def new_answer(session: str | None = None) -> ChatAnswer:
-    """Return an empty answer for a new request, of the conversation `session` if there is one."""
+    """Return an empty answer for a new request, which may belong to the conversation `session`."""
     from copilot_proxy.relay.records import RequestRecord, new_request_id
 
     attribution = Attribution("copilot-proxy chat", __version__, session=session)
@@ -107,7 +107,7 @@ async def ask_whole(relay: "Relay", request: dict[str, Any], answer: ChatAnswer)
 
 
 def print_notices(answer: ChatAnswer, *, verbose: bool) -> None:
-    """Print what the user should know about an answer besides its text."""
+    """Print what the user should know about an answer besides its text, such as an early end."""
     if answer.finish in _FINISHES:
         print_message(_FINISHES[answer.finish])
     elif not answer.text:
@@ -159,7 +159,7 @@ def _read(chunks: "Iterable[dict[str, Any]]", answer: ChatAnswer) -> tuple[str, 
 
 
 class _Progress(Protocol):
-    """Shows that an answer is awaited, until `stop` is called."""
+    """Shows that an answer is pending, until `stop` is called."""
 
     def show_reasoning(self, reasoning: str) -> None: ...
 

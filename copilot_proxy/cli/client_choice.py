@@ -1,4 +1,4 @@
-"""Finds the client that the user has named on the command line."""
+"""Finds the client that the user named on the command line."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from copilot_proxy.errors import UsageError
 
 
 def ledger_name(name: str) -> str:
-    """Return the name in the ledger of a client that `run` calls `name`; else `name` itself."""
+    """Return the ledger's name for a client that `run` calls `name`, or `name` itself."""
     definition = find_client(name)
     return definition.name if definition else name
 

@@ -12,22 +12,22 @@ from typing import Final
 from copilot_proxy.errors import ClientNotFound
 
 _ANSWER_TIMEOUT: Final = 20
-"""Seconds that a client may take to answer a question about itself."""
+"""Seconds within which a client must print what it is asked for."""
 _SIGNALLED: Final = 128
-"""Shells add this to the number of the signal that ended a program, for its exit code."""
+"""Shells add the number of the signal that ended a program to this, as its exit code."""
 
 
 def run_program(command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run `command` until it ends, and return its exit code.
+    """Run `command` until it exits, and return its exit code.
 
-    Signals are for the program: this process only passes them on. Raises `ClientNotFound`.
+    Signals are meant for the program; this process only passes them on. Raises `ClientNotFound`.
     """
     with _passed_signals() as programs:
         try:
             process = subprocess.Popen(  # noqa: S603  # what the user asked for
                 command,
                 env=environ,
-                close_fds=sys.platform == "win32",  # it keeps its `temporary_folder`
+                close_fds=sys.platform == "win32",  # inherits the open `temporary_folder`
             )
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
@@ -41,7 +41,7 @@ def run_program(command: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def ask_program(command: Sequence[str]) -> str:
-    """Run `command` without a terminal and return what it prints; nothing if it fails."""
+    """Run `command` without a terminal and return its output, or "" if it fails."""
     try:
         return subprocess.run(  # noqa: S603  # a program that the user has installed
             command,
@@ -59,11 +59,12 @@ def ask_program(command: Sequence[str]) -> str:
 
 @contextmanager
 def _passed_signals() -> Iterator["list[subprocess.Popen[bytes]]"]:
-    """Pass signals on to the programs in the list while the block runs."""
+    """Pass signals on to the listed programs while the block runs."""
     programs: list[subprocess.Popen[bytes]] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
-        # A terminal sends Ctrl+C to the program as well; nothing else shows that it did.
+        # A terminal also sends Ctrl+C to the program itself, and being in the foreground is the
+        # only sign of that.
         if number == signal.SIGINT and _is_in_foreground():
             return
         for process in programs:
@@ -72,7 +73,7 @@ def _passed_signals() -> Iterator["list[subprocess.Popen[bytes]]"]:
     passed = [signal.SIGINT, signal.SIGTERM]
     if sys.platform != "win32":
         passed.append(signal.SIGHUP)
-    # A handler, unlike an ignored signal, is not inherited by the program.
+    # Unlike an ignored signal, a handler is not inherited by the program.
     before = {
         number: signal.signal(number, handle)
         for number in passed
@@ -86,7 +87,7 @@ def _passed_signals() -> Iterator["list[subprocess.Popen[bytes]]"]:
 
 
 def _is_in_foreground() -> bool:
-    """Return whether this process belongs to the foreground of a terminal."""
+    """Return whether this process is in the foreground process group of a terminal."""
     if sys.platform == "win32":
         return True
     with suppress(OSError):

@@ -1,6 +1,6 @@
-"""The list of commands, each of which is imported when it is first used.
+"""The list of commands. Each is imported when it is first used.
 
-Importing all of them would take longer than most of them run.
+Importing all of them would take longer than running most of them.
 """
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
@@ -27,7 +27,7 @@ COMMANDS: Final = {
     "service": "Run the server in the background, starting at login.",
     "pi-ai": "Install the library for --upstream pi-ai.",
 }
-"""The commands, with the first line of their help. The command ``pi-ai`` is `pi_ai` in the module
+"""Command name -> first line of its help. The command ``pi-ai`` is `pi_ai` in the module
 `cli.pi_ai`, and so on: a function, or an app with subcommands."""
 _OTHER_WORDS: Final[Mapping[str, str]] = {
     "start": "serve",
@@ -67,7 +67,7 @@ class CommandGroup(TyperGroup):
         self.commands = _Commands(self.rich_markup_mode)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list at the end of the help."""
+        """Write the list of commands at the end of the help."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -92,7 +92,7 @@ def _known_as(word: str) -> str | None:
 
 
 class _Commands(MutableMapping[str, Any]):
-    """The commands by their names; each is imported when it is looked up."""
+    """The commands by name; each is imported when it is looked up."""
 
     def __init__(self, markup_mode: Any) -> None:
         self._markup_mode = markup_mode

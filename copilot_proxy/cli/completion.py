@@ -1,5 +1,4 @@
-"""Completes clients, models and words in a shell, from what is on this machine, without any
-request."""
+"""Completes clients, models and subcommands in a shell, using only local data."""
 
 import json
 import os
@@ -39,8 +38,8 @@ def complete_model(incomplete: str) -> list[str]:
 def word_completer(
     words: Mapping[str, str | None],
 ) -> Callable[[typer.Context, str], list[str]]:
-    """Return what completes the argument ``words`` of a command: one of `words`, and then the only
-    value that it takes, if it has one."""
+    """Return a completer for a command's ``words``: first one of `words`, then the only value that
+    this word takes, if there is one."""
 
     def complete(context: typer.Context, incomplete: str) -> list[str]:
         match list(context.params.get("words") or ()):
@@ -56,7 +55,7 @@ def word_completer(
 
 
 def remember_models(state_dir: Path, ids: Iterable[str]) -> None:
-    """Remember the account's models for the next completion, if that is possible."""
+    """Remember the account's models for later completions, if possible."""
     content = json.dumps(sorted(set(ids)))
     path = state_dir / _FILE
     with suppress(OSError):
@@ -76,7 +75,7 @@ def _names() -> Iterator[str]:
     from copilot_proxy.settings import load_settings
 
     yield from FAMILY_NAMES
-    # A broken configuration or list should not show up as an error in the middle of a line.
+    # Completion must not print errors in the middle of the user's command line.
     with suppress(CopilotProxyError, OSError, ValueError):
         settings = load_settings()
         yield from settings.aliases

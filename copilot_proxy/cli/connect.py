@@ -147,7 +147,7 @@ def _connect(
     with server_for(settings, simulate=simulate) as server:
         server = replace(server, prefix=prefix)
         settings = replace(settings, simulated=server.simulated)
-        # Only `run` puts files into this folder.
+        # Only `run` writes to this folder.
         folder = settings.state_dir / "clients" / definition.name
         found = run_connection.connect(settings, server, definition, program, model, folder)
         to = replace(found, url=base + prefix)
@@ -174,14 +174,14 @@ def _connect(
 
 
 def this_machine() -> "Machine":
-    """Return where clients look for their configuration here."""
+    """Return where clients on this machine look for their configuration."""
     from copilot_proxy.clients.client import Machine
 
     return Machine(Path.home(), os.environ, sys.platform, lambda path: os.path.lexists(path))
 
 
 def _print_setup(setup: "Setup") -> None:
-    """Print what the user has to do, including the key, so that it can be copied."""
+    """Print what the user must do, including the key, so that it can be copied."""
     from copilot_proxy.cli.connect_files import short
 
     if setup.changes:
@@ -197,7 +197,7 @@ def _print_setup(setup: "Setup") -> None:
 
 
 def _report_variables(definition: "Client") -> None:
-    """Say which variables would make the client use something else."""
+    """Report variables that would make the client use something else."""
     for name in definition.overrides:
         if os.environ.get(name):
             print_message(f"{name} is set in your environment and may take precedence. Unset it.")

@@ -1,5 +1,4 @@
-"""Changes the files of a client for ``connect``, and undoes that: shows a diff, asks, and
-writes."""
+"""Changes a client's files for ``connect``, or undoes that: shows a diff, asks, and writes."""
 
 import os
 import shlex
@@ -19,14 +18,13 @@ from copilot_proxy.settings import Settings
 from copilot_proxy.terminal import escape_controls
 
 _MAX_LINES: Final = 40
-"""How many lines of a file's diff are shown before the question."""
+"""Maximum number of diff lines per file that are shown before asking."""
 _MAX_WIDTH: Final = 160
-"""How many characters of such a line are shown; instructions for a model can be one very long
-line."""
+"""Maximum width of these lines; instructions for a model can be one very long line."""
 
 
 def short(path: PurePath) -> str:
-    """Return the path as users write it."""
+    """Return the path as a user would type it."""
     try:
         return str(PurePath("~") / path.relative_to(Path.home()))
     except ValueError:
@@ -36,7 +34,7 @@ def short(path: PurePath) -> str:
 def write_changes(
     settings: Settings, client: Client, to: Connection, setup: Setup, *, yes: bool, dry_run: bool
 ) -> int:
-    """Change the files as `setup` says, if the user agrees; return the exit code.
+    """Apply the changes in `setup` to the files if the user agrees; return the exit code.
 
     Raises `CopilotProxyError`.
     """
@@ -73,7 +71,7 @@ def write_changes(
 
 
 def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool) -> int:
-    """Restore the files, if the user agrees; return the exit code.
+    """Restore the files if the user agrees; return the exit code.
 
     Raises `CopilotProxyError`.
     """
@@ -107,7 +105,7 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
 
 
 def _show(plans: Sequence[FilePlan], key: str, *, all_lines: bool) -> None:
-    """Print the differences: to stdout if that is all that was asked for."""
+    """Print the diffs: to stdout if nothing else was asked for."""
     for plan in plans:
         secret = "" if key == NO_KEY else key
         lines = diff(short(plan.path), plan.before, plan.after, secret).split("\n")
@@ -123,7 +121,7 @@ def _show(plans: Sequence[FilePlan], key: str, *, all_lines: bool) -> None:
 
 
 def _report_readable(paths: Iterable[Path]) -> None:
-    """Say which files show the server's key to other users of this machine."""
+    """Report files that reveal the server's key to other users of this machine."""
     for path in paths:
         if os.name == "posix" and path.stat().st_mode & 0o077:
             print_message(

@@ -21,12 +21,12 @@ class _State(NamedTuple):
 
     client: Client
     version: str | None
-    """None if it is not on this machine."""
+    """None if the client is not installed."""
     journal: Journal
     seen: datetime | None
 
     def row(self) -> tuple[str, ...]:
-        """Return the cells of its row."""
+        """Return the cells of the table row."""
         seen = f"{self.seen:%Y-%m-%d %H:%M}" if self.seen else "-"
         return self.client.word, self.client.title, self.version or "-", self._connected(), seen
 
@@ -39,7 +39,7 @@ class _State(NamedTuple):
 
 
 def print_connections(settings: Settings) -> None:
-    """Print a row for each client: those on this machine first."""
+    """Print a row for each client, installed clients first."""
     seen = _last_seen(settings)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         versions = list(pool.map(_version, CLIENTS))
@@ -70,6 +70,6 @@ def _last_seen(settings: Settings) -> dict[str, datetime]:
 def _version(client: Client) -> str | None:
     program = program_of(client)
     if program is None or client.launch is None:
-        # Graphical programs would open a window.
+        # Do not run graphical programs, which would open a window.
         return "yes" if is_found(client) else None
     return version_of(program) or "yes"

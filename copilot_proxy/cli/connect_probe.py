@@ -1,4 +1,4 @@
-"""Tries a connection the way the client uses it: the same requests to the same address."""
+"""Tests a connection the way the client uses it: the same requests to the same address."""
 
 import http.client
 import json
@@ -20,7 +20,7 @@ _PROMPT: Final = "Answer with the word OK."
 
 
 def print_probe(server: RunningServer, client: Client, to: Connection) -> bool:
-    """Send what the client sends first, print what came back, and return whether it works."""
+    """Send the client's first requests, print the results, and return whether they succeeded."""
     if not client.apis:
         return True
     for method, path, body in _requests(client, to):
@@ -56,8 +56,8 @@ def _requests(client: Client, to: Connection) -> Iterator[tuple[str, str, Any]]:
 def _send(
     server: RunningServer, method: str, path: str, body: Any, to: Connection
 ) -> tuple[int, Any, str | None]:
-    """Return the status, the decoded body, and the cost in credits if it is known."""
-    # Not through a proxy: the server is on this machine.
+    """Return the status, the decoded body, and the cost in credits, if known."""
+    # No HTTP proxy, because the server is on this machine.
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=_TIMEOUT)
     headers = {
         "authorization": f"Bearer {to.key}",
@@ -86,7 +86,7 @@ def _message(answer: Any) -> str:
 
 
 def _result(answer: Any, cost: str | None) -> str:
-    """Describe an answer that succeeded."""
+    """Describe a successful answer."""
     if not isinstance(answer, dict):
         return "an answer that is not JSON."
     if isinstance(models := answer.get("data"), list):

@@ -1,4 +1,4 @@
-"""Prints for all commands: results to stdout, messages and errors to stderr."""
+"""Prints the output of all commands: results to stdout, messages and errors to stderr."""
 
 import os
 import re
@@ -26,13 +26,13 @@ _COMMAND: Final = re.compile(
     r"(?: --?[\w-]+| keyring| file| < FILE)*)"
 )
 _NAMED: Final = re.compile(r"  [A-Z]\w*(?: \w+)* {2,}")
-"""A line with a name and a value in two columns."""
+"""A line with a label and a value in two columns."""
 _GLUE: Final = "\xa0"
-"""A non-breaking space, which is printed as a normal space."""
+"""A non-breaking space, which is later printed as a normal one."""
 
 
 def print_result(text: str) -> None:
-    """Print a line to stdout, where other programs can read it."""
+    """Print a line to stdout, for other programs to read."""
     _echo(escape_controls(text))
 
 
@@ -42,17 +42,17 @@ def counted(count: int, noun: str) -> str:
 
 
 def print_drawn(line: str) -> None:
-    """Print a line with styles to stdout; everything else in it is already escaped."""
+    """Print a line with styles to stdout. Text in it must already be escaped."""
     _echo(line)
 
 
 def print_message(text: str = "") -> None:
-    """Print text for the user to stderr, safe for terminals and formatted by `format_message`."""
+    """Print a message to stderr, safe for terminals and formatted by `format_message`."""
     _echo(format_message(escape_controls(text)), err=True)
 
 
 def print_unwrapped(text: str) -> None:
-    """Print text to stderr as it is, except for its control characters."""
+    """Print text to stderr unchanged, except for control characters."""
     _echo(escape_controls(text), err=True)
 
 
@@ -63,7 +63,7 @@ def with_commands(text: str) -> str:
 
 
 def format_message(text: str) -> str:
-    """Return `text` as stderr shows it.
+    """Return `text` formatted for stderr.
 
     On a terminal, long lines are wrapped between words. If ``copilot-proxy`` is not on the PATH,
     commands in the text are replaced by ones that work.
@@ -79,7 +79,7 @@ def print_error(error: CopilotProxyError) -> None:
     """Print an error and its hint to stderr."""
     from copilot_proxy.masking import mask
 
-    # An error of Copilot's must not look like several lines of this program.
+    # An error message from Copilot must not look like several lines of this program's output.
     message = escape_controls(error.message).replace("\n", " ")
     print_message(mask(f"Error: {message}"))
     hint = error.hint
@@ -94,7 +94,7 @@ def print_error(error: CopilotProxyError) -> None:
 
 
 def program_name() -> str:
-    """Return the name of this program if it is on the PATH, else the command that started it."""
+    """Return the program's name if it is on the PATH, or else the command that started it."""
     if (command := launcher()) is not None:
         return command
     path = sys.argv[0] if sys.argv else ""
@@ -123,12 +123,12 @@ def stdin_is_tty() -> bool:
 
 
 def is_interactive() -> bool:
-    """Return whether the user can be prompted."""
+    """Return whether the user can be prompted for input."""
     return stdin_is_tty() and stderr_is_tty()
 
 
 def _echo(text: str, *, err: bool = False) -> None:
-    import typer  # which a worker process does not need unless it fails
+    import typer  # a worker process needs it only on failure
 
     typer.echo(text, err=err)
 
@@ -147,7 +147,7 @@ def _width() -> int | None:
 
 def _wrapped(line: str, width: int) -> str:
     name = _NAMED.match(line)
-    # Indented lines without a name, such as commands, are meant to be copied.
+    # Indented lines without a label, such as commands, are meant to be copied.
     if len(line) <= width or (line.startswith("  ") and not name):
         return line
     indent = " " * len(name[0]) if name else ""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from copilot_proxy.relay.relay import Relay
 
 _COMMAND: Final = re.compile(r"/([a-z]+)(?:\s+(.*))?$", re.DOTALL)
-"""A command; it does not match a path such as /etc/hosts."""
+"""A slash command; does not match a path such as /etc/hosts."""
 _HELP: Final = (
     "/model [NAME]  show or change the model\n"
     "/system TEXT   set the instructions; without text, remove them\n"
@@ -65,7 +65,7 @@ class Conversation:
     def _turn(self, text: str) -> bool:
         """Process the user's input, and return whether the conversation continues."""
         command = _COMMAND.match(text)
-        # Only /system may have several lines; other such input is a question.
+        # Only /system may span several lines; other multi-line input is a question.
         if command is None or ("\n" in text and command[1] != "system"):
             if text:
                 self._ask(text)
@@ -96,7 +96,7 @@ class Conversation:
     def _ask(self, text: str) -> None:
         """Send a question; add it to the history only together with its answer.
 
-        Ctrl+C may interrupt it at any time, and then the partial answer is kept.
+        Ctrl+C may interrupt this at any time; the partial answer is kept.
         """
         question = {"role": "user", "content": content(text, self._images)}
         request = {
@@ -111,7 +111,7 @@ class Conversation:
             self._remember(question, answer.text)
             print_message("\nStopped.")
         except CopilotProxyError as error:
-            # The user can send the question again: the arrow keys recall it.
+            # The user can send the question again by recalling it with the arrow keys.
             self._print_error(error)
         else:
             self._remember(question, answer.text)

@@ -37,7 +37,7 @@ def dashboard(
     needs_key = bool(settings.keys) or server.refuses_key()
     if needs_key:
         try:
-            # After the #, so that it is neither sent to a server nor logged; it works once.
+            # After the #, so that it is neither sent to a server nor logged. It works once.
             address += f"#code={make_code(settings.state_dir)}"
         except OSError as error:
             raise CopilotProxyError(
@@ -53,14 +53,14 @@ def dashboard(
 
 
 def _open(address: str) -> bool:
-    """Open the address in a browser; return false if there is none, as over SSH."""
+    """Open the address in a browser; return False if there is none, for example over SSH."""
     is_linux = sys.platform.startswith("linux")
     if is_linux and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
         return False  # a browser in the terminal could not show the page
     from copilot_proxy.cli.login_screen import start_browser
 
     try:
-        # Not waited for: some browsers end only when they are closed.
+        # Do not wait for it: some browsers exit only when they are closed.
         start_browser(address)
     except OSError:
         return False

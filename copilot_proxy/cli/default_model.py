@@ -1,4 +1,4 @@
-"""Determines the default model, with a warning if it is not the configured one."""
+"""Determines the default model, and warns if it is not the configured one."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def default_model(catalogue: "Catalogue", settings: "Settings") -> "Model | None":
-    """Return the model that a request for ``default`` gets, or None if there is none."""
+    """Return the model used for ``default``, or None if there is none."""
     return default(catalogue, _wanted(settings))
 
 
@@ -21,7 +21,7 @@ def is_configured(settings: "Settings") -> bool:
 
 
 def default_model_warning(catalogue: "Catalogue", settings: "Settings") -> str | None:
-    """Return a warning if the configured default model is not the one that is used, or retires."""
+    """Return a warning if the configured default model is not the one in use, or retires."""
     wanted = _wanted(settings)
     used = default(catalogue, wanted)
     if not is_configured(settings) or used is None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from copilot_proxy.doctor.runner import Finding
 
 _WIDTH: Final = 80
-"""Columns, unless the terminal has fewer."""
+"""Output width in columns, unless the terminal is narrower."""
 _ORDER: Final = ("broken", "warning", "fixed")
 _SHOWN_FILES: Final = 12
 
@@ -158,7 +158,7 @@ def _print_leftovers(context: "CheckContext") -> None:
 
 
 def _problem(one: "Finding") -> Iterator[str]:
-    """Yield the lines of a problem: what to do, and then why."""
+    """Yield the lines that describe a problem: first what to do, then why."""
     result = one.result
     text = f"{one.check.title}: {result.what}"
     if result.status == "fixed":

@@ -16,15 +16,15 @@ from copilot_proxy.terminal import discard
 
 INTERRUPTED: Final = 130
 _UNWRITABLE: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
-"""Errors of writing to stdout, if the exception names no file."""
+"""Errors of writing to stdout, if the exception does not name a file."""
 _SIMULATABLE: Final = tuple(
     f"copilot-proxy {name}" for name in ("serve", "chat", "models", "status")
 )
-"""The commands with the flag ``--simulate``."""
+"""The commands that have the flag ``--simulate``."""
 _RUN: Final = "copilot-proxy run"
 _PACKAGE: Final = str(Path(__file__).parents[1])
 _PLAIN_WORDS: Final = (
-    # Typer's messages are worded for programmers.
+    # Typer's messages are written for programmers.
     ("is not a valid int.", "is not a whole number."),
     ("is not a valid float.", "is not a number."),
     ("is not in the range x>=", "must be at least "),
@@ -40,7 +40,7 @@ def run_command(
 ) -> int:
     """Run `command`, report any exception on stderr, and return the exit code.
 
-    `command_path` is the command that was typed, for usage errors that do not name it.
+    `command_path` is the command as typed, for usage errors that do not name it.
     """
     # Without a handler, Python would print logged warnings to stderr.
     logging.getLogger("copilot_proxy").addHandler(logging.NullHandler())
@@ -53,7 +53,7 @@ def run_command(
         discard(sys.stdout)
         return 0
     except SystemExit as error:
-        # Typer itself exits like this when the pipe is closed.
+        # This is how Typer itself exits when the pipe is closed.
         if not isinstance(error.__context__, BrokenPipeError):
             raise
         discard(sys.stdout)
@@ -82,13 +82,13 @@ def _is_service() -> bool:
 
 def _interruptions() -> tuple[type[BaseException], ...]:
     """Return the exceptions for Ctrl+C, and for Ctrl+D at one of Typer's prompts."""
-    import typer  # which a worker process does not need unless it fails
+    import typer  # a worker process needs it only on failure
 
     return KeyboardInterrupt, typer.Abort
 
 
 class _Waiting(logging.Handler):
-    """Prints what a command is waiting for, unless the log does it."""
+    """Prints what a command is waiting for, unless the log does."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if not logging.getLogger().handlers:
@@ -101,13 +101,13 @@ _WAITING: Final = _Waiting(logging.WARNING)
 def open_streams() -> None:
     """Make stdout and stderr safe to write to.
 
-    Closed streams are reopened, so that no connection gets their file descriptor. Characters that
-    the terminal's encoding lacks are replaced.
+    Closed streams are reopened, so that no connection gets their file descriptor. Characters
+    missing from the terminal's encoding are replaced.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            # Writing to it fails, as on a full disk.
+            # Writing to this descriptor fails, as on a full disk.
             closed = os.open(os.devnull, os.O_RDONLY)
             setattr(sys, name, open(closed, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
@@ -115,7 +115,7 @@ def open_streams() -> None:
 
 
 def flush_stderr() -> None:
-    """Flush stderr at exit; without this, a closed terminal would make the exit code 120."""
+    """Flush stderr at exit. Otherwise, a closed terminal would change the exit code to 120."""
     try:
         sys.stderr.flush()
     except (OSError, ValueError):
@@ -123,7 +123,7 @@ def flush_stderr() -> None:
 
 
 def _report_os_error(error: OSError, debug: bool) -> int:
-    """Report an error of the operating system, such as a full disk or a missing file."""
+    """Report an operating system error, such as a full disk or a missing file."""
     what = str(error.filename) if error.filename else "The operating system reports"
     if error.errno in _UNWRITABLE and not error.filename:
         what = "The output cannot be written"
@@ -153,7 +153,7 @@ def _report_unexpected(error: Exception, debug: bool, command_path: str) -> int:
 
 
 def _report_usage_error(error: Exception, message: str, command_path: str) -> int:
-    """Report one of Typer's errors about the command line; their class has no public name."""
+    """Report a Typer error about the command line; Typer's class for these has no public name."""
     from copilot_proxy.masking import mask
 
     context = getattr(error, "ctx", None)
@@ -169,7 +169,7 @@ def _report_usage_error(error: Exception, message: str, command_path: str) -> in
 
 
 def _show_traceback(error: Exception, debug: bool) -> None:
-    """With `debug`, print the traceback; for our own errors, only with frames of this package."""
+    """With `debug`, print the traceback; for our own errors, only the frames in this package."""
     if not debug:
         return
     from copilot_proxy.masking import mask

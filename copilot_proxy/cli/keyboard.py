@@ -25,16 +25,16 @@ _PASTE_TIMEOUT: Final = 0.05
 
 def set_up_readline() -> None:
     """Enable line editing, history and bracketed paste in `input`."""
-    with suppress(ImportError):  # Windows has no readline, but edits lines by itself
+    with suppress(ImportError):  # Windows has no readline, but does its own line editing
         import readline
 
         if "libedit" not in (readline.__doc__ or "") and can_draw(sys.stdout):
-            # Python disables it because of its own interactive prompt.
+            # Python disables this for the sake of its own interactive prompt.
             readline.parse_and_bind("set enable-bracketed-paste on")
 
 
 def read_input() -> str:
-    """Read one input, of one or more lines. Raises `EOFError` and `KeyboardInterrupt`."""
+    """Read one input of one or more lines. Raises `EOFError` and `KeyboardInterrupt`."""
     text = _read(PROMPT)
     if text.lstrip().startswith(FENCE):
         return _fenced(text.lstrip().removeprefix(FENCE))
@@ -56,14 +56,15 @@ def _fenced(text: str) -> str:
 
 
 def _read(prompt: str) -> str:
-    """Read a line, and the lines that were pasted with it, of which the last may be empty."""
+    """Read a line, plus any lines pasted with it, the last of which may be empty."""
     text = _read_line(prompt)
     while more := _waiting():
         lines, end, begun = more.replace("\r\n", "\n").replace("\r", "\n").rpartition("\n")
         if end:
             text += "\n" + lines
         if begun:
-            # The last line has no line break yet: the user can still edit it, and must press Enter.
+            # The last line has no line break yet, so the user can still edit it, and must press
+            # Enter.
             text += "\n" + begun + _read_line(MORE + begun)
     if count := text.strip("\n").count("\n"):
         print_message(f"{count + 1} pasted lines are sent as one question.")
@@ -73,7 +74,7 @@ def _read(prompt: str) -> str:
 def _read_line(prompt: str) -> str:
     if sys.stdout.isatty():
         return input(prompt)
-    # stdout is redirected, and the prompt must not be part of it.
+    # stdout is redirected, and must not contain the prompt.
     typer.echo(prompt, nl=False, err=True)
     line = sys.stdin.readline()
     if not line:
@@ -82,7 +83,7 @@ def _read_line(prompt: str) -> str:
 
 
 def _waiting() -> str:
-    """Return the input that the terminal has ready; "" if that cannot be determined."""
+    """Return the input that is ready on the terminal, or "" if that cannot be determined."""
     try:
         number = sys.stdin.fileno()
         if sys.platform == "win32" or not os.isatty(number):

@@ -1,4 +1,4 @@
-"""The messages of ``serve`` about startup and shutdown, as text or as log lines."""
+"""The messages of ``serve`` about startup and shutdown, as text or log lines."""
 
 import logging
 from collections.abc import Callable
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class LifecycleMessages:
-    """Prints or logs what happens to the server; a closed terminal is not an error."""
+    """Prints or logs the server's lifecycle events; a closed terminal is not an error."""
 
     def __init__(
         self,
@@ -29,8 +29,8 @@ class LifecycleMessages:
         simulator: str | None,
         ollama: "OllamaPort | None" = None,
     ) -> None:
-        """`address` returns the server's URL, without ``/v1``; `simulator` is the URL of the
-        simulator, if one is used; `ollama` is the second port."""
+        """`address` returns the server's URL, without ``/v1``. `simulator` is the URL of the
+        simulator, if one is used. `ollama` is the second port."""
         self._settings = settings
         self._address = address
         self._simulator = simulator
@@ -39,7 +39,7 @@ class LifecycleMessages:
     def ready(
         self, catalogue: "Catalogue | None", error: UpstreamError | None, credential: "Credential"
     ) -> None:
-        """Print the banner; `error` is the reason if there is no catalogue."""
+        """Print the banner; `error` is the reason for a missing catalogue."""
         from copilot_proxy.cli.banner import Banner, first_time_notice
 
         banner = Banner(
@@ -82,7 +82,7 @@ class LifecycleMessages:
     def finishing(self, count: int) -> None:
         """Report that the server will stop once `count` open requests have finished."""
         requests = "open request" if count == 1 else "open requests"
-        # Without a terminal, the user cannot press Ctrl+C.
+        # Without a terminal, Ctrl+C is not available.
         again = "; press Ctrl+C again to stop now" if stderr_is_tty() else ""
         self._emit(
             f"Finishing {count} {requests}{again}.",
@@ -100,14 +100,14 @@ class LifecycleMessages:
         self._emit("Stopped.", event="stopped")
 
     def _emit(self, text: str, **fields: object) -> None:
-        # The log never waits for a terminal. Stderr shows the whole text, the log file only its
-        # first line, and JSON the fields as well.
+        # The log never waits for a terminal. Stderr gets the whole text, the log file only the
+        # first line, and JSON logs the fields as well.
         line = text.strip().partition("\n")[0]
         log.info("%s", line, extra={"fields": fields, "announcement": format_message(text)})
 
 
 def _no_catalogue_message(error: UpstreamError | None) -> str:
-    """Explain why there is no list of models, and when the server will work."""
+    """Explain why there is no model list, and when the server will work."""
     later = "Requests will work as soon as GitHub responds."
     if error is None:
         return f"GitHub has not responded yet. {later}"

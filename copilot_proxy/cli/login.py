@@ -1,4 +1,4 @@
-"""The ``login`` command: gets a GitHub token, checks that it has Copilot, and stores it."""
+"""The ``login`` command: gets a GitHub token, checks its access to Copilot, and stores it."""
 
 import sys
 from enum import StrEnum
@@ -29,7 +29,7 @@ _MAX_TOKEN_LENGTH: Final = 1000
 
 
 class Source(StrEnum):
-    """The programs whose sign-in can be used."""
+    """The programs whose sign-in can be reused."""
 
     gh = "gh"
     copilot_cli = "copilot-cli"
@@ -90,7 +90,7 @@ def sign_in(
     yes: bool = False,
     browser: bool = True,
 ) -> None:
-    """Sign in with the token of the given source, by default a new one; see `login`."""
+    """Sign in with a token from the given source, by default a new one; see `login`."""
     import asyncio
 
     from copilot_proxy.auth import hosts
@@ -148,7 +148,7 @@ async def _login(
         except UpstreamError as error:
             if has_token:
                 raise
-            # Without storing the token, the user would have to approve again.
+            # If the token were not stored, the user would have to approve again.
             check_error, verification = error, None
         login = verification.login if verification else None
         stored = Credential(credential.token, host, login, store_name)
@@ -164,8 +164,7 @@ async def _login(
 
 
 async def _device_flow(github: "GitHub", browser: bool) -> "Secret":
-    """Show a device code, and return the token once the user has entered the code on GitHub's
-    page."""
+    """Show a device code, and return the token once the user has entered the code on GitHub."""
     from copilot_proxy.auth.device_flow import wait_for_approval
     from copilot_proxy.cli.login_screen import open_browser, progress, show_code
 
@@ -250,7 +249,7 @@ def _token_from_stdin() -> "Secret":
 
 
 def _report_existing(credentials: "Credentials") -> None:
-    """Report the sign-in that this one replaces; an unreadable one is replaced silently."""
+    """Report which sign-in this one replaces; an unreadable one is replaced silently."""
     from copilot_proxy.auth.stores import EnvironmentStore
 
     for store in credentials.stores:
@@ -279,7 +278,7 @@ def _store(credentials: "Credentials", credential: "Credential") -> None:
 
 
 async def _with_name(error: SignInError, github: "GitHub", credential: "Credential") -> SignInError:
-    """Return `error` with the account's name in its message."""
+    """Return `error` with the account name added to its message."""
     from copilot_proxy.auth.verification import fetch_login
 
     login = await fetch_login(github, credential)

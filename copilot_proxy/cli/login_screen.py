@@ -1,4 +1,4 @@
-"""What ``login`` shows during the device flow: the code, the URL and the remaining time."""
+"""Screen output of ``login`` during the device flow: the code, the URL and the remaining time."""
 
 import os
 import subprocess
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """A callback that shows the progress of the wait for the user's approval."""
+    """A callback that shows the progress while waiting for the user's approval."""
 
     def __call__(self, waiting: "Waiting") -> None: ...
 
 
 def show_code(code: "DeviceCode") -> None:
-    """Show the code and the URL to enter it at: in a panel on a terminal, else in a line."""
+    """Show the code and the URL for entering it, in a panel if stderr is a terminal."""
     if not can_draw():
         print_message(f"Open {code.verification_uri} and enter the code {code.user_code}")
         return
@@ -55,7 +55,7 @@ def progress() -> Iterator[Progress]:
 
 
 class _Line:
-    """A line that keeps counting down between two reports."""
+    """A line that counts down between reports."""
 
     def __init__(self) -> None:
         self._until: float | None = None
@@ -78,7 +78,7 @@ class _Line:
 
 
 def _plain_progress() -> Progress:
-    """Return a callback that prints a line at the start, and one for each new problem."""
+    """Return a callback that prints a line at the start, and a line for each new problem."""
     before: list[str | None] = []
 
     def report(waiting: "Waiting") -> None:
@@ -97,14 +97,14 @@ def _plain_progress() -> Progress:
 
 
 def open_browser(url: str) -> None:
-    """Open `url` in a browser, if there is one; failures go unnoticed."""
+    """Open `url` in a browser if there is one; failures are ignored."""
     from copilot_proxy.daemon_threads import submit
 
     submit(lambda: start_browser(url).wait())
 
 
 def start_browser(url: str) -> "subprocess.Popen[bytes]":
-    """Start a browser with `url`; raises `OSError`.
+    """Start a browser with `url`. Raises `OSError`.
 
     It runs in a separate process, detached from the terminal, because browsers print messages, and
     text browsers would run in the terminal.

@@ -1,4 +1,4 @@
-"""Takes over the sign-in of another program for ``login --from``, if the user agrees."""
+"""Reuses another program's sign-in for ``login --from``, if the user agrees."""
 
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def token_of(program: str, host: str, store: str, *, yes: bool, command: str) -> "Secret":
     """Return the token of ``gh``, ``copilot-cli`` or ``editor`` for `host`.
 
-    Asks first, unless `yes`; `store` says where the copy will be. `command` is the command line,
+    Asks first, unless `yes`. `store` is where the copy will be kept, and `command` the command line
     for the hint. Raises `UsageError` if it cannot ask, and `LoginFailed` if there is no token or
-    the user does not agree.
+    the user declines.
     """
     from copilot_proxy.auth.other_programs import TITLES, find_token
     from copilot_proxy.auth.token_kinds import reject_classic_token
@@ -41,7 +41,7 @@ def token_of(program: str, host: str, store: str, *, yes: bool, command: str) ->
 
 
 def limits() -> str:
-    """Return the limits of a sign-in whose token is used without an exchange."""
+    """Return the limitations of a sign-in whose token is used without an exchange."""
     return (
         "This token is used the way Copilot CLI uses it. Models that Copilot offers only to "
         "editors, such as some previews, may refuse it; a sign-in with `copilot-proxy login` has "

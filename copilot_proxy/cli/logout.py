@@ -35,5 +35,5 @@ def logout() -> None:
 
 
 def _is_local(settings: Settings) -> bool:
-    """Return whether GitHub's address is on this machine, like the simulator's."""
+    """Return whether GitHub's URL points to this machine, as with the simulator."""
     return is_loopback(urlsplit(settings.github_url).hostname or "")

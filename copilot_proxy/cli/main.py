@@ -1,7 +1,7 @@
 """The ``copilot-proxy`` command: its global options, its subcommands and its exit code.
 
-Each subcommand is in its own module, which `commands` imports when the subcommand is used. It
-imports heavy modules only when it runs, so that ``--help`` stays fast.
+Each subcommand is in its own module, which `commands` imports on first use. Heavy modules are
+imported only when the subcommand runs, so that ``--help`` stays fast.
 """
 
 import os
@@ -64,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     args = list(arguments)
     end = args.index("--") if "--" in args else len(args)
-    # Users add --debug after an error, so it may be anywhere, for example at the end of the line.
+    # Users add --debug after seeing an error, so it may be anywhere on the line, even at the end.
     debug = "--debug" in args[:end]
     args[:end] = [argument for argument in args[:end] if argument != "--debug"]
     profile = _take_profile(args)
@@ -77,6 +77,10 @@ def run(arguments: Sequence[str]) -> int:
 
         if profile is not None:
             _check_profile(profile)
+        elif args[-1:] == ["--profile"]:
+            raise UsageError(
+                "--profile needs a name.", hint="Example: copilot-proxy --profile work status"
+            )
         if (action := completion_action(args)) is not None:
             return action()
         return command.main(args or ["--help"], prog_name="copilot-proxy", standalone_mode=False)
@@ -92,7 +96,7 @@ def run(arguments: Sequence[str]) -> int:
 def _take_profile(args: list[str]) -> str | None:
     """Remove ``--profile NAME`` from the arguments before any ``--``, and return the name.
 
-    Without a name, it stays there, so that Typer reports the error.
+    If there is no name, leave it there.
     """
     end = args.index("--") if "--" in args else len(args)
     name = None
@@ -110,7 +114,7 @@ def _take_profile(args: list[str]) -> str | None:
 
 
 def _check_profile(name: str) -> None:
-    """Raise `UsageError` if the name is invalid; a later error would name the variable instead."""
+    """Raise `UsageError` if the name is invalid. A later check would blame the variable instead."""
     from copilot_proxy.settings.profiles import profile
 
     try:
@@ -121,7 +125,7 @@ def _check_profile(name: str) -> None:
 
 @contextmanager
 def _environ(name: str, value: str | None) -> Iterator[None]:
-    """Set the variable while the block runs, including for the programs that it starts."""
+    """Set the variable while the block runs, for this program and the programs it starts."""
     before = os.environ.get(name)
     if value is not None:
         os.environ[name] = value
@@ -135,7 +139,7 @@ def _environ(name: str, value: str | None) -> Iterator[None]:
 
 
 def _as_utf8(argument: str) -> str:
-    """Return an argument decoded as UTF-8, whatever the locale; invalid bytes are replaced.
+    """Return an argument decoded as UTF-8, regardless of the locale, replacing invalid bytes.
 
     Python keeps bytes that it cannot decode as lone surrogates, which cannot be sent or printed.
     """

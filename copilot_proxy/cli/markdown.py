@@ -1,7 +1,7 @@
 """Renders Markdown on a terminal while it is being streamed.
 
-A finished block, such as a paragraph, is printed once; only the last, unfinished block is redrawn
-while it grows. It is never taller than the screen, since lines that have scrolled away cannot be
+A complete block, such as a paragraph, is printed once; only the last, incomplete block is redrawn
+as it grows. It is never taller than the screen, because lines that have scrolled off cannot be
 redrawn.
 """
 
@@ -21,7 +21,7 @@ from copilot_proxy.terminal import escape_controls
 _REFRESHES: Final = 10
 """Redraws per second."""
 _REDRAW_INTERVAL: Final = 5
-"""The shortest time between two redraws, as a multiple of the time that the last one took."""
+"""The minimum time between two redraws, as a multiple of the time the last redraw took."""
 _FENCES: Final = ("```", "~~~")
 
 Lines = list[list[Segment]]
@@ -45,7 +45,7 @@ class _Markdown(Markdown):
 
 
 class MarkdownPrinter:
-    """Renders an answer piece by piece; after `close`, all of it stays on the terminal."""
+    """Renders an answer as it arrives; after `close`, the whole answer stays on the terminal."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
@@ -55,14 +55,15 @@ class MarkdownPrinter:
         self._live: Live | None = None
 
     def write(self, text: str) -> None:
-        """Render a piece of the answer, with its control characters escaped."""
+        """Render a chunk of the answer, escaping its control characters."""
         self._rest += escape_controls(text.replace("\r", ""))
         finished, self._rest = split(self._rest)
         self._tail.text = self._rest
         for block in finished:
             self._finish(block)
         if self._rest.count("\n") >= self._console.height:
-            # The block would be taller than the screen, and its beginning hidden until the end.
+            # Otherwise the block would outgrow the screen, and its beginning would stay hidden
+            # until the end.
             done, self._rest = split_long(self._rest)
             if done:
                 self._finish(done, goes_on=True)
@@ -79,7 +80,7 @@ class MarkdownPrinter:
             self._live.start()
 
     def close(self) -> None:
-        """Print the last block; it is safe to call this twice."""
+        """Print the last block. Safe to call twice."""
         if self._live is not None:
             self._tail.text = ""
             self._live.stop()
@@ -89,7 +90,7 @@ class MarkdownPrinter:
         self._rest = ""
 
     def _finish(self, text: str, *, goes_on: bool = False) -> None:
-        """Print a block; with `goes_on`, only its first part."""
+        """Print a block, or with `goes_on` only the first part of it."""
         lines = rendered(text, self._console, self._console.options)
         if lines:
             if self._tail.below:
@@ -101,7 +102,7 @@ class MarkdownPrinter:
             self._print(lines)
             self._tail.below = not goes_on
         elif not goes_on:
-            # The last part of a block that was printed in parts may be empty.
+            # The last part of a block printed in parts may be empty.
             self._tail.below = self._printed
 
     def _print(self, lines: Lines) -> None:
@@ -122,12 +123,12 @@ class _Drawn:
 
 
 class _Tail:
-    """The unfinished block; it shows as much of the block's end as fits on the screen."""
+    """The incomplete block; shows as much of its end as fits on the screen."""
 
     def __init__(self) -> None:
         self.text = ""
         self.below = False
-        """Whether there is a block above, so that an empty line has to separate them."""
+        """Whether there is a block above, which an empty line must separate from this one."""
         self._drawn_text = ""
         self._lines: Lines = []
         self._cost = 0.0
@@ -148,7 +149,7 @@ class _Tail:
 
 
 def split(text: str) -> tuple[list[str], str]:
-    """Split `text` into the blocks that further text cannot change, and the remaining text."""
+    """Split `text` into the blocks that further text cannot change, and the rest."""
     # An incomplete line may still become part of any block.
     complete = text[: text.rfind("\n") + 1]
     tokens = Markdown(complete).parsed
@@ -160,9 +161,9 @@ def split(text: str) -> tuple[list[str], str]:
 
 
 def split_long(text: str) -> tuple[str, str]:
-    """Split an unfinished list or code block into a finished part and the rest.
+    """Split an incomplete list or code block into a complete part and the rest.
 
-    Both parts are blocks of the same kind. Without a finished part, returns "" and `text`.
+    Both parts are blocks of the same kind. If there is no complete part, returns "" and `text`.
     """
     complete = text[: text.rfind("\n") + 1]
     tokens = Markdown(complete).parsed
@@ -179,7 +180,7 @@ def split_long(text: str) -> tuple[str, str]:
         return done, text[len(done) :]
     if tokens[0].type == "fence" and tokens[0].map == [0, complete.count("\n")]:
         opening, _, code = complete.partition("\n")
-        # The last line that is not empty stays in the rest, so that no empty lines are lost.
+        # Keep the last non-empty line in the rest, so that no empty lines are lost.
         *lines, last = code.rstrip("\n").split("\n")
         closed = last.strip().startswith(tokens[0].markup)
         if not closed and opening.startswith(tokens[0].markup) and "".join(lines).strip():
@@ -190,7 +191,7 @@ def split_long(text: str) -> tuple[str, str]:
 
 
 def rendered(text: str, console: Console, options: ConsoleOptions) -> Lines:
-    """Render `text` as lines, without empty lines around them or spaces at their ends."""
+    """Render `text` as lines, without surrounding empty lines or trailing spaces."""
     markdown = _Markdown(text, hyperlinks=False, inline_code_theme="ansi_dark")
     lines = [_stripped(line) for line in console.render_lines(markdown, options, pad=False)]
     while lines and not lines[0]:

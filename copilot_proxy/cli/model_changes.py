@@ -1,7 +1,7 @@
-"""What has changed in the account's list of models since the user last looked at it.
+"""Finds what has changed in the account's model list since the user last looked at it.
 
-The list is remembered in ``models-seen.json`` in the state folder: ids, prices and retirements, for
-each GitHub host.
+The last list for each GitHub host is in ``models-seen.json`` in the state folder: ids, prices and
+retirements.
 """
 
 import json
@@ -34,12 +34,12 @@ _MAX_BYTES: Final = 4 * 1024 * 1024
 
 
 class SeenModel(NamedTuple):
-    """What is remembered about a model."""
+    """The remembered data of a model."""
 
     price: str
-    """As `price_text` gives it."""
+    """The price, in the format of `price_text`."""
     retires: str | None
-    """The day of its retirement, "" if it is announced without a day, None if it is not."""
+    """The day of its retirement; "" if announced without a date, None if not announced."""
     size: int | None = None
     """Its `Size`; None in lists of earlier versions."""
 
@@ -53,12 +53,12 @@ class SeenList(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """The ids of models in each group, in the order of their list."""
+    """The model ids in each group, in list order."""
 
     added: list[str]
     gone: list[str]
     retiring: list[str]
-    """Models whose retirement was announced, or moved to another day."""
+    """Models whose retirement was announced or rescheduled."""
     prices: list[str]
 
     def __bool__(self) -> bool:
@@ -66,7 +66,7 @@ class Changes(NamedTuple):
 
 
 def seen_list(catalogue: "Catalogue", now: datetime | None = None) -> SeenList:
-    """Return what is remembered about `catalogue`."""
+    """Return the data to remember about `catalogue`."""
     at = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return SeenList(
         at,
@@ -95,7 +95,7 @@ def compare(before: SeenList, now: SeenList) -> Changes:
 
 
 def load(folder: Path, host: str) -> SeenList | None:
-    """Return the list that was remembered for `host`, or None if there is no valid one."""
+    """Return the list remembered for `host`, or None if there is no valid one."""
     entry: Any = _read(folder / _FILE).get(host)
     try:
         models = {
@@ -115,7 +115,7 @@ def save(folder: Path, host: str, seen: SeenList) -> None:
     models = {name: model._asdict() for name, model in seen.models.items()}
     try:
         make_folder(folder)
-        with locked(folder / _LOCK):  # another profile may have another host
+        with locked(folder / _LOCK):  # another profile may use another host
             hosts = {**_read(path), host: {"at": seen.at, "models": models}}
             replace_private(path, json.dumps(hosts).encode())
     except OSError as error:
@@ -126,7 +126,7 @@ def save(folder: Path, host: str, seen: SeenList) -> None:
 
 
 def lines(changes: Changes, before: SeenList, catalogue: "Catalogue") -> list[str]:
-    """Return the changes as text, one line each."""
+    """Return the changes as text, one line per change."""
     prices = {model.id: price_text(model) for model in catalogue.usable}
     found = [f"added    {name}{_in_brackets(prices[name])}" for name in changes.added]
     for name in changes.gone:
@@ -142,7 +142,7 @@ def lines(changes: Changes, before: SeenList, catalogue: "Catalogue") -> list[st
 
 
 def as_json(changes: Changes, before: SeenList, catalogue: "Catalogue") -> dict[str, Any]:
-    """Return the changes for programs."""
+    """Return the changes in the format of ``--json``."""
     now = seen_list(catalogue)
 
     def heir(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The table of models, with as many columns as fit the terminal."""
+"""The table of models, with as many columns as the terminal has room for."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -23,7 +23,7 @@ _APIS: Final = {
 
 
 class Column(NamedTuple):
-    """One column; if space is short, columns with the highest `drop_order` are dropped first."""
+    """A column; if space is short, columns with the highest `drop_order` are dropped first."""
 
     title: str
     drop_order: int
@@ -33,7 +33,7 @@ class Column(NamedTuple):
     def text(self, model: Model) -> str:
         """Return the cell, or "-" if it is empty.
 
-        Control characters are replaced, since GitHub's text could contain some.
+        Control characters are replaced, because text from GitHub could contain some.
         """
         return "".join(char if char.isprintable() else "?" for char in self.cell(model)) or "-"
 
@@ -59,20 +59,20 @@ COLUMNS: Final = (
     Column("PRICE", 1, price_text, right=True),
     Column("NATIVE API", 5, lambda model: apis(model)),
 )
-"""All columns of the table except the last, the state."""
+"""All columns of the table except the last one, the state."""
 
 
 def apis(model: Model) -> str:
-    """Return Copilot's APIs that serve the model, in the order of preference; the server translates
-    requests to other APIs."""
+    """Return Copilot's APIs that serve the model, in order of preference. For other APIs, the
+    server translates requests."""
     if not model.endpoints:
         return "chat" if model.is_chat else model.type
     return " ".join(name for endpoint, name in _APIS.items() if endpoint in model.endpoints)
 
 
 def state(model: Model, default: Model | None = None) -> str:
-    """Return whether the model is enabled, needs enabling or is a preview; whether it is the
-    default; and whether and when it retires."""
+    """Return whether the model is enabled, needs enabling or is a preview, whether it is the
+    default, and when it retires."""
     is_preview = model.raw.get("preview") is True
     words = ["needs enabling" if model.needs_enabling else "preview" if is_preview else "enabled"]
     if model is default:
@@ -89,7 +89,7 @@ def draw(
     bold: bool = False,
     default: Model | None = None,
 ) -> list[str]:
-    """Return the lines of the table, the heading first, in `bold` if wanted.
+    """Return the lines of the table, starting with the heading, which may be `bold`.
 
     If `width` is None, all columns are kept. The `default` model is marked.
     """
@@ -115,10 +115,10 @@ def _cell(text: str, column: Column, widths: Mapping[Column, int]) -> str:
 
 
 def _width(text: str) -> int:
-    """Return how many of a terminal's columns `text` takes."""
+    """Return the number of terminal columns that `text` takes up."""
     if text.isascii():
         return len(text)
-    from rich.cells import cell_len  # which takes a tenth of the command's time to import
+    from rich.cells import cell_len  # importing it takes a tenth of the command's time
 
     return cell_len(text)
 

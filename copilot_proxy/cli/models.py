@@ -83,7 +83,7 @@ def _read(settings: "Settings") -> "Catalogue":
 
 
 def _remember_first(catalogue: "Catalogue", folder: Path, host: str) -> None:
-    """Remember the list for ``--changed``, unless there already is one."""
+    """Remember the list for ``--changed``, unless a list is already remembered."""
     from copilot_proxy.cli import model_changes
 
     with suppress(CopilotProxyError):
@@ -133,7 +133,7 @@ def _print_table(
         if include_all
         else [model for model in found if model.is_chat and catalogue.is_picked(model)]
     )
-    # With a filter, also show models that the menu omits if there are no others.
+    # With a filter, also show models that are not in the menu, if no others match.
     shown = shown or (found if words else [])
     if not shown:
         what = f"No model matches {words!r}." if words else "The account has no chat models."

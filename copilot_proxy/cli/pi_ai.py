@@ -55,7 +55,7 @@ def install(
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Return a function that prints a step; a terminal also shows the elapsed time."""
+    """Return a function that prints a step, with the elapsed time if on a terminal."""
     if not can_draw():
         yield print_message
         return
@@ -77,8 +77,8 @@ def _interruptible() -> Iterator[None]:
 
     before: dict[int, Any] = {}
     for number in _STOP_SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
-            with suppress(ValueError):  # outside the main thread
+        if signal.getsignal(number) != signal.SIG_IGN:  # ignored under nohup
+            with suppress(ValueError):  # not possible outside the main thread
                 before[number] = signal.signal(number, interrupt)
     try:
         yield

@@ -5,8 +5,8 @@ from copilot_proxy.model_prices import CREDIT, multiplier
 
 
 def price_text(model: Model) -> str:
-    """Return a model's price: dollars per million tokens in and out, such as ``$3/$15``, or the
-    multiplier of a premium request, such as ``1x``; ``included``; or "" if it is not known."""
+    """Return a model's price: dollars per million input and output tokens (``$3/$15``), or a
+    premium request multiplier (``1x``), or ``included``, or "" if unknown."""
     if (price := model.token_price) is not None:
         if not any(price):
             return "included"
@@ -18,7 +18,7 @@ def price_text(model: Model) -> str:
 
 
 def is_included(model: Model) -> bool:
-    """Return whether the model costs nothing and uses no quota."""
+    """Return whether the model is free and uses no quota."""
     return price_text(model) == "included"
 
 

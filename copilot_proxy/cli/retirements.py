@@ -1,4 +1,4 @@
-"""Says when models retire, and what to use instead."""
+"""Describes when models retire, and what to use instead."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def retirement_text(catalogue: "Catalogue", model: "Model") -> str | None:
     """Return when GitHub retires `model`, and its successor: ``a-1 retires on 2026-12-14; use a-2
-    instead.`` Returns None if nothing is announced."""
+    instead.`` Returns None if no retirement is announced."""
     if model.retirement is None:
         return None
     when = f"on {model.retirement.on}" if model.retirement.on else "soon"

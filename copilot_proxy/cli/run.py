@@ -1,4 +1,4 @@
-"""The ``run`` command: starts a client on this server, without changing any of its files."""
+"""The ``run`` command: starts a client with this server, without changing any of its files."""
 
 import os
 import secrets
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from copilot_proxy.clients.client import Client
 
 _ANY: Final = "env"
-"""The name for a program without a definition."""
+"""The name that stands for any program without a definition."""
 
 
 def run(
@@ -75,7 +75,7 @@ def run(
 
 
 def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
-    """Return the definition of the client, and the path of its program with the user's arguments.
+    """Return the client's definition, and its program's path followed by the user's arguments.
 
     Raises `UsageError` for an unknown client, and `ClientNotFound`.
     """
@@ -114,7 +114,7 @@ def _unstartable(definition: "Client") -> UsageError:
 
 
 def _print_variables(settings: Settings, *, simulate: bool) -> int:
-    """Print the variables for a shell, and say whether there is a server."""
+    """Print the variables for a shell, and report whether there is a server."""
     from copilot_proxy.cli.run_connection import NO_KEY
     from copilot_proxy.cli.shared_server import address_of, key_of
     from copilot_proxy.clients.environment import variables
@@ -138,7 +138,7 @@ def _run(
     *,
     simulate: bool,
 ) -> int:
-    """Start the client, wait for it, show the bill, and return the client's exit code."""
+    """Start the client, wait for it, print the cost, and return the client's exit code."""
     from copilot_proxy.cli import run_connection
     from copilot_proxy.cli.client_process import run_program
     from copilot_proxy.cli.run_cost import NO_REQUESTS, session_cost

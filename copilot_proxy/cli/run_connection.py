@@ -1,24 +1,26 @@
-"""Prepares a client: its models, its environment, and files in a folder of our own."""
+"""Prepares a client: its models, its environment, and its files in a folder of our own."""
 
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from copilot_proxy.cli.client_process import ask_program
 from copilot_proxy.cli.completion import remember_models
+from copilot_proxy.cli.console import print_message
 from copilot_proxy.clients.client import Client, Connection, Launch
+from copilot_proxy.clients.environment import SDKS
 from copilot_proxy.clients.models import ClientModel, parse_model, parse_models
-from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.errors import CopilotProxyError, UsageError, hints_for_simulator
 from copilot_proxy.private_files import make_folder, replace_private
 from copilot_proxy.server.discovery import RunningServer
 from copilot_proxy.settings import Settings
 from copilot_proxy.temporary_folders import temporary_folder
 
 NO_KEY: Final = "unused"
-"""The key for clients if the server needs none, since most of them insist on one."""
+"""The key for clients if the server needs none, since most clients insist on one."""
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _LOCAL: Final = ("127.0.0.1", "localhost", "::1")
 
@@ -31,7 +33,7 @@ def program_of(client: "Client") -> str | None:
 
 
 def is_found(client: "Client") -> bool:
-    """Return whether the client is on this machine, as a program or as an app."""
+    """Return whether the client is installed, as a program or an app."""
     apps = (Path.home() / path for path in client.paths)
     return program_of(client) is not None or any(path.exists() for path in apps)
 
@@ -44,20 +46,25 @@ def connect(
     model: str | None,
     folder: Path,
 ) -> Connection:
-    """Return what the client needs to know; raises `CopilotProxyError`.
+    """Return the client's `Connection`. Raises `CopilotProxyError`.
 
-    `server` has the prefix that the client will use, so an older server that does not know such
-    paths is noticed here. `model` is the one that the user asked for, `program` the path of the
-    client.
+    The URL of `server` has the prefix that the client will use, so this fails for an older server
+    that does not know such paths. `model` is the model that the user asked for, and `program` the
+    path of the client.
     """
     models = {one.id: one for one in parse_models(server.models())}
     if not server.simulated:
         remember_models(settings.state_dir, models)
     is_set = settings.sources.get("default_model", "default") != "default"
+    if model is not None and not model.strip():
+        raise UsageError("The model name is empty.", hint="See: copilot-proxy models")
     chosen = _resolved(server, model or ("default" if is_set else client.family), models)
+    if chosen.id not in models:
+        with hints_for_simulator(server.simulated):
+            _check(server.model(chosen.id), client)
     families: dict[str, ClientModel] = {}
     for family in client.families:
-        # The client can start even if the account does not have the family.
+        # The client can start even if the account does not have this family.
         with suppress(CopilotProxyError):
             families[family] = _resolved(server, family, models)
     return Connection(
@@ -72,8 +79,8 @@ def connect(
 
 
 def _resolved(server: RunningServer, name: str, models: Mapping[str, ClientModel]) -> ClientModel:
-    """Return the model that `name` means; raises `CopilotProxyError`."""
-    # The user's own aliases are on the list, and may set parameters, so they stay as they are.
+    """Return the model that `name` refers to. Raises `CopilotProxyError`."""
+    # The user's own aliases are in the list and may set parameters, so they are kept as they are.
     if name in models:
         return models[name]
     entry = server.model(name)
@@ -83,11 +90,24 @@ def _resolved(server: RunningServer, name: str, models: Mapping[str, ClientModel
     return models.get(found.id, found)
 
 
+def _check(entry: Mapping[str, Any], client: Client) -> None:
+    """Warn about a model that must be enabled first; raises `UsageError` if it is not for chat."""
+    kind, url = entry.get("type", "chat"), entry.get("enable_url")
+    # A program of the user's own may want embeddings.
+    if kind != "chat" and client.setup is not SDKS.setup:
+        raise UsageError(
+            f"{entry['id']} is for {kind}, not for chat.",
+            hint="Choose a chat model. List them with: copilot-proxy models",
+        )
+    if entry.get("state") == "needs_enabling":
+        print_message(f"{entry['id']} needs enabling, by you or your organisation: {url}")
+
+
 def environment(client: Client, launch: Launch, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the client's environment, made from that of this process."""
+    """Return the environment for the client, based on our own."""
     found = {name: value for name, value in environ.items() if name not in client.overrides}
     if any(found.get(name) or found.get(name.lower()) for name in _PROXIES):
-        # The server is on this machine, where a proxy cannot reach it.
+        # The server is on this machine, where an HTTP proxy cannot reach it.
         known = found.get("NO_PROXY") or found.get("no_proxy") or ""
         direct = ",".join(dict.fromkeys([*filter(None, known.split(",")), *_LOCAL]))
         found |= {"NO_PROXY": direct, "no_proxy": direct}
@@ -96,7 +116,7 @@ def environment(client: Client, launch: Launch, environ: Mapping[str, str]) -> d
 
 @contextmanager
 def folder_for(client: Client, state_dir: Path) -> Iterator[Path]:
-    """Yield the folder for the client's files, which is removed afterwards if it can be."""
+    """Yield the folder for the client's files, which is removed afterwards if possible."""
     if client.keeps_folder:
         folder = state_dir / "clients" / client.name
         make_folder(folder)
@@ -109,5 +129,5 @@ def folder_for(client: Client, state_dir: Path) -> Iterator[Path]:
 def write_files(launch: Launch, folder: Path) -> None:
     """Write the files of `launch`, which may contain a key, so that only the user can read them."""
     for name, content in launch.files.items():
-        # Another start of the same client may be writing it, or reading it.
+        # Another instance of the same client may be writing or reading the file.
         replace_private(folder / name, content.encode())

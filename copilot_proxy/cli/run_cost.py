@@ -1,4 +1,4 @@
-"""What a session of ``run`` has cost, in one line."""
+"""The cost of a session of ``run``, in one line."""
 
 import os
 import time
@@ -13,16 +13,15 @@ from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.queries import Filters, Sums, sums_by, total
 
 _WRITTEN_AFTER: Final = 0.3
-"""Seconds after which the server has written a request that has ended."""
+"""Seconds within which the server usually writes a completed request to the ledger."""
 NO_REQUESTS: Final = "This session: no requests."
 _ATTEMPTS: Final = 3
-"""How often to look for a request that may be missing: a busy or stopping server may take
-longer."""
+"""How often to look for a missing request; a busy or stopping server may take longer."""
 
 
 def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:
-    """Return the line for the session; with `was_ended`, the client may have been killed during a
-    request, which the server notices a moment later."""
+    """Return the line for the session. With `was_ended`, the client may have been killed during a
+    request, which the server notices slightly later."""
     try:
         previous = None
         for _ in range(_ATTEMPTS):
@@ -33,7 +32,7 @@ def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:
                 break
             previous = sums
         if not sums.requests and not _is_writable(ledger):
-            return f"The cost of this session is not known: {ledger} cannot be written."
+            return f"The cost of this session is unknown: {ledger} cannot be written."
         return line(sums)
     except CopilotProxyError as error:
         return f"The cost of this session is unknown: {error.message}"

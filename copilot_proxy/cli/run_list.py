@@ -1,4 +1,4 @@
-"""The list of clients that ``run`` can start, and which of them are installed."""
+"""The list of clients that ``run`` can start, showing which are installed."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +11,12 @@ from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.registry import RUNNABLE
 
 AT_ONCE: Final = 4
-"""Programs that are asked for their version at the same time; some take seconds to start."""
+"""The number of programs to query for their version in parallel; some take seconds to start."""
 _VERSION: Final = re.compile(r"\d+\.\d+(?:[.+-]\w+)*")
 
 
 def print_clients() -> None:
-    """Print the clients: those that are installed first."""
+    """Print the clients, installed ones first."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         states = list(pool.map(_state, RUNNABLE))
     rows = [(one.word, one.title, state) for one, state in zip(RUNNABLE, states, strict=True)]
@@ -31,7 +31,7 @@ def print_clients() -> None:
 
 
 def _state(client: Client) -> str:
-    """Return the version, or how to install the client."""
+    """Return the client's version, or how to install it."""
     program = program_of(client)
     if program is None:
         return f"not installed: {client.install}"
@@ -39,6 +39,6 @@ def _state(client: Client) -> str:
 
 
 def version_of(program: str) -> str | None:
-    """Return the version that the program prints, or None if it prints none."""
+    """Return the version that the program prints, or None if it does not print one."""
     found = _VERSION.search(ask_program([program, "--version"]))
     return found[0] if found else None

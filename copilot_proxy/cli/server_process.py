@@ -1,4 +1,4 @@
-"""The program of the server that ``run`` starts: ``serve``, until no client holds a lease on it."""
+"""The program of the server that ``run`` starts: ``serve``, until no client holds a lease."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from copilot_proxy.server.leases import is_used, start_lock, wait_until_unused
 
 
 def main() -> None:
-    """The entry point; the arguments are the folder of the leases, and those of ``serve``."""
+    """The entry point. The arguments are the folder with the leases and those of ``serve``."""
     folder, *arguments = sys.argv[1:]
     speed_up_startup()
     open_streams()
@@ -41,7 +41,7 @@ def _stop() -> None:
     if sys.platform == "win32":
         signal.raise_signal(signal.SIGTERM)
     else:
-        # The main thread waits for events, and only a signal to itself wakes it up.
+        # The main thread waits for events, and wakes up only if it gets a signal itself.
         identity = threading.main_thread().ident
         signal.pthread_kill(identity, signal.SIGTERM) if identity else os._exit(0)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from copilot_proxy.server.uvicorn_server import Server
 
 _MODELS_TIMEOUT: Final = 5.0
-"""Seconds to wait for the list of models before the banner is shown without it."""
+"""Seconds to wait for the model list before showing the banner without it."""
 
 
 class ServerRunner:
@@ -43,7 +43,7 @@ class ServerRunner:
         simulator: str | None,
         ollama: "OllamaPort | None" = None,
     ) -> None:
-        """`simulator` is the URL of the simulator, if one is used; `ollama` is the second port."""
+        """`simulator` is the URL of the simulator, if one is used. `ollama` is the second port."""
         from copilot_proxy.server.listen_socket import server_url
 
         self._settings = settings
@@ -58,7 +58,7 @@ class ServerRunner:
             ollama=ollama,
         )
         self._startup_error: Exception | None = None
-        """An error that keeps the server from ever answering requests."""
+        """An error that prevents the server from ever answering requests."""
 
     async def run(self) -> int:
         """Serve, and return the exit code.
@@ -104,7 +104,7 @@ class ServerRunner:
         announcement: asyncio.Task[None] | None = None
 
         async def announce() -> None:
-            # The server accepts requests already; only the banner waits for GitHub.
+            # The server already accepts requests; only the banner waits for GitHub.
             try:
                 catalogue, upstream_error = await _wait_for_models(models)
                 self._messages.ready(catalogue, upstream_error, credential)
@@ -127,7 +127,7 @@ class ServerRunner:
                 else self._supervisor(credential, on_ready, shared)
             )
             with server.capture_signals():
-                # An earlier Ctrl+C takes effect here instead of in the middle of the startup.
+                # Let an earlier Ctrl+C take effect here, rather than in the middle of the startup.
                 await asyncio.sleep(0)
                 for one in self._sockets:
                     listen(one, self._settings)
@@ -139,7 +139,7 @@ class ServerRunner:
         return INTERRUPTED if server.was_cut else 0
 
     def _finish(self) -> None:
-        # The server has stopped; one more Ctrl+C would only interrupt the cleanup.
+        # The server has stopped; another Ctrl+C would only interrupt the cleanup.
         signals.ignore_stop_signals()
         if self._startup_error is not None:
             raise self._startup_error
@@ -189,9 +189,9 @@ class ServerRunner:
 def known_credential_first(
     credential: "Credential", load: "Callable[[], Awaitable[Credential | None]]"
 ) -> "Callable[[], Awaitable[Credential | None]]":
-    """Return a loader that returns `credential` the first time, and then calls `load`.
+    """Return a loader that returns `credential` the first time, and calls `load` after that.
 
-    It saves one access to the keyring, which may prompt the user each time.
+    This saves a keyring access, each of which may prompt the user.
     """
     known = [credential]
 
@@ -223,7 +223,7 @@ def _import_supervisor() -> None:
 async def _wait_for_models(
     models: "asyncio.Task[Catalogue]",
 ) -> "tuple[Catalogue | None, UpstreamError | None]":
-    """Return the catalogue, or a temporary error, or neither if GitHub has not answered in time.
+    """Return the catalogue, or a temporary error, or neither if GitHub does not answer in time.
 
     Raises errors that are permanent, such as `SignInError`.
     """
@@ -237,6 +237,6 @@ async def _wait_for_models(
 
 
 def _retrieve_exception(models: "asyncio.Task[Catalogue]") -> None:
-    """Retrieve an exception that came too late, so that asyncio does not log a warning."""
+    """Retrieve an exception that came too late, to keep asyncio from logging a warning."""
     if not models.cancelled():
         models.exception()

@@ -192,7 +192,7 @@ def logs(
 
 
 def _installed(settings: Settings) -> "tuple[ServiceManager, Service]":
-    """Return the service; raises `CopilotProxyError` if it is not installed."""
+    """Return the service. Raises `CopilotProxyError` if it is not installed."""
     from copilot_proxy.service import installer
 
     manager, definition = installer.manager_for(settings), installer.service_for(settings)
@@ -202,7 +202,7 @@ def _installed(settings: Settings) -> "tuple[ServiceManager, Service]":
 
 
 def _print_last(path: Path, count: int) -> int:
-    """Print the last lines of the file, and return its size."""
+    """Print the last lines of the file, and return the file's size."""
     with open(path, encoding="utf-8", errors="replace") as file:
         for line in deque(file, count):
             print_result(line.rstrip("\n"))
@@ -210,7 +210,7 @@ def _print_last(path: Path, count: int) -> int:
 
 
 def _print_new(path: Path, position: int) -> int:
-    """Print what the file has after `position`, and return its size; it may have been rotated."""
+    """Print the file from `position` on, and return its size; it may have been rotated."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             file.seek(position if path.stat().st_size >= position else 0)

@@ -1,4 +1,4 @@
-"""The program that a service runs: ``serve``, with the variables of the shell that installed it."""
+"""The program of a service: ``serve``, with the environment of the shell that installed it."""
 
 import io
 import os
@@ -22,13 +22,13 @@ from copilot_proxy.service.installation import (
 from copilot_proxy.settings import INSTANCE_VARIABLE, load_settings
 
 _RETRY: Final = 300.0
-"""Seconds until a server that has failed is ended, so that it is started again. Until the user has
-fixed the cause, it would only fail again, and might ask GitHub each time."""
+"""Seconds until a failed server exits so that it is started again. Until the user has fixed the
+cause, it would only fail again, and might query GitHub each time."""
 _LINES: Final = 12
 
 
 def main() -> None:
-    """The entry point; the argument is the folder of the service's files."""
+    """The entry point; the argument is the folder with the service's files."""
     folder = Path(sys.argv[1])
     speed_up_startup()
     open_streams()
@@ -38,7 +38,7 @@ def main() -> None:
     os.environ.update(installation.environment)
     os.environ[INSTANCE_VARIABLE] = installation.instance
     clear_failure(folder)
-    # The log is in a file, which is rotated; stderr would repeat it in the system's log.
+    # The log file is rotated; stderr would duplicate it in the system's log.
     outside = sys.stderr
     sys.stderr = screen = _LastLines()
     try:
@@ -61,20 +61,20 @@ def _log_flags() -> list[str]:
 
 
 class _LastLines(io.TextIOBase):
-    """Keeps the last lines that were written."""
+    """Keeps the last lines written to it."""
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=_LINES)
 
     def write(self, text: str) -> int:
-        """Add the lines in `text`; like other text streams, raise `TypeError` for bytes."""
+        """Add the lines in `text`. Like other text streams, raise `TypeError` for bytes."""
         if not isinstance(text, str):
             raise TypeError("expected text")
         self._lines.extend(line for line in text.splitlines() if line.strip())
         return len(text)
 
     def text(self) -> str:
-        """Return the last error and what follows it, or else the last lines."""
+        """Return the last error and any lines after it, or else the last lines."""
         lines = list(self._lines)
         starts = [i for i, line in enumerate(lines) if line.startswith("Error: ")]
         return "\n".join(lines[starts[-1] :] if starts else lines)

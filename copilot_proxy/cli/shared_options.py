@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options shared by several commands."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 
 class UpstreamName(StrEnum):
-    """The ways to call Copilot."""
+    """The possible ways to call Copilot."""
 
     copilot = "copilot"
     pi_ai = "pi-ai"

@@ -1,7 +1,7 @@
-"""The server that ``run`` uses: one that is already running, else one that all clients share.
+"""Provides the server for ``run``: one that is already running, or else one shared by all clients.
 
-The shared server is a separate process. It belongs to no terminal, and stops when the last client
-has ended; `server_process` is its program.
+The shared server is a separate process. It is detached from the terminal, and stops after the last
+client has exited. `server_process` is its program.
 """
 
 import json
@@ -39,9 +39,9 @@ _LAST_LINES: Final = 5
 
 @contextmanager
 def server_for(settings: Settings, *, simulate: bool) -> Iterator[RunningServer]:
-    """Yield a server, which runs at least as long as the block; raises `CopilotProxyError`.
+    """Yield a server that runs at least as long as the block. Raises `CopilotProxyError`.
 
-    With `simulate`, it is one that uses a simulator.
+    With `simulate`, the server uses a simulator.
     """
     folder = _folder(settings, simulate=simulate)
     with ExitStack() as stack:
@@ -61,14 +61,14 @@ def server_for(settings: Settings, *, simulate: bool) -> Iterator[RunningServer]
 
 
 def running_server(settings: Settings, *, simulate: bool) -> RunningServer | None:
-    """Return a server that is already running, or None; with `simulate`, one with a simulator."""
+    """Return a running server, or None; with `simulate`, one that uses a simulator."""
     return _running(settings, _folder(settings, simulate=simulate), simulate=simulate)
 
 
 def address_of(settings: Settings) -> str:
     """Return the URL of the server that the settings describe, without ``/v1``.
 
-    Raises `UsageError` if its port is not known.
+    Raises `UsageError` if its port is unknown.
     """
     if settings.port == 0:
         source = settings.sources["port"]
@@ -81,7 +81,7 @@ def address_of(settings: Settings) -> str:
 
 def key_of(settings: Settings) -> str | None:
     """Return a key that the server accepts, or None if it needs none."""
-    # Prefer a key that is not limited to some models.
+    # Prefer a key that may use all models.
     keys = sorted(settings.keys, key=lambda one: bool(one.models))
     return keys[0].key.reveal() if keys else None
 
@@ -94,11 +94,11 @@ def _folder(settings: Settings, *, simulate: bool) -> Path:
 
 def _running(settings: Settings, folder: Path, *, simulate: bool) -> RunningServer | None:
     addresses = [] if settings.uds or settings.port == 0 else [address_of(settings)]
-    with suppress(OSError, ValueError, KeyError):  # there may have been no shared server yet
+    with suppress(OSError, ValueError, KeyError):  # there may never have been a shared server
         addresses.append(json.loads((folder / _ADDRESS_FILE).read_text())["url"])
     for address in addresses:
         server = find_server(address, key_of(settings))
-        # With another profile, another account would pay.
+        # With another profile, another account would be charged.
         if server is None or server.profile != settings.profile:
             continue
         if server.simulated or not simulate:
@@ -108,7 +108,7 @@ def _running(settings: Settings, folder: Path, *, simulate: bool) -> RunningServ
 
 @contextmanager
 def _started(settings: Settings, folder: Path, *, simulate: bool) -> Iterator[RunningServer]:
-    """Start the shared server, and yield it as soon as it answers."""
+    """Start the shared server, and yield it once it answers."""
     port = _free_port(0 if simulate or settings.uds else settings.port)
     url = base_url(_HOST, port)
     command = [
@@ -133,12 +133,13 @@ def _started(settings: Settings, folder: Path, *, simulate: bool) -> Iterator[Ru
     try:
         yield server
     finally:
-        # It may serve others, and ends on its own. Without a code, Python would warn about it.
+        # It may serve other clients, and exits on its own. Without an exit code, Python would print
+        # a warning.
         process.returncode = process.poll() or 0
 
 
 def _spawn(command: list[str], output: int) -> "subprocess.Popen[bytes]":
-    # Ctrl+C and the end of the terminal are for the client.
+    # Ctrl+C and the closing of the terminal are for the client.
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
@@ -153,7 +154,7 @@ def _spawn(command: list[str], output: int) -> "subprocess.Popen[bytes]":
 
 
 def _free_port(wanted: int) -> int:
-    """Return `wanted`, or another free port if a program already listens on it."""
+    """Return `wanted`, or another free port if a program is already listening on it."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             if sys.platform != "win32":
@@ -168,7 +169,7 @@ def _free_port(wanted: int) -> int:
 
 
 def _failed(code: int, log: Path) -> CopilotProxyError:
-    """Return the error of a server that has ended with `code`."""
+    """Return the error for a server that has exited with `code`."""
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     written = [line for line in lines if line.strip()]
     start = next((i for i, line in enumerate(written) if line.startswith("Error: ")), None)

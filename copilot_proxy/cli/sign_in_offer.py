@@ -1,4 +1,4 @@
-"""Offers to sign in when a command on a terminal finds that the user is not signed in."""
+"""Offers to sign in if a command on a terminal finds that the user is not signed in."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -15,12 +15,12 @@ Result = TypeVar("Result")
 def with_sign_in(command: Callable[[], Result]) -> Result:
     """Run `command`. If it needs a sign-in and the user agrees, sign in and run it again.
 
-    Raises `NotSignedIn` if the user declines or cannot be asked, and what `sign_in` raises.
+    Raises `NotSignedIn` if the user declines or cannot be asked, and any error of `sign_in`.
     """
     try:
         return command()
     except NotSignedIn as error:
-        # With any other code, GitHub has refused a token, and its message says what to do.
+        # Any other code means that GitHub has refused a token; its message says what to do.
         if error.code != "not_signed_in" or not is_interactive():
             raise
         print_message(error.message)

@@ -130,7 +130,7 @@ def _print_instructions(simulator: "Simulator", token: str) -> None:
         f"export COPILOT_PROXY_GITHUB_API_URL={url}",
         f"export COPILOT_PROXY_GITHUB_TOKEN={token}",
     ):
-        # The simulator's token is not a secret.
+        # The simulator's token is not secret.
         print_result(line)
     print_message(
         "\nTo try signing in, unset the token, use a temporary folder, and sign in.\n"
@@ -154,10 +154,10 @@ def _wait() -> None:
     """Wait for Ctrl+C or SIGTERM."""
     stopped = Event()
     before = signal.getsignal(signal.SIGTERM)
-    with suppress(ValueError):  # outside the main thread
+    with suppress(ValueError):  # not possible outside the main thread
         signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     try:
-        # On some platforms, a wait without a timeout cannot be interrupted.
+        # On some platforms, waiting without a timeout cannot be interrupted.
         while not stopped.wait(0.5):
             pass
     except KeyboardInterrupt:

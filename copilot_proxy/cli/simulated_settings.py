@@ -1,4 +1,4 @@
-"""Loads the settings of a command, which with ``--simulate`` point to a simulator."""
+"""Loads the settings for a command; with ``--simulate``, they point to a simulator."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def settings_for(
     flags: Mapping[str, object], *, simulate: bool
 ) -> "Iterator[tuple[Settings, Simulator | None]]":
-    """Load the settings, and with `simulate` run a simulator that they point to.
+    """Load the settings; with `simulate`, also run a simulator, and point them to it.
 
     The simulator only replaces GitHub's addresses: signing in, the token exchange and every request
     take the same path through the code as with GitHub.
@@ -24,7 +24,7 @@ def settings_for(
     if not simulate:
         yield load_settings(flags), None
         return
-    # This raises errors in the flags before the simulator is started.
+    # Raises any errors in the flags before the simulator is started.
     load_settings(flags)
     from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 

@@ -1,4 +1,4 @@
-"""The spinner that is shown while an answer is awaited, with the end of the model's reasoning."""
+"""The spinner shown while waiting for an answer, with the end of the model's reasoning."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _MARGIN: Final = 4
 
 
 class Spinner:
-    """A spinner on stderr, which is erased when it stops."""
+    """A spinner on stderr that is erased when it stops."""
 
     def __init__(self, text: str = "Waiting") -> None:
         self._console = Console(stderr=True)
@@ -19,7 +19,7 @@ class Spinner:
         self._status.start()
 
     def show_reasoning(self, reasoning: str) -> None:
-        """Add a piece of the reasoning, and show the end of it."""
+        """Append to the reasoning, and show the end of it."""
         self._reasoning = (self._reasoning + reasoning)[-_MAX_LENGTH:]
         line = " ".join(self._reasoning.replace("*", "").split())
         line = "".join(char for char in line if char.isprintable())
@@ -27,5 +27,5 @@ class Spinner:
         self._status.update(Text(line[-room:], style="dim", no_wrap=True))
 
     def stop(self) -> None:
-        """Stop and erase the spinner; it is safe to call this twice."""
+        """Stop and erase the spinner. Safe to call twice."""
         self._status.stop()

@@ -7,18 +7,18 @@ from copilot_proxy.server.gc_tuning import tune_gc_for_startup
 
 
 def speed_up_startup() -> None:
-    """Avoid needless work during startup; call it once, before any heavy import."""
+    """Avoid unnecessary work during startup; must be called once, before any heavy import."""
     tune_gc_for_startup()
-    # httpx imports its own command line, which loads click, rich and pygments; it works without
-    # the command line if that cannot be imported.
+    # httpx imports its own command line, which loads click, rich and pygments, but works without it
+    # if the import fails.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-    # uvicorn does the same, with click and multiprocessing, but does not work without it.
+    # uvicorn does the same, with click and multiprocessing, but does not work if the import fails.
     sys.modules.setdefault("uvicorn.main", _Nothing("uvicorn.main"))
 
 
 class _Nothing(ModuleType):
-    """A module in which everything is None."""
+    """A module whose attributes are all None."""
 
     def __getattr__(self, name: str) -> None:
-        if name.startswith("__"):  # as Python itself looks for
+        if name.startswith("__"):  # Python itself looks these up
             raise AttributeError(name)

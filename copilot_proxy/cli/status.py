@@ -26,15 +26,15 @@ _SIMULATOR: Final = "the simulator"
 
 @dataclass
 class AccountStatus:
-    """What is known about the account; `error` explains what is unknown or unusable."""
+    """The data about the account; `error` explains what is unknown or unusable."""
 
     credential: "Credential | None" = None
     account: "Account | None" = None
     api_url: str | None = None
     direct: bool | None = None
-    """Whether the token is used itself, without an exchange; None if unknown."""
+    """Whether the token itself is used, without an exchange; None if unknown."""
     models: int | None = None
-    """The models that Copilot lists for a token that is used directly."""
+    """The models that Copilot lists for a directly used token."""
     error: CopilotProxyError | None = None
 
 
@@ -80,7 +80,7 @@ def status(
 
 
 async def _fetch(settings: Settings, credential: "Credential", status: AccountStatus) -> None:
-    """Fetch the account and a Copilot token into `status`; GitHub may refuse either of them."""
+    """Fetch the account and a Copilot token into `status`; GitHub may refuse either."""
     import asyncio
 
     from copilot_proxy.auth import hosts
@@ -118,8 +118,7 @@ async def _fetch(settings: Settings, credential: "Credential", status: AccountSt
 async def _try(
     exchange: "TokenExchange", github: "GitHub", api_url: str, status: AccountStatus
 ) -> None:
-    """Try the token with Copilot: unlike others, it has not been accepted by GitHub in an
-    exchange."""
+    """Try the token with Copilot, since a directly used token has not been exchanged."""
     from copilot_proxy.auth.verification import count_models
 
     try:
@@ -131,7 +130,7 @@ async def _try(
 async def _account_of(
     exchange: "TokenExchange", github: "GitHub", credential: "Credential"
 ) -> "Account":
-    """Return what the token says about the account, if GitHub does not return the account."""
+    """Return the account data in the token, for when GitHub does not return the account."""
     from copilot_proxy.auth.account import parse_account
     from copilot_proxy.auth.verification import fetch_login
 
@@ -142,13 +141,13 @@ async def _account_of(
 def _error_of(
     account: "Account | BaseException", exchange: "TokenExchange | BaseException"
 ) -> CopilotProxyError | None:
-    """Return why Copilot cannot be used, or why the account is unknown; None if neither."""
+    """Return why Copilot is unusable or why the account is unknown, or None if neither."""
     if isinstance(exchange, CopilotProxyError):
         if not isinstance(account, BaseException) and not isinstance(exchange, NoCopilotAccess):
             exchange.message = f"GitHub did not issue a Copilot token: {exchange.message}"
         return exchange
     if isinstance(account, NoCopilotAccess):
-        # Not every account may read this endpoint; it is enough that the token was issued.
+        # Not every account may read this endpoint; having been issued a token is enough.
         return None
     if isinstance(account, CopilotProxyError):
         return account
@@ -162,19 +161,19 @@ def _error_of(
 
 
 def _profiles(settings: Settings) -> dict[str, Any]:
-    """Return the profile in use and all others for ``--json``; null is the default one."""
+    """Return the profile in use and all others for ``--json``; null is the default profile."""
     return {"profile": settings.profile, "profiles": list(settings.known_profiles)}
 
 
 def _profile_text(settings: Settings) -> str:
-    """Name the profile in use, with its port, and the others."""
+    """Describe the profile in use, with its port, and list the others."""
     used = settings.profile or DEFAULT_PROFILE
     others = [one for one in (DEFAULT_PROFILE, *settings.known_profiles) if one != used]
     return f"{used}, port {settings.port}" + (f"; others: {', '.join(others)}" if others else "")
 
 
 def _json(status: AccountStatus, is_simulated: bool) -> dict[str, Any]:
-    """Return the output of ``--json``; all keys are always present, and unknown values are null."""
+    """Return the output of ``--json``. All keys are always present; unknown values are null."""
     credential, account, error = status.credential, status.account, status.error
     return {
         "signed_in": credential is not None and not isinstance(error, NotSignedIn),
@@ -217,7 +216,7 @@ def _rows(credential: "Credential", status: AccountStatus, store: str) -> list[t
 
 
 def _directly(status: AccountStatus) -> str:
-    """Describe Copilot's answer to a token that is used directly."""
+    """Describe Copilot's answer to a directly used token."""
     if status.error is not None:
         return "directly, without an exchange"
     if status.models is None:
@@ -226,7 +225,7 @@ def _directly(status: AccountStatus) -> str:
 
 
 def _runs_out_on(account: "Account | None") -> "date | None":
-    """Return the day on which the quota runs out at this month's pace; None if it lasts."""
+    """Return the day on which the quota will run out at this month's pace, or None if it lasts."""
     from copilot_proxy.cost.quota import Quota, runs_out
 
     quota = account.quota if account is not None else None

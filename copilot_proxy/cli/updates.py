@@ -1,7 +1,7 @@
-"""Tells the user on a terminal that there is a newer version, at most once a day.
+"""Notifies users on a terminal of a newer version, at most once a day.
 
-A separate process asks pip, which uses the package index, proxy and certificates that the user has
-configured for it. No command waits for the answer; the next one shows it.
+A separate process runs pip, which uses the package index, proxy and certificates that the user has
+configured for it. No command waits for the result; the next one shows it.
 """
 
 import json
@@ -27,19 +27,19 @@ _DAY: Final = 24 * 3600.0
 _TIMEOUT: Final = 60.0
 _FILE: Final = "update.json"
 _COMMANDS: Final = ("login", "logout", "status", "chat", "models", "usage", "budget", "doctor")
-"""The commands after which a notice is shown: none that starts a server or a client."""
+"""The commands after which a notice may be shown: none that starts a server or client."""
 _RELEASE: Final = re.compile(r"\d+(?:\.\d+)*")
 _FOUND: Final = re.compile(rf"^{DISTRIBUTION} \((\S+)\)$", re.MULTILINE)
 
 
 def show_update(command: str) -> None:
-    """Show the notice if it is due after `command`, and look for a new version if that is due."""
+    """Show the notice if it is due after `command`, and check for a new version if that is due."""
     if command not in _COMMANDS or not is_interactive() or "CI" in os.environ:
         return
     try:
         settings = load_settings()
     except CopilotProxyError:
-        return  # the command has reported it
+        return  # the command has already reported it
     if not settings.update_check or not _is_released():
         return
     file = state_dir(settings.home_dir) / _FILE
@@ -56,7 +56,7 @@ def show_update(command: str) -> None:
 
 
 def main() -> None:
-    """Ask pip for the newest version, and write it to the file that the argument names."""
+    """Get the newest version from pip, and write it to the file named in the arguments."""
     file = Path(sys.argv[1])
     latest = latest_version()
     if latest is not None:
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def latest_version() -> str | None:
-    """Return the newest version that pip finds; None if there is no pip or no answer."""
+    """Return the newest version that pip finds, or None if there is no pip or no result."""
     command = [sys.executable, "-m", "pip", "index", "versions", DISTRIBUTION]
     flags = ["--disable-pip-version-check", "--no-input", "--retries", "0"]
     try:
@@ -83,7 +83,7 @@ def latest_version() -> str | None:
 
 
 def _is_released() -> bool:
-    """Return whether this copy comes from a package index and is not temporary."""
+    """Return whether this copy was installed from a package index and is not temporary."""
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:
@@ -125,7 +125,7 @@ def _start(file: Path) -> None:
             start_new_session=True,
             creationflags=flags,
         )
-        process.returncode = 0  # it outlives this program, which would otherwise warn about it
+        process.returncode = 0  # avoids Python's warning about a process that outlives this one
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -140,8 +140,8 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _change(file: Path, **values: float | str) -> None:
-    """Change values in the file; other processes may be changing others."""
-    with suppress(OSError):  # without the file, the next command tries again
+    """Change values in the file, which other processes may be changing, too."""
+    with suppress(OSError):  # if this fails, the next command tries again
         make_folder(file.parent)
         with locked(file.with_suffix(".lock")):
             replace_private(file, json.dumps({**_read(file), **values}).encode())

@@ -1,4 +1,4 @@
-"""The ``usage`` command: what requests have cost, from the ledger."""
+"""The ``usage`` command: shows from the ledger what requests have cost."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -28,7 +28,7 @@ _ACTIONS: Final = {
     "forget": None,
     "import": "copilot-cli",
 }
-"""The other words, and the argument that follows them."""
+"""The actions, and the argument that follows each."""
 
 
 def usage(
@@ -169,7 +169,7 @@ def usage(
 
 
 def _parsed(words: list[str]) -> tuple[str | None, str]:
-    """Return the view or the action, and the argument of an action; raises `UsageError`."""
+    """Return the view or the action, and the action's argument. Raises `UsageError`."""
     if not words:
         return None, ""
     word, rest = words[0], words[1:]
@@ -186,7 +186,8 @@ def _parsed(words: list[str]) -> tuple[str | None, str]:
 
 
 def _period(word: str | None, since: str | None, until: str | None, last: str | None) -> "Period":
-    """Return the period of the options; without any, this month, or all time by week and month."""
+    """Return the period that the options select; by default this month, or all time for the views
+    by week and month."""
     from copilot_proxy.ledger.periods import Period, parse_period, this_month
 
     now = datetime.now().astimezone()
@@ -225,7 +226,7 @@ def _report(
 
         report = with_prices_of(as_model, report, database, filters, settings)
     if form == "text":
-        # The overview is about today and this month, so it does not fit another period.
+        # The overview covers today and this month, so it does not fit other periods.
         is_bare = word is None and as_model is None and period.month is not None
         print_result("\n".join(usage_output.lines(report, is_bare=is_bare)))
         for text in usage_output.remarks(report):
@@ -238,7 +239,7 @@ def _report(
 
 
 def _threshold_code(report: "Report", threshold: float) -> int:
-    """Return the exit code of ``--threshold``; raises `CopilotProxyError` without a quota."""
+    """Return the exit code of ``--threshold``. Raises `CopilotProxyError` if there is no quota."""
     left = report.quota.left if report.quota else None
     if left is None:
         raise CopilotProxyError(

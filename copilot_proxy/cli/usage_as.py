@@ -1,4 +1,4 @@
-"""What the requests of a report would have cost with another model."""
+"""Computes what the requests in a report would have cost with another model."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,9 +16,9 @@ from copilot_proxy.settings import Settings
 def with_prices_of(
     name: str, report: Report, database: Database, filters: Filters, settings: Settings
 ) -> Report:
-    """Return `report` with the costs that the model `name` would have had for the same tokens.
+    """Return `report` with the costs that the same tokens would have had with the model `name`.
 
-    Raises `CopilotProxyError` if its prices are not known.
+    Raises `CopilotProxyError` if the model's prices are unknown.
     """
     model_id, prices = _prices(name, settings)
     tiers = sums_by_tier(database, report.group, report.period, filters, prices.threshold)
@@ -41,7 +41,7 @@ def _cost(row: Sums, prices: PriceList, *, is_long: bool) -> int:
 
 
 def _prices(name: str, settings: Settings) -> tuple[str, PriceList]:
-    """Return the id of a model and its prices: from Copilot's list, or else the bundled table."""
+    """Return a model's id and prices, from Copilot's list or else from the bundled table."""
     try:
         model_id, entry = _listed(name, settings)
     except CopilotProxyError:

@@ -13,7 +13,7 @@ from copilot_proxy.ledger.verification import Findings, verify
 
 
 def check(database: Database, *, as_json: bool) -> int:
-    """Print what a check of the ledger finds; return 1 if it is not sound."""
+    """Print the results of checking the ledger; return 1 if it is not sound."""
     findings = verify(database)
     month = _month(database)
     is_sound = not findings.changes and not findings.differences
@@ -44,7 +44,7 @@ def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
 
 
 def _month(database: Database) -> dict[str, Any]:
-    """Return the credits of this month according to the ledger and to GitHub's quota."""
+    """Return this month's credits according to the ledger and according to GitHub's quota."""
     now = datetime.now().astimezone()
     rows = sums_by(database, "month", this_month(now), Filters(account=""))
     ledger = credits(total(rows).nano_aiu)

@@ -1,4 +1,4 @@
-"""``usage backup``, ``forget`` and ``import``: copies the ledger, removes days, adds requests."""
+"""``usage backup``, ``forget`` and ``import``: copy the ledger, remove days, add requests."""
 
 import os
 from datetime import datetime
@@ -12,7 +12,7 @@ from copilot_proxy.ledger.periods import parse_day
 
 
 def backup(path: Path, target: Path) -> int:
-    """Copy the ledger to a new file; raises `CopilotProxyError`."""
+    """Copy the ledger to a new file. Raises `CopilotProxyError`."""
     with opened_ledger(path, write=True) as database:
         maintenance.backup(database, target)
     print_message(f"The ledger was copied to {target}.")
@@ -20,7 +20,7 @@ def backup(path: Path, target: Path) -> int:
 
 
 def forget(path: Path, before: str | None) -> int:
-    """Remove whole days from the ledger; raises `CopilotProxyError`."""
+    """Remove whole days from the ledger. Raises `CopilotProxyError`."""
     if before is None:
         raise UsageError("`usage forget` needs --before DATE.")
     day = parse_day(before, datetime.now().astimezone())
@@ -31,7 +31,7 @@ def forget(path: Path, before: str | None) -> int:
 
 
 def import_from(path: Path, source: str) -> int:
-    """Add the requests that another program has recorded; raises `CopilotProxyError`."""
+    """Add requests that another program has recorded. Raises `CopilotProxyError`."""
     if source != copilot_cli.CLIENT:
         raise UsageError(
             f"Requests from {source!r} cannot be imported.", hint=f"Use: {copilot_cli.CLIENT}."

@@ -1,4 +1,4 @@
-"""Refuses options of the ``usage`` command that would have no effect."""
+"""Rejects options of the ``usage`` command that would have no effect."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -21,16 +21,16 @@ _USED: Final[Mapping[str, frozenset[str]]] = {
     "--line": _REPORT | {"--line"},
     "--csv": _PERIOD | _REPORT | {"--csv"},
 }
-"""The options that have an effect, by what is printed."""
+"""The options that have an effect, for each kind of output."""
 _TABLE: Final = _PERIOD | _REPORT | {"--json"}
-"""The same for the tables."""
+"""The options for tables."""
 
 
 def refuse_unused(word: str | None, argument: str, options: Mapping[str, object]) -> None:
-    """Raise `UsageError` if one of the `options` that are given has no effect.
+    """Raise `UsageError` if any given option has no effect.
 
-    `word` is the view or the action, and `options` are all of them by their flags; those that are
-    not given are None or False.
+    `word` is the view or the action, and `options` maps the flag of every option to its value,
+    which is None or False if it was not given.
     """
     given = [flag for flag, value in options.items() if value is not None and value is not False]
     if word in _USED:

@@ -20,13 +20,13 @@ from copilot_proxy.ledger.queries import UNKNOWN, Sums, total
 _HEADINGS: Final = ("REQ", "FRESH", "CACHED", "WRITTEN", "OUT", "CREDITS", "CACHE", "LOST")
 _TIMES: Final = ("day", "week", "month")
 _MAX_ROWS: Final = 100
-"""The lines of a table, except for times: there may be thousands of sessions."""
+"""The maximum number of rows in a table, except for periods; there may be thousands of sessions."""
 _BAR: Final = 10
 _BAR_ENDS: Final = " ▏▎▍▌▋▊▉"
 
 
 def lines(report: Report, *, is_bare: bool) -> Iterator[str]:
-    """Yield the lines of a readable report; with `is_bare`, the overview before the table."""
+    """Yield the lines of a text report; with `is_bare`, starting with an overview."""
     if is_bare:
         rows = [("Today", _summary(report.today)), ("This month", _summary(report.month))]
         if report.quota is not None:
@@ -72,7 +72,7 @@ def _next_turn(turn: NextTurn) -> str:
 
 
 def next_cost(turn: NextTurn) -> str:
-    """Say what the next turn of a session costs, such as ``0.42 for 3:20, then 4.10``."""
+    """Describe the cost of a session's next turn, such as ``0.42 for 3:20, then 4.10``."""
     costs = [
         "?" if nano is None else rounded(nano) for nano in (turn.warm_nano_aiu, turn.cold_nano_aiu)
     ]
@@ -86,7 +86,8 @@ def _table(report: Report) -> Iterator[str]:
     rows = _listed(report)
     if others := report.rows[len(rows) :]:
         rows = [*rows, total(others, f"{len(others):,} others")]
-    has_losses = report.total.cache_lost_nano_aiu > 0
+    # What was lost was charged at the prices of the model that was used.
+    has_losses = report.as_model is None and report.total.cache_lost_nano_aiu > 0
     cells = [_cells(row, has_losses) for row in (*rows, report.total)]
     headings = _HEADINGS[: len(cells[0])]
     widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
@@ -107,7 +108,7 @@ def _table(report: Report) -> Iterator[str]:
 
 
 def _listed(report: Report) -> list[Sums]:
-    """Return the rows that have a line of their own."""
+    """Return the rows that get a line of their own."""
     return report.rows if report.group in _TIMES else report.rows[:_MAX_ROWS]
 
 
@@ -137,13 +138,13 @@ def _name(name: str | None) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """Return `text` with at most `width` characters, ending with an ellipsis if it was longer."""
+    """Return `text` cut to `width` characters, ending with an ellipsis if it was longer."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def terminal_width() -> int | None:
-    """Return the columns of the terminal; None if the output goes to a file or a program, which
-    get names in full."""
+    """Return the width of the terminal; None if the output goes to a file or program, which gets
+    names in full."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
@@ -165,7 +166,7 @@ def short(tokens: int) -> str:
 
 
 def quota_line(quota: Quota) -> str:
-    """Describe what is left of the quota."""
+    """Describe what remains of the quota."""
     if quota.left is None:
         return f"{quota.unit}: no individual limit"
     whole = f"{grouped(quota.entitlement)} {quota.unit}"
@@ -178,8 +179,10 @@ def quota_line(quota: Quota) -> str:
 
 
 def forecast(report: Report) -> str:
-    """Say whether the quota lasts until it is reset."""
+    """Describe whether the quota will last until its reset."""
     end = report.runs_out_at
+    if end is None and report.quota is not None and report.quota.resets_at is None:
+        return "unknown: GitHub did not say when the quota resets"
     if end is None:
         return "lasts until the reset at this month's pace"
     if end <= report.now:
@@ -225,7 +228,7 @@ def _as_json(report: Report) -> str:
 
 
 _FORMULAS: Final = ("=", "+", "-", "@")
-"""How a formula begins in a spreadsheet."""
+"""The first characters of formulas in spreadsheets."""
 
 
 def _as_csv(report: Report) -> str:
@@ -234,7 +237,7 @@ def _as_csv(report: Report) -> str:
     writer.writeheader()
     for row in map(_row, report.rows):
         if str(row["key"] or "").startswith(_FORMULAS):
-            # Clients choose their names. A spreadsheet must not take one for a formula.
+            # Names are chosen by clients, and a spreadsheet must not interpret them as formulas.
             row["key"] = f"'{row['key']}"
         writer.writerow(row)
     return text.getvalue().rstrip("\n")
@@ -258,7 +261,7 @@ def _row(row: Sums) -> dict[str, Any]:
 
 
 def quota_json(report: Report) -> dict[str, Any] | None:
-    """Return the quota for ``--json``, or None if it is not known."""
+    """Return the quota for ``--json``, or None if unknown."""
     if (quota := report.quota) is None:
         return None
     return {

@@ -1,4 +1,4 @@
-"""The data that the ``usage`` command shows: sums, and what is left of the quota."""
+"""The data shown by the ``usage`` command: sums, and the rest of the quota."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from copilot_proxy.ledger.queries import Filters, Group, Sums, latest_quota, sum
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Sums by a group in a period."""
+    """Sums by group for a period."""
 
     group: Group
     period: Period
@@ -22,7 +22,7 @@ class Report:
     total: Sums
     today: Sums
     month: Sums
-    """The sums of this month, of the same requests as those of `today`."""
+    """This month's sums, of the same requests as `today`."""
     quota: Quota | None
     quota_at: datetime | None
     """When Copilot reported the quota."""
@@ -30,13 +30,13 @@ class Report:
     limits: Sequence[LimitState] = ()
     """The limits of the budget."""
     next_turns: Sequence[NextTurn] = ()
-    """What the next turns of recent sessions cost, latest first."""
+    """The cost of the next turns of recent sessions, latest session first."""
     as_model: str | None = None
-    """The model whose prices were used instead, if any."""
+    """The model whose prices were used instead, or None."""
 
     @property
     def runs_out_at(self) -> datetime | None:
-        """When the quota runs out at this month's pace; None if it does not before its reset."""
+        """When the quota will run out at this month's pace; None if it lasts until its reset."""
         return runs_out(self.quota, self.now) if self.quota else None
 
 
@@ -46,7 +46,7 @@ def read(database: Database, group: Group, period: Period, filters: Filters) -> 
     rows = sums_by(database, group, period, filters)
     quota, quota_at = latest_quota(database) or (None, None)
     if quota is not None and quota.resets_at is not None and quota.resets_at <= now:
-        quota = quota_at = None  # it was reset, and there was no answer since
+        quota = quota_at = None  # it was reset, and Copilot has not answered since
     return Report(
         group=group,
         period=period,

@@ -1,4 +1,4 @@
-"""``usage show``: the latest requests, or everything about one, with the source of its cost."""
+"""``usage show``: the latest requests, or all details of one, with the source of its cost."""
 
 import json
 import sys
@@ -16,11 +16,11 @@ from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.queries import UNKNOWN, Filters, requests_named
 
 _RECENT: Final = 20
-"""How many requests the list has."""
+"""The number of requests in the list."""
 _ID: Final = 8
-"""Characters of a request's id that are shown; they are enough to name it."""
+"""The number of characters shown of a request's id, which are enough to identify it."""
 _MINUTE: Final = 16
-"""Characters of a time without its seconds."""
+"""The number of characters in a time without seconds."""
 _MAX_CLIENT: Final = 13
 _MAX_MODEL: Final = 18
 _MIN_OUTCOME: Final = 8
@@ -31,7 +31,7 @@ WHERE_IDS_ARE: Final = (
 
 
 def show(database: Database, request_id: str, *, as_json: bool) -> int:
-    """Print everything that the ledger knows about one request; raises `CopilotProxyError`."""
+    """Print everything that the ledger knows about a request. Raises `CopilotProxyError`."""
     found = requests_named(database, request_id)
     if not found:
         raise CopilotProxyError(
@@ -54,7 +54,7 @@ def show(database: Database, request_id: str, *, as_json: bool) -> int:
 
 
 def show_recent(database: Database, period: Period, filters: Filters, *, as_json: bool) -> int:
-    """Print the latest requests, the newest one last."""
+    """Print the latest requests, newest last."""
     found = latest_requests(database, filters, period=period, limit=_RECENT)[::-1]
     if as_json:
         print_result(json.dumps([_recent_json(one) for one in found], indent=2))
@@ -99,7 +99,7 @@ def _recent_json(one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _decoded(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with its JSON decoded, and without ``_json`` in the columns' names."""
+    """Return a row with its JSON decoded, and without ``_json`` in its column names."""
     return {
         name.removesuffix("_json"): json.loads(value) if name.endswith("_json") and value else value
         for name, value in row.items()

@@ -1,6 +1,6 @@
 """The program of a worker process, which serves requests under a supervisor.
 
-It ignores Ctrl+C and the closing of the terminal: the supervisor handles those, and sends commands
+It ignores Ctrl+C and the closing of the terminal, which the supervisor handles by sending commands
 to its workers. If the supervisor is gone, the worker finishes its open requests and exits.
 """
 
@@ -28,11 +28,11 @@ from copilot_proxy.server.worker_channel import WorkerConfig, receive_config
 
 LEEWAY: Final = 3.0
 """Seconds that a worker waits for open requests beyond the supervisor's own timeout. The supervisor
-cuts off the requests of all workers at once; a worker does so itself only without a supervisor."""
+cuts off the requests of all workers at once; a worker does so only if the supervisor is gone."""
 
 
 def main() -> None:
-    """The entry point; the argument is the file descriptor of the socket to the supervisor."""
+    """The entry point; the argument is the file descriptor of the supervisor's socket."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     # The supervisor blocked these signals before it started this process.
@@ -63,7 +63,7 @@ class _Worker:
     async def run(self, channel: socket.socket) -> None:
         settings = self._config.settings
         reader, self._writer = await asyncio.open_unix_connection(sock=channel)
-        # The supervisor writes to the configured log file, and each worker to one next to it.
+        # The supervisor writes to the configured log file, and each worker to a file next to it.
         with (
             log_file_for(settings, worker=self._config.number + 1) as log_file,
             logging_to_stderr(settings.log_format, self._reporter, log_file),

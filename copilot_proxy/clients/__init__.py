@@ -1,6 +1,6 @@
-"""Programs that can use the server, as data: one definition for each, used by the commands.
+"""The programs that can use the server, as data: a definition of each, for the commands.
 
-Pure: no module here looks at the machine. `registry` lists the clients, `client` describes what a
-definition consists of, and each of the other modules defines one client, or clients that are
+Pure: no module here accesses the machine. `registry` lists the clients, `client` declares the
+fields of a definition, and each of the other modules defines one client, or several that are
 configured alike.
 """

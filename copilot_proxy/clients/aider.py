@@ -1,4 +1,4 @@
-"""aider: variables, and a file with the limits of models.
+"""aider: variables, and a file with model limits.
 
 Source: https://aider.chat/docs/llms/openai-compat.html and /docs/config/adv-model-settings.html
 """
@@ -17,14 +17,15 @@ _SMALL: Final = "gpt-mini"
 def _launch(to: Connection) -> Launch:
     small = _small(to)
     arguments = [
-        # "openai" means the API; the rest is the id of the model.
+        # "openai" names the API, and the rest is the model id.
         *("--model", f"openai/{to.model.id}", "--weak-model", f"openai/{small.id}"),
         *("--model-metadata-file", str(to.folder / _FILE), "--no-show-model-warnings"),
     ]
     environ = {
         "OPENAI_API_BASE": f"{to.url}/v1",
         "OPENAI_API_KEY": to.key,
-        # These come before the user's own .aider.conf.yml, which comes before the two above.
+        # These take precedence over the user's .aider.conf.yml, which takes precedence over the two
+        # above.
         "AIDER_OPENAI_API_BASE": f"{to.url}/v1",
         "AIDER_OPENAI_API_KEY": to.key,
     }

@@ -1,7 +1,7 @@
 """Claude Code.
 
-Its settings file can set environment variables, which take precedence over those that it was
-started with. A file that is named on the command line takes precedence over both. Source:
+Environment variables in its settings file take precedence over those it was started with. A
+settings file named on the command line takes precedence over both. Source:
 https://code.claude.com/docs/en/settings and /llm-gateway.
 """
 
@@ -13,7 +13,7 @@ from copilot_proxy.config_edits.changes import JsonValues
 
 _FILE: Final = "settings.json"
 _TIERS: Final = ("opus", "sonnet", "haiku", "fable")
-"""What Claude Code calls the sizes of models; they are names of families, too."""
+"""Claude Code's names for model sizes, which are also names of families."""
 _OTHER_PROVIDERS: Final = (
     "CLAUDE_CODE_USE_BEDROCK",
     "CLAUDE_CODE_USE_VERTEX",
@@ -40,15 +40,16 @@ def _variables(to: Connection) -> dict[str, str]:
     environ = {
         "ANTHROPIC_BASE_URL": to.url,
         "ANTHROPIC_AUTH_TOKEN": to.key,
-        "ANTHROPIC_API_KEY": "",  # Claude Code would ask whether to use it
+        "ANTHROPIC_API_KEY": "",  # otherwise Claude Code would ask whether to use it
         "ANTHROPIC_MODEL": to.model.id,
-        # For the models that it does not know, it would assume a million tokens.
+        # It assumes a million tokens for models that it does not know.
         **({"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(to.model.input)} if to.model.input else {}),
         # Adds the account's Claude models to the menu of /model.
         "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
-        # With another URL it would send the definitions of all tools of MCP servers each time.
+        # With a URL other than Anthropic's, it would send the definitions of all MCP tools each
+        # time.
         "ENABLE_TOOL_SEARCH": "true",
     }
     for tier in _TIERS:

@@ -1,4 +1,4 @@
-"""What defines a client: how it is found, how it is pointed at the server, how it names itself."""
+"""The definition of a client: how to find it, point it at the server, and recognise it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,21 +11,21 @@ from copilot_proxy.config_edits.changes import Change
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """The server and its models, as a client that is started or configured will use them."""
+    """The server and its models, as seen by a client that is started or configured."""
 
     url: str
-    """Without ``/v1``. It names the client and the session, so that the ledger knows both."""
+    """Without ``/v1``. Contains the names of client and session, for the ledger."""
     key: str
     model: ClientModel
     """The model to start with."""
     models: Sequence[ClientModel]
     """All chat models, including `model`."""
     families: Mapping[str, ClientModel] = field(default_factory=dict)
-    """What each of the client's `families` means, if the account has it."""
+    """The model for each of the client's `families`, if the account has one."""
     folder: PurePath
-    """The folder to which the files of the `Launch` will be written."""
+    """The folder for the files of the `Launch`."""
     answer: str = ""
-    """What the client has printed for its `question`."""
+    """The output of the client's `question`."""
 
     @property
     def ordered_models(self) -> list[ClientModel]:
@@ -38,12 +38,13 @@ class Launch:
     """How to start a client so that it uses the server."""
 
     arguments: Sequence[str] = ()
-    """Before the user's own. They are visible to other users of the machine, so no key is here."""
+    """Precede the user's own arguments. They must not contain a key, since other users of the
+    machine can see them."""
     environ: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     """Names and contents of files in the connection's folder."""
     defaults: Mapping[str, str] = field(default_factory=dict)
-    """Variables that are only set if the user has not set them."""
+    """Variables to set only if the user has not set them."""
 
 
 @dataclass(frozen=True)
@@ -55,20 +56,20 @@ class Machine:
     platform: str = "linux"
     """As in ``sys.platform``."""
     exists: Callable[[PurePath], bool] = lambda path: False
-    """Returns whether there is a file or folder."""
+    """Returns whether a file or folder exists."""
 
     def folder(self, variable: str, default: str) -> PurePath:
-        """Return the folder that `variable` names, or else `default` in the home folder."""
+        """Return the folder that `variable` names, or `default` in the home folder."""
         return self.home / (self.environ.get(variable) or default)
 
     @property
     def config(self) -> PurePath:
-        """The folder for configurations by the XDG convention."""
+        """The configuration folder of the XDG convention."""
         return self.folder("XDG_CONFIG_HOME", ".config")
 
     @property
     def application_data(self) -> PurePath:
-        """The folder in which graphical programs keep their settings."""
+        """The folder where graphical programs keep their settings."""
         if self.platform == "darwin":
             return self.home / "Library" / "Application Support"
         if self.platform == "win32":
@@ -78,61 +79,60 @@ class Machine:
 
 @dataclass(frozen=True)
 class Setup:
-    """How a client is configured so that it always uses the server."""
+    """How to configure a client so that it always uses the server."""
 
     changes: Sequence[Change] = ()
-    """What to change in its files; nothing if the user has to do it."""
+    """The changes to its files; empty if the user must make them."""
     text: str = ""
-    """What the user has to do or to copy, if there are no changes."""
+    """What the user must do or copy, if there are no changes."""
     start: str = ""
-    """How it is then started."""
+    """How to start it afterwards."""
     notes: Sequence[str] = ()
-    """What else the user should know, each a sentence."""
+    """Other things the user should know, one sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
-    """A client."""
+    """A program that can use the server, and how to make it do so."""
 
     name: str
     """Its name in the ledger."""
     title: str
     programs: tuple[str, ...]
-    """The names of its program. If `launch` starts it, the first name is also its name on the
-    command line."""
+    """The names of its program; if it has a `launch`, the first is also its command-line name."""
     setup: Callable[[Connection, Machine], Setup]
-    """How it is configured permanently."""
+    """Returns how to configure it permanently."""
     apis: tuple[Api, ...]
-    """The APIs that it can use, in the order of preference."""
+    """The APIs that it can use, in order of preference."""
     launch: Callable[[Connection], Launch] | None = None
-    """How it is started for one session, without touching its files; None if that is impossible."""
+    """Returns how to start it for a session without touching its files; None if impossible."""
     install: str = ""
-    """The command that installs it, or the address of a page about it."""
+    """The command that installs it, or the URL of a page about it."""
     version: str = ""
-    """The version that it was tried with; empty if only its documentation was read."""
+    """The version it was tested with; empty if only its documentation was consulted."""
     paths: tuple[str, ...] = ()
-    """Where else its program, or its app, may be; relative to the home folder."""
+    """Other possible locations of its program or app, relative to the home folder."""
     lists_models: bool = False
-    """Whether it asks for the list of models before it sends anything."""
+    """Whether it requests the model list before anything else."""
     overrides: tuple[str, ...] = ()
-    """Variables that would make it use something else, so it is started without them."""
+    """Variables that would make it use something else; they are removed from its environment."""
     question: tuple[str, ...] = ()
-    """The arguments with which it prints what `launch` needs to know about this version."""
+    """Arguments that make it print what `launch` needs to know about this version."""
     families: tuple[str, ...] = ()
-    """Families of models that `launch` has a use for."""
+    """Model families that `launch` needs."""
     family: str = "default"
-    """The family to start with, if neither the command nor the settings name a model."""
+    """The family to start with if neither the command nor the settings name a model."""
     resume: str = ""
-    """The arguments that continue its last conversation, if it has them. What it suggests itself
-    would start it without this server."""
+    """Arguments that continue its last conversation, if it has any. The command that it suggests
+    itself would start it without this server."""
     obstacle: str = ""
-    """Why it cannot use this server at all; empty if it can."""
+    """Why it cannot use this server at all, or "" if it can."""
     keeps_folder: bool = False
-    """Whether it stores other data next to the files, so that the folder has to stay."""
+    """Whether it stores other data next to the files, so the folder must be kept."""
 
     @property
     def user_agent(self) -> str:
-        """What its header ``user-agent`` begins with; empty if that does not name the client."""
+        """The start of its ``user-agent`` header, or "" if that does not identify the client."""
         return USER_AGENTS.get(self.name, "")
 
     @property

@@ -1,8 +1,8 @@
 """Codex CLI.
 
-Every key of its configuration can be set on the command line, so it needs no file but the list of
-models. An entry of that list has to contain the instructions for the model; they are copied from
-the list that this version of Codex has built in and prints with ``codex debug models``.
+Every configuration key can be set on the command line, so the only file it needs is the model list.
+Each entry of that list must contain the instructions for the model, which are copied from the list
+built into this version of Codex, as printed by ``codex debug models``.
 """
 
 import json
@@ -15,13 +15,13 @@ from copilot_proxy.config_edits.changes import Change, WholeFile
 
 _PROVIDER: Final = "copilot-proxy"
 _KEY: Final = "G_COPILOT_PROXY_KEY"
-"""Without the prefix of our settings, since every program that the client starts gets it too."""
+"""Lacks the prefix of our settings because every program that the client starts gets it, too."""
 _FILE: Final = "models.json"
 _MODELS_FILE: Final = "copilot-proxy.models.json"
 _WITHOUT: Final = ("upgrade", "availability_nux", "default_service_tier", "model_specialty")
-"""Fields that advertise or choose what only OpenAI has."""
+"""Fields that advertise or select things that only OpenAI has."""
 _UNRANKED: Final = 100
-"""The position in the menu of a model that is not on Codex's own list, after those that are."""
+"""The menu position of models that are not in Codex's own list: below those that are."""
 
 
 def _launch(to: Connection) -> Launch:
@@ -44,7 +44,7 @@ def _launch(to: Connection) -> Launch:
 
 
 def _setup(to: Connection, machine: Machine) -> Setup:
-    """Return a separate profile: ``config.toml`` stays as it is."""
+    """Return a separate profile, so that ``config.toml`` stays unchanged."""
     folder = machine.folder("CODEX_HOME", ".codex")
     top = {"model": to.model.id, "model_provider": _PROVIDER}
     provider = {
@@ -70,15 +70,15 @@ def _setup(to: Connection, machine: Machine) -> Setup:
 
 
 def _line(name: str, value: str) -> str:
-    # All strings of JSON are strings of TOML, apart from escaped surrogates.
+    # Every JSON string is a TOML string, apart from escaped surrogates.
     return f"{name} = {json.dumps(value, ensure_ascii=False)}"
 
 
 def model_list(models: Sequence[ClientModel], own_list: str) -> list[dict[str, Any]]:
-    """Return the entries of `models` for Codex; none if Codex's `own_list` cannot be read.
+    """Return Codex's entries for `models`, or none if Codex's `own_list` is unreadable.
 
-    A model that Codex knows keeps its entry, apart from the limits. Others get the entry of a model
-    that uses plain function tools, as all models on Copilot do.
+    Models that Codex knows keep their entries, except for the limits. Other models get the entry of
+    a model that uses plain function tools, as all of Copilot's models do.
     """
     known = _entries(own_list)
     if not known:
@@ -116,7 +116,7 @@ def _entry(model: ClientModel, pattern: Mapping[str, Any]) -> dict[str, Any]:
         for effort in model.efforts
     ]
     if entry.get("default_reasoning_level") not in model.efforts:
-        # Most models have a medium level; without levels, Codex sends none.
+        # Most models have a medium level; if there are no levels, Codex sends none.
         middle = model.efforts[len(model.efforts) // 2 : len(model.efforts) // 2 + 1]
         entry["default_reasoning_level"] = (
             "medium" if "medium" in model.efforts else next(iter(middle), None)

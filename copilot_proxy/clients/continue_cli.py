@@ -1,4 +1,4 @@
-"""Continue's command line, ``cn``: a configuration file can be named on the command line.
+"""Continue's command line, ``cn``, which takes a configuration file as an argument.
 
 Source: https://docs.continue.dev/reference
 """
@@ -27,10 +27,10 @@ def _config(to: Connection) -> str:
         "name": "copilot-proxy",
         "version": "0.0.1",
         "schema": "v1",
-        # It starts with the first one.
+        # Continue starts with the first one.
         "models": [_model(model, to) for model in to.ordered_models],
     }
-    # All JSON is YAML.
+    # All JSON is valid YAML.
     return json.dumps(config, indent=2) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""droid, from Factory: a file with settings can be named on the command line.
+"""Factory's droid, which takes a settings file as an argument.
 
 Source: https://docs.factory.ai/cli/byok/overview and ``droid --help``.
 """
@@ -17,7 +17,7 @@ _PROVIDERS: Final[dict[Api, tuple[str, str]]] = {
     "responses": ("openai", "/v1"),
     "messages": ("anthropic", ""),
 }
-"""What droid calls each API, and what it expects at the end of the address."""
+"""Droid's name for each API, and the path that it expects at the end of the URL."""
 
 
 def _launch(to: Connection) -> Launch:
@@ -28,7 +28,7 @@ def _launch(to: Connection) -> Launch:
     return Launch(
         ("--settings", str(to.folder / _FILE)),
         files={_FILE: json.dumps(settings, indent=2)},
-        # Without a sign-in, it insists on a key, but does not use it for the user's own models.
+        # If not signed in, it insists on a key, but does not use it for the user's own models.
         defaults={"FACTORY_API_KEY": "unused"},
     )
 

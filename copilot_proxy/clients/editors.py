@@ -1,4 +1,4 @@
-"""Editors and plugins that are configured by hand: in their settings, or in the user's own code.
+"""Editors and plugins that users configure by hand, in their settings or in code.
 
 Sources: https://codecompanion.olimorris.dev/guides/openai-compatible-providers,
 https://github.com/yetone/avante.nvim, https://gptel.org, JetBrains' and Apple's help pages.

@@ -1,4 +1,4 @@
-"""The variables that the SDKs of OpenAI, Anthropic and Google read, as do most programs."""
+"""The variables read by the SDKs of OpenAI, Anthropic and Google, and by most programs."""
 
 from typing import Final
 
@@ -7,13 +7,13 @@ from copilot_proxy.clients.shell import exports
 
 
 def variables(url: str, key: str) -> dict[str, str]:
-    """Return the variables for a server at `url`, which is without ``/v1``."""
+    """Return the variables for a server at `url`, which does not end with ``/v1``."""
     return {
         "OPENAI_BASE_URL": f"{url}/v1",
-        "OPENAI_API_BASE": f"{url}/v1",  # what older programs read
+        "OPENAI_API_BASE": f"{url}/v1",  # read by older programs
         "OPENAI_API_KEY": key,
         "ANTHROPIC_BASE_URL": url,
-        # Anthropic's SDK warns if there is also ANTHROPIC_AUTH_TOKEN.
+        # Anthropic's SDK warns if ANTHROPIC_AUTH_TOKEN is set as well.
         "ANTHROPIC_API_KEY": key,
         "GOOGLE_GEMINI_BASE_URL": url,
         "GEMINI_API_KEY": key,
@@ -21,7 +21,7 @@ def variables(url: str, key: str) -> dict[str, str]:
 
 
 OVERRIDES: Final = ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_URL")
-"""Variables that would change what the SDKs do with the ones above."""
+"""Variables that would change how the SDKs use the ones above."""
 
 
 def launch(to: Connection) -> Launch:

@@ -1,8 +1,8 @@
-"""Gemini CLI: variables, and a settings file that chooses the kind of sign-in.
+"""Gemini CLI: variables, and a settings file that selects the type of sign-in.
 
-A variable cannot choose it. Gemini CLI skips a settings file that a variable names if any folder
-above it, such as ``/tmp``, is writable by others. So it gets a separate home, where it also keeps
-its sessions. Source: https://geminicli.com/docs/reference/configuration
+No variable can select it. A variable can name a settings file, but Gemini CLI skips that file if
+any parent folder, such as ``/tmp``, is writable by others. So it gets a separate home, where it
+also keeps its sessions. Source: https://geminicli.com/docs/reference/configuration
 """
 
 import json
@@ -14,7 +14,7 @@ from copilot_proxy.config_edits.changes import JsonValues, WholeFile
 _FILE: Final = "settings.json"
 _KIND: Final = "gemini-api-key"
 _SMALL: Final = "gpt-mini"
-"""The family of the model for its small jobs."""
+"""The model family for its small jobs."""
 _SMALL_JOBS: Final = (
     "classifier",
     "prompt-completion",
@@ -34,8 +34,8 @@ _OTHER_JOBS: Final = (
     "web-fetch",
     "web-fetch-fallback",
 )
-"""Its names for jobs besides the conversation, for which it names Google's models; taken from its
-program, version 0.61."""
+"""Its names for jobs other than the conversation, which it maps to Google's models; taken from
+version 0.61 of the program."""
 
 
 def _launch(to: Connection) -> Launch:
@@ -53,7 +53,7 @@ def _launch(to: Connection) -> Launch:
 
 
 def _models_of_jobs(to: Connection) -> list[dict[str, Any]]:
-    """Return which model does which job: the account may have none of those built in."""
+    """Return which model does which job, because the account may have none of those built in."""
     small = to.families.get(_SMALL, to.model)
     models = dict.fromkeys(_SMALL_JOBS, small) | dict.fromkeys(_OTHER_JOBS, to.model)
     return [

@@ -1,4 +1,4 @@
-"""goose: a file for each of the user's own providers, in a folder.
+"""goose: a folder with a file for each of the user's own providers.
 
 Source: https://goose-docs.ai/docs/getting-started/providers and the files of its own providers.
 """

@@ -1,4 +1,4 @@
-"""gptme: variables name the server, whose models it calls local.
+"""gptme: variables that name the server, whose models it calls local.
 
 Source: https://gptme.org/docs/providers-custom.html
 """
@@ -24,7 +24,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
         "api_key": to.key,
         "default_model": to.model.id,
     }
-    # All strings of JSON are strings of TOML, apart from escaped surrogates.
+    # Every JSON string is a TOML string, apart from escaped surrogates.
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in provider.items()]
     path = machine.config / "gptme" / "config.toml"
     return Setup(

@@ -1,7 +1,7 @@
-"""llm: reads models and keys from a folder, and writes its log to it.
+"""llm, which reads models and keys from a folder, and also writes its log there.
 
-The folder can be chosen, but not a part of it. So `llm` gets a separate folder, which also has the
-log of what was asked through this server. Source:
+The folder can only be changed as a whole. So `llm` gets a separate folder, which also contains the
+log of the prompts sent through this server. Source:
 https://llm.datasette.io/en/stable/other-models.html
 """
 
@@ -39,7 +39,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
 
 
 def _models(to: Connection) -> str:
-    # All JSON is YAML.
+    # All JSON is valid YAML.
     return json.dumps([_model(model, to.url) for model in to.models], indent=2) + "\n"
 
 
@@ -57,7 +57,7 @@ def _model(model: ClientModel, url: str) -> dict[str, Any]:
 
 
 def _name(model: ClientModel) -> str:
-    """Return the model's name in llm, which differs from those that llm has built in."""
+    """Return the model's name in llm, which must differ from llm's built-in names."""
     return f"copilot/{model.id}"
 
 

@@ -1,6 +1,6 @@
-"""A model as a client's configuration describes it, read from the server's list.
+"""Models as described in a client's configuration, read from the server's list.
 
-The list is that of ``GET /v1/models``; its shape is `formats.models.ModelObject`.
+The list is the response to ``GET /v1/models``; its entries are `formats.models.ModelObject`.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _PATHS: Final[Mapping[str, Api]] = {
 
 @dataclass(frozen=True)
 class ClientModel:
-    """A chat model; sizes are in tokens, and None if Copilot does not say."""
+    """A chat model. Sizes are in tokens, and None if Copilot does not report them."""
 
     id: str
     name: str
@@ -30,21 +30,21 @@ class ClientModel:
     efforts: tuple[str, ...] = ()
     """The reasoning efforts that it accepts."""
     adaptive: bool = False
-    """Whether a Claude model decides by itself how much it thinks."""
+    """Whether it is a Claude model that decides for itself how long to think."""
 
     @property
     def modalities(self) -> list[str]:
-        """What a prompt may contain."""
+        """The types of content that a prompt may contain."""
         return ["text", "image"] if self.vision else ["text"]
 
     @property
     def input(self) -> int | None:
-        """How long a prompt may be."""
+        """The maximum length of a prompt in tokens."""
         return self.prompt or self.context
 
 
 def parse_models(body: object) -> list[ClientModel]:
-    """Return the usable chat models in the list, in its order."""
+    """Return the usable chat models in the list, in the same order."""
     data = body.get("data") if isinstance(body, Mapping) else None
     entries = data if isinstance(data, list) else []
     return [
@@ -58,7 +58,7 @@ def parse_models(body: object) -> list[ClientModel]:
 
 
 def parse_model(entry: Mapping[str, Any]) -> ClientModel | None:
-    """Return a model from its entry in the list, or None if it has no id."""
+    """Return a model from its list entry, or None if it has no id."""
     model_id = entry.get("id")
     if not isinstance(model_id, str):
         return None

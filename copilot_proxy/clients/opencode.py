@@ -1,4 +1,4 @@
-"""opencode, and Kilo, which is based on it: a variable holds a configuration that is merged last.
+"""opencode and its derivative Kilo: a variable holds a configuration that is merged last.
 
 Source: https://opencode.ai/docs/config and /docs/providers.
 """
@@ -15,8 +15,8 @@ from copilot_proxy.config_edits.json_text import Path
 _PROVIDER: Final = "copilot-proxy"
 _SMALL: Final = "gpt-mini"
 _QUIET_KILO: Final = {"KILO_DISABLE_MODELS_FETCH": "1", "KILO_TELEMETRY_LEVEL": "off"}
-"""Without them, Kilo fetches a list of other models, and at the end waits to send its telemetry,
-for seconds if there is no network."""
+"""Otherwise Kilo fetches a list of other models, and waits at the end to send telemetry, which
+takes seconds without a network."""
 
 
 def _launch_with(
@@ -56,7 +56,7 @@ def _provider(to: Connection) -> dict[str, Any]:
 def _choice(to: Connection) -> dict[str, str]:
     choice = {"model": f"{_PROVIDER}/{to.model.id}"}
     if small := to.families.get(_SMALL):
-        # Titles of sessions would go to the large model.
+        # Otherwise the large model would write the session titles.
         choice["small_model"] = f"{_PROVIDER}/{small.id}"
     return choice
 

@@ -1,4 +1,4 @@
-"""OpenHands' command line: variables, and a flag without which it ignores them.
+"""OpenHands' command line: variables, and a flag that makes it read them.
 
 Source: https://docs.openhands.dev/openhands/usage/cli/command-reference
 """
@@ -13,7 +13,7 @@ _FLAG: Final = "--override-with-envs"
 
 def _launch(to: Connection) -> Launch:
     environ = {
-        # "openai" means the API; the rest is the id of the model.
+        # "openai" names the API, and the rest is the model id.
         "LLM_MODEL": f"openai/{to.model.id}",
         "LLM_BASE_URL": f"{to.url}/v1",
         "LLM_API_KEY": to.key,

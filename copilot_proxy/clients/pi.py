@@ -1,4 +1,4 @@
-"""pi: an extension can add a provider, with the API of each model.
+"""pi: an extension that adds a provider, with an API for each model.
 
 Source: docs/extensions.md and docs/models-configuration.md of @earendil-works/pi-coding-agent.
 """
@@ -13,7 +13,7 @@ from copilot_proxy.config_edits.changes import WholeFile
 _PROVIDER: Final = "copilot-proxy"
 _FILE: Final = "copilot-proxy.ts"
 _KEY: Final = "G_COPILOT_PROXY_KEY"
-"""Without the prefix of our settings, since every program that the client starts gets it too."""
+"""Lacks the prefix of our settings because every program that the client starts gets it, too."""
 _APIS: Final[dict[Api, str]] = {
     "chat": "openai-completions",
     "responses": "openai-responses",
@@ -40,7 +40,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
 def _extension(to: Connection, key: str) -> str:
     provider = {
         "name": "copilot-proxy",
-        # The server takes every path with and without /v1.
+        # The server accepts every path with or without /v1.
         "baseUrl": to.url,
         "apiKey": key,
         "api": _APIS["chat"],
@@ -60,13 +60,13 @@ def _model(model: ClientModel) -> dict[str, Any]:
         "api": _APIS[api],
         "reasoning": bool(model.efforts),
         "input": model.modalities,
-        # The ledger knows what it costs.
+        # The ledger keeps track of the cost.
         "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},
         "contextWindow": model.input or _DEFAULT_CONTEXT,
         "maxTokens": model.output or _DEFAULT_OUTPUT,
     }
     if model.efforts:
-        # Without an entry, pi would send its own default for a level that the model lacks.
+        # Without an entry, pi would send its own default for a level that the model does not have.
         levels = {level: level if level in model.efforts else None for level in _LEVELS}
         entry["thinkingLevelMap"] = levels | ({"off": "none"} if "none" in model.efforts else {})
     if model.adaptive:

@@ -1,4 +1,4 @@
-"""qwen-code: variables, and a flag for the kind of provider."""
+"""qwen-code: variables, and a flag for the provider type."""
 
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from copilot_proxy.config_edits.changes import JsonValues
 from copilot_proxy.config_edits.json_text import Item, Path
 
 _KEY: Final = "G_COPILOT_PROXY_KEY"
-"""The variable with the key, which the settings set."""
+"""The variable for the key, which the settings set."""
 
 
 def _launch(to: Connection) -> Launch:

@@ -21,7 +21,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
         "api_keys": {"copilot-proxy": to.key},
         "models": [_model(model) for model in to.models],
     }
-    # All JSON is YAML.
+    # All JSON is valid YAML.
     text = json.dumps({"providers": [provider]}, indent=2) + "\n"
     path = machine.config / "raycast" / "ai" / "providers.yaml"
     return Setup(

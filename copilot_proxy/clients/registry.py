@@ -1,4 +1,4 @@
-"""The list of all clients, and the search for one by name."""
+"""The list of all clients, and lookup by name."""
 
 import re
 from difflib import get_close_matches
@@ -37,11 +37,11 @@ from copilot_proxy.clients.web_apps import LIBRECHAT, N8N, OPEN_WEBUI
 from copilot_proxy.clients.zed import ZED
 
 _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9._-]")
-"""Characters that a program's name may contain, but a URL should not."""
+"""Characters that are possible in a program's name, but undesirable in a URL."""
 _MAX_LENGTH: Final = 64
-"""Characters of a client's name in the ledger."""
+"""Maximum length of a client's name in the ledger."""
 _SIMILAR: Final = 0.7
-"""How similar, from 0 to 1, a name has to be to one that is suggested."""
+"""Minimum similarity, from 0 to 1, of a name to be suggested."""
 CLIENTS: Final = (
     CLAUDE_CODE,
     CODEX,
@@ -76,11 +76,11 @@ CLIENTS: Final = (
     environment.SDKS,
 )
 RUNNABLE: Final = tuple(client for client in CLIENTS if client.launch is not None)
-"""Those that ``run`` can start."""
+"""The clients that ``run`` can start."""
 
 
 def find_client(name: str) -> Client | None:
-    """Return the client with this name, title or program, in any case; None if there is none."""
+    """Return the client with this name, title or program, ignoring case, or None."""
     wanted = name.lower()
     for client in CLIENTS:
         if wanted in (client.name, client.title.lower(), *client.programs):
@@ -89,7 +89,7 @@ def find_client(name: str) -> Client | None:
 
 
 def similar_clients(name: str) -> list[str]:
-    """Return the names, as on the command line, of clients whose names resemble `name`."""
+    """Return the command-line names of clients whose names resemble `name`."""
     names = {word: one.word for one in CLIENTS for word in (one.name, one.title.lower(), one.word)}
     return list(
         {names[near]: None for near in get_close_matches(name.lower(), names, cutoff=_SIMILAR)}
@@ -97,7 +97,7 @@ def similar_clients(name: str) -> list[str]:
 
 
 def any_program(program: str) -> Client:
-    """Return a definition for a program that has none, but reads the variables of the SDKs."""
+    """Return a definition for a program that has none, but reads the SDKs' variables."""
     return Client(
         name=_UNUSUAL.sub("-", program)[:_MAX_LENGTH],
         title=program,

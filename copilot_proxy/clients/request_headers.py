@@ -1,6 +1,6 @@
-"""How clients name themselves in their requests: all that the server needs to know about them.
+"""How clients identify themselves in requests: all that the server needs to know about them.
 
-A separate module, so that the server does not load the definitions of all clients.
+This is a separate module so that the server need not load the definitions of all clients.
 """
 
 from typing import Final
@@ -16,12 +16,12 @@ USER_AGENTS: Final = {
     "droid": "factory-cli/",
     "gemini-cli": "GeminiCLI",
 }
-"""What the header ``user-agent`` begins with; clients not listed here send that of an SDK, or an
-unknown one."""
+"""The start of each client's ``user-agent`` header; clients not listed here send that of an SDK, or
+an unknown one."""
 SESSION_HEADERS: Final = {
     "claude-code": ("x-claude-code-session-id",),
     "codex": ("session-id", "thread-id"),
     "opencode": ("x-session-id", "x-session-affinity"),
     "kilo": ("x-session-id", "x-session-affinity"),
 }
-"""The headers with the id of the session, in lower case."""
+"""The headers that contain the session id, in lower case."""

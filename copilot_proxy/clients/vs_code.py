@@ -1,4 +1,4 @@
-"""VS Code's chat: a group of the user's own models, from version 1.122 on.
+"""VS Code's chat: a group of the user's own models, supported since version 1.122.
 
 Source: https://code.visualstudio.com/docs/agent-customization/language-models
 """

@@ -1,4 +1,4 @@
-"""Web applications, which often run in a container: variables, or their own file.
+"""Web applications, which often run in a container: variables, or a configuration file.
 
 Sources: https://docs.openwebui.com/reference/env-configuration,
 https://www.librechat.ai/docs/quick_start/custom_endpoints, https://docs.n8n.io
@@ -24,7 +24,7 @@ def _open_webui(to: Connection, machine: Machine) -> Setup:
         {
             "OPENAI_API_BASE_URL": f"{to.url}/v1",
             "OPENAI_API_KEY": to.key,
-            # Otherwise, settings saved in its window take precedence over variables.
+            # Otherwise, settings saved in the app take precedence over variables.
             "ENABLE_PERSISTENT_CONFIG": "false",
         },
         machine.platform,

@@ -1,4 +1,4 @@
-"""Zed: a provider in its settings; the key comes from a variable or its window.
+"""Zed: a provider in its settings, with the key in a variable or entered in the app.
 
 Source: https://zed.dev/docs/ai/use-api-access#openai-compatible
 """

@@ -2,5 +2,5 @@
 
 `changes` describes a change to a file, and computes its new content with `json_text` and
 `toml_text`; these modules, and `diff`, are pure. `files` reads and replaces files safely. `journal`
-keeps what a file was before.
+keeps what is needed to restore a file.
 """

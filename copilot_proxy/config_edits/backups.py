@@ -1,4 +1,4 @@
-"""Backups of files that are about to be changed: one folder, and for each file the latest ones."""
+"""Backups of files that are about to be changed: one folder with the latest few of each file."""
 
 import glob
 import hashlib
@@ -11,18 +11,19 @@ from typing import Final
 from copilot_proxy.private_files import NEW, open_private
 
 _KEPT: Final = 5
-"""Backups of each file; the one from before the first change is kept in any case."""
+"""The number of backups per file, besides the one from before the first change."""
 
 
 def save_backup(folder: Path, path: Path, content: bytes) -> str:
-    """Write a backup of the file `path`, unless the last one has this `content`; return its name.
+    """Write a backup of the file `path`, unless the last backup has this `content`; return its
+    name.
 
     Raises `OSError`.
     """
     backups = _backups(folder, path)
     if backups and backups[-1].read_bytes() == content:
         return backups[-1].name
-    # The names stay in order, even within a second or if the clock is set back.
+    # Keep names in order, even within a second or if the clock is set back.
     last, _, number = backups[-1].suffix[1:].partition("-") if backups else ("", "", "")
     now = max(time.strftime("%Y%m%dT%H%M%S", time.gmtime()), last)
     name = f"{_safe(path)}.{now}-{int(number) + 1 if now == last else 0:03}"
@@ -34,7 +35,7 @@ def save_backup(folder: Path, path: Path, content: bytes) -> str:
 
 
 def remove_old_backups(folder: Path, path: Path, used: Collection[str | None]) -> None:
-    """Remove all but the latest backups of the file `path`, and those whose names are `used`."""
+    """Remove old backups of the file `path`, except the latest ones and those in `used`."""
     for backup in _backups(folder, path)[:-_KEPT]:
         if backup.name not in used:
             backup.unlink(missing_ok=True)
@@ -45,6 +46,6 @@ def _backups(folder: Path, path: Path) -> list[Path]:
 
 
 def _safe(path: PurePath) -> str:
-    """Return a name for backups of `path`, distinct for files of the same name."""
+    """Return a name for backups of `path` that differs for other files of the same name."""
     digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:6]
     return f"{path.name}.{digest}"

@@ -1,7 +1,7 @@
 """A change to a file: the whole file, values in its JSON, or tables in its TOML.
 
-A change computes the new content of a file from the old one, and the content without
-the change from the new one, even if the user has edited it since.
+A change computes the new content of a file, and can also remove itself from a file, even if the
+user has edited the file since.
 """
 
 import json
@@ -23,21 +23,21 @@ class WholeFile:
     path: PurePath
     text: str
     only_new: bool = False
-    """Whether a file that exists belongs to the user, and so cannot be replaced."""
+    """Whether an existing file belongs to the user, and must not be replaced."""
 
     def applied(self, before: bytes | None) -> bytes:
-        """Return the file's new content; raises `CannotEdit`. `before` is None without a file."""
+        """Return the file's new content; `before` is None without a file. Raises `CannotEdit`."""
         after = self.text.encode("utf-8")
         if self.only_new and before is not None and before != after:
             raise CannotEdit("already exists, and its format cannot be edited without losing some")
         return after
 
     def removed(self, current: bytes, original: bytes | None) -> bytes | None:
-        """Return the content of `current` without the change; None for no file."""
+        """Return the content of `current` without the change, or None for no file."""
         return original
 
     def shown(self) -> str:
-        """Return what to write into the file by hand."""
+        """Return what users must write into the file if they do it by hand."""
         return self.text
 
 
@@ -48,10 +48,10 @@ class JsonValues:
     path: PurePath
     values: Sequence[tuple[Path, Any]]
     where_set: Sequence[tuple[Path, Any]] = ()
-    """Values that replace others, but are not added."""
+    """Values that replace existing ones, but are not added."""
 
     def applied(self, before: bytes | None) -> bytes:
-        """Return the file's new content; raises `CannotEdit`. `before` is None without a file."""
+        """Return the file's new content; `before` is None without a file. Raises `CannotEdit`."""
         document = Document.decode(before or b"")
         text, expected = document.text, _data(document.text)
         replaced = [
@@ -59,7 +59,7 @@ class JsonValues:
             for path, data in self.where_set
             if json_text.get_value(text, path) is not None
         ]
-        # A new value becomes the first of its object, so the last one is set first.
+        # Each new value becomes the first in its object, so set them in reverse order.
         for path, data in [*reversed(self.values), *replaced]:
             text = json_text.set_value(text, path, data)
             expected = with_value(expected, path, data)
@@ -68,7 +68,7 @@ class JsonValues:
         return Document(text, document.bom).encode()
 
     def removed(self, current: bytes, original: bytes | None) -> bytes | None:
-        """Return the content of `current` without the change; None for no file.
+        """Return the content of `current` without the change, or None for no file.
 
         Raises `CannotEdit`.
         """
@@ -79,12 +79,12 @@ class JsonValues:
         if original is None and not _data(text):
             return None
         if json_text.is_same(text, before):
-            # Some programs write their settings again each time, in their own form.
+            # Some programs rewrite their settings each time, in their own formatting.
             return original
         return Document(text, now.bom).encode()
 
     def shown(self) -> str:
-        """Return what to write into the file by hand."""
+        """Return what users must write into the file if they do it by hand."""
         data: Any = None
         for path, value in self.values:
             data = with_value(data, path, value)
@@ -99,12 +99,12 @@ class TomlTables:
     text: str
 
     def applied(self, before: bytes | None) -> bytes:
-        """Return the file's new content; raises `CannotEdit`. `before` is None without a file."""
+        """Return the file's new content; `before` is None without a file. Raises `CannotEdit`."""
         document = Document.decode(before or b"")
         return Document(toml_text.add_tables(document.text, self.text), document.bom).encode()
 
     def removed(self, current: bytes, original: bytes | None) -> bytes | None:
-        """Return the content of `current` without the change; None for no file.
+        """Return the content of `current` without the change, or None for no file.
 
         Raises `CannotEdit`.
         """
@@ -113,7 +113,7 @@ class TomlTables:
         return None if original is None and not text else Document(text, document.bom).encode()
 
     def shown(self) -> str:
-        """Return what to write into the file by hand."""
+        """Return what users must write into the file if they do it by hand."""
         return self.text
 
 

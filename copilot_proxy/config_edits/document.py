@@ -1,4 +1,4 @@
-"""A text file as bytes and as text: its byte order mark and its line ends stay as they are."""
+"""A text file as bytes and as text, preserving its byte order mark and line endings."""
 
 from dataclasses import dataclass
 from typing import Final, Self
@@ -16,14 +16,14 @@ class CannotEdit(Exception):
 
 @dataclass(frozen=True)
 class Document:
-    """The text of a file, and separately its byte order mark."""
+    """The text of a file, and its byte order mark."""
 
     text: str
     bom: bool = False
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """Return the document of a file; raises `CannotEdit`."""
+        """Return the document for the content of a file. Raises `CannotEdit`."""
         bom = content.startswith(_BOM)
         try:
             text = content.removeprefix(_BOM).decode("utf-8")
@@ -39,6 +39,6 @@ class Document:
 
 
 def newline_of(text: str) -> str:
-    """Return the line end that `text` uses."""
+    """Return the line ending used in `text`."""
     end = text.find("\n")
     return "\r\n" if end > 0 and text[end - 1] == "\r" else "\n"

@@ -1,4 +1,4 @@
-"""Reads and replaces configuration files: atomically, and only where that is permitted."""
+"""Reads and replaces configuration files: atomically, and only where this is permitted."""
 
 import os
 import stat
@@ -17,8 +17,8 @@ _PRIVATE: Final = 0o600
 def read_file(path: Path) -> bytes | None:
     """Return the content of `path`, or None if there is no such file.
 
-    Raises `CannotEdit` if it cannot be read, or could not be replaced afterwards: read-only files
-    and folders are respected even if root could write to them, since something else manages them.
+    Raises `CannotEdit` if it cannot be read, or could not be replaced later. This includes
+    read-only files and folders that root could write to, because something else manages them.
     """
     try:
         target = _target(path)
@@ -39,7 +39,7 @@ def read_file(path: Path) -> bytes | None:
 
 
 def write_file(path: Path, content: bytes | None) -> list[Path]:
-    """Write `content` to the file, or remove the file for None; a symbolic link stays.
+    """Write `content` to the file, or remove the file if None. Symbolic links are kept.
 
     Returns the folders that had to be created, innermost first. Raises `CannotEdit`.
     """
@@ -52,7 +52,7 @@ def write_file(path: Path, content: bytes | None) -> list[Path]:
         for folder in _missing(path.parent):
             folder.mkdir(mode=0o700)
             if os.name == "posix" and folder.lstat().st_mode & 0o700 != 0o700:
-                folder.chmod(0o700)  # the umask has taken away even the owner's rights
+                folder.chmod(0o700)  # the umask may have removed even the owner's permissions
             made.insert(0, folder)
         _replace(target or path, content)
     except OSError as error:
@@ -62,14 +62,14 @@ def write_file(path: Path, content: bytes | None) -> list[Path]:
 
 
 def remove_folders(folders: list[Path]) -> None:
-    """Remove these folders if they are empty; the innermost is the first one."""
+    """Remove these folders, which must be innermost first, as far as they are empty."""
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
 
 
 def _target(path: Path) -> Path | None:
-    """Return the file itself, or where the link leads; None if there is none.
+    """Return the file itself, or the target if it is a link, or None if there is neither.
 
     Raises `CannotEdit` if a file could not be replaced there.
     """
@@ -92,7 +92,7 @@ def _target(path: Path) -> Path | None:
 
 
 def _missing(folder: Path) -> list[Path]:
-    """Return `folder` and its parents that do not exist, outermost first."""
+    """Return the ones of `folder` and its parents that do not exist, outermost first."""
     missing: list[Path] = []
     while not folder.exists():
         missing.insert(0, folder)

@@ -1,7 +1,7 @@
-"""Applies changes to files, and keeps what is needed to undo them: backups, and a journal.
+"""Applies changes to files, and keeps what is needed to undo them: backups and a journal.
 
-There is one folder for each configured program. The journal says which files were changed and how;
-it is written before the files, so that even an interrupted change can be undone.
+There is one folder for each configured program. The journal records which files were changed and
+how. It is written before the files are, so that even an interrupted change can be undone.
 """
 
 import hashlib
@@ -25,20 +25,20 @@ _LOCK: Final = "journal.lock"
 
 @dataclass(frozen=True)
 class FilePlan:
-    """What will happen to one file."""
+    """The planned change to a file."""
 
     path: Path
     before: bytes | None
-    """None if there is no file."""
+    """The current content, or None if there is no file."""
     after: bytes | None
     base: bytes | None = None
-    """What the file is without the change."""
+    """The content without the change."""
     change: Change | None = None
-    """The change, unless it is undone."""
+    """The change, or None to undo it."""
 
     @property
     def is_needed(self) -> bool:
-        """Whether the file differs from what it should be."""
+        """Whether the file differs from the planned content."""
         return self.before != self.after
 
 
@@ -58,20 +58,20 @@ class Journal:
     folder: Path
     entries: list[Entry] = field(default_factory=list)
     about: dict[str, str] = field(default_factory=dict)
-    """What else the caller wants to know later, such as the address."""
+    """Additional data that the caller needs later, such as the address."""
     is_damaged: bool = False
-    """Whether there is a journal that cannot be read."""
+    """Whether there is an unreadable journal."""
     stored: bytes | None = None
-    """The journal's file as it was read or written last; None if there was none."""
+    """The journal file's content when last read or written, or None if there was none."""
 
     @classmethod
     def of(cls, program: str, state_dir: Path) -> "Journal":
-        """Return the journal of a program, which is in the state folder."""
+        """Return a program's journal, which is in the state folder."""
         return cls.load(state_dir / "backups" / program)
 
     @classmethod
     def load(cls, folder: Path) -> "Journal":
-        """Return the journal in `folder`, which is empty if nothing was changed."""
+        """Return the journal in `folder`, which is empty if nothing has been changed."""
         journal = cls(folder)
         try:
             journal.stored = (folder / _JOURNAL).read_bytes()
@@ -86,9 +86,9 @@ class Journal:
         return journal
 
     def plan(self, changes: Sequence[Change]) -> list[FilePlan]:
-        """Return what `changes` do to the files; raises `FileProblem`.
+        """Return the plans for `changes`. Raises `FileProblem`.
 
-        They replace what an earlier plan has done.
+        They replace the changes of an earlier plan.
         """
         plans = []
         known = {entry.path: entry for entry in self.entries}
@@ -104,11 +104,11 @@ class Journal:
         return plans + [self._undone(entry) for entry in known.values()]
 
     def undo_plan(self) -> list[FilePlan]:
-        """Return what has to happen to undo everything; raises `FileProblem`."""
+        """Return the plans that undo everything. Raises `FileProblem`."""
         return [self._undone(entry) for entry in self.entries]
 
     def is_changed(self, entry: Entry) -> bool:
-        """Return whether the file is no longer what was written."""
+        """Return whether the file has changed since it was written."""
         try:
             current = read_file(entry.path)
         except CannotEdit:
@@ -116,7 +116,8 @@ class Journal:
         return current is None or _digest(current) != entry.written
 
     def apply(self, plans: Sequence[FilePlan], about: Mapping[str, str]) -> None:
-        """Change all files, or none and raise `FileProblem` if one of them cannot be changed."""
+        """Change all files. If one of them cannot be changed, change none and raise
+        `FileProblem`."""
         try:
             make_folder(self.folder)
             with locked(self.folder / _LOCK):
@@ -163,7 +164,7 @@ class Journal:
                 remove_folders(list(old[plan.path].folders))
 
     def _saved(self, plan: FilePlan, change: Change, old: Entry | None) -> Entry:
-        """Return the entry of a plan, after writing the backup; raises `OSError`."""
+        """Return the journal entry of a plan, after writing the backup. Raises `OSError`."""
         return Entry(
             plan.path,
             change,
@@ -173,7 +174,7 @@ class Journal:
         )
 
     def _base(self, entry: Entry, current: bytes | None) -> bytes | None:
-        """Return what the file would be without the change; raises `CannotEdit`."""
+        """Return what the file would contain without the change. Raises `CannotEdit`."""
         if entry.backup is None:
             original = None
         else:
@@ -215,7 +216,7 @@ class Journal:
 
 
 def _write_files(plans: Sequence[FilePlan]) -> dict[Path, tuple[Path, ...]]:
-    """Write the files, and return the folders that were made for each.
+    """Write the files, and return the folders that were created for each.
 
     Raises `FileProblem` if one of them cannot be written, after restoring the others.
     """

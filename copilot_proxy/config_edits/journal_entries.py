@@ -1,4 +1,4 @@
-"""A file in the journal: what was changed in it, and how this is stored as JSON."""
+"""A file in the journal: what was changed in it, and its JSON representation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ class Entry:
     path: Path
     change: Change
     written: str
-    """The digest of what was written."""
+    """The digest of the content that was written."""
     backup: str | None
-    """The name of the backup from before the change; None if there was no file."""
+    """The name of the backup from before the change, or None if there was no file."""
     folders: tuple[Path, ...] = ()
     """The folders that were created for it, innermost first."""
 
 
 def entry_to_json(entry: Entry) -> dict[str, Any]:
-    """Return an entry as it is stored."""
+    """Return an entry in its stored form."""
     change: dict[str, Any]
     match entry.change:
         case JsonValues(values=values, where_set=where_set):

@@ -1,4 +1,4 @@
-"""Reads JSON with comments and trailing commas, and where in the text each value is."""
+"""Parses JSON with comments and trailing commas, and records the position of each value."""
 
 import json
 import re
@@ -15,7 +15,7 @@ _MAX_DEPTH: Final = 100
 
 @dataclass
 class Value:
-    """A value, from `start` to `end` in the text; objects and arrays list what they contain."""
+    """A value from `start` to `end` in the text; objects and arrays also list their contents."""
 
     start: int
     end: int = 0
@@ -23,11 +23,11 @@ class Value:
     members: "list[Member] | None" = None
     """The members of an object."""
     items: "list[Member] | None" = None
-    """The items of an array, without keys."""
+    """The items of an array, which have no keys."""
 
     @property
     def parts(self) -> "list[Member] | None":
-        """The members or items; None for other values."""
+        """The members or items, or None for other values."""
         return self.items if self.members is None else self.members
 
     @property
@@ -45,7 +45,7 @@ class Member:
     """A member of an object, or an item of an array, which has no key."""
 
     start: int
-    """Where its key, or else its value, starts."""
+    """The start of its key, or of its value if it has no key."""
     value: Value = field(default_factory=lambda: Value(0))
     key: str = ""
     comma: int | None = None
@@ -53,9 +53,9 @@ class Member:
 
 
 def scan(text: str) -> Value | None:
-    """Return the value in `text`, or None if it has only blanks and comments.
+    """Return the value in `text`, or None if there are only blanks and comments.
 
-    Raises `CannotEdit` with the line of an error.
+    Raises `CannotEdit` with the line of the error.
     """
     scanner = _Scanner(text)
     start = scanner.blank(0)
@@ -77,7 +77,7 @@ class _Scanner:
         raise CannotEdit(f"is not valid JSON (line {line})")
 
     def blank(self, position: int) -> int:
-        """Return where the blanks and comments at `position` end."""
+        """Return the end of the blanks and comments that start at `position`."""
         found = _BLANK.match(self._text, position)
         return found.end() if found else position
 
@@ -127,7 +127,7 @@ class _Scanner:
         return Value(start, position + 1, items=items)
 
     def _after(self, part: Member) -> int:
-        """Note the comma after `part`, and return where the next one or the bracket is."""
+        """Record the comma after `part`, and return where the next part or the bracket is."""
         position = self.blank(part.value.end)
         if self._text[position : position + 1] == ",":
             part.comma = position + 1

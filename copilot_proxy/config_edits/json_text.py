@@ -1,4 +1,4 @@
-"""Sets and removes single values in JSON with comments; all other characters stay as they are."""
+"""Sets and removes single values in JSON with comments, without touching any other characters."""
 
 import json
 import re
@@ -15,18 +15,18 @@ _BEFORE: Final = re.compile(r"(?:\r?\n)?[ \t]*\Z")
 
 
 class Item(NamedTuple):
-    """A step of a path into an array: to the object in which `key` is `value`."""
+    """A step of a path into an array: selects the object whose `key` is `value`."""
 
     key: str
     value: str
 
 
 Path = Sequence[str | Item]
-"""The keys that lead to a value, from the outside in."""
+"""The keys on the way to a value, outermost first."""
 
 
 def get_value(text: str, path: Path) -> str | None:
-    """Return the text of the value at `path`, or None if there is none; raises `CannotEdit`."""
+    """Return the text of the value at `path`, or None if there is none. Raises `CannotEdit`."""
     value = scan(text)
     for step in path:
         part = None if value is None else _part(value, step)
@@ -37,10 +37,10 @@ def get_value(text: str, path: Path) -> str | None:
 
 
 def set_value(text: str, path: Path, data: Any) -> str:
-    """Return `text` with `data` at `path`; missing objects and arrays on the way are created.
+    """Return `text` with `data` at `path`, creating missing objects and arrays on the way.
 
-    A new value becomes the first one of its object or array, where neither a comment nor a trailing
-    comma is in its way. Raises `CannotEdit`.
+    A new value becomes the first in its object or array, where no comment or trailing comma can be
+    in the way. Raises `CannotEdit`.
     """
     root = scan(text)
     if root is None:
@@ -60,7 +60,7 @@ def set_value(text: str, path: Path, data: Any) -> str:
 
 
 def remove_value(text: str, path: Path) -> str:
-    """Return `text` without the value at `path`, if there is one; raises `CannotEdit`."""
+    """Return `text` without the value at `path`, if there is one. Raises `CannotEdit`."""
     value = scan(text)
     if value is None:
         return text
@@ -86,10 +86,10 @@ def remove_value(text: str, path: Path) -> str:
 
 
 def put_back(text: str, path: Path, original: str) -> str:
-    """Return `text` with the value at `path` as it is in the text `original`.
+    """Return `text` with the value at `path` restored from the text `original`.
 
-    Where `original` has none, it is removed, and so are objects and arrays around it that are then
-    empty and that `original` lacks. Raises `CannotEdit`.
+    If `original` has no such value, it is removed, together with any enclosing objects and arrays
+    that become empty and are not in `original`. Raises `CannotEdit`.
     """
     before = get_value(original, path)
     if before is not None:
@@ -109,7 +109,7 @@ def put_back(text: str, path: Path, original: str) -> str:
 
 
 def is_same(text: str, other: str) -> bool:
-    """Return whether two texts differ in blanks and the order of keys only; raises `CannotEdit`."""
+    """Return whether the texts differ only in blanks and key order. Raises `CannotEdit`."""
     return _data(text) == _data(other) and _comments(text) == _comments(other)
 
 
@@ -133,7 +133,7 @@ def _find(text: str, path: Path) -> Value:
 
 
 def _part(value: Value, step: str | Item) -> Member | None:
-    """Return the member or item that `step` leads to, or None if there is none."""
+    """Return the member or item selected by `step`, or None if there is none."""
     if isinstance(step, Item):
         if value.items is None:
             raise CannotEdit(f"has no list where one is expected, for {step.value!r}")
@@ -156,7 +156,7 @@ def _has(value: Value, step: Item) -> bool:
 
 
 def _nested(path: Path, data: Any) -> Any:
-    """Return `data` inside the objects and arrays of `path`."""
+    """Return `data` wrapped in the objects and arrays of `path`."""
     for step in reversed(path):
         data = [data] if isinstance(step, Item) else {step: data}
     return data
@@ -169,7 +169,7 @@ def _inserted(text: str, value: Value, step: str | Item, data: Any) -> str:
     after = value.start + 1
     inside = text[after : value.end - 1]
     if parts and "\n" not in text[after : parts[0].start]:
-        # The first one is on the line of the bracket.
+        # The first part is on the same line as the bracket.
         rest = text[after:]
         space = rest[: len(rest) - len(rest.lstrip(" \t"))]
         if end not in text.strip():
@@ -189,19 +189,19 @@ def _inserted(text: str, value: Value, step: str | Item, data: Any) -> str:
     elif "\n" not in inside:
         new += f"{end}{outer}"
     if not parts and not inside.strip():
-        # Nothing but blanks is inside: they are replaced, so that no empty line stays.
+        # There are only blanks inside; replace them, so that no empty line is left.
         return text[: value.start + 1] + f"{new.rstrip()}{end}{outer}" + text[value.end - 1 :]
     return text[:after] + new + text[after:]
 
 
 def _indent_at(text: str, position: int) -> str:
-    """Return the blanks at the start of the line of `position`."""
+    """Return the blanks at the start of the line that contains `position`."""
     line = text[text.rfind("\n", 0, position) + 1 : position]
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 def _unit(text: str) -> str:
-    """Return the blanks by which the text is indented."""
+    """Return the blanks used for one level of indentation in the text."""
     found: list[str] = _INDENT.findall(text)
     if not found:
         return "  "
@@ -209,5 +209,5 @@ def _unit(text: str) -> str:
 
 
 def _dumped(data: Any, unit: str, indent: str, end: str) -> str:
-    """Return `data` as JSON whose further lines start with `indent`."""
+    """Return `data` as JSON whose lines after the first start with `indent`."""
     return json.dumps(data, indent=unit, ensure_ascii=False).replace("\n", end + indent)

@@ -1,4 +1,4 @@
-"""Adds tables to a TOML file at its end, and removes them again; the rest stays as it is."""
+"""Adds tables at the end of a TOML file, and removes them again, leaving the rest unchanged."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from copilot_proxy.config_edits.document import CannotEdit, newline_of
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Return the data of `text`; raises `CannotEdit`."""
-    import tomllib  # commands that edit nothing should not wait for it
+    """Return the data in `text`. Raises `CannotEdit`."""
+    import tomllib  # commands that do not edit anything should not wait for this import
 
     try:
         return tomllib.loads(text.replace("\r\n", "\n"))
@@ -18,9 +18,9 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def add_tables(text: str, tables: str) -> str:
-    """Return `text` with the text `tables` at its end; raises `CannotEdit`.
+    """Return `text` with the text `tables` appended. Raises `CannotEdit`.
 
-    `tables` has ``\\n`` as line ends, and begins with the header of a table.
+    `tables` has ``\\n`` as line endings, and starts with a table header.
     """
     before = parse(text)
     end = newline_of(text)
@@ -39,7 +39,7 @@ def add_tables(text: str, tables: str) -> str:
 
 
 def remove_tables(text: str, tables: str) -> str:
-    """Return `text` without `tables`; raises `CannotEdit` if they have been changed."""
+    """Return `text` without `tables`. Raises `CannotEdit` if they have been changed."""
     end = newline_of(text)
     block = tables.replace("\n", end)
     if text.count(block) != 1:

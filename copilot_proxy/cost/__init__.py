@@ -1,1 +1,1 @@
-"""What a request cost, in billionths of an AI credit, and what is left of the quota. Pure."""
+"""The cost of requests, in billionths of an AI credit, and the remaining quota. Pure."""

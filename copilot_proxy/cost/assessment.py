@@ -1,8 +1,8 @@
-"""Finds out what a request cost, and how reliable that is.
+"""Determines what a request cost, and how reliable that number is.
 
-The sources, the most reliable first: the total that Copilot reports; the sum of the details that it
-reports; the prices in its list of models; the bundled table, with its date. Otherwise the cost is
-unknown, which is not zero.
+The sources, most reliable first: the total that Copilot reports; the sum of the details that it
+reports; the prices in its model list; the bundled table, with its date. Otherwise the cost is
+unknown, which is not the same as zero.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from copilot_proxy.cost.price_table import table_date, table_prices
 from copilot_proxy.cost.tokens import Tokens, from_details, from_usage
 
 Source = Literal["reported", "details", "models", "table", "estimated", "free", "unknown"]
-"""Where a cost comes from. ``estimated``: the answer ended before its token counts, so these were
-estimated. ``free``: nothing was charged, for example for a refused request."""
+"""The source of a cost. ``estimated``: the answer ended before Copilot sent token counts, so they
+were estimated. ``free``: nothing was charged, for example for a refused request."""
 
 SOURCE_TEXTS: Final[Mapping[str, str]] = {
     "reported": "as reported by Copilot",
@@ -26,7 +26,7 @@ SOURCE_TEXTS: Final[Mapping[str, str]] = {
     "free": "nothing was charged",
     "unknown": "Copilot did not report it, and the model's price is unknown",
 }
-"""What the sources mean, after an amount and a colon."""
+"""Explanations of the sources, to follow an amount and a colon."""
 
 
 class Cost(NamedTuple):
@@ -51,10 +51,10 @@ def assess(
     usage: Mapping[str, Any] | None,
     copilot_usage: Mapping[str, Any] | None,
 ) -> Cost:
-    """Return the cost of an answer whose token counts are complete.
+    """Return the cost of an answer with complete token counts.
 
-    `prices` are those of the model in Copilot's list, `usage` is in the format of Chat Completions,
-    and `copilot_usage` as Copilot sent it; each is None if it is not known.
+    `prices` are the model's prices in Copilot's list, `usage` is in the format of Chat Completions,
+    and `copilot_usage` is as Copilot sent it; each is None if unknown.
     """
     tokens = from_details(copilot_usage, usage) or from_usage(usage)
     tier = prices.tier(tokens.prompt) if prices is not None and tokens is not None else None
@@ -74,7 +74,7 @@ def estimated(model_id: str | None, prices: PriceList | None, tokens: Tokens) ->
 
 
 def priced(tokens: Tokens, model_id: str | None, prices: PriceList | None) -> Cost:
-    """Return the cost of `tokens` at `prices`, or else at those of the bundled table."""
+    """Return the cost of `tokens` at `prices`, or else at the prices of the bundled table."""
     if prices is not None:
         nano = prices.cost(tokens)
         return Cost(nano, "models", tokens, prices.tier(tokens.prompt))

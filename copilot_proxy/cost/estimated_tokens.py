@@ -1,6 +1,6 @@
-"""Estimates the tokens of a request whose answer ended before Copilot had counted them.
+"""Estimates the tokens of a request whose answer ended before Copilot sent its counts.
 
-The estimates are rough, and always marked as estimates.
+The estimates are rough, and are always marked as such.
 """
 
 from collections.abc import Mapping
@@ -8,15 +8,15 @@ from typing import Any, Final
 
 _CHARS_PER_TOKEN: Final = 4
 _FILE_TOKENS: Final = 1600
-"""For an image or a document: the most that Claude counts for an image."""
+"""Tokens of an image or document: the maximum that Claude counts for an image."""
 _MIN_FILE: Final = 2000
-"""Texts without spaces that have at least this many characters count as the data of a file."""
+"""Texts without spaces that have at least this many characters count as file data."""
 TOKENS_PER_EVENT: Final = 2.0
-"""Output tokens in an event of a stream, until the model's answers have shown how many it has."""
+"""Output tokens in a stream event, until the model's answers have shown the actual number."""
 
 
 def prompt_tokens(request: Mapping[str, Any]) -> int:
-    """Return the estimated tokens of a request in the format of any API."""
+    """Return the estimated tokens of a request in any API's format."""
     chars = files = 0
     todo: list[Any] = [request]
     for value in todo:  # which grows during the loop
@@ -28,7 +28,7 @@ def prompt_tokens(request: Mapping[str, Any]) -> int:
             else:
                 chars += length
         elif kind is dict:
-            # Names of fields count too: the schemas of tools consist mostly of them.
+            # Field names count, too: tool schemas consist mostly of them.
             chars += len("".join(value))
             todo += value.values()
         elif kind is list:
@@ -42,17 +42,17 @@ def _has_no_space(text: str) -> bool:
 
 
 class EventSizes:
-    """Learns from complete answers how many output tokens an event of a stream has."""
+    """Learns from complete answers how many output tokens a stream event has."""
 
     def __init__(self) -> None:
         self._counts: dict[str, tuple[int, int]] = {}
 
     def learn(self, model: str, events: int, tokens: int) -> None:
-        """Count a complete stream."""
+        """Learn from a complete stream."""
         known_events, known_tokens = self._counts.get(model, (0, 0))
         self._counts[model] = known_events + events, known_tokens + tokens
 
     def per_event(self, model: str) -> float:
-        """Return the output tokens in an event of the model's streams."""
+        """Return the number of output tokens per event in the model's streams."""
         events, tokens = self._counts.get(model, (0, 0))
         return tokens / events if events else TOKENS_PER_EVENT

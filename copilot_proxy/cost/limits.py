@@ -1,4 +1,4 @@
-"""A limit on what requests may cost, in AI credits per day, session or month."""
+"""Limits on the cost of requests, in AI credits per day, session or month."""
 
 import re
 from typing import Final, Literal, NamedTuple, get_args
@@ -13,7 +13,7 @@ _AMOUNT: Final = re.compile(r"\d{1,9}(?:\.\d{1,3})?")
 
 
 class Limit(NamedTuple):
-    """A limit; `kind` and `name` say which requests it is for."""
+    """A limit; `kind` and `name` define which requests it applies to."""
 
     nano: int
     """In nano-AIU."""
@@ -25,12 +25,12 @@ class Limit(NamedTuple):
 
     @property
     def target(self) -> tuple[str, str, str]:
-        """What it limits; a newer limit with the same target replaces it."""
+        """The identity of the limit; a newer limit with the same target replaces it."""
         return self.per, self.kind, self.name
 
 
 def parse_limit(text: str) -> Limit:
-    """Parse a limit such as ``500/day``; raises `ValueError`."""
+    """Parse a limit such as ``500/day``. Raises `ValueError`."""
     found = _LIMIT.fullmatch(text.strip().lower())
     per = next((one for one in PERIODS if found is not None and one == found[2]), None)
     if found is None or per is None:
@@ -42,9 +42,9 @@ def parse_limit(text: str) -> Limit:
 
 
 def parse_limits(value: object) -> tuple[Limit, ...]:
-    """Return the limits in a list such as ``["500/day"]``, or in a text with commas.
+    """Return the limits in a list such as ``["500/day"]``, or in comma-separated text.
 
-    There may be one for each period. Raises `ValueError`.
+    There may be one limit for each period. Raises `ValueError`.
     """
     texts = value.split(",") if isinstance(value, str) else value
     if not isinstance(texts, list | tuple):
@@ -56,7 +56,7 @@ def parse_limits(value: object) -> tuple[Limit, ...]:
 
 
 def parse_amount(text: str) -> int:
-    """Return AI credits such as ``12.5`` in nano-AIU; raises `ValueError`."""
+    """Return an amount of AI credits such as ``12.5`` in nano-AIU. Raises `ValueError`."""
     if not _AMOUNT.fullmatch(text.strip()):
         raise ValueError(
             "expected a number of AI credits, such as 500, with at most three decimals"

@@ -1,23 +1,23 @@
-"""Integer arithmetic on nano-AIU, the billionths of an AI credit in which GitHub bills.
+"""Integer arithmetic on nano-AIU, GitHub's billing unit: a billionth of an AI credit.
 
-Sums of floats would drift; sums of integers are exact, however many requests there are.
+Sums of floats would drift; sums of integers are exact for any number of requests.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 NANO: Final = 1_000_000_000
-"""The nano-AIU in an AI credit."""
+"""The number of nano-AIU in an AI credit."""
 _NUMBERS: Final = (int, float)
 
 
 def token_cost(count: int, price: int, batch: int) -> int:
-    """Return the nano-AIU of `count` tokens at `price` nano-AIU per `batch` tokens, rounded."""
+    """Return the rounded cost of `count` tokens at `price` per `batch` tokens, all in nano-AIU."""
     return (2 * count * price + batch) // (2 * batch)
 
 
 def credits(nano: int) -> float:
-    """Return nano-AIU in AI credits, for display only; calculate with nano-AIU."""
+    """Convert nano-AIU to AI credits, for display only; do all calculations in nano-AIU."""
     return nano / NANO
 
 
@@ -35,7 +35,7 @@ def reported_credits(copilot_usage: Mapping[str, Any] | None) -> float | None:
 def sum_of_details(copilot_usage: Mapping[str, Any] | None) -> int | None:
     """Return the sum of the ``token_details`` in ``copilot_usage``, or None if there are none.
 
-    One detail that cannot be read makes the sum unknown: a part of the cost is not the cost.
+    A single unreadable detail makes the sum unknown, since a partial cost would be wrong.
     """
     details = (copilot_usage or {}).get("token_details")
     if not isinstance(details, list) or not details:
@@ -71,17 +71,16 @@ def grouped(value: float) -> str:
 
 
 def rounded(nano: int) -> str:
-    """Return nano-AIU in AI credits with two decimals, or ``<0.01`` for an amount that would round
-    to 0.00."""
+    """Return nano-AIU in AI credits with two decimals; ``<0.01`` for amounts that round to 0.00."""
     if 0 < nano < NANO // 200:
         return "<0.01"
     return f"{nano / NANO:,.2f}"
 
 
 def merged_usage(parts: Sequence[object]) -> dict[str, Any] | None:
-    """Return the ``copilot_usage`` of a request that took several calls, from the answers.
+    """Return the combined ``copilot_usage`` of the answers, for a request that took several calls.
 
-    None if one of them does not report a total, since the sum of the others is not the cost.
+    Returns None if any of them does not report a total, since the sum would be too low.
     """
     usages = [one.get("copilot_usage") if isinstance(one, dict) else None for one in parts]
     totals = [reported_total(one) if isinstance(one, dict) else None for one in usages]

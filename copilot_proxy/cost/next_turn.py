@@ -1,14 +1,15 @@
-"""What it costs to continue a session, now and after its prompt has left the cache."""
+"""The cost of continuing a session, now and after its prompt has left the cache."""
 
 from copilot_proxy.cost.price_list import PriceList
 from copilot_proxy.cost.tokens import Tokens
 
 
 def next_turn(tokens: Tokens, cached: int, prices: PriceList, *, writes: bool) -> tuple[int, int]:
-    """Return what the next turn costs while the prompt is cached, and after that, in nano-AIU.
+    """Return the cost of the next turn in nano-AIU: while the prompt is cached, and after that.
 
-    It repeats the prompt and the answer, and has an answer of the same length. What the user adds
-    is not known. `writes` is whether fresh input is written to the cache, at a higher price.
+    The turn is assumed to repeat the prompt and the answer, and to get an answer of the same
+    length. The user's next message is unknown. `writes` is whether fresh input is written to the
+    cache, at a higher price.
     """
     prompt = tokens.prompt + tokens.output
     fresh = Tokens(cache_write=prompt) if writes else Tokens(input=prompt)

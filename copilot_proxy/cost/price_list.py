@@ -1,8 +1,8 @@
 """The prices of a model's tokens, from its entry in Copilot's list or from the bundled table.
 
-Lenient: without a price for input and output, the prices are unknown. A missing price for reading
-from the cache or writing to it is that of input, and a missing price for reasoning is that of
-output, as in GitHub's specification of AI credits for agentic workflows.
+Lenient: if the price of input or output is missing, the prices are unknown. The prices of cache
+reads and cache writes default to the price of input, and the price of reasoning to that of output,
+as in GitHub's specification of AI credits for agentic workflows.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _REPORTED: Final = {
     "cache_write": "cache_write_price",
     "cache_write_1h": "cache_write_1h",
 }
-"""The kinds of tokens in an answer, and the names of their prices in the list of models."""
+"""The types of tokens in an answer -> the names of their prices in the model list."""
 
 
 class Tier(NamedTuple):
@@ -37,14 +37,14 @@ class PriceList(NamedTuple):
     """The prices of one model."""
 
     batch: int
-    """How many tokens the prices are for."""
+    """The number of tokens that the prices apply to."""
     default: Tier
     long_context: Tier | None = None
-    """For prompts with more than `threshold` tokens."""
+    """For prompts of more than `threshold` tokens."""
     threshold: int | None = None
 
     def tier(self, prompt: int) -> str:
-        """Return Copilot's name of the tier for a prompt with this many tokens."""
+        """Return Copilot's name for the tier of a prompt with this many tokens."""
         is_long = self.threshold is not None and prompt > self.threshold
         return "long_context" if is_long and self.long_context else "default"
 
@@ -63,8 +63,8 @@ class PriceList(NamedTuple):
         )
 
     def highest_cost(self, prompt: int, cached: int, output: int) -> int:
-        """Return the most that tokens may cost, in nano-AIU: those that are not `cached` may have
-        to be written to the cache, usually at a higher price than that of input."""
+        """Return the maximum cost of the tokens in nano-AIU. Tokens that are not `cached` may have
+        to be written to the cache, usually at a higher price than input."""
         prices = self._prices(prompt)
         fresh = max(prices.input, prices.cache_write)
         total = (prompt - cached) * fresh + cached * prices.cache_read + output * prices.output
@@ -79,7 +79,7 @@ class PriceList(NamedTuple):
 def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
     """Return the prices in a model's entry in Copilot's list, or None if it has none.
 
-    Prices in tiers are in AI credits per batch; those without tiers are in nano-AIU.
+    Prices in tiers are in AI credits per batch, and prices without tiers in nano-AIU.
     """
     prices = _mapping(_mapping(entry.get("billing")).get("token_prices"))
     batch = int(number(prices.get("batch_size")) or _MILLION)
@@ -87,7 +87,7 @@ def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
     default = _tier(standard, NANO) if standard else _tier(prices, 1)
     if default is None:
         return None
-    # `context_max` is the name that `max_prompt_tokens` had before.
+    # `context_max` is the former name of `max_prompt_tokens`.
     threshold = number(standard.get("max_prompt_tokens", standard.get("context_max")))
     return PriceList(
         batch,
@@ -98,8 +98,7 @@ def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
 
 
 def reported_parts(copilot_usage: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
-    """Return the parts that `reported_prices` reads, for comparison with those of another
-    answer."""
+    """Return the parts read by `reported_prices`, for comparing them with another answer's."""
     details = (copilot_usage or {}).get("token_details")
     return [
         (one.get("token_type"), one.get("batch_size"), one.get("cost_per_batch"))
@@ -111,8 +110,8 @@ def reported_parts(copilot_usage: Mapping[str, Any] | None) -> list[tuple[Any, .
 def reported_prices(copilot_usage: Mapping[str, Any] | None) -> PriceList | None:
     """Return the prices in the ``token_details`` that Copilot sends with an answer.
 
-    None unless they have those of input and output, for the same number of tokens. The details of a
-    short prompt do not show what a long one costs.
+    Returns None if the prices of input and output are not both there, for the same number of
+    tokens. The details of a short prompt do not include the prices of long ones.
     """
     details = (copilot_usage or {}).get("token_details")
     prices: dict[str, Any] = {}

@@ -1,6 +1,6 @@
 """The bundled price table, used only if neither Copilot's answer nor its model list has prices.
 
-Prices change within weeks, so the table has a date, which is stored with each cost based on it.
+Prices change within weeks, so the table has a date, which is stored with every cost based on it.
 """
 
 from functools import cache
@@ -27,6 +27,6 @@ def table_date() -> str:
 
 @cache
 def table_prices(model_id: str) -> PriceList | None:
-    """Return the prices of the model with exactly that id, or None if the table lacks it."""
+    """Return the prices of the model with exactly this id, or None if it is not in the table."""
     prices = _table()["models"].get(model_id)
     return listed_prices({"billing": {"token_prices": prices}}) if prices else None

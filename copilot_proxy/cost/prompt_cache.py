@@ -1,7 +1,7 @@
 """Finds out why a request did not read more of its prompt from the provider's cache.
 
-Pure. A request is compared with the earlier ones of its conversation. Only digests of their
-prompts are known: they show whether two blocks are the same, but not what they say.
+Pure. A request is compared with the earlier requests of its conversation. Only digests of their
+prompts are known, which show whether two blocks are equal, but not what they contain.
 """
 
 from collections.abc import Sequence
@@ -26,50 +26,50 @@ TTL: Final = 300
 """Seconds for which a prompt stays cached after its last use; some providers keep it longer."""
 LONG_TTL: Final = 3600
 MIN_TOKENS: Final = 1024
-"""The shortest prompt that the providers cache."""
+"""Minimum length of a prompt that providers cache, in tokens."""
 _STEP: Final = 128
-"""OpenAI caches in steps of this many tokens."""
+"""The granularity of OpenAI's cache in tokens."""
 _GOOD: Final = 0.8
-"""If at least this share of what was cached has been read, nothing counts as missed."""
+"""If at least this share of the cached tokens was read, it does not count as a miss."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """What is known about the prompt of a request."""
+    """The data about the prompt of a request."""
 
     model: str
     started_us: int
     ready_us: int
-    """When the prompt was in the cache: at the first token."""
+    """When the prompt became available in the cache: at the first token."""
     tokens: Tokens
     tier: str | None
     marked: bool
-    """Whether only what the request marks is cached, as with Claude."""
+    """Whether only marked parts of the request are cached, as with Claude."""
     digests: tuple[bytes, ...]
     sizes: tuple[int, ...]
-    """A measure of the tokens of each block, relative to the others."""
+    """The size of each block in tokens, relative to the other blocks."""
     places: tuple[tuple[str, int, str], ...]
-    """The kind of each block, its number and its name."""
+    """The kind, number and name of each block."""
 
     @property
     def tools(self) -> int:
-        """The number of its tools, which are the first blocks."""
+        """The number of tools, which are the first blocks."""
         return sum(place[0] == "tool" for place in self.places)
 
     @property
     def first_message(self) -> int:
-        """The index of the first block of the conversation, after tools and system prompt."""
+        """The index of the conversation's first block, after the tools and the system prompt."""
         kinds = (number for number, place in enumerate(self.places) if place[0] == "message")
         return next(kinds, len(self.places))
 
     @property
     def ttl(self) -> int:
-        """Seconds for which it stays in the cache."""
+        """Seconds for which the prompt stays in the cache."""
         return LONG_TTL if self.tokens.cache_write_1h else TTL
 
     @property
     def cached(self) -> int:
-        """The tokens of the prompt that are in the cache afterwards."""
+        """The number of its tokens that are in the cache afterwards."""
         tokens = self.tokens
         if self.marked or tokens.cache_write or tokens.cache_write_1h:
             return tokens.cache_read + tokens.cache_write + tokens.cache_write_1h
@@ -77,7 +77,7 @@ class Prompt:
 
 
 class Earlier(NamedTuple):
-    """What is remembered of an earlier prompt of the same conversation."""
+    """The remembered data about an earlier prompt of the same conversation."""
 
     model: str
     started_us: int
@@ -89,7 +89,7 @@ class Earlier(NamedTuple):
     tools: int
     first_message: int
     digests: bytes
-    """The digests of all blocks, one after another."""
+    """The concatenated digests of all blocks."""
 
 
 class CacheMiss(NamedTuple):
@@ -97,9 +97,9 @@ class CacheMiss(NamedTuple):
 
     reason: Reason
     lost: int | None
-    """What that cost, in nano-AIU; None if the price is not known."""
+    """The additional cost in nano-AIU; None if the price is unknown."""
     detail: str | None = None
-    """The first block that changed, the previous model, or the seconds of the pause."""
+    """The first changed block, the previous model, or the length of the pause in seconds."""
 
 
 class _Match(NamedTuple):
@@ -109,26 +109,26 @@ class _Match(NamedTuple):
     common: int
     """The number of equal blocks at the start."""
     has_same_start: bool
-    """Whether tools and system prompt are the same."""
+    """Whether the tools and the system prompt are the same."""
     messages: int
-    """The tokens of the conversation, without tools and system prompt."""
+    """The tokens of the conversation, without the tools and the system prompt."""
     earlier_messages: int
     """The same for the earlier conversation, if it has the same start."""
     prefix: int
     """The tokens in the equal blocks at the start."""
     readable: int
-    """The tokens that could have been read if nothing had changed: those of the blocks that the
-    earlier prompt had too, or had in another form."""
+    """The tokens that could have been read if nothing had changed: the tokens of all blocks that
+    are also in the earlier prompt, even in a different form."""
     kept: float
-    """The share of the earlier conversation that is in the new one too."""
+    """The share of the earlier conversation that is also in the new one."""
 
 
 def find_cache_miss(
     prompt: Prompt, earlier: Sequence[Earlier], prices: PriceList | None
 ) -> CacheMiss | None:
-    """Return why `prompt` did not read more from the cache; None if it read what it could.
+    """Return why `prompt` did not read more from the cache, or None if it read all it could.
 
-    `earlier` are prompts of the same conversation, such as the latest one with each model.
+    `earlier` are prompts of the same conversation, such as the latest prompt sent to each model.
     """
     matches = [_compare(prompt, one) for one in earlier if one.ready_us <= prompt.started_us]
     related = [one for one in matches if one.kept >= 0.5 and one.readable >= MIN_TOKENS]
@@ -163,7 +163,7 @@ def find_cache_miss(
 def _changed_place(prompt: Prompt, match: _Match) -> str:
     """Return the first block that differs, such as ``tool 14 Bash`` or ``message 6``."""
     if prompt.tools <= match.common < match.earlier.tools:
-        return f"tool {match.common + 1}"  # which was removed
+        return f"tool {match.common + 1}"  # the tool that was removed
     return " ".join(str(one) for one in prompt.places[match.common] if one)
 
 
@@ -179,8 +179,8 @@ def _compare(prompt: Prompt, earlier: Earlier) -> _Match:
         common += 1
     first, theirs = prompt.first_message, set(known)
     has_same_start = first == earlier.first_message <= common
-    # With equal numbers of tools and system parts, the one that differs was edited, and would have
-    # been read if it had not been.
+    # If the numbers of tools and system parts are equal, the differing one was edited, and would
+    # otherwise have been read.
     is_alike = (prompt.tools, first) == (earlier.tools, earlier.first_message)
     edited = first if is_alike else 0
     sizes = prompt.sizes
@@ -218,9 +218,11 @@ def _share_kept(prompt: Prompt, messages: Sequence[bytes]) -> float:
 def _beginning(
     prompt: Prompt, matches: Sequence[_Match], prices: PriceList | None
 ) -> CacheMiss | None:
-    """Return the miss of a request that continues no earlier one: a compaction, or something new.
+    """Return the miss of a request that does not continue an earlier one: a compaction or a new
+    start.
 
-    After a compaction, tools and system prompt are the same, and the conversation is much shorter.
+    After a compaction, the tools and the system prompt are unchanged, and the conversation is much
+    shorter.
     """
     for one in matches:
         is_shorter = 2 * one.messages <= one.earlier_messages
@@ -235,9 +237,9 @@ def _has_read(prompt: Prompt, match: _Match) -> bool:
 
 
 def _has_changed(prompt: Prompt, match: _Match) -> bool:
-    """Return whether a change of the prompt is to blame for what was not read.
+    """Return whether a change of the prompt explains the miss.
 
-    Claude's cache ends where the earlier prompt ended, so any change is to blame. With other
+    Claude's cache ends where the earlier prompt ended, so any change explains it. With other
     models, everything up to the change could still have been read.
     """
     is_extended = match.common * DIGEST_BYTES == len(match.earlier.digests)
@@ -246,7 +248,7 @@ def _has_changed(prompt: Prompt, match: _Match) -> bool:
 
 
 def _pause(prompt: Prompt, match: _Match) -> float:
-    """Return the seconds since the cached prompt was used."""
+    """Return the seconds since the cached prompt was last used."""
     return (prompt.started_us - match.earlier.started_us) / 1e6
 
 
@@ -264,7 +266,7 @@ def _lost(prompt: Prompt, readable: int, prices: PriceList | None) -> int | None
 
 
 def _surcharge(prompt: Prompt, prices: PriceList | None) -> int | None:
-    """Return how much more the request costs in its tier than it would in the default one."""
+    """Return how much more the request costs in its tier than in the default tier."""
     if prices is None:
         return None
     return prices.cost(prompt.tokens) - prices._replace(threshold=None).cost(prompt.tokens)

@@ -2,7 +2,7 @@
 
 Every answer has headers such as ``x-quota-snapshot-premium_interactions:
 ent=300&ov=0.0&ovPerm=false&rem=87.3&rst=2026-12-01T00%3A00%3A00Z``, where ``rem`` is a percentage.
-So the quota needs no separate request.
+So no separate request is needed to learn the quota.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl
 
 _PREFIX: Final = "x-quota-snapshot-"
 _NAMES: Final = ("premium_models", "premium_interactions", "chat")
-"""In the order of precedence; chat meters only plans that have none of the others."""
+"""In order of precedence; ``chat`` only meters plans that have none of the others."""
 _MIN_ELAPSED: Final = timedelta(days=1)
-"""Before this part of the month has passed, the pace means nothing."""
+"""Before this much of the month has passed, the pace is meaningless."""
 
 
 class Quota(NamedTuple):
@@ -24,11 +24,11 @@ class Quota(NamedTuple):
     unit: str
     """``AI credits``, ``premium requests`` or ``chat messages``."""
     entitlement: float
-    """What the plan includes each month; -1 if this seat has no individual quota."""
+    """The amount that the plan includes each month; -1 if this seat has no individual quota."""
     percent_left: float
-    """Negative if more was used than the plan includes."""
+    """Negative if more has been used than the plan includes."""
     overage: float
-    """What was used beyond the plan."""
+    """The amount used beyond the plan."""
     resets_at: datetime | None
 
     @property
@@ -38,12 +38,12 @@ class Quota(NamedTuple):
 
     @property
     def left(self) -> float | None:
-        """What is left, in `unit`; None if there is no quota."""
+        """The remaining amount, in `unit`; None if there is no quota."""
         return None if self.unlimited else self.entitlement * self.percent_left / 100
 
     @property
     def used(self) -> float | None:
-        """What was used since the last reset, in `unit`; None if there is no quota."""
+        """The amount used since the last reset, in `unit`; None if there is no quota."""
         if self.unlimited:
             return None
         return self.entitlement * (1 - max(self.percent_left, 0) / 100) + self.overage
@@ -57,7 +57,7 @@ def quota_unit(snapshot: str, *, token_based: bool) -> str:
 
 
 def quota_of(headers: Mapping[str, str]) -> Quota | None:
-    """Return the quota that meters the account; None if the headers have none."""
+    """Return the quota that meters the account, or None if the headers do not contain it."""
     unlimited = None
     for name in _NAMES:
         text = headers.get(_PREFIX + name)
@@ -71,12 +71,17 @@ def quota_of(headers: Mapping[str, str]) -> Quota | None:
 
 
 def runs_out(quota: Quota, now: datetime) -> datetime | None:
-    """Return when the quota runs out at this month's pace, or None if it lasts until the reset."""
+    """Return when the quota runs out at this month's pace, or None if it lasts until the reset.
+
+    A quota that is used up runs out `now`, even if its reset is not known.
+    """
     left, used = quota.left, quota.used
-    if left is None or used is None or quota.resets_at is None:
+    if left is None or used is None:
         return None
     if left <= 0:
         return now
+    if quota.resets_at is None:
+        return None
     elapsed = now - _month_before(quota.resets_at)
     if used <= 0 or elapsed < _MIN_ELAPSED:
         return None
@@ -89,7 +94,7 @@ def _month_before(moment: datetime) -> datetime:
     return last.replace(day=min(moment.day, last.day))
 
 
-@lru_cache(maxsize=64)  # most answers repeat the values of the one before
+@lru_cache(maxsize=64)  # most answers repeat the previous values
 def _parse(text: str, name: str) -> Quota | None:
     values = dict(parse_qsl(text))
     entitlement, percent = _number(values.get("ent")), _number(values.get("rem"))

@@ -1,4 +1,4 @@
-"""The tokens of a request in the classes that have separate prices."""
+"""The tokens of a request, by the types that are priced separately."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -7,14 +7,14 @@ _NUMBERS: Final = (int, float)
 _MOST: Final = 10**15
 """Higher numbers are not plausible counts."""
 _PRICED: Final = frozenset({"input", "cache_read", "cache_write", "cache_write_1h", "output"})
-"""The types of tokens in Copilot's details that have separate prices."""
+"""The token types in Copilot's details that are priced separately."""
 
 
 class Tokens(NamedTuple):
     """Token counts that do not overlap, except that `output` includes `reasoning`."""
 
     input: int = 0
-    """Fresh tokens: neither read from the cache nor written to it."""
+    """Fresh tokens, neither read from the cache nor written to it."""
     cache_read: int = 0
     cache_write: int = 0
     cache_write_1h: int = 0
@@ -24,24 +24,28 @@ class Tokens(NamedTuple):
 
     @property
     def prompt(self) -> int:
-        """All tokens of the prompt; the price tier depends on it."""
+        """All tokens of the prompt, which determine the price tier."""
         return self.input + self.cache_read + self.cache_write + self.cache_write_1h
 
 
 def from_usage(usage: Mapping[str, Any] | None) -> Tokens | None:
-    """Return the counts in the usage of Chat Completions, or None if there is no usage.
+    """Return the counts in a Chat Completions usage, or None if it counts nothing.
 
-    Its prompt tokens include those of the cache, which are subtracted here.
+    The usage includes cached tokens in the prompt tokens; they are subtracted here. A usage of
+    zeros, as Gemini sends with every chunk but the last, says nothing about the cost.
     """
     if usage is None:
+        return None
+    asked, answered = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    if not asked and not answered:
         return None
     prompt = _details(usage, "prompt")
     read, written = _count(prompt, "cached_tokens"), _count(prompt, "cache_creation_input_tokens")
     return Tokens(
-        input=max(0, _count(usage, "prompt_tokens") - read - written),
+        input=max(0, asked - read - written),
         cache_read=read,
         cache_write=written,
-        output=_count(usage, "completion_tokens"),
+        output=answered,
         reasoning=_reasoning(usage),
     )
 
@@ -51,7 +55,7 @@ def from_details(
 ) -> Tokens | None:
     """Return the counts in the ``token_details`` of ``copilot_usage``, or None if there are none.
 
-    The details rarely list reasoning tokens, which are then taken from the `usage`.
+    The details rarely list reasoning tokens; if not, they are taken from `usage`.
     """
     details = (copilot_usage or {}).get("token_details")
     counts: dict[str, int] = {}
@@ -59,7 +63,7 @@ def from_details(
         if isinstance(detail, dict):
             kind = str(detail.get("token_type"))
             counts[kind] = counts.get(kind, 0) + _count(detail, "token_count")
-    if _PRICED.isdisjoint(counts):
+    if _PRICED.isdisjoint(counts) or not any(counts.values()):
         return None
     separate = counts.get("reasoning", 0)
     known = counts.get
@@ -84,6 +88,6 @@ def _details(usage: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
 def _count(counts: Mapping[str, Any], name: str) -> int:
     value = counts.get(name)
-    if type(value) is int:  # nearly always
+    if type(value) is int:  # the usual case
         return value if 0 < value < _MOST else 0
     return int(value) if isinstance(value, _NUMBERS) and 0 < value < _MOST else 0

@@ -1,4 +1,4 @@
-"""Everything that the page shows and does, apart from HTTP."""
+"""Everything that the page shows and does, independent of HTTP."""
 
 import os
 import time
@@ -23,13 +23,13 @@ from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.base import Upstream
 
 _PAGE: Final = 50
-"""Requests that are listed at once."""
+"""The number of requests per page."""
 _INSTALLED_SECONDS: Final = 60.0
-"""Seconds after which the clients on this machine are looked for again."""
+"""Seconds after which to look for installed clients again."""
 
 
 class Dashboard:
-    """The page's data. `key` limits it to the requests of the API key with that name."""
+    """The page's data. `key` restricts it to the requests of the API key with that name."""
 
     def __init__(
         self, settings: Settings, relay: Relay, upstream: Upstream, *, simulated: bool
@@ -54,7 +54,7 @@ class Dashboard:
         return [running(record) for record in records if key in (None, record.key)]
 
     def server(self, key: str | None) -> dict[str, Any]:
-        """Return the state of the server; only its owner sees the names of folders."""
+        """Return the state of the server; only the owner sees the names of folders."""
         state, settings = self._upstream.state(), self._settings
         folder = settings.dump_dir if key is None else None
         return {
@@ -84,7 +84,7 @@ class Dashboard:
         return version, _changed(self._limits), datetime.now().date()
 
     async def overview(self, key: str | None) -> dict[str, Any]:
-        """Return what the ledger knows; without a ledger, only the quota."""
+        """Return the ledger's data, or only the quota if there is no ledger."""
         now = datetime.now().astimezone()
         if not self._settings.ledger:
             quota = self._relay.quota
@@ -103,7 +103,7 @@ class Dashboard:
             if time.monotonic() > self._looked_at + _INSTALLED_SECONDS:
                 self._installed, self._looked_at = installed_clients(), time.monotonic()
             limits = limits_file.read(self._limits).with_defaults(self._settings.budget)
-            # Only the owner sees what is installed on this machine.
+            # Only the owner may see what is installed on this machine.
             installed = self._installed if key is None else []
             found = overview(database, limits, key, now, installed)
             for client in found["clients"]:
@@ -113,7 +113,7 @@ class Dashboard:
         return await self._ledger.read(read)
 
     async def rows(self, key: str | None, after: int) -> list[dict[str, Any]]:
-        """Return the latest requests of the ledger after the one with this `id`."""
+        """Return the latest requests in the ledger, after the one with this `id`."""
         return await self.requests(Filters(key=key), after=after)
 
     async def requests(
@@ -129,7 +129,7 @@ class Dashboard:
         )
 
     async def request(self, request_id: str, key: str | None) -> dict[str, Any] | None:
-        """Return everything about one request; None if the ledger does not have it."""
+        """Return all data about a request, or None if it is not in the ledger."""
         if not self._settings.ledger:
             return None
         found = await self._ledger.read(lambda database: request(database, request_id, key))
@@ -139,7 +139,7 @@ class Dashboard:
         return found
 
     async def spent(self, span: Span, by: Dimension, key: str | None) -> Series:
-        """Return what was spent over time."""
+        """Return the amounts spent over time."""
         now = datetime.now().astimezone()
         if not self._settings.ledger:
             return Series([], [])
@@ -148,7 +148,7 @@ class Dashboard:
         )
 
     def raise_budget(self, nano: int, kind: str, name: str) -> None:
-        """Raise the limits of a scope; raises `CopilotProxyError`."""
+        """Raise the limits of a scope. Raises `CopilotProxyError`."""
         self._settings.require_ledger()
         now = datetime.now().astimezone()
         raise_limits(self._limits, self._settings.budget, nano, kind, name, now)

@@ -1,7 +1,7 @@
-"""Sends changes to all open pages: running requests, new rows of the ledger, the overview.
+"""Sends changes to all open pages: running requests, new ledger rows, the overview.
 
-It works only while a page is open. The data for all pages of a viewer is encoded once, so that
-many pages cost little more than one.
+It is only active while a page is open. The data for a viewer's pages is encoded once, so that many
+pages cost little more than one.
 """
 
 import asyncio
@@ -20,22 +20,22 @@ log = logging.getLogger(__name__)
 _TICK: Final = 0.5
 """Seconds between two checks of running requests."""
 _IDLE_TICK: Final = 1.0
-"""The same while there are none."""
+"""The same, while there are no running requests."""
 _IDLE_TICKS: Final = 4
-"""Ticks between two checks of the ledger while nothing happens; other processes may write to it."""
+"""Ticks between two checks of the ledger while idle; other processes may write to it."""
 _MAX_SHARE: Final = 0.05
-"""The share of the time that reading the overview may take."""
+"""The maximum share of time to spend on reading the overview."""
 _MAX_PAUSE: Final = 5.0
-"""Seconds after which the overview may be read in any case: on a busy machine, reading is slow."""
+"""Seconds after which the overview may be read in any case; it is slow on a busy machine."""
 _MAX_WAITING: Final = 64
-"""Messages that may wait for a page; one that does not read them is disconnected."""
+"""Maximum number of messages queued for a page; a page that does not read them is disconnected."""
 
 Message = bytes
 """A server-sent event; empty at the end of the stream."""
 
 
 class Source(Protocol):
-    """What the feed reads. `key` limits it to the requests of the API key with that name."""
+    """The feed's data source. `key` restricts it to the requests of the API key with that name."""
 
     def running(self, key: str | None) -> list[dict[str, Any]]:
         """Return the requests that are being answered."""
@@ -60,7 +60,7 @@ class Source(Protocol):
 
 @dataclass
 class _Channel:
-    """The pages of one viewer, and what was sent to them last."""
+    """The pages of one viewer, and the state that was last sent to them."""
 
     pages: set["asyncio.Queue[Message]"] = field(default_factory=set)
     running: bytes = b"[]"
@@ -68,7 +68,7 @@ class _Channel:
     overview: bytes = b""
     last_id: int = 0
     waiting: list[Message] = field(default_factory=list)
-    """What is sent at the end of the tick, in one write, which costs as much as everything else."""
+    """Messages to send at the end of the tick, in a single write, since writes are expensive."""
 
     def send(self, message: Message) -> None:
         self.waiting.append(message)
@@ -81,7 +81,7 @@ class _Channel:
         for page in list(self.pages):
             if page.qsize() < _MAX_WAITING:
                 page.put_nowait(message)
-            else:  # it connects again, and gets everything
+            else:  # the page reconnects, and gets the full state
                 self.pages.discard(page)
                 page.put_nowait(b"")
 
@@ -100,9 +100,10 @@ class Feed:
         self._is_closed = False
 
     async def subscribe(self, key: str | None) -> "asyncio.Queue[Message]":
-        """Return the messages for a new page; the first ones have the whole state.
+        """Return the messages for a new page, starting with the full state.
 
-        `key` limits them to the requests of the API key with that name. Raises `CopilotProxyError`.
+        `key` restricts them to the requests of the API key with that name. Raises
+        `CopilotProxyError`.
         """
         channel = self._channels.get(key)
         if channel is None:
@@ -130,7 +131,7 @@ class Feed:
         return page
 
     def unsubscribe(self, key: str | None, page: "asyncio.Queue[Message]") -> None:
-        """Forget a page that was closed."""
+        """Remove a page that was closed."""
         channel = self._channels.get(key)
         if channel is None:
             return
@@ -141,7 +142,7 @@ class Feed:
             self._stop()
 
     def refresh(self) -> None:
-        """Read everything again at the next tick, for example after a change of the budget."""
+        """Read everything again at the next tick, for example after a budget change."""
         self._version, self._quiet_until = None, 0.0
 
     def close(self) -> None:
@@ -169,7 +170,7 @@ class Feed:
                 if is_busy or tick % _IDLE_TICKS == 0 or self._version is None:
                     await self._send_ledger()
                     is_failing = False
-            except Exception as error:  # a ledger that cannot be read must not end the stream
+            except Exception as error:  # an unreadable ledger must not end the stream
                 if not is_failing:
                     _report(error)
                 is_failing = True
@@ -177,12 +178,13 @@ class Feed:
                 channel.flush()
 
     def _send_state(self) -> bool:
-        """Send what is in memory, if it has changed; return whether requests are running."""
+        """Send the state in memory if it has changed; return whether any requests are running."""
         is_busy = False
         for key, channel in self._channels.items():
             running = _encode(self._source.running(key))
             if running != channel.running:
-                # The tick after a request counts as busy too: its row is about to be written.
+                # The tick after a request counts as busy, too, because its row is about to be
+                # written.
                 is_busy = True
                 channel.running = running
                 channel.send(_event("running", running))
@@ -193,7 +195,7 @@ class Feed:
         return is_busy
 
     async def _send_ledger(self) -> None:
-        """Send new rows and the overview, if the ledger has changed."""
+        """Send new rows and the overview if the ledger has changed."""
         if time.monotonic() < self._quiet_until:
             return
         version = await self._source.version()

@@ -1,4 +1,4 @@
-"""Loads the dashboard when it is first opened, so that it costs nothing until then."""
+"""Loads the dashboard when it is first opened, so that it costs nothing before."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class LazyDashboard:
-    """The dashboard of a server, and the sessions of the browsers that are signed in to it."""
+    """A server's dashboard, and the sessions of the browsers signed in to it."""
 
     def __init__(
         self, settings: "Settings", relay: "Relay", upstream: "Upstream", *, simulated: bool
@@ -25,7 +25,7 @@ class LazyDashboard:
         self._sessions: Sessions | None = None
 
     def get(self) -> "Dashboard":
-        """Return the dashboard."""
+        """Return the dashboard, loading it if necessary."""
         if self._dashboard is None:
             from copilot_proxy.dashboard.dashboard import Dashboard
 
@@ -34,7 +34,7 @@ class LazyDashboard:
 
     @property
     def sessions(self) -> "Sessions":
-        """The sessions."""
+        """The sessions, loaded if necessary."""
         if self._sessions is None:
             from copilot_proxy.dashboard.sessions import Sessions
 
@@ -42,7 +42,7 @@ class LazyDashboard:
         return self._sessions
 
     def find_key(self, cookies: bytes) -> ApiKey | None:
-        """Return the API key that a ``Cookie`` header stands for; None without a valid cookie."""
+        """Return the API key that a ``Cookie`` header stands for, or None if it is invalid."""
         return self.sessions.find(cookies) if cookies else None
 
     def close(self) -> None:

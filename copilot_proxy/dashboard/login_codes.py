@@ -1,8 +1,8 @@
 """One-time codes with which ``copilot-proxy dashboard`` signs a browser in.
 
-A code is a file in the state folder, which only the user can write: only the user who runs the
-server can have made it. The file's name is a digest of the code. Removing the file redeems it, so
-that it works once, whatever the number of processes.
+A code is represented by a file in the state folder. Only the user who runs the server can write
+there, so nobody else can create a code. The file's name is a digest of the code. Redeeming a code
+removes the file, so each code works only once, even with several processes.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ from copilot_proxy.private_files import NEW, make_folder, open_private
 
 _FOLDER: Final = "dashboard-codes"
 _SECONDS: Final = 120
-"""How long a code is valid: a browser may have to start first."""
+"""Seconds for which a code is valid; a browser may have to start first."""
 
 
 def make_code(state_dir: Path) -> str:
-    """Return a new code; raises `OSError`."""
+    """Create and return a new code. Raises `OSError`."""
     folder = state_dir / _FOLDER
     make_folder(folder)
     for old in folder.iterdir():
@@ -32,7 +32,7 @@ def make_code(state_dir: Path) -> str:
 
 
 def redeem(state_dir: Path, code: str) -> bool:
-    """Return whether `code` is valid; from then on it is not."""
+    """Return whether `code` is valid, and invalidate it."""
     path = state_dir / _FOLDER / _name(code)
     try:
         is_valid = _is_valid(path)

@@ -1,4 +1,4 @@
-"""The data for the page from the ledger: quota, sums, budgets, sessions, losses and clients."""
+"""The ledger's data for the page: quota, sums, budgets, sessions, losses and clients."""
 
 import shutil
 from collections.abc import Iterable
@@ -25,15 +25,15 @@ _SEEN_DAYS: Final = 30
 def overview(
     database: Database, limits: Limits, key: str | None, now: datetime, installed: Iterable[str]
 ) -> dict[str, Any]:
-    """Return everything except single requests; amounts are in nano-AIU, times as ISO 8601.
+    """Return everything except individual requests. Amounts are in nano-AIU, times in ISO 8601.
 
-    With `key`, only what was sent with the API key of that name, and no sessions, since they do not
-    say whose they are. `installed` are the names of the clients that were found on this machine.
+    With `key`, only requests with the API key of that name are included, and no sessions, because
+    those do not record their key. `installed` are the names of the clients on this machine.
     """
     filters = Filters(key=key)
     quota, reported_at = latest_quota(database) or (None, None)
     if quota is not None and quota.resets_at is not None and quota.resets_at <= now:
-        quota = reported_at = None  # it was reset, and there was no answer since
+        quota = reported_at = None  # it was reset, and Copilot has not answered since
     states = [
         one
         for one in limit_states(database, limits, now)
@@ -74,7 +74,7 @@ def overview(
 
 
 def quota_json(quota: Quota, reported_at: datetime | None, now: datetime) -> dict[str, Any]:
-    """Return what is left of the quota, and when it runs out at this month's pace."""
+    """Return the remaining quota, and when it will run out at this month's pace."""
     return {
         "unit": quota.unit,
         "entitlement": None if quota.unlimited else quota.entitlement,
@@ -88,7 +88,7 @@ def quota_json(quota: Quota, reported_at: datetime | None, now: datetime) -> dic
 
 
 def installed_clients() -> list[str]:
-    """Return the names of the clients that are installed on this machine."""
+    """Return the names of the clients installed on this machine."""
     return [
         client.name
         for client in CLIENTS
@@ -135,7 +135,7 @@ def _sessions(database: Database, now: datetime) -> list[dict[str, Any]]:
 def _clients(
     database: Database, key: str | None, now: datetime, installed: set[str]
 ) -> list[dict[str, Any]]:
-    """Return the clients that were seen, latest first, and then the others that are known."""
+    """Return the clients that were seen, latest first, followed by the other known clients."""
     first = now.date() - timedelta(days=_SEEN_DAYS)
     known = {client.name: client for client in CLIENTS}
     seen = {one.client: one for one in clients_since(database, first, key)}
@@ -156,7 +156,7 @@ def _clients(
 
 
 def _command(client: Client) -> str:
-    """Return the command that starts the client on this server, or configures it for that."""
+    """Return the command that starts the client with this server, or configures it to use it."""
     return f"copilot-proxy {'connect' if client.launch is None else 'run'} {client.word}"
 
 

@@ -14,7 +14,7 @@ _Result = TypeVar("_Result")
 
 
 class LedgerReader:
-    """A connection to the ledger that is opened by the first query and kept for the next one."""
+    """A connection to the ledger that is opened by the first query and then kept."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -23,13 +23,13 @@ class LedgerReader:
         """Held while a thread uses the connection. The query of a cancelled task keeps running."""
         self._database: Database | None = None
         self._file: tuple[int, int] | None = None
-        """The file that the connection reads; None if there was none yet."""
+        """Identifies the file that the connection reads; None if there was no file yet."""
         self._is_unused = False
         self._opened = 0
-        """How often a connection was opened."""
+        """How often a connection has been opened."""
 
     async def read(self, query: Callable[[Database], _Result]) -> _Result:
-        """Return what `query` reads; raises `CopilotProxyError` if the ledger cannot be read."""
+        """Return the result of `query`. Raises `CopilotProxyError` if the ledger cannot be read."""
         async with self._turn:
             self._is_unused = False
             return await asyncio.to_thread(self._read, query)
@@ -37,12 +37,12 @@ class LedgerReader:
     async def version(self) -> object:
         """Return a value that changes whenever another connection has changed the ledger.
 
-        SQLite's number is only comparable within one connection.
+        SQLite's version number is only comparable within one connection.
         """
         return await self.read(lambda database: (self._opened, data_version(database)))
 
     def close(self) -> None:
-        """Close the connection, after any running query; the next query opens another one."""
+        """Close the connection after any running query; the next query opens a new one."""
         self._is_unused = True
         if self._in_use.acquire(blocking=False):
             try:
@@ -54,11 +54,11 @@ class LedgerReader:
         with self._in_use:
             file = _identity(self.path)
             if file != self._file:
-                # The server has set a damaged file aside, or has created the first one.
+                # The server has moved a damaged file aside, or has created the first one.
                 self._disconnect()
             if self._database is None:
                 self._database = open_ledger(self.path)
-                # The server may have created the file, but not its tables yet.
+                # The server may have created the file without its tables so far.
                 self._file = file if stored_path(self._database) is not None else None
                 self._opened += 1
             try:

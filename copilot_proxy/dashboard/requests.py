@@ -1,4 +1,4 @@
-"""Requests as the page shows them: running ones, those of the ledger, and everything about one."""
+"""Requests as shown on the page: running ones, those in the ledger, and all details of one."""
 
 import json
 import time
@@ -14,15 +14,15 @@ from copilot_proxy.ledger.queries import requests_named
 from copilot_proxy.relay.records import RequestRecord
 
 _BROKEN: Final = 502
-"""The status whose hint fits a stream that failed after it had started with 200."""
+"""The status to look up the hint for a stream that failed after it had started with 200."""
 
 
 _CLOCK_OFFSET: Final = time.time() - time.perf_counter()
-"""Converts the start time of a record to a time of day."""
+"""Converts a record's start time to the time of day."""
 
 
 def running(record: RequestRecord) -> dict[str, Any]:
-    """Return a request that is being answered; it has the names of the ledger's columns."""
+    """Return a running request, under the names of the ledger's columns."""
     first = record.first_token
     return {
         "request_id": record.request_id,
@@ -42,7 +42,7 @@ def running(record: RequestRecord) -> dict[str, Any]:
 
 
 def request(database: Database, request_id: str, key: str | None) -> dict[str, Any] | None:
-    """Return everything about one request, with explanations; None if there is no such request.
+    """Return all details of a request, with explanations, or None if there is no such request.
 
     With `key`, only requests of the API key with that name are found.
     """
@@ -69,7 +69,7 @@ def request(database: Database, request_id: str, key: str | None) -> dict[str, A
 
 
 def hint(code: str, status: int) -> str:
-    """Return what to do about an error of the ledger, whose text is not kept."""
+    """Return what to do about an error in the ledger, which does not store the hint itself."""
     if code == "budget_exceeded":
         return "Raise the budget, or wait until it resets."
     if code == "insufficient_quota":

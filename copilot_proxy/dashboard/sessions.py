@@ -1,7 +1,7 @@
 """The cookies of browsers that have signed in to the page, for servers with API keys.
 
-A cookie says until when it is valid and for which key, and is signed. So nothing has to be stored,
-all workers accept it, and it ends with the key.
+A cookie contains its expiry time and the name of its key, and is signed with the key. So nothing
+needs to be stored, all workers accept it, and it becomes invalid with the key.
 """
 
 import base64
@@ -21,18 +21,18 @@ from copilot_proxy.masking import Secret
 log = logging.getLogger(__name__)
 
 SECONDS: Final = 12 * 3600
-"""How long a cookie is valid."""
+"""Seconds for which a cookie is valid."""
 _OWNER: Final = ApiKey(Secret(""))
-"""Stands for the user who runs the server, if the server has only keys with names."""
+"""Represents the user who runs the server, if the server has only named keys."""
 
 
 class Sessions:
-    """Makes and checks the cookies; `clock` gives seconds since 1970."""
+    """Creates and checks the cookies; `clock` returns seconds since 1970."""
 
     def __init__(
         self, keys: Iterable[ApiKey], folder: Path, clock: Callable[[], float] = time.time
     ) -> None:
-        """`folder` holds the secret with which the cookies are signed."""
+        """`folder` holds the secret that signs the cookies."""
         self._keys = {one.name or "": one for one in keys}
         self._keys.setdefault("", _OWNER)
         self._folder = folder
@@ -41,7 +41,7 @@ class Sessions:
 
     @property
     def _name(self) -> str:
-        """The cookie's name. Servers on other ports get the cookie too, so theirs must differ."""
+        """The cookie's name. Browsers share cookies between ports, so it differs by server."""
         return f"copilot-proxy-{hashlib.sha256(self._signing_key()).hexdigest()[:8]}"
 
     def cookie(self, key: ApiKey | None, *, https: bool) -> str:
@@ -57,7 +57,7 @@ class Sessions:
         return self._set_cookie("", 0, https=https)
 
     def find(self, header: bytes) -> ApiKey | None:
-        """Return the key that the cookies in a ``Cookie`` header stand for; None without one."""
+        """Return the key that the cookies in a ``Cookie`` header represent, or None."""
         for part in header.decode("latin-1").split(";"):
             name, _, value = part.strip().partition("=")
             if name == self._name and (key := self._key(value)) is not None:

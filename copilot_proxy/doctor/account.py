@@ -1,4 +1,4 @@
-"""Checks the sign-in, the keyring, the access to Copilot and the quota."""
+"""Checks the sign-in, the keyring, access to Copilot, and the quota."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -50,7 +50,7 @@ def check_sign_in(context: CheckContext) -> Iterator[Result]:
 
 
 def check_keyring(context: CheckContext) -> Iterator[Result]:
-    """Check whether the system's keyring works, if it holds or could hold a sign-in."""
+    """Check whether the system's keyring works, if it holds or could hold the sign-in."""
     facts = _facts(context)
     credential = facts.credential if isinstance(facts, AccountFacts) else None
     is_broken = isinstance(facts, AccountFacts) and facts.is_keyring_broken
@@ -58,7 +58,7 @@ def check_keyring(context: CheckContext) -> Iterator[Result]:
         yield from_error(credential)
     elif isinstance(credential, Credential):
         is_there = credential.source == KeyringStore.name
-        yield ok("holds the token" if is_there else "not needed: the token is elsewhere")
+        yield ok("holds the token" if is_there else "not needed: the token is stored elsewhere")
     else:
         reason = KeyringStore(KEYRING_SECONDS).unavailable()
         yield ok("available" if reason is None else f"{reason} `login` offers to use a file.")
@@ -71,7 +71,7 @@ def check_copilot(context: CheckContext) -> Iterator[Result]:
         yield facts
         return
     for error in facts.errors:
-        # Not every account may read its own description; the token is what counts.
+        # Not every account may read its own details; what matters is that the token was issued.
         if isinstance(error, NoCopilotAccess) and error is not facts.account:
             yield from_error(error)
             return
@@ -90,7 +90,7 @@ def check_copilot(context: CheckContext) -> Iterator[Result]:
 
 
 def check_quota(context: CheckContext) -> Iterator[Result]:
-    """Check what is left of the quota."""
+    """Check how much of the quota is left."""
     facts = _facts(context)
     account = facts.account if isinstance(facts, AccountFacts) else None
     if not isinstance(account, Account) or account.quota is None:

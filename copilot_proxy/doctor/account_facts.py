@@ -1,5 +1,4 @@
-"""Asks GitHub about the account and its models, with no more requests than ``status`` and
-``models``."""
+"""Gets the account and its models from GitHub, as sparingly as ``status`` and ``models``."""
 
 import asyncio
 import time
@@ -34,7 +33,7 @@ _READ_SECONDS: Final = 15.0
 
 @dataclass
 class AccountFacts:
-    """What is known about the account; each part is None until it is known, or an error."""
+    """The facts about the account; each is None until known, and may be an error."""
 
     credential: Credential | CopilotProxyError | None = None
     store: str = ""
@@ -44,19 +43,19 @@ class AccountFacts:
     is_keyring_broken: bool = False
     """Whether the credential could not be read because of the keyring."""
     reachable: CopilotProxyError | None = None
-    """Why GitHub cannot be reached; only asked without a sign-in."""
+    """Why GitHub cannot be reached; only checked if there is no sign-in."""
     clock_offsets: list[float] = field(default_factory=list)
-    """Seconds by which this machine's clock was ahead of GitHub's, at each answer."""
+    """Seconds by which this machine's clock was ahead of GitHub's, for each response."""
 
     @property
     def errors(self) -> list[CopilotProxyError]:
-        """What has failed, with the cause before its consequences."""
+        """The errors that occurred, causes before consequences."""
         parts = (self.credential, self.reachable, self.catalogue, self.account)
         return [part for part in parts if isinstance(part, CopilotProxyError)]
 
 
 def read_account(settings: Settings) -> AccountFacts:
-    """Return the facts; raises `CopilotProxyError` if no connection can be made at all."""
+    """Return the facts. Raises `CopilotProxyError` if no connection can be set up at all."""
     facts = AccountFacts()
     stores = Credentials(
         [
@@ -86,7 +85,7 @@ def _can_load(store: CredentialStore) -> bool:
 
 
 def _impatient(settings: Settings) -> Settings:
-    """Return settings with short timeouts for a few requests of our own, which are not recorded."""
+    """Return settings with short timeouts for our own few requests, which are not recorded."""
     return replace(
         settings,
         connect_timeout=min(settings.connect_timeout, _CONNECT_SECONDS),

@@ -21,7 +21,7 @@ from copilot_proxy.ledger.health import DamagedLedger
 from copilot_proxy.server.leases import is_used
 
 _PRICES_AGE: Final = 60
-"""Days after which the bundled prices are old; Copilot's change within weeks."""
+"""Days after which the bundled prices are out of date; Copilot's prices change within weeks."""
 _PER: Final = {"day": "today", "month": "this month", "session": "today's most expensive session"}
 
 
@@ -35,7 +35,7 @@ def check_ledger(context: CheckContext) -> Iterator[Result]:
         found = context.ledger()
     except DamagedLedger as error:
         if _is_server_running(context):
-            # It still has the file open, and sets it aside itself.
+            # The server still has the file open, and will move it aside itself.
             yield broken(error.message, "Stop the server, then run: copilot-proxy doctor --fix")
         else:
             yield broken(error.message, str(error.hint), _set_aside(settings.ledger_file))
@@ -58,7 +58,7 @@ def _set_aside(path: Path) -> Callable[[], str]:
 
 
 def check_budget(context: CheckContext) -> Iterator[Result]:
-    """Check whether the limits can be read, and what is left of them."""
+    """Check whether the limits can be read, and how much of them is left."""
     settings = context.settings
     path = settings.ledger_file.with_name(limits_file.NAME)
     try:
@@ -110,12 +110,12 @@ def _left(one: LimitState) -> str:
 
 
 def _kind(limit: Limit) -> str:
-    """Say what kind of requests a limit is for, without a name."""
+    """Describe the kind of requests that a limit applies to, without any names."""
     return f" for a {limit.kind}" if limit.kind else ""
 
 
 def check_prices(context: CheckContext) -> Iterator[Result]:
-    """Check whether the prices of all models are known, and recent."""
+    """Check whether the prices of all models are known and up to date."""
     age = (date.today() - date.fromisoformat(table_date())).days
     catalogue = context.catalogue()
     if catalogue is None:

@@ -1,4 +1,4 @@
-"""What several checks need to know. It is found out once, in the background."""
+"""The data that several checks need, which is collected once, in the background."""
 
 import os
 import stat
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _SECONDS: Final = 40.0
-"""Each wait has its own, shorter limit."""
+"""Seconds for everything together; each wait also has its own, shorter timeout."""
 _OTHERS: Final = 0o077
 """The permissions of users other than the owner."""
 
 
 @dataclass
 class CheckContext:
-    """The settings that are checked, and what several checks need to know about this machine."""
+    """The settings to check, and the facts about this machine that several checks need."""
 
     settings: Settings
     """With defaults in place of invalid values."""
     errors: Sequence[UsageError] = ()
-    """What is invalid in the settings."""
+    """The errors in the settings."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     seconds: float = _SECONDS
-    """How long everything together may take."""
+    """Maximum number of seconds for everything together."""
 
     def __post_init__(self) -> None:
         self.deadline = time.monotonic() + self.seconds
         self._lock = threading.Lock()
         self._facts: dict[str, Future[Any]] = {}
-        # Reading a private file makes it private again, so this has to come first.
+        # Reading a private file makes it private again, so this must come first.
         self.open_files = {path: mode for path in self.private_files if (mode := open_mode(path))}
         """Private files that other users can read, with their modes."""
 
@@ -67,7 +67,7 @@ class CheckContext:
         return any(path in self.settings.sources.get(name, "") for name in secrets)
 
     def account(self) -> "AccountFacts":
-        """Return what GitHub says about the account; raises `CopilotProxyError`."""
+        """Return GitHub's data about the account. Raises `CopilotProxyError`."""
         from copilot_proxy.doctor.account_facts import read_account
 
         if self.errors:
@@ -85,19 +85,20 @@ class CheckContext:
         return found if isinstance(found, Catalogue) else None
 
     def server(self) -> "ServerFacts":
-        """Return what answers at the address of the settings."""
+        """Return the facts about what answers at the address in the settings."""
         from copilot_proxy.doctor.server_facts import read_server
 
         return self._shared("server", lambda: read_server(self.settings))
 
     def ledger(self) -> "LedgerHealth | None":
-        """Return what the ledger holds, or None if there is none; raises `CopilotProxyError`."""
+        """Return the facts about the ledger, or None if there is none. Raises
+        `CopilotProxyError`."""
         from copilot_proxy.ledger.health import examine
 
         return self._shared("ledger", lambda: examine(self.settings.ledger_file))
 
     def _shared(self, name: str, find: Callable[[], T]) -> T:
-        """Return what `find` returns or raises; it runs only once, whoever asks."""
+        """Return or raise the result of `find`, which runs only once."""
         with self._lock:
             if name not in self._facts:
                 self._facts[name] = submit(find)
@@ -109,14 +110,14 @@ class CheckContext:
 
 
 class SettingsInvalid(CopilotProxyError):
-    """The settings are invalid, so it is not known what to ask GitHub, and where."""
+    """The settings are invalid, so it is unclear what to ask GitHub, and at which address."""
 
     def __init__(self) -> None:
         super().__init__("Not checked, because some settings are invalid.")
 
 
 def open_mode(path: Path) -> int | None:
-    """Return the mode of a file that other users can read or write, else None."""
+    """Return the mode of a file that other users can read or write; otherwise None."""
     if os.name != "posix":
         return None
     try:

@@ -47,13 +47,13 @@ CHECKS: Final = (
     Check("pi-ai", "pi-ai", program.check_upstream_program),
     Check("variables", "Variables", check_variables),
 )
-"""The checks that are not about one client."""
+"""The checks that do not concern a particular client."""
 
 
 def checks_for(
     programs: Programs, *, client: Client | None = None, network_only: bool = False
 ) -> Iterator[Check]:
-    """Yield the checks to make, with those of `client`, or else of all clients that are found."""
+    """Yield the checks to run, including those of `client`, or else of all clients found."""
     for check in CHECKS:
         if check.is_network or not network_only:
             yield check

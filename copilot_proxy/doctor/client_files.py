@@ -1,7 +1,7 @@
-"""Reads what the configuration files of clients say about servers and models.
+"""Finds the servers and models in the configuration files of clients.
 
-The files have many forms, and are the user's own, so nothing is parsed: keys whose names end like
-those of URLs and models are found in any of them.
+The files have many formats and may be edited by hand, so they are not parsed. Instead, this
+searches for keys whose names end like those of URLs and models.
 """
 
 import os
@@ -28,23 +28,22 @@ _MODEL_KEY: Final = re.compile(
     r"""["'](?P<name>[^"'\s]+)["']""",
     re.IGNORECASE,
 )
-"""A key with the name of a model, or with an object that begins with the name."""
+"""A key with a model name, or with an object that starts with the name."""
 _MAX_CHARACTERS: Final = 1024 * 1024
 
 
 class ClientFile(NamedTuple):
-    """A configuration file of a client, as far as it is understood."""
+    """The recognised parts of a client's configuration file."""
 
     path: Path
     urls: tuple[tuple[str, str], ...]
-    """The URLs of APIs, each with its key."""
+    """API URLs, each with its key."""
     models: tuple[str, ...]
-    """The names of models, without a provider's name before a slash."""
+    """Model names, without a provider's name in front of a slash."""
 
 
 def client_files(client: Client, settings: Settings) -> Iterator[ClientFile]:
-    """Yield the configuration files of the client that can be read: those that ``connect`` changes
-    or has changed."""
+    """Yield the client's readable configuration files that ``connect`` changes or has changed."""
     machine = Machine(Path.home(), os.environ, sys.platform, os.path.exists)
     changes = client.setup(any_connection(settings), machine).changes
     changed = [entry.path for entry in Journal.of(client.name, settings.state_dir).entries]

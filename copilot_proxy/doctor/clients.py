@@ -1,7 +1,7 @@
-"""Checks the clients on this machine: their versions, and whether something sends them elsewhere.
+"""Checks the clients on this machine: their versions, and whether anything sends them elsewhere.
 
-`run` starts a client with everything it needs, whatever is found here. The checks are for clients
-that the user starts without it.
+`run` starts a client with everything it needs, no matter what is found here. The checks are for
+clients that the user starts directly.
 """
 
 import re
@@ -24,22 +24,22 @@ from copilot_proxy.settings import Settings
 
 _NUMBER: Final = re.compile(r"\d+")
 _MUCH_OLDER: Final = 10
-"""A client of version 0 counts as much older if it is this many minor versions behind."""
+"""A version 0 client counts as much older if it is this many minor versions behind."""
 
 
 class Programs(NamedTuple):
-    """How clients are found on this machine."""
+    """How to find clients on this machine."""
 
     find: Callable[[Client], str | None]
     """Returns the path of the client's program, or None."""
     is_found: Callable[[Client], bool]
-    """Returns whether the client is here, as a program or as an app."""
+    """Returns whether the client is installed, as a program or an app."""
     version: Callable[[str], str | None]
     """Returns the version that a program prints, or None if it prints none."""
 
 
 def client_check(client: Client, programs: Programs, *, is_wanted: bool = False) -> Check:
-    """Return the check of one client; one that `is_wanted` has to be installed."""
+    """Return the check of a client; a client that `is_wanted` must be installed."""
 
     def run(context: CheckContext) -> Iterator[Result]:
         program = programs.find(client)
@@ -49,7 +49,7 @@ def client_check(client: Client, programs: Programs, *, is_wanted: bool = False)
                 remedy = f"Install it {kind}: {client.install}" if client.install else "Install it."
                 yield broken(f"{client.title} is not installed.", remedy)
             return
-        # Graphical programs would open a window.
+        # Do not run graphical programs, which would open a window.
         version = programs.version(program) if program and client.launch else None
         if _is_much_older(version, client.version):
             yield warning(
@@ -65,7 +65,7 @@ def client_check(client: Client, programs: Programs, *, is_wanted: bool = False)
 
 
 def check_variables(context: CheckContext) -> Iterator[Result]:
-    """Check whether the variables that most programs read point elsewhere."""
+    """Check whether the variables that most programs read point to another server."""
     settings, environ = context.settings, context.environ
     pointing: list[str] = []
     for name in _urls(variables("http://127.0.0.1", "")):
@@ -89,7 +89,7 @@ def check_variables(context: CheckContext) -> Iterator[Result]:
 
 
 def is_ours(url: str, settings: Settings) -> bool:
-    """Return whether a URL is that of the server."""
+    """Return whether a URL is the server's."""
     try:
         parts, own = urlsplit(url), urlsplit(base_url(settings.host, settings.port))
         is_host = is_loopback(parts.hostname or "") or parts.hostname == own.hostname
@@ -99,7 +99,7 @@ def is_ours(url: str, settings: Settings) -> bool:
 
 
 def _variables(context: CheckContext, client: Client) -> Iterator[Result]:
-    """Find variables that send the client elsewhere, if it is not started by `run`."""
+    """Find variables that send the client elsewhere when it is not started by `run`."""
     environ, settings = context.environ, context.settings
     shared = variables("http://127.0.0.1", "")
     environment = client.launch(any_connection(settings)).environ if client.launch else {}
@@ -128,7 +128,7 @@ def _urls(environ: Mapping[str, str]) -> list[str]:
 
 
 def _files(context: CheckContext, client: Client) -> Iterator[Result]:
-    """Find what the client's own configuration says about the server and its models."""
+    """Check what the client's own configuration says about the server and its models."""
     settings = context.settings
     files = list(client_files(client, settings))
     connected = [file for file in files if any(is_ours(url, settings) for _, url in file.urls)]
@@ -142,7 +142,8 @@ def _files(context: CheckContext, client: Client) -> Iterator[Result]:
     for file in files:
         is_connected = file in connected
         for key, url in file.urls:
-            # A variable has one value; a list of providers may have others next to this server.
+            # A variable has a single value, whereas a list of providers may have others besides
+            # this server.
             if key.isupper() and not is_connected:
                 yield warning(
                     f"{file.path} sets {key} to {_without_secrets(url)}, so {client.title} does "
@@ -195,7 +196,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _without_secrets(url: str) -> str:
-    """Return the scheme and host of a URL; anything else may hold a password or a key."""
+    """Return the scheme and host of a URL; anything else may contain a password or a key."""
     try:
         parts = urlsplit(url)
         return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")

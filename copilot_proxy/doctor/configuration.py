@@ -1,4 +1,4 @@
-"""Checks the settings: the file, the variables, and what they open or write."""
+"""Checks the settings: the file, the variables, and what they expose or write."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from copilot_proxy.settings import ENVIRONMENT_PREFIX, unknown_variables
 
 
 def check_settings(context: CheckContext) -> Iterator[Result]:
-    """Check whether all settings are valid, and known."""
+    """Check whether all settings are valid and known."""
     for error in context.errors:
         yield from_error(error)
     for sentence in unknown_variables(context.environ):
@@ -29,7 +29,7 @@ def check_settings(context: CheckContext) -> Iterator[Result]:
 
 
 def check_exposure(context: CheckContext) -> Iterator[Result]:
-    """Check whether others can reach the server, and then need a key."""
+    """Check whether other machines can reach the server, and if so, whether they need a key."""
     settings = context.settings
     source = settings.sources.get("host", "default")
     if not settings.reaches_network:

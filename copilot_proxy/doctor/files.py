@@ -1,4 +1,4 @@
-"""Checks the files and folders: whether they can be written, and only the user can read them."""
+"""Checks the files and folders: whether they are writable, and readable only by the user."""
 
 import os
 import shutil
@@ -14,14 +14,14 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.private_files import APPEND, failure_reason, is_open_to_others, open_private
 
 _PROBE: Final = b"copilot-proxy" * 400
-"""The least space that a row of the ledger needs, with SQLite's log."""
+"""The minimum space that a row of the ledger needs, including SQLite's log."""
 _LOW_SPACE: Final = 100 * 1024 * 1024
 _OWN_NAMES: Final = ("copilot-proxy",)
 """Names of folders that belong to this program alone."""
 
 
 def check_folders(context: CheckContext) -> Iterator[Result]:
-    """Check whether the folders can be written to, and have space."""
+    """Check whether the folders are writable and have space left."""
     settings = context.settings
     uses = {
         settings.state_dir: "the ledger and the budget",
@@ -51,14 +51,14 @@ def check_folders(context: CheckContext) -> Iterator[Result]:
 
 
 def check_privacy(context: CheckContext) -> Iterator[Result]:
-    """Check whether other users can read what they should not."""
+    """Check whether other users can read private files."""
     for path, mode in context.open_files.items():
         what = f"Other users could read {path} (mode {mode:04o})."
         if path != context.token_file:
             yield warning(what, f"Run: chmod 600 {path}", _make_private(path))
             continue
         with suppress(CopilotProxyError):
-            context.account()  # which reads the file, and so makes it private
+            context.account()  # reads the file, and so makes it private
         yield warning(
             f"{what} It holds your GitHub token, and is now private again.",
             "If others use this machine, replace the token: copilot-proxy login",
@@ -67,7 +67,7 @@ def check_privacy(context: CheckContext) -> Iterator[Result]:
 
 
 def check_log_file(context: CheckContext) -> Iterator[Result]:
-    """Check whether the log file can be written."""
+    """Check whether the log file is writable."""
     path = context.settings.log_file
     if path is None:
         yield off("stderr only")
@@ -91,14 +91,14 @@ def check_log_file(context: CheckContext) -> Iterator[Result]:
 
 
 def _existing(folder: Path) -> Path:
-    """Return the folder, or its nearest parent that exists."""
+    """Return the folder, or its nearest existing parent."""
     while not os.path.lexists(folder) and folder.parent != folder:
         folder = folder.parent
     return folder
 
 
 def _unwritable(folder: Path) -> str | None:
-    """Return why no file can be written in `folder`, or None. Only writing shows it for sure."""
+    """Return why files cannot be written in `folder`, or None. Only an actual write can tell."""
     if not folder.is_dir():
         return f"{folder} is not a folder"
     try:

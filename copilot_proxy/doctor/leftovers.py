@@ -14,7 +14,7 @@ from copilot_proxy.settings import state_dir
 
 
 def leftovers(context: CheckContext) -> list[str]:
-    """Return the files and folders, and the keyring's entry."""
+    """Return the files and folders, and the keyring entry."""
     settings = context.settings
     folders = {
         settings.config_file.parent,

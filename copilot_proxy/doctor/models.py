@@ -1,4 +1,4 @@
-"""Checks the models that the settings name, and looks for unknown things in Copilot's list."""
+"""Checks the models named in the settings, and looks for unknown things in Copilot's list."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ from copilot_proxy.settings import Settings
 
 
 def check_models(context: CheckContext) -> Iterator[Result]:
-    """Check whether the models in the settings exist and do not retire."""
+    """Check whether the models in the settings exist and are not about to retire."""
     catalogue = context.catalogue()
     if catalogue is None:
         yield skipped("Copilot's list of models could not be read.")
@@ -37,12 +37,12 @@ def check_models(context: CheckContext) -> Iterator[Result]:
 
 
 def _named(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield where a model is named, and its name."""
+    """Yield model names, each with the place where it is named."""
     for setting in ("default_model", "small_model"):
         name = getattr(settings, setting)
         if name and name not in settings.aliases:
             yield f"{setting} in {settings.sources.get(setting, 'default')}", name
-    for name, alias in settings.aliases.items():  # one may not name another
+    for name, alias in settings.aliases.items():  # an alias must not refer to another alias
         yield f"The alias {name!r} in {settings.sources['aliases']}", alias.model
 
 
@@ -71,8 +71,7 @@ def model_problem(catalogue: Catalogue, name: str, where: str) -> Result | None:
 
 
 def check_drift(context: CheckContext) -> Iterator[Result]:
-    """Check whether Copilot's list has anything unknown to this version, which by itself is not a
-    problem."""
+    """Check whether Copilot's list has anything unknown to this version, which may be harmless."""
     catalogue = context.catalogue()
     if catalogue is None:
         yield skipped("Copilot's list of models could not be read.")

@@ -21,12 +21,12 @@ from copilot_proxy.settings import Settings
 
 _CONNECT_SECONDS: Final = 4.0
 _CLOCK_SECONDS: Final = 120
-"""By how much the clock may be wrong."""
+"""Seconds by which the clock may be wrong."""
 _NO_PROXY: Final = "127.0.0.1,localhost,::1"
 
 
 def check_proxy(context: CheckContext) -> Iterator[Result]:
-    """Check whether the proxy for GitHub can be used, and answers."""
+    """Check whether the proxy for GitHub is usable and answers."""
     found: dict[str, str] = {}
     for url in _urls(context.settings):
         try:
@@ -69,7 +69,7 @@ def _unconnectable(host: str, port: int) -> str | None:
 
 
 def _urls(settings: Settings) -> list[str]:
-    """Return the URLs that the program contacts, as far as they are known in advance."""
+    """Return the URLs that the program contacts, as far as they can be known in advance."""
     host = hosts.host_of(settings)
     addresses = hosts.addresses(host, settings)
     return [addresses.web, addresses.api, addresses.copilot]
@@ -87,7 +87,7 @@ def check_loopback(context: CheckContext) -> Iterator[Result]:
         return
     yield warning(
         f"{variable} is set, and NO_PROXY does not list this machine: many clients would send "
-        "their requests for this server to that proxy.",
+        "requests for this server to that proxy.",
         f"Add this to NO_PROXY: {_NO_PROXY}",
     )
 
@@ -133,7 +133,7 @@ def check_github(context: CheckContext) -> Iterator[Result]:
 
 
 def check_clock(context: CheckContext) -> Iterator[Result]:
-    """Check whether the clock is right, by GitHub's answers."""
+    """Check the clock against GitHub's responses."""
     try:
         offsets = context.account().clock_offsets
     except CopilotProxyError:
@@ -141,7 +141,7 @@ def check_clock(context: CheckContext) -> Iterator[Result]:
     if not offsets:
         yield skipped("GitHub's time is unknown.")
         return
-    offset = offsets[0]  # of GitHub itself; others may be behind a cache
+    offset = offsets[0]  # from GitHub itself; other hosts may be behind a cache
     if abs(offset) <= _CLOCK_SECONDS:
         yield ok("right")
         return

@@ -1,4 +1,4 @@
-"""Checks the installation: what the command is, and what a Node process needs."""
+"""Checks the installation: which program the command runs, and what a Node process needs."""
 
 import filecmp
 import os
@@ -18,7 +18,7 @@ from copilot_proxy.launchers import launcher
 _COMMAND: Final = "copilot-proxy"
 _ALIAS: Final = "g-copilot-proxy"
 _ENTRY: Final = b"copilot_proxy.__main__"
-"""What the script of this program contains, whoever has installed it."""
+"""The script of this program contains this, no matter how it was installed."""
 _SCRIPT_BYTES: Final = 64 * 1024
 
 
@@ -52,7 +52,7 @@ def check_program(context: CheckContext) -> Iterator[Result]:
 
 
 def _own_script() -> Path | None:
-    """Return the script that belongs to this Python, or None if there is none."""
+    """Return the script installed with this Python, or None if there is none."""
     names = (_COMMAND, f"{_COMMAND}.exe")
     started = Path(sys.argv[0]) if sys.argv else Path()
     if started.name in (*names, _ALIAS, f"{_ALIAS}.exe") and started.is_file():
@@ -62,7 +62,7 @@ def _own_script() -> Path | None:
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Return whether it is the same script, or a copy, which pipx makes on Windows."""
+    """Return whether both are the same script, or copies, as pipx makes on Windows."""
     try:
         return one.samefile(other) or filecmp.cmp(one, other, shallow=False)
     except OSError:
@@ -79,7 +79,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def check_upstream_program(context: CheckContext) -> Iterator[Result]:
-    """Check whether Node and pi-ai are there, if they are used."""
+    """Check whether Node and pi-ai are installed, if they are used."""
     if context.settings.upstream != "pi-ai":
         yield off("not used; Copilot is called directly")
         return

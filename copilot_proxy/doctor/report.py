@@ -1,4 +1,4 @@
-"""A report to paste into an issue: versions, settings and findings, without anything private."""
+"""A report to paste into an issue: versions, settings and findings, with nothing private."""
 
 import platform
 import re
@@ -35,7 +35,7 @@ _PUBLIC: Final = frozenset(
         "log_format",
     }
 )
-"""Settings, besides numbers and switches, whose values say nothing about the user."""
+"""Settings whose values reveal nothing about the user, besides numbers and switches."""
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _MAX_UNKNOWN: Final = 20
 _PUBLIC_HOSTS: Final = ("github.com", "api.github.com", "api.githubcopilot.com", "nodejs.org")
@@ -121,7 +121,7 @@ def _account(context: CheckContext) -> Iterator[str]:
 
 
 def _private_names(context: CheckContext) -> Iterator[str]:
-    """Yield names of hosts, keys and other things that are private."""
+    """Yield private names, such as those of hosts and keys."""
     settings = context.settings
     urls = [settings.github_url, settings.github_api_url, settings.copilot_api_url or ""]
     urls += [
@@ -140,7 +140,7 @@ def _private_names(context: CheckContext) -> Iterator[str]:
 
 
 def _without(line: str, names: Iterable[str]) -> str:
-    """Return the line without names, addresses and paths of the user's own."""
+    """Return the line without the user's own names, addresses and paths."""
     for name in sorted(names, key=len, reverse=True):
         if name not in _PUBLIC_HOSTS:
             line = re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", "***", line)

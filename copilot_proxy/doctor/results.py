@@ -1,4 +1,4 @@
-"""What a check finds: a status, a description, and a remedy."""
+"""The result of a check: a status, a description, and a remedy."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,70 +16,69 @@ class Status(StrEnum):
 
     OK = "ok"
     SKIPPED = "skipped"
-    """Another check has found the reason why this one cannot be made."""
+    """Another check has already found why this one cannot be run."""
     WARNING = "warning"
-    """It works, but probably not as the user wants."""
+    """It works, but probably not as the user intended."""
     BROKEN = "broken"
     FIXED = "fixed"
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a check has found."""
+    """The result of a check."""
 
     status: Status
     what: str
     """One or two sentences."""
     remedy: str | None = None
-    """What to do, as a sentence that begins with a verb, or a command."""
+    """What to do: a sentence that starts with a verb, or a command."""
     fix: Callable[[], str] | None = None
-    """Does what the remedy says, if that is safe, and returns a sentence about it. Raises
-    `OSError`."""
+    """Carries out the remedy, if safe, and returns a sentence about it. Raises `OSError`."""
     is_off: bool = False
-    """Whether it is fine because it is not used."""
+    """Whether it is fine because the subject is not used."""
     public: str | None = None
-    """Takes the place of `what` in a report for others, if `what` has the user's own names."""
+    """Replaces `what` in a report for others, if `what` contains the user's own names."""
 
 
 def ok(what: str, *, public: str | None = None) -> Result:
-    """Return the result that all is well."""
+    """Return a result for something that works."""
     return Result(Status.OK, what, public=public)
 
 
 def off(what: str) -> Result:
-    """Return the result that something is not used."""
+    """Return a result for something that is not used."""
     return Result(Status.OK, what, is_off=True)
 
 
 def skipped(why: str) -> Result:
-    """Return the result that something cannot be checked."""
+    """Return a result for something that cannot be checked."""
     return Result(Status.SKIPPED, why)
 
 
 def warning(
     what: str, remedy: str, fix: Callable[[], str] | None = None, *, public: str | None = None
 ) -> Result:
-    """Return the result that something works, but not as it should."""
+    """Return a result for something that works, but not as it should."""
     return Result(Status.WARNING, what, remedy, fix, public=public)
 
 
 def broken(what: str, remedy: str, fix: Callable[[], str] | None = None) -> Result:
-    """Return the result that something does not work."""
+    """Return a result for something that does not work."""
     return Result(Status.BROKEN, what, remedy, fix)
 
 
 def from_error(error: CopilotProxyError) -> Result:
-    """Return an error as a result; its hint is the remedy."""
+    """Return the result for an error; its hint becomes the remedy."""
     return broken(error.message, error.hint or "Run the command again with --debug.")
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check."""
+    """A check and its name."""
 
     name: str
     """For programs, such as ``sign-in``."""
     title: str
     run: "Callable[[CheckContext], Iterable[Result]]"
     is_network: bool = False
-    """Whether it is about the connection to GitHub, for ``--network-only``."""
+    """Whether it concerns the connection to GitHub, for ``--network-only``."""

@@ -1,4 +1,4 @@
-"""Runs checks side by side, since most of them wait for something."""
+"""Runs checks in parallel, since most of them wait for something."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -26,9 +26,9 @@ class Finding:
 
 
 def run_checks(context: CheckContext, checks: Iterable[Check]) -> list[Finding]:
-    """Run the checks and return what they find, in their order.
+    """Run the checks and return their findings, in the order of the checks.
 
-    If a check finds a problem, its results without problems are left out.
+    If a check finds a problem, its other results are left out.
     """
     running = [(check, _start(check, context)) for check in checks]
     findings: list[Finding] = []
@@ -45,7 +45,7 @@ def exit_code(findings: Iterable[Finding]) -> int:
 
 
 def fix(findings: Iterable[Finding]) -> list[Finding]:
-    """Do what is safe, and return the findings with what was done."""
+    """Apply the safe fixes, and return the findings with descriptions of what was done."""
     return [replace(one, result=_fixed(one.result)) for one in findings]
 
 

@@ -17,7 +17,7 @@ _RESTART = "Stop it, and start it again: copilot-proxy serve"
 
 
 def check_server(context: CheckContext) -> Iterator[Result]:
-    """Check whether the server answers, is of this version, and can work."""
+    """Check whether the server answers, has this version, and can do its job."""
     if is_waiting(context.settings):
         yield ok("starts when a client connects")
         return
@@ -79,7 +79,7 @@ def _problems(
 
 
 def check_ollama(context: CheckContext) -> Iterator[Result]:
-    """Check whether Ollama's clients find the server on Ollama's own port."""
+    """Check whether Ollama clients find the server on Ollama's own port."""
     settings = context.settings
     port = settings.ollama_port
     if not settings.ollama:

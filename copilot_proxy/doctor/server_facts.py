@@ -1,4 +1,4 @@
-"""Finds out what answers at the address of the settings, without a request to Copilot."""
+"""Finds out what answers at the address in the settings, without a request to Copilot."""
 
 import http.client
 from dataclasses import dataclass
@@ -11,27 +11,27 @@ from copilot_proxy.settings import Settings
 
 _TIMEOUT: Final = 3.0
 _GUARDED_PATH: Final = "/metrics"
-"""A path that needs the key, asks Copilot nothing, and leaves no line in the log."""
+"""A path that requires the key, but causes no request to Copilot and no log line."""
 
 
 @dataclass
 class ServerFacts:
-    """What was found."""
+    """The facts about the server."""
 
     address: str
     """The URL without ``/v1``, or the path of the Unix socket."""
     is_running: bool = False
-    """Whether anything listens there."""
+    """Whether anything is listening there."""
     health: dict[str, Any] | None = None
-    """The ``/health`` of a copilot-proxy, or None if it is another program."""
+    """The ``/health`` response of a copilot-proxy, or None for another program."""
     owner: str = ""
-    """Which program it is, if it is not a copilot-proxy."""
+    """Describes the program if it is not a copilot-proxy."""
     refuses_key: bool = False
-    """Whether it requires a different API key from the one in the settings."""
+    """Whether it requires a different API key than the one in the settings."""
 
 
 def read_server(settings: Settings) -> ServerFacts:
-    """Return what answers at the address of the settings."""
+    """Return the facts about what answers at the address in the settings."""
     if settings.uds is not None:
         facts = ServerFacts(str(settings.uds))
     else:
@@ -50,7 +50,7 @@ def read_server(settings: Settings) -> ServerFacts:
 
 
 def _connect(settings: Settings, facts: ServerFacts) -> http.client.HTTPConnection | None:
-    """Return an open connection, or None if nothing listens."""
+    """Return an open connection, or None if nothing is listening."""
     connection: http.client.HTTPConnection
     if settings.uds is not None:
         connection = UnixConnection(settings.uds)

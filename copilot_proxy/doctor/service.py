@@ -49,7 +49,7 @@ def waits(state: ServiceState) -> bool:
 
 
 def is_waiting(settings: Settings) -> bool:
-    """Return whether a connection to the server would start it."""
+    """Return whether connecting to the server would start it."""
     try:
         return waits(manager_for(settings).state(service_for(settings)))
     except CopilotProxyError:
@@ -67,7 +67,7 @@ def files_of(settings: Settings) -> list[Path]:
 
 
 def _is_changed(settings: Settings, state: ServiceState) -> bool:
-    """Return whether the files of the service differ from those that would be written now."""
+    """Return whether the service's files differ from the ones that would be written now."""
     service = service_for(settings, on_demand=state.on_demand)
     for path, content in manager_for(settings).files(service).items():
         try:

@@ -1,4 +1,4 @@
-"""What Copilot's APIs accept, whatever the model: rows like those of `model_families`."""
+"""What Copilot's APIs accept from any model: rows like those of `model_families`."""
 
 import re
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ CLAUDE_TRAITS: Final[Mapping[str, Any]] = {
     "may_end_with_assistant": False,
     "max_cache_marks": 4,
 }
-"""The traits of every Claude, and thus of the Messages API."""
+"""The traits of every Claude model, and thus of the Messages API."""
 
 API_TRAITS: Final = (
     Family(
         name="Chat Completions",
-        # OpenAI's limit on ids also applies to vendors whose limit is unknown.
+        # OpenAI's limit on ids is also used for vendors whose limit is unknown.
         source="OpenAI API reference: up to four stop sequences; its error 'string too long. "
         "Expected a string with maximum length 40'; Copilot's error 'array too long. Expected an "
         "array with maximum length 128'; custom tools are not known to be accepted by Copilot",
@@ -65,7 +65,7 @@ API_TRAITS: Final = (
         },
     ),
     Family(
-        # On Chat Completions, only the catalogue says whether a model accepts PDFs.
+        # On Chat Completions, only the catalogue knows whether a model accepts PDFs.
         name="Documents on Messages",
         source="GitHub's Copilot client: document blocks with PDFs; public bug reports",
         apis=("messages",),

@@ -1,8 +1,8 @@
 """Chooses the API that a client speaks, and the Copilot API that a request is sent to.
 
-If the model lists the client's own API, that one is used: request and response then need only
-repairs. Otherwise it is the first of `UPSTREAM_APIS` that the model lists. The catalogue decides,
-never the name of a model.
+If the model lists the client's own API, that API is used, so request and response only need
+repairs. Otherwise, it is the first of `UPSTREAM_APIS` that the model lists. The catalogue decides,
+never the model's name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,18 +23,18 @@ from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.formats.upstream_api import UpstreamApi, is_same_api
 
 COPILOT_APIS: Final = (CHAT_COMPLETIONS, RESPONSES, MESSAGES)
-"""The APIs that both clients and Copilot have."""
+"""The APIs that both clients and Copilot support."""
 UPSTREAM_APIS: Final[Sequence[UpstreamApi]] = COPILOT_APIS
-"""In order of preference for clients whose own API the model does not list."""
+"""In order of preference, for clients whose own API the model does not list."""
 
 
 def client_apis() -> Sequence[ClientApi]:
-    """Return all APIs that clients can use; this imports them."""
+    """Return all APIs that clients can use, which imports them."""
     return (*COPILOT_APIS, _completions(), _ollama(), _gemini())
 
 
 def client_api(path: str, headers: Mapping[bytes, bytes]) -> ClientApi:
-    """Return the API that a client speaks, judging by the path, or else by its headers.
+    """Return the API that a client speaks, based on the path, or else on its headers.
 
     Other clients, such as those that only list models, are treated as OpenAI's.
     """
@@ -73,7 +73,7 @@ def _ollama() -> ClientApi:
 
 
 _DOCUMENT_APIS: Final[Sequence[UpstreamApi]] = (MESSAGES, RESPONSES, CHAT_COMPLETIONS)
-"""In order of preference for requests with a PDF: the last one has no documents, only images."""
+"""In order of preference for requests with a PDF; the last API only accepts PDFs as images."""
 
 
 def choose(
@@ -86,10 +86,10 @@ def choose(
 ) -> UpstreamApi:
     """Return the API to call `model` on for a client that uses the API `client`.
 
-    `refused` are APIs on which Copilot has refused to serve the model, the last one last. With
-    `has_pdf`, an API on which the model accepts PDFs is preferred; with `wants_reasoning`, it is
-    Messages, since Chat Completions can neither ask a Claude to show its thinking nor give every
-    Claude a budget. Of what is left, the client's own API is preferred.
+    `refused` are the APIs on which Copilot has refused to serve the model, in that order. `has_pdf`
+    prefers an API on which the model accepts PDFs. `wants_reasoning` prefers Messages, since Chat
+    Completions can neither ask Claude to show its thinking nor give every Claude model a budget.
+    Among the remaining APIs, the client's own is preferred.
     """
     left = _not_refused(client, model, refused)
     if wants_reasoning and model is not None and MESSAGES in left:
@@ -108,11 +108,11 @@ def choose(
 def _not_refused(
     client: ClientApi, model: Model | None, refused: Sequence[UpstreamApi]
 ) -> list[UpstreamApi]:
-    """Return the APIs that the model lists, without those that Copilot has refused.
+    """Return the APIs that the model lists, except those that Copilot has refused.
 
-    If it has refused all of them, an earlier one may work again. Without a catalogue, they are a
-    guess: the client's own API if Copilot has it, otherwise Chat Completions. A model that lists no
-    API is called on Chat Completions.
+    If all were refused, an earlier one may work again. Without a catalogue, this is a guess: the
+    client's own API if Copilot supports it, otherwise Chat Completions. Models that list no API are
+    called on Chat Completions.
     """
     if model is None:
         listed = [api for api in UPSTREAM_APIS if is_same_api(client, api)]

@@ -1,8 +1,8 @@
-"""Brings base64 and data: URLs of clients into the one form that Copilot's APIs accept.
+"""Converts clients' base64 data and data: URLs to the form that Copilot's APIs accept.
 
-Programs write base64 with line breaks (Python's ``encodebytes``), without padding, or with the
-alphabet for URLs, and data: URLs (RFC 2397) with parameters or in upper case. All of them mean the
-same bytes.
+Programs write base64 with line breaks (Python's ``encodebytes``), without padding, or in the
+URL-safe alphabet, and data: URLs (RFC 2397) with parameters or in upper case. All of these
+represent the same bytes.
 """
 
 from typing import Any, Final, NamedTuple
@@ -18,11 +18,11 @@ _SYNONYMS: Final = {
     "image/x-png": "image/png",
     "application/x-pdf": "application/pdf",
 }
-"""Media types that are not registered, and what they mean."""
+"""Unregistered media types and their registered equivalents."""
 
 
 class DataUrl(NamedTuple):
-    """The media type of a data: URL, which may be empty, and its standard base64."""
+    """The media type of a data: URL, which may be empty, and its data in standard base64."""
 
     media_type: str
     data: str
@@ -32,9 +32,10 @@ class DataUrl(NamedTuple):
 
 
 def standard_base64(text: str) -> str:
-    """Return base64 in the standard alphabet, padded, without white space; the same object if it
-    has this form already. What is not base64 is not noticed."""
-    # A search for a single character is much faster than a regular expression: images are large.
+    """Return base64 in the standard alphabet, padded, without whitespace; the same object if it
+    already has this form. Does not detect invalid base64."""
+    # Searching for single characters is much faster than a regular expression, and images are
+    # large.
     if any(space in text for space in _SPACES):
         text = "".join(text.split())
     if "-" in text or "_" in text:
@@ -43,7 +44,7 @@ def standard_base64(text: str) -> str:
 
 
 def standard_type(media_type: str) -> str:
-    """Return a media type in lower case, without parameters, under its registered name."""
+    """Return the registered name of a media type, in lower case and without parameters."""
     media_type = media_type.partition(";")[0].strip().lower()
     return _SYNONYMS.get(media_type, media_type)
 
@@ -54,9 +55,9 @@ def is_data_url(text: str) -> bool:
 
 
 def read_data_url(url: str) -> DataUrl | None:
-    """Return the parts of a data: URL in their standard form; None if it is not base64.
+    """Return the parts of a data: URL in their standard form, or None if it is not base64.
 
-    The base64 may be encoded for URLs, such as ``%2B`` for ``+``.
+    The base64 may be percent-encoded, such as ``%2B`` for ``+``.
     """
     header, comma, data = url.partition(",")
     media_type, *parameters = header[5:].split(";")
@@ -68,7 +69,7 @@ def read_data_url(url: str) -> DataUrl | None:
 
 
 def inline_source(source: Any) -> Json | None:
-    """Return a ``base64`` source for a `source` of Messages that has its data in it, perhaps as a
+    """Return a ``base64`` source for a Messages `source` that contains its data, possibly as a
     data: URL; None for any other."""
     match source:
         case {"type": "url", "url": str(url)} if is_data_url(url):
@@ -80,8 +81,8 @@ def inline_source(source: Any) -> Json | None:
 
 
 def read_source(source: Json) -> DataUrl | None:
-    """Return the type and the data of a `source` of Messages, whose ``data`` is base64 or a whole
-    data: URL, in their standard form; None if the URL is not base64."""
+    """Return the type and the data of a Messages `source` in their standard form. Its ``data`` may
+    be base64 or a whole data: URL; returns None if the URL is not base64."""
     data, declared = source["data"], source.get("media_type")
     kind = standard_type(declared) if isinstance(declared, str) else ""
     if not is_data_url(data):

@@ -1,4 +1,4 @@
-"""The errors about Copilot's broken answers that several APIs and upstreams report."""
+"""Errors about broken answers from Copilot that are shared by several APIs and upstreams."""
 
 from copilot_proxy.errors import BrokenResponse
 
@@ -11,7 +11,7 @@ def empty_answer() -> BrokenResponse:
 
 
 def ended_early() -> BrokenResponse:
-    """Return the error for a stream that ended without saying that it was complete."""
+    """Return the error for a stream that ended without signalling that it was complete."""
     return BrokenResponse("Copilot's answer broke off before it was complete.", hint=_INCOMPLETE)
 
 
@@ -21,7 +21,7 @@ def not_an_object() -> BrokenResponse:
 
 
 def timed_out() -> BrokenResponse:
-    """Return the error for an answer that does not continue."""
+    """Return the error for an answer that stopped without ending."""
     return BrokenResponse(
         "Copilot stopped sending in the middle of its answer.",
         hint="Try again. To wait longer, set COPILOT_PROXY_READ_TIMEOUT.",
@@ -29,7 +29,7 @@ def timed_out() -> BrokenResponse:
 
 
 def connection_lost() -> BrokenResponse:
-    """Return the error for a connection that was lost during the answer."""
+    """Return the error for a connection lost during the answer."""
     return BrokenResponse(
         "The connection to Copilot broke in the middle of its answer.", hint=_INCOMPLETE
     )

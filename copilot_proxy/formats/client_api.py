@@ -1,4 +1,4 @@
-"""The protocol of an API as clients use it; the `api.py` of its folder implements it."""
+"""The protocol of an API as clients use it; each API's folder implements it in `api.py`."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -20,19 +20,19 @@ from copilot_proxy.headers import Initiator
 
 
 class RequestMetrics(NamedTuple):
-    """The sizes of a request, for the log; never its content."""
+    """Sizes and other facts about a request for the log; never its content."""
 
     items: int
     """Messages of a conversation, items of a Responses input, or inputs to embed."""
     noun: str = "msg"
-    """What `items` counts, in the log."""
+    """The unit of `items` in the log."""
     tools: int = 0
     effort: str | None = None
-    """The requested reasoning effort, as the client spells it."""
+    """The requested reasoning effort, in the client's spelling."""
 
 
 class StreamFormat(NamedTuple):
-    """How the events of one stream are written."""
+    """How to write the events of a stream."""
 
     content_type: bytes
     frame: Callable[[ClientEvent], bytes]
@@ -40,9 +40,9 @@ class StreamFormat(NamedTuple):
     end: bytes
     """The bytes that follow the last event."""
     keep_alive: bytes
-    """Bytes that clients ignore, sent between events while there are none."""
+    """Bytes that clients ignore, sent while there are no events."""
     frame_json: Callable[[bytes], bytes] | None = None
-    """Encodes an event that is JSON already; None if its JSON is not enough for that."""
+    """Encodes an event that is already JSON; None if the JSON is not sufficient for that."""
 
 
 class ClientApi(Protocol):
@@ -50,26 +50,26 @@ class ClientApi(Protocol):
 
     @property
     def name(self) -> str:
-        """The vendor's name of the API, which is also the name of its folder."""
+        """The vendor's name for the API, which is also the name of its folder."""
         ...
 
     @property
     def client_path(self) -> str:
-        """The path that clients call, such as ``/v1/messages``; other paths may begin with it."""
+        """The path that clients call, such as ``/v1/messages``, which may have further segments."""
         ...
 
     def has_path(self, path: str) -> bool:
-        """Return whether `path`, in its normal form, is one of the API's."""
+        """Return whether `path`, in normalized form, belongs to the API."""
         ...
 
     @property
     def identifying_header(self) -> bytes:
-        """A header that only clients of this API send, in lower case; empty if there is none."""
+        """A header in lower case that only clients of this API send, or b"" if there is none."""
         ...
 
     @property
     def request_id_header(self) -> bytes:
-        """Where clients look for the request id, besides ``x-request-id``; may be empty."""
+        """The header, besides ``x-request-id``, where clients look for the request id, or b""."""
         ...
 
     @property
@@ -79,15 +79,15 @@ class ClientApi(Protocol):
 
     @property
     def effort_field(self) -> str:
-        """The request field of the reasoning effort."""
+        """The request field for the reasoning effort."""
         ...
 
     def parse(self, body: bytes) -> ClientRequest:
-        """Return the decoded and validated request; raises `RequestError`."""
+        """Return the decoded and validated request. Raises `RequestError`."""
         ...
 
     def metrics(self, request: ClientRequest) -> RequestMetrics:
-        """Return what the log says about a request, without reading its messages."""
+        """Return what to log about a request, without reading its messages."""
         ...
 
     def count_images(self, request: ClientRequest) -> int:
@@ -95,7 +95,7 @@ class ClientApi(Protocol):
         ...
 
     def initiator(self, request: ClientRequest) -> Initiator:
-        """Return who caused the request: the user, or an agent that continues by itself."""
+        """Return who caused the request: the user, or an agent that continues on its own."""
         ...
 
     def with_parameters(
@@ -103,7 +103,7 @@ class ClientApi(Protocol):
     ) -> ClientRequest:
         """Return `request` with the fixed parameters of an alias.
 
-        The parameters have the names of Chat Completions.
+        The parameters have their Chat Completions names.
         """
         ...
 
@@ -112,11 +112,11 @@ class ClientApi(Protocol):
         ...
 
     def conversation(self, request: ClientRequest) -> Conversation:
-        """Return the texts of the request, to recognise it by its words."""
+        """Return the texts of the request, so that it can be recognised by its wording."""
         ...
 
     def output_limit(self, request: ClientRequest) -> int | None:
-        """Return the limit on the answer's tokens, if the request has one."""
+        """Return the limit on output tokens, or None if the request has none."""
         ...
 
     def wants_reasoning(self, request: ClientRequest) -> bool:
@@ -124,7 +124,7 @@ class ClientApi(Protocol):
         ...
 
     def encrypted_reasoning(self, request: ClientRequest) -> list[str]:
-        """Return the encrypted reasoning, or its signatures, of earlier answers."""
+        """Return the encrypted reasoning, or its signatures, from earlier answers."""
         ...
 
     def without_reasoning(
@@ -134,18 +134,18 @@ class ClientApi(Protocol):
         ...
 
     def to_chat(self, request: ClientRequest, notes: list[str]) -> ChatRequest:
-        """Translate the request to Chat Completions; raises `RequestError`.
+        """Translate the request to Chat Completions. Raises `RequestError`.
 
-        A line is added to `notes` for each change that may matter to the client.
+        Adds a line to `notes` for each change that may matter to the client.
         """
         ...
 
     def wants_usage(self, request: ClientRequest) -> bool:
-        """Return whether the client's response includes token counts."""
+        """Return whether the client's response should include token counts."""
         ...
 
     def writer(self, request: ClientRequest) -> ChatWriter | None:
-        """Return the writer of the response, or None if the client reads chunks as they are."""
+        """Return the writer of the response, or None if the client reads chunks directly."""
         ...
 
     def stream_format(self, request: ClientRequest) -> StreamFormat: ...
@@ -161,15 +161,15 @@ class ClientApi(Protocol):
         ...
 
     def error_status(self, error: CopilotProxyError) -> int:
-        """Return the status of an HTTP error response, which decides whether clients retry."""
+        """Return the status of an HTTP error response, which determines whether clients retry."""
         ...
 
     def model_object(
         self, model: Model, *, name: str | None = None, default: Model | None = None
     ) -> Json:
-        """Return the object of `model`; `name` is its id if the client used an alias.
+        """Return the object that represents `model`; `name` is its id if the client used an alias.
 
-        `default` is the model that ``default`` means.
+        `default` is the model that ``default`` refers to.
         """
         ...
 
@@ -179,22 +179,22 @@ class ClientApi(Protocol):
         aliases: Iterable[tuple[str, Model]],
         default: Model | None,
     ) -> Json:
-        """Return the list of an account's models and the user's aliases for them."""
+        """Return the list of an account's models, including the user's aliases for them."""
         ...
 
 
 class NativeCounting(Protocol):
-    """Has Copilot count the tokens of a request."""
+    """Lets Copilot count the tokens of a request."""
 
     @property
     def path(self) -> str: ...
 
     def body(self, request: ClientRequest, model: Model | None) -> UpstreamBody:
-        """Return the body to send to `path`; raises `RequestError`."""
+        """Return the body to send to `path`. Raises `RequestError`."""
         ...
 
     def answer(self, request: ClientRequest, answer: object) -> Json | None:
-        """Return the client's form of Copilot's answer; None if that has no count."""
+        """Return Copilot's answer in the client's format, or None if it contains no count."""
         ...
 
 
@@ -203,7 +203,7 @@ class CountingApi(ClientApi, Protocol):
 
     @property
     def counting(self) -> NativeCounting | None:
-        """How Copilot counts them; None if Copilot has no path for that on this API."""
+        """How Copilot counts tokens, or None if Copilot has no path for that on this API."""
         ...
 
     def countable_text(self, request: ClientRequest) -> str:
@@ -211,5 +211,5 @@ class CountingApi(ClientApi, Protocol):
         ...
 
     def media_tokens(self, request: ClientRequest) -> int:
-        """Return an estimate of the tokens of images and documents."""
+        """Return the estimated number of tokens of images and documents."""
         ...

@@ -1,25 +1,25 @@
-"""The names of fields in the client's API, so that notes name the fields that it has sent.
+"""The names of fields in the client's API, so that notes name the fields that the client sent.
 
-A translated request carries the names in a field that never leaves the program.
+A translated request keeps the names in a field that never leaves the program.
 """
 
 from typing import Any, Final, NamedTuple
 
 CLIENT_FIELDS: Final = "client_fields"
-"""The name of that field."""
+"""The name of the field that holds the names."""
 
 
 class ClientFields(NamedTuple):
-    """The names of fields that other APIs call differently; the defaults are Chat Completions'."""
+    """The names of fields that differ between APIs; the defaults are those of Chat Completions."""
 
     effort: str = "reasoning_effort"
-    """Where the reasoning effort comes from."""
+    """The field that the reasoning effort was taken from."""
     effort_value: object = None
     """The value of that field, if it is not an effort; the effort is then our estimate."""
     limit: str | None = None
-    """The output limit; None for the name in the body for Copilot."""
+    """The output limit; None means the name in the body for Copilot."""
     output_format: str = "response_format"
-    """The format of the output."""
+    """The output format."""
     conversation: str = "messages"
     """The conversation."""
     stop: str = "stop"
@@ -54,6 +54,6 @@ OLLAMA_FIELDS: Final = ClientFields(
 
 
 def take_fields(chat: dict[str, Any]) -> ClientFields:
-    """Remove the names from a copy of a chat request and return them."""
+    """Remove the names from a copy of a chat request, and return them."""
     fields = chat.pop(CLIENT_FIELDS, None)
     return fields if isinstance(fields, ClientFields) else ClientFields()

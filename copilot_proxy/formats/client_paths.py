@@ -1,6 +1,6 @@
-"""The paths by which the APIs are recognised that are not imported until a client uses them.
+"""The paths of APIs that are not imported until a client uses them.
 
-Also that of embeddings, whose errors are OpenAI's.
+Also the path of embeddings, whose errors are OpenAI's.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ GEMINI_METHODS: Final = (
     "embedContent",
     "batchEmbedContents",
 )
-"""What can follow a model in a path, after a colon."""
+"""What can follow a model and a colon in a path."""
 COMPLETIONS_PATH: Final = "/v1/completions"
 EMBEDDINGS_PATH: Final = "/v1/embeddings"
 OLLAMA_PATHS: Final = frozenset(
@@ -29,15 +29,15 @@ OLLAMA_BLOBS: Final = "/api/blobs/"
 
 
 def is_gemini(path: str) -> bool:
-    """Return whether `path`, in its normal form, is one of Google's Gemini API."""
+    """Return whether `path`, in normalized form, belongs to Google's Gemini API."""
     return path.startswith("/v1beta/")
 
 
 def is_completions(path: str) -> bool:
-    """Return whether `path`, in its normal form, is one of the Completions API."""
+    """Return whether `path`, in normalized form, belongs to the Completions API."""
     return path.startswith(COMPLETIONS_PATH)
 
 
 def is_ollama(path: str) -> bool:
-    """Return whether `path`, in its normal form, is one of Ollama's API."""
+    """Return whether `path`, in normalized form, belongs to Ollama's API."""
     return path in OLLAMA_PATHS or path.startswith(OLLAMA_BLOBS)

@@ -1,7 +1,7 @@
-"""Custom tools, whose input is plain text, as functions for models that only support functions.
+"""Represents custom tools, whose input is plain text, as functions for models that need those.
 
-The function has one argument, the text: ``{"input": "..."}``. Chat Completions has the parts of a
-grammar in an object, and Responses has them next to its type.
+The function has one argument, the text: ``{"input": "..."}``. Chat Completions keeps the parts of a
+grammar in an object, and Responses keeps them next to the type.
 """
 
 import re
@@ -12,19 +12,19 @@ import msgspec
 from copilot_proxy.formats.types import Json
 
 _INPUT_DESCRIPTION: Final = (
-    "The whole input of this tool as one text, exactly as the tool expects it."
+    "The complete input of this tool as text, exactly as the tool expects it."
 )
 _START: Final = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _MAX_START: Final = 64
-"""The text has to begin within this many characters of the arguments."""
+"""The text must start within this many characters of the arguments."""
 _TEXT: Final = re.compile(
     r'(?:[^"\\]++|\\[^u]|\\u[0-9a-fA-F]{4}|\\u(?![0-9a-fA-F]{0,3}\Z))*+', re.DOTALL
 )
-"""The content of a JSON string, up to its end or an incomplete escape."""
+"""The contents of a JSON string, up to its end or an incomplete escape."""
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"} | {c: c for c in '"\\/'}
 _HALF: Final = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}$")
-"""The first surrogate of a character that JSON writes as two escapes."""
+"""The first half of a surrogate pair, which JSON writes as two escapes."""
 
 
 def function_of(custom: Json) -> Json:
@@ -49,7 +49,7 @@ def function_of(custom: Json) -> Json:
 
 
 def flat_format(form: Any) -> Json:
-    """Return the format of a custom tool as Responses has it; empty if there is none."""
+    """Return the format of a custom tool in the form of Responses, or {} if there is none."""
     if not isinstance(form, dict):
         return {}
     grammar = form.get("grammar")
@@ -57,7 +57,7 @@ def flat_format(form: Any) -> Json:
 
 
 def nested_format(form: Any) -> Json:
-    """Return the format of a custom tool as Chat Completions has it; empty if there is none."""
+    """Return the format of a custom tool in Chat Completions' form, or {} if there is none."""
     if not isinstance(form, dict) or form.get("type") != "grammar" or "grammar" in form:
         return form if isinstance(form, dict) else {}
     grammar = {name: value for name, value in form.items() if name != "type"}
@@ -65,15 +65,15 @@ def nested_format(form: Any) -> Json:
 
 
 def custom_arguments(text: str) -> str:
-    """Return the arguments, as JSON, of the function for a custom tool with the input `text`."""
+    """Return the function's arguments, as JSON, for a custom tool with the input `text`."""
     return msgspec.json.encode({"input": text}).decode()
 
 
 def custom_input(arguments: str) -> str:
-    """Return the input of a custom tool, from the arguments of the function that represents it.
+    """Extract the input of a custom tool from the arguments of its function.
 
-    Models know some of these tools with a differently named argument, such as ``patch``, which is
-    read as well. Arguments of any other form are returned unchanged.
+    Models know some of these tools with a different argument name, such as ``patch``, which is also
+    accepted. Arguments in any other form are returned unchanged.
     """
     try:
         decoded: Any = msgspec.json.decode(arguments)
@@ -88,10 +88,11 @@ def custom_input(arguments: str) -> str:
 
 
 class InputDecoder:
-    """Reads the input of a custom tool from the arguments of its function while they arrive.
+    """Extracts the input of a custom tool from the arguments of its function as they arrive.
 
-    `feed` takes a piece of the arguments and returns the text that it adds; `close` returns the
-    rest. Arguments that do not have the function's form are read by `close`, as in `custom_input`.
+    `feed` takes a chunk of the arguments and returns the text that it adds; `close` returns the
+    rest. Arguments in an unexpected form are left to `close`, which handles them like
+    `custom_input`.
     """
 
     __slots__ = ("_has_begun", "_has_ended", "_pending", "_pieces", "_size")
@@ -104,7 +105,7 @@ class InputDecoder:
         self._has_ended = False
 
     def feed(self, piece: str) -> str:
-        """Return the text that `piece` adds."""
+        """Return the text that the chunk `piece` adds."""
         if self._has_ended:
             return ""
         if not self._has_begun:
@@ -121,7 +122,7 @@ class InputDecoder:
         return self._read(self._pending + piece)
 
     def close(self) -> str:
-        """Return the rest of the text; to be called once, after the last piece."""
+        """Return the rest of the text. Must be called once, after the last chunk."""
         return self._pending if self._has_begun else custom_input("".join(self._pieces))
 
     def _read(self, raw: str) -> str:
@@ -135,8 +136,7 @@ class InputDecoder:
 
 
 def _decoded(raw: str) -> str:
-    """Return the content of a JSON string; invalid escapes are kept, and unpaired surrogates
-    replaced."""
+    """Return a JSON string's contents. Keeps invalid escapes; replaces unpaired surrogates."""
     if "\\" not in raw:
         return raw
     text = _ESCAPE.sub(_character, raw)

@@ -1,7 +1,6 @@
-"""Decompresses bodies in chunks, so that a small one cannot fill the memory.
+"""Decompresses bodies in chunks, so that a small body cannot fill the memory.
 
-The libraries for zstd and brotli are imported only when they are needed. The one for brotli is
-optional.
+The libraries for zstd and brotli are imported only when needed, and the brotli library is optional.
 """
 
 import importlib.util
@@ -11,19 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
 
 CHUNK_SIZE: Final = 64 * 1024
-"""The most bytes that are decompressed at a time; brotli returns up to twice as many."""
+"""Maximum number of bytes to decompress at a time; brotli returns up to twice as many."""
 MAX_MEMBERS: Final = 1000
-"""The most members of one gzip body, or frames of a zstd body: each costs time, even if empty."""
+"""Maximum number of gzip members or zstd frames in a body; each takes time, even if empty."""
 _ZSTD_WINDOW_LOG: Final = 23
-"""The largest window of zstd as a content encoding: 8 MiB (RFC 9659, section 3)."""
+"""The largest zstd window allowed for a content encoding: 8 MiB (RFC 9659, section 3)."""
 
 
 class DecompressionError(ValueError):
-    """The data is invalid, or is followed by something else."""
+    """The data is invalid, or is followed by extra data."""
 
 
 class _Member(Protocol):
-    """One gzip member, zstd frame, or whole body of another encoding."""
+    """A gzip member, a zstd frame, or a whole body in another encoding."""
 
     @property
     def eof(self) -> bool:
@@ -31,10 +30,10 @@ class _Member(Protocol):
 
     @property
     def rest(self) -> bytes:
-        """What follows the member, once it is complete."""
+        """The data after the member, once the member is complete."""
 
     def decompress(self, data: bytes) -> Iterator[bytes]:
-        """Decompress the next part, in chunks that are not empty; raise `DecompressionError`."""
+        """Decompress the next part in non-empty chunks. Raises `DecompressionError`."""
 
 
 class _Zlib:
@@ -101,7 +100,7 @@ class _Zstd:
 class _Brotli:
     """A brotli body (RFC 7932)."""
 
-    rest = b""  # the library refuses a body with more after it
+    rest = b""  # the library rejects any data after the body
 
     def __init__(self) -> None:
         import brotli
@@ -132,7 +131,7 @@ _ENCODINGS: Final[Mapping[str, tuple[Callable[[], _Member], int]]] = {
     "zstd": (_Zstd, MAX_MEMBERS),
     "br": (_Brotli, 1),
 }
-"""The supported content encodings, with the most members of a body."""
+"""The supported content encodings, with the maximum number of members in a body."""
 ENCODINGS: Final = frozenset(_ENCODINGS)
 
 
@@ -144,8 +143,8 @@ def is_installed(encoding: str) -> bool:
 class Decompressor:
     """Decompresses one body in one of `ENCODINGS`, whose library must be installed.
 
-    A gzip body may have several members in a row, whose contents are joined (RFC 1952, section
-    2.2), and a zstd body several frames.
+    A gzip body may consist of several members (RFC 1952, section 2.2), and a zstd body of several
+    frames, whose contents are concatenated.
     """
 
     def __init__(self, encoding: str) -> None:
@@ -154,14 +153,14 @@ class Decompressor:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the body may end here: the last member is complete."""
+        """Whether the body may end here, because the last member is complete."""
         return self._member.eof
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Decompress the next part of the body, in chunks of about `CHUNK_SIZE` bytes.
 
-        Raises `DecompressionError` if the data is invalid, is followed by something else, or has
-        more than `MAX_MEMBERS` members.
+        Raises `DecompressionError` if the data is invalid, is followed by extra data, or has more
+        than `MAX_MEMBERS` members.
         """
         for start in range(0, len(data), CHUNK_SIZE):
             packed = data[start : start + CHUNK_SIZE]

@@ -1,7 +1,7 @@
-"""Documents in requests: finds them, and checks their data, in the formats of all client APIs.
+"""Finds documents in requests, and checks their data, in the formats of all client APIs.
 
-Only PDFs are sent as documents, to models whose profile accepts them. The text of any other file
-goes into the conversation, which every model reads.
+Only PDFs are sent as documents, to models whose profiles accept them. The text of any other file is
+inserted into the conversation, which every model can read.
 """
 
 import base64
@@ -23,7 +23,7 @@ from copilot_proxy.formats.types import ClientRequest, Json
 
 PDF: Final = "application/pdf"
 DEFAULT_NAME: Final = "document.pdf"
-"""The name of a PDF that has none; the Responses API requires one."""
+"""The default name of a PDF, since the Responses API requires one."""
 NO_DOCUMENTS_HINT: Final = (
     "Send the document's text, or use a model that accepts PDFs: Claude, GPT-5 and later, or a "
     "Gemini model for which Copilot lists application/pdf."
@@ -34,35 +34,35 @@ OTHER_UPSTREAM_HINT: Final = (
 )
 
 _FILE_TYPES: Final = ("file", "input_file", "document")
-"""The types of parts that hold a file, on the three client APIs."""
+"""The types of parts that contain a file, in the three client APIs."""
 _RESPONSE: Final = "functionResponse"
 _NESTED: Final = ("content", "output", "parts", _RESPONSE)
-"""The fields with further parts, in any API."""
+"""The fields that contain further parts, in any API."""
 _MAGIC: Final = b"%PDF-"
 _MAGIC_WITHIN: Final = 1024
-"""PDF readers accept other bytes before the magic number, up to this many bytes in total."""
+"""PDF readers find the magic number if it is within this many bytes."""
 _HEAD: Final = 1368
-"""The characters of base64 that hold these bytes; a multiple of 4."""
+"""The number of base64 characters for these bytes; a multiple of 4."""
 _PIECE: Final = 1024 * 1024
-"""The characters of base64 that are decoded at once; a multiple of 4."""
+"""The number of base64 characters to decode at once; a multiple of 4."""
 _NO_BASE64: Final = "is a data: URL that is not base64"
 _BINARY: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-"""Control characters that text does not have; an escape (``\\x1b``) occurs in terminal output."""
+"""Control characters that do not occur in text; escapes (``\\x1b``) do, in terminal output."""
 
 
 class Document(NamedTuple):
-    """A PDF as base64, or the text of another file; one of `pdf` and `text` is None."""
+    """A PDF in base64, or the text of another file; either `pdf` or `text` is None."""
 
     pdf: str | None
     text: str | None
 
 
 def read_document(data: str, param: str, *, media_type: str = "", whole: bool = True) -> Document:
-    """Return the document in `data`, which is standard base64 or a ``data:`` URL with it.
+    """Return the document in `data`, which is standard base64 or a ``data:`` URL.
 
-    Without `whole`, the base64 of a PDF has been checked before. `media_type` is what the client
-    says besides a URL. Raises `RequestError`, which names `param`, if the data is not base64, not
-    a PDF although it is declared as one, or neither a PDF nor text.
+    If `whole` is false, the base64 of a PDF has already been checked. `media_type` is the type that
+    the client declared outside of a URL. Raises a `RequestError` naming `param` if the data is not
+    base64, is declared as a PDF but is not one, or is neither a PDF nor text.
     """
     encoded = data
     if is_data_url(data):
@@ -87,12 +87,12 @@ def read_document(data: str, param: str, *, media_type: str = "", whole: bool = 
 
 
 def is_pdf(content: bytes) -> bool:
-    """Return whether a file is a PDF, judging by its first bytes."""
+    """Return whether a file is a PDF, based on its first bytes."""
     return _MAGIC in content[:_MAGIC_WITHIN]
 
 
 def _decoded(encoded: str, param: str) -> bytes:
-    # In pieces, since each stops all threads until it is decoded.
+    # In small parts, because all other threads stop while one is decoded.
     pieces = [encoded[i : i + _PIECE] for i in range(0, len(encoded), _PIECE)]
     try:
         if any("=" in piece for piece in pieces[:-1]):
@@ -112,7 +112,7 @@ def _invalid(param: str, what: str) -> RequestError:
 
 
 def _text(content: bytes) -> str | None:
-    """Return `content` as text, or None if it is empty or not text."""
+    """Return `content` as text, or None if it is empty or binary."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -121,16 +121,16 @@ def _text(content: bytes) -> str | None:
 
 
 def as_text(text: str, title: object) -> str:
-    """Return the text of a document between tags that show its title to the model."""
+    """Return the text of a document between tags that tell the model its title."""
     name = f' title="{title}"' if isinstance(title, str) and title else ""
     return f"<document{name}>\n{text}\n</document>"
 
 
 def check_file(file: Json, path: str) -> None:
-    """Check ``{"file_data", "filename"}``, the file of an OpenAI API, at `path` of the request, and
-    bring its data into the standard form.
+    """Check the file of an OpenAI API, ``{"file_data", "filename"}``, at `path` in the request, and
+    convert its data to the standard form.
 
-    Raises `RequestError` for files without their data: ids, and URLs.
+    Raises `RequestError` for files without data, which are referred to by id or URL.
     """
     data = file.get("file_data")
     if data is None:
@@ -168,7 +168,7 @@ def check_file(file: Json, path: str) -> None:
 def checked_source(source: Any, path: str) -> Any:
     """Return the `source` of a ``document`` block of Messages in its standard form.
 
-    Its data may be a whole data: URL. Raises `RequestError` if it has data that is no document.
+    Its data may be a whole data: URL. Raises `RequestError` if the data is not a document.
     """
     if (inline := inline_source(source)) is None:
         return source
@@ -180,14 +180,14 @@ def checked_source(source: Any, path: str) -> Any:
 
 
 def check_blob(blob: Json, path: str) -> None:
-    """Bring Gemini's ``{"mimeType", "data"}`` of a file into its standard form; raises
-    `RequestError` if it is no document."""
+    """Convert the data of a file in Gemini's ``{"mimeType", "data"}`` to its standard form. Raises
+    `RequestError` if it is not a document."""
     blob["mimeType"], blob["data"] = standard_type(blob["mimeType"]), standard_base64(blob["data"])
     read_document(blob["data"], f"{path}.data", media_type=blob["mimeType"])
 
 
 def file_part(data: str, name: object, param: str) -> Json:
-    """Return the chat part of a document with `data`: a text, or a ``file`` with a PDF.
+    """Return the chat part for a document with `data`: a text, or a ``file`` with a PDF.
 
     The file is ``{"filename", "file_data": "data:application/pdf;base64,..."}``.
     """
@@ -198,22 +198,22 @@ def file_part(data: str, name: object, param: str) -> Json:
 
 
 def pdf_file(document: Document, name: object) -> Json:
-    """Return a PDF as the OpenAI APIs have it: ``{"filename", "file_data"}``."""
+    """Return a PDF in the form of the OpenAI APIs: ``{"filename", "file_data"}``."""
     filename = name if isinstance(name, str) and name.strip() else DEFAULT_NAME
     if not filename.lower().endswith(".pdf"):
-        filename += ".pdf"  # OpenAI judges a file by its name
+        filename += ".pdf"  # OpenAI determines the type by the name
     return {"filename": filename, "file_data": f"data:{PDF};base64,{document.pdf}"}
 
 
 def pdf_data(part: Json) -> str:
-    """Return the base64 of the PDF in a chat part that `file_part` made."""
+    """Return the base64 of the PDF in a chat part created by `file_part`."""
     data: str = part["file"]["file_data"]
     return data.partition(",")[2]
 
 
 def first_pdf(request: ClientRequest) -> str | None:
-    """Return the path of the first PDF in a checked request of any client API, including tool
-    results; None if there is none."""
+    """Return the path of the first PDF in a validated request of any client API, including tool
+    results, or None."""
     for root in FIELDS:
         items = request.get(root)
         if isinstance(items, list) and (found := _search(items)) is not None:
@@ -222,11 +222,11 @@ def first_pdf(request: ClientRequest) -> str | None:
 
 
 def _search(items: list[Any]) -> str | None:
-    """Return the path of the first PDF in messages, items or parts. It is built only when a PDF is
-    found, since most requests have none."""
+    """Return the path of the first PDF in messages, items or parts, or None. The path is built only
+    when a PDF is found, since most requests have none."""
     for i, item in enumerate(items):
         if not isinstance(item, dict) or (len(item) == 2 and type(item.get("content")) is str):
-            continue  # most are a role with a text
+            continue  # the usual case: a role with a text
         is_file = item.get("type") in _FILE_TYPES or "inlineData" in item
         if is_file and (found := _pdf_in(item)) is not None:
             return f"[{i}]{found}"

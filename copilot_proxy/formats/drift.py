@@ -1,7 +1,7 @@
-"""Finds the names of unknown things in what Copilot sends, never their content.
+"""Finds the names of unknown things that Copilot sends, but never their content.
 
-Pure. The names come from Copilot's API as observed until 2026-11. Anything else still works: it is
-passed on or ignored. It is only a sign that a newer version of this program may know more.
+Pure. The known names are from Copilot's API as observed until 2026-11. Unknown things still work:
+they are passed on or ignored. They only suggest that a newer version of this program may know more.
 """
 
 import re
@@ -14,11 +14,11 @@ from copilot_proxy.model_retirements import notices
 
 _NAME: Final = re.compile(r"[\w.:/ -]{1,60}", re.ASCII)
 _LIST_LIMIT: Final = 100
-"""The number of unknown things that are reported of one list of models."""
+"""Maximum number of unknown things to report about a model list."""
 
 
 class Unknown(NamedTuple):
-    """Something unknown: ``("model field", "billing.surcharge")``."""
+    """Something unknown, such as ``("model field", "billing.surcharge")``."""
 
     kind: str
     name: str
@@ -55,7 +55,7 @@ _FIELDS: Final[Mapping[str, frozenset[str]]] = {
         "cache_write_price cache_write_1h context_max max_prompt_tokens"
     ),
 }
-"""The fields of a model in Copilot's list, by the path of their object."""
+"""The fields of a model in Copilot's list, by the path of the object that contains them."""
 _VALUES: Final[Mapping[str, frozenset[str]]] = {
     "vendor": frozenset(
         {
@@ -78,7 +78,7 @@ _VALUES: Final[Mapping[str, frozenset[str]]] = {
     ),
     "supported_endpoints": API_PATHS | {"ws:/responses"},
 }
-"""The values of such fields, by their path."""
+"""The values of such fields, by the path of the field."""
 _MODEL_CODES: Final = frozenset({"model_pending_deprecation"})
 
 _EVENTS: Final[Mapping[str, frozenset[str]]] = {
@@ -100,13 +100,13 @@ _EVENTS: Final[Mapping[str, frozenset[str]]] = {
     )
     | {"error"},
 }
-"""The types of events, by the name of the API."""
+"""The event types, by the name of the API."""
 _CHUNK: Final = _words(
     "id object created model choices usage system_fingerprint copilot_usage copilot_annotations "
     "copilot_references copilot_confirmation copilot_errors prompt_filter_results service_tier "
     "obfuscation padding error"
 )
-"""The fields of a chunk or a completion of Chat Completions."""
+"""The fields of a Chat Completions chunk or completion."""
 _BLOCKS: Final = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
 _ITEMS: Final = _words(
     "message reasoning function_call custom_tool_call tool_search_call tool_search_output "
@@ -115,7 +115,7 @@ _ITEMS: Final = _words(
 
 
 def unknown_in_models(catalogue: Catalogue) -> list[Unknown]:
-    """Return the unknown fields, values, codes and models of a list, each once per model."""
+    """Return the unknown fields, values, codes and models in a list, each once per model."""
     found: list[Unknown] = []
     for model in catalogue:
         found += _in_object(model.raw, "")
@@ -132,8 +132,8 @@ def unknown_in_models(catalogue: Catalogue) -> list[Unknown]:
 
 
 def unknown_in_event(api: str, event: Mapping[str, Any]) -> list[Unknown]:
-    """Return the unknown names in one event of Copilot's API `api`. Most APIs name each event by
-    its type; Chat Completions does not."""
+    """Return the unknown names in an event of Copilot's API `api`. Most APIs name the type of each
+    event; Chat Completions does not."""
     kind = event.get("type")
     if api in _EVENTS and isinstance(kind, str):
         if kind not in _EVENTS[api]:
@@ -148,7 +148,7 @@ def unknown_in_event(api: str, event: Mapping[str, Any]) -> list[Unknown]:
 
 
 def unknown_codes(code: str | None) -> list[Unknown]:
-    """Return the code of an error if it is unknown."""
+    """Return an error code if it is unknown."""
     return [_unknown("error code", code)] if code and not is_known_code(code) else []
 
 
@@ -175,6 +175,6 @@ def _in_type(kind: str, value: object, known: Iterable[str]) -> list[Unknown]:
 
 
 def _unknown(kind: str, name: object) -> Unknown:
-    """Return the unknown thing called `name`, unless the text does not look like a name."""
+    """Return the unknown thing called `name`, unless that does not look like a name."""
     is_name = isinstance(name, str) and _NAME.fullmatch(name)
     return Unknown(kind, str(name) if is_name else "(not a name)")

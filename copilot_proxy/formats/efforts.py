@@ -1,10 +1,10 @@
-"""Reasoning efforts: their order, and a thinking budget in tokens for each."""
+"""Reasoning efforts: their order, and the thinking budget in tokens for each."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-"""Every effort that any Copilot model supports, from the lowest to the highest."""
+"""All efforts that any Copilot model supports, from lowest to highest."""
 
 BUDGETS: Final[Mapping[str, int]] = {
     "minimal": 1024,
@@ -14,15 +14,14 @@ BUDGETS: Final[Mapping[str, int]] = {
     "xhigh": 24576,
     "max": 32000,
 }
-"""Thinking tokens per effort, for models that require a budget. The scale is our estimate."""
+"""Thinking tokens for each effort, for models that require a budget. The scale is our estimate."""
 
 
 def nearest_effort(effort: str, offered: Sequence[str]) -> str | None:
     """Return the offered effort nearest to `effort`.
 
-    Reasoning is not switched off for a client that wants some, unless nothing else is offered.
-    Returns None if no effort of a known rank is offered, and `effort` itself if its rank is
-    unknown.
+    Reasoning is not turned off for a client that wants it, unless nothing else is offered. Returns
+    None if no effort with a known rank is offered, and `effort` itself if its rank is unknown.
     """
     if effort in offered or (offered and effort not in EFFORTS):
         return effort
@@ -36,5 +35,5 @@ def nearest_effort(effort: str, offered: Sequence[str]) -> str | None:
 
 
 def effort_of(budget: int) -> str:
-    """Return the effort whose budget is nearest to `budget`, in tokens."""
+    """Return the effort whose budget is closest to `budget`, in tokens."""
     return min(BUDGETS, key=lambda name: abs(BUDGETS[name] - budget))

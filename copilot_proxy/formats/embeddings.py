@@ -1,7 +1,7 @@
 """Converts embeddings requests and responses between OpenAI's format and Copilot's.
 
-Copilot only accepts lists of texts of limited length, and returns floats in any order.
-Source of the shapes: https://platform.openai.com/docs/api-reference/embeddings
+Copilot only accepts lists of texts of limited length, and returns floats in any order. Source of
+the formats: https://platform.openai.com/docs/api-reference/embeddings
 """
 
 import base64
@@ -20,13 +20,13 @@ from copilot_proxy.formats.types import ClientRequest, ClientResponse, Json, Ups
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
 MAX_INPUTS: Final = 2048
-"""Inputs that OpenAI allows in one request."""
+"""OpenAI's limit on the inputs in a request."""
 
 MAX_TOKENS: Final = 300_000
-"""Tokens that OpenAI allows in all inputs of one request together."""
+"""OpenAI's limit on the total tokens of all inputs in a request."""
 
 _BATCH: Final = 512
-"""Inputs per request to Copilot, for a model without a limit in the catalogue."""
+"""Inputs per request to Copilot, for models without a limit in the catalogue."""
 
 
 class EmbeddingsRequest(Struct):
@@ -64,14 +64,14 @@ class EmbeddingList(Struct):
 
 
 def metrics(request: ClientRequest) -> RequestMetrics:
-    """Return the number of inputs of a valid request; a list of token ids is one input."""
+    """Return the number of inputs of a valid request; a list of token ids counts as one."""
     value = request["input"]
     is_single = not isinstance(value, list) or (value and isinstance(value[0], int))
     return RequestMetrics(items=1 if is_single else len(value), noun="input")
 
 
 def parse_request(body: bytes) -> ClientRequest:
-    """Decode and validate a request; raises `RequestError`."""
+    """Decode and validate a request. Raises `RequestError`."""
     request = parse_object(body, MAX_TOKENS + 2 * MAX_INPUTS)
     check_request(request)
     return request
@@ -106,7 +106,9 @@ def check_request(request: ClientRequest) -> None:
         )
     dimensions = request.get("dimensions")
     if dimensions is not None and dimensions < 1:
-        raise RequestError("dimensions must be above 0.", param="dimensions", code="invalid_value")
+        raise RequestError(
+            "dimensions must be greater than 0.", param="dimensions", code="invalid_value"
+        )
 
 
 def has_tokens(request: ClientRequest) -> bool:
@@ -116,7 +118,7 @@ def has_tokens(request: ClientRequest) -> bool:
 
 
 def texts(request: ClientRequest, decode: Callable[[list[int]], str]) -> list[str]:
-    """Return the inputs as texts; `decode` turns token ids into text."""
+    """Return the inputs as texts, using `decode` to convert token ids."""
     value = request["input"]
     if isinstance(value, str):
         return [value]
@@ -126,7 +128,7 @@ def texts(request: ClientRequest, decode: Callable[[list[int]], str]) -> list[st
 
 
 def batches(inputs: Sequence[str], model: Model | None) -> list[list[str]]:
-    """Split the inputs into batches that the model accepts in one request."""
+    """Split the inputs into batches that the model accepts in a single request."""
     size = (model.limit("max_inputs") if model is not None else None) or _BATCH
     return [list(inputs[i : i + size]) for i in range(0, len(inputs), size)]
 
@@ -140,7 +142,7 @@ def upstream_body(request: ClientRequest, inputs: list[str], model: Model | None
 
 
 def vectors(response: object, expected: int) -> list[list[float]]:
-    """Return the vectors of one batch in the order of its inputs; raises `UpstreamError`."""
+    """Return the vectors of a batch in the order of its inputs. Raises `UpstreamError`."""
     if isinstance(response, dict) and response.get("error"):
         raise parse_error_event(response)
     data = response.get("data") if isinstance(response, dict) else None
@@ -168,7 +170,7 @@ def usage(responses: Sequence[Any]) -> Json:
 def embedding_list(
     request: ClientRequest, embeddings: Sequence[list[float]], counts: Json
 ) -> ClientResponse:
-    """Return the response to the client, in the encoding that it requested."""
+    """Return the client's response, in the encoding that it requested."""
     encode = _base64 if request.get("encoding_format") == "base64" else list
     return {
         "object": "list",

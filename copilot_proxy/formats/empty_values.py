@@ -1,10 +1,10 @@
-"""Leaves out what is empty in a request, since it asks for nothing and some models refuse it.
+"""Removes empty values from a request, because they ask for nothing and some models refuse them.
 
-Clients written in Go, for example, send the zero value of every field that is not set, and an agent
-that offers no tools may send an empty list. Not every model takes an empty list of stop sequences
-or an empty list as the result of a tool.
+For example, clients written in Go send the zero value of every unset field, and an agent without
+tools may send an empty list of tools. Not every model accepts an empty list of stop sequences, or
+an empty list as a tool result.
 
-`null` is not part of this: every API reads it as a missing field.
+Nulls are not removed, since every API treats them as missing fields.
 """
 
 from collections.abc import Iterable, Mapping
@@ -61,14 +61,14 @@ _EMPTY: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
         "tools": ([],),
     },
 }
-"""The values that ask for nothing, by the client's API and the field."""
+"""The values that ask for nothing, by client API and field."""
 
 _RESULTS: Final = ("function_call_output", "custom_tool_call_output")
 
 
 def drop_empty(api: str, request: Json) -> None:
     """Remove fields that ask for nothing from `request`, a new object of the client API named
-    `api`, and make empty results empty texts."""
+    `api`, and replace empty results with empty texts."""
     drop_empty_fields(api, request)
     if api == "chat_completions":
         for message in _turns(request.get("messages")):
@@ -98,5 +98,5 @@ def _is_in(value: Any, empty: tuple[Any, ...]) -> bool:
 
 
 def _turns(value: Any) -> Iterable[Any]:
-    # A conversation of structs has nothing that is empty.
+    # A conversation of structs contains no empty values.
     return value if type(value) is list else ()

@@ -13,17 +13,17 @@ from copilot_proxy.catalogue import ENABLE_URL
 _INVALID_REASONING: Final = "invalid_encrypted_content"
 _NOT_VERIFIED: Final = re.compile(
     r"[Ii]nvalid .?signature.? in"
-    # With codes that say nothing, such as bad_request and invalid_request_body.
+    # These have meaningless codes, such as bad_request and invalid_request_body.
     r"|[Ee]ncrypted (function output )?content .*could not be (verified|decrypted)"
 )
 WRONG_API_CODE: Final = "unsupported_api_for_model"
 WAIT_PLACEHOLDER: Final = "as long as Retry-After says"
-"""Part of a hint that is replaced with the waiting time, if that is known."""
+"""The part of a hint that is replaced by the waiting time, if known."""
 _USAGE_URL: Final = "https://github.com/settings/copilot"
 
 
 class ErrorMapping(NamedTuple):
-    """The error object that a client gets; None keeps upstream's value."""
+    """The error object for the client; None keeps upstream's value."""
 
     status: int | None = None
     type: str | None = None
@@ -34,7 +34,7 @@ class ErrorMapping(NamedTuple):
 
 
 _QUOTA = ErrorMapping(
-    # Many clients repeat a 429 for hours; none repeats this one. See `ClientApi.error_status`.
+    # Many clients retry a 429 for hours, but none retries a 402. See `ClientApi.error_status`.
     status=402,
     type="insufficient_quota",
     code="insufficient_quota",
@@ -84,7 +84,7 @@ _FOREIGN_REASONING = ErrorMapping(
     retry=False,
 )
 
-# Clients repeat a 502, and the Copilot CLI does so five times, but not a 400.
+# Clients retry a 502 (the Copilot CLI five times), but not a 400.
 _OLD_VERSION = ErrorMapping(
     status=400,
     hint="GitHub no longer accepts the version that copilot-proxy sends. Upgrade copilot-proxy, or "
@@ -246,7 +246,7 @@ _BY_STATUS: Final[Mapping[int, ErrorMapping]] = {
 
 
 def find_mapping(status: int, code: str | None, message: str) -> ErrorMapping:
-    """Return the mapping of an error, found by its code, else its message, else its status."""
+    """Return the mapping for an error, found by its code, else its message, else its status."""
     if code == WRONG_API_CODE or WRONG_API.search(message):
         return _BY_CODE[WRONG_API_CODE]
     # Codes can have a suffix: user_model_rate_limited:gpt-5.6
@@ -258,23 +258,23 @@ def find_mapping(status: int, code: str | None, message: str) -> ErrorMapping:
             return mapping
     if status == 403 and "Terms of Service" in message:
         return _BY_STATUS[403]._replace(
-            hint="GitHub has blocked this use of Copilot. Check your email for a message from "
+            hint="GitHub has blocked this access. Stop, and check your email for a message from "
             "GitHub before you use Copilot again."
         )
     return _BY_STATUS.get(status, ErrorMapping())
 
 
 def is_foreign_reasoning(code: str | None, message: str) -> bool:
-    """Return whether an error is about reasoning, or other encrypted parts of the conversation,
+    """Return whether the error is about reasoning, or other encrypted parts of the conversation,
     that the model cannot decrypt or verify.
 
-    Another model made it, or the same model for another account.
+    Such parts come from another model, or from the same model in another account.
     """
     return code == _INVALID_REASONING or _NOT_VERIFIED.search(message) is not None
 
 
 def default_hint(status: int) -> str:
-    """Return the hint for an error without one, by the `status` that the client gets."""
+    """Return the hint for an error without one, based on the client's `status`."""
     if status == 404:
         return "The model may be gone. To list the account's models, run: copilot-proxy models"
     if status < 500:
@@ -290,10 +290,10 @@ _PLAIN_CODES: Final = frozenset(
         *("server_error", "timeout_error", "unauthorized"),
     }
 )
-"""Codes that say no more than the status does."""
+"""Codes that say no more than the status."""
 
 
 def is_known_code(code: str) -> bool:
-    """Return whether `code` is one that Copilot is known to send; a number says nothing."""
+    """Return whether Copilot is known to send `code`. True for numbers, which mean nothing."""
     name = code.partition(":")[0]
     return name in _BY_CODE or name in _PLAIN_CODES or name.isdecimal()

@@ -1,7 +1,7 @@
-"""Notes that a model has not called a tool, although the client has asked for a call.
+"""Adds a note if a model did not call a tool, although the client required a call.
 
 Some models cannot be forced to call a tool; they get an instruction instead (`rules.thinking`).
-An answer without a call would otherwise look like any other.
+Without the note, an answer without a call would look like any other.
 """
 
 from typing import Final
@@ -14,9 +14,9 @@ _NOTE: Final = "the model did not call a tool, although tool_choice requires a c
 
 
 class ExpectedCall(WrappedTranslator):
-    """The events of `translator`; if there is no call in them, `notes` gets a line in the end.
+    """Passes on the events of `translator`, and adds a line to `notes` if they contain no call.
 
-    They are chunks of Chat Completions, or events of Messages.
+    The events are Chat Completions chunks or Messages events.
     """
 
     def __init__(self, translator: StreamTranslator, notes: list[str]) -> None:

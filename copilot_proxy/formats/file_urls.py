@@ -1,4 +1,4 @@
-"""Finds the images and documents that a request names by URL, in any of the clients' APIs."""
+"""Finds the images and documents that a request refers to by URL, in any client API."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ from copilot_proxy.formats.images import is_web_url
 from copilot_proxy.formats.types import ClientRequest
 
 _TYPES: Final = (b"image", b"document", b"input_file", b"fileUri", b"file_uri")
-"""Every body that has an image or a document contains at least one of these texts."""
+"""Any body with an image or document contains at least one of these."""
 _INNER: Final = ("content", "output", "source", "parts", "functionResponse", "function_response")
 _URIS: Final = {"fileData": ("fileUri", "mimeType"), "file_data": ("file_uri", "mime_type")}
-"""Gemini's names for a file with a URL, which may be written in either way."""
+"""Gemini's names for a file with a URL, in both spellings."""
 
 Kind = Literal["image", "document"]
 
 
 @dataclass(frozen=True)
 class FileUrl:
-    """A URL of an image or PDF in a request: the value of `holder[key]`, at `path`."""
+    """The URL of an image or PDF in a request: the value of `holder[key]`, at `path`."""
 
     kind: Kind
     path: str
@@ -30,7 +30,7 @@ class FileUrl:
     url: str
 
     def replace(self, media_type: str, data: str) -> None:
-        """Replace the URL with the base64 `data` of the file."""
+        """Replace the URL with the file's `data`, in base64."""
         if self.key == "source":
             self.holder["source"] = {"type": "base64", "media_type": media_type, "data": data}
             return
@@ -48,13 +48,12 @@ class FileUrl:
 
 
 def may_have_files(body: bytes) -> bool:
-    """Return whether a request may have an image or a document, without decoding it."""
+    """Return whether a request may contain an image or document, without decoding it."""
     return any(kind in body for kind in _TYPES)
 
 
 def find_file_urls(request: ClientRequest) -> Iterator[FileUrl]:
-    """Yield all URLs of images and documents in a request of any of the APIs, including tool
-    results."""
+    """Yield all URLs of images and documents in a request of any API, including tool results."""
     pending: deque[tuple[str, Any]] = deque((name, request.get(name)) for name in FIELDS)
     while pending:
         path, value = pending.popleft()
@@ -79,8 +78,7 @@ def find_file_urls(request: ClientRequest) -> Iterator[FileUrl]:
 
 
 def _gemini_files(part: ClientRequest, path: str) -> Iterator[FileUrl]:
-    """Yield the URL of a part of a Gemini request; without a type, it should be that of an
-    image."""
+    """Yield the URL in a part of a Gemini request. Without a type, it should be an image."""
     for key, (uri, type_name) in _URIS.items():
         file = part.get(key)
         if isinstance(file, dict) and is_web_url(url := file.get(uri)):

@@ -1,4 +1,4 @@
-"""Images: data URLs, media types, and the hint for images that are referred to by a URL."""
+"""Images: data URLs, media types, and the hint for images that are given by URL."""
 
 import base64
 from contextlib import suppress
@@ -30,17 +30,17 @@ _OTHER_TYPES: Final = (
     "image/x-icon",
     "image/vnd.microsoft.icon",
 )
-"""Types of images that no model of Copilot's accepts."""
+"""Image types that no Copilot model accepts."""
 _PDF: Final = "application/pdf"
 """Gemini accepts PDFs as images."""
 _HEAD: Final = 1024
-"""How many characters of base64 are decoded to recognise an image; a multiple of 4."""
+"""The number of base64 characters to decode in order to recognise an image; a multiple of 4."""
 
 
 def parse_data_url(url: str, recipient: str, param: str) -> DataUrl:
     """Return the media type and the base64 data of an image in a ``data:`` URL.
 
-    Raises `RequestError`, which names `recipient` ("Claude") and `param`, for any other URL.
+    Raises a `RequestError` that names `recipient` (such as "Claude") and `param` for any other URL.
     """
     found = read_data_url(url) if is_data_url(url) else None
     if found is None or "/" not in found.media_type:
@@ -56,7 +56,7 @@ def parse_data_url(url: str, recipient: str, param: str) -> DataUrl:
 
 
 def media_type(data: bytes) -> str | None:
-    """Return the media type of an image by its first bytes, or None if Copilot rejects it."""
+    """Return an image's media type by its first bytes, or None if Copilot does not accept it."""
     for magic, image_type in _MAGIC:
         if data.startswith(magic):
             return image_type
@@ -76,9 +76,9 @@ def is_web_url(url: object) -> TypeGuard[str]:
 
 
 def checked_url(url: str, path: str) -> str:
-    """Return the data: URL of an image, at `path` of an OpenAI request, in its standard form.
+    """Return the data: URL of an image, at `path` in an OpenAI request, in its standard form.
 
-    Raises `RequestError` if it has no image.
+    Raises `RequestError` if it does not contain an image.
     """
     if not is_data_url(url):
         raise RequestError(
@@ -97,10 +97,10 @@ def checked_url(url: str, path: str) -> str:
 
 
 def checked_source(source: Any, path: str) -> Any:
-    """Return the `source` of an image of Messages, at `path`, in its standard form.
+    """Return the `source` of a Messages image, at `path`, in its standard form.
 
-    Its data may be a whole data: URL. Raises `RequestError` if it has no image. What is not base64
-    is not checked.
+    Its data may be a whole data: URL. Raises `RequestError` if it does not contain an image.
+    Sources other than base64 are not checked.
     """
     if (inline := inline_source(source)) is None:
         return source
@@ -111,15 +111,15 @@ def checked_source(source: Any, path: str) -> Any:
 
 
 def check_blob(blob: Json, path: str) -> None:
-    """Bring Gemini's ``{"mimeType", "data"}`` of an image into its standard form; raises
-    `RequestError` if it has no image."""
+    """Convert the data of an image in Gemini's ``{"mimeType", "data"}`` to its standard form.
+    Raises `RequestError` if it is not an image."""
     declared, data = standard_type(blob["mimeType"]), standard_base64(blob["data"])
     blob["mimeType"], blob["data"] = _checked_type(declared, data, f"{path}.data"), data
 
 
 def _checked_type(declared: str, data: str, path: str) -> str:
-    """Return the type of an image in standard base64: the declared one, or if that is not the type
-    of an image, the one that the first bytes show.
+    """Return the type of an image in standard base64: the declared type, or the type detected from
+    the first bytes if the declared type is not an image.
 
     Raises `RequestError` for data without an image, or an image that no model accepts.
     """
@@ -138,7 +138,7 @@ def _checked_type(declared: str, data: str, path: str) -> str:
 
 
 def _type_of(data: str) -> str | None:
-    """Return the `media_type` of standard base64; raises `ValueError` if it is not base64."""
+    """Return the `media_type` of standard base64. Raises `ValueError` if it is not base64."""
     return media_type(base64.b64decode(data[:_HEAD], validate=True))
 
 
@@ -152,8 +152,8 @@ def _invalid(path: str, what: str) -> RequestError:
 
 
 def image_hint(advice: str, url: object) -> str:
-    """Return the hint for an image that is not base64: `advice`, without its full stop, and for a
-    web URL how to have the server fetch it."""
+    """Return the hint for an image that is not base64: `advice`, without its full stop, and for web
+    URLs, how to let the server fetch them."""
     if is_web_url(url):
         return f"{advice}, or start the server with --fetch-images."
     return f"{advice}."

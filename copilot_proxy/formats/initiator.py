@@ -11,7 +11,7 @@ TurnKind = Literal["user", "results", "agent", "aside"]
 from the agent (``agent``), or a reminder that the client added as a user message (``aside``)."""
 
 _ASIDE: Final = re.compile(
-    # Possessive and atomic, so that text that does not match takes linear time.
+    # Possessive and atomic, so that non-matching text takes linear time.
     r"\s*+(?:<system-reminder>(?>.*?</system-reminder>)\s*+)*+",
     re.DOTALL,
 )
@@ -20,10 +20,10 @@ _ASIDE: Final = re.compile(
 def initiator_of(turns: Iterable[TurnKind | None]) -> Initiator:
     """Return who caused a request, from the kinds of its messages, latest first.
 
-    It is ``user`` if and only if the last turn is the user's own. Instructions and lists of tools
-    (None) are not turns and are skipped, since clients also put them after the user's words; a
-    request without any turn counts as the user's. Asides after tool results belong to the results.
-    Plans with premium requests charge only for ``user``, so the value must always be truthful.
+    It is ``user`` if and only if the last turn is the user's own. Instructions and tool lists
+    (None) are not turns and are skipped, because clients also put them after the user's words. A
+    request without any turns counts as the user's. Asides after tool results belong to the results.
+    Plans with premium requests only charge for ``user``, so the value must always be truthful.
     """
     aside = False
     for turn in turns:
@@ -39,8 +39,8 @@ def initiator_of(turns: Iterable[TurnKind | None]) -> Initiator:
 def user_turn(content: object) -> TurnKind:
     """Return the kind of a message with the role ``user``; `content` is a string or list of parts.
 
-    It is ``user`` if it has an image, a file or text outside of ``<system-reminder>`` tags, else
-    ``aside``.
+    It is ``user`` if it contains an image, a file, or text outside of ``<system-reminder>`` tags,
+    otherwise ``aside``.
     """
     if isinstance(content, list):
         return "user" if any(map(_is_user_content, content)) else "aside"

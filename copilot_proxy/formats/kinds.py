@@ -1,7 +1,8 @@
-"""Finds out what kinds of messages, items and parts a conversation has.
+"""Determines which kinds of messages, items and parts a conversation contains.
 
-A long conversation has thousands of parts but few kinds of them. They are collected once, in a few
-quick passes, so that nothing has to search the conversation for what it does not have.
+A long conversation has thousands of parts, but only a few kinds of parts. The kinds are collected
+once, in a few quick passes, so that no other code searches the conversation for parts that do not
+occur.
 """
 
 from typing import Any, Final, NamedTuple
@@ -12,7 +13,7 @@ from copilot_proxy.formats.types import ClientRequest
 
 _ROOTS: Final = (*FIELDS, "systemInstruction")
 _NESTED: Final = {"content", "output", "parts", "functionResponse", "source"}
-"""The fields with further parts, in any API."""
+"""The fields that contain further parts, in any API."""
 _IMAGES: Final = ("image_url", "input_image", "image", "computer_screenshot")
 _FILES: Final = ("file", "input_file", "document")
 _IMAGE_FIELDS: Final = ("inlineData", "images", "image_url")
@@ -20,7 +21,7 @@ _FILE_FIELDS: Final = ("inlineData",)
 
 
 class Kinds(NamedTuple):
-    """What occurs in a conversation, at any depth."""
+    """The types and fields that occur in a conversation, at any depth."""
 
     types: set[str]
     """The types of items and parts."""
@@ -42,7 +43,7 @@ _PLAIN: Final = Kinds(
     {"function", "text", "input_text", "output_text"},
     {"content", "role", "text", "tool_call_id", "tool_calls", "type"},
 )
-"""What may occur in a plain conversation without images: no files, and no marks of OpenAI's."""
+"""What may occur in a plain conversation without images: no files, and none of OpenAI's marks."""
 _TEXTS: Final = Kinds(set(), {"content", "role"})
 """What occurs in a conversation of messages with a text each."""
 _PLAIN_WITH_IMAGES: Final = _PLAIN._replace(types={*_PLAIN.types, *_IMAGES})
@@ -70,12 +71,12 @@ def kinds_of(turns: object) -> Kinds:
 
 
 def plain_kinds(turns: PlainTurns) -> Kinds:
-    """Return at least the kinds of a plain conversation."""
+    """Return at least all kinds that occur in a plain conversation."""
     return _PLAIN_WITH_IMAGES if turns.images else _PLAIN
 
 
 def request_kinds(request: ClientRequest) -> Kinds:
-    """Return the kinds of the conversation of a request of any client API."""
+    """Return the kinds in the conversation of a request of any client API."""
     roots = [request[name] for name in _ROOTS if name in request]
     for turns in roots:
         if isinstance(turns, PlainTurns):
@@ -95,7 +96,7 @@ def _is_text_only(turns: object) -> bool:
 
 
 def _objects(values: list[Any]) -> list[dict[str, Any]]:
-    """Return the objects among `values` and in their lists, at any depth of lists."""
+    """Return the objects in `values` and in nested lists, at any depth."""
     found: list[dict[str, Any]] = []
     while values:
         inner: list[Any] = []

@@ -1,8 +1,8 @@
 """Decodes and encodes large JSON bodies in many short steps.
 
-A step that holds Python's lock stops all other threads, even if it runs in a thread of its own, and
-a step's time grows with its input. So the number of values is limited, and long strings are decoded
-and encoded in pieces.
+A step that holds Python's global lock stops all other threads, even if it runs in its own thread,
+and its duration grows with its input. So the number of values is limited, and long strings are
+decoded and encoded in small parts.
 """
 
 import re
@@ -16,13 +16,13 @@ import msgspec
 from copilot_proxy.errors import RequestError
 
 MAX_VALUES: Final = 200_000
-"""The most values of a body, counted as commas and opening brackets outside of strings."""
+"""Maximum number of values in a body, counted as commas and opening brackets outside of strings."""
 LARGE: Final = 4 * 1024 * 1024
-"""Size of a body in bytes from which it is worth looking for long strings."""
+"""Minimum size of a body, in bytes, for which it is worth looking for long strings."""
 _LONG: Final = 1024 * 1024
-"""Size of a string in bytes from which it is decoded and encoded in pieces."""
+"""Minimum size of a string, in bytes, for which it is decoded and encoded in parts."""
 _PIECE: Final = 256 * 1024
-"""Size of a piece in bytes; even, so that a piece of only backslashes does not split an escape."""
+"""Size of a part in bytes; even, so that a part of only backslashes does not split an escape."""
 
 _SEPARATORS: Final = b",[{"
 _IN_STRING: Final = re.compile(rb'(?:[^"\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*+', re.DOTALL)
@@ -36,7 +36,7 @@ def check_value_count(body: bytes, limit: int) -> None:
     """Raise `RequestError` (413) if a body has more than `limit` values."""
     pieces = (body[i : i + _PIECE] for i in range(0, len(body), _PIECE))
     if sum(len(piece) - len(piece.translate(None, _SEPARATORS)) for piece in pieces) <= limit:
-        return  # even if all of them are outside of strings
+        return  # the limit is not exceeded even if all of these are outside of strings
     if _value_count(body, limit) > limit:
         raise RequestError(
             f"The body has more than {limit:,} values (messages, parts, fields, numbers).",
@@ -47,13 +47,13 @@ def check_value_count(body: bytes, limit: int) -> None:
 
 
 def _value_count(body: bytes, limit: int) -> int:
-    """Return the number of separators outside of strings; counting ends above `limit`."""
+    """Return the number of separators outside of strings; counting stops above `limit`."""
     count = position = 0
     is_inside = 0
     while position < len(body) and count <= limit:
         chunk = body[position : position + _PIECE]
         if len(chunk) == _PIECE:
-            # The backslashes at the end belong to what they escape.
+            # Backslashes at the end belong to the character that they escape.
             chunk = chunk.rstrip(b"\\") or chunk
         position += len(chunk)
         parts = chunk.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
@@ -64,10 +64,9 @@ def _value_count(body: bytes, limit: int) -> int:
 
 
 def decode_large(body: bytes, decode: Decode) -> Any:
-    """Return what ``decode(body)`` returns, with long strings decoded piece by piece.
+    """Return the result of ``decode(body)``, decoding long strings in parts.
 
-    `decode` decodes JSON. Its exceptions are passed on, including those for bodies that are not
-    JSON.
+    `decode` decodes JSON. Its exceptions are propagated, including those for invalid JSON.
     """
     strings = list(_long_strings(body))
     if not strings:
@@ -86,7 +85,7 @@ def decode_large(body: bytes, decode: Decode) -> Any:
 
 
 def _long_strings(body: bytes) -> Iterator[list[int]]:
-    """Yield for each long string where its pieces begin, and where the last one ends."""
+    """Yield for each long string where each of its parts begins, and where the last one ends."""
     position = body.find(b'"') + 1
     while position:
         ends = [position]
@@ -100,7 +99,7 @@ def _long_strings(body: bytes) -> Iterator[list[int]]:
 
 
 def _piece_end(body: bytes, start: int) -> int:
-    """Return the end of a piece of a string, where it splits neither a character nor an escape."""
+    """Return the end of a part of a string, without splitting a character or an escape."""
     match = _IN_STRING.match(body, start, start + _PIECE)
     end = match.end() if match else start
     while end > start and body[end : end + 1] and body[end] & 0xC0 == 0x80:
@@ -122,13 +121,12 @@ def _replaced(value: Any, texts: dict[str, str]) -> Any:
 
 
 def encode_json(value: Any, size: int) -> bytes:
-    """Return `value` as JSON of about `size` bytes; if large, long strings are encoded in
-    pieces."""
+    """Return `value` as JSON of about `size` bytes; if large, long strings are encoded in parts."""
     return msgspec.json.encode(encode_strings(value) if size >= LARGE else value)
 
 
 def encode_request(body: dict[str, Any], size: int) -> bytes:
-    """Return a request body as JSON, of about `size` bytes; raises `RequestError`."""
+    """Return a request body as JSON of about `size` bytes. Raises `RequestError`."""
     try:
         return encode_json(body, size)
     except RecursionError:
@@ -137,7 +135,7 @@ def encode_request(body: dict[str, Any], size: int) -> bytes:
 
 def encode_strings(value: Any) -> Any:
     """Return `value` with its long strings already encoded, as `msgspec.Raw`."""
-    if isinstance(value, str) and len(value) >= _LONG // 4:  # characters of up to four bytes
+    if isinstance(value, str) and len(value) >= _LONG // 4:  # characters take up to four bytes
         starts = range(0, len(value), _PIECE // 4)
         pieces = [msgspec.json.encode(value[i : i + _PIECE // 4])[1:-1] for i in starts]
         return msgspec.Raw(b"".join([b'"', *pieces, b'"']))

@@ -1,7 +1,7 @@
 """Decodes almost valid JSON: with incomplete characters, or with NaN and infinities.
 
-Models and clients sometimes cut a text in the middle of a character. The rest of the message should
-not be lost because of that.
+Models and clients sometimes cut off a text in the middle of a character. The rest of the message
+should not be lost because of that.
 """
 
 import json
@@ -13,10 +13,10 @@ _SURROGATES: Final = re.compile("[\ud800-\udfff]+")
 
 
 def decode_leniently(data: bytes, *, strict: bool = False) -> Any:
-    """Decode `data`, with U+FFFD for incomplete characters, and None for NaN, infinities and
-    numbers that are too large.
+    """Decode `data`, replacing incomplete characters with U+FFFD, and NaN, infinities and numbers
+    that are too large with None.
 
-    If `strict`, only unpaired surrogate escapes are replaced; the rest is an error. Raises
+    If `strict`, only unpaired surrogate escapes are replaced; anything else is an error. Raises
     `ValueError` if `data` is not JSON.
     """
     try:
@@ -48,7 +48,7 @@ def _refuse(name: str) -> NoReturn:
 def _whole_characters(value: Any) -> Any:
     """Return `value` with unpaired surrogates replaced."""
     if isinstance(value, str):
-        # `json` has combined the pairs that were written as two escapes.
+        # `json` has already combined surrogate pairs that were written as two escapes.
         return _SURROGATES.sub(lambda found: "\ufffd" * len(found[0]), value)
     if isinstance(value, list):
         return [_whole_characters(item) for item in value]

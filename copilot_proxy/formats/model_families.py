@@ -1,7 +1,7 @@
-"""What model families accept, as a table in which each row names its source.
+"""A table of what model families accept, in which each row names its source.
 
-The table has only what the catalogue does not say; it begins with what the APIs accept. "Observed"
-means seen in Copilot's responses to requests, including those in public bug reports.
+The table only contains what is not in the catalogue, and starts with what the APIs accept.
+"Observed" means seen in Copilot's responses to requests, including those in public bug reports.
 """
 
 import re
@@ -18,7 +18,7 @@ ANY_TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 _OPENAI: Final = ("OpenAI", "Azure OpenAI")
 _OLD_OPENAI: Final = re.compile(r"gpt-(3\.5|4)[^\d]")
-"""The families before GPT-5. The catalogue does not mark them; an unknown family counts as new."""
+"""The families before GPT-5. The catalogue does not mark them; unknown families count as new."""
 
 FAMILIES: Final = (
     *API_TRAITS,
@@ -107,7 +107,7 @@ FAMILIES: Final = (
         },
     ),
     Family(
-        # Copilot's list of models also has a number, usually 1, which GitHub's client ignores.
+        # Copilot's model list also has a number, usually 1, which GitHub's own client ignores.
         name="Images for Anthropic on Messages",
         source="source code of GitHub's Copilot client (@vscode/chat-lib 0.66)",
         apis=("messages",),
@@ -205,7 +205,8 @@ FAMILIES: Final = (
         traits={"eager_input_streaming": False},
     ),
     Family(
-        # Copilot's list of models says that it supports schemas, which is true of Chat Completions.
+        # Copilot's model list says that it supports schemas, which is only true of Chat
+        # Completions.
         name="Claude Haiku 4.5 on Messages",
         source="GitHub's Copilot client; source code of pi-ai: no output_config",
         ids=re.compile(r"claude-haiku-4[.-]5"),

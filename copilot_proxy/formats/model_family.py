@@ -1,4 +1,4 @@
-"""A row of the table of model families: which models it applies to, and their traits."""
+"""A row in the table of model families: which models it applies to, and their traits."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _CLAUDE: Final = re.compile(r"claude-(?P<kind>[a-z]+)-(?P<major>\d+)(?:[.-](?P<m
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A row of the table: conditions for a model, and the `ModelProfile` traits that follow.
+    """A row of the table: conditions for a model, and the resulting `ModelProfile` traits.
 
     The row applies to a model if all conditions match. An empty condition matches every model.
     """
@@ -21,15 +21,15 @@ class Family:
     source: str
     vendors: tuple[str, ...] = ()
     ids: re.Pattern[str] | None = None
-    """Must match the beginning of the model id."""
+    """Must match the start of the model id."""
     kinds: tuple[str, ...] = ()
     """Kinds of Claude: ``opus``, ``sonnet`` and so on."""
     since: tuple[int, int] | None = None
-    """The first version of Claude to which the row applies, as (major, minor)."""
+    """The first Claude version that the row applies to, as (major, minor)."""
     unless_family: re.Pattern[str] | None = None
-    """Must not match the beginning of the catalogue's `family`."""
+    """Must not match the start of the catalogue's `family`."""
     apis: tuple[str, ...] = ()
-    """The Copilot APIs on which the row applies."""
+    """The Copilot APIs that the row applies to."""
     traits: Mapping[str, Any] = field(default_factory=dict)
 
     def applies_to(self, model: Model | None, api: str) -> bool:

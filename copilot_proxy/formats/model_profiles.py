@@ -1,7 +1,7 @@
-"""What a model accepts, as data: one `ModelProfile` for a model on one of Copilot's APIs.
+"""What a model accepts, as data: a `ModelProfile` for each model and Copilot API.
 
 The catalogue takes precedence. The rest comes from `FAMILIES`, whose later rows override earlier
-ones. No other file of `formats` looks at a model's id, vendor or family.
+ones. No other module in `formats` depends on a model's id, vendor or family.
 """
 
 import re
@@ -25,9 +25,9 @@ ThinkingClass = Literal["none", "optional", "required_form", "adaptive_only"]
 """
 
 MIN_BUDGET: Final = 1024
-"""The smallest thinking budget that Claude accepts, in tokens."""
+"""The minimum thinking budget that Claude accepts, in tokens."""
 _DEFAULT_OUTPUT: Final = 8192
-"""Output tokens, for an API that requires a limit, if the catalogue does not give one."""
+"""The output tokens for an API that requires a limit, if the catalogue has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +48,12 @@ class ModelProfile:
     adaptive: bool | None = None
     """Whether adaptive thinking is supported; None if unknown."""
     min_budget: int = 0
-    """The smallest thinking budget, in tokens."""
+    """The minimum thinking budget, in tokens."""
     max_budget: int | None = None
-    """The largest thinking budget, in tokens; None if the catalogue does not say."""
+    """The maximum thinking budget, in tokens; None if the catalogue has none."""
     bound_thinking: bool = False
-    """Whether thinking belongs to the conversation before it, which must not change unless
-    ``thinking.block_binding`` says what happens then; others do not accept that field."""
+    """Whether thinking is bound to the conversation before it, which must not change unless
+    ``thinking.block_binding`` says how to handle that; models without this reject that field."""
     thinks_by_default: bool = True
     """Whether the model thinks if the request does not mention thinking."""
     thinks_with_forced_tool: bool = True
@@ -63,15 +63,15 @@ class ModelProfile:
 
     # Sampling
     fixed_sampling: tuple[str, ...] = ()
-    """The sampling fields for which only the default is accepted, which is 1 for temperature."""
+    """The sampling fields for which only the default is accepted; for temperature, that is 1."""
     default_top_p: float = 1
     """The default of ``top_p``."""
     accepts_explicit_defaults: bool = True
-    """Whether these fields may be sent with the default."""
+    """Whether these fields may be sent with their default values."""
     one_of_temperature_and_top_p: bool = False
     """Whether only one of the two is accepted."""
     max_temperature: float | None = None
-    """The highest temperature; None for OpenAI's scale, which ends at 2."""
+    """The maximum temperature; None for OpenAI's scale, which ends at 2."""
     samples_while_thinking: bool = True
     """Whether temperature, top_k and a low top_p are accepted together with thinking."""
 
@@ -79,13 +79,13 @@ class ModelProfile:
     limit_field: str | None = None
     """The name of the limit, if an API has two; None keeps the client's name."""
     min_output: int | None = None
-    """The lowest limit; None if any is accepted."""
+    """The minimum limit; None if any is accepted."""
     max_output: int | None = None
-    """The highest limit; None if any is accepted."""
+    """The maximum limit; None if any is accepted."""
     max_unstreamed_output: int | None = None
-    """The highest limit without streaming; None if any is accepted."""
+    """The maximum limit without streaming; None if any is accepted."""
     default_output: int | None = None
-    """The limit to set if the client sets none; None to set none."""
+    """The limit to set if the client sets none; None not to set one."""
     default_unstreamed_output: int | None = None
     """The same without streaming."""
     streams: bool = True
@@ -99,19 +99,19 @@ class ModelProfile:
     any_property_names: bool = True
     """Whether a tool's parameters may have any names."""
     tool_id: re.Pattern[str] | None = None
-    """The pattern that the id of a call must match completely; None for any."""
+    """The pattern that a call id must match completely; None for any."""
     tool_id_form: str | None = None
-    """The form of ids that have the ``{name}`` of the tool and a ``{number}``; None for others."""
+    """The format of ids with the ``{name}`` of the tool and a ``{number}``; None for others."""
     max_tool_id_length: int | None = None
-    """The most characters in the id of a call; None for any number."""
+    """The maximum length of a call id in characters; None for any length."""
     max_calls: int | None = None
-    """The most calls in one message; None for any number."""
+    """The maximum number of calls in a message; None for any number."""
     custom_tools: bool = True
     """Whether custom tools, whose input is plain text, are accepted."""
     namespaces: bool = True
     """Whether tools may be grouped in namespaces."""
     tool_search: bool = True
-    """Whether the model can search for tools, by itself or through the client."""
+    """Whether the model can search for tools, on its own or through the client."""
     additional_tools: bool = True
     """Whether items of the conversation may add tools."""
     schema_properties: bool = True
@@ -123,14 +123,13 @@ class ModelProfile:
     schema_values: bool = True
     """Whether the schema of a tool may have ``enum``, ``const`` or ``not`` at its top level."""
     schema_references: bool = True
-    """Whether a reference in a schema may point anywhere, not only to ``$defs``."""
+    """Whether a reference in a schema may point anywhere, rather than only to ``$defs``."""
     validated_choice: bool = False
     """Whether the tool choice may be ``validated``."""
     eager_input_streaming: bool = True
     """Whether tools may have the field with this name."""
     signed_calls: bool = False
-    """Whether the calls of the current turn must be signed, so that only the model's own are
-    accepted."""
+    """Whether calls in the current turn must be signed, so only the model's own are accepted."""
     object_arguments: bool = False
     """Whether the arguments of earlier calls must be JSON objects, not just any JSON."""
 
@@ -140,7 +139,7 @@ class ModelProfile:
     consecutive_assistants: bool = True
     """Whether two assistant messages in a row are accepted."""
     may_begin_with_assistant: bool = True
-    """Whether a conversation may begin with an assistant message."""
+    """Whether a conversation may start with an assistant message."""
     may_end_with_assistant: bool = True
     """Whether a conversation may end with an assistant message, for the model to continue."""
     may_lack_messages: bool = True
@@ -152,25 +151,25 @@ class ModelProfile:
     accepts_blank_stops: bool = True
     """Whether a stop sequence that is only whitespace is accepted."""
     max_stops: int | None = None
-    """The most stop sequences; None for any number."""
+    """The maximum number of stop sequences; None for any number."""
     documents: bool | None = None
     """Whether PDFs are accepted; None if unknown."""
     max_images: int | None = None
-    """The most images in a request; None if no limit is known."""
+    """The maximum number of images in a request; None if no limit is known."""
     original_detail: bool = True
-    """Whether an image may ask for the detail ``original``."""
+    """Whether an image may request the detail ``original``."""
     structured_output: bool = True
     """Whether a JSON schema for the output is accepted."""
     open_output_schemas: bool = True
-    """Whether this schema may allow additional properties."""
+    """Whether an output schema may allow additional properties."""
     output_constraints: bool = True
     """Whether an output schema may have constraints such as ``maxLength``."""
     max_cache_marks: int | None = None
-    """The most prompt cache marks; None if the model caches without marks."""
+    """The maximum number of prompt cache marks; None if the model caches without marks."""
     cache_breakpoints: bool = True
     """Whether parts may have a ``prompt_cache_breakpoint``, OpenAI's cache mark."""
     one_hour_cache: bool = False
-    """Whether a cache mark may ask for one hour."""
+    """Whether a cache mark may request one hour."""
 
     def accepted_stops(self, stops: Sequence[str]) -> list[str]:
         """Return the stop sequences that the model accepts, in order."""
@@ -179,7 +178,7 @@ class ModelProfile:
         ]
 
     derived: dict[Any, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
-    """What other modules have derived from the profile."""
+    """A cache of data that other modules derive from the profile."""
 
 
 def profile_of(model: Model | None, api: Api) -> ModelProfile:
@@ -213,7 +212,7 @@ def _family_traits(model: Model | None, api: Api) -> dict[str, Any]:
 
 
 def _catalogue_traits(model: Model, api: Api, family: ModelProfile) -> dict[str, Any]:
-    """Return the traits that the catalogue gives, which take precedence over the family's."""
+    """Return the traits in the catalogue, which take precedence over those of the family."""
     efforts = model.reasoning_efforts
     traits: dict[str, Any] = {
         "efforts": efforts,

@@ -1,6 +1,6 @@
 """Converts Copilot's models to OpenAI's model objects.
 
-Clients such as Open WebUI, LiteLLM and Zed read the additional fields. Source of the shape:
+Clients such as Open WebUI, LiteLLM and Zed read the additional fields. Source of the format:
 https://platform.openai.com/docs/api-reference/models/object
 """
 
@@ -13,7 +13,7 @@ from copilot_proxy.catalogue import CHAT_COMPLETIONS_PATH, EMBEDDINGS_PATH, ENAB
 from copilot_proxy.formats.types import Json
 
 _CREATED: Final = 1_700_000_000
-"""A Unix time. The field is required, but Copilot's list has no dates."""
+"""A Unix time. The field is required, but Copilot's list contains no dates."""
 
 
 class ModelObject(Struct):
@@ -53,9 +53,9 @@ class ModelList(Struct):
 
 
 def model_object(model: Model, *, name: str | None = None, default: Model | None = None) -> Json:
-    """Return the object of `model`, with the id `name` if the request used an alias.
+    """Return the object for `model`, with the id `name` if the request used an alias.
 
-    `default` is the model that ``default`` means.
+    `default` is the model that ``default`` refers to.
     """
     body: Json = {
         "id": name or model.id,
@@ -104,9 +104,9 @@ def model_list(
     aliases: Iterable[tuple[str, Model]] = (),
     default: Model | None = None,
 ) -> Json:
-    """Return the list object of the aliases and of those `models` that no alias hides.
+    """Return the list object with the aliases, and with those `models` that no alias hides.
 
-    `default` is the model that ``default`` means.
+    `default` is the model that ``default`` refers to.
     """
     named = dict(aliases)
     data = [model_object(model, name=name, default=default) for name, model in named.items()]

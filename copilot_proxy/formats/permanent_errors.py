@@ -1,7 +1,7 @@
-"""Rewords permanent errors so that no agent repeats a request that would be refused again.
+"""Rewords permanent errors so that no agent retries a request that would be refused again.
 
-Some agents repeat a request whatever the status, for hours, if the error contains certain numbers
-or words: opencode on all APIs, pi on Messages (source code of opencode 1.18 and pi 1.6).
+Some agents retry a request for hours, no matter the status, if the error contains certain numbers
+or words: opencode on all APIs, and pi on Messages (source code of opencode 1.18 and pi 1.6).
 """
 
 import re
@@ -12,13 +12,13 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.types import Json
 
 _RETRYABLE: Final = (408, 429)
-"""The statuses below 500 after which a client may try again."""
+"""The statuses below 500 after which a client may retry."""
 _NUMBERS: Final = re.compile(r"4(?=29)|5(?=00|02|03|04|24)")
-"""The first digits of the numbers that are taken for a status to retry."""
+"""The first digits of numbers that are taken for a retryable status."""
 _DIGITS: Final = re.compile(r"://[^\s/]+|\d+", re.ASCII)
-"""A number, or the host and port of a URL, which would be another one with a space inside."""
+"""A number, or the host and port of a URL, which must not be broken by a space."""
 _LONG_NUMBER: Final = 10
-"""A number with at least this many digits is probably an id."""
+"""The minimum number of digits for which a number is probably an id."""
 _WORDS: Final[Mapping[str, str]] = {
     "rate limit": "request limit",
     "rate_limit": "request limit",
@@ -32,7 +32,7 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 _WORD: Final = re.compile("|".join(_WORDS), re.IGNORECASE)
 _KEPT: Final = ("type", "@type", "code", "status")
-"""The fields that programs compare; none of their values is one of those words."""
+"""The fields that programs compare; their values never contain these words."""
 
 
 def is_permanent(error: CopilotProxyError) -> bool:
@@ -41,23 +41,23 @@ def is_permanent(error: CopilotProxyError) -> bool:
 
 
 def looks_retryable(text: str) -> bool:
-    """Return whether some agents would repeat a request because of `text`."""
+    """Return whether some agents would retry a request because of `text`."""
     return has_retryable_number(text) or _WORD.search(text) is not None
 
 
 def has_retryable_number(text: str) -> bool:
-    """Return whether some agents would repeat a request because of a number in `text`."""
+    """Return whether some agents would retry a request because of a number in `text`."""
     return _NUMBERS.search(text) is not None
 
 
 def permanent_text(text: str) -> str:
-    """Return `text` reworded, and with spaces in these numbers: ``150 293``, ``4 29``."""
+    """Return `text` reworded, and with spaces inside these numbers: ``150 293``, ``4 29``."""
     text = _WORD.sub(lambda found: _WORDS[found[0].lower()], text)
     return _DIGITS.sub(lambda found: _with_spaces(found[0]), text)
 
 
 def permanent_fields(fields: Json) -> Json:
-    """Return an error object with all its texts reworded, including those in nested values."""
+    """Return an error object with all texts reworded, including nested values."""
     return {name: value if name in _KEPT else _reworded(value) for name, value in fields.items()}
 
 

@@ -1,4 +1,4 @@
-"""Joins two translators: Copilot's events become chunks, and these the client's events."""
+"""Chains two translators: Copilot's events become chunks, which become the client's events."""
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.translators import ChatWriter, RepeatedEvents, StreamTranslator
@@ -9,7 +9,7 @@ class Pipeline:
     """A `StreamTranslator` in two steps: Copilot's events to chunks to the client's events."""
 
     notes: list[str] | None = None
-    """Not read, since the first step notes what Copilot reports."""
+    """Unused, because the first step notes what Copilot reports."""
     repeated: RepeatedEvents | None = None
     failure: CopilotProxyError | None = None
     is_complete = False
@@ -37,7 +37,7 @@ class Pipeline:
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the model has stopped."""
+        """The reason why the model stopped."""
         return self._reader.finish_reason
 
     @property
@@ -46,7 +46,7 @@ class Pipeline:
         return self._reader.has_ended
 
     def feed(self, data: object) -> list[ClientEvent]:
-        """Return the client's events for one of Copilot's."""
+        """Return the client's events for one of Copilot's events."""
         write = self._writer.feed
         return [event for chunk in self._reader.feed(data) for event in write(chunk)]
 

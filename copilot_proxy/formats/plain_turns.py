@@ -1,9 +1,9 @@
 """Plain conversations, kept as small objects instead of decoded JSON.
 
-A long conversation of an agent is thousands of objects, and each step that handles a request would
-walk through all of them. If a conversation has nothing but texts, images, calls and their results
-in their usual form, it is decoded into structs, which checks it at the same time. Steps that have
-nothing to change in such a conversation pass it on as it is; all others ask for the decoded JSON.
+An agent's long conversation consists of thousands of objects, and each step that handles a request
+would iterate over all of them. If a conversation only contains texts, images, calls and results in
+their usual form, it is decoded into structs, which validates it at the same time. Steps that change
+nothing in such a conversation pass it on as it is; all others request the decoded JSON.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,38 +17,42 @@ from copilot_proxy.formats.conversation import FIELDS
 from copilot_proxy.formats.large_json import LARGE, MAX_VALUES, check_value_count
 
 MIN_SIZE = 128 * 1024
-"""Bytes of a body from which this is worth it."""
+"""The minimum size of a body in bytes for which this is worth it."""
 MIN_TURNS = 100
-"""The same for decoded messages."""
+"""The minimum number of decoded messages for which this is worth it."""
 _QUICK: Final = 1280 * 1024
-"""Bytes of a body that can be decoded in 25 ms, whatever it has. Counting its values takes almost
-as long as decoding a usual conversation."""
+"""The maximum size of a body in bytes that can always be decoded within 25 ms, whatever it
+contains. Counting its values takes almost as long as decoding a typical conversation."""
 
 
 class PlainTurns(list[Any]):
-    """The structs of a plain conversation; msgspec encodes them like the messages that they are.
+    """The structs of a plain conversation, which msgspec encodes like the messages they represent.
 
-    A few may be decoded JSON: those that a rule has to change for almost every model.
+    A few may be decoded JSON instead: those that a rule must change for almost every model.
     """
 
-    def __init__(self, turns: Iterable[Any], images: int = 0, text_size: int = 0) -> None:
+    def __init__(
+        self, turns: Iterable[Any], images: int = 0, text_size: int = 0, parts: Any = None
+    ) -> None:
         super().__init__(turns)
+        self.parts = parts
+        """What the API has found in the conversation."""
         self.images = images
-        """How many images the conversation has."""
+        """The number of images in the conversation."""
         self.text_size = text_size
-        """How many bytes its texts have, at least."""
+        """The minimum size of all texts together, in bytes."""
 
     @cached_property
     def objects(self) -> list[dict[str, Any]]:
-        """Those messages that are decoded JSON."""
+        """The messages that are decoded JSON."""
         return [turn for turn in self if type(turn) is dict]
 
     def replaced(self, turns: Iterable[Any]) -> "PlainTurns":
-        """Return another form of the same conversation."""
+        """Return a different form of the same conversation."""
         return PlainTurns(turns, self.images, self.text_size)
 
     def decoded(self) -> list[dict[str, Any]]:
-        """Return the messages as decoded JSON, which may be changed."""
+        """Return the messages as decoded JSON, which may be modified."""
         messages: list[dict[str, Any]] = msgspec.to_builtins(self)
         return messages
 
@@ -56,8 +60,9 @@ class PlainTurns(list[Any]):
 class PlainDecoder:
     """Decodes long conversations into structs.
 
-    `turn` is the type of the messages in the field `name`, and `others` are the other fields that
-    a request may have. `plain` returns structs as `PlainTurns`, or None if they are not plain.
+    `turn` is the type of the messages in the field `name`, and `others` are the other fields that a
+    request may have. `plain` converts structs to `PlainTurns`, or returns None if they are not
+    plain.
     """
 
     def __init__(
@@ -76,7 +81,7 @@ class PlainDecoder:
         self._type = list[turn]
 
     def turns(self, messages: list[dict[str, Any]]) -> PlainTurns | None:
-        """Return decoded messages as structs; None if they are few, or not plain."""
+        """Return decoded messages as structs, or None if they are few or not plain."""
         if len(messages) < MIN_TURNS:
             return None
         try:
@@ -85,9 +90,9 @@ class PlainDecoder:
             return None
 
     def request(self, body: bytes) -> dict[str, Any] | None:
-        """Return a request with `PlainTurns`, whose other fields are not checked.
+        """Return a request with `PlainTurns`; its other fields are not validated.
 
-        Returns None for a request of another size, or that is not plain. Raises `RequestError`
+        Returns None if the size is out of range, or the request is not plain. Raises `RequestError`
         (413) if it has more than `MAX_VALUES` values.
         """
         if not MIN_SIZE <= len(body) < LARGE:
@@ -100,7 +105,7 @@ class PlainDecoder:
             turns = self._plain(getattr(read, self._name))
             if turns is None:
                 return None
-            # At most two of three bytes outside of texts begin a value: "[],[],[]".
+            # Outside of texts, at most two of three bytes start a value: "[],[],[]".
             if is_quick and (len(body) - turns.text_size) * 2 // 3 > MAX_VALUES:
                 check_value_count(body, MAX_VALUES)
             given = {name: getattr(read, name) for name in self._others}
@@ -120,13 +125,13 @@ def expanded(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def newest_first(turns: list[Any]) -> Iterator[dict[str, Any]]:
-    """Yield the messages as decoded JSON, the last one first."""
+    """Yield the messages as decoded JSON, starting with the last."""
     is_plain = isinstance(turns, PlainTurns)
     return map(msgspec.to_builtins, reversed(turns)) if is_plain else reversed(turns)
 
 
 def values_of(turns: list[Any], name: str) -> list[Any]:
-    """Return a field of all messages, decoded or not; `UNSET` for those that do not have it."""
+    """Return a field of all messages, decoded or not; `UNSET` for messages that do not have it."""
     return [
         one.get(name, UNSET) if type(one) is dict else getattr(one, name, UNSET) for one in turns
     ]

@@ -1,7 +1,7 @@
-"""Cuts a request to Copilot into the blocks of its prompt, in the order in which they are cached.
+"""Splits a request to Copilot into the blocks of its prompt, in the order in which they are cached.
 
 Providers cache a prompt from its start up to some point, so the first block that differs from the
-last request decides how much can be read. The tools come first, then the system prompt, then the
+last request determines how much can be read. The tools come first, then the system prompt, then the
 conversation (Anthropic's documentation of prompt caching; OpenAI's cookbook, Prompt Caching 201).
 """
 
@@ -14,21 +14,21 @@ from copilot_proxy.formats.plain_turns import expanded
 from copilot_proxy.formats.types import Json
 
 _MARKS: Final = frozenset({"cache_control", "copilot_cache_control", "prompt_cache_breakpoint"})
-"""Fields that mark the ends of cached parts. They move with each request, and are not part of the
-prompt."""
+"""Fields that mark the ends of cached parts. They move with each request, and do not belong to the
+prompt itself."""
 _MARK_ENDS: Final = (b'cache_control":', b'prompt_cache_breakpoint":')
-"""What the names of marks end with in JSON. In a text, the quotation mark would be escaped."""
+"""The ends of the names of marks in JSON. In a text, the quotation mark would be escaped."""
 _UNCACHED: Final = _MARKS | {"id", "status", "timestamp"}
 """Fields of messages and items that the model does not see."""
 _UNCACHED_OF_ROLES: Final = _UNCACHED | {"role", "content", "type"}
 """The same for a message with a role, whose content is a separate block."""
 _FILE_SIZE: Final = 6400
-"""The size of an image or a document, whose data says little about its tokens."""
+"""The size assumed for an image or document, whose data size says little about its tokens."""
 _FILE_START: Final = 400
-"""Bytes at the start of a block in which the data of a file would be announced."""
+"""The number of bytes at the start of a block that would reveal the data of a file."""
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
-"""The order of fields depends on how a request was read, and means nothing."""
+"""Sorted, because the order of fields depends on how a request was parsed, and is meaningless."""
 
 
 class Block(NamedTuple):
@@ -37,7 +37,7 @@ class Block(NamedTuple):
     kind: str
     """``tool``, ``system``, ``settings`` or ``message``."""
     number: int
-    """Counts the blocks of its kind from 1; all parts of a message have the same number."""
+    """The position among blocks of its kind, from 1; the parts of a message share a number."""
     name: str
     """The name of a tool, or ""."""
     data: bytes
@@ -57,7 +57,7 @@ def blocks(api: str, body: Mapping[str, Any]) -> list[Block]:
 
 
 def needs_marks(api: str) -> bool:
-    """Return whether providers cache only prompts with marks on the Copilot API named `api`."""
+    """Return whether the Copilot API named `api` only caches prompts with marks."""
     return api == "messages"
 
 
@@ -77,7 +77,7 @@ def _anthropic_messages(body: Mapping[str, Any]) -> list[Block]:
     found = _tools(body.get("tools"))
     for number, part in enumerate(_listed(body.get("system")), 1):
         found.append(Block("system", number, "", _part(part)))
-    # A change of these makes Claude read the conversation again, but not the system prompt.
+    # If one of these changes, Claude reads the conversation again, but not the system prompt.
     settings = [body[name] for name in ("tool_choice", "thinking") if body.get(name) is not None]
     if settings:
         found.append(Block("settings", 1, "", _data(settings)))
@@ -109,7 +109,7 @@ def _tools(tools: Any) -> list[Block]:
 
 
 def _conversation(messages: list[Json]) -> list[Block]:
-    """Return the blocks of messages that begin with the system prompt."""
+    """Return the blocks of messages that start with the system prompt."""
     found = []
     first = 0
     while first < len(messages) and messages[first].get("role") in ("system", "developer"):
@@ -126,7 +126,7 @@ def _messages(messages: list[Json]) -> list[Block]:
         if message.get("role"):
             for part in _listed(message.get("content")):
                 found.append(Block("message", number, "", _part(part)))
-            if len(message) == 2:  # nothing but role and content, as usual
+            if len(message) == 2:  # the usual case: only a role and content
                 continue
             left_out = _UNCACHED_OF_ROLES
         rest = {
@@ -145,8 +145,8 @@ def _listed(content: Any) -> list[Any]:
 
 
 def _part(part: Any) -> bytes:
-    """Return a part of a message. Its role is left out, and so are additions to a text, such
-    as citations: prompts never differ only in those."""
+    """Return a part of a message, without its role and without additions to a text, such as
+    citations, because prompts never differ only in those."""
     if isinstance(part, str):
         return part.encode("utf-8", "surrogatepass")
     if isinstance(text := part.get("text"), str):

@@ -1,7 +1,6 @@
-"""Restores the client's names of parameters in calls of tools; `rules.property_names` renames them.
+"""Restores the client's parameter names in tool calls; `rules.property_names` renames them.
 
-`RestoredNames` takes the events of another translator: chunks of Chat Completions, or events of
-Messages.
+`RestoredNames` takes the events of another translator: Chat Completions chunks or Messages events.
 """
 
 from collections.abc import Mapping
@@ -14,11 +13,11 @@ from copilot_proxy.formats.types import ClientEvent, ClientResponse, Json
 from copilot_proxy.formats.wrapped_translator import WrappedTranslator
 
 Names = Mapping[str, Mapping[str, str]]
-"""The client's names of parameters, by the client's name of the tool and the name sent."""
+"""The client's name of the tool -> the parameter name sent -> the client's parameter name."""
 
 
 class KeyRenamer:
-    """Renames the keys of a JSON object, but not of objects in it, while its text arrives.
+    """Renames the keys of a JSON object, but not of nested objects, as its text arrives.
 
     The text of a key is held back until it is complete.
     """
@@ -28,12 +27,12 @@ class KeyRenamer:
         self._depth = 0
         self._expects_key = False
         self._string: list[str] | None = None
-        """The string that is being read, from its first quotation mark."""
+        """The string being read, from its opening quotation mark on."""
         self._is_key = False
         self._is_escaped = False
 
     def feed(self, text: str) -> str:
-        """Return the text that `text` adds."""
+        """Return the text to output for the chunk `text`."""
         out: list[str] = []
         for char in text:
             if self._string is None:
@@ -53,11 +52,11 @@ class KeyRenamer:
         return "".join(out)
 
     def close(self) -> str:
-        """Return the beginning of a key that has not been completed."""
+        """Return the start of an incomplete key."""
         return "".join(self._string or ()) if self._is_key else ""
 
     def _read(self, char: str, out: list[str]) -> None:
-        """Read a character that is not part of a string."""
+        """Process a character outside of strings."""
         if char == '"':
             self._string = [char]
             self._is_key, self._expects_key = self._expects_key, False
@@ -82,13 +81,13 @@ class KeyRenamer:
 
 
 class RestoredNames(WrappedTranslator):
-    """The events of `translator`, with the client's names of parameters in calls."""
+    """The events of `translator`, with the client's parameter names in calls."""
 
     def __init__(self, translator: StreamTranslator, names: Names) -> None:
         super().__init__(translator)
         self._names = names
         self._calls: dict[Any, KeyRenamer] = {}
-        """The calls that are being read, by their index in the answer."""
+        """Index in the answer -> the renamer of a call in progress."""
 
     def feed(self, data: object) -> list[ClientEvent]:
         return self._restored(self._translator.feed(data))
@@ -99,7 +98,7 @@ class RestoredNames(WrappedTranslator):
     def whole(self, events: list[ClientEvent]) -> ClientResponse:
         response = super().whole(events)
         content = response.get("content")
-        if isinstance(content, list):  # a message that has arrived as a whole
+        if isinstance(content, list):  # a whole message
             response = {**response, "content": list(map(self._restored_block, content))}
         return response
 
@@ -147,7 +146,7 @@ class RestoredNames(WrappedTranslator):
         return []
 
     def _restored_part(self, part: Json) -> Json:
-        """Return a part of a call in a chunk."""
+        """Return a part of a call in a chunk, with names restored."""
         function = part.get("function")
         if not isinstance(function, dict):
             return part
@@ -165,7 +164,7 @@ class RestoredNames(WrappedTranslator):
         return text if renamer is None else renamer.feed(text)
 
     def _restored_block(self, block: Json) -> Json:
-        """Return a block of Messages; a call may have its input already."""
+        """Return a Messages block with names restored; a call may already have its input."""
         names, arguments = self._names.get(str(block.get("name"))), block.get("input")
         if not names or not isinstance(arguments, dict):
             return block

@@ -3,11 +3,11 @@
 If the reasoning before a tool call is missing in the next turn, Gemini rejects the request, and
 Claude and GPT lose it. Few clients send back fields that OpenAI's API does not have, so the
 reasoning is cached by the id of the tool call: in memory, for the most recent calls, and only for
-the model that produced it and the caller that got it. Callers are distinguished by an opaque
-identifier, since two of them may use the same ids.
+the model that produced it and the caller that received it. Callers are distinguished by an opaque
+identifier, since two callers may use the same ids.
 
-Some clients drop even the ids (Ollama's). Their calls get ids by position, which begin with
-`PLACE_ID`, and are recognised by their names and arguments: of equal calls, the latest counts.
+Ollama clients even drop the ids. Their calls get ids by position, which start with `PLACE_ID`, and
+are recognised by their names and arguments: of equal calls, the latest counts.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.types import Json
 
 PLACE_ID: Final = "call_at_"
-"""The beginning of the id of a call that got one by its position."""
+"""The start of the id of a call that was given an id by position."""
 _MAX_CALLS: Final = 2000
 _MAX_CHARACTERS: Final = 20_000_000
 _MAX_REFUSED: Final = 10_000
@@ -76,7 +76,7 @@ class ReasoningCache:
     ) -> list[Json]:
         """Return the messages with missing reasoning of `caller` restored from the cache.
 
-        Reasoning that is known to be encrypted by a vendor other than `vendor` is removed.
+        Reasoning known to be encrypted by a vendor other than `vendor` is removed.
         """
         if not (self._entries or self._vendors):
             return messages  # the usual case for models without encrypted reasoning
@@ -123,7 +123,7 @@ def _digest(opaque: str) -> bytes:
 
 
 def _digest_of(calls: list[Json]) -> bytes | None:
-    """Return a digest of the names and arguments of calls; None if one is not of a function."""
+    """Return a digest of the names and arguments of calls; None if any is not of a function."""
     parts: list[object] = []
     for call in calls:
         function = call.get("function")
@@ -139,7 +139,7 @@ def _digest_of(calls: list[Json]) -> bytes | None:
 
 
 class RefusedReasoning:
-    """Remembers which encrypted reasoning each model has refused, so that it is not sent again."""
+    """Remembers the encrypted reasoning that each model refused, so that it is not sent again."""
 
     def __init__(self, most: int = _MAX_REFUSED) -> None:
         self._most = most
@@ -149,14 +149,14 @@ class RefusedReasoning:
         return bool(self._digests)
 
     def add(self, model: str, encrypted: Iterable[str]) -> None:
-        """Remember what `model` has refused."""
+        """Remember that `model` has refused these."""
         for one in encrypted:
             self._digests[model, _digest(one)] = None
         while len(self._digests) > self._most:
             self._digests.popitem(last=False)
 
     def among(self, model: str, encrypted: Iterable[str]) -> frozenset[str]:
-        """Return those of `encrypted` that `model` has refused."""
+        """Return the members of `encrypted` that `model` has refused."""
         return frozenset(one for one in encrypted if (model, _digest(one)) in self._digests)
 
 
@@ -172,7 +172,7 @@ class ReasoningRecorder:
         self._vendor = vendor
         self._calls: list[Json] = []
         self._pieces: dict[int, list[str]] = {}
-        """The arguments of each call, by its place in `_calls`."""
+        """The arguments of each call, by its index in `_calls`."""
         self._places: dict[int, int] = {}
         self._reasoning: list[str] = []
         self._opaque: list[str] = []

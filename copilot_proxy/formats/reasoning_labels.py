@@ -1,6 +1,6 @@
-"""The labels of encrypted reasoning, which name the API that made it.
+"""The labels of encrypted reasoning, which name the API that produced it.
 
-They are written before the encrypted text, so that it is sent back to that API only.
+A label is prepended to the encrypted text, so that it is only sent back to that API.
 """
 
 from typing import Final
@@ -8,12 +8,12 @@ from typing import Final
 RESPONSES_LABEL: Final = "responses:"
 MESSAGES_LABEL: Final = "messages:"
 CHAT_LABEL: Final = "chat:"
-"""Only in the formats of other APIs: in chat messages, the chat API's own has no label."""
+"""Only used in the formats of other APIs: in chat messages, the chat API's reasoning has none."""
 OTHER_APIS: Final = (RESPONSES_LABEL, MESSAGES_LABEL)
 """The labels that chat messages can have."""
 LABELS: Final = (*OTHER_APIS, CHAT_LABEL)
 
 
 def label_of(text: str) -> str:
-    """Return the label that a text begins with, or an empty string."""
+    """Return the label at the start of a text, or "" if there is none."""
     return next((label for label in LABELS if text.startswith(label)), "")

@@ -1,6 +1,7 @@
-"""Remembers whether a client of Responses asked for a summary of the reasoning.
+"""Remembers whether a Responses client asked for a summary of the reasoning.
 
-Chat Completions has no field for it, so a translated request has one that never leaves the program.
+Chat Completions has no field for this, so a translated request uses a field that never leaves the
+program.
 """
 
 from typing import Final

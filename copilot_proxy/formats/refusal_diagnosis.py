@@ -10,7 +10,7 @@ from copilot_proxy.errors import UpstreamRefusal
 from copilot_proxy.formats.types import Json, UpstreamBody
 
 _BARE: Final = ("", "bad request", "400 bad request", "invalid request", "invalid argument")
-"""Messages that say nothing, in lower case and without a full stop."""
+"""Meaningless messages, in lower case and without a full stop."""
 _NO_MESSAGE: Final = "Copilot answered with status 400 and no message"
 _SUSPECTS: Final = (
     "oneOf",
@@ -43,9 +43,9 @@ class _Suspect(NamedTuple):
 def diagnose(
     error: UpstreamRefusal, body: UpstreamBody, tool_names: Mapping[str, str] | None = None
 ) -> None:
-    """Set the message and hint of `error` if Copilot refused `body` without a reason.
+    """Set the message and hint of `error` if Copilot refused `body` without giving a reason.
 
-    `tool_names` are the client's names of renamed tools, by the names in `body`.
+    `tool_names` maps the names in `body` to the client's names of renamed tools.
     """
     text = error.message.strip().rstrip(".")
     if error.upstream_status != 400 or (text.lower() not in _BARE and text != _NO_MESSAGE):

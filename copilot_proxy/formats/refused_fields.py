@@ -1,7 +1,7 @@
-"""Takes fields that Copilot has refused by name out of the messages, items and tools of a request.
+"""Removes fields that Copilot has refused by name from the messages, items and tools of a request.
 
-Programs keep fields of their own in conversations, and new clients send fields that Copilot does
-not have yet. Both stay in the conversation, so every later request would be refused, too.
+Programs keep their own fields in conversations, and new clients send fields that Copilot does not
+support yet. Both remain in the conversation, so every later request would be refused, too.
 
 Sources: Anthropic's error ``messages.3.content.0.text.foo: Extra inputs are not permitted``, and
 OpenAI's ``Unknown parameter: 'input[3].content[0].foo'``.
@@ -14,8 +14,8 @@ from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.types import UpstreamBody
 
 FieldPath = tuple[str, ...]
-"""The names that lead to a field; ``*`` for each element of a list. The fields of one kind of part
-have a step with its type, which is not a name."""
+"""The names on the way to a field; ``*`` stands for each element of a list. The fields of a type of
+part have a step with this type, which is not a name."""
 
 _REFUSED: Final = re.compile(
     r"(?P<extra>[a-z]\S*): Extra inputs are not permitted"
@@ -23,15 +23,15 @@ _REFUSED: Final = re.compile(
 )
 _STEP: Final = re.compile(r"[^.\[\]]+")
 _LISTS: Final = ("messages", "input", "system", "tools")
-"""The fields of a request that hold lists. Fields of the request itself may be relied on."""
+"""The fields of a request that hold lists. Clients may rely on fields of the request itself."""
 _NEEDED: Final = ("content", "role", "type")
 _UNTYPED: Final = "custom"
-"""The type of Anthropic's tools that have none."""
+"""The type of Anthropic's tools that do not state one."""
 _EACH: Final = "*"
 
 
 def refused_fields(message: str) -> list[FieldPath]:
-    """Return the fields of messages, items and tools that an error message names."""
+    """Return the fields of messages, items and tools that are named in an error message."""
     found = []
     for match in _REFUSED.finditer(message):
         steps = _STEP.findall(match["extra"] or match["unknown"])
@@ -42,7 +42,7 @@ def refused_fields(message: str) -> list[FieldPath]:
 
 
 def without_field(body: UpstreamBody, path: FieldPath) -> UpstreamBody:
-    """Return `body` without the field at every position; the same object if it has none."""
+    """Return `body` without the field in any position; the same object if it has none."""
     changed: UpstreamBody = _without(body, path)
     return changed
 

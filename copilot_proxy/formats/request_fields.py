@@ -1,7 +1,7 @@
-"""Refuses or drops the request fields that Copilot does not accept; one table for all models.
+"""Refuses or drops request fields that Copilot does not accept, using one table for all models.
 
-A field is refused if dropping it would change the answer unnoticed, and otherwise dropped with a
-note. `tests/sdk_fields.py` compares the table with the vendors' SDKs.
+A field is refused if dropping it could change the answer without anyone noticing; otherwise, it is
+dropped with a note. `tests/sdk_fields.py` compares the table with the vendors' SDKs.
 
 Sources: the API references of OpenAI, Anthropic and Google; Copilot API, observed 2026-11.
 """
@@ -18,24 +18,24 @@ _NOT_STORED: Final = "Copilot stores nothing"
 
 @dataclass(frozen=True)
 class Dropped:
-    """A field that is dropped, with the reason for the note."""
+    """A field that is dropped, and the reason for the note."""
 
     reason: str
     harmless: tuple[Any, ...] = ()
-    """Values that ask for what happens anyway, which need no note."""
+    """Values that ask for the default behaviour, and need no note."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A field that is refused, with the error's message and hint."""
+    """A field that is refused, and the error's message and hint."""
 
     message: str
     hint: str
     harmless: tuple[Any, ...] = ()
-    """Values that ask for what happens anyway, which are dropped."""
+    """Values that ask for the default behaviour, and are dropped."""
     code: str | None = "unsupported_parameter"
     more: Mapping[str, Json] = field(default_factory=dict)
-    """Further fields of the error object."""
+    """Additional fields of the error object."""
 
 
 _MODERATION: Final = Refused(
@@ -188,7 +188,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         "width": _NO_PICTURES,
     },
 }
-"""The decisions, by the client's API and the field."""
+"""What to do with each field, by client API."""
 
 _IGNORED_BY_COUNTS: Final = ("compaction",)
 """Refused fields that Anthropic accepts and ignores in requests to count tokens."""
@@ -215,9 +215,9 @@ def refuse_fields(api: str, request: ClientRequest, *, counting: bool = False) -
 
 
 def drop_fields(api: str, request: ClientRequest, notes: list[str]) -> ClientRequest:
-    """Return the request without the fields of the table; the same object if it has none.
+    """Return the request without the fields in the table; the same object if it has none.
 
-    `notes` gets a line for each that was not harmless.
+    Adds a line to `notes` for each field that was not harmless.
     """
     decisions = FIELDS[api]
     if decisions.keys().isdisjoint(request):

@@ -1,4 +1,4 @@
-"""Decodes the JSON of a client's request, whatever its API, within limits of size."""
+"""Decodes the JSON of client requests for any API, within size limits."""
 
 from codecs import BOM_UTF8
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from copilot_proxy.formats.types import Json
 
 
 def parse_json(body: bytes, max_values: int = MAX_VALUES) -> Any:
-    """Decode a JSON body, which may begin with a byte order mark; raises `RequestError` if it is
+    """Decode a JSON body, which may start with a byte order mark. Raises `RequestError` if it is
     not JSON, or has more than `max_values` values."""
     body = body.removeprefix(BOM_UTF8)
     if len(body) > max_values:
@@ -44,8 +44,8 @@ def parse_object(
 ) -> Json:
     """Decode a body that must be a JSON object with at most `max_values` values.
 
-    `read_plain` reads long requests with a plain conversation, and returns None for others. Raises
-    `RequestError` if it is no object, or if ``model`` is longer than `MAX_NAME_LENGTH`.
+    `read_plain` parses long requests with a plain conversation, and returns None for others. Raises
+    `RequestError` if the body is not an object, or if ``model`` is longer than `MAX_NAME_LENGTH`.
     """
     body = body.removeprefix(BOM_UTF8)
     request = read_plain(body) if read_plain is not None else None
@@ -58,7 +58,7 @@ def parse_object(
 
 
 def _check_model_name(name: object) -> None:
-    """Raise `RequestError` for a name that is too long to be compared or logged."""
+    """Raise `RequestError` for a name that is too long to compare or log."""
     if isinstance(name, str) and len(name) > MAX_NAME_LENGTH:
         raise RequestError(
             f"The model name has {len(name)} characters; the maximum is {MAX_NAME_LENGTH}.",

@@ -1,4 +1,4 @@
-"""Checks decoded JSON against a schema, with errors in words instead of names of types."""
+"""Validates decoded JSON against a schema, with errors in plain words rather than type names."""
 
 import re
 from collections.abc import Iterator
@@ -26,9 +26,9 @@ _TYPES: Final = {
 
 
 def check_shape(value: object, schema: Any, at: str = "") -> None:
-    """Raise a `RequestError` that names the first field that is missing or of the wrong type.
+    """Raise a `RequestError` that names the first field that is missing or has the wrong type.
 
-    `schema` is a type of msgspec's; `at` is the path of `value`, if it is a part of a request.
+    `schema` is a msgspec type; `at` is the path of `value`, if that is a part of a request.
     """
     try:
         msgspec.convert(value, schema)
@@ -70,8 +70,8 @@ def _either(names: list[str]) -> str:
 
 
 def _allowed(schema: Any, path: str) -> list[str]:
-    """Return the allowed values of the field at `path`: those of its type, or the tags of types."""
-    # Only for errors, and slow to import.
+    """Return the allowed values of the field at `path`: its type's values, or the tags of types."""
+    # Only needed for errors, and slow to import.
     from msgspec import inspect
 
     types = list(_flat(inspect.type_info(schema)))

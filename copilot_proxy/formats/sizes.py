@@ -1,4 +1,4 @@
-"""Formats sizes in messages for people."""
+"""Formats sizes in messages to users."""
 
 from typing import Final
 

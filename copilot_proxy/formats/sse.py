@@ -19,7 +19,7 @@ DEFAULT_LIMIT: Final = 16 * 1024 * 1024
 """Maximum size of an event in bytes."""
 
 DONE: Final = b"[DONE]"
-"""The data of the event that ends a chat completions stream."""
+"""The data of the event that ends a Chat Completions stream."""
 
 CONTENT_TYPE: Final = b"text/event-stream; charset=utf-8"
 
@@ -112,8 +112,8 @@ class EventDecoder:
 def encode(data: bytes, event: str = "") -> bytes:
     """Encode an event; `data` must be a single line, such as JSON without indentation.
 
-    `event` may come from Copilot. A name unlike those of known events is left out, because it could
-    end its line and start another event.
+    `event` may come from Copilot. A name that does not look like an event name is left out, because
+    it could end its line and start another event.
     """
     return b"%bdata: %b\n\n" % (_event_line(event), data)
 
@@ -125,14 +125,14 @@ def _event_line(event: str) -> bytes:
 
 unnamed: Final = b"data: %b\n\n".__mod__
 """Encodes an event that only has data, which must be a single line. Most events pass through this,
-so it is no function of Python's."""
+so it is not a Python function."""
 
 
 def unnamed_json(event: ClientEvent) -> bytes:
-    """Encode an event of chat completions, which only has data."""
+    """Encode a Chat Completions event, which only has data."""
     return unnamed(_encode_json(event))
 
 
 def named_json(event: ClientEvent) -> bytes:
-    """Encode an event of Responses or Messages; its type is its name as well."""
+    """Encode an event of Responses or Messages, using its type as its name."""
     return encode(_encode_json(event), str(event["type"]))

@@ -1,8 +1,8 @@
 """Ends answers at the stop sequences that the model's API does not accept.
 
-`StopSequences` finds them in a text that arrives in pieces. `StopTranslator` applies it to the
+`StopSequences` finds them in a text that arrives in chunks. `StopTranslator` applies it to the
 chunks of an answer, between the translator that reads Copilot's events and the client's writer, so
-that it works for every client API alike.
+that it works the same for every client API.
 """
 
 import re
@@ -20,18 +20,18 @@ from copilot_proxy.formats.types import (
 )
 
 STOP_SEQUENCE: Final = "stop_sequence"
-"""The field of a chunk's choice with the stop sequence that ended the answer. Only writers see it:
+"""The field of a chunk's choice with the stop sequence that ended the answer. Only writers see it;
 it is not part of OpenAI's schema."""
 _REASONING: Final = ("reasoning_content", "reasoning_opaque")
 _REFUSED: Final = re.compile(r"'stop' is not supported|does not support '?stop\b", re.I)
-"""Copilot's error of several GPT models: "Unsupported parameter: 'stop' is not supported with this
-model". Others of the same family accept it, and the catalogue does not say which."""
+"""Copilot's error for some GPT models: "Unsupported parameter: 'stop' is not supported with this
+model". Other models of the same family accept it, and the catalogue does not tell them apart."""
 _MAX_CHARACTERS: Final = 10_000
-"""The length of all sequences together, since the text is searched for each of them."""
+"""Maximum total length of all sequences, because the text is searched for each of them."""
 
 
 def requested_stops(chat: ChatRequest) -> list[str]:
-    """Return the stop sequences of a checked chat request, each once."""
+    """Return the stop sequences of a validated chat request, without duplicates."""
     stop = chat.get("stop")
     if not stop:
         return []
@@ -44,7 +44,7 @@ def is_refusal(message: str) -> bool:
 
 
 def check_length(stops: Sequence[str], field: str) -> None:
-    """Raise `RequestError` if the sequences are too long to be searched for in every chunk."""
+    """Raise `RequestError` if the sequences are too long to search for in every chunk."""
     if sum(map(len, stops)) > _MAX_CHARACTERS:
         raise RequestError(
             f"The stop sequences have more than {_MAX_CHARACTERS:,} characters in total.",
@@ -55,10 +55,10 @@ def check_length(stops: Sequence[str], field: str) -> None:
 
 
 class StopSequences:
-    """Passes a text on until the first of several sequences is complete.
+    """Passes on a text until the first of several sequences is complete.
 
-    The result does not depend on how the text is divided. If the text ends with what may be the
-    beginning of a sequence, that part is held back; it is always shorter than the longest sequence.
+    The result does not depend on how the text is split. If the text ends with what may be the start
+    of a sequence, that part is held back; it is always shorter than the longest sequence.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -68,13 +68,13 @@ class StopSequences:
         """The sequence that ended the text."""
 
     def feed(self, text: str) -> str:
-        """Return what can be passed on, now that `text` has arrived."""
+        """Return the text that can be passed on after `text` has arrived."""
         if self.found is not None:
             return ""
         text = self._held + text
         ends = [(at + len(stop), at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
         if ends:
-            # The one that is complete first; if several are, the longest of them.
+            # The sequence that is complete first, or the longest if several are.
             _, at, self.found = min(ends)
             self._held = ""
             return text[:at]
@@ -83,23 +83,23 @@ class StopSequences:
         return text[: len(text) - held]
 
     def release(self) -> str:
-        """Return what has been held back: no text follows it directly."""
+        """Return the text that was held back, because no text directly follows it."""
         held, self._held = self._held, ""
         return held
 
 
 def _overlap(text: str, stop: str) -> int:
-    """Return how many characters at the end of `text` are a beginning of `stop`."""
+    """Return how many characters at the end of `text` are the start of `stop`."""
     longest = min(len(stop) - 1, len(text))
     return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)
 
 
 class StopTranslator:
-    """The chunks of `reader`, up to the first stop sequence in the text.
+    """Passes on the chunks of `reader` up to the first stop sequence in the text.
 
-    What follows it is discarded: text, reasoning, and tool calls. Once an answer has been cut, it
-    counts as finished, so that Copilot's stream is read only a little longer, for its token counts.
-    If it has not ended by then, there are none. With `names_stop`, the last chunk has the field
+    Any text, reasoning and tool calls after it are discarded. Once an answer has been cut, it
+    counts as finished, so Copilot's stream is only read a little longer, for its token counts. If
+    it does not end in time, there are none. With `names_stop`, the last chunk has the field
     `STOP_SEQUENCE`.
     """
 
@@ -127,7 +127,7 @@ class StopTranslator:
 
     @property
     def usage(self) -> ChatUsage | None:
-        """Copilot's token counts, unless the answer was left before they were complete."""
+        """Copilot's token counts, unless the stream was closed before they were complete."""
         left = self._is_cut and not self._reader.is_finished
         return None if left else self._reader.usage
 
@@ -143,7 +143,7 @@ class StopTranslator:
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the answer has ended, in OpenAI's words."""
+        """The reason why the answer ended, as one of OpenAI's finish reasons."""
         return self._cut_reason if self._is_cut else self._reader.finish_reason
 
     @property
@@ -160,7 +160,7 @@ class StopTranslator:
         except UpstreamError:
             if not self._is_cut:
                 raise
-            self._has_failed = True  # the client has the whole answer
+            self._has_failed = True  # the client already has the whole answer
             return []
         return [one for chunk in chunks for one in self._filter(chunk)]
 
@@ -181,12 +181,12 @@ class StopTranslator:
 
     @property
     def _cut_reason(self) -> str:
-        # A call from before the text is complete, and the client has to answer it.
+        # A call that precedes the text is complete, and the client must respond to it.
         return "tool_calls" if self._calls else "stop"
 
     def _filter(self, chunk: ChatChunk) -> list[ChatChunk]:
-        """Return the client's part of a chunk; after a cut, only the token counts, and the rest of
-        the calls before the cut."""
+        """Return the client's part of a chunk. After a cut, this is only the token counts, and the
+        rest of the calls before the cut."""
         if not chunk["choices"]:
             return [chunk]
         choice = chunk["choices"][0]
@@ -209,7 +209,7 @@ class StopTranslator:
         delta = {name: value for name, value in choice["delta"].items() if name != "content"}
         shown = self._stops.feed(text)
         if self._is_cut:
-            # The reasoning comes before the text, and everything else after it.
+            # Reasoning comes before the text, and everything else after it.
             delta = {name: value for name, value in delta.items() if name in _REASONING}
             choice = {**choice, "logprobs": None}
         elif parts := delta.get("tool_calls"):

@@ -1,4 +1,4 @@
-"""Decides which output schemas OpenAI's models can be bound to (``strict``)."""
+"""Decides which output schemas OpenAI's models can be forced to follow (``strict``)."""
 
 from typing import Any, Final
 
@@ -18,17 +18,18 @@ _KEYWORDS: Final = frozenset(
         "type",
     }
 )
-"""The keywords that are certain to be accepted with ``strict``.
+"""The keywords that are certainly accepted with ``strict``.
 
-Source: OpenAI's guide to structured outputs, https://platform.openai.com/docs/guides/structured-outputs
+Source: OpenAI's guide to structured outputs,
+https://platform.openai.com/docs/guides/structured-outputs
 """
 _KINDS: Final = frozenset({"type", "anyOf", "$ref", "enum", "const"})
 """Every schema must have one of these keywords."""
 
 
 def can_be_strict(schema: Any, *, top: bool = True) -> bool:
-    """Return whether the model can be bound to the schema: all properties of all objects are
-    required."""
+    """Return whether the model can be forced to follow the schema, because all properties of all
+    objects are required."""
     if not isinstance(schema, dict) or not _KEYWORDS.issuperset(schema):
         return False
     if _KINDS.isdisjoint(schema) or (top and schema.get("type") != "object"):

@@ -1,11 +1,11 @@
-"""Unpacks images from tool results that are JSON texts.
+"""Unpacks images from tool results that are JSON text.
 
-Some agents turn a result of several parts into one text. The model would not see its images, and
-their base64 would cost hundreds of times as many tokens. Observed with Codex and with results of
-MCP tools, 2026-07.
+Some agents convert a result with several parts to a single text. The model would not see its
+images, and their base64 would cost hundreds of times as many tokens. Observed with Codex and with
+results of MCP tools, 2026-07.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -22,7 +22,7 @@ _MARK: Final = '"image'
 """Occurs in the type of every image, as JSON."""
 _TEXTS: Final = ("text", "input_text", "output_text")
 _BEGINNINGS: Final = ("[", " ", "\t", "\n", "\r")
-"""How a JSON text with a list can begin; few others do."""
+"""The possible first characters of a JSON text with a list; few other texts start with them."""
 _OUTPUTS: Final = ("function_call_output", "custom_tool_call_output")
 
 
@@ -36,18 +36,18 @@ def unpack_results(api: str, request: ClientRequest) -> None:
                 result[name] = parts
 
 
-def is_stringified(api: str, text: str) -> bool:
-    """Return whether `unpack_results` would replace the text of a result."""
-    return may_be_stringified(text) and unpacked(api, text) is not None
+def any_stringified(api: str, texts: Iterable[str]) -> bool:
+    """Return whether `unpack_results` would replace one of these texts of results."""
+    return any(unpacked(api, text) is not None for text in texts if text[:1] in _BEGINNINGS)
 
 
 def may_be_stringified(text: str) -> bool:
-    """Return whether a text begins like a stringified result; few others do."""
+    """Return whether a text starts like a stringified result, as few other texts do."""
     return text[:1] in _BEGINNINGS
 
 
 def unpacked(api: str, content: object) -> list[Json] | None:
-    """Return the parts of a stringified result, in the notation of `api`; None if it is any other
+    """Return the parts of a stringified result, in the notation of `api`, or None for any other
     text.
 
     A stringified result is a list of texts and images, with at least one image as data.
@@ -67,7 +67,7 @@ def unpacked(api: str, content: object) -> list[Json] | None:
 
 
 def _read(part: Any) -> tuple[str, str] | None:
-    """Return a part as its kind and its text or data: URL; None if it is neither text nor image."""
+    """Return the kind of a part and its text or data: URL; None if it is neither text nor image."""
     match part:
         case {"type": str(kind), "text": str(text)} if kind in _TEXTS:
             return "text", text
@@ -134,4 +134,4 @@ _RESULTS: Final[Mapping[str, Callable[[Json], tuple[list[Json], str]]]] = {
     "responses": _responses_results,
     "messages": _messages_results,
 }
-"""How to find the results of a request: the objects that hold one, and the name of its field."""
+"""Functions that find the results in a request: the objects that hold one, and the field's name."""

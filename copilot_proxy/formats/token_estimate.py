@@ -1,9 +1,9 @@
-"""What counts as tokens in a request, for an estimate without a call to Copilot.
+"""Finds what counts as tokens in a request, for an estimate without a call to Copilot.
 
 The caller counts the tokens of the texts. Each image counts as `IMAGE_TOKENS`, which errs on the
-high side: Claude's own rule is width times height divided by 750, and at most 1600. Each document
-that is not text, such as a PDF, counts as `DOCUMENT_TOKENS`, enough for one or two pages, since its
-length is not known without reading it.
+high side: Claude's own rule is width times height divided by 750, but at most 1600. Each document
+that is not text, such as a PDF, counts as `DOCUMENT_TOKENS`, enough for one or two pages, because
+its length is unknown unless it is parsed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,10 +12,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from copilot_proxy.cost.estimated_tokens import prompt_tokens
-from copilot_proxy.formats.plain_turns import expanded
+from copilot_proxy.formats.plain_turns import PlainTurns, expanded
 
 IMAGE_TOKENS: Final = 1600
 DOCUMENT_TOKENS: Final = 3000
+_JSON_CHARS_PER_TOKEN: Final = 4.2
+"""A twentieth of a long conversation's JSON is punctuation, which `prompt_tokens` leaves out."""
 
 
 class CountedFields(NamedTuple):
@@ -23,14 +25,20 @@ class CountedFields(NamedTuple):
 
     text: tuple[str, ...]
     json: tuple[str, ...]
-    """The fields that count as the text of their JSON."""
+    """The fields whose JSON counts as text."""
     nested: tuple[str, ...]
-    """The fields with further texts and objects."""
+    """The fields that contain further texts and objects."""
 
 
 def request_tokens(request: Mapping[str, Any]) -> int:
-    """Return a rough estimate of the tokens of a request of any API, from its length."""
-    return prompt_tokens(expanded(request))
+    """Return a rough estimate of the tokens of a request for any API, based on its length."""
+    plain = [one for one in request.values() if type(one) is PlainTurns and not one.images]
+    if not plain:
+        return prompt_tokens(expanded(request))
+    others = {name: one for name, one in request.items() if type(one) is not PlainTurns}
+    # A third of the time of walking through all of their texts.
+    chars = sum(len(msgspec.json.encode(turns).decode()) for turns in plain)
+    return prompt_tokens(others) + round(chars / _JSON_CHARS_PER_TOKEN)
 
 
 def texts(value: Any, fields: CountedFields) -> Iterator[str]:

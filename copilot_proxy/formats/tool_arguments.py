@@ -1,4 +1,4 @@
-"""The arguments of tool calls as models stream them: in pieces, and sometimes incomplete."""
+"""The arguments of tool calls as models stream them: in chunks, and sometimes incomplete."""
 
 import re
 from typing import Any, Final
@@ -9,9 +9,9 @@ from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.types import Json
 
 _MAX_BLANKS: Final = 20
-"""The most consecutive line breaks and tabs; real arguments never have more."""
+"""Maximum number of consecutive line breaks and tabs; real arguments never have more."""
 _MAX_SCALAR: Final = 64
-"""The most characters of a number or keyword that are parsed where an object is expected."""
+"""Maximum length of a number or keyword that is parsed where an object is expected."""
 _JSON_BLANKS: Final = " \t\r\n"
 _IN_STRING: Final = re.compile(r'["\\]')
 _ELSEWHERE: Final = re.compile(r'["{}\[\]]')
@@ -23,7 +23,7 @@ Source: Anthropic API reference, fine-grained tool streaming.
 
 
 def is_json(text: str) -> bool:
-    """Return whether `text` is one JSON value; false if it is nested too deeply to be parsed."""
+    """Return whether `text` is a single JSON value; False if it is nested too deeply to parse."""
     try:
         msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -40,7 +40,7 @@ class RunawayGuard:
         self._blanks = 0
 
     def watch(self, text: str) -> None:
-        """Check the next piece; raises `BrokenResponse` if the model is stuck."""
+        """Check the next chunk. Raises `BrokenResponse` if the model is stuck."""
         tail = text.rstrip()
         if tail:
             self._blanks = 0
@@ -56,9 +56,9 @@ class RunawayGuard:
 
 
 class Arguments:
-    """The arguments of one call; true once there are any.
+    """The arguments of a call; truthy once there are any.
 
-    Each piece is scanned once and the whole is parsed once, however often `is_json` is read.
+    Each chunk is scanned once and the whole is parsed once, no matter how often `is_json` is read.
     """
 
     __slots__ = ("_end", "_guard", "_is_valid", "_pieces", "_seen", "_size")
@@ -80,14 +80,14 @@ class Arguments:
         return "".join(self._pieces)
 
     def add(self, piece: str) -> None:
-        """Append the next piece; raises `BrokenResponse` if the model is stuck."""
+        """Append the next chunk. Raises `BrokenResponse` if the model is stuck."""
         self._pieces.append(piece)
         self._size += len(piece)
         self._guard.watch(piece)
 
     @property
     def is_json(self) -> bool:
-        """Whether the arguments received so far are one JSON value."""
+        """Whether the arguments received so far are a single JSON value."""
         for piece in self._pieces[self._seen :]:
             self._end.feed(piece)
         self._seen = len(self._pieces)
@@ -101,10 +101,10 @@ class Arguments:
 
 
 class _End:
-    """Finds the end of the first object, list or string of a text that arrives in pieces.
+    """Finds the end of the first object, list or string in a text that arrives in chunks.
 
-    A text that has not reached this end is not JSON yet, and one with anything but blanks after it
-    never will be. Otherwise a parser has to decide.
+    A text that has not reached this end is not JSON yet, and a text with anything but blanks after
+    it never will be. Otherwise, a parser must decide.
     """
 
     __slots__ = ("_depth", "_first", "_has_more", "_in_string", "_is_escaped", "_is_found")
@@ -119,16 +119,16 @@ class _End:
 
     @property
     def is_scalar(self) -> bool:
-        """Whether the value is a number or keyword, whose end cannot be recognized."""
+        """Whether the value is a number or keyword, whose end cannot be recognised."""
         return self._first not in ("", "{", "[", '"')
 
     @property
     def is_last(self) -> bool:
-        """Whether the end was found and nothing but blanks follows it."""
+        """Whether the end was found, and only blanks follow it."""
         return self._is_found and not self._has_more
 
     def feed(self, piece: str) -> None:
-        """Scan the next piece."""
+        """Scan the next chunk."""
         if not self._first:
             piece = piece.lstrip(_JSON_BLANKS)
             self._first = piece[:1]
@@ -164,8 +164,8 @@ class _End:
 def parsed_input(text: str, default: Any = None) -> Json:
     """Return a tool's input as an object.
 
-    Text that is not a JSON object is wrapped: ``{"INVALID_JSON": text}``. Empty text gives
-    `default`, or an empty object.
+    Text that is not a JSON object is wrapped: ``{"INVALID_JSON": text}``. For an empty text,
+    returns `default`, or an empty object.
     """
     if not text.strip():
         return default if isinstance(default, dict) else {}

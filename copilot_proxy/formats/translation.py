@@ -1,6 +1,6 @@
 """Translates a client's request for one of Copilot's APIs, and prepares to translate the response.
 
-See the package `formats` for the steps.
+The package `formats` describes the steps.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -47,23 +47,23 @@ _OUTPUT_FORMATS: Final = ("text", "json_object", "json_schema")
 
 
 class PreparedRequest(NamedTuple):
-    """A request as it is sent to Copilot, with the translator for the response."""
+    """A request in the form that is sent to Copilot, with the translator for the response."""
 
     api: UpstreamApi
     body: UpstreamBody
     headers: dict[str, str]
     """The headers that the API requires."""
     initiator: Initiator
-    """Who caused the request: the user, or an agent that continues by itself."""
+    """Who caused the request: the user, or an agent that continues on its own."""
     translator: StreamTranslator
     notes: list[str]
     """Changes to the request that may matter to the client."""
     tool_names: Mapping[str, str] = MappingProxyType({})
-    """The client's names of renamed tools, by the names in `body`."""
+    """Name in `body` -> the client's name, for each renamed tool."""
     images: int = 0
-    """How many images the client has sent."""
+    """The number of images that the client sent."""
     pdf_as_image: bool = False
-    """Whether the body has a PDF as an image, since Chat Completions has no documents."""
+    """Whether the body contains a PDF as an image, because Chat Completions has no documents."""
 
 
 def prepare(
@@ -84,11 +84,12 @@ def prepare(
     """Translate a validated request of `client` for `model`.
 
     `model` is None if the catalogue could not be read. `caller` identifies the caller in `cache`.
-    `fixed_api` is the API to use if the upstream has just one; `refused` are APIs on which Copilot
-    has refused to serve the model, the last one last. `foreign` is encrypted reasoning that Copilot
-    has refused; without `restores_reasoning`, none is added from the cache. Without
-    `accepts_stops`, Copilot has refused the stop sequences. `betas` are the values of the client's
-    ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot express the request.
+    `fixed_api` is the API to use if the upstream has just one. `refused` are the APIs on which
+    Copilot has refused to serve the model, in that order. `foreign` is encrypted reasoning that
+    Copilot has refused. `restores_reasoning` is whether to add reasoning from the cache.
+    `accepts_stops` is false if Copilot has refused the stop sequences. `betas` are the values of
+    the client's ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot express
+    the request.
     """
     notes: list[str] = []
     kinds = request_kinds(request)
@@ -145,7 +146,7 @@ def prepare(
 
 
 def _check_output_format(chat: ChatRequest) -> None:
-    """Raise `RequestError` for a format of the output that no other API knows either."""
+    """Raise `RequestError` for an output format that no API has."""
     kind = (chat.get("response_format") or {}).get("type", "text")
     if kind not in _OUTPUT_FORMATS:
         field = f"{chat[CLIENT_FIELDS].output_format}.type"
@@ -168,8 +169,8 @@ def _from_chat(
 ) -> tuple[AdaptedBody, StreamTranslator]:
     """Return the body for `api`, and the translator from its events to those of `client`.
 
-    `chat` is the client's `request` as a chat request. Without `accepts_stops`, Copilot has refused
-    its stop sequences.
+    `chat` is the client's `request` as a chat request. `accepts_stops` is false if Copilot has
+    refused its stop sequences.
     """
     if api is not CHAT_COMPLETIONS:
         chat = expanded(chat)
@@ -199,7 +200,7 @@ def _from_chat(
 def _checked(
     translator: StreamTranslator, adapted: AdaptedBody, notes: list[str]
 ) -> StreamTranslator:
-    """Return `translator` with what undoes or watches changes of the request in its events."""
+    """Return `translator`, wrapped in those that restore names and watch for expected calls."""
     if adapted.property_names:
         translator = RestoredNames(translator, adapted.property_names)
     return ExpectedCall(translator, notes) if adapted.expects_call else translator
@@ -208,12 +209,12 @@ def _checked(
 def _take_stops(
     chat: ChatRequest, stops: list[str], accepted: Collection[str], notes: list[str]
 ) -> tuple[ChatRequest, list[str]]:
-    """Return the request with the `accepted` ones of its stop sequences, and the others.
+    """Return the request with only the `accepted` stop sequences, and the other sequences.
 
     Raises `RequestError` if the others are too long.
     """
     if not stops:
-        # An empty list, as other client APIs may have it, is not accepted by every model.
+        # Other client APIs may send an empty list, which not every model accepts.
         return _without_stop(chat), []
     others = [stop for stop in stops if stop not in accepted]
     if not others:

@@ -1,4 +1,4 @@
-"""The protocols of translators, which turn the events of one API into those of another."""
+"""The protocols of translators, which convert the events of one API to those of another."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -17,33 +17,33 @@ class RepeatedEvents(Protocol):
     """Translates events that differ from earlier ones only in their text, without decoding them."""
 
     def translated(self, batch: Sequence[object]) -> list[bytes] | None:
-        """Return the client's events, as JSON, for the JSON of Copilot's.
+        """Return the client's events as JSON, given Copilot's events as JSON.
 
-        None if one of them has to be decoded, or is not JSON; nothing has changed then.
+        Returns None, and changes nothing, if one of them must be decoded, or is not JSON.
         """
         ...
 
     def learn(self, data: bytes, event: object, translated: Sequence[ClientEvent]) -> bool:
-        """Learn what `event`, the decoded `data`, was translated to; return whether events like
-        it are known now."""
+        """Learn what `event`, the decoded `data`, was translated to; return whether similar events
+        are now known."""
         ...
 
 
 class StreamTranslator(Protocol):
-    """Translates Copilot's response to one request into events, or into one whole response.
+    """Translates Copilot's response to a request to events, or to a whole response.
 
     `feed` takes the decoded JSON of one of Copilot's events, or of a whole body, and returns the
     resulting events. `close` is called once, after Copilot's response has ended, and returns the
-    last events; `done` is whether Copilot marked the end, so that a missing finish reason does not
-    mean that the response was cut. Both raise `UpstreamError` if Copilot's response is an error or
-    invalid.
+    last events; `done` is whether Copilot marked the end, in which case a missing finish reason
+    does not mean that the response was cut off. Both raise `UpstreamError` if Copilot's response is
+    an error or invalid.
     """
 
     notes: list[str] | None
-    """Gets a line for each change of the request that Copilot reports; None if it is not read."""
+    """Collects a note for each change of the request that Copilot reports; None if unused."""
 
     repeated: RepeatedEvents | None
-    """A shortcut past `feed`, if there is one."""
+    """A shortcut that bypasses `feed`, if there is one."""
 
     @property
     def usage(self) -> ChatUsage | None:
@@ -57,18 +57,17 @@ class StreamTranslator(Protocol):
 
     @property
     def failure(self) -> CopilotProxyError | None:
-        """An error that Copilot sent as an event and that was passed on as an event."""
+        """An error that Copilot sent as an event, and that was passed on as an event."""
         ...
 
     @property
     def is_finished(self) -> bool:
-        """Whether the model has sent its finish reason; only token counts may come after it."""
+        """Whether the model has sent its finish reason, so that only token counts may follow."""
         ...
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the model has stopped, in the words of Copilot's API or of OpenAI's; None if it has
-        not."""
+        """The reason why the model stopped, in the terms of Copilot's API or OpenAI's, or None."""
         ...
 
     @property
@@ -88,7 +87,7 @@ class StreamTranslator(Protocol):
     def whole(self, events: list[ClientEvent]) -> ClientResponse:
         """Return the response for a client that does not stream.
 
-        `events` are all events that `feed` and `close` have returned. Raises `UpstreamError`.
+        `events` are all events returned by `feed` and `close`. Raises `UpstreamError`.
         """
         ...
 
@@ -98,7 +97,7 @@ class StreamTranslator(Protocol):
 
 
 class ChatWriter(Protocol):
-    """Translates Chat Completions chunks into a client's events; see `StreamTranslator`."""
+    """Translates Chat Completions chunks to a client's events; see `StreamTranslator`."""
 
     def feed(self, chunk: ChatChunk) -> list[ClientEvent]: ...
 

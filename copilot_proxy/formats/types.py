@@ -1,4 +1,4 @@
-"""Names for decoded JSON, so that a signature shows which API's format a value has.
+"""Names for decoded JSON, so that signatures show which API's format a value has.
 
 The values are dictionaries as msgspec decodes them, so that unknown fields are preserved. The
 structs in each folder's `schema` list their fields.
@@ -32,14 +32,14 @@ CopilotUsage = dict[str, Any]
 ResponsesRequest = dict[str, Any]
 """A Responses request: `responses.schema.ResponsesRequest`."""
 ResponsesEvent = dict[str, Any]
-"""An event of a Responses stream; `type` is its kind."""
+"""An event of a Responses stream, whose `type` says what it is."""
 Response = dict[str, Any]
 """A whole Responses response: `responses.schema.Response`."""
 
 MessagesRequest = dict[str, Any]
 """A Messages request: `messages.schema.MessagesRequest`."""
 MessagesEvent = dict[str, Any]
-"""An event of a Messages stream; `type` is its kind."""
+"""An event of a Messages stream, whose `type` says what it is."""
 Message = dict[str, Any]
 """A whole Messages response: `messages.schema.Message`."""
 

@@ -1,4 +1,4 @@
-"""The protocol of an API as Copilot serves it; the `api.py` of its folder implements it."""
+"""The protocol of an API as Copilot serves it; each API's folder implements it in `api.py`."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
@@ -12,12 +12,12 @@ from copilot_proxy.formats.types import ChatRequest, ClientRequest, UpstreamBody
 
 
 def is_same_api(client: object, upstream: object) -> bool:
-    """Return whether one object is both the `ClientApi` and the `UpstreamApi`."""
+    """Return whether the `ClientApi` and the `UpstreamApi` are the same object."""
     return client is upstream
 
 
 class NativePassage(Protocol):
-    """Passes requests and responses on if the client speaks the API that the model is called on."""
+    """Passes requests and responses through if client and model use the same API."""
 
     def body(
         self,
@@ -26,9 +26,9 @@ class NativePassage(Protocol):
         notes: list[str],
         kinds: Kinds | None = None,
     ) -> AdaptedBody:
-        """Return the request, changed only where the model requires it; raises `RequestError`.
+        """Return the request, changed only where the model requires it. Raises `RequestError`.
 
-        `kinds` is what occurs in its conversation, if that has been found out.
+        `kinds` is what occurs in its conversation, if already known.
         """
         ...
 
@@ -45,7 +45,7 @@ class UpstreamApi(Protocol):
 
     @property
     def path(self) -> str | None:
-        """Copilot's path of the API, as in the catalogue; None if the requests go elsewhere."""
+        """Copilot's path for the API, as in the catalogue; None if requests go elsewhere."""
         ...
 
     @property
@@ -54,15 +54,15 @@ class UpstreamApi(Protocol):
         ...
 
     def accepted_stops(self, model: Model | None, stops: Sequence[str]) -> list[str]:
-        """Return those of the stop sequences that can be sent to `model` on this API."""
+        """Return the stop sequences that can be sent to `model` on this API."""
         ...
 
     def accepts_documents(self, model: Model | None) -> bool:
-        """Return whether PDFs can be sent to `model` on this API; true if that is unknown."""
+        """Return whether PDFs can be sent to `model` on this API; True if unknown."""
         ...
 
     def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> AdaptedBody:
-        """Translate a Chat Completions request into the body for `model`; raises `RequestError`."""
+        """Translate a Chat Completions request to the body for `model`. Raises `RequestError`."""
         ...
 
     def headers(
@@ -77,7 +77,7 @@ class UpstreamApi(Protocol):
     def with_cache_key(self, body: UpstreamBody, session: str | None) -> UpstreamBody:
         """Return `body` with a key for the conversation's cached prompt, if the API has such keys.
 
-        `session` is the client's session, if it is known.
+        `session` is the client's session, if known.
         """
         ...
 
@@ -91,11 +91,11 @@ class UpstreamApi(Protocol):
         custom_tools: Collection[str] = (),
         used_ids: Collection[str] = (),
     ) -> StreamTranslator:
-        """Return a translator of Copilot's response into Chat Completions chunks.
+        """Return a translator from Copilot's response to Chat Completions chunks.
 
-        `model` is the model name that the client sent. `tool_names` are the client's names of
-        renamed tools, by the names that the model gets; `custom_tools` are the names of the
-        client's custom tools, of which functions of the same name may take the place; `used_ids`
-        are the ids of the conversation's tool calls.
+        `model` is the model name that the client sent. `tool_names` maps the names sent to the
+        model to the client's names of renamed tools; `custom_tools` are the names of the client's
+        custom tools, which functions with the same name may replace; `used_ids` are the ids of the
+        conversation's tool calls.
         """
         ...

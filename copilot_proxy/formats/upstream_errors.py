@@ -1,4 +1,4 @@
-"""Parses Copilot's error responses, in all their shapes, into `UpstreamRefusal`.
+"""Parses Copilot's error responses, in all their forms, into `UpstreamRefusal`.
 
 Pure. The status, code and hint for the client come from `error_table`.
 """
@@ -39,8 +39,9 @@ _WAIT: Final = re.compile(
     rf"(?P<time>{_SPAN.pattern}(?:,? ?(?:and )?{_SPAN.pattern}){{0,3}})",
     re.I,
 )
+_AUTHORISATION: Final = "Copilot requires a separate authorisation"
 _LONG_WAIT: Final = 60
-"""Seconds of Retry-After above which SDKs are asked not to retry: some would sleep for days."""
+"""Seconds of Retry-After above which SDKs are told not to retry; some would sleep for days."""
 
 
 def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamRefusal:
@@ -49,6 +50,8 @@ def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -
     if wait is not None:
         headers = {"retry-after": wait, **headers}
     mapping = find_mapping(status, code, message)
+    if message.startswith(_AUTHORISATION):
+        mapping = mapping._replace(hint="Open the page in a browser, and try again.")
     if _LIMITED in (status, mapping.status) and seconds_to_wait(headers.get("retry-after")) is None:
         headers = {**headers, **_wait_in(message)}
     client_status = mapping.status or (status if 400 <= status < 600 else 502)
@@ -77,7 +80,7 @@ def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
     `remaining` seconds."""
     message = error.message
     if isinstance(error, UpstreamRefusal):
-        # The message may mention a waiting time, part of which has passed.
+        # The message may mention a waiting time, of which a part has passed.
         message = f"Copilot's earlier response: {message}"
         status, code = error.upstream_status, error.upstream_code
         mapping = find_mapping(status, code, error.message)
@@ -97,7 +100,7 @@ def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
         message,
         upstream_status=status,
         upstream_code=code,
-        # The mapping's hint comes last because it may end with a command.
+        # The mapping's hint comes last, because it may end with a command.
         hint=join_sentences(note, hint),
         code=error.code,
         param=error.param,
@@ -109,7 +112,7 @@ def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
 
 
 def _with_wait(hint: str | None, wait: str | None) -> str | None:
-    """Return `hint` with the seconds of Retry-After, for users who do not see the header."""
+    """Return `hint` with the seconds from Retry-After, for users who do not see the header."""
     if wait is None:
         return hint and hint.replace(WAIT_PLACEHOLDER, "a while")
     span = _span(int(wait))
@@ -127,13 +130,13 @@ def _span(seconds: int) -> str:
 def parse_error_event(data: Mapping[str, Any]) -> UpstreamRefusal:
     """Return the error for an error event in a response with status 200."""
     error = parse_error_response(502, {}, msgspec.json.encode(data))
-    # The request was accepted and may be billed, so no client may retry it automatically.
+    # The request was accepted and may be billed, so clients must not retry it automatically.
     error.headers["x-should-retry"] = "false"
     return error
 
 
 def _parse_body(body: bytes) -> tuple[str, str | None, str | None, str | None]:
-    """Return message, code, param and seconds to wait of an error body, in any known shape.
+    """Return the message, code, param and seconds to wait from an error body in any known form.
 
     The Content-Type is ignored because Copilot sends JSON as text/plain.
     """
@@ -148,14 +151,14 @@ def _parse_body(body: bytes) -> tuple[str, str | None, str | None, str | None]:
         code = _text(error, "code") or _text(error, "status") or code or _text(error, "type")
         param = _text(error, "param") or param
         wait = _number(error, "retry_after") or wait
-        text = _text(error, "message") or ""
+        text = _text(error, "message") or _authorisation(error)
     if text[:200].lstrip().lower().startswith(("<!doctype", "<html")):
         text = _page_message(text)
     return mask(text)[:_MAX_MESSAGE], _truncated(code), _truncated(param), wait
 
 
 def _wait_in(message: str) -> dict[str, str]:
-    """Return ``retry-after`` in seconds if the message of a rate limit says how long to wait.
+    """Return ``retry-after`` in seconds if the message about a rate limit says how long to wait.
 
     For example, "Please retry after 840 seconds", or "try again in 1 hour and 5 minutes".
     """
@@ -172,7 +175,7 @@ def _truncated(text: str | None) -> str | None:
 
 
 def _text(error: Mapping[str, Any], name: str) -> str | None:
-    """Return a field's text; digits are ignored: Gemini's numeric codes only repeat the status."""
+    """Return a field's text, ignoring numbers, since Gemini's codes only repeat the status."""
     value = error.get(name)
     return value.strip() if isinstance(value, str) and not value.strip().isdigit() else None
 
@@ -195,6 +198,12 @@ def _error_object(text: str) -> Json | None:
     return error if isinstance(error, dict) else data
 
 
+def _authorisation(error: Json) -> str:
+    """Return the message for an error that has nothing but a page of GitHub's."""
+    page = _text(error, "authorize_url")
+    return f"{_AUTHORISATION}: {page}" if page else ""
+
+
 def _page_message(page: str) -> str:
     import html  # large, and rarely needed
 
@@ -204,7 +213,7 @@ def _page_message(page: str) -> str:
 
 
 def _retry_headers(headers: Mapping[str, str], mapping: ErrorMapping) -> dict[str, str]:
-    """Return the client's headers about retries for upstream's `headers`."""
+    """Return the client's retry headers, based on upstream's `headers`."""
     kept: dict[str, str] = {}
     wait = seconds_to_wait(headers.get("retry-after"))
     if wait is not None:
@@ -219,7 +228,7 @@ def _retry_headers(headers: Mapping[str, str], mapping: ErrorMapping) -> dict[st
 def seconds_to_wait(value: str | None) -> int | None:
     """Parse Retry-After, a number of seconds or a date (RFC 9110, section 10.2.3).
 
-    No more than `_LONGEST_WAIT` is returned: after that, every quota has been renewed.
+    Returns at most `_LONGEST_WAIT`, after which every quota has been reset.
     """
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""The base class of what changes or watches the events of another translator."""
+"""The base class of translators that change or watch the events of another translator."""
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.translators import RepeatedEvents, StreamTranslator
@@ -9,7 +9,7 @@ class WrappedTranslator:
     """A `StreamTranslator` that passes each event of `translator` through `passed`."""
 
     notes: list[str] | None = None
-    """Not read, since the inner translator notes what Copilot reports."""
+    """Unused, because the inner translator notes what Copilot reports."""
     repeated: RepeatedEvents | None = None
 
     def __init__(self, translator: StreamTranslator) -> None:
@@ -28,7 +28,7 @@ class WrappedTranslator:
 
     @property
     def failure(self) -> CopilotProxyError | None:
-        """An error that Copilot sent as an event and that was passed on as an event."""
+        """An error that Copilot sent as an event, and that was passed on as an event."""
         return self._translator.failure
 
     @property
@@ -38,7 +38,7 @@ class WrappedTranslator:
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the model has stopped."""
+        """The reason why the model stopped."""
         return self._translator.finish_reason
 
     @property
@@ -64,5 +64,5 @@ class WrappedTranslator:
         return self._translator.whole(events)
 
     def passed(self, event: ClientEvent) -> ClientEvent:
-        """Return what the client gets for an event of the translator."""
+        """Return the client's event for an event from the translator."""
         return event

@@ -1,8 +1,8 @@
 """Recognises tools, fields and parts of a different API than the one that the client called.
 
-Tools are the same thing in three notations, so those of another API are rewritten. Other fields and
-parts are refused; the error names the API that has them, and what to send instead. Dropping them
-would lose what the client asked for.
+Tools only differ in their notation, so tools of another API are converted. Other fields and parts
+are refused; the error names the API they belong to, and what to send instead. If they were dropped,
+the client would not get what it asked for.
 
 Source: the API references of OpenAI and Anthropic.
 """
@@ -22,13 +22,13 @@ _PATHS: Final = {
 
 
 class _Foreign(NamedTuple):
-    """What belongs to another API."""
+    """A field or part of another API."""
 
     api: str
     own: str
-    """The field or part of the called API to use instead."""
+    """The equivalent field or part of the called API."""
     more: str = ""
-    """How to use it, if its name does not say so."""
+    """How to use it, if that is not clear from its name."""
 
 
 _SYSTEM: Final = "with a message of the role `system`"
@@ -61,9 +61,8 @@ _FIELDS: Final[Mapping[str, Mapping[str, _Foreign]]] = {
         "stop": _Foreign("chat_completions", "stop_sequences"),
     },
 }
-"""The fields of other APIs, by the API that was called. A field is refused only if the one to use
-instead is missing. Where that one also has another purpose (`_ALWAYS`), the field is always
-refused."""
+"""The fields of other APIs, by called API. A field is refused only if its equivalent is missing. If
+the equivalent also serves another purpose (`_ALWAYS`), the field is always refused."""
 _ALWAYS: Final = ("instructions", "system")
 
 _PARTS: Final[Mapping[str, Mapping[str, _Foreign]]] = {
@@ -95,11 +94,11 @@ _PARTS: Final[Mapping[str, Mapping[str, _Foreign]]] = {
         "file": _Foreign("chat_completions", "document"),
     },
 }
-"""The types of content parts of other APIs, by the API that was called."""
+"""The content part types of other APIs, by called API."""
 
 
 def read_request(api: str, request: ClientRequest) -> None:
-    """Rewrite the tools of other APIs in `request`, a new object of the client API named `api`.
+    """Convert the tools of other APIs in `request`, a new object of the client API named `api`.
 
     Raises `RequestError` for a field of another API.
     """
@@ -107,7 +106,7 @@ def read_request(api: str, request: ClientRequest) -> None:
         _refuse_foreign(api, request)
     reasoning = request.get("reasoning") if api == "chat_completions" else None
     if isinstance(reasoning, dict) and request.get("reasoning_effort") is None:
-        # OpenRouter's notation, in which several clients send the effort to every server.
+        # OpenRouter's notation; several clients use it for every server.
         request["reasoning_effort"] = reasoning.get("effort")
         del request["reasoning"]
     tools = request.get("tools")
@@ -129,12 +128,12 @@ def _refuse_foreign(api: str, request: ClientRequest) -> None:
 
 
 def is_foreign_part(api: str, part: Json) -> bool:
-    """Return whether a content part, whose type is a string, is one of another API."""
+    """Return whether a content part, whose type is a string, belongs to another API."""
     return part.get("type") in _PARTS[api]
 
 
 def check_part(api: str, part: Any, path: str) -> None:
-    """Raise `RequestError` if a content part at `path` is one of another API."""
+    """Raise `RequestError` if a content part at `path` belongs to another API."""
     kind = part.get("type") if isinstance(part, dict) else None
     foreign = _PARTS[api].get(kind) if isinstance(kind, str) else None
     if foreign:

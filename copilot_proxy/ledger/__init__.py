@@ -1,1 +1,1 @@
-"""The ledger: one row for each request, with what it cost, in an SQLite file; never its text."""
+"""The ledger: an SQLite file with one row per request and its cost, but never its text."""

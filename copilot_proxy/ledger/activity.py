@@ -16,7 +16,7 @@ LISTED: Final = (
 )
 """The columns of a request in a list."""
 _SEARCHED: Final = 200_000
-"""How many rows are searched for a page of requests: a rare client must not make it slow."""
+"""Number of rows to search for a page of requests, so that a rare client does not make it slow."""
 
 
 class ClientUse(NamedTuple):
@@ -41,9 +41,9 @@ def latest_requests(
 ) -> list[dict[str, Any]]:
     """Return the latest requests, newest first, as dictionaries of `LISTED`.
 
-    `after` and `before` limit their `id`, and `failed` lists only those that did not succeed. With
-    a `period`, the requests are those that ended in it, in the order in which they ended. Without
-    one, they are in the order of the ledger, which differs for imported requests.
+    `after` and `before` limit the `id`, and `failed` selects only requests that did not succeed.
+    With a `period`, the requests are those that ended in it, ordered by when they ended. Otherwise,
+    they are in ledger order, which differs for imported requests.
     """
     conditions, values = filters.conditions()
     conditions.append("corrects IS NULL")
@@ -69,12 +69,12 @@ def latest_requests(
 
 
 def newest_id(database: sqlite3.Connection) -> int:
-    """Return the `id` of the newest row; 0 if there is none."""
+    """Return the `id` of the newest row, or 0 if there is none."""
     return int(database.execute("SELECT ifnull(max(id), 0) FROM requests").fetchone()[0])
 
 
 def clients_since(database: sqlite3.Connection, first: date, key: str | None) -> list[ClientUse]:
-    """Return the clients since a local day, latest first; with `key`, only those of a key."""
+    """Return the clients since a local day, latest first; with `key`, only those that used it."""
     scope = " AND key = ?" if key is not None else ""
     found = database.execute(
         "SELECT client, max(last_us), sum(requests), sum(nano_aiu) FROM sums "  # noqa: S608
@@ -85,7 +85,7 @@ def clients_since(database: sqlite3.Connection, first: date, key: str | None) ->
 
 
 def session_use(database: sqlite3.Connection, session: str) -> tuple[str | None, int, int]:
-    """Return the client of a session, its requests, and what they cost in nano-AIU."""
+    """Return the client of a session, its number of requests, and their cost in nano-AIU."""
     client, requests, nano = database.execute(
         "SELECT max(client), ifnull(sum(requests), 0), ifnull(sum(nano_aiu), 0) FROM sums "
         "WHERE session = ?",

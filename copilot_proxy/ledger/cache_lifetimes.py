@@ -1,4 +1,4 @@
-"""Learns from the ledger after which pauses the providers still had a prompt in their cache."""
+"""Learns from the ledger how long a pause can be before a prompt leaves a provider's cache."""
 
 import sqlite3
 from typing import Final
@@ -6,9 +6,9 @@ from typing import Final
 from copilot_proxy.cost.prompt_cache import TTL
 
 _RECENT: Final = 2000
-"""The number of rows to read: enough for days, and read in a few milliseconds."""
+"""The number of rows to read: enough for days, and fast to read."""
 _READ: Final = 0.8
-"""The share of the previous prompt that has to be read: a common beginning is not enough."""
+"""The share of the previous prompt that must be read; a common beginning is not enough."""
 _ROWS: Final = """
 SELECT model, session, started_us, cache_verdict, ifnull(cache_read_tokens, 0),
     ifnull(input_tokens, 0) + ifnull(cache_read_tokens, 0) + ifnull(cache_write_tokens, 0),
@@ -20,10 +20,10 @@ ORDER BY id
 
 
 def observed_lifetimes(database: sqlite3.Connection) -> dict[str, int]:
-    """Return the longest pause, in seconds, after which each model still read its prompt.
+    """Return for each model the longest pause, in seconds, after which it still read its prompt.
 
-    Only pauses longer than `TTL` count, and only if the prompt was not gone after a pause of that
-    length or less. Sessions that have asked for an hour do not count.
+    Only pauses longer than `TTL` count, and only if no prompt was gone after a pause of that length
+    or less. Sessions that asked for an hour do not count.
     """
     before: dict[tuple[str, str], tuple[int, int]] = {}
     for_an_hour: set[tuple[str, str]] = set()

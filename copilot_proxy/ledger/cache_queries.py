@@ -10,45 +10,45 @@ from copilot_proxy.ledger.queries import Filters, selection
 from copilot_proxy.ledger.schema import MISSED
 
 _NUMBERED: Final = ("message",)
-"""Blocks whose number says nothing about other requests."""
+"""Blocks whose number means nothing for other requests."""
 _RECENT_SECONDS: Final = 3600
-"""Sessions that were used within this time count as open."""
+"""Sessions used within this many seconds count as open."""
 
 
 class Loss(NamedTuple):
-    """What requests of a client lost for the same reason."""
+    """The losses of a client's requests for the same reason."""
 
     client: str | None
     reason: str
     """See `cost.prompt_cache.Reason`; never ``cold``."""
     detail: str | None
-    """The block that changed, the previous model, or the longest pause in seconds."""
+    """The changed block, the previous model, or the longest pause in seconds."""
     requests: int
     nano_aiu: int
     unknown_cost_requests: int
 
 
 class NextTurn(NamedTuple):
-    """What the next turn of a session costs, if its answer is as long as the last one."""
+    """The cost of a session's next turn, assuming that its answer is as long as the last one."""
 
     session: str | None
     """The id of the session; None if the client does not send one."""
     model: str
     prompt_tokens: int
     warm_nano_aiu: int | None
-    """The cost while the prompt is in the cache; None if the price is not known."""
+    """The cost while the prompt is in the cache; None if the price is unknown."""
     cold_nano_aiu: int | None
     """The cost after that."""
     seconds_left: int
-    """For how long the prompt will at least stay cached; 0 if it may already be gone."""
+    """Minimum seconds for which the prompt will stay cached; 0 if it may already be gone."""
     cache_seconds: int
-    """How long the prompt stays in the cache after its last use."""
+    """Seconds for which the prompt stays in the cache after its last use."""
     cache_seconds_source: Literal["default", "observed"]
-    """``observed`` if a model's prompt was read after a longer pause, as the ledger shows."""
+    """``observed`` if the ledger shows that the model read a prompt after a longer pause."""
 
 
 def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> list[Loss]:
-    """Return why requests missed the cache, the most expensive reason first."""
+    """Return why requests missed the cache, most expensive reason first."""
     _, where, values = selection(period, filters)
     found = database.execute(
         "SELECT client, cache_verdict, cache_detail, count(*), "  # noqa: S608  # constants
@@ -69,7 +69,7 @@ def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> li
 
 
 def next_turns(database: sqlite3.Connection, now: datetime, *, limit: int = 5) -> list[NextTurn]:
-    """Return the next turns of the sessions that were used last, latest first."""
+    """Return the next turns of the most recently used sessions, latest first."""
     moment = round(now.timestamp() * 1e6)
     found = database.execute(
         "SELECT conversation, model, prompt_tokens, warm_nano_aiu, cold_nano_aiu, ttl, "

@@ -1,8 +1,8 @@
-"""Reads what GitHub's Copilot CLI has recorded about its own requests, as rows of the ledger.
+"""Imports the requests that GitHub's Copilot CLI has recorded, as rows of the ledger.
 
 The CLI keeps ``session-store.db``, an SQLite file, in its folder. Its table
-``assistant_usage_events`` has one row for each answer of a model (version 1.0.102). Importing
-twice changes nothing, and requests that the CLI has sent through this server are left out.
+``assistant_usage_events`` has one row for each answer of a model (version 1.0.102). Importing a
+second time changes nothing, and requests that the CLI sent through this server are left out.
 """
 
 import sqlite3
@@ -25,16 +25,16 @@ from copilot_proxy.ledger.schema import COLUMNS, Row
 CLIENT: Final = "copilot-cli"
 FILE_NAME: Final = "session-store.db"
 _BATCH: Final = 1000
-"""How many rows are written in one transaction, so that a server need not wait for long."""
+"""The number of rows to write in one transaction, so that a server need not wait for long."""
 _MAX_TEXT: Final = 200
 _SAME_US: Final = 120 * 1_000_000
-"""How much the times recorded by the CLI and by this server may differ for a request."""
+"""Maximum difference between the times that the CLI and this server record for a request."""
 _APIS: Final = (("messages", "messages"), ("responses", "responses"), ("chat", "chat_completions"))
-"""A part of the CLI's name of an endpoint, and the API."""
+"""Part of the CLI's endpoint name -> the API."""
 
 
 class Imported(NamedTuple):
-    """What an import has done, in numbers of requests."""
+    """The result of an import, in numbers of requests."""
 
     added: int
     known: int
@@ -44,7 +44,7 @@ class Imported(NamedTuple):
 
 
 def import_events(ledger: Database, path: Path) -> Imported:
-    """Add the requests in the CLI's file to the ledger; raises `CopilotProxyError`."""
+    """Add the requests in the CLI's file to the ledger. Raises `CopilotProxyError`."""
     try:
         with closing(_open(path)) as source:
             return _import(ledger, source)
@@ -135,14 +135,14 @@ def _row(event: Mapping[str, Any]) -> Row:
 
 
 def _clean(name: str, value: object) -> object:
-    """Return a text without anything that could confuse a terminal; other values as they are."""
+    """Return a text without anything that could confuse a terminal, and other values unchanged."""
     if not isinstance(value, str) or name == "details_json":
         return value
     return "".join(filter(str.isprintable, value))[:_MAX_TEXT]
 
 
 def _usage(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the token counts in the format of Chat Completions; the input includes the cache."""
+    """Return the token counts in Chat Completions' format; the input includes cached tokens."""
     return {
         "prompt_tokens": event["input_tokens"],
         "completion_tokens": event["output_tokens"],
@@ -155,7 +155,7 @@ def _usage(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _copilot_usage(event: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what Copilot has charged, in its own form, or None if the CLI does not know it."""
+    """Return Copilot's charge in its own format, or None if the CLI did not record it."""
     try:
         details = msgspec.json.decode(
             event["token_details_json"] or "[]", type=list[dict[str, Any]]
@@ -179,10 +179,10 @@ def _copilot_usage(event: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _is_own(ledger: Database, row: Row, used: set[str]) -> bool:
-    """Return whether the ledger already has the request, since it was sent through this server.
+    """Return whether the ledger already has the request, because it was sent through this server.
 
-    The same amount of nano-AIU for the same tokens at the same time is the same request; each row
-    of the ledger, whose ids are added to `used`, matches only one.
+    Requests with the same nano-AIU and tokens at the same time are considered the same; each row of
+    the ledger matches at most one request, and its id is added to `used`.
     """
     values = dict(zip(COLUMNS, row, strict=True))
     for (request_id,) in _similar(ledger, values):

@@ -1,7 +1,7 @@
 """Opens the ledger's file: private, in write-ahead mode, and shared with other processes.
 
-`open_ledger` is for commands and the dashboard, and its errors are for the user. The server opens
-it with `open_for_writing`, and has to tell a damaged file from one that is in use.
+`open_ledger` is for commands and the dashboard, and raises errors for the user. The server uses
+`open_for_writing`, because it must tell a damaged file from one that is in use.
 """
 
 import os
@@ -20,11 +20,11 @@ from copilot_proxy.private_files import DISK_HINT, ensure_private, make_folder
 Database = sqlite3.Connection
 """An open ledger."""
 BUSY_SECONDS: Final = 5.0
-"""How long to wait while another process writes."""
+"""Seconds to wait while another process writes."""
 _CACHE_KIB: Final = 512
-"""The pages that a writer keeps in memory: new rows change few, and always the same."""
+"""Memory in KiB that a writer uses for pages; new rows only change a few, always the same."""
 _CREATING: Final = threading.Lock()
-"""Only one thread creates the file: closing it would end SQLite's locks in the others."""
+"""Only one thread may create the file: closing it would end SQLite's locks in other threads."""
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _IN_USE: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 _NO_SPACE: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
@@ -35,7 +35,7 @@ def _unchanged(value: None) -> None:
     return value
 
 
-# Without an adapter, sqlite3 searches for one for every null, which takes a quarter of the time of
+# Without an adapter, sqlite3 searches for one for every null, which takes a quarter of the time for
 # writing a row.
 sqlite3.register_adapter(type(None), _unchanged)
 
@@ -54,16 +54,17 @@ def open_ledger(path: Path, *, write: bool = False, create: bool = False) -> Dat
         if version_of(database) == VERSION:
             return database
         database.close()
-        return open_for_writing(path)  # which brings its tables up to date
+        return open_for_writing(path)  # also brings its tables up to date
     except (sqlite3.Error, OSError) as error:
         raise _unreadable(path, error) from error
 
 
 @contextmanager
 def opened_ledger(path: Path, *, write: bool = False, create: bool = False) -> Iterator[Database]:
-    """Open the ledger for the block, as `open_ledger` does; raises `CopilotProxyError`.
+    """Open the ledger for the block, like `open_ledger`. Raises `CopilotProxyError`.
 
-    A file can turn out to be damaged when it is read.
+    This includes errors in the block, because a file may only turn out to be damaged when it is
+    read.
     """
     with closing(open_ledger(path, write=write, create=create)) as database, errors_for_users(path):
         yield database
@@ -71,7 +72,7 @@ def opened_ledger(path: Path, *, write: bool = False, create: bool = False) -> I
 
 @contextmanager
 def errors_for_users(path: Path) -> Iterator[None]:
-    """Raise SQLite's errors in the block as `CopilotProxyError`."""
+    """Convert SQLite's errors in the block to `CopilotProxyError`."""
     try:
         yield
     except sqlite3.Error as error:
@@ -88,13 +89,13 @@ def _unreadable(path: Path, error: Exception) -> CopilotProxyError:
 
 
 def stored_path(database: Database) -> Path | None:
-    """Return the ledger's file; None for the one that stands for a missing file."""
+    """Return the ledger's file, or None if there was no file and the ledger is in memory."""
     path = database.execute("PRAGMA database_list").fetchone()[2]
     return Path(path) if path else None
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
-    """Open the ledger, and create it if it does not exist.
+    """Open the ledger, creating it if it does not exist.
 
     Raises `sqlite3.Error`, `OSError`, or `NewerLedger`.
     """
@@ -104,8 +105,8 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     database = _connect(f"{path.resolve().as_uri()}?mode=rw")
     try:
         _use_write_ahead_log(database)
-        # With a write-ahead log, nothing is lost if the process is killed. If the power fails, the
-        # last rows may be missing, but the file is not damaged.
+        # With a write-ahead log, nothing is lost if the process is killed. After a power failure,
+        # the last rows may be missing, but the file is not damaged.
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         migrate(database)
@@ -116,13 +117,13 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection | None:
-    """Open the ledger without changing it; None if there is none yet.
+    """Open the ledger without changing it, or return None if it does not exist.
 
     Raises `sqlite3.Error` or `NewerLedger`.
     """
     if not path.exists():
         return None
-    # A write-ahead log needs files next to it even for reading, so the mode is not read-only.
+    # A write-ahead log needs additional files even for reading, so the mode is not read-only.
     database = _connect(f"{path.resolve().as_uri()}?mode=rw")
     try:
         database.execute("PRAGMA query_only = ON")
@@ -143,7 +144,7 @@ def open_in_memory() -> sqlite3.Connection:
 
 
 def file_id(path: Path) -> tuple[int, int] | None:
-    """Return what distinguishes the file from one that replaces it; None if there is no file."""
+    """Return a value that tells the file from one that replaces it; None if there is no file."""
     try:
         status = os.stat(path)
     except OSError:
@@ -152,12 +153,12 @@ def file_id(path: Path) -> tuple[int, int] | None:
 
 
 def is_damaged(error: Exception) -> bool:
-    """Return whether the file is damaged, or not an SQLite file at all."""
+    """Return whether the file is damaged, or is not an SQLite file."""
     return _code(error) in _DAMAGE
 
 
 def hint_for(error: Exception) -> str:
-    """Return what to do if the ledger cannot be read or written, but is not damaged."""
+    """Return what to do about a ledger that cannot be read or written, but is not damaged."""
     if _code(error) in _NO_SPACE:
         return DISK_HINT
     if _code(error) in _IN_USE:
@@ -170,13 +171,13 @@ def _is_busy(error: Exception) -> bool:
 
 
 def _code(error: Exception) -> int | None:
-    """Return SQLite's primary code of an error; None if it is not SQLite's."""
+    """Return SQLite's primary error code, or None for other errors."""
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged ledger and its log, and return the new name; raises `OSError`."""
+    """Rename a damaged ledger and its log, and return the new name. Raises `OSError`."""
     aside = path.with_name(f"{path.stem}-damaged-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
     os.replace(path, aside)
     for ending in ("-wal", "-shm"):
@@ -187,7 +188,7 @@ def set_aside(path: Path) -> Path:
 
 
 def _use_write_ahead_log(database: sqlite3.Connection) -> None:
-    # SQLite does not wait by itself if another process is creating the file.
+    # SQLite does not wait if another process is creating the file.
     end = time.monotonic() + BUSY_SECONDS
     while True:
         try:

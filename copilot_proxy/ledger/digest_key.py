@@ -13,10 +13,10 @@ _BYTES: Final = 32
 
 
 def read_key(folder: Path) -> bytes:
-    """Return the key in `folder`, and create it if there is none; raises `OSError`."""
+    """Return the key in `folder`, creating it if there is none. Raises `OSError`."""
     path = folder / NAME
     make_folder(folder)
-    # Written under another name first, so that no other process reads half of it.
+    # Written under a different name first, so that other processes never read half of it.
     draft = path.with_name(f"{NAME}.{secrets.token_hex(4)}")
     if not path.exists():
         with os.fdopen(open_private(draft, NEW), "wb") as file:

@@ -1,8 +1,8 @@
-"""The chain of hashes through the rows of a day, which shows whether a row was changed later.
+"""The chain of hashes over the rows of a day, which reveals later changes.
 
-The hash of a row covers the row and the hash before it, so a change, a deletion or an insertion
-breaks the chain from there on. Each day has its own chain, so that whole days can be removed. It
-does not protect against someone who calculates all hashes again.
+The hash of a row covers the row and the previous hash, so a change, deletion or insertion breaks
+the chain from there on. Each day has its own chain, so that whole days can be removed. This does
+not protect against someone who recalculates all hashes.
 """
 
 from hashlib import sha256
@@ -16,15 +16,15 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def next_hash(previous: bytes, row: Row) -> bytes:
-    """Return the hash of `row`, whose predecessor of the same day has the hash `previous`."""
+    """Return the hash of `row`; `previous` is the hash of the row before it on the same day."""
     return hash_of(previous, hashed_part(row))
 
 
 def hashed_part(row: Row) -> bytes:
-    """Return what is hashed of `row`.
+    """Return the part of `row` that is hashed.
 
-    Nulls at the end are left out, so columns that are added there later do not change the hashes of
-    older rows.
+    Nulls at the end are left out, so that columns appended later do not change the hashes of older
+    rows.
     """
     end = len(row)
     while row[end - 1] is None:
@@ -33,5 +33,5 @@ def hashed_part(row: Row) -> bytes:
 
 
 def hash_of(previous: bytes, part: bytes) -> bytes:
-    """Return the hash of a row from the one before it, and from the hashed part of the row."""
+    """Return the hash of a row, given the previous hash and the hashed part of the row."""
     return sha256(previous + part).digest()

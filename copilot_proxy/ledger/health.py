@@ -1,4 +1,4 @@
-"""Finds out whether the ledger's file can be used, without changing it."""
+"""Checks whether the ledger's file can be used, without changing it."""
 
 import sqlite3
 import time
@@ -12,7 +12,7 @@ from copilot_proxy.ledger.database import hint_for, is_damaged, open_for_reading
 from copilot_proxy.ledger.queries import last_seen
 
 _SECONDS: Final = 5.0
-"""How long the search for damage may take; a file of a gigabyte takes longer."""
+"""Maximum seconds for the search for damage; a file of a gigabyte takes longer."""
 _STEPS: Final = 10_000
 """Steps of SQLite's virtual machine between two checks of the clock."""
 
@@ -22,15 +22,15 @@ class DamagedLedger(CopilotProxyError):
 
 
 class LedgerHealth(NamedTuple):
-    """What a healthy ledger holds."""
+    """Facts about a healthy ledger."""
 
     requests: int
     last_seen: dict[str, datetime]
-    """When each client's last request ended."""
+    """Client -> when its last request ended."""
 
 
 def examine(path: Path) -> LedgerHealth | None:
-    """Return what the ledger holds; None if there is none yet.
+    """Return the facts about the ledger, or None if there is none.
 
     Raises `DamagedLedger`, `NewerLedger`, or another `CopilotProxyError`.
     """

@@ -1,4 +1,4 @@
-"""Writes rows into the ledger: all rows of a batch, their chain and their sums, or nothing."""
+"""Writes rows into the ledger: all rows of a batch with their chain and sums, or nothing."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -12,8 +12,8 @@ from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, PLACE, Row, to
 
 _Value = TypeVar("_Value")
 _CHUNKS: Final = (64, 8, 1)
-"""Rows in one statement. Between statements, this thread and the event loop hand over Python's
-lock, which costs more than the statement."""
+"""Numbers of rows per statement. Between statements, this thread and the event loop hand over
+Python's global lock, which costs more than the statement."""
 _KNOWN: Final = {
     size: f"SELECT request_id FROM requests WHERE request_id IN ({', '.join('?' * size)})"  # noqa: S608
     for size in _CHUNKS
@@ -34,19 +34,19 @@ _LOST: Final = PLACE["cache_lost_nano_aiu"]
 
 
 def insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    """Write `rows` in one transaction; a row whose request is already in the ledger is skipped.
+    """Write `rows` in one transaction, skipping rows whose requests are already in the ledger.
 
-    Raises `sqlite3.Error`, and then nothing has been written.
+    Raises `sqlite3.Error`; nothing is written in that case.
     """
     try:
         _insert(database, rows, set())
     except sqlite3.IntegrityError:
-        # Probably known requests; they are so rare that they are not looked up in advance.
+        # Probably caused by known requests, which are too rare to look up in advance.
         _insert(database, rows, known(database, [row[0] for row in rows]))
 
 
 def known(database: sqlite3.Connection, request_ids: Sequence[str]) -> set[str]:
-    """Return the ids of those requests that are in the ledger; raises `sqlite3.Error`."""
+    """Return the ids of the requests that are already in the ledger. Raises `sqlite3.Error`."""
     return {
         request_id
         for ids in _chunks(request_ids)
@@ -55,8 +55,8 @@ def known(database: sqlite3.Connection, request_ids: Sequence[str]) -> set[str]:
 
 
 def _insert(database: sqlite3.Connection, rows: Sequence[Row], written: set[str]) -> None:
-    """Write `rows`, without those that are `written` already, in one transaction."""
-    # Everything that needs Python is done before, since other connections have to wait.
+    """Write `rows`, except those in `written`, in one transaction."""
+    # Do all work in Python first, because other connections must wait during the transaction.
     new: list[Row] = []
     sums: dict[Row, list[int]] = {}
     for row in rows:
@@ -87,7 +87,7 @@ def _insert(database: sqlite3.Connection, rows: Sequence[Row], written: set[str]
 def _chained(
     database: sqlite3.Connection, rows: Sequence[Row], parts: Sequence[bytes]
 ) -> tuple[list[tuple[bytes]], dict[str, tuple[int, bytes]]]:
-    """Return the hash of each row, and for each of their days its number of rows and last hash."""
+    """Return the hash of each row, and for each day its number of rows and last hash."""
     hashes: list[tuple[bytes]] = []
     days: dict[str, tuple[int, bytes]] = {}
     for row, part in zip(rows, parts, strict=True):
@@ -111,7 +111,7 @@ def _store(database: sqlite3.Connection, columns: tuple[str, ...], rows: Sequenc
 
 def _layout_of(rows: Sequence[Row]) -> tuple[tuple[str, ...], Callable[[Row], Row]]:
     """Return the names of the columns that have a value in any of `rows`, and a function that
-    returns their values. The others are left out, since a null takes as long as a number."""
+    returns these values. Other columns are left out, because a null takes as long as a number."""
     nulls = map(tuple.count, zip(*rows, strict=True), repeat(None))
     return _layout(tuple(map(ne, nulls, repeat(len(rows)))))
 
@@ -130,7 +130,7 @@ def _statement(columns: tuple[str, ...], rows: int) -> str:
 
 
 def _chunks(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
-    """Yield all values, in parts whose sizes are in `_CHUNKS`."""
+    """Yield all values, in chunks whose sizes are in `_CHUNKS`."""
     start = 0
     while start < len(values):
         size = next(one for one in _CHUNKS if one <= len(values) - start)

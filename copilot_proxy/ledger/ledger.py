@@ -1,8 +1,8 @@
 """Takes the records of requests on the event loop, and hands them to a thread that writes them.
 
-On the event loop a request costs one entry in a list. The thread makes the rows of all that have
-ended meanwhile: one by one, each would find the processor's caches filled by the next request. The
-thread is started by the first request.
+On the event loop, a request only costs an entry in a list. The thread creates rows in batches,
+because for single rows, the processor's caches would each time be filled by other requests. The
+first request starts the thread.
 """
 
 import logging
@@ -24,20 +24,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _INTERVAL: Final = 0.2
-"""Seconds between two batches. The first request after a pause is written at once."""
+"""Seconds between two batches. The first request after a pause is written immediately."""
 _BATCH: Final = 256
-"""So many requests are written before that: their records take a few KiB each until then. A large
-one is written at once, since its record holds the whole conversation."""
+"""The number of requests after which a batch is written earlier, because each record takes a few
+KiB until then. A large request is written immediately, since its record holds the whole
+conversation."""
 _CHECK: Final = 64
 """How many requests have to wait until it is checked whether the thread has ended."""
 _CLOSE_SECONDS: Final = 10.0
 
 _Entry = tuple[RequestRecord, int]
-"""A request, and when it ended, in microseconds since 1970."""
+"""A request's record, and when the request ended, in microseconds since 1970."""
 
 
 class _Signals:
-    """What the thread waits for."""
+    """The events that the thread waits for."""
 
     def __init__(self) -> None:
         self.has_entries = threading.Event()
@@ -51,7 +52,7 @@ class _Signals:
 
 
 class Ledger:
-    """The ledger in one process. Calling it records a request; that never fails."""
+    """The ledger in one process. Calling it records a request, and never fails."""
 
     def __init__(
         self, path: Path, hand_over: Callable[[Sequence[str]], bool] | None = None
@@ -65,12 +66,12 @@ class Ledger:
         self._signals = _Signals()
         self._thread: threading.Thread | None = None
         self._ending: threading.Thread | None = None
-        """The thread that is about to end; closing the ledger waits for it."""
+        """The thread that is about to end; `close` waits for it."""
 
     def __call__(self, record: RequestRecord) -> None:
-        """Record a request that has ended; to be called on the event loop."""
+        """Record a completed request. Must be called on the event loop."""
         if record.error == "not_signed_in" and record.reserved is None:
-            return  # no account was asked, and none can be charged
+            return  # no account was asked, so none can be charged
         entries = self._entries
         entries.append((record, time.time_ns() // 1000))
         count = len(entries)
@@ -84,7 +85,7 @@ class Ledger:
             self._signals.has_batch.set()
 
     def close(self) -> None:
-        """Write everything, and wait for it. Later records start a new thread."""
+        """Write everything, and wait until it is written. Later records start a new thread."""
         thread, self._thread = self._thread, None
         if thread is not None:
             self._ending = thread
@@ -100,7 +101,7 @@ class Ledger:
         )
         try:
             thread.start()
-        except RuntimeError as error:  # no more threads; the next request tries again
+        except RuntimeError as error:  # no more threads available; the next request tries again
             log.warning("The ledger's thread cannot be started: %s.", error)
         else:
             self._thread = thread
@@ -124,7 +125,7 @@ class Ledger:
         writer.close()
 
     def _take(self, signals: _Signals) -> list[_Entry]:
-        """Remove all entries, and return them."""
+        """Remove and return all entries."""
         # First, so that an entry that comes meanwhile is noticed.
         signals.has_entries.clear()
         signals.has_batch.clear()
@@ -137,7 +138,7 @@ class Ledger:
     def _rows(
         self, entries: Iterable[_Entry], release: Callable[[str], None]
     ) -> tuple[list[RequestRecord], "list[Row]"]:
-        """Return the records and rows of `entries`; `release` gets the ids of those without."""
+        """Return the records and rows of `entries`; call `release` with the ids of the others."""
         from copilot_proxy.ledger.rows import row_of
 
         records: list[RequestRecord] = []
@@ -145,7 +146,7 @@ class Ledger:
         for record, ended in entries:
             try:
                 rows.append(row_of(record, ended, self._sizes))
-            except Exception:  # whatever Copilot has sent must not end the thread
+            except Exception:  # unexpected data from Copilot must not end the thread
                 log.exception("Request %s is not in the ledger.", record.request_id)
                 if record.reserved is not None:
                     release(record.request_id)

@@ -1,4 +1,4 @@
-"""Sums up how much of each limit is used: what is spent, and what running requests reserve."""
+"""Computes how much of each limit is used: the amount spent plus the reservations."""
 
 import sqlite3
 from datetime import date, timedelta
@@ -11,11 +11,11 @@ from copilot_proxy.ledger.reservation import target_of, targets_of
 from copilot_proxy.ledger.reservation_file import stored_reservations
 
 _OWN_SUMS: Final = "(SELECT * FROM sums WHERE account = '')"
-"""What the server's own account has paid."""
+"""The sums of the server's own account."""
 _CHAINS: Final = "SELECT day, chain FROM days WHERE day BETWEEN ? AND ?"
 
 _Key = tuple[Limit, str, str, str]
-"""What a sum is for: a limit, a day, a month, a session ("" unless the limit is for sessions)."""
+"""What a sum is for: a limit, day, month and session ("" unless the limit is per session)."""
 
 
 class State(NamedTuple):
@@ -26,10 +26,11 @@ class State(NamedTuple):
 
 
 class SpentSums:
-    """How much of each limit is spent, as read by one connection.
+    """Caches how much of each limit has been spent, as read by one connection.
 
-    Summing up takes longer than a request, and changes only when a batch of rows is written. SQLite
-    counts the changes of all other connections; the connection's own are made known with `clear`.
+    Computing a sum takes longer than a request, and the result changes only when a batch of rows is
+    written. SQLite counts the changes of other connections; `clear` must be called after the
+    connection's own changes.
     """
 
     version: object
@@ -40,16 +41,16 @@ class SpentSums:
         self.version = object()
         self._known: dict[_Key, int] = {}
         self._by_day: dict[Limit, dict[tuple[str, str], tuple[bytes, int]]] = {}
-        """What was spent on each day, by month and day, with the day's chain of hashes. Any new row
-        changes the chain, so a sum is valid as long as the chain is the same."""
+        """Limit -> (month, day) -> the day's chain of hashes and the amount spent on that day. Any
+        new row changes the chain, so a sum is valid as long as the chain is the same."""
 
     def clear(self) -> None:
-        """Forget what may have changed."""
+        """Forget all sums that may have changed."""
         self._known.clear()
         self.version = object()
 
     def refresh(self, database: sqlite3.Connection) -> None:
-        """Forget everything if another connection has changed the ledger."""
+        """Forget all sums if another connection has changed the ledger."""
         version = database.execute("PRAGMA data_version").fetchone()[0]
         if version != self._data_version:
             self.clear()
@@ -71,7 +72,7 @@ class SpentSums:
         limit, _, month, _ = key
         if limit.per != "month":
             return _sum(database, where, values)
-        # Usually, only the sum of today has changed.
+        # Usually, only today's sum has changed.
         earlier, sums = self._by_day.get(limit, {}), {}
         for day, chain in database.execute(_CHAINS, _days_of(month)).fetchall():
             found = earlier.get((month, day))
@@ -97,7 +98,7 @@ def state(
 
 
 def costliest_session(database: sqlite3.Connection, limit: Limit, day: str) -> str:
-    """Return the session of that day that has cost the most; "" if there is none."""
+    """Return the day's most expensive session, or "" if there is none."""
     scope = f" AND {limit.kind} = ?" if limit.kind else ""
     found = database.execute(
         f"SELECT session FROM {_OWN_SUMS} WHERE day = ? AND session <> ''{scope} "  # noqa: S608
@@ -126,6 +127,6 @@ def _condition(key: _Key) -> tuple[str, list[str]]:
 
 
 def _days_of(month: str) -> tuple[str, str]:
-    """Return the first and the last local day of a range that covers a month in UTC."""
+    """Return the first and last local day of a range that covers a UTC month."""
     first = date.fromisoformat(f"{month}-01")
     return str(first - timedelta(days=1)), str(first + timedelta(days=32))

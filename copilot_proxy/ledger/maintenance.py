@@ -12,13 +12,13 @@ from copilot_proxy.private_files import NEW, failure_reason, open_private
 
 
 def backup(database: sqlite3.Connection, target: Path) -> None:
-    """Copy the ledger to the new file `target`, while it may be in use.
+    """Copy the ledger, which may be in use, to the new file `target`.
 
     Raises `CopilotProxyError`.
     """
     try:
         os.close(open_private(target, NEW))
-        # SQLite writes into an empty file, which keeps its mode.
+        # SQLite writes into the empty file, which keeps its mode.
         database.execute("VACUUM INTO ?", (str(target),))
     except FileExistsError:
         raise CopilotProxyError(f"{target} already exists.") from None
@@ -30,7 +30,7 @@ def backup(database: sqlite3.Connection, target: Path) -> None:
 
 
 def forget(database: sqlite3.Connection, first_kept: date) -> int:
-    """Remove all days before `first_kept`, and return the number of removed rows.
+    """Remove all days before `first_kept`, and return the number of rows removed.
 
     Raises `CopilotProxyError`.
     """

@@ -13,30 +13,29 @@ from typing import Final, NamedTuple
 from copilot_proxy.errors import UsageError
 
 _YEARS: Final = range(1971, 9999)
-"""The years that a date may have: in others, time zones and the next day cannot be calculated."""
+"""The years allowed in a date; in others, time zones and the next day cannot be computed."""
 _LAST: Final = re.compile(r"(\d{1,4})\s*([hdw])")
 
 
 class Period(NamedTuple):
-    """A period of time. Only one of the three ways to limit it is used; without any, it is all
-    time."""
+    """A period of time, limited in at most one of three ways; by default, all time."""
 
     since: datetime | None = None
-    """The first moment; with a time zone."""
+    """The start of the period, with a time zone."""
     until: datetime | None = None
-    """The first moment after it; with a time zone."""
+    """The end of the period (exclusive), with a time zone."""
     days: tuple[date | None, date | None] | None = None
-    """The first and the last day, both included, if the period consists of whole local days."""
+    """The first and last day (inclusive), if the period consists of whole local days."""
     month: str | None = None
     """``YYYY-MM`` if the period is a month in UTC."""
 
 
 def day_and_month(minute: int) -> tuple[str, str]:
-    """Return the local day and the month in UTC of a minute since 1970."""
+    """Return the local day and the UTC month of a minute since 1970."""
     return _day_and_month(minute, time.tzname)
 
 
-@lru_cache(maxsize=4)  # each request asks for them
+@lru_cache(maxsize=4)  # called for each request
 def _day_and_month(minute: int, zone: tuple[str, str]) -> tuple[str, str]:
     seconds = minute * 60
     return (
@@ -46,18 +45,18 @@ def _day_and_month(minute: int, zone: tuple[str, str]) -> tuple[str, str]:
 
 
 def this_month(now: datetime) -> Period:
-    """Return the month in UTC that `now` is in."""
+    """Return the UTC month that contains `now`."""
     start = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return Period(start, _next_month(start), month=f"{start:%Y-%m}")
 
 
 def today(now: datetime) -> Period:
-    """Return the local day that `now` is in."""
+    """Return the local day that contains `now`."""
     return whole_days(now.date(), now.date())
 
 
 def whole_days(first: date | None, last: date | None) -> Period:
-    """Return the local days from `first` to `last`, which are both included."""
+    """Return the local days from `first` to `last` (inclusive)."""
     return Period(
         midnight(first) if first else None,
         midnight(last + timedelta(days=1)) if last else None,
@@ -66,9 +65,9 @@ def whole_days(first: date | None, last: date | None) -> Period:
 
 
 def parse_period(since: str | None, until: str | None, last: str | None, now: datetime) -> Period:
-    """Return the period that the options of a command describe; raises `UsageError`.
+    """Return the period described by a command's options. Raises `UsageError`.
 
-    `since` and `until` are days, which are included, or times; `last` is a text such as ``7d``.
+    `since` and `until` are days (inclusive) or times; `last` is a text such as ``7d``.
     """
     if last is not None:
         if since is not None or until is not None:
@@ -89,7 +88,7 @@ def parse_period(since: str | None, until: str | None, last: str | None, now: da
 
 
 def parse_day(text: str, now: datetime) -> date:
-    """Return the day that an option of a command names; raises `UsageError`."""
+    """Return the day named by a command's option. Raises `UsageError`."""
     day = _moment(text, now)
     if isinstance(day, datetime):
         raise UsageError(f"{text!r} is not a day.", hint="Use 2026-11-29, today or yesterday.")
@@ -132,7 +131,7 @@ def _parsed(text: str) -> date | datetime | None:
 
 
 def midnight(day: date) -> datetime:
-    """Return the moment at which a local day begins, with a time zone."""
+    """Return when a local day starts, with a time zone."""
     return datetime(day.year, day.month, day.day).astimezone()
 
 

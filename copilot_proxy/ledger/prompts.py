@@ -1,7 +1,8 @@
-"""Remembers the latest prompts of each conversation, as digests, and compares new ones with them.
+"""Remembers the latest prompts of each conversation, as digests, and compares new prompts with
+them.
 
-Runs in the thread of `Ledger`, after the answer. The prompts are in the ledger's file, so that all
-workers and servers share them.
+Runs in the thread of `Ledger`, after the answer. The prompts are stored in the ledger's file, so
+that all workers and servers share them.
 """
 
 import logging
@@ -35,11 +36,11 @@ from copilot_proxy.relay.records import RequestRecord
 log = logging.getLogger(__name__)
 
 _MAX_PROMPTS: Final = 1000
-"""How many prompts are remembered, of all conversations together."""
+"""The maximum number of prompts to remember, for all conversations together."""
 _MAX_EARLIER: Final = 8
-"""How many prompts of a conversation a request is compared with."""
+"""The maximum number of earlier prompts that a request is compared with."""
 _BATCH: Final = 256
-"""Number of blocks after which other threads get their turn."""
+"""Number of blocks after which other threads get a turn."""
 _MAX_NAME: Final = 64
 _prompt_of: Final = itemgetter(
     *(PLACE[f"{kind}_tokens"] for kind in ("input", "cache_read", "cache_write", "cache_write_1h"))
@@ -50,7 +51,7 @@ _COLUMNS: Final = (
     *("model", "started_us", "ready_us", "prompt_tokens", "cached_tokens", "tier", "ttl", "tools"),
     *("first_message", "digests"),
 )
-"""The columns of `Earlier`."""
+"""The columns with the fields of `Earlier`."""
 _RECALL: Final = (
     f"SELECT {', '.join(_COLUMNS)} FROM prompts WHERE conversation = ? "  # noqa: S608  # constants
     "ORDER BY started_us DESC LIMIT ?"
@@ -60,7 +61,7 @@ _UPDATED: Final = (*_COLUMNS[1:], "warm_nano_aiu", "cold_nano_aiu")
 _REMEMBER: Final = (
     f"INSERT INTO prompts ({', '.join((*_COLUMNS, *_OTHERS))}) "  # noqa: S608  # constants
     f"VALUES ({', '.join('?' * len((*_COLUMNS, *_OTHERS)))}) ON CONFLICT DO UPDATE SET "
-    # A prompt that was cached for an hour stays so, even if it is only read.
+    # A prompt that was cached for an hour stays cached, even if it is only read.
     + ", ".join(
         f"{name} = {'max(ttl, excluded.ttl)' if name == 'ttl' else f'excluded.{name}'}"
         for name in _UPDATED
@@ -70,31 +71,31 @@ _REMEMBER: Final = (
 
 
 class _Seen(NamedTuple):
-    """A prompt, and where it belongs."""
+    """A prompt, and the conversation it belongs to."""
 
     conversation: str
     head: bytes
-    """The digest of everything up to the first message: a session can have several prompts."""
+    """The digest of everything up to the first message; a session can have several prompts."""
     prompt: Prompt
     prices: PriceList | None
 
 
 class PromptComparer:
-    """Compares the prompts of one process; the ledger's file is next to the key of the digests."""
+    """Compares prompts for one process; the key of the digests is next to the ledger's file."""
 
     def __init__(self, ledger: Path) -> None:
         self._folder = ledger.parent
         self._keyed: Any = None
-        """A hash that begins with the key."""
+        """A hash object that has already been fed the key."""
 
     def try_comparing(
         self, writer: Writer, records: Sequence[RequestRecord], rows: list[Row]
     ) -> list[Row]:
-        """Return `rows` with the reasons why they missed the cache, or unchanged if that
-        fails; and let go of the prompts."""
+        """Return `rows` with the reasons why they missed the cache, or unchanged if that fails.
+        Release the prompts in either case."""
         try:
             compared = writer.attempt(lambda database: self.compared(database, records, rows))
-        except Exception:  # whatever a client has sent must not end the thread
+        except Exception:  # unexpected data from a client must not end the thread
             log.exception("The prompt could not be compared with earlier ones.")
             compared = None
         for record in records:
@@ -136,7 +137,7 @@ class PromptComparer:
         return compared
 
     def _seen(self, record: RequestRecord, row: Row) -> _Seen:
-        """Return the prompt of a request that is comparable."""
+        """Return the prompt of a comparable request."""
         prompt = self._digest(record, record.prompt, row, _tokens(row))
         first = prompt.first_message
         number = prompt.places[first][1] if first < len(prompt.places) else 0
@@ -161,7 +162,7 @@ class PromptComparer:
             sizes.append(size_of(data))
             places.append((kind, number, name))
             if len(digests) % _BATCH == 0:
-                time.sleep(0)  # lets the event loop run
+                time.sleep(0)  # yields to the event loop
         started = row[PLACE["started_us"]]
         first_ms = row[PLACE["first_token_ms"]] or 0
         return Prompt(
@@ -178,8 +179,7 @@ class PromptComparer:
 
 
 def is_comparable(record: RequestRecord, row: Row) -> bool:
-    """Return whether the tokens of a request are known, and its prompt is long enough to be
-    cached."""
+    """Return whether a request's tokens are known, and its prompt is long enough to be cached."""
     return (
         record.prompt is not None
         and record.model is not None
@@ -193,7 +193,7 @@ def _tokens(row: Row) -> Tokens:
 
 
 def _compare(database: sqlite3.Connection, seen: _Seen) -> CacheMiss | None:
-    """Return why a request missed the cache, and remember its prompt for the next one."""
+    """Return why a request missed the cache, and remember its prompt for the next request."""
     prompt = seen.prompt
     earlier = database.execute(_RECALL, (seen.conversation, _MAX_EARLIER))
     miss = find_cache_miss(prompt, [Earlier(*one) for one in earlier], seen.prices)

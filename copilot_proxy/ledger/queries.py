@@ -11,7 +11,7 @@ from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS
 
 Group = Literal["day", "week", "month", "session", "client", "model", "key", "project"]
 _RECENT: Final = 10_000
-"""How many rows are searched for the latest quota."""
+"""The number of rows to search for the latest quota."""
 _FROM_ROWS: Final = """(
     SELECT day, month, ifnull(account, '') account, ifnull(client, '') client,
         ifnull(model, '') model, ifnull(key, '') key, ifnull(project, '') project,
@@ -25,15 +25,15 @@ _FROM_ROWS: Final = """(
         ended_us first_us, ended_us last_us, ended_us
     FROM requests
 )"""
-"""The rows in the form of the table `sums`."""
+"""The rows, in the form of the table `sums`."""
 
 
 UNKNOWN: Final = "unknown"
-"""How the views name what is not known: a request without a client, key, project or session."""
+"""How the views show a missing client, key, project or session."""
 
 
 class Filters(NamedTuple):
-    """Which requests to sum up. None matches all of them, and "" those whose value is unknown."""
+    """Which requests to sum up. None matches all requests, and "" those whose value is unknown."""
 
     model: str | None = None
     client: str | None = None
@@ -48,7 +48,7 @@ class Filters(NamedTuple):
         conditions, values = [], []
         for name, value in self._asdict().items():
             if value == "":
-                # A client may also call itself `UNKNOWN`, and the views do not distinguish them.
+                # A client may also call itself `UNKNOWN`; the views do not distinguish the two.
                 conditions.append(f"ifnull({name}, '') IN ('', '{UNKNOWN}')")
             elif value is not None:
                 conditions.append(f"{name} = ?")
@@ -57,10 +57,10 @@ class Filters(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """The sums of a group of requests."""
+    """The sums for a group of requests."""
 
     name: str | None
-    """The value that the requests of the group share; None if it is unknown."""
+    """The value shared by the requests in the group; None if it is unknown."""
     requests: int
     nano_aiu: int
     input_tokens: int
@@ -74,7 +74,7 @@ class Sums(NamedTuple):
 
     @property
     def known_nano_aiu(self) -> int | None:
-        """The cost, or None if it is unknown for all of the requests."""
+        """The cost, or None if it is unknown for all requests."""
         nothing_known = self.requests > 0 and self.unknown_cost_requests == self.requests
         return None if nothing_known else self.nano_aiu
 
@@ -82,7 +82,7 @@ class Sums(NamedTuple):
 def sums_by(
     database: sqlite3.Connection, group: Group, period: Period, filters: Filters
 ) -> list[Sums]:
-    """Return the sums by `group`: days, weeks and months in order, everything else by cost."""
+    """Return the sums by `group`, in order of time for days, weeks and months, or else of cost."""
     source, where, values = selection(period, filters)
     column = "day" if group == "week" else group
     if group == "session" and source == "sums":
@@ -102,8 +102,8 @@ def sums_by(
 
 
 def _by_session(database: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Sums]:
-    """Return the sums by session. Most have a single row in `sums`, so sorting all rows to add up
-    a few would take SQLite longer than reading them."""
+    """Return the sums by session. Most sessions have a single row in `sums`, so letting SQLite sort
+    all rows just to add up a few would take longer than reading them."""
     found: dict[str, Sums] = {}
     for row in database.execute(
         f"SELECT session, {', '.join(AMOUNTS)} FROM sums {where}",  # noqa: S608  # constants
@@ -137,12 +137,12 @@ def _by_week(days: Sequence[Sums]) -> list[Sums]:
 def selection(period: Period, filters: Filters) -> tuple[str, str, list[Any]]:
     """Return the table to read sums from, the condition and its values.
 
-    Whole days and months are read from the sums, which is fast however many requests there are.
+    Whole days and months are read from the sums, which is fast for any number of requests.
     """
     conditions, values = filters.conditions()
     source = "sums"
     if period.month is not None:
-        # The key of `sums` begins with the day, which can differ by one from the day in UTC.
+        # The key of `sums` starts with the local day, which can differ by one from the UTC day.
         first = date.fromisoformat(f"{period.month}-01")
         days = (first - timedelta(days=1), first + timedelta(days=32))
         conditions += ["month = ?", "day BETWEEN ? AND ?"]
@@ -162,7 +162,7 @@ def selection(period: Period, filters: Filters) -> tuple[str, str, list[Any]]:
 
 
 def last_seen(database: sqlite3.Connection) -> dict[str, datetime]:
-    """Return when each client sent its last request, by name."""
+    """Return when each client sent its last request, by client name."""
     found = database.execute(
         "SELECT client, max(last_us) FROM sums WHERE client <> '' GROUP BY client"
     )
@@ -170,7 +170,7 @@ def last_seen(database: sqlite3.Connection) -> dict[str, datetime]:
 
 
 def latest_quota(database: sqlite3.Connection) -> tuple[Quota, datetime] | None:
-    """Return the server's own quota as the latest answer reported it, and when that was."""
+    """Return the server's own quota from the latest answer, and the time of that answer."""
     found = database.execute(
         "SELECT quota_unit, quota_entitlement, quota_percent_left, quota_overage, quota_resets_at, "
         "ended_us FROM requests WHERE quota_entitlement IS NOT NULL AND account IS NULL "
@@ -186,9 +186,9 @@ def latest_quota(database: sqlite3.Connection) -> tuple[Quota, datetime] | None:
 
 
 def requests_named(database: sqlite3.Connection, start: str) -> list[dict[str, Any]]:
-    """Return at most two requests whose id begins with `start`, and the corrections of the first.
+    """Return up to two requests whose id starts with `start`, and the corrections of the first.
 
-    Each is a dictionary of all columns.
+    Each request is a dictionary of all columns.
     """
     columns = ("id", *COLUMNS)
     query = f"SELECT {', '.join(columns)} FROM requests"  # noqa: S608  # constants
@@ -209,7 +209,7 @@ def sums_by_tier(
 ) -> list[tuple[Sums, bool]]:
     """Return the sums by `group`, separately for prompts with more than `threshold` tokens.
 
-    The second value is whether the sums are of those longer ones.
+    The second value in each pair is whether the sums are for the longer prompts.
     """
     _, where, values = selection(Period(period.since, period.until), filters)
     column = "day" if group == "week" else group

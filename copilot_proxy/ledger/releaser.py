@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 
 class Releaser:
-    """Owns the file of the reservations, as far as the writer of the ledger needs it. Nothing here
-    raises `OSError`: whatever could not be ended is tried again with the next rows."""
+    """The writer's access to the reservation file. Nothing here raises `OSError`: reservations that
+    could not be released are tried again with the next rows."""
 
     def __init__(
         self, ledger: Path, hand_over: Callable[[Sequence[str]], bool] | None = None
@@ -34,11 +34,11 @@ class Releaser:
         self._hand_over = hand_over
         self._file: ReservationFile | None = None
         self._ended: set[str] = set()
-        """The requests whose reservations are to be ended."""
+        """The requests whose reservations must be released."""
         self._has_failed = False
 
     def release(self, request_ids: Sequence[str]) -> None:
-        """End the reservations of requests that have rows, or get none."""
+        """Release the reservations of requests that have rows, or will not get any."""
         if request_ids and self._hand_over is not None and self._hand_over(request_ids):
             return
         self._ended.update(request_ids)
@@ -58,7 +58,7 @@ class Releaser:
         self._ended.clear()
 
     def settle_abandoned(self, database: sqlite3.Connection) -> None:
-        """Turn the reservations of processes that have ended into rows; raises `sqlite3.Error`."""
+        """Convert the reservations of dead processes to rows. Raises `sqlite3.Error`."""
         try:
             if file := self._open():
                 settle_abandoned(database, file)
@@ -74,7 +74,7 @@ class Releaser:
         self._file = None
 
     def _open(self) -> ReservationFile | None:
-        """Return the file; None if there is none, as without a budget."""
+        """Return the file, or None if there is none, as when there is no budget."""
         if self._file is not None and not self._file.is_current():
             self.close()
         if self._file is None and path_for(self._ledger).exists():

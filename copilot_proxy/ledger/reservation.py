@@ -1,4 +1,4 @@
-"""What a running request may cost, and which limits that counts for."""
+"""The cost reserved for a running request, and the limits that it counts towards."""
 
 import os
 import platform
@@ -13,15 +13,15 @@ from copilot_proxy.ledger.reservation_request import Plan
 from copilot_proxy.ledger.schema import COLUMNS, Row
 
 MAX_AGE_US: Final = 24 * 3600 * 1_000_000
-"""After a day, the process that made a reservation counts as ended."""
+"""Age after which the process that made a reservation is assumed to have ended: a day."""
 _LOADED_US: Final = time.time_ns() // 1000
-"""When this process has loaded the module, which is before its first reservation."""
+"""When this process loaded the module, which is before its first reservation."""
 _MAX_BYTES: Final = 120
-"""Of a text in UTF-8. All of a reservation has to fit a slot of the file; see
+"""Maximum size of a text in UTF-8. A whole reservation must fit into a slot of the file; see
 `reservation_file`."""
 
 Target = tuple[str, str, str, str]
-"""What a limit counts: per what, which one (such as a day), the kind and the name of its scope."""
+"""What a limit counts: period, the day, month or session, and its scope's kind and name."""
 Group = tuple[str, str, str, str, str, str]
 """The day, month, key, client, project and session of a reservation."""
 
@@ -30,7 +30,7 @@ class Common(NamedTuple):
     """What the reservations of one plan have in common. Texts are "" if they are unknown."""
 
     host: str
-    """The name of the machine or container, which has its own process ids."""
+    """The name of the machine or container, since each has its own process ids."""
     pid: int
     day: str
     month: str
@@ -76,7 +76,7 @@ def reservation_of(request_id: str, started_us: int, nano: int, common: Common) 
 
 
 def targets_of(group: Group) -> Iterator[Target]:
-    """Yield everything that a reservation counts for."""
+    """Yield all targets that a reservation counts towards."""
     day, month, key, client, project, session = group
     periods = {"day": day, "month": month, "session": session}
     scopes = {"": "", "key": key, "client": client, "project": project}
@@ -88,7 +88,7 @@ def targets_of(group: Group) -> Iterator[Target]:
 
 @lru_cache(maxsize=256)  # most texts are those of the plan before
 def short(text: str | None) -> str:
-    """Return a text that fits a reservation: a longer one is replaced by its hash."""
+    """Return a text that fits into a reservation: a longer text is replaced by its hash."""
     encoded = (text or "").encode("utf-8", "replace")
     return encoded.decode() if len(encoded) <= _MAX_BYTES else sha256(encoded).hexdigest()
 
@@ -104,7 +104,7 @@ def common_of(plan: Plan) -> Common:
 
 
 def target_of(limit: Limit, day: str, month: str, session: str) -> Target:
-    """Return what a limit counts on a day, in a month or in a session."""
+    """Return the target of a limit on a day, in a month or in a session."""
     which = day if limit.per == "day" else month if limit.per == "month" else short(session)
     return limit.per, which, limit.kind, short(limit.name)
 
@@ -115,10 +115,10 @@ def is_abandoned(one: Reservation, now_us: int) -> bool:
 
 
 def _is_running(one: Reservation) -> bool:
-    """Return whether the process that made a reservation is, or may be, still running."""
+    """Return whether the process that made a reservation is still running, or may be."""
     if one.host != _HOST or os.name != "posix":
         return True
-    if one.pid == os.getpid():  # in a container, processes get the same numbers again
+    if one.pid == os.getpid():  # in a container, process ids are the same after a restart
         return one.started_us >= _LOADED_US
     try:
         os.kill(one.pid, 0)
@@ -130,7 +130,7 @@ def _is_running(one: Reservation) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Return whether a process has ended, but its parent has not noticed yet (Linux)."""
+    """Return whether a process has ended, but has not been reaped by its parent (Linux)."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             return file.read().rpartition(")")[2].split()[0] in ("Z", "X")
@@ -139,7 +139,7 @@ def _is_zombie(pid: int) -> bool:
 
 
 def row_of_abandoned(one: Reservation, now_us: int) -> Row:
-    """Return the row of a request whose process has ended: it may have been charged."""
+    """Return the row for a request whose process has ended, since it may have been charged."""
     values: dict[str, Any] = {
         **{name: value or None for name, value in one._asdict().items()},
         "ended_us": max(one.started_us, min(now_us, one.started_us + 1_000_000)),

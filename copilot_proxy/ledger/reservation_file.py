@@ -30,33 +30,33 @@ from copilot_proxy.private_files import NEW, UPDATE, make_folder, open_private
 log = logging.getLogger(__name__)
 
 _BUSY_SECONDS: Final = 5.0
-"""How long to wait while others use the file, which takes them microseconds."""
+"""Seconds to wait while others use the file, which takes them microseconds."""
 _FIRST_WAIT: Final = 0.001
 _LONGEST_WAIT: Final = 0.016
-"""Seconds between two tries. A busy server locks the file in most turns of its event loop, and each
-try of a thread takes time from that loop."""
+"""Maximum seconds between two tries. A busy server locks the file in most turns of its event loop,
+and each try by a thread takes time from that loop."""
 _MAGIC: Final = b"CPLRES2\n"
 _USER_BYTES: Final = 8
 
 
 class DamagedReservations(CopilotProxyError):
-    """The file has something else in it than reservations."""
+    """The file contains something other than reservations."""
 
     def __init__(self) -> None:
         super().__init__("The file with the reservations of running requests is damaged.")
 
 
 def path_for(ledger: Path) -> Path:
-    """Return the path of the file that belongs to a ledger."""
+    """Return the path of the reservation file for a ledger."""
     return ledger.with_suffix(".reservations")
 
 
 class ReservationFile:
-    """The open file, for one thread at a time. Methods raise `OSError`, and except for `lock`, they
-    need the lock."""
+    """The open file, for one thread at a time. Methods raise `OSError` and require the lock, except
+    for `lock` itself."""
 
     def __init__(self, ledger: Path) -> None:
-        """Open the file, and create it if it does not exist."""
+        """Open the file, creating it if it does not exist."""
         self.path = path_for(ledger)
         make_folder(self.path.parent)
         self._file = open_private(self.path, UPDATE)
@@ -67,21 +67,21 @@ class ReservationFile:
         """How often the slots were read, since others may have changed them."""
 
     def close(self) -> None:
-        """Close the file; raises no error and needs no lock."""
+        """Close the file. Raises no error and does not require the lock."""
         os.close(self._file)
 
     def is_current(self) -> bool:
-        """Return whether the path still leads to this file; raises no error, needs no lock."""
+        """Return whether the path still refers to this file. Needs no lock, raises no error."""
         try:
             return os.path.samestat(os.stat(self.path), os.fstat(self._file))
         except OSError:
             return False
 
     def lock(self, *, wait: bool = False) -> bool:
-        """Lock the file, and read what others have changed; return False if it is locked.
+        """Lock the file, and read what others have changed; return False if others have locked it.
 
         With `wait`, wait for others, and raise `TimeoutError` if that takes too long. Raises
-        `DamagedReservations`; then the file is not locked.
+        `DamagedReservations`, in which case the file is not locked.
         """
         if not try_lock(self._file) and not (wait and self._wait()):
             return False
@@ -95,12 +95,12 @@ class ReservationFile:
         return True
 
     def unlock(self) -> None:
-        """End the lock."""
+        """Release the lock."""
         unlock(self._file)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the file for the block, as `lock` does, and wait for others."""
+        """Lock the file for the block, like `lock`, waiting for others."""
         self.lock(wait=True)
         try:
             yield
@@ -128,9 +128,10 @@ class ReservationFile:
             os.ftruncate(self._file, (size + 1) * SLOT)
 
     def set_aside(self) -> Path | None:
-        """Copy the file and empty it, if it is damaged; return the copy's path, or else None.
+        """If the file is damaged, copy it, empty it, and return the path of the copy; otherwise
+        return None.
 
-        Needs no lock.
+        Does not require the lock.
         """
         if not try_lock(self._file):
             self._wait()
@@ -147,7 +148,7 @@ class ReservationFile:
         return None  # another process has already done it
 
     def _wait(self) -> bool:
-        """Wait for the lock; raises `TimeoutError`."""
+        """Wait for the lock. Raises `TimeoutError`."""
         deadline, wait = time.monotonic() + _BUSY_SECONDS, _FIRST_WAIT
         while not try_lock(self._file):
             if time.monotonic() > deadline:
@@ -189,7 +190,7 @@ else:
 
 
 def replace_damaged(file: ReservationFile) -> None:
-    """Set a damaged file aside, start a new one, and log that; raises `OSError`."""
+    """Move a damaged file aside, start a new one, and log it. Raises `OSError`."""
     aside = file.set_aside()
     if aside is not None:
         log.error(
@@ -198,8 +199,8 @@ def replace_damaged(file: ReservationFile) -> None:
 
 
 def stored_reservations(ledger: Path) -> list[Reservation]:
-    """Return the reservations in the file; none if it cannot be read. For commands: it takes no
-    lock, so it must not change anything that depends on them."""
+    """Return the reservations in the file, or none if it is unreadable. This is for commands: it
+    takes no lock, so they must not change anything based on the result."""
     try:
         content = path_for(ledger).read_bytes()[SLOT:]
         return [slot.reservation(request_id) for request_id, slot in parse(content).items()]

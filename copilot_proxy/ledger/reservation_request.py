@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from copilot_proxy.cost.limits import Limit
 
 FLUSH_SECONDS: Final = 0.02
-"""Until all processes know what a request has cost that has ended."""
+"""Seconds until all processes know what a completed request has cost."""
 
 
 class Sender(NamedTuple):

@@ -1,4 +1,4 @@
-"""How a reservation is stored in a slot of the file with the reservations."""
+"""The format of a reservation in a slot of the reservation file."""
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -10,13 +10,13 @@ from copilot_proxy.ledger.reservation import Common, Reservation, reservation_of
 from copilot_proxy.ledger.reserved_sums import Total
 
 SLOT: Final = 1024
-"""A divisor of the size of a page: what is written there is written completely or not at all."""
+"""Divides the page size, so that a slot is written completely or not at all."""
 _START: Final = struct.Struct("<BHqq")
 """At the start of a slot: the lengths of the request's id and of the encoded `Common`, which
 follow; when the request was started; and what is reserved, in nano-AIU. The lengths are zero if the
 slot is free."""
 NANO: Final = struct.Struct("<q")
-"""What is reserved, which is at `NANO_PLACE` in a slot."""
+"""The reserved amount, at `NANO_PLACE` in a slot."""
 NANO_PLACE: Final = _START.size - NANO.size
 _pack: Final = _START.pack
 encode: Final = msgspec.msgpack.Encoder().encode
@@ -24,7 +24,7 @@ _decode: Final = msgspec.msgpack.Decoder(Common).decode
 
 
 class Slot(msgspec.Struct, gc=False):
-    """A slot that is used."""
+    """A used slot."""
 
     number: int
     nano: int
@@ -36,7 +36,7 @@ class Slot(msgspec.Struct, gc=False):
     """What `nano` was added to."""
 
     def packed(self, request_id: str) -> bytes:
-        """Return the bytes of the slot, as far as it is used."""
+        """Return the bytes of the slot, without its unused rest."""
         id, common = request_id.encode(), self.common
         return _pack(len(id), len(common), self.started_us, self.nano) + id + common
 
@@ -49,20 +49,20 @@ class Slot(msgspec.Struct, gc=False):
         return _decode(self.common)
 
     def add_to(self, totals: Sequence[Total]) -> None:
-        """Add what is reserved to `totals`."""
+        """Add the reserved amount to `totals`."""
         self.totals = totals
         self.change(self.nano)
 
     def change(self, nano: int) -> None:
-        """Add `nano` to the totals that this slot counts towards."""
+        """Change the reserved amount by `nano`, including the totals that it counts towards."""
         for total in self.totals:
             total[0] += nano
 
 
 def parse(content: bytes) -> dict[str, Slot]:
-    """Return the slots that are used, by request; `content` is the file without the header.
+    """Return the used slots by request id; `content` is the file without the header.
 
-    Raises `struct.error` or `ValueError` if it is damaged.
+    Raises `struct.error` or `ValueError` if the content is damaged.
     """
     slots = {}
     for number in range(slots_in(content)):
@@ -78,12 +78,12 @@ def parse(content: bytes) -> dict[str, Slot]:
 
 
 def slots_in(content: bytes) -> int:
-    """Return how many slots `content` has."""
+    """Return the number of slots in `content`."""
     return -(-len(content) // SLOT)  # the last one may be shorter
 
 
 def runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield the first of each series of consecutive numbers, and how many they are."""
+    """Yield the first number and the length of each run of consecutive numbers."""
     first = 0
     for place in range(1, len(numbers) + 1):
         if place == len(numbers) or numbers[place] != numbers[place - 1] + 1:

@@ -1,4 +1,4 @@
-"""Makes the reservations of one process, and what it needs for that: what is spent."""
+"""Makes the reservations of one process, and tracks the amounts spent for that."""
 
 import sqlite3
 import threading
@@ -37,7 +37,7 @@ class Refusal(NamedTuple):
 
     limit: Limit
     allowed: int
-    """What it allows now, in nano-AIU."""
+    """The amount that the limit currently allows, in nano-AIU."""
     used: State
 
 
@@ -45,7 +45,7 @@ class _Files(NamedTuple):
     database: sqlite3.Connection
     reservations: ReservationFile
     inode: tuple[int, int] | None
-    """Of the ledger."""
+    """The inode of the ledger."""
 
 
 class Reserver:
@@ -53,13 +53,13 @@ class Reserver:
     `OSError` or `CopilotProxyError`."""
 
     def __init__(self, path: Path) -> None:
-        """`path` is the ledger's."""
+        """`path` is the path of the ledger."""
         self._path = path
         self._lock = threading.Lock()
-        """Held while the files are used."""
+        """Held while the files are in use."""
         self._files: _Files | None = None
         self._looked = float("-inf")
-        """When the files were last seen at their paths, on the monotonic clock."""
+        """When the files were last found at their paths, on the monotonic clock."""
         self._settled: dict[str, int | None] = {}
         """What requests have cost for which that is not in the table of the slots yet."""
         self._recorded: deque[Iterable[str]] = deque()
@@ -68,13 +68,13 @@ class Reserver:
         """Ended requests that have no rows yet."""
         self._spent = SpentSums()
         self._refreshed = float("-inf")
-        """When it was last checked whether there are new rows."""
+        """When new rows were last checked for."""
         self._reads = 0
         """How often the slots had been read by then."""
 
     def is_open(self) -> bool:
-        """Return whether the files are open, and still there, which is checked from time to time;
-        does not wait and does not raise an error."""
+        """Return whether the files are open and still at their paths, which is only checked from
+        time to time. Does not wait or raise errors."""
         now = time.monotonic()
         if now - self._looked >= _REPLACED_SECONDS:
             if not self._is_current():
@@ -83,8 +83,8 @@ class Reserver:
         return True
 
     def reserve_now(self, request_id: str, cost: int, plan: Plan) -> list[Used] | Refusal | None:
-        """Do what `reserve` does, without waiting and without raising an error; return None if that
-        is not possible, usually because another process has just locked the reservations."""
+        """Like `reserve`, but without waiting or raising errors. Returns None if that is
+        impossible, usually because another process has just locked the reservations."""
         if not self._lock.acquire(blocking=False):
             return None
         try:
@@ -101,7 +101,7 @@ class Reserver:
             self._lock.release()
 
     def flush_now(self) -> bool:
-        """Do what `flush` does, in the same way; return whether that was possible."""
+        """Like `flush`, but without waiting or raising errors; return whether that was possible."""
         if not self._lock.acquire(blocking=False):
             return False
         try:
@@ -129,8 +129,8 @@ class Reserver:
             outcome = self._reserve(files, request_id, cost, plan)
         if not isinstance(outcome, Refusal):
             return outcome
-        # Perhaps not all of what is reserved counts, or is going to cost as much. Requests that fit
-        # their limits do not wait meanwhile.
+        # Some of the reserved amounts may no longer count, or may turn out lower. Requests that fit
+        # their limits do not have to wait in the meantime.
         time.sleep(FLUSH_SECONDS)
         with self._waiting() as files:
             self._save(files)
@@ -186,7 +186,7 @@ class Reserver:
         return not table.is_saved
 
     def release(self, request_id: str) -> None:
-        """End the reservation of a request that gets no row, or already has one."""
+        """Release the reservation of a request that gets no row, or already has one."""
         with self._waiting() as files, files.reservations.locked():
             files.reservations.clear([request_id])
 
@@ -200,8 +200,8 @@ class Reserver:
     ) -> list[Used] | Refusal:
         """Do what `reserve` does; needs the file's lock. Each request with limits comes here, so
         it has few calls."""
-        # A reservation ends after its row was written. So what was reserved is read first: whatever
-        # it no longer has is among what is spent.
+        # A reservation is only released after its row was written. So reservations are read first:
+        # any that are gone are included in the amount spent.
         file = files.reservations
         table = file.table
         if self._settled or self._recorded:
@@ -227,7 +227,7 @@ class Reserver:
 
     @contextmanager
     def _waiting(self) -> Iterator[_Files]:
-        """Give the files to the block, and open them first if necessary."""
+        """Provide the files to the block, opening them first if necessary."""
         with self._lock:
             files = self._files
             if files is None or not self._is_current():

@@ -1,4 +1,4 @@
-"""Turns the record of a request into a row of the ledger."""
+"""Converts the record of a request to a row of the ledger."""
 
 from functools import lru_cache
 from typing import Final
@@ -16,14 +16,14 @@ from copilot_proxy.relay.outcome import outcome
 from copilot_proxy.relay.records import RequestRecord
 
 CALLER: Final = "caller"
-"""The account of a request with the client's own sign-in; the server's own is not named."""
+"""The account of a request with the client's own sign-in; the server's own account has no name."""
 _MAX_TEXT: Final = 200
 _NO_QUOTA: Final = (None,) * len(Quota._fields)
 _NO_TOKENS: Final = (None,) * len(Tokens._fields)
 
 
 def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
-    """Return the row of a request that ended at `ended_us`, in microseconds since 1970.
+    """Return the row for a request that ended at `ended_us`, in microseconds since 1970.
 
     `sizes` learns from complete answers, and helps to estimate the cost of incomplete ones.
     """
@@ -74,11 +74,11 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
         else None,
         *(_NO_QUOTA if quota is None else _quota(quota)),
         record.reserved,
-        *(None, None, None),  # why it missed the cache: see `prompts`
+        *(None, None, None),  # why it missed the cache; see `prompts`
     )
 
 
-@lru_cache(maxsize=4)  # most answers repeat the values of the one before
+@lru_cache(maxsize=4)  # most answers repeat the previous values
 def _quota(quota: Quota) -> tuple[str, float, float, float, str | None]:
     return (
         quota.unit,
@@ -91,13 +91,13 @@ def _quota(quota: Quota) -> tuple[str, float, float, float, str | None]:
 
 @lru_cache(maxsize=256)  # most requests share most texts
 def _text(value: str | None) -> str | None:
-    """Return text that came from a client or from Copilot, short and without secrets."""
+    """Return text from a client or Copilot, shortened and without secrets."""
     if value is None:
         return None
     return mask(_plain(value) or "")
 
 
 def _plain(value: str | None) -> str | None:
-    """Return an id that is not secret, short and printable."""
+    """Return an id that is not secret, shortened and printable."""
     text = (value or "")[:_MAX_TEXT]
     return (text if text.isprintable() else "".join(filter(str.isprintable, text))) or None

@@ -1,6 +1,6 @@
-"""The tables of the ledger, and how a file of an older version is brought up to date.
+"""The tables of the ledger, and the migrations from older versions.
 
-docs/usage.md documents them, so that other programs can read the file.
+docs/usage.md documents the tables, so that other programs can read the file.
 """
 
 import sqlite3
@@ -13,7 +13,7 @@ APPLICATION_ID: Final = 0x43504C31
 """Identifies the file (``PRAGMA application_id``): "CPL1"."""
 
 _REQUESTS: Final = (
-    # (column, type); no row is ever changed. Add columns at the end: see `hash_chain`.
+    # (column, type); rows are never changed. Append new columns at the end; see `hash_chain`.
     ("request_id", "TEXT NOT NULL UNIQUE"),
     ("corrects", "TEXT"),
     ("day", "TEXT NOT NULL"),
@@ -67,11 +67,11 @@ _REQUESTS: Final = (
 _ADDED: Final = (("cache_detail", "TEXT"),)
 """The columns that later versions have added."""
 COLUMNS: Final = tuple(name for name, _ in (*_REQUESTS, *_ADDED))
-"""The columns of a row, without `id` and `chain`."""
+"""The columns of a row, except `id` and `chain`."""
 Row = tuple[Any, ...]
 """The values of `COLUMNS`, in that order, as SQLite stores them."""
 PLACE: Final = {name: place for place, name in enumerate(COLUMNS)}
-"""Where each column is in a `Row`."""
+"""The index of each column in a `Row`."""
 _TOKENS: Final = (
     *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
     *("output_tokens", "reasoning_tokens"),
@@ -80,7 +80,7 @@ tokens_of: Final = itemgetter(*(PLACE[name] for name in _TOKENS))
 """Returns the token counts of a `Row`, in the order of `cost.tokens.Tokens`; None if unknown."""
 
 GROUPS: Final = ("day", "month", "account", "client", "model", "key", "project", "session")
-"""The key of a row of `sums`. Unknown values are "" there, since SQLite's keys cannot be null."""
+"""The key of a row in `sums`. Unknown values are "", since SQLite's keys cannot be null."""
 AMOUNTS: Final = (
     "requests",
     "nano_aiu",
@@ -95,7 +95,7 @@ AMOUNTS: Final = (
 )
 """The sums in a row of `sums`."""
 MISSED: Final = "cache_verdict IS NOT NULL AND cache_verdict <> 'cold'"
-"""The rows of requests that could have read more from the cache."""
+"""Condition for requests that could have read more from the cache."""
 
 _FIRST_VERSION: Final = f"""
 CREATE TABLE requests (
@@ -158,16 +158,16 @@ CREATE INDEX requests_missed ON requests (
 ) WHERE {MISSED};
 """
 _MIGRATIONS: Final = (_FIRST_VERSION, _PROMPTS)
-"""The script at index n brings a file from version n to n + 1. Only add to this list."""
+"""The script at index n migrates a file from version n to n + 1. Only append to this list."""
 VERSION: Final = len(_MIGRATIONS)
 
 
 class NewerLedger(CopilotProxyError):
-    """A newer version of this program has written the file."""
+    """The file was written by a newer version of this program."""
 
 
 def version_of(database: sqlite3.Connection) -> int:
-    """Return the version of the file's tables; 0 for an empty file.
+    """Return the version of the file's tables, or 0 for an empty file.
 
     Raises `NewerLedger` if this program does not know it.
     """
@@ -181,7 +181,7 @@ def version_of(database: sqlite3.Connection) -> int:
 
 
 def migrate(database: sqlite3.Connection) -> None:
-    """Create the tables, or bring them up to date; another process may be doing the same."""
+    """Create the tables or bring them up to date, even if another process is doing the same."""
     if version_of(database) == VERSION:
         return
     database.execute("BEGIN IMMEDIATE")
@@ -193,6 +193,6 @@ def migrate(database: sqlite3.Connection) -> None:
         database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         database.execute("COMMIT")
     except BaseException:
-        if database.in_transaction:  # on a full disk, SQLite has already ended it
+        if database.in_transaction:  # on a full disk, SQLite has already ended the transaction
             database.execute("ROLLBACK")
         raise

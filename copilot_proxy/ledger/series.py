@@ -1,4 +1,4 @@
-"""Reads what was spent over time: by day from the sums, by hour from the rows."""
+"""Reads the amounts spent over time: by day from the sums, by hour from the rows."""
 
 import sqlite3
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ _HOUR: Final = 3_600_000_000
 
 
 class Spent(NamedTuple):
-    """The spending under one name: a number for each period, in the order of the series."""
+    """The amounts spent under one name: one for each period, in the order of the series."""
 
     name: str | None
     """The client, model, key or project; None if it is unknown."""
@@ -27,18 +27,18 @@ class Spent(NamedTuple):
 
 
 class Series(NamedTuple):
-    """What was spent over time."""
+    """The amounts spent over time."""
 
     starts: list[int]
-    """When each hour or local day begins, in seconds since 1970; there are no gaps."""
+    """The start of each hour or local day, in seconds since 1970, without gaps."""
     spent: list[Spent]
-    """The largest sum first."""
+    """In descending order of their sums."""
 
 
 def series(
     database: sqlite3.Connection, span: Span, by: Dimension, filters: Filters, now: datetime
 ) -> Series:
-    """Return what was spent in the last 24 hours, by hour, or in the last days, by local day.
+    """Return the amounts spent in the last 24 hours, by hour, or in recent days, by local day.
 
     `now` has a time zone.
     """

@@ -1,4 +1,4 @@
-"""Settles reservations that were left open by requests that have ended."""
+"""Settles the reservations of requests that ended without doing so themselves."""
 
 import sqlite3
 import time
@@ -13,10 +13,10 @@ _OLD: Final = f"SELECT {', '.join(Reservation._fields)} FROM reservations"  # no
 
 
 def settle_abandoned(database: sqlite3.Connection, file: ReservationFile) -> None:
-    """Turn the reservations of processes that have ended into rows, if there are any.
+    """Convert the reservations of dead processes to rows, if there are any.
 
-    Their requests may have been charged. If they ended before their process did, the reservation
-    says what they cost, and else what was estimated. Raises `sqlite3.Error`, `OSError` or
+    Their requests may have been charged. The reservation contains the actual cost if the request
+    ended before its process did, and the estimate otherwise. Raises `sqlite3.Error`, `OSError` or
     `DamagedReservations`.
     """
     with file.locked():
@@ -28,21 +28,21 @@ def settle_abandoned(database: sqlite3.Connection, file: ReservationFile) -> Non
 
 
 def settle_old_table(database: sqlite3.Connection) -> None:
-    """Do the same for those that an older version of this program has left in the ledger itself;
-    raises `sqlite3.Error`."""
+    """Do the same for reservations that an older version of this program left in the ledger itself.
+    Raises `sqlite3.Error`."""
     found = [Reservation(*values) for values in database.execute(_OLD)]
     for request_id in _insert_abandoned(database, found):
         database.execute("DELETE FROM reservations WHERE request_id = ?", (request_id,))
 
 
 def clear_recorded(database: sqlite3.Connection, file: ReservationFile) -> None:
-    """End the reservations of requests whose rows were written a moment ago. Needs the lock of
-    `file`; raises `sqlite3.Error` or `OSError`."""
+    """Release the reservations of requests whose rows have just been written. Requires the lock of
+    `file`. Raises `sqlite3.Error` or `OSError`."""
     file.clear(known(database, [one.request_id for one in file.table.running()]))
 
 
 def _insert_abandoned(database: sqlite3.Connection, found: Sequence[Reservation]) -> list[str]:
-    """Write the rows of those that are abandoned, and return the ids of their requests."""
+    """Write rows for the abandoned reservations, and return the ids of their requests."""
     now_us = time.time_ns() // 1000
     abandoned = [one for one in found if is_abandoned(one, now_us)]
     if abandoned:

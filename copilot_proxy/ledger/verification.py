@@ -1,4 +1,4 @@
-"""Checks the ledger: every cost is calculated again, and every hash and sum compared."""
+"""Checks the ledger by recalculating every cost, and comparing every hash and sum."""
 
 import sqlite3
 from typing import NamedTuple
@@ -14,18 +14,18 @@ _MAX_FINDINGS = 50
 
 
 class Findings(NamedTuple):
-    """What the check has found; a ledger is sound if there are neither changes nor differences."""
+    """The results of a check; a ledger is sound if there are neither changes nor differences."""
 
     rows: int
     changes: list[str]
-    """Sentences about rows that were changed, removed or added after they were written."""
+    """Sentences about rows that were changed, removed or added later."""
     differences: list[str]
     """Sentences about requests whose reported cost is not the sum of its parts."""
 
 
 def verify(database: sqlite3.Connection) -> Findings:
-    """Return what a check of all rows has found."""
-    database.execute("BEGIN")  # the whole check sees one state of the file
+    """Check all rows, and return the results."""
+    database.execute("BEGIN")  # the whole check must see the same state of the file
     try:
         return _verify(database)
     finally:
@@ -68,7 +68,7 @@ def _verify(database: sqlite3.Connection) -> Findings:
 
 
 def _difference(row: Row) -> str | None:
-    """Return a sentence if the cost of a row is not the sum of its details, else None."""
+    """Return a sentence if the cost of a row is not the sum of its details, or else None."""
     details, nano = row[PLACE["details_json"]], row[PLACE["nano_aiu"]]
     if details is None or row[PLACE["cost_source"]] not in ("reported", "details"):
         return None
@@ -77,7 +77,7 @@ def _difference(row: Row) -> str | None:
     except msgspec.DecodeError:
         return f"Request {row[PLACE['request_id']]}: its details cannot be read."
     again = sum_of_details(decoded)
-    # GitHub may round each part, so each may differ by one.
+    # GitHub may round each part, so each part may differ by one.
     if again is None or abs(again - nano) <= len(decoded["token_details"]):
         return None
     return (

@@ -1,7 +1,7 @@
-"""Writes rows into the ledger, even if its file is damaged, removed or not writable for a while.
+"""Writes rows into the ledger, even if its file is damaged, removed or temporarily not writable.
 
-Runs in the thread of `Ledger`. Rows that cannot be written at the moment are kept and tried again,
-up to a limit; nothing here raises an error.
+Runs in the thread of `Ledger`. Rows that cannot be written are kept and tried again, up to a limit.
+Nothing here raises an error.
 """
 
 import logging
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 MAX_WAITING: Final = 20_000
-"""How many rows are kept while the file cannot be written; beyond that, the oldest are lost."""
+"""The number of rows to keep while the file cannot be written; beyond that, the oldest are lost."""
 _RESERVED: Final = PLACE["reserved_nano_aiu"]
 RETRY_SECONDS: Final = 5.0
-"""Seconds until a file that could not be written is tried again."""
+"""Seconds until writing is tried again after a failure."""
 SETTLE_SECONDS: Final = 30.0
-"""Seconds until it is checked again whether another process was killed during its requests."""
+"""Seconds between two checks for processes that were killed during their requests."""
 
 
 class Writer:
@@ -45,17 +45,17 @@ class Writer:
         self._inode: tuple[int, int] | None = None
         self._waiting: list[Row] = []
         self._failed_at: float | None = None
-        """When writing last failed; None if it worked."""
+        """When writing last failed; None if the last attempt succeeded."""
         self._settled_at = 0.0
-        """When it was last checked whether another process was killed."""
+        """When killed processes were last checked for."""
 
     @property
     def has_waiting(self) -> bool:
-        """Whether rows could not be written and have to be tried again."""
+        """Whether any rows could not be written and must be tried again."""
         return bool(self._waiting)
 
     def write(self, rows: Sequence[Row], *, is_last: bool = False) -> None:
-        """Write `rows` and the waiting ones; with `is_last`, even if writing has just failed."""
+        """Write `rows` and the waiting rows; with `is_last`, even if writing has just failed."""
         self._waiting += rows
         if (lost := len(self._waiting) - MAX_WAITING) > 0:
             log.error("The ledger %s cannot be written. Lost rows: %d", self._path, lost)
@@ -77,7 +77,7 @@ class Writer:
             self._failed_at = None
 
     def attempt(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
-        """Return the result of `work` on the file; None if the file cannot be used."""
+        """Return the result of `work` on the file, or None if the file cannot be used."""
         if self._failed_at is not None:
             return None
         try:
@@ -87,11 +87,11 @@ class Writer:
             return None
 
     def release(self, request_id: str) -> None:
-        """End the reservation of a request that gets no row."""
+        """Release the reservation of a request that gets no row."""
         self._releaser.release([request_id])
 
     def close(self) -> None:
-        """Close the file; report rows that could not be written."""
+        """Close the file, and report any rows that could not be written."""
         if self._waiting:
             log.error(
                 "The ledger %s could not be written. Lost rows: %d", self._path, len(self._waiting)
@@ -107,7 +107,7 @@ class Writer:
         try:
             insert(self._open(), self._waiting)
         except sqlite3.OperationalError:
-            raise  # a full disk, or another process that writes for too long
+            raise  # a full disk, or another process is taking too long to write
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError, ValueError, OverflowError):
             self._write_one_by_one()
         except sqlite3.DatabaseError as error:
@@ -118,16 +118,16 @@ class Writer:
         self._releaser.release([row[0] for row in self._waiting if row[_RESERVED] is not None])
         self._waiting.clear()
         if time.monotonic() - self._settled_at >= SETTLE_SECONDS:
-            with suppress(sqlite3.Error):  # the rows are written; this is tried again
+            with suppress(sqlite3.Error):  # the rows are written, and this will be tried again
                 self._settle_abandoned(self._open())
 
     def _settle_abandoned(self, database: sqlite3.Connection) -> None:
-        """Give the requests of processes that were killed their rows; raises `sqlite3.Error`."""
+        """Write rows for the requests of killed processes. Raises `sqlite3.Error`."""
         self._settled_at = time.monotonic()
         self._releaser.settle_abandoned(database)
 
     def _write_one_by_one(self) -> None:
-        """Write all rows but those that SQLite does not accept: one must not block the others."""
+        """Write all rows except those that SQLite rejects, which must not block the others."""
         while self._waiting:
             try:
                 insert(self._open(), self._waiting[:1])
@@ -137,7 +137,7 @@ class Writer:
             del self._waiting[:1]
 
     def _open(self) -> sqlite3.Connection:
-        """Return the connection, a new one if the file has been replaced or removed."""
+        """Return the connection, reopened if the file has been replaced or removed."""
         if self._database is not None and self._inode != file_id(self._path):
             self._drop_connection()
         if self._database is None:
@@ -148,7 +148,7 @@ class Writer:
         return self._database
 
     def _replace_damaged(self) -> None:
-        """Set the damaged file aside, unless another process has already done so."""
+        """Move the damaged file aside, unless another process has already done so."""
         is_same = self._inode is None or self._inode == file_id(self._path)
         self._drop_connection()
         if is_same:
@@ -175,5 +175,5 @@ class Writer:
 
 
 def _reason(error: Exception) -> str:
-    # An OSError as text has its number and the path, which the message has already.
+    # The text of an OSError includes its number and the path, which the message already has.
     return failure_reason(error) if isinstance(error, OSError) else str(error)

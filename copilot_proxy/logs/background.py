@@ -13,20 +13,20 @@ from typing import Final
 from copilot_proxy.masking import mask
 
 _MAX_LINES: Final = 1000
-"""Maximum number of records that wait to be written."""
+"""Maximum number of records waiting to be written."""
 _MAX_LINE: Final = 64 * 1024
 """Maximum length, in characters, of a waiting message, traceback or path."""
 _STOP_TIMEOUT: Final = 1.0
-"""Seconds for writing the waiting records when the server stops."""
+"""Maximum seconds for writing the waiting records when the server stops."""
 _PAUSE: Final = 0.01
-"""Seconds between batches of records. Waking the thread for each would slow every request down."""
+"""Seconds between batches of records. Waking the thread for each would slow down every request."""
 
 
 class BackgroundHandler(QueueHandler):
     """Lets `target` format and write each record in a separate thread, until `close`.
 
-    If `_MAX_LINES` records wait, further ones are dropped until those are written. Then a line says
-    how many were dropped, and why: `if_slow`.
+    While `_MAX_LINES` records are waiting, further records are dropped. Once these have been
+    written, a line says how many were dropped, and why (`if_slow`).
     """
 
     queue: "SimpleQueue[logging.LogRecord]"
@@ -43,13 +43,13 @@ class BackgroundHandler(QueueHandler):
         self._abandon = abandon
         self._if_slow = if_slow
         self._dropped = 0
-        # Python may run a finalizer anywhere, and that may log something.
+        # Python may run a finalizer at any point, and finalizers may log something.
         self._dropping = RLock()
         self._listener: _Listener | None = _Listener(self.queue, target, self._drop_notice)
         self._listener.start()
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Pass a record on without taking the handler's lock: the queue has its own."""
+        """Pass on a record without taking the handler's lock, because the queue has its own."""
         if not self.filter(record):
             return False
         self.emit(record)
@@ -57,7 +57,7 @@ class BackgroundHandler(QueueHandler):
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         """Return `record`, or a copy without arguments, traceback and headers, so that a waiting
-        record keeps no large objects alive."""
+        record does not keep large objects alive."""
         context = getattr(record, "context", None)
         is_small = type(record.msg) is str and len(record.msg) <= _MAX_LINE and not record.args
         if is_small and not record.exc_info and context is None:
@@ -72,22 +72,21 @@ class BackgroundHandler(QueueHandler):
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        """Pass a record to the thread, or drop it if too many wait."""
+        """Pass a record to the thread, or drop it if too many are waiting."""
         with self._dropping:
-            # Drop all until the thread has caught up: one gap is easier to read than many.
+            # Drop all records until the thread has caught up: one gap is easier to read than many.
             if self._dropped or self.queue.qsize() >= _MAX_LINES:
                 self._dropped += 1
                 return
         self.queue.put_nowait(record)
 
     def flush(self) -> None:
-        """Wait until all records so far are written, for up to `_STOP_TIMEOUT`."""
+        """Wait for up to `_STOP_TIMEOUT` until all records so far are written."""
         if self._listener is not None:
             self._is_flushed()
 
     def close(self) -> None:
-        """Flush, and stop the thread. Records that are still not written are lost. Can be called
-        twice."""
+        """Flush, and stop the thread; records that still wait are lost. Safe to call twice."""
         listener, self._listener = self._listener, None
         if listener is not None:
             if self._is_flushed():
@@ -102,8 +101,7 @@ class BackgroundHandler(QueueHandler):
         return written.wait(_STOP_TIMEOUT)
 
     def _give_up(self, listener: "_Listener") -> None:
-        """Drop the waiting records, and do not wait for the thread, which may never finish
-        writing."""
+        """Drop the waiting records. Do not wait for the thread, which may never finish writing."""
         try:
             while True:
                 self.queue.get_nowait()
@@ -112,7 +110,7 @@ class BackgroundHandler(QueueHandler):
         self._abandon()
 
     def _drop_notice(self) -> logging.LogRecord | None:
-        """Return a record about dropped records once none waits any more, or None."""
+        """Return a record about dropped records once no records are waiting, or None."""
         with self._dropping:
             if self.queue.qsize():
                 return None
@@ -137,11 +135,11 @@ class _Listener(QueueListener):
         super().__init__(queue, target)
         self._target = target
         self._drop_notice = drop_notice
-        # Never set: unlike `time.sleep`, waiting for it cannot fail when the clock is changed.
+        # Never set. Unlike `time.sleep`, waiting for it cannot fail when the clock is changed.
         self._pause = Event()
 
     def dequeue(self, block: bool) -> logging.LogRecord:
-        """Return the next record; once there is none, wait for a batch before waking up again."""
+        """Return the next record. If there is none, wait for a batch before waking up again."""
         try:
             return self.queue.get_nowait()
         except Empty:
@@ -152,7 +150,8 @@ class _Listener(QueueListener):
 
     def handle(self, record: logging.LogRecord) -> None:
         """Write `record`, and after the last one the notice about dropped records. A record with
-        `written` is not written: its event is set, as all records before it have been written."""
+        `written` is not written; instead its event is set, because all records before it have been
+        written."""
         written: Event | None = getattr(record, "written", None)
         try:
             if written is None:
@@ -160,7 +159,7 @@ class _Listener(QueueListener):
             if (notice := self._drop_notice()) is not None:
                 super().handle(notice)
         except Exception as error:
-            why = f"a log line could not be written: {type(error).__name__}"
+            why = f"A log line could not be written: {type(error).__name__}"
             with suppress(Exception):
                 super().handle(_entry(logging.ERROR, why))
         if written is not None:
@@ -174,5 +173,5 @@ def _entry(level: int, message: str) -> logging.LogRecord:
 
 
 def _bounded(text: str) -> str:
-    # Mask first: half a secret could not be recognised any more.
+    # Mask first, because half a secret could not be recognised.
     return text if len(text) <= _MAX_LINE else mask(text)[:_MAX_LINE]

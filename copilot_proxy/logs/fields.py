@@ -22,7 +22,7 @@ def token_counts(record: "RequestRecord") -> dict[str, int | None]:
 
 
 def http_fields(entry: logging.LogRecord) -> dict[str, Any] | None:
-    """Return the fields of a request without a `RequestRecord`; None for any other entry."""
+    """Return the fields of a request without a `RequestRecord`, or None for any other entry."""
     context: RequestContext | None = getattr(entry, "context", None)
     if context is None:
         return None
@@ -33,13 +33,13 @@ def http_fields(entry: logging.LogRecord) -> dict[str, Any] | None:
         "key": context.key.name if context.key else None,
     }
     if context.error:
-        # The client gets both as well, so a bug report can be matched with this line.
+        # The client gets these, too, so that a bug report can be matched with this line.
         fields |= {"error": context.error, "request_id": context.request_id}
     return fields
 
 
 def printable(text: str, max_length: int) -> str:
-    """Return `text` as one line of at most `max_length` characters, unprintable ones as ``?``.
+    """Return `text` as a line of at most `max_length` characters, with ``?`` for unprintable ones.
 
     Text from a client must not move the cursor or fake other log lines.
     """

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 _MAX_MODEL_LENGTH: Final = 256
 _MAX_VALUE_LENGTH: Final = 16 * 1024
-"""Maximum length, in characters, of one value, such as a traceback."""
+"""Maximum length, in characters, of a value, such as a traceback."""
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats each record as one JSON object.
+    """Formats each record as a JSON object.
 
     Its ``event`` (``request``, ``http`` or ``log``) determines its keys.
     """

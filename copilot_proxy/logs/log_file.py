@@ -18,24 +18,24 @@ log = logging.getLogger(__name__)
 _MAX_LINE: Final = 64 * 1024
 """Maximum size of a line in bytes; a longer one could exceed the maximum size of the file."""
 _MAX_WAITING: Final = 64 * 1024
-"""Bytes of lines that are written together."""
+"""Maximum number of bytes of lines to collect before writing them."""
 
 
 class LogFile(RotatingFileHandler):
-    """Appends lines to `path`, at the latest on `flush`, so that no line is ever split.
+    """Appends lines to `path`, no later than on `flush`, without ever splitting a line.
 
     If another program moves the file away, a new one is created. A failure to write or rotate is
-    logged to stderr once, and again only after a success in between. Raises `OSError` if the file
-    cannot be opened.
+    logged to stderr once, and again only after a success. Raises `OSError` if the file cannot be
+    opened.
     """
 
     def __init__(self, path: Path, *, max_bytes: int, count: int) -> None:
-        """The file is rotated before it exceeds `max_bytes`; `count` old files are kept."""
+        """Rotates the file before it exceeds `max_bytes`, keeping `count` old files."""
         super().__init__(path, maxBytes=max_bytes, backupCount=count, encoding="utf-8")
         self._lines: list[bytes] = []
-        """The lines that are still to be written."""
+        """The lines that have not been written yet."""
         self._size = 0
-        """Their size in bytes."""
+        """The size of these lines in bytes."""
         self._failing: set[str] = set()
         """The actions (``written``, ``rotated``) that have failed since their last success."""
 
@@ -65,7 +65,7 @@ class LogFile(RotatingFileHandler):
             self.release()
 
     def doRollover(self) -> None:
-        """Rename each file to the next number; if that fails, continue with the current file."""
+        """Rename each file to the next number; if that fails, keep using the current file."""
         try:
             super().doRollover()
         except OSError as error:
@@ -74,8 +74,8 @@ class LogFile(RotatingFileHandler):
             self._failing.discard("rotated")
 
     def _append(self, lines: list[bytes]) -> int:
-        """Write as many of the lines as the file has room for, and return their number."""
-        # Bypass the stream, which would buffer what a full disk rejects, and write it later.
+        """Write as many of the lines as the file has room for, and return how many."""
+        # Bypass the stream, which would buffer data that a full disk rejects, and write it later.
         descriptor = self._descriptor()
         size = os.fstat(descriptor).st_size
         if size and size + len(lines[0]) > self.maxBytes:
@@ -89,14 +89,15 @@ class LogFile(RotatingFileHandler):
         data = b"".join(lines[:count])
         written = os.write(descriptor, data)
         if written < len(data):
-            # The disk is full. The next line would be appended to an incomplete one.
+            # The disk is full. Remove the incomplete line, since the next line would be appended to
+            # it.
             complete = data.rfind(b"\n", 0, written) + 1
             os.ftruncate(descriptor, size + complete)
-            os.write(descriptor, data[complete:])  # raises the reason
+            os.write(descriptor, data[complete:])  # raises an error with the reason
         return count
 
     def _descriptor(self) -> int:
-        """Return the descriptor of the file at the path, which is reopened if it was replaced."""
+        """Return the descriptor of the file at the path, reopening it if it was replaced."""
         if self.stream is not None and not _is_at(self.baseFilename, self.stream.fileno()):
             self.stream.close()
             self.stream = None
@@ -127,15 +128,15 @@ def _is_at(path: str, descriptor: int) -> bool:
 def log_file_path(path: Path, worker: int) -> Path:
     """Return the log file of process number `worker`, counted from 1.
 
-    The first process uses `path` itself, the others ``stem-2.suffix`` and so on: processes that
-    rotate the same file would lose lines.
+    The first process uses `path` itself, the others ``stem-2.suffix`` and so on, because processes
+    that rotate the same file would lose lines.
     """
     return path if worker == 1 else path.with_name(f"{path.stem}-{worker}{path.suffix}")
 
 
 @contextmanager
 def log_file_for(settings: Settings, *, worker: int = 1) -> Iterator[LogFile | None]:
-    """Open the log file of the settings while the block runs; None if they name no file.
+    """Open the log file from the settings while the block runs; None if there is none.
 
     Raises `UsageError` if it cannot be written.
     """
@@ -149,14 +150,14 @@ def log_file_for(settings: Settings, *, worker: int = 1) -> Iterator[LogFile | N
         hint = error.hint if isinstance(error, private_files.UnsafeFileError) else None
         raise UsageError(
             f"The log file {path} cannot be used: {private_files.failure_reason(error)}.",
-            hint=hint or f"Name another file {_place(settings.sources['log_file'])}.",
+            hint=hint or f"Choose another file {_place(settings.sources['log_file'])}.",
         ) from error
     with closing(file):
         yield file
 
 
 def _place(source: str) -> str:
-    """Return where the log file is named; `source` is that of the setting."""
+    """Return where the log file was configured; `source` is the source of the setting."""
     if source == "flag":
         return "with --log-file"
     return f"with {source}" if source.startswith(ENVIRONMENT_PREFIX) else f"as log_file in {source}"

@@ -1,4 +1,4 @@
-"""Logs each finished request, and once a day what was unknown in Copilot's answers.
+"""Logs each finished request, and once a day any unknown names in Copilot's answers.
 
 Requests are logged in batches: alone, each would find the processor's caches filled by the next
 request, and wake up the thread that writes the log.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from copilot_proxy.relay.records import RequestRecord
 
 REQUESTS: Final = "copilot_proxy.requests"
-"""The name of the logger of requests."""
+"""The name of the logger for requests."""
 STOPPED: Final = "server_stopped"
 """The error code of an answer that was cut off by a shutdown."""
 _INTERVAL: Final = 0.05
@@ -26,9 +26,9 @@ _BATCH: Final = 16
 """So many requests are logged before that."""
 _DAY: Final = 24 * 60 * 60
 _MAX_NAMES: Final = 200
-"""Unknown names that are counted separately; later ones are counted together."""
+"""Number of unknown names to count separately; later names are counted together."""
 _SHOWN: Final = 20
-"""The names in a log line that is text."""
+"""Number of names to show in a text log line."""
 
 log = logging.getLogger(REQUESTS)
 _TEMPLATE: Final = vars(logging.LogRecord(REQUESTS, logging.INFO, "", 0, "request", (), None))
@@ -38,9 +38,9 @@ class Reporter:
     """Logs the record of each finished request."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives seconds."""
+        """`clock` returns seconds."""
         self.is_cutting = False
-        """Whether the server is cutting off the open requests."""
+        """Whether the server is cutting off open requests."""
         self._drift = DriftLog(clock)
         self._ended: list[tuple[RequestRecord, float]] = []
         """The requests that are still to be logged, and when they ended."""
@@ -90,16 +90,16 @@ def _entry(record: "RequestRecord", ended: float) -> logging.LogRecord:
 
 
 class DriftLog:
-    """Counts unknown names, and logs one line a day; later ones wait for the next line."""
+    """Counts unknown names, and logs one line a day; later names wait for the next line."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._counts: Counter[tuple[str, str]] = Counter()
         self._next = float("-inf")
-        """When the next line may be logged."""
+        """The earliest time for the next line."""
 
     def add(self, unknown: "list[Unknown]") -> None:
-        """Count `unknown`; log all counts if there was no line for a day."""
+        """Count `unknown`; log all counts if the last line is at least a day old."""
         for one in unknown:
             is_new = one not in self._counts and len(self._counts) >= _MAX_NAMES
             self._counts[("other", "names") if is_new else one] += 1

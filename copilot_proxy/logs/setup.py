@@ -1,4 +1,4 @@
-"""Sets up what is logged, and where: to stderr, and to the log file if there is one."""
+"""Sets up logging: to stderr, and to the log file if there is one."""
 
 import logging
 from collections.abc import Iterator
@@ -26,14 +26,15 @@ _OMITTED: Final = (
     "No supported WebSocket library",
     "Invalid HTTP request",
 )
-"""The beginnings of uvicorn's messages that repeat what our own log lines say."""
+"""The start of uvicorn's messages that repeat what our own log lines say."""
 
 
 @contextmanager
 def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None) -> Iterator[None]:
     """Log to stderr and to `file` while the block runs; `form` is ``text`` or ``json``.
 
-    Both are written in the background. The end of the block waits for up to a second for each.
+    Both are written in the background. At the end of the block, this waits for each of them for up
+    to a second.
     """
     screen = StderrHandler()
     screen.setFormatter(
@@ -46,7 +47,7 @@ def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None
         file.setFormatter(JsonFormatter() if form == "json" else TextFormatter(dated=True))
         handlers.append(BackgroundHandler(file, if_slow="the log file could not keep up"))
     root = logging.getLogger()
-    # No line shows these, and determining them takes half the time of creating a record.
+    # Our lines do not show these, and determining them takes half the time of creating a record.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     before = [(logging.getLogger(name), logging.getLogger(name).level) for name in _LEVELS]
     for handler in handlers:
@@ -72,6 +73,6 @@ def _is_wanted(entry: logging.LogRecord, reporter: Reporter) -> bool:
     reporter.flush()  # so that the lines are in order
     if entry.name == _SERVER and entry.getMessage().startswith(_OMITTED):
         return False
-    # The line of the request already says that it was cut off.
+    # The request's own line already says that it was cut off.
     cancelled = entry.exc_info and entry.exc_info[0] and entry.exc_info[0].__name__
     return not (reporter.is_cutting and (cancelled == "CancelledError" or entry.name == "asyncio"))

@@ -9,21 +9,22 @@ from typing import Final, TextIO
 from copilot_proxy.terminal import discard
 
 _BATCH: Final = 1024
-"""Characters that are written together: at most 4096 bytes, so that a pipe takes them in one piece,
-and the lines of several processes do not mix."""
+"""Maximum number of characters per write: at most 4096 bytes, so that a pipe accepts them as a
+whole, and lines from different processes do not mix."""
 
 
 class StderrHandler(logging.Handler):
-    """Writes to the current `sys.stderr`, at the latest on `flush`; to be used by one thread only.
+    """Writes to the current `sys.stderr`, no later than on `flush`. Must be used by one thread
+    only.
 
-    If stderr is not read, a write may block forever. Any lock held during that time would block the
-    exit of the program, so none is taken: neither the handler's nor that of stderr's buffer.
+    If nothing reads stderr, a write may block forever. A lock held during that time would keep the
+    program from exiting, so this takes neither the handler's lock nor that of stderr's buffer.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._lines = ""
-        """The lines that are still to be written."""
+        """The lines that have not been written yet."""
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Write `record` without taking the handler's lock."""
@@ -45,7 +46,7 @@ class StderrHandler(logging.Handler):
                 _write(sys.stderr, lines)
 
     def abandon(self) -> None:
-        """Discard all further output to stderr, so that the program can exit if it is not read."""
+        """Discard further output to stderr, so that the program can exit if nothing reads it."""
         discard(sys.stderr)
 
 

@@ -22,8 +22,8 @@ _MAX_NOTE: Final = 120
 class TextFormatter(logging.Formatter):
     """``15:40:31 200 claude-sonnet-4.5  1.20s  first 0.31s  in 12 out 26  3 msgs 2 tools``.
 
-    With `dated`, lines start with the date. With `announce`, a record's `announcement`, a text for
-    the user who started the server, is shown unchanged.
+    With `dated`, lines start with the date. With `announce`, a record's `announcement`, which is
+    text for the user who started the server, is shown unchanged.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class TextFormatter(logging.Formatter):
         self._announce = announce
         self._clock_format = "%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S"
         self._second, self._clock = -1, ""
-        """The second of the last line, and how it is written."""
+        """The second of the last line, and its formatted text."""
 
     def format(self, entry: logging.LogRecord) -> str:
         announcement: str | None = getattr(entry, "announcement", None)
@@ -52,11 +52,11 @@ class TextFormatter(logging.Formatter):
         return mask(f"{clock} {self._status(status)} {rest}".rstrip())
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """Return the message in one line, so that it cannot look like several entries."""
+        """Return the message as a single line, so that it cannot look like several entries."""
         return super().formatMessage(record).replace("\n", "\\n")
 
     def _time(self, second: int) -> str:
-        if second != self._second:  # formatting it takes a quarter of the time of a line
+        if second != self._second:  # formatting it takes a quarter of the time for a line
             self._second = second
             self._clock = datetime.fromtimestamp(second).strftime(self._clock_format)
         return self._clock
@@ -74,7 +74,7 @@ class TextFormatter(logging.Formatter):
 
 def _request_columns(record: "RequestRecord") -> str:
     first = record.first_token
-    # The route is shown only if it differs from the client's API.
+    # Show the route only if it differs from the client's API.
     route = record.route if record.route != record.api else None
     remarks = [f"key {record.key}"] if record.key else []
     remarks += filter(None, (_request_size(record), route, _counted(record), _failure(record)))
@@ -85,12 +85,12 @@ def _request_columns(record: "RequestRecord") -> str:
     if record.notes:
         remarks.append(f"{len(record.notes)} note{'s' if len(record.notes) > 1 else ''}")
         if record.sent_notes is not None:
-            # The client cannot see these: they came after the headers.
+            # The client cannot see these, because they were added after the headers.
             remarks += [printable(note, _MAX_NOTE) for note in record.notes[record.sent_notes :]]
     if (credits := reported_credits(record.copilot_usage)) is not None:
         remarks.append(_credits(credits))
     if record.error:
-        # The client gets the id as well, so a bug report can be matched with this line.
+        # The client gets the id, too, so that a bug report can be matched with this line.
         remarks.append(record.request_id)
     name = printable(record.model or "-", _NAME_WIDTH)
     times = f"{record.duration:6.2f}s {'' if first is None else f'first {first:.2f}s':>12}"
@@ -126,8 +126,8 @@ def _many(count: int, noun: str) -> str:
 
 
 def _credits(value: float) -> str:
-    """Return a cost with three significant digits, or all digits before the point: ``0.0125
-    credits``."""
+    """Return a cost with three significant digits, or all digits before the decimal point, such as
+    ``0.0125 credits``."""
     text = f"{value:.0f}" if value >= 999.5 else f"{value:.3g}"
     return f"{text} credit{'' if text == '1' else 's'}"
 

@@ -1,7 +1,7 @@
-"""The counters of one process, and the sums of several.
+"""The counters of a process, and their sums over several processes.
 
-Labels have few values: those that a client can make up get only a limited number of counters, and
-no request or session has a label.
+Labels have few values: the number of counters for values that clients can make up is limited, and
+there are no labels for requests or sessions.
 """
 
 from bisect import bisect_left
@@ -20,11 +20,11 @@ Labels = tuple[str, ...]
 MAX_CLIENTS: Final = 50
 MAX_MODELS: Final = 200
 OTHER: Final = "other"
-"""The label of everything that is not listed, or beyond the limit."""
+"""The label for everything that is not listed, or exceeds the limit."""
 SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """The upper bounds of the histograms of times."""
 TOKENS: Final = tuple(4.0**power for power in range(14))
-"""The upper bounds of the histogram of tokens, as OpenTelemetry's conventions have them."""
+"""The upper bounds of the token histogram, as in OpenTelemetry's conventions."""
 _UNKNOWN: Final = Cost(None, "unknown")
 
 
@@ -34,7 +34,7 @@ class Histogram:
     def __init__(self, bounds: Sequence[float]) -> None:
         self.bounds = tuple(bounds)
         self.series: dict[Labels, tuple[list[int], float]] = {}
-        """The counts of the buckets, of which the last has no bound, and the sum of the values."""
+        """The counts of the buckets, the last of which has no bound, and the sum of the values."""
 
     def observe(self, labels: Labels, value: float) -> None:
         """Count a value."""
@@ -50,21 +50,21 @@ class Histogram:
 
 
 class Metrics:
-    """All counters. Calling it counts a request that has ended."""
+    """All counters. Calling it counts a completed request."""
 
     def __init__(self) -> None:
         self.requests: defaultdict[Labels, int] = defaultdict(int)
-        """By API, model, client, status class, outcome, and where the cost comes from."""
+        """By API, model, client, status class, outcome, and source of the cost."""
         self.nano: defaultdict[Labels, int] = defaultdict(int)
         """The cost in nano-AIU, by model and client."""
         self.tokens: defaultdict[Labels, int] = defaultdict(int)
-        """By model, client and kind."""
+        """By model, client and token type."""
         self.duration = Histogram(SECONDS)
         """Seconds until the end of the answer, by API and model."""
         self.first_token = Histogram(SECONDS)
         """Seconds until the first part of the answer, by API and model."""
         self.token_usage = Histogram(TOKENS)
-        """Tokens of a request, by API, model, and whether they are input or output."""
+        """Tokens of a request, by API, model, and input or output."""
         self._clients: set[str] = set()
         self._models: set[str] = set()
 
@@ -72,7 +72,7 @@ class Metrics:
         """Count a request."""
         model = _bounded(self._models, record.listed.id if record.listed else OTHER, MAX_MODELS)
         client = _bounded(self._clients, record.attribution.client or "unknown", MAX_CLIENTS)
-        # Estimating what a large request cost takes too long here. The ledger has it.
+        # Estimating the cost of a large request would take too long here. It is in the ledger.
         is_slow = record.unmetered is not None and record.size >= LARGE
         cost = _UNKNOWN if is_slow else cost_of(record)
         status = f"{record.status // 100}xx"
@@ -122,7 +122,7 @@ class Metrics:
 
 
 def _bounded(known: set[str], value: str, limit: int) -> str:
-    """Return `value`, or `OTHER` if there are already `limit` different ones."""
+    """Return `value`, or `OTHER` if there are already `limit` different values."""
     if value in known:
         return value
     if len(known) >= limit:

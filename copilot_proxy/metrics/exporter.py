@@ -1,7 +1,7 @@
 """Sends requests as traces, and the counters, to an OpenTelemetry collector, in the background.
 
-A request costs one entry in a queue. If a collector is slow or cannot be reached, the oldest
-entries are dropped; requests do not wait.
+A request only adds an entry to a queue. If the collector is slow or unreachable, the oldest entries
+are dropped; requests never wait.
 """
 
 import asyncio
@@ -29,15 +29,15 @@ INTERVAL: Final = 5.0
 _METRICS_INTERVAL: Final = 60.0
 _CLOSE_SECONDS: Final = 3.0
 _MAX_SPANS: Final = 2048
-"""Maximum number of requests that wait to be sent."""
+"""Maximum number of requests waiting to be sent."""
 _MAX_BATCH: Final = 512
 
 Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[None]]
-"""Sends a JSON body to a URL, with headers; raises `OSError` if it is not accepted."""
+"""Sends a JSON body to a URL, with headers. Raises `OSError` if it is not accepted."""
 
 
 class OtlpExporter:
-    """Exports what one process does. Calling it adds a request that has ended."""
+    """Exports the data of one process. Calling it adds a completed request."""
 
     def __init__(
         self, target: OtlpTarget, metrics: Metrics, post: Post, *, interval: float = INTERVAL
@@ -56,7 +56,7 @@ class OtlpExporter:
         self._is_failing = False
 
     def __call__(self, record: RequestRecord) -> None:
-        """Add a request; to be called on the event loop."""
+        """Add a request. Must be called on the event loop."""
         if record.api in (COUNT_TOKENS, INPUT_TOKENS):
             return
         self._spans.append(otlp.span_of(record, time.time_ns()))
@@ -68,7 +68,7 @@ class OtlpExporter:
         """Send the remaining data, for at most three seconds."""
         if self._task is None:
             return
-        # A batch that is being sent is not in the queue: the task is left to end by itself.
+        # A batch that is being sent is not in the queue, so let the task end by itself.
         self._closing.set()
         self._added.set()
         await asyncio.wait([self._task], timeout=_CLOSE_SECONDS)
@@ -95,7 +95,7 @@ class OtlpExporter:
         while self._spans:
             batch = [self._spans.popleft() for _ in range(min(len(self._spans), _MAX_BATCH))]
             if not await self._send("traces", otlp.traces(batch, self._resource)):
-                # They are sent with the next ones, unless there are too many by then.
+                # Send them with the next batch, unless there are too many by that time.
                 room = _MAX_SPANS - len(self._spans)
                 self._spans.extendleft(reversed(batch[-room:] if room else []))
                 return
@@ -105,7 +105,7 @@ class OtlpExporter:
         await self._send("metrics", body)
 
     async def _send(self, signal: str, body: Json) -> bool:
-        """Send a body; return whether the collector has accepted it."""
+        """Send a body; return whether the collector accepted it."""
         url = f"{self._target.url}/v1/{signal}"
         try:
             await self._post(url, msgspec.json.encode(body), self._target.headers)

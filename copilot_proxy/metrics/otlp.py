@@ -1,6 +1,6 @@
 """Writes requests and counters as OTLP in JSON, with the names of OpenTelemetry's conventions.
 
-They never contain text of a conversation. Sources: https://opentelemetry.io/docs/specs/otlp/,
+They never contain text from a conversation. Sources: https://opentelemetry.io/docs/specs/otlp/,
 https://opentelemetry.io/docs/specs/semconv/gen-ai/
 """
 
@@ -18,7 +18,7 @@ from copilot_proxy.relay.outcome import outcome
 from copilot_proxy.relay.records import RequestRecord
 
 _OPERATIONS: Final = {"embeddings": "embeddings", "completions": "text_completion"}
-"""What the conventions call a request, by its API; all others are ``chat``."""
+"""API -> the conventions' name for its requests; all others are ``chat``."""
 _PROVIDER: Final = "github_copilot"
 _CLIENT_SPAN: Final = 3
 _ERROR: Final = 2
@@ -27,7 +27,7 @@ _SCOPE: Final = {"name": "copilot_proxy", "version": __version__}
 
 
 def span_of(record: RequestRecord, ended: int) -> Json:
-    """Return the span of a request that ended at `ended`, in nanoseconds since 1970."""
+    """Return the span for a request that ended at `ended`, in nanoseconds since 1970."""
     operation = _OPERATIONS.get(record.api, "chat")
     model = mask(record.model_asked or record.model or "")
     usage = record.usage or {}

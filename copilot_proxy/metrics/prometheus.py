@@ -19,13 +19,13 @@ class Gauge(NamedTuple):
     name: str
     help: str
     label: str = ""
-    """The name of the only label; empty if there is none."""
+    """The name of the only label, or "" if there is none."""
     values: Mapping[str, float] = {}
-    """The values, by the label's values."""
+    """Label value -> value."""
 
 
 def text_of(metrics: Metrics, gauges: Iterable[Gauge]) -> str:
-    """Return the text."""
+    """Return the metrics as text."""
     return "".join(f"{line}\n" for line in _lines(metrics, gauges))
 
 

@@ -1,4 +1,4 @@
-"""Creates the sender of OpenTelemetry data; imported only if the settings name a collector."""
+"""Creates the exporter of OpenTelemetry data; imported only if the settings name a collector."""
 
 import os
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from copilot_proxy.settings.telemetry import otlp_target
 
 @dataclass(frozen=True)
 class Telemetry:
-    """The sender of OpenTelemetry data."""
+    """The exporter of OpenTelemetry data."""
 
     exporter: OtlpExporter
     collector: Collector
@@ -24,7 +24,7 @@ class Telemetry:
 
 
 def telemetry_for(settings: Settings, metrics: Metrics) -> Telemetry | None:
-    """Return the sender of `metrics` and requests if there is a collector; raises `UsageError`."""
+    """Return the exporter of `metrics` and requests if a collector is set. Raises `UsageError`."""
     target = otlp_target(settings, os.environ)
     if target is None:
         return None

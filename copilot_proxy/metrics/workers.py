@@ -29,14 +29,14 @@ the whole conversation."""
 
 
 class SharedMetrics:
-    """The counters of a server. Without a `folder`, it has only one process."""
+    """The counters of a server. Without a `folder`, the server has only one process."""
 
     def __init__(self, folder: Path | None = None, number: int = 1) -> None:
         self._own = Metrics()
         self._ended: list[RequestRecord] = []
         """The requests that are still to be counted."""
         self._before = Metrics()
-        """The counters of the processes that it has replaced."""
+        """The counters of the processes that this one has replaced."""
         self._folder = folder
         self._file = None if folder is None else folder / f"{number}.json"
         self._timer: asyncio.TimerHandle | None = None
@@ -44,7 +44,7 @@ class SharedMetrics:
             self._before.add(_read(self._file))
 
     def __call__(self, record: RequestRecord) -> None:
-        """Count a request that has ended; to be called on the event loop."""
+        """Count a completed request. Must be called on the event loop."""
         self._ended.append(record)
         if len(self._ended) >= _BATCH or record.size >= LARGE:
             self._count()
@@ -58,7 +58,7 @@ class SharedMetrics:
         return self._own
 
     def total(self) -> Metrics:
-        """Return the sums of all processes; those of others may be a second old."""
+        """Return the sums over all processes; those of other processes may be a second old."""
         if self._folder is None:
             return self.own
         total = self._with_before()
@@ -90,7 +90,7 @@ class SharedMetrics:
     def _update(self) -> None:
         self._timer = None
         self._count()
-        # A few kilobytes, at most once a second: a thread would take longer.
+        # A few kilobytes, at most once a second; a thread would take longer.
         if self._file is None:
             return
         new = self._file.with_suffix(".new")

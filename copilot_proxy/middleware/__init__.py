@@ -1,1 +1,1 @@
-"""ASGI middleware that every request passes: access, concurrency, shutdown, dumps."""
+"""ASGI middleware that every request passes through: access, concurrency, shutdown, dumps."""

@@ -1,8 +1,8 @@
 """Checks Host, Origin and API key of every request, normalizes its path, and gives it an id.
 
-Any web page that the user opens can reach a server on loopback: with a form, with a script, or with
-a host name that resolves to 127.0.0.1 (DNS rebinding). Such requests are refused before anything
-reads them, unless the user has allowed the page.
+Any web page that the user opens can reach a server on loopback: with a form, a script, or a host
+name that resolves to 127.0.0.1 (DNS rebinding). Such requests are refused before they are read,
+unless the user has allowed the page.
 """
 
 import logging
@@ -30,7 +30,7 @@ _DASHBOARD: Final = "/dashboard/"
 
 
 class AccessMiddleware:
-    """ASGI middleware that refuses requests with an error in the format of the client's API."""
+    """ASGI middleware that refuses requests with errors in the format of the client's API."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class AccessMiddleware:
         profile: str | None = None,
         find_session: Callable[[bytes], ApiKey | None] = lambda cookies: None,
     ) -> None:
-        """`find_session` returns the key that the cookies of the dashboard stand for."""
+        """`find_session` returns the key that the dashboard's cookies represent."""
         self._app = app
         self._find_session = find_session
         self._simulated = simulated
@@ -75,11 +75,12 @@ class AccessMiddleware:
         if client.request_id_header:
             extra.append((client.request_id_header, request_id))
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
-        # The dashboard is for its own page only.
+        # The dashboard is only for its own page.
         origins: Collection[str] = () if is_dashboard else self._origins
         is_preflight = scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
         if self._origins:
-            # Needed without an Origin too: a cache must not reuse the response for another page.
+            # Needed even without an Origin, because a cache must not reuse the response for another
+            # page.
             extra.append(cors.VARY_PREFLIGHT if is_preflight else cors.VARY)
         if origin in origins:
             extra.append((b"access-control-allow-origin", origin.encode("latin-1")))
@@ -102,14 +103,14 @@ class AccessMiddleware:
         elif is_preflight:
             await _send_empty(send_with_headers, 204)
         else:
-            # A HEAD request is answered as a GET, and uvicorn leaves the body out.
+            # A HEAD request is handled like a GET; uvicorn leaves out the body.
             inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
             await self._app(inner, receive, send_with_headers)
 
     def _identified(self, scope: Scope, headers: dict[bytes, bytes]) -> RequestContext:
-        """Return what is known about a request before it is checked, with an id for it.
+        """Return the context of a request, with a new id, before the request is checked.
 
-        The path in `scope` is normalized, and a key is moved from the query into the headers.
+        Normalizes the path in `scope`, and moves a key from the query to the headers.
         """
         base = split_base(scope["path"], scope.get("raw_path") or b"")
         path = scope["path"] = normalize_path(base.path)
@@ -140,7 +141,7 @@ class AccessMiddleware:
         origins: Collection[str],
         is_open: bool,
     ) -> CopilotProxyError | None:
-        """Return why the request is refused; None if it is accepted.
+        """Return why the request is refused, or None if it is accepted.
 
         Stores the API key of the request in `context`, unless its path `is_open` without a key.
         """
@@ -178,7 +179,7 @@ class AccessMiddleware:
         )
 
     def _key(self, path: str, headers: dict[bytes, bytes]) -> ApiKey | None:
-        """Return the API key of the request; None if the server has no keys."""
+        """Return the API key of the request, or None if the server has no keys."""
         if not self._keys:
             return None
         sent = (*map(headers.get, KEY_HEADERS), _bearer(headers.get(b"authorization", b"")))
@@ -186,7 +187,8 @@ class AccessMiddleware:
         if (key := self._keys.find(candidates)) is not None:
             return key
         if not candidates and path.startswith(_DASHBOARD):
-            # Only here: elsewhere a cookie would let any program in the browser spend the quota.
+            # Cookies are only accepted here: elsewhere, they would let any program in the browser
+            # spend quota.
             session = self._find_session(headers.get(b"cookie", b""))
             if session is not None:
                 return session
@@ -214,9 +216,9 @@ def _check_origin(origin: str, allowed: Collection[str], headers: dict[bytes, by
 
 
 def _check_single(scope: Scope) -> None:
-    """Refuse two Host headers (RFC 9112, section 3.2) or Origins: one could hide the other."""
+    """Reject two Host (RFC 9112, section 3.2) or Origin headers: one could hide the other."""
     if len(dict(scope["headers"])) == len(scope["headers"]):
-        return  # none is repeated
+        return  # there are no duplicates
     names = [name for name, _ in scope["headers"]]
     for name in (b"host", b"origin"):
         if names.count(name) > 1:
@@ -228,7 +230,7 @@ def _check_single(scope: Scope) -> None:
 
 
 def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
-    """Refuse requests of other sites' pages that have no Origin: images, scripts, forms.
+    """Refuse requests from other sites' pages that have no Origin: images, scripts, forms.
 
     Browsers mark them with Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/). Following a link
     to this server is allowed.
@@ -264,7 +266,7 @@ def _bearer(authorization: bytes) -> bytes:
 
 
 def _is_same_origin(origin: str, headers: dict[bytes, bytes]) -> bool:
-    """Return whether the page is from this server: by http, or by https through a proxy."""
+    """Return whether the page is from this server: via http, or via https through a proxy."""
     host = headers.get(b"host", b"").decode("latin-1").lower()
     return host_name(host) != "" and origin in (f"http://{host}", f"https://{host}")
 

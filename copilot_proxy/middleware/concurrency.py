@@ -1,8 +1,8 @@
-"""Limits how many requests are answered at once; more wait in a queue, and the rest get 503.
+"""Limits the number of concurrent requests; further requests wait in a queue, or get 503.
 
-A request holds its slot from before its body is read until its response has ended, for whatever
-reason. Only ``POST`` requests take a slot, since only they may cost something upstream. The
-dashboard's do not: they cost nothing, and anyone may send one to sign in.
+A request holds its slot from before its body is read until its response has ended for any reason.
+Only ``POST`` requests take a slot, because only they may cost something upstream. The dashboard's
+requests do not: they cost nothing, and anyone may send one to sign in.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ _FREE: Final = "/dashboard/"
 _RETRY_AFTER: Final = 5
 """Seconds after which a refused client may try again."""
 _MAX_BUFFERED: Final = 64 * 1024
-"""Bytes of a waiting request's body that are buffered; then its client has to stop sending."""
+"""Maximum bytes of a waiting request's body to buffer; after that, the client must stop sending."""
 
 
 class ConcurrencyLimiter:
-    """A fixed number of slots, and a first-in, first-out queue for them.
+    """A fixed number of slots, with a first-in, first-out queue.
 
     `limit` requests have a slot at once; `max_queue` may wait for one, for `timeout` seconds.
     """
@@ -46,7 +46,7 @@ class ConcurrencyLimiter:
         return True
 
     def release(self) -> None:
-        """Release a slot; the request that has waited longest gets it."""
+        """Release a slot; the request that has waited the longest gets it."""
         while self._queue:
             turn = self._queue.popleft()
             if not turn.done():
@@ -57,7 +57,7 @@ class ConcurrencyLimiter:
     async def acquire(self, gone: "asyncio.Future[None]") -> bool:
         """Wait for a slot. Return True once the request has one, False if the client is `gone`.
 
-        Raises `CopilotProxyError` (503) if the queue is full, or no slot became free in time.
+        Raises `CopilotProxyError` (503) if the queue is full, or no slot becomes free in time.
         """
         if len(self._queue) >= self._max_queue:
             raise self._busy("and the queue is full")
@@ -124,7 +124,7 @@ class ConcurrencyMiddleware:
 
 
 class _QueuedRequest:
-    """A request in the queue: notices when its client disconnects, and buffers what it sends."""
+    """A request in the queue; notices if its client disconnects, and buffers its data."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -136,11 +136,11 @@ class _QueuedRequest:
         try:
             return await limiter.acquire(gone)
         finally:
-            # Not awaited: being cancelled while awaiting it would lose the slot.
+            # Not awaited, because being cancelled while awaiting it would lose the slot.
             gone.cancel()
 
     async def receive(self) -> Message:
-        """Return the next buffered message, or else the next one from the client."""
+        """Return the next buffered message, or the next one from the client."""
         return self._kept.popleft() if self._kept else await self._receive()
 
     async def _until_gone(self) -> None:
@@ -151,5 +151,5 @@ class _QueuedRequest:
                 return
             size += len(message["body"])
             self._kept.append(message)
-        # A disconnect can only be noticed after the bytes before it have been read.
+        # A disconnect can only be noticed once all bytes before it have been read.
         await asyncio.Event().wait()

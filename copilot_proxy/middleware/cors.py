@@ -26,7 +26,7 @@ VARY_PREFLIGHT: Final = (
 
 
 def exposed(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    """Return the header that lets a page read this server's own headers and those on quota."""
+    """Return the header that lets a page read this server's own headers and the quota headers."""
     names = (name.decode("latin-1").lower() for name, _ in headers)
     exposed = dict.fromkeys(
         (*_EXPOSED_HEADERS, *(name for name in names if name.startswith(FORWARDED_PREFIXES)))

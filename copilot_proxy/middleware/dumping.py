@@ -1,4 +1,4 @@
-"""Dumps each request and the response that the client gets."""
+"""Dumps each request and the response to the client."""
 
 from copilot_proxy.asgi import BODY, ASGIApp, Message, Receive, Scope, Send
 from copilot_proxy.dumps import Dump, Dumps
@@ -19,7 +19,7 @@ class DumpMiddleware:
             await self._app(scope, receive, send)
 
     async def _call_and_dump(self, dump: Dump, scope: Scope, receive: Receive, send: Send) -> None:
-        # The path is dumped without the query, where some clients put a key.
+        # Dump the path without the query, where some clients put a key.
         request_part = dump.add_file("client-request", f"POST {scope['path']}", scope["headers"])
         answer_part = None
 
@@ -42,14 +42,14 @@ class DumpMiddleware:
                     answer_part.close()
             await send(message)
 
-        # With its own state, the application cannot find the server's `BodyWriter` or the body, and
-        # sends and receives all parts here.
+        # With a different state, the application finds neither the server's `BodyWriter` nor the
+        # body, so all parts pass through here.
         state = {key: value for key, value in scope["state"].items() if key != BODY}
         inner = {**scope, "state": state}
         await self._app(inner, receive_and_dump, send_and_dump)
 
 
 def _is_dumped(scope: Scope) -> bool:
-    """Return whether the path is one of an API, rather than a client's telemetry."""
+    """Return whether the path belongs to an API, rather than to a client's telemetry."""
     path: str = scope["path"]
     return path.startswith("/v1/") or scope["state"]["context"].client_api.has_path(path)

@@ -1,4 +1,4 @@
-"""Error responses in the format of the client's API, for internal errors too."""
+"""Error responses in the format of the client's API, including internal errors."""
 
 import logging
 
@@ -12,13 +12,13 @@ log = logging.getLogger(__name__)
 
 
 def to_proxy_error(error: Exception) -> CopilotProxyError:
-    """Return `error` itself, or for an unexpected exception an internal error.
+    """Return `error` itself, or an internal error for an unexpected exception.
 
     The exception is logged with its traceback; the client gets neither.
     """
     if isinstance(error, CopilotProxyError):
         return error
-    log.error("internal error", exc_info=error)
+    log.error("Internal error", exc_info=error)
     return CopilotProxyError(
         "copilot-proxy failed with an internal error.",
         hint="Look for the request_id in the server's log, and please report what it says.",
@@ -28,9 +28,9 @@ def to_proxy_error(error: Exception) -> CopilotProxyError:
 
 
 def error_parts(scope: Scope, error: CopilotProxyError) -> tuple[int, bytes, dict[str, str]]:
-    """Return status, body and headers of the response that reports `error` to the client.
+    """Return the status, body and headers of the response that reports `error` to the client.
 
-    The request context in `scope` gets the error's code, for the log.
+    Also stores the error's code in the request context in `scope`, for the log.
     """
     context: RequestContext = scope["state"]["context"]
     context.error = code_of(error)

@@ -11,7 +11,7 @@ _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:]+))(?::[0-9]{0,5})?", re.I
 
 @lru_cache(maxsize=16)
 def host_name(host: str) -> str:
-    """Return the name in a Host header, without port and IPv6 brackets; empty if it is invalid.
+    """Return the name in a Host header, without port and IPv6 brackets, or "" if it is invalid.
 
     The whole value must be valid: for ``evil.example:80:.localhost``, a browser and a lenient
     parser could disagree on which part is the host.
@@ -25,8 +25,8 @@ def host_name(host: str) -> str:
 
 
 def plain_address(address: str) -> str:
-    """Return the address at which a connection was accepted, as clients write it.
+    """Return the address at which a connection was accepted, the way clients write it.
 
-    A socket for IPv6 and IPv4 reports ``::ffff:192.0.2.1`` for the latter.
+    A dual-stack socket reports IPv4 addresses as ``::ffff:192.0.2.1``.
     """
     return address.lower().removeprefix("::ffff:")

@@ -1,6 +1,6 @@
-"""Moves the API key from the query, where clients of the Gemini API may put it, to a header.
+"""Moves the API key from the query, where Gemini clients may put it, to a header.
 
-So nothing can log or show it with the URL.
+This keeps it from being logged or shown with the URL.
 """
 
 from typing import Final
@@ -9,13 +9,13 @@ from urllib.parse import parse_qsl, urlencode
 from copilot_proxy.asgi import Scope
 
 KEY_PATHS: Final = ("/v1beta/", "/v1/models")
-"""The starts of the paths on which ``key`` is a key."""
+"""The prefixes of paths whose parameter ``key`` is an API key."""
 _HEADER: Final = b"x-goog-api-key"
 
 
 def take_key_parameter(scope: Scope, headers: dict[bytes, bytes]) -> None:
-    """Remove ``key`` from the query of `scope`, and add it to `headers` unless they have a key of
-    this kind."""
+    """Remove ``key`` from the query of `scope`, and add it to `headers` unless they already have a
+    key of this type."""
     query = scope.get("query_string", b"")
     if b"key" not in query:
         return

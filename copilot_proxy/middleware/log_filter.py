@@ -27,25 +27,26 @@ _PROBED_PATHS: Final = (
     "/v1/models/info",
     "/v1/model/info",
 )
-"""Paths of Ollama, LM Studio, llama.cpp, vLLM and LiteLLM. Some clients ask for all of them each
+"""Paths of Ollama, LM Studio, llama.cpp, vLLM and LiteLLM. Some clients request all of these each
 time they start, to find out which server this is."""
 _PROBE_INTERVAL: Final = 60.0
-"""Seconds without a probe after which the next one is logged."""
+"""Seconds without a probe after which the next one is logged again."""
 
 
 class LogFilter:
-    """Decides for each request whether to log it; `clock` gives seconds."""
+    """Decides for each request whether to log it; `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._next_probe = float("-inf")
 
     def __call__(self, context: RequestContext) -> bool:
-        """Return true for failures, and for GET requests except to quiet paths, such as
+        """Return True for failures, and for GET requests unless they are to quiet paths, such as
         those of the dashboard.
 
-        Requests that call Copilot have a record, which is logged when they end. Of several probes
-        for other servers, or for parts of an API that this one lacks, only the first is logged.
+        Requests that call Copilot have a record, which is logged when they end. Among several
+        probes for other servers, or for parts of an API that this server lacks, only the first is
+        logged.
         """
         if context.has_record:
             return False

@@ -1,4 +1,4 @@
-"""Normalizes the paths of requests: users and clients put base URLs together in many ways."""
+"""Normalizes the paths of requests, because users and clients write base URLs in many ways."""
 
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -14,7 +14,7 @@ _FIRST_PARTS: Final = {
     "embeddings",
     *(path.split("/")[2] for path in _CHAT_PATHS),
 }
-"""The first parts of all paths that follow a version."""
+"""The first segments of all paths that follow a version."""
 _ENCODED_SLASH: Final = b"%2f"
 _GEMINI_VERSIONS: Final = ("v1beta", "v1alpha")
 _VERSIONS: Final = ("v1", *_GEMINI_VERSIONS)
@@ -22,7 +22,7 @@ _GEMINI_METHODS: Final = tuple(f":{name}" for name in GEMINI_METHODS)
 
 
 class BasePath(NamedTuple):
-    """A path, and what was split off its start: who sends the request."""
+    """A path, and the parts split off its start: who sends the request."""
 
     path: str
     client: str | None = None
@@ -30,12 +30,13 @@ class BasePath(NamedTuple):
     session: str | None = None
 
 
-@lru_cache(maxsize=32)  # a client uses few paths
+@lru_cache(maxsize=32)  # a client only uses a few paths
 def split_base(path: str, raw_path: bytes = b"") -> BasePath:
-    """Split ``/c/CLIENT`` off the start of `path`, with ``/p/PROJECT`` and ``/s/SESSION`` if they
-    follow.
+    """Split ``/c/CLIENT`` off the start of `path`, as well as ``/p/PROJECT`` and ``/s/SESSION`` if
+    they follow.
 
-    `raw_path` is the same path as the client encoded it: a name may contain a slash as ``%2F``.
+    `raw_path` is the same path as encoded by the client, since a name may contain a slash as
+    ``%2F``.
     """
     if _ENCODED_SLASH in raw_path.lower():
         parts = [unquote(part) for part in raw_path.decode("latin-1").split("/") if part]
@@ -59,8 +60,8 @@ def _is_name(text: str) -> bool:
 def normalize_path(path: str) -> str:
     """Return `path` without ``//`` or a trailing slash, and with the version exactly once.
 
-    It is ``/v1``, or ``/v1beta`` for the Gemini API, which has its methods on ``/v1`` as well.
-    Paths of Ollama have no version, and ``/api`` once.
+    The version is ``/v1``, or ``/v1beta`` for the Gemini API, whose methods are also on ``/v1``.
+    Ollama's paths have no version, and ``/api`` once.
     """
     parts = [part for part in path.split("/") if part]
     first = next((i for i, part in enumerate(parts) if part not in _VERSIONS), len(parts))

@@ -3,7 +3,7 @@
 from typing import Final
 
 SECURITY_HEADERS: Final = (
-    # No response of this server may load anything, run scripts, or be put into a frame.
+    # Responses of this server must never load anything, run scripts, or be framed.
     (
         b"content-security-policy",
         b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
@@ -12,7 +12,7 @@ SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
 )
 PAGE_HEADERS: Final = (
-    # The dashboard may load its own files, and nothing that is written into its page.
+    # The dashboard may load its own files, but nothing inline.
     (
         b"content-security-policy",
         b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

@@ -10,13 +10,13 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.middleware.error_responses import send_error
 
 _SEND_TIMEOUT: Final = 1.0
-"""Seconds that a client has to read the error after its request was cancelled."""
+"""Seconds for a client to read the error after its request was cancelled."""
 
 
 class ShutdownMiddleware:
     """ASGI middleware that sends an error if a request is cancelled before its response starts.
 
-    A response that has started is ended by the application itself, in the format of its API.
+    The application itself ends a response that has started, in the format of its API.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,1 +1,1 @@
-"""HTTP clients for the internet: proxies, certificates, timeouts, and what httpx's errors mean."""
+"""HTTP clients for the internet: proxies, certificates, timeouts, and mapping httpx's errors."""

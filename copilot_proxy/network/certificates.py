@@ -15,7 +15,7 @@ CERTIFICATE_FILES: Final = (
     "/etc/ssl/ca-bundle.pem",  # SUSE
     "/etc/ssl/cert.pem",  # Alpine, BSD
 )
-"""The certificate files of Linux distributions, in case OpenSSL's default path differs."""
+"""The certificate files of Linux distributions, in case OpenSSL's default path is different."""
 
 _HINT: Final = (
     "Unset it to use the system's certificates, or set it to certificates in PEM format. Then "
@@ -37,7 +37,7 @@ def check_paths() -> None:
 
 
 def count_authorities() -> int | None:
-    """Return how many certificate authorities there are; None if the system does not say.
+    """Return the number of certificate authorities, or None if the system does not reveal it.
 
     Raises `UsageError` if SSL_CERT_FILE or SSL_CERT_DIR is invalid.
     """
@@ -45,7 +45,7 @@ def count_authorities() -> int | None:
     if not isinstance(context, _Context):
         return None
     context.load()
-    # Those in a folder are loaded when they are needed.
+    # Certificates in a folder are loaded on demand.
     in_folder = bool(os.environ.get("SSL_CERT_DIR") or ssl.get_default_verify_paths().capath)
     return context.cert_store_stats()["x509"] or (None if in_folder else 0)
 
@@ -59,7 +59,7 @@ def _check_paths(file: str | None, folder: str | None) -> None:
         raise UsageError(
             f"SSL_CERT_FILE is set to {file}, which is not a readable file.", hint=_HINT
         )
-    # Like PATH, it may list several folders; OpenSSL skips those that are missing.
+    # Like PATH, this may list several folders; OpenSSL skips those that are missing.
     if folder is not None and not any(map(os.path.isdir, folder.split(os.pathsep))):
         raise UsageError(f"SSL_CERT_DIR is set to {folder}, which is not a folder.", hint=_HINT)
 
@@ -69,8 +69,8 @@ class _Context(ssl.SSLContext):
 
     httpx needs the context when a client is created, but loading the certificates takes longer than
     everything else at startup, and plain http does not need them. On Linux, where the system's
-    store is a file, this is used instead of truststore, which would read the file again for every
-    connection (50 ms each time).
+    store is a file, this replaces truststore, which would read the file for every connection (50 ms
+    each time).
     """
 
     _file: str | None
@@ -80,11 +80,11 @@ class _Context(ssl.SSLContext):
         self._file, self._folder = file, folder
         self._lock = threading.Lock()
         self._ready = False
-        # A company's certificate file often contains only an intermediate authority.
+        # A company's certificate file often only contains an intermediate authority.
         self.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
     def load(self) -> None:
-        """Load the certificates, unless they are already loaded; raises `UsageError`."""
+        """Load the certificates, unless already loaded. Raises `UsageError`."""
         with self._lock:
             if not self._ready:
                 self._read_certificates()
@@ -125,7 +125,7 @@ class _Context(ssl.SSLContext):
 
 @cache
 def _ssl_context(file: str | None, folder: str | None) -> ssl.SSLContext:
-    """Return the context for these paths, which is shared by the process."""
+    """Return the context for these paths; the process has only one for each."""
     if file is None and folder is None and sys.platform in ("win32", "darwin"):
         import truststore
 

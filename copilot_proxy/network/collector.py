@@ -14,12 +14,12 @@ class Collector:
         self._client = make_collector_client()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Send a JSON body; raises `OSError` if it is not accepted."""
+        """Send a JSON body. Raises `OSError` if it is not accepted."""
         sent = {"content-type": "application/json", **headers}
         try:
             answer = await self._client.post(url, content=body, headers=sent)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as error:
-            # The text of an error may contain a header.
+            # The text of an error might contain a header.
             raise OSError(type(error).__name__) from None
         if not answer.is_success:
             raise OSError(f"HTTP {answer.status_code}")

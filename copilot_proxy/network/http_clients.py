@@ -17,7 +17,8 @@ _ANONYMOUS_CONNECT_TIMEOUT: Final = 3.0
 
 
 def make_client(settings: Settings) -> httpx.AsyncClient:
-    """Create a client for GitHub and Copilot. It follows no redirects, which could leak a token.
+    """Create a client for GitHub and Copilot. It does not follow redirects, which could leak a
+    token.
 
     Proxies come from the environment, certificates from the operating system. Raises `UsageError`
     if SSL_CERT_FILE, SSL_CERT_DIR or a proxy variable is invalid and the settings' URLs need it.
@@ -41,7 +42,7 @@ def make_client(settings: Settings) -> httpx.AsyncClient:
 def _check_reachable(url: str) -> None:
     """Raise `UsageError` if `url` needs a proxy or certificates that cannot be used.
 
-    So a wrong variable is reported at the start, but only if it matters.
+    This reports wrong variables at startup, but only if they matter.
     """
     proxy_for(url)
     if url.startswith("https:"):
@@ -61,7 +62,7 @@ def timeouts(settings: Settings) -> dict[str, float | None]:
 def make_anonymous_client() -> httpx.AsyncClient:
     """Create a client for URLs from requests, which sends no credentials and uses no proxy.
 
-    From the environment, it only reads SSL_CERT_FILE and SSL_CERT_DIR.
+    The only variables it reads are SSL_CERT_FILE and SSL_CERT_DIR.
     """
     return httpx.AsyncClient(
         verify=tls_context(),

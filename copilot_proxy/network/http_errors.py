@@ -12,13 +12,13 @@ from copilot_proxy.errors import UpstreamUnreachable, UsageError
 from copilot_proxy.network.proxies import ProxyInUse, proxy_in_use
 
 _CLOSED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
-"""Errors if the server closes the connection during the handshake, as busy servers do."""
+"""The errors when the server closes the connection during the handshake, as busy servers do."""
 
 
 def map_http_error(error: httpx.HTTPError, url: str | None = None) -> UpstreamUnreachable:
     """Return the error for a failed request to `url`, by default the URL in `error`.
 
-    Its `sent` is false only if it is certain that nothing was sent.
+    Its `sent` is false only if certainly nothing was sent.
     """
     host = _host(error) if url is None else httpx.URL(url).netloc.decode("ascii")
     proxy = _proxy(error, url)
@@ -41,9 +41,9 @@ def map_http_error(error: httpx.HTTPError, url: str | None = None) -> UpstreamUn
     if isinstance(error, httpx.ProxyError):
         return UpstreamUnreachable(
             f"The proxy refused to connect to {host}: {_proxy_reason(error)}.",
-            hint=f"Check {proxy.setting if proxy else 'HTTPS_PROXY'}, and include user and "
-            "password if the proxy requires them. To bypass the proxy for some hosts, list them "
-            "in NO_PROXY.",
+            hint=f"Check {proxy.setting if proxy else 'HTTPS_PROXY'}, and include the user and "
+            "password if the proxy requires them. To bypass the proxy for some hosts, list "
+            "them in NO_PROXY.",
             sent=False,
         )
     if isinstance(error, httpx.UnsupportedProtocol):
@@ -62,8 +62,8 @@ def map_http_error(error: httpx.HTTPError, url: str | None = None) -> UpstreamUn
 
 
 def _proxy_reason(error: httpx.ProxyError) -> str:
-    """Return the proxy's status with its standard phrase: the proxy's own text may contain the
-    credentials that it was sent."""
+    """Return the proxy's status with its standard phrase. The proxy's own text might contain the
+    credentials that were sent to it."""
     code = str(error)[:3]
     try:
         return f"{code} {HTTPStatus(int(code)).phrase}"
@@ -72,7 +72,7 @@ def _proxy_reason(error: httpx.ProxyError) -> str:
 
 
 def _proxy(error: httpx.HTTPError, url: str | None) -> ProxyInUse | None:
-    """Return the proxy that the request went through."""
+    """Return the proxy used for the request, or None."""
     try:
         return proxy_in_use(str(error.request.url) if url is None else url)
     except (RuntimeError, UsageError):
@@ -84,8 +84,8 @@ def _proxy_not_connected(
 ) -> UpstreamUnreachable:
     """Return the error for a request that did not get through its proxy.
 
-    Errors of the proxy and of the host behind it look the same, except if a name cannot be resolved
-    or a connection fails: for the host, a proxy would report that with a status.
+    Errors of the proxy and of the host behind it look the same, unless a name cannot be resolved or
+    a connection fails: for the host, the proxy would report these with a status.
     """
     causes = list(_causes(error))
     if isinstance(error, httpx.ConnectError) and any(
@@ -117,8 +117,8 @@ def _not_connected(error: httpx.ConnectError, host: str) -> UpstreamUnreachable:
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return UpstreamUnreachable(
             f"The certificate of {host} is not trusted.",
-            hint="Set SSL_CERT_FILE to a file with your company's certificate authority: a company "
-            "proxy may intercept the connection.",
+            hint="Set SSL_CERT_FILE to a file with your company's certificate authority: a "
+            "company proxy may be intercepting the connection.",
             sent=False,
         )
     if any(isinstance(cause, ssl.SSLError) for cause in causes):

@@ -1,10 +1,10 @@
-"""Fetches the images and PDFs that a request names by URL, if the setting `fetch_images` is on.
+"""Fetches the images and PDFs that a request refers to by URL, if `fetch_images` is on.
 
 Copilot does not fetch files itself. The URLs may come from an attacker who controls a part of the
 conversation, so server-side request forgery must be prevented. Only https on port 443 is used,
-every address that a host resolves to must be public, and the connection is made to an address that
-was checked. Each redirect is checked in the same way. All rejected URLs get the same error message,
-so that it reveals nothing about the target.
+every address that a host resolves to must be public, and the connection is made to a checked
+address. Each redirect is checked the same way. All rejected URLs get the same error message, which
+reveals nothing about the target.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ from copilot_proxy.network.http_clients import make_anonymous_client
 from copilot_proxy.network.public_addresses import fetchable_host, is_public, look_up
 
 LookUp = Callable[[str], Awaitable[list[str]]]
-"""Resolves a host name to its addresses; raises `OSError` or `ValueError` if there are none."""
+"""Resolves a host name to its addresses. Raises `OSError` or `ValueError` if there are none."""
 
 MAX_IMAGE: Final = 3 * 1024 * 1024
-"""Maximum size of an image in bytes; no model of Copilot accepts larger ones."""
+"""Maximum size of an image in bytes; no Copilot model accepts larger ones."""
 MAX_TOTAL: Final = 20 * 1024 * 1024
-"""Maximum size of all images and PDFs of a request in bytes, counting repeated ones each time; one
-PDF may have this size."""
+"""Maximum total size in bytes of all images and PDFs of a request, counting repeated ones each
+time. A single PDF may also have this size."""
 MAX_URLS: Final = 32
 """Maximum number of different URLs in a request."""
 TIMEOUT: Final = 10.0
@@ -52,7 +52,7 @@ class _FetchError(Exception):
 class ImageFetcher:
     """Replaces the URLs of images and PDFs in requests with the files.
 
-    `look_up` resolves host names, `make_client` creates the HTTP client for one response, and
+    `look_up` resolves host names, `make_client` creates the HTTP client for a single response, and
     `timeout` is in seconds for all images of a request.
     """
 
@@ -116,7 +116,7 @@ class _Fetch:
 
     async def file(self, reference: FileUrl, count: int) -> tuple[str, bytes]:
         """Return the media type and the bytes of a file that occurs `count` times, first at
-        `reference`; raises `RequestError`."""
+        `reference`. Raises `RequestError`."""
         try:
             async with asyncio.timeout_at(self._deadline), self._semaphore:
                 data = await self._follow(httpx.URL(reference.url), reference.kind, count)
@@ -149,9 +149,9 @@ class _Fetch:
     async def _open(self, url: httpx.URL, accept: str) -> AsyncIterator[httpx.Response]:
         """Provide the response from the first address that accepts a connection.
 
-        The request goes to the checked address, so that a second lookup cannot return another one,
-        and the certificate is verified against the host name. Each response has a client of its
-        own, so that no cookie or connection is shared between hosts.
+        The request goes to the checked address, so that a second lookup cannot return a different
+        one, and the certificate is verified against the host name. Each response has its own
+        client, so that no cookie or connection is shared between hosts.
         """
         host = fetchable_host(url)
         addresses = await self._look_up(host) if host else []
@@ -181,7 +181,7 @@ class _Fetch:
         raise _FetchError(_NOT_ALLOWED)
 
     async def _read(self, response: httpx.Response, most: int, count: int) -> bytes:
-        """Return the body, of at most `most` bytes, without decompressing it, which prevents
+        """Return the body, of at most `most` bytes, without decompressing it, to prevent
         decompression bombs."""
         if response.status_code != 200:
             raise _FetchError(f"its server answered with status {response.status_code}")

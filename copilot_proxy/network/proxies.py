@@ -1,7 +1,7 @@
-"""Decides through which proxy a URL is reached, by the environment or the system's settings.
+"""Decides which proxy to use for a URL, based on the environment or the system's settings.
 
-httpx reads all proxy variables when a client is created, and fails if any is invalid, even one that
-no request needs. Here a variable only matters to a request that it applies to.
+httpx reads all proxy variables when a client is created, and fails if any of them is invalid, even
+if no request needs it. Here, a variable only matters for requests that it applies to.
 """
 
 import ipaddress
@@ -25,7 +25,7 @@ class ProxyInUse(NamedTuple):
     """A proxy that requests to some URL go through."""
 
     setting: str
-    """The variable that names it, or words for the system's setting."""
+    """The variable that defines it, or words that describe the system's setting."""
     shown: str
     """Its URL without user and password, to complete "It is set to ..."."""
     host: str
@@ -33,7 +33,7 @@ class ProxyInUse(NamedTuple):
 
 
 def is_direct() -> bool:
-    """Return whether no proxy is configured at all."""
+    """Return whether there is no proxy configured at all."""
     return not {"http", "https", "all"} & urllib.request.getproxies().keys()
 
 
@@ -56,7 +56,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def proxy_in_use(url: str) -> ProxyInUse | None:
-    """Return the proxy for requests to `url`, or None; raises `UsageError` as `proxy_for` does."""
+    """Return the proxy for requests to `url`, or None. Raises `UsageError`, like `proxy_for`."""
     proxy = proxy_for(url)
     if proxy is None:
         return None
@@ -66,7 +66,7 @@ def proxy_in_use(url: str) -> ProxyInUse | None:
     address = httpx.URL(proxy)
     return ProxyInUse(
         setting=_variable(name, proxies[name].strip()) or "the system's proxy setting",
-        # Without a scheme, it may be anything, such as only the password.
+        # Without a scheme, it may be anything, even just a password.
         shown=_without_password(proxy) if "://" in proxies[name] else "a value without http://",
         host=address.host,
         port=address.port or _DEFAULT_PORTS[address.scheme],
@@ -74,9 +74,10 @@ def proxy_in_use(url: str) -> ProxyInUse | None:
 
 
 def local_proxy_variable(url: str) -> str | None:
-    """Return the variable that makes other programs use a proxy for `url`, on this machine.
+    """Return the variable that makes other programs use a proxy for `url`, which is on this
+    machine.
 
-    Many HTTP libraries, unlike this program, do so unless NO_PROXY lists the host.
+    Unlike this program, many HTTP libraries use one unless NO_PROXY lists the host.
     """
     target = urlsplit(url)
     proxies = urllib.request.getproxies_environment()
@@ -139,15 +140,15 @@ def _variable(name: str, proxy: str) -> str | None:
 
 
 def _without_password(proxy: str) -> str:
-    # A password may itself contain a slash, so everything between the scheme and the last @ goes.
+    # A password may contain a slash, so remove everything between the scheme and the last @.
     return re.sub(r"^([\w+.-]*://)?.*@", r"\1***@", proxy, flags=re.DOTALL)[:200]
 
 
 def _is_excluded(target: SplitResult) -> bool:
-    """Return whether NO_PROXY lists the host, or else the system's settings do.
+    """Return whether NO_PROXY, or else the system's settings, exclude the host.
 
-    An entry is a domain, which includes its subdomains, an address, a range of addresses, each
-    optionally with a port, or ``*``. Invalid entries are ignored, as by other programs.
+    An entry is a domain (which includes its subdomains), an address or a range of addresses, each
+    optionally with a port, or ``*``. Invalid entries are ignored, as in other programs.
     """
     host = target.hostname or ""
     excluded = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")

@@ -1,7 +1,6 @@
-"""Checks that a URL leads to the public internet, to prevent server-side request forgery.
+"""Checks that a URL points to the public internet, to prevent server-side request forgery.
 
-This machine, its local network and the metadata service of a cloud must not be reachable through a
-URL in a request.
+URLs in requests must not reach this machine, its local network, or a cloud's metadata service.
 """
 
 import asyncio
@@ -13,8 +12,7 @@ import httpx
 
 _PRIVATE_NAMES: Final = (".localhost", ".local", ".internal", ".home.arpa")
 _IPV6: Final = ipaddress.IPv6Network("2000::/3")
-"""All global unicast addresses. IPv4-mapped addresses are outside of it, but 6to4 and Teredo are
-not."""
+"""All global unicast addresses. This excludes IPv4-mapped addresses, but not 6to4 and Teredo."""
 _SPECIAL: Final = tuple(
     map(
         ipaddress.ip_network,
@@ -28,7 +26,7 @@ def fetchable_host(url: httpx.URL) -> str | None:
     """Return the host of `url`, or None if the URL must not be fetched.
 
     It must be an https URL on port 443 without user information. Its host must be an IPv6 address,
-    or a name or IPv4 address that contains a dot and is not a local name.
+    or a name or IPv4 address that contains a dot and is not local.
     """
     host = url.raw_host.decode("ascii").rstrip(".").lower()
     if url.scheme != "https" or url.port is not None or url.userinfo or "%" in host:
@@ -50,6 +48,6 @@ def is_public(address: str) -> bool:
 
 
 async def look_up(host: str) -> list[str]:
-    """Resolve `host` with the system's resolver; raises `OSError` or `ValueError`."""
+    """Resolve `host` with the system's resolver. Raises `OSError` or `ValueError`."""
     results = await asyncio.get_running_loop().getaddrinfo(host, 443, type=socket.SOCK_STREAM)
     return [str(address[0]) for *_, address in results]

@@ -7,16 +7,16 @@ from copilot_proxy.relay.model_resolver import ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
 
 BUDGET_EXCEEDED: Final = "budget_exceeded"
-"""The code of the error that refuses a request."""
+"""The error code for a refused request."""
 
 
 class Admission(Protocol):
     """Decides about requests before they are sent to Copilot."""
 
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
-        """Return if `request` may be sent; raises `CopilotProxyError` if it may not.
+        """Return if `request` may be sent. Raises `CopilotProxyError` if not.
 
-        `record` names the model and who sent the request.
+        `record` contains the model and the sender of the request.
         """
         ...
 
@@ -31,6 +31,6 @@ class AdmitAll:
 async def admit(
     admission: Admission, resolved: ResolvedModel, record: RequestRecord, request: ClientRequest
 ) -> None:
-    """Ask `admission` about a request to a model; raises `CopilotProxyError` if it is refused."""
+    """Ask `admission` about a request to a model. Raises `CopilotProxyError` if it is refused."""
     record.model, record.listed = resolved.id, resolved.model
     await admission.admit(record, request)

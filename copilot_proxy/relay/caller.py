@@ -1,4 +1,4 @@
-"""The caller of a request: whose Copilot account it uses, and which API key it came with."""
+"""The caller of a request: the Copilot account to use, and the API key that was sent."""
 
 from typing import Final, NamedTuple
 
@@ -7,21 +7,21 @@ from copilot_proxy.auth.copilot_token import TokenSource
 
 
 class Caller(NamedTuple):
-    """Who sent a request."""
+    """The sender of a request."""
 
     auth: TokenSource | None = None
-    """The caller's own GitHub sign-in; None to use the server's."""
+    """The caller's own GitHub sign-in; None to use the server's sign-in."""
     key: ApiKey | None = None
-    """The API key that the request came with; None if the server has no keys."""
+    """The API key sent with the request; None if the server has no keys."""
     token: bytes = b""
-    """The digest of the caller's own token; empty if it uses the server's sign-in."""
+    """The digest of the caller's own token; b"" if it uses the server's sign-in."""
 
     @property
     def identity(self) -> bytes:
-        """The key under which the server remembers conversations: only the same sign-in with the
-        same API key gets them back."""
+        """The key for conversations that the server remembers: only the same sign-in with the same
+        API key can access them."""
         return self.token + b"/" + (b"" if self.key is None else self.key.digest)
 
 
 SERVER_USER: Final = Caller()
-"""The user who started the server: the server's sign-in, and no key."""
+"""The user who started the server, with the server's sign-in and no key."""

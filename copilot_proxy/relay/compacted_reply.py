@@ -1,4 +1,4 @@
-"""Turns the reply to a request for a summary into the reply to a request for a compaction."""
+"""Converts the reply to a request for a summary to the reply to a request for a compaction."""
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
@@ -11,11 +11,11 @@ from copilot_proxy.relay.reply import EventWriter, ReplySource
 
 _ENDS: Final = (TERMINAL["completed"], TERMINAL["incomplete"])
 _PASSED: Final = ("response.created", "response.in_progress", TERMINAL["failed"], "error")
-"""The types of events that are passed on; all others are about the text of the summary."""
+"""The event types that are passed on; all others are about the text of the summary."""
 
 
 class CompactedReply:
-    """A reply whose only output is a compaction item, which takes the place of the summary."""
+    """A reply whose only output is a compaction item, which replaces the summary."""
 
     def __init__(self, reply: ReplySource) -> None:
         self._reply = reply
@@ -27,7 +27,7 @@ class CompactedReply:
         return self._reply.headers
 
     async def whole(self) -> ClientResponse:
-        """Return the response; raises `UpstreamError`, even if only the summary is incomplete."""
+        """Return the response. Raises `UpstreamError`, even if only the summary is incomplete."""
         return compaction_response(await self._reply.whole())
 
     async def events(

@@ -1,9 +1,9 @@
-"""Refuses prompts that have become so long that every token of them costs more.
+"""Refuses prompts that have become so long that each of their tokens costs more.
 
 Some models have a second, higher price for long prompts. Agents compact a conversation when the
-model refuses it as too long, but not when it becomes expensive; so the refusal here looks the same.
-Requests for a summary pass, since that is how agents compact, and so do requests without tools,
-since chat clients cannot compact.
+model refuses it as too long, but not when it becomes expensive. So the refusal here looks the same.
+Requests for a summary are admitted, because this is how agents compact, and so are requests without
+tools, because chat clients cannot compact.
 """
 
 from typing import Final
@@ -19,22 +19,22 @@ from copilot_proxy.relay.costs import prices_of
 from copilot_proxy.relay.records import RequestRecord
 
 MIN_BYTES: Final = 2
-"""The fewest bytes of a request that a token takes; most take four or more."""
+"""Minimum bytes per token in a request; most tokens take four or more."""
 _MAX_KNOWN: Final = 500
 _MAX_TEXT: Final = 20_000
-"""Characters at the end of a text in which it may ask for a summary."""
+"""The number of characters at the end of a text that may contain a request for a summary."""
 
 
 class ContextGuard:
-    """Guards the price threshold, and then asks `admission`."""
+    """Checks the price threshold, and then asks `admission`."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._known: dict[tuple[str | None, str | None], tuple[int, int]] = {}
-        """The tokens of the last prompt, and their estimate, by session (or client) and model."""
+        """(session or client, model) -> the tokens of the last prompt, and their estimate."""
 
     def __call__(self, record: RequestRecord) -> None:
-        """Learn the number of prompt tokens of a request that has ended."""
+        """Learn the number of prompt tokens from a completed request."""
         tokens = from_usage(record.usage)
         if not record.estimated_prompt or tokens is None or not tokens.prompt:
             return
@@ -48,7 +48,7 @@ class ContextGuard:
         """Raise `RequestError` if the prompt is so long that the model's higher price applies."""
         threshold = price_threshold(record)
         if threshold is not None and record.tools and record.body_bytes > MIN_BYTES * threshold:
-            # Walking through a megabyte of JSON must not block other requests.
+            # Iterating over a megabyte of JSON must not block other requests.
             record.estimated_prompt = await run_in_turn(request_tokens, request)
             tokens = self._tokens(record, record.estimated_prompt)
             if tokens > threshold and not _asks_for_summary(
@@ -58,20 +58,20 @@ class ContextGuard:
         await self._admission.admit(record, request)
 
     def _tokens(self, record: RequestRecord, estimated: int) -> int:
-        """Return the tokens of a prompt: those of the last one, and what was added since."""
+        """Return the tokens of a prompt, based on the last prompt and the text added since."""
         tokens, before = self._known.get(key_of(record), (0, 0))
         added, ratio = estimated - before, tokens / before if before else 1.0
-        # Long results of tools have more tokens than the texts before them, rather than fewer.
+        # Long tool results have more tokens than the text before them, rather than fewer.
         return tokens + round(added * (max(1.0, ratio) if added > 0 else ratio))
 
 
 def key_of(record: RequestRecord) -> tuple[str | None, str | None]:
-    """Return a key that identifies the conversation of a request, as far as possible."""
+    """Return a key that identifies the conversation of a request, as well as possible."""
     return record.attribution.session or record.attribution.client, record.model
 
 
 def _asks_for_summary(conversation: Conversation) -> bool:
-    """Return whether the last turn is a user's text that asks for a summary."""
+    """Return whether the last turn is text from the user that asks for a summary."""
     for turn in reversed(conversation.turns):
         if turn.role not in ("system", "developer"):  # Claude Code adds notes after the user's text
             last = turn.texts[-1] if turn.role == "user" and turn.texts else ""
@@ -80,13 +80,14 @@ def _asks_for_summary(conversation: Conversation) -> bool:
 
 
 def price_threshold(record: RequestRecord) -> int | None:
-    """Return the token count above which the model costs more; None if its price stays the same."""
+    """Return the token count above which the model costs more, or None if its price is constant."""
     prices = prices_of(record.listed) if record.listed is not None else None
     return prices.threshold if prices is not None and prices.long_context else None
 
 
 def _too_long(tokens: int, threshold: int) -> RequestError:
-    # The words are Copilot's own for a prompt that is too long; the clients' APIs know them.
+    # This is Copilot's own wording for a prompt that is too long, which the clients' APIs
+    # recognise.
     return RequestError(
         f"prompt token count of {tokens} exceeds the limit of {threshold}",
         code="context_length_exceeded",

@@ -1,6 +1,6 @@
-"""Says when a conversation has become so long that every token will soon cost more.
+"""Adds a note if a conversation has become so long that every token will soon cost more.
 
-It is known from the last answer of the conversation, so nothing has to be estimated.
+The length is known from the conversation's last answer, so nothing needs to be estimated.
 """
 
 import logging
@@ -15,7 +15,7 @@ from copilot_proxy.relay.records import RequestRecord
 log = logging.getLogger(__name__)
 
 _SHARE: Final = 0.8
-"""The share of the threshold from which a note is added."""
+"""The share of the threshold above which a note is added."""
 _MAX_KNOWN: Final = 500
 
 
@@ -25,11 +25,11 @@ class ContextNotice:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._long: dict[tuple[str | None, str | None], int] = {}
-        """The tokens of the last prompt of conversations that are or were long, by session (or
-        client) and model; 0 if it was short again."""
+        """(session or client, model) -> the tokens of the last prompt, for conversations that are
+        or were long; 0 if it was short again."""
 
     def __call__(self, record: RequestRecord) -> None:
-        """Learn from a request that has ended how many tokens its prompt had."""
+        """Learn from a completed request how many tokens its prompt had."""
         threshold = price_threshold(record)
         tokens = None if threshold is None else from_usage(record.usage)
         if threshold is None or tokens is None:
@@ -50,7 +50,7 @@ class ContextNotice:
         """Add a note if the last prompt of the conversation was long."""
         tokens = self._long.get(key_of(record)) if self._long else None
         threshold = price_threshold(record) if tokens else None
-        # Without a session, a short request may belong to another conversation of the client.
+        # Without a session, a short request may belong to a different conversation of the client.
         if threshold and tokens and record.body_bytes > MIN_BYTES * _SHARE * threshold:
             record.notes.append(f"last {_text(tokens, threshold, record.model)}")
         await self._admission.admit(record, request)

@@ -1,4 +1,4 @@
-"""The reply to a request for several continuations, which are asked for one after the other."""
+"""The reply to a request for several continuations, which are requested one after another."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
@@ -14,14 +14,14 @@ _COST: Final = "x-copilot-proxy-cost"
 _USAGE: Final = ("usage", "copilot_usage")
 
 Open = Callable[[int], AbstractAsyncContextManager[ReplySource]]
-"""Asks for the continuation with this number; leaving the context ends the call to Copilot."""
+"""Requests the continuation with this number; leaving the context ends the call to Copilot."""
 
 
 class Continuations:
-    """A `ReplySource` for all continuations; entering its context asks for the first one.
+    """A `ReplySource` for all continuations; entering its context requests the first one.
 
-    Each single reply has to report its token counts. They are added up, and a stream ends with
-    them if `include_usage`.
+    Every single reply must report its token counts. These are added up, and with `include_usage`,
+    sent at the end of a stream.
     """
 
     def __init__(self, open_one: Open, count: int, *, include_usage: bool) -> None:
@@ -32,7 +32,7 @@ class Continuations:
         self._reply: ReplySource
         self._answered = 0
         self._usages: list[Json] = []
-        """The events or responses that have the token counts."""
+        """The events or responses that contain the token counts."""
         self._costs: list[str | None] = []
 
     async def __aenter__(self) -> Self:
@@ -48,7 +48,7 @@ class Continuations:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of the current reply, and the cost of all, once it is known."""
+        """The headers of the current reply, and the total cost once it is known."""
         headers = {name: value for name, value in self._reply.headers.items() if name != _COST}
         known = [Decimal(cost) for cost in self._costs if cost is not None]
         if known and len(known) == len(self._costs):
@@ -60,7 +60,7 @@ class Continuations:
         return self._reply.fail(error)
 
     async def whole(self) -> ClientResponse:
-        """Return the response with all continuations; raises `UpstreamError`."""
+        """Return the response with all continuations. Raises `UpstreamError`."""
         responses: list[ClientResponse] = []
         async for reply in self._replies():
             responses.append(await reply.whole())
@@ -72,7 +72,7 @@ class Continuations:
     async def events(
         self, writer: EventWriter | None = None
     ) -> AsyncGenerator[list[ClientEvent], None]:
-        """Yield the events of all continuations, in order; raises `UpstreamError`."""
+        """Yield the events of all continuations, in order. Raises `UpstreamError`."""
         shared: Json = {}
         async for reply in self._replies():
             async with aclosing(reply.events()) as batches:
@@ -87,7 +87,7 @@ class Continuations:
     async def _replies(self) -> AsyncGenerator[ReplySource, None]:
         for number in range(self._count):
             if number:
-                # Ends the call before, so that its record is complete.
+                # Ends the previous call, so that its record is complete.
                 await self._stack.aclose()
                 self._reply = await self._stack.enter_async_context(self._open(number))
             yield self._reply
@@ -104,7 +104,7 @@ def _bare(event: ClientEvent) -> ClientEvent:
 
 
 def _sum(counts: Sequence[Json]) -> Json:
-    """Return the sums of token counts of the same shape."""
+    """Return the sums of token counts that have the same structure."""
     names = dict.fromkeys(name for one in counts for name in one)
     total: Json = {}
     for name in names:

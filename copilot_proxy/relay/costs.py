@@ -1,4 +1,4 @@
-"""What a request cost, from its record."""
+"""Determines the cost of a request from its record."""
 
 from typing import Final
 
@@ -14,23 +14,25 @@ from copilot_proxy.relay.records import RequestRecord
 
 COUNT_TOKENS: Final = "count_tokens"
 INPUT_TOKENS: Final = "input_tokens"
-"""The APIs of requests that only count tokens, which is free."""
+"""The API name for requests that only count tokens, which is free."""
 _PRICES: Final = "price_list"
 _LEARNED: Final = "learned_prices"
 _REPORTED: Final = "reported_parts"
 
 
 def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -> Cost:
-    """Return the cost of a request that has ended.
+    """Return the cost of a completed request.
 
-    `tokens_per_event` is for estimating the output of an answer that was not received completely.
+    `tokens_per_event` is used to estimate the output of an answer that was not received completely.
     """
     if record.copilot_usage is not None or (record.usage is not None and is_complete(record)):
-        return _assessed(record)
+        cost = _assessed(record)
+        if cost.tokens is not None or cost.nano is not None:
+            return cost  # otherwise what Copilot sent counts nothing
     if record.api in (COUNT_TOKENS, INPUT_TOKENS) or not _was_processed(record):
         return FREE
     if not (record.events or record.client_gone or record.error is None):
-        # Copilot failed, or its answer never arrived: it may have charged for it.
+        # Copilot failed, or its answer never arrived, so it may have charged for the request.
         return Cost(None, "unknown")
     tokens = from_usage(record.usage)
     if tokens is None or not tokens.prompt:
@@ -45,7 +47,7 @@ def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -
 
 
 def _assessed(record: RequestRecord) -> Cost:
-    """Return the cost of complete token counts; it is kept, since several reports ask for it."""
+    """Return the cost for complete token counts; cached, since several reports need it."""
     usage, details = record.usage, record.copilot_usage
     known = record.assessed
     if known is not None and known[0] is usage and known[1] is details:
@@ -59,7 +61,7 @@ def _assessed(record: RequestRecord) -> Cost:
 
 
 def _learn_prices(model: Model, details: CopilotUsage | None) -> None:
-    """Keep the prices that an answer reports; most report those of the answer before."""
+    """Remember the prices that an answer reports; most answers repeat the previous ones."""
     parts = reported_parts(details)
     if parts != model.derived.get(_REPORTED):
         model.derived[_REPORTED] = parts
@@ -76,9 +78,9 @@ def prices_of(model: Model) -> PriceList | None:
 
 
 def learned_prices(model: Model) -> PriceList | None:
-    """Return the prices that the model's last answer reported; None if none has.
+    """Return the prices that the model's last answer reported, or None.
 
-    For estimates of models without a price elsewhere.
+    These are used for estimates if there is no other price for the model.
     """
     prices: PriceList | None = model.derived.get(_LEARNED)
     return prices
@@ -90,20 +92,20 @@ def is_complete(record: RequestRecord) -> bool:
 
 
 def _was_processed(record: RequestRecord) -> bool:
-    """Return whether Copilot may have processed the request. Refused ones are free."""
+    """Return whether Copilot may have processed the request. Refused requests are free."""
     refused = record.upstream_status is not None and record.upstream_status < 500
     return record.attempts > 0 and record.sent and not record.local and not refused
 
 
 def cost_headers(record: RequestRecord) -> dict[str, str]:
-    """Return the headers that tell the client what is left of the quota, and what the request cost
-    if that is already known."""
+    """Return the headers with the remaining quota, and the cost if it is already known."""
     headers = {}
     if record.quota is not None and (left := record.quota.left) is not None:
         headers["x-copilot-proxy-quota-left"] = f"{left:.2f}"
     nano = reported_total(record.copilot_usage)
     if nano is None and (record.copilot_usage is not None or record.usage is not None):
-        nano = cost_of(record).nano
+        cost = cost_of(record)
+        nano = None if cost.source == "estimated" else cost.nano
     if nano is not None:
         headers["x-copilot-proxy-cost"] = decimal(nano)
     return headers

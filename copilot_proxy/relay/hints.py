@@ -1,4 +1,4 @@
-"""Says in an error what the client or its user can do about a refusal of Copilot's."""
+"""Adds hints to errors about what the client or its user can do about Copilot's refusals."""
 
 import re
 from typing import Final
@@ -45,14 +45,13 @@ class Hints:
             )
 
     def _is_automatic(self, caller: Caller) -> bool:
-        """Return whether the account can choose none of its models, even in Copilot's own
-        programs."""
+        """Return whether the account cannot choose a model, even in Copilot's own programs."""
         catalogue = self._upstream.cached_catalogue(caller.auth)
         return catalogue is not None and not catalogue.has_picker
 
 
 def name_client_field(error: CopilotProxyError, client: ClientApi) -> None:
-    """Name the field of the client's API that an error is about, instead of Copilot's."""
+    """Name the field of the client's API that an error is about, rather than Copilot's."""
     if error.code == "context_length_exceeded":
         error.param = client.conversation_field
     elif error.code == "invalid_reasoning_effort":

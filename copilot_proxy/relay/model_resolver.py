@@ -1,4 +1,4 @@
-"""Resolves model names, with the user's aliases, the account's catalogue and the limits of keys."""
+"""Resolves model names, using the user's aliases, the account's catalogue and key restrictions."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -20,11 +20,11 @@ from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.upstreams.base import Upstream
 
 _LIST_TIMEOUT: Final = 10.0
-"""Seconds that a request waits for the catalogue; after that the name is sent to Copilot as is."""
+"""Seconds that a request waits for the catalogue; after that, the name is sent to Copilot as is."""
 _UNKNOWN_MAX_AGE: Final = 1.0
-"""The greatest age in seconds of a catalogue that decides that a name is unknown."""
+"""Maximum age in seconds of a catalogue that is trusted to say that a name is unknown."""
 _MAX_RESOLUTIONS: Final = 500
-"""The number of names that are remembered; clients can make up any number."""
+"""The number of names to remember; clients can make up any number."""
 _OTHER_TYPE_HINTS: Final = {
     "chat": "Choose a chat model. List them with: copilot-proxy models",
     "embeddings": "Choose an embeddings model. List them with: copilot-proxy models embedding",
@@ -32,17 +32,17 @@ _OTHER_TYPE_HINTS: Final = {
 
 
 class ResolvedModel(NamedTuple):
-    """The model that a request asks for: an id that the caller's key allows."""
+    """The model that a request asks for: an id that the caller's key may use."""
 
     id: str
     model: Model | None
-    """Its entry in the catalogue; None if the catalogue cannot be read."""
+    """The catalogue entry, or None if the catalogue cannot be read."""
     notes: tuple[str, ...] = ()
-    """What the client should know about the choice."""
+    """Notes about the choice for the client."""
 
 
 class ModelResolver:
-    """Resolves names with the catalogues of one upstream."""
+    """Resolves names with the catalogues of an upstream."""
 
     def __init__(
         self, upstream: Upstream, default_model: str, aliases: Mapping[str, Alias] | None = None
@@ -53,34 +53,34 @@ class ModelResolver:
         self._listed: set[str] = set()
         self._checked: Catalogue | None = None
         self._resolutions: dict[str, Resolution] = {}
-        """What names mean in the catalogue that was checked last."""
+        """Name -> meaning, in the most recently used catalogue."""
         self.unknown: list[Unknown] = []
-        """What new catalogues have that this program does not know; the reader empties it."""
+        """Unknown things in new catalogues; the code that reads this list also empties it."""
 
     def is_listed(self, model_id: str) -> bool:
-        """Return whether a catalogue has listed this id, so that no client made it up."""
+        """Return whether a catalogue has listed this id, so it was not made up by a client."""
         return model_id in self._listed
 
     def alias(self, name: str) -> Alias | None:
-        """Return the user's alias of this name, if there is one."""
+        """Return the user's alias with this name, or None."""
         return self._aliases.get(name) or self._aliases.get(name.removesuffix(LATEST_TAG))
 
     async def catalogue(self, caller: Caller = SERVER_USER) -> Catalogue:
-        """Return the models that the caller's account has and the caller's key allows.
+        """Return the models that the caller's account has and the caller's key may use.
 
         Raises `CopilotProxyError`.
         """
         return self._allowed(await self._upstream.catalogue(caller.auth), caller.key)
 
     async def model(self, name: str, caller: Caller = SERVER_USER) -> Model:
-        """Return the model that `name` means; see `resolve`."""
+        """Return the model that `name` refers to; see `resolve`."""
         return (await self.resolve(name, caller)).model
 
     async def resolve(self, name: str, caller: Caller = SERVER_USER) -> Resolution:
-        """Return what `name` means.
+        """Return the model that `name` refers to.
 
-        Raises `RequestError`: 404 if the account has no such model, 403 if the key does not allow
-        it. Raises `CopilotProxyError` if the catalogue cannot be read.
+        Raises `RequestError` with 404 if the account has no such model, and with 403 if the key
+        does not allow it. Raises `CopilotProxyError` if the catalogue cannot be read.
         """
         catalogue = await self._upstream.catalogue(caller.auth)
         resolution = self._resolve_name(catalogue, name)
@@ -93,21 +93,21 @@ class ModelResolver:
     def _usable(
         self, resolution: Resolution | None, name: str, catalogue: Catalogue, caller: Caller
     ) -> Resolution:
-        """Return `resolution` if `caller` may use its model; raises `RequestError`."""
+        """Return `resolution` if `caller` may use its model. Raises `RequestError`."""
         if resolution is None or resolution.model.type not in ("chat", "embeddings"):
             raise _unknown_model(self._without_alias(name), self._allowed(catalogue, caller.key))
         self._check_key(caller.key, resolution.model.id, catalogue)
         return resolution
 
     async def default(self, caller: Caller = SERVER_USER) -> Model | None:
-        """Return the model that ``default`` means, if there is one and the caller may use it."""
+        """Return the model that ``default`` refers to, or None if the caller may not use it."""
         catalogue = await self._upstream.catalogue(caller.auth)
         model = self._resolve_model(catalogue, "default")
         is_allowed = model is not None and self._allows(caller.key, model.id, catalogue)
         return model if is_allowed else None
 
     async def aliases(self, caller: Caller = SERVER_USER) -> list[tuple[str, Model]]:
-        """Return the user's aliases that the caller may use, each with the model it means now."""
+        """Return the user's aliases that the caller may use, with the models they refer to now."""
         catalogue = await self._upstream.catalogue(caller.auth)
         found = [(name, self._resolve_model(catalogue, name)) for name in self._aliases]
         return [
@@ -121,7 +121,7 @@ class ModelResolver:
         return resolution.model if resolution is not None else None
 
     def _resolve_name(self, catalogue: Catalogue, name: str) -> Resolution | None:
-        """Return what `name` means: one of the user's aliases, or a catalogue name."""
+        """Return what `name` refers to: one of the user's aliases, or a name in the catalogue."""
         if catalogue is not self._checked:
             self._checked, self._resolutions = catalogue, {}
             self.unknown = unknown_in_models(catalogue)
@@ -148,7 +148,7 @@ class ModelResolver:
         return self._without_alias(self._default_model) if is_default else target
 
     def _allowed(self, catalogue: Catalogue, key: ApiKey | None) -> Catalogue:
-        """Return the models of `catalogue` that `key` allows."""
+        """Return the models in `catalogue` that `key` may use."""
         if key is None or not key.models:
             return catalogue
         return Catalogue(m for m in catalogue if self._allows(key, m.id, catalogue))
@@ -161,9 +161,10 @@ class ModelResolver:
         return key is None or key.allows(model_id, resolution)
 
     def _check_key(self, key: ApiKey | None, model_id: str, catalogue: Catalogue | None) -> None:
-        """Raise `RequestError` (403) if `key` does not allow the model.
+        """Raise `RequestError` (403) if `key` may not use the model.
 
-        `model_id` is the id that Copilot will be called with, so that no alias gets around a limit.
+        `model_id` is the id that will be sent to Copilot, so that aliases cannot circumvent a
+        restriction.
         """
         if key is not None and not self._allows(key, model_id, catalogue):
             raise _model_not_allowed(model_id, key)
@@ -179,10 +180,10 @@ class ModelResolver:
     ) -> ResolvedModel:
         """Return the model for a request of the given `kind`, ``chat`` or ``embeddings``.
 
-        It has no entry if the catalogue cannot be read, which leaves the decision to Copilot; with
-        `required`, or if `name` is that of a family, the error is raised instead. `betas` are
-        values of ``anthropic-beta`` headers. Raises `RequestError` as `model` does, and for a model
-        of another kind.
+        It has no entry if the catalogue cannot be read, which leaves the decision to Copilot. With
+        `required`, or if `name` is a family, the error is raised instead. `betas` are values of
+        ``anthropic-beta`` headers. Raises `RequestError` as `model` does, and for a model of
+        another kind.
         """
         try:
             resolution = self._cached_resolution(name, caller)
@@ -210,7 +211,7 @@ class ModelResolver:
         return ResolvedModel(model.id, model, self._notes(name, model, resolution))
 
     def _cached_resolution(self, name: str, caller: Caller) -> Resolution | None:
-        """Return what `resolve` does if a cached catalogue has the name, else None."""
+        """Return the result of `resolve` if a cached catalogue has the name, or else None."""
         catalogue = self._upstream.cached_catalogue(caller.auth)
         resolution = None if catalogue is None else self._resolve_name(catalogue, name)
         if catalogue is None or resolution is None:
@@ -231,11 +232,11 @@ class ModelResolver:
     async def reload(
         self, name: str, caller: Caller = SERVER_USER, used: Model | None = None
     ) -> Model | None:
-        """Return the model that `name` means in a newer catalogue than the one with `used`.
+        """Return the model that `name` refers to in a newer catalogue than the one with `used`.
 
-        It is read now, unless another request has done so since. Returns None if the account has no
-        such model or the catalogue cannot be read. Raises `RequestError` (403) if the key does not
-        allow it.
+        The catalogue is read now, unless another request has already done so. Returns None if the
+        account has no such model or the catalogue cannot be read. Raises `RequestError` (403) if
+        the key does not allow it.
         """
         catalogue = self._upstream.cached_catalogue(caller.auth)
         try:

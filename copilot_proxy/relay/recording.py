@@ -1,4 +1,4 @@
-"""Completes the record of a request when the request ends."""
+"""Completes the record of a request when it ends."""
 
 import asyncio
 import time
@@ -18,9 +18,9 @@ from copilot_proxy.relay.records import RequestRecord
 
 
 class Recording:
-    """A context in which a request is answered; when the block ends, it completes the record.
+    """A context for answering a request, which completes the record when the block ends.
 
-    Then all times are known, and `report` gets the record.
+    At that point, all times are known, and the record is passed to `report`.
     """
 
     __slots__ = ("_client", "_record", "_report", "_request")
@@ -44,7 +44,7 @@ class Recording:
         self.end(error)
 
     def end(self, error: BaseException | None) -> None:
-        """Fill in the record of a request that failed with `error`, or did not fail."""
+        """Complete the record of a request that failed with `error`, or succeeded if None."""
         record = self._record
         if isinstance(error, CopilotProxyError):
             record.mark_failed(code_of(error), self._client.error_status(error))

@@ -1,4 +1,4 @@
-"""What is recorded about a request for the log: counts and times, never its text."""
+"""The data recorded about a request for the log: counts and times, never its text."""
 
 import random
 import time
@@ -26,7 +26,7 @@ _VERSION: Final = 0x0000_4000_8000_000000000000
 
 @dataclass(slots=True, weakref_slot=True)
 class RequestContext:
-    """An HTTP request. If it calls Copilot, there is a `RequestRecord` as well."""
+    """An HTTP request. If it calls Copilot, there is a `RequestRecord`, too."""
 
     request_id: str
     method: str
@@ -35,21 +35,21 @@ class RequestContext:
     headers: Mapping[bytes, bytes] = field(repr=False)
     """Names are in lower case. If a header is repeated, this is its last value."""
     client_api: ClientApi = CHAT_COMPLETIONS
-    """The API that the client speaks, as far as its path and headers tell."""
+    """The API that the client speaks, as far as its path and headers reveal."""
     simulated: bool = False
-    """Whether the server uses the simulator, so that hints name commands with ``--simulate``."""
+    """Whether the server uses the simulator, so that commands in hints need ``--simulate``."""
     profile: str | None = None
-    """The profile of the server, so that hints name commands with ``--profile``."""
+    """The server's profile, so that commands in hints get ``--profile``."""
     named_client: str | None = None
     project: str | None = None
     session: str | None = None
-    """The client, the project and the session that the base URL names, or None."""
+    """The client, project and session named in the base URL, or None."""
     key: ApiKey | None = None
     """The API key that the client sent; None if the server has no keys."""
     status: int | None = None
     """None until the response starts."""
     error: str | None = None
-    """The code, or else the type, of the error that the client got."""
+    """The code, or else the type, of the error that the client received."""
     has_record: bool = False
     """Whether the request has a `RequestRecord`."""
 
@@ -62,7 +62,7 @@ class RequestRecord:
     api: str
     """The client's API: ``chat_completions``, ``responses``, ``messages``, ``embeddings``, ..."""
     client_api: ClientApi = field(default=CHAT_COMPLETIONS, repr=False)
-    """The API that the client speaks; it knows the fields of the request."""
+    """The API that the client speaks, which knows the fields of the request."""
     key: str | None = None
     """The name of the API key, if it has one."""
     attribution: Attribution = UNATTRIBUTED
@@ -72,82 +72,81 @@ class RequestRecord:
     items: int = 0
     """Messages of the conversation, items of a Responses input, or inputs to embed."""
     noun: str = "msg"
-    """What `items` counts."""
+    """The unit of `items`."""
     tools: int = 0
     images: int = 0
     body_bytes: int = 0
-    """Size of the client's body, decompressed."""
+    """Size of the client's body in bytes, decompressed."""
     conversation_bytes: int = 0
-    """Size of the whole conversation, if the body refers to earlier parts of it."""
+    """Size of the whole conversation in bytes, if the body refers to earlier parts of it."""
     effort: str | None = None
-    """The reasoning effort, as the client wrote it."""
+    """The reasoning effort, in the client's spelling."""
     model: str | None = None
     model_asked: str | None = None
-    """The model as the client named it."""
+    """The model, as named by the client."""
     model_answered: str | None = None
-    """The model as the answer names it."""
+    """The model, as named in the answer."""
     listed: Model | None = None
     """The model in Copilot's list."""
     route: str | None = None
     """The Copilot API that was called."""
     attempts: int = 0
-    """The calls to Copilot: several if it refused the first API, or for a long list to embed."""
+    """Calls to Copilot: more than one if it refused the first API, or to embed a long list."""
     initiator: Initiator | None = None
     status: int = 200
-    """The client's HTTP status; also 200 for a stream that failed after it had started."""
+    """The client's HTTP status; also 200 for a stream that failed after it started."""
     error: str | None = None
     """The code, or else the type, of the error."""
     upstream_status: int | None = None
     """Copilot's HTTP status if it refused the request."""
     sent: bool = True
-    """False if the call failed before Copilot had received any part of it."""
+    """False if the call failed before Copilot received any part of it."""
     local: bool = False
-    """Whether the error is a refusal that was repeated without calling Copilot (a cooldown)."""
+    """Whether the error is a refusal repeated without calling Copilot (a cooldown)."""
     client_gone: bool = False
     """Whether the client disconnected before it had the whole answer."""
     complete: bool = False
-    """Whether the last event has been produced. Some clients disconnect as soon as they get it."""
+    """Whether the last event has been produced, at which some clients disconnect."""
     finished: bool = False
     """Whether the model has finished, so that its token counts are final."""
     finish_reason: str | None = None
-    """Why the model has stopped, in the words of Copilot's API or of OpenAI's."""
+    """The reason why the model stopped, in the terms of Copilot's API or OpenAI's."""
     first_token: float | None = None
     """Seconds from the request to the first part of the answer."""
     duration: float = 0.0
     """Seconds."""
     usage: dict[str, Any] | None = None
-    """Token counts in the format of Chat Completions, whatever the API."""
+    """Token counts in the format of Chat Completions, for any API."""
     copilot_usage: dict[str, Any] | None = None
-    """What GitHub charges, as Copilot sent it."""
+    """GitHub's charge, as sent by Copilot."""
     events: int = 0
-    """The events of Copilot's answer, if it was streamed."""
+    """The number of events in Copilot's answer, if it was streamed."""
     unmetered: Mapping[str, Any] | None = field(default=None, repr=False)
-    """The request, kept for a moment to estimate its tokens, if the answer ended without counts."""
+    """The request, kept briefly to estimate its tokens if the answer ended without counts."""
     prompt: Mapping[str, Any] | None = field(default=None, repr=False)
-    """The body that was sent to Copilot, kept for a moment to see which parts of it have changed
+    """The body that was sent to Copilot, kept briefly to find out which parts of it have changed
     since the previous request."""
     estimated_prompt: int | None = None
-    """The tokens that the prompt was estimated to have, if its length had to be checked."""
+    """The estimated tokens of the prompt, if its length had to be checked."""
     reserved: int | None = None
-    """What the budget has reserved for the request, in nano-AIU."""
+    """The amount that the budget reserved for the request, in nano-AIU."""
     quota: Quota | None = None
-    """What is left of the quota, according to the answer's headers."""
+    """The remaining quota, according to the answer's headers."""
     upstream_id: str | None = None
     """The id that GitHub gave the answer."""
     notes: list[str] = field(default_factory=list)
     """Changes to the request that may matter to the client."""
     sent_notes: int | None = None
-    """How many of the notes the client got in a header; None if there was no such header."""
+    """The number of notes sent to the client in a header; None if there was no such header."""
     unknown: list[Unknown] = field(default_factory=list)
-    """What Copilot sent that this program does not know, by name."""
+    """The names of things that Copilot sent and this program does not know."""
     started: float = field(default_factory=time.perf_counter, repr=False)
     assessed: tuple[object, object, Cost] | None = field(default=None, repr=False)
-    """The `usage` and `copilot_usage` for which the cost was last calculated, and that cost; see
-    `costs`."""
+    """The `usage` and `copilot_usage` of the last cost calculation, and its result; see `costs`."""
 
     @property
     def size(self) -> int:
-        """The bytes of what has to be translated and sent."""
+        """The number of bytes to translate and send."""
         return max(self.body_bytes, self.conversation_bytes)
 
     def add_metrics(self, metrics: RequestMetrics) -> None:
@@ -157,12 +156,12 @@ class RequestRecord:
         self.effort = metrics.effort if isinstance(metrics.effort, str) else None
 
     def add_headers(self, headers: Mapping[str, str]) -> None:
-        """Record what the headers of Copilot's answer say: the quota, and GitHub's id."""
+        """Record the data in the headers of Copilot's answer: the quota, and GitHub's id."""
         self.quota = quota_of(headers) or self.quota
         self.upstream_id = headers.get("x-github-request-id")
 
     def mark_first_token(self) -> None:
-        """Record when the first part of the answer arrived; later calls change nothing."""
+        """Record when the first part of the answer arrived; further calls have no effect."""
         if self.first_token is None:
             self.first_token = time.perf_counter() - self.started
 
@@ -174,18 +173,18 @@ class RequestRecord:
 
 
 def new_request_id() -> str:
-    """Return a new request id, a UUID; the client's response, the log and Copilot's logs contain
-    it.
+    """Return a new request id, a UUID, which appears in the client's response, the log and
+    Copilot's logs.
 
-    Its first eight digits are the lower half of the time in microseconds. So ids of requests that
-    end together are near each other in the ledger's index, and fewer of its pages change.
+    Its first eight digits are the lower half of the time in microseconds. So requests that end
+    together have similar ids, which are close in the ledger's index, and fewer of its pages change.
     """
     start = f"{time.time_ns() // 1000 & 0xFFFFFFFF:08x}"
     while True:
-        # Formatted here, since `uuid` takes several times as long. The id is no secret.
+        # Formatted here because `uuid` takes several times as long. The id is not secret.
         x = f"{_random.getrandbits(96) & _RANDOM | _VERSION:024x}"
         request_id = f"{start}-{x[:4]}-{x[4:8]}-{x[8:12]}-{x[12:]}"
-        # Some agents repeat a request if its error contains a number such as 429, even in an id.
+        # Some agents retry a request if its error contains a number such as 429, even in an id.
         if not has_retryable_number(request_id):
             return request_id
         start = f"{_random.getrandbits(32):08x}"  # the time may have such a number for a second

@@ -1,4 +1,4 @@
-"""Answers one request: passes it to the sender, yields Copilot's reply, and writes the record."""
+"""Answers a request: passes it to the sender, yields Copilot's reply, and completes the record."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
@@ -31,12 +31,12 @@ from copilot_proxy.tokenizer import count, decode
 from copilot_proxy.upstreams.base import Upstream
 
 _SMALL_PROMPT: Final = 32_000
-"""Tokens of a small job, for a model whose limit is not listed."""
+"""Maximum tokens of a small job, for a model whose limit is not listed."""
 _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
 class Relay:
-    """Answers requests through one upstream; `report` gets each request's record when it ends."""
+    """Answers requests through one upstream; `report` gets each request's record at its end."""
 
     def __init__(
         self,
@@ -48,8 +48,7 @@ class Relay:
         aliases: Mapping[str, Alias] | None = None,
         small_model: str | None = None,
     ) -> None:
-        """`small_model` answers the small jobs of clients; with None, they go to the model that
-        they name."""
+        """`small_model` answers clients' small jobs; if None, these go to the model they name."""
         self._upstream = upstream
         self._small_model = small_model
         self.models = ModelResolver(upstream, default_model, aliases)
@@ -58,9 +57,9 @@ class Relay:
         self.hints = Hints(upstream, self.models)
         self._sender = Sender(upstream, self.models, self._admission)
         self.quota: Quota | None = None
-        """What was left of the server's own quota at the last answer."""
+        """The server's own remaining quota, from its last answer."""
         self.running: dict[str, RequestRecord] = {}
-        """The requests that are being answered, by their id, oldest first."""
+        """The requests that are being answered, by id, oldest first."""
 
     def answer(
         self,
@@ -71,7 +70,7 @@ class Relay:
         caller: Caller = SERVER_USER,
         betas: Collection[str] = (),
     ) -> AbstractAsyncContextManager[Reply]:
-        """Return a context in which there is the reply to a checked request of the API `client`.
+        """Return a context that provides the reply to a validated request for the API `client`.
 
         Entering it sends the request to Copilot, and leaving it ends that call. `betas` are the
         values of the client's ``anthropic-beta`` headers. The context raises `CopilotProxyError`.
@@ -92,7 +91,7 @@ class Relay:
         try:
             small = await self.models.for_request("chat", name, caller)
         except CopilotProxyError:
-            return request  # the account does not have it, or the key does not allow it
+            return request  # the account does not have this model, or the key may not use it
         most = small.model.limit("max_prompt_tokens") if small.model is not None else None
         tokens = await run_if_large(record.size, request_tokens, request)
         if request["model"] == small.id or tokens > (most or _SMALL_PROMPT):
@@ -108,15 +107,15 @@ class Relay:
         caller: Caller = SERVER_USER,
         client: ClientApi = CHAT_COMPLETIONS,
     ) -> Json:
-        """Return OpenAI's response to a checked embeddings request.
+        """Return a response in OpenAI's format to a validated embeddings request.
 
-        `client` is the API whose errors the client gets. The inputs are sent in as many calls as
-        the model's limit requires. Raises `CopilotProxyError`.
+        Errors are in the format of `client`. The inputs are sent in as many calls as the model's
+        limit requires. Raises `CopilotProxyError`.
         """
         with self._recording(client, record, request, caller):
             record.add_metrics(embeddings.metrics(request))
             resolved = await self.models.for_request("embeddings", request["model"], caller)
-            # Loading the tokenizer's tables takes a while, and must not block other requests.
+            # Loading the tokenizer's tables takes time, and must not block other requests.
             inputs = (
                 await asyncio.to_thread(embeddings.texts, request, decode)
                 if embeddings.has_tokens(request)
@@ -148,7 +147,7 @@ class Relay:
         caller: Caller = SERVER_USER,
         betas: Collection[str] = (),
     ) -> tuple[Json, dict[str, str]]:
-        """Return the token count of a checked request, and extra response headers.
+        """Return the token count of a validated request, and additional response headers.
 
         Copilot counts the tokens if it serves the model on the client's API and that API has a path
         for it. Otherwise the count is an estimate, and a note says so. Raises `CopilotProxyError`.
@@ -175,7 +174,8 @@ class Relay:
                         route = {"x-copilot-proxy-route": "count_tokens"}
                         return counted, route | notes_header(resolved.notes)
                 except UpstreamRefusal as error:
-                    # Counting must not fail because of what the request itself would survive.
+                    # Counting must not fail because of problems that the request itself would
+                    # survive.
                     can_estimate = (
                         error.upstream_status >= 500
                         or error.upstream_status in (404, 429)
@@ -212,9 +212,9 @@ class Relay:
 
 
 class _Answer:
-    """The context of one reply: ends the call to Copilot, and the record, whatever happens.
+    """The context of a reply, which always ends the call to Copilot and completes the record.
 
-    A class, since a generator would take several times as long.
+    This is a class because a generator would take several times as long.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Copilot's reply to an accepted request, as events of the client's API or as a whole answer."""
+"""Copilot's reply to an accepted request, as events of the client's API or a whole answer."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -20,14 +20,14 @@ from copilot_proxy.upstreams.base import UpstreamResponse
 
 _MAX_HEADER_LENGTH: Final = 2000
 _MAX_UNKNOWN: Final = 200
-"""Unknown names that are recorded for one reply."""
+"""The number of unknown names to record for one reply."""
 _END_TIMEOUT: Final = 3.0
 """Seconds to wait for token counts and the end of the stream after the model has finished, or after
 the answer was cut at a stop sequence."""
 
 
 class EventWriter(Protocol):
-    """Sends events to the client at once.
+    """Sends events to the client immediately.
 
     Its methods return False, and send nothing, if that is impossible.
     """
@@ -35,7 +35,7 @@ class EventWriter(Protocol):
     def write(self, events: list[ClientEvent]) -> bool: ...
 
     def write_json(self, events: list[bytes]) -> bool:
-        """Send events that are JSON already."""
+        """Send events that are already JSON."""
         ...
 
 
@@ -59,7 +59,7 @@ class ReplySource(Protocol):
 
 
 class _Translated(NamedTuple):
-    """What a batch of Copilot's events was translated to."""
+    """The result of translating a batch of Copilot's events."""
 
     events: list[ClientEvent]
     failure: UpstreamError | None = None
@@ -73,7 +73,7 @@ _Receive = Callable[[_Process], Awaitable[_Translated | None]]
 
 
 class Reply:
-    """A reply. Use either `whole` or `events`, once, and close it in any case."""
+    """A reply. Use either `whole` or `events`, once, and close the reply in any case."""
 
     def __init__(
         self, response: UpstreamResponse, prepared: PreparedRequest, record: RequestRecord
@@ -92,8 +92,7 @@ class Reply:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Response headers for the client: the route, the notes, the quota, and after `whole` also
-        the cost."""
+        """Response headers for the client: route, notes, quota, and after `whole` also the cost."""
         self._record.sent_notes = len(self._prepared.notes)
         return {
             "x-copilot-proxy-route": self._prepared.api.name,
@@ -107,7 +106,7 @@ class Reply:
         return self._translator.fail(error, self._record.request_id)
 
     async def whole(self) -> ClientResponse:
-        """Return the whole answer in the format of the client's API; raises `UpstreamError`."""
+        """Return the whole answer in the format of the client's API. Raises `UpstreamError`."""
         if self._response.is_stream:
             events = [event async for batch in self.events() for event in batch]
             return self._translator.whole(events)
@@ -126,12 +125,12 @@ class Reply:
     async def events(
         self, writer: EventWriter | None = None
     ) -> AsyncGenerator[list[ClientEvent], None]:
-        """Yield the client's events as they arrive; those that arrived together share one list.
+        """Yield the client's events as they arrive; events that arrive together share a list.
 
-        With `writer`, most events are passed to it instead, as soon as they arrive, and only those
-        that it cannot send are yielded. Raises `UpstreamError`.
+        With `writer`, most events are passed to it as soon as they arrive, and only those that it
+        cannot send are yielded. Raises `UpstreamError`.
         """
-        # Not kept in `self`: the client's stream has a reference to this reply.
+        # Not kept in `self`, because the client's stream has a reference to this reply.
         process = partial(self._process, writer)
         translator = self._translator
         is_stream = self._response.is_stream
@@ -165,7 +164,7 @@ class Reply:
             yield events
 
     async def aclose(self) -> None:
-        """End the call to Copilot, whether the answer was read or not."""
+        """End the call to Copilot, whether or not the answer was read."""
         await self._response.aclose()
 
     async def _prepare_last(self, events: Sequence[ClientEvent]) -> None:
@@ -192,7 +191,7 @@ class Reply:
         return process([await self._response.whole()])
 
     def _process(self, writer: EventWriter | None, batch: Sequence[object]) -> _Translated | None:
-        """Translate a batch of Copilot's events, and return what `events` has to handle itself."""
+        """Translate a batch of Copilot's events; return the result if `events` must handle it."""
         record, translator = self._record, self._translator
         record.events += len(batch)
         repeated = self._repeated
@@ -202,7 +201,7 @@ class Reply:
             and (encoded := repeated.translated(batch)) is not None
             and writer.write_json(encoded)
         ):
-            return None  # the usual case, once a stream has begun
+            return None  # the usual case after a stream has started
         translated = self._translate(batch)
         events = translated.events
         if events:
@@ -230,7 +229,7 @@ class Reply:
                 return _Translated(events, error)
             if repeated is not None and isinstance(data, bytes):
                 is_known = repeated.learn(data, event, translated)
-                repeated = None if is_known else repeated  # the others are probably like it
+                repeated = None if is_known else repeated  # the other events are probably similar
             events += translated
             if self._translator.has_ended:
                 return _Translated(events, has_ended=True)
@@ -255,7 +254,7 @@ class Reply:
 
 
 def _model_of(event: Json) -> str | None:
-    """Return the model that an event or a whole answer names, in the format of any API."""
+    """Return the model named in an event or a whole answer, in the format of any API."""
     for holder in (event, event.get("response"), event.get("message")):
         if isinstance(holder, dict) and isinstance(holder.get("model"), str):
             return str(holder["model"])
@@ -276,9 +275,9 @@ def _decode(data: bytes) -> object:
 
 
 def notes_header(notes: Sequence[str]) -> dict[str, str]:
-    """Return the header with the notes; none if there are no notes.
+    """Return the header with the notes, or no header if there are none.
 
-    Its value is one line of printable ASCII of at most `_MAX_HEADER_LENGTH`.
+    Its value is a line of printable ASCII with at most `_MAX_HEADER_LENGTH` characters.
     """
     if not notes:
         return {}

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from benchmarks.agent_requests import agent_body
 from copilot_proxy.catalogue import parse_models
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import plain_turns
@@ -18,6 +19,7 @@ from copilot_proxy.formats.prompt_blocks import blocks
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.refused_fields import without_field
 from copilot_proxy.formats.responses.api import RESPONSES
+from copilot_proxy.formats.token_estimate import request_tokens
 from copilot_proxy.formats.translation import prepare
 from copilot_proxy.simulator import catalogue
 
@@ -276,3 +278,18 @@ def test_values_are_counted(client: Any) -> None:
     with pytest.raises(RequestError, match="more than 200,000 values") as raised:
         client.parse(json.dumps({**body, "tools": [[]] * 250_000}).encode())
     assert 413 == raised.value.status
+
+
+@pytest.mark.parametrize("text", ["def f(a: int) -> int:\n", "写一个函数\n"], ids=["code", "中文"])
+@pytest.mark.parametrize("client", FIELDS, ids=lambda client: client.name)
+def test_tokens_are_estimated_alike(client: Any, text: str) -> None:
+    """The estimate hardly depends on how a request is read."""
+    body = agent_body(client.client_path, 200_000, "Go on.")
+    (field,) = FIELDS[client]
+    said = [{"role": "user", "content": text * 2000}]
+    content = json.dumps({**body, "model": "gpt-4o", field: [*body[field], *said]})
+    request = client.parse(content.encode())
+    assert isinstance(request[field], PlainTurns)
+    exact = request_tokens({**request, field: request[field].decoded()})
+
+    assert 0.95 < request_tokens(request) / exact < 1.05

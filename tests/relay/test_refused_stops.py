@@ -27,7 +27,7 @@ def test_the_answer_stops(proxy: Proxy, simulator: Simulator, path: str, stream:
         assert 200 == answer.status_code, answer.text
         assert "One" in answer.text
         assert "two" not in answer.text
-        assert "in this server" in answer.headers["x-copilot-proxy-notes"]
+        assert "on this server" in answer.headers["x-copilot-proxy-notes"]
     sent = [one.body for one in simulator.state.requests if one.method == "POST" and one.body]
     assert [True, False, False] == ["stop" in one for one in sent]
 

@@ -1,7 +1,7 @@
 """Marks the stable part of a conversation for Claude's prompt cache.
 
-GPT and Gemini cache prompts without marks. Claude caches what is before a mark, of which there may
-be four; cached input costs a tenth.
+GPT and Gemini cache prompts without marks. Claude caches everything before a mark, and allows four
+marks; cached input costs a tenth.
 """
 
 from typing import Final
@@ -11,9 +11,10 @@ from copilot_proxy.formats.types import Json
 _FIELD: Final = "copilot_cache_control"
 _EPHEMERAL: Final = {"type": "ephemeral"}
 _MARKS_PER_END: Final = 2
-"""Number of marks on the first system messages, and on the last other messages.
+"""The number of marks on the first system messages, and also on the last other messages.
 
-The second-to-last mark lets this request read what the previous one has cached."""
+The second-to-last mark lets this request read what the previous request has cached.
+"""
 
 
 def mark_stable_prefix(messages: list[Json]) -> None:
@@ -37,9 +38,9 @@ def unsupported_parts(mark: object) -> set[str]:
 
 
 def limit_marks(messages: list[Json], max_marks: int, notes: list[str]) -> None:
-    """Change marks in place to the form that Copilot accepts, and keep the last `max_marks` marks.
+    """Change marks in place to the form that Copilot accepts, keeping only the last `max_marks`.
 
-    A mark covers everything before it, so the last ones are the most useful.
+    A mark covers everything before it, so the last marks are the most useful.
     """
     marked = [message for message in messages if message.get(_FIELD) is not None]
     if any(message[_FIELD] != _EPHEMERAL for message in marked):

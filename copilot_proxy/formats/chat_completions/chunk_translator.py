@@ -13,14 +13,14 @@ class ChunkTranslator:
     failure: CopilotProxyError | None = None
     """Always None: an error event is raised as an exception."""
     notes: list[str] | None = None
-    """Gets a line for each change of the request that Copilot reports."""
+    """Collects a note for each change of the request that Copilot reports."""
     repeated: RepeatedEvents | None = None
     has_ended = False
     is_complete = False
     """Always False: `close` returns the finish reason."""
 
     def whole(self, events: list[ChatChunk]) -> ChatCompletion:
-        """Return the completion that the chunks `events` add up to."""
+        """Return the completion assembled from the chunks `events`."""
         return completion_from_chunks(events)
 
     def fail(self, error: CopilotProxyError, request_id: str) -> list[ErrorBody]:

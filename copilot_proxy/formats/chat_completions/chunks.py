@@ -16,8 +16,8 @@ from copilot_proxy.formats.types import ChatChunk, ChatUsage, CopilotUsage, Json
 class Chunks:
     """Builds the chunks of one response.
 
-    `model` is the name that the client sent. `now` is the creation time, in seconds since 1970, if
-    Copilot does not send one.
+    `model` is the name that the client sent. `now` is the creation time to use if Copilot does not
+    send one, in seconds since 1970.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Chunks:
         self, delta: Json, *, finish_reason: str | None = None, logprobs: Json | None = None
     ) -> ChatChunk:
         """Return a chunk with one choice."""
-        # Most chunks contain only text, which need not be recorded.
+        # Most chunks contain only text, which does not need to be recorded.
         if self._recorder is not None and (
             finish_reason or len(delta) != 1 or "content" not in delta
         ):
@@ -76,7 +76,7 @@ class Chunks:
         """Return the last chunks: the end of the tool calls, the finish reason, and the usage.
 
         `reason` is an OpenAI finish reason, ``error`` if the model failed, or None if the stream
-        ended without one. Raises `BrokenResponse` for the latter two.
+        ended without a reason. Raises `BrokenResponse` in the latter two cases.
         """
         if reason is None and not self.has_begun:
             raise broken_responses.empty_answer()
@@ -100,13 +100,14 @@ class Chunks:
 
 
 def unstated_reason(calls: ToolCalls) -> str:
-    """Return the finish reason of a response that ended properly but gave none."""
+    """Return the finish reason of a response that ended properly without stating one."""
     return "stop" if calls.are_valid else "length"
 
 
 def _final_reason(reason: str, calls: ToolCalls) -> str:
     if not calls:
         return "stop" if reason == "tool_calls" else reason
-    # If the response was cut in the middle of a call, keep the reason: the call cannot be executed.
+    # If the response was cut off in the middle of a call, keep the reason, because the call cannot
+    # be executed.
     cut = reason in ("length", "content_filter") and not calls.are_complete
     return reason if cut else "tool_calls"

@@ -9,7 +9,7 @@ _TEXTS: Final = ("content", "refusal", "reasoning_content", "reasoning_opaque")
 
 
 def completion_from_chunks(chunks: Iterable[ChatChunk]) -> ChatCompletion:
-    """Return the completion that the chunks of a repaired, finished stream add up to."""
+    """Return the completion assembled from the chunks of a repaired, finished stream."""
     message: Json = {"role": "assistant", "content": None, "refusal": None}
     texts: dict[str, list[str]] = {}
     calls: list[Json] = []

@@ -1,5 +1,4 @@
-"""Reads the files in chat messages, and moves content parts to where Copilot's chat API accepts
-them."""
+"""Reads the files in chat messages, and moves content parts where Copilot accepts them."""
 
 from typing import Final
 
@@ -45,10 +44,11 @@ def _read(part: Json, path: str) -> Json:
 
 
 def move_images(messages: list[Json], notes: list[str]) -> list[Json]:
-    """Return the messages with images of tool results moved to a user message after the results.
+    """Return the messages with the images of tool results moved to a user message after the
+    results.
 
-    Chat Completions accepts images only in user messages. A text before the images of a result
-    says which one they are from, by its place. If there is nothing to move, `messages` itself is
+    Chat Completions accepts images only in user messages. A text before the images refers to the
+    result they came from by its position. If there is nothing to move, `messages` itself is
     returned.
     """
     parted = [message for message in messages if isinstance(message.get("content"), list)]

@@ -1,4 +1,4 @@
-"""Loads deferred tools at once: Chat Completions has no search by which a model could find them."""
+"""Loads deferred tools immediately, because Chat Completions has no tool search."""
 
 from typing import Final
 
@@ -11,9 +11,9 @@ _NOTE: Final = (
 
 
 def load_deferred(request: ChatRequest, notes: list[str]) -> ChatRequest:
-    """Return the request with all tools offered; the same object if none is deferred.
+    """Return the request with all tools loaded, or the same object if none is deferred.
 
-    The field is next to a tool's type, or in its definition.
+    The field is either next to a tool's type or in its definition.
     """
     tools = request.get("tools")
     if not tools or not any(

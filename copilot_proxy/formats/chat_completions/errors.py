@@ -9,7 +9,7 @@ from copilot_proxy.masking import mask
 def error_status(error: CopilotProxyError) -> int:
     """Return the status that OpenAI's clients get.
 
-    They stop at a 400 and show it, whereas some repeat a 402 as often as a 429.
+    Clients stop at a 400 and show it, whereas some retry a 402 as often as a 429.
     """
     return 400 if error.status == 402 else error.status
 
@@ -17,8 +17,8 @@ def error_status(error: CopilotProxyError) -> int:
 def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
     """Return ``{"error": {"message", "type", "param", "code", "hint", "request_id", ...}}``.
 
-    OpenAI's schema requires the first four keys. The hint is also part of the message, since most
-    clients show only that. Tokens are masked.
+    OpenAI's schema requires the first four keys. The hint is also appended to the message, since
+    most clients show only that. Tokens are masked.
     """
     fields: Json = {
         "message": mask(join_sentences(error.message, error.hint)),

@@ -10,15 +10,15 @@ FINISH_REASONS: Final[Mapping[str, str]] = {
     "tool_calls": "tool_calls",
     "content_filter": "content_filter",
     "function_call": "stop",
-    # Claude's reasons, which Copilot sometimes passes on in chat completions.
+    # Claude's reasons, which Copilot sometimes passes through in Chat Completions.
     "end_turn": "stop",
     "stop_sequence": "stop",
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
-    PAUSED: "length",  # the answer is not complete: Claude goes on if it is sent back
+    PAUSED: "length",  # the answer is incomplete; Claude continues if it is sent back
     "tool_use": "tool_calls",
     "refusal": "content_filter",
-    # Gemini's.
+    # Gemini's reasons.
     "safety": "content_filter",
     "recitation": "content_filter",
     "prohibited_content": "content_filter",
@@ -30,5 +30,5 @@ FINISH_REASONS: Final[Mapping[str, str]] = {
 
 
 def openai_reason(reason: str) -> str:
-    """Return OpenAI's finish reason, or ``error`` if the model failed; ``stop`` if unknown."""
+    """Return OpenAI's finish reason, ``error`` if the model failed, or ``stop`` if unknown."""
     return FINISH_REASONS.get(reason.lower(), "stop")

@@ -1,7 +1,7 @@
-"""Lets clients use `functions` and `function_call`, the form of tools before `tools`.
+"""Lets clients use `functions` and `function_call`, the predecessors of `tools`.
 
-The request is rewritten to the newer form when it is read, and the answer to the older one. A call
-in that form has no id, so a conversation gets ids by position, the same every time.
+The request is converted to the new form when it is parsed, and the answer to the old form. Calls in
+the old form have no ids, so they get ids by position, the same every time.
 """
 
 from typing import Any, Final
@@ -13,11 +13,11 @@ from copilot_proxy.formats.stop_sequences import STOP_SEQUENCE
 from copilot_proxy.formats.types import ChatChunk, ChatCompletion, ChatRequest, ErrorBody, Json
 
 _LEGACY: Final = "legacy_functions"
-"""Marks a request whose client expects calls in the older form; never leaves the program."""
+"""Marks a request whose client expects calls in the old form; never leaves the program."""
 
 
 def read_functions(request: ChatRequest) -> None:
-    """Rewrite a new request that has the older form; raises `RequestError` if it has both forms."""
+    """Convert a new request that uses the old form. Raises `RequestError` if it uses both forms."""
     request.pop(_LEGACY, None)
     functions, choice = request.get("functions"), request.get("function_call")
     messages = request.get("messages")
@@ -36,7 +36,7 @@ def read_functions(request: ChatRequest) -> None:
         raise _invalid("functions", "Invalid 'functions': must be an array of objects.")
     request[_LEGACY] = True
     request["tools"] = [{"type": "function", "function": one} for one in functions]
-    # The older form has one call in an answer.
+    # In the old form, an answer has only one call.
     request["parallel_tool_calls"] = False
     if choice is not None:
         is_name = isinstance(choice, dict)
@@ -44,12 +44,12 @@ def read_functions(request: ChatRequest) -> None:
 
 
 def is_legacy(request: ChatRequest) -> bool:
-    """Return whether the client expects calls in the older form."""
+    """Return whether the client expects calls in the old form."""
     return bool(request.get(_LEGACY))
 
 
 def without_mark(request: ChatRequest) -> ChatRequest:
-    """Return the request without what `read_functions` adds for this program."""
+    """Return the request without the mark that `read_functions` added."""
     if _LEGACY not in request:
         return request
     return {name: value for name, value in request.items() if name != _LEGACY}
@@ -62,7 +62,7 @@ def _is_older(message: Any) -> bool:
 
 
 def _messages(messages: list[Any]) -> list[Any]:
-    """Return the messages with calls and results in the newer form."""
+    """Return the messages with calls and results in the new form."""
     rewritten, id = [], "call_0"
     for number, message in enumerate(messages):
         call = message.get("function_call") if isinstance(message, dict) else None
@@ -86,19 +86,19 @@ def _invalid(param: str, message: str) -> RequestError:
 
 
 class FunctionsWriter:
-    """Writes chunks in the older form; implements `ChatWriter`."""
+    """Writes chunks in the old form; implements `ChatWriter`."""
 
     def feed(self, chunk: ChatChunk) -> list[ChatChunk]:
-        """Return the chunk with the first call as a `function_call`, without any other call."""
+        """Return the chunk with the first call as a `function_call`, without any other calls."""
         choices = [_choice(choice) for choice in chunk["choices"]]
         return [{**chunk, "choices": choices}]
 
     def close(self) -> list[ChatChunk]:
-        """Return nothing: no chunk is held back."""
+        """Return nothing, because no chunk is held back."""
         return []
 
     def whole(self, events: list[ChatChunk]) -> ChatCompletion:
-        """Return the completion that the chunks add up to."""
+        """Return the completion assembled from the chunks."""
         completion = completion_from_chunks(map(_with_calls, events))
         for choice in completion["choices"]:
             message = choice["message"]
@@ -123,7 +123,7 @@ def _choice(choice: Json) -> Json:
 
 
 def _with_calls(chunk: ChatChunk) -> ChatChunk:
-    """Return a chunk of `FunctionsWriter` in the newer form, with `tool_calls`."""
+    """Return a chunk of `FunctionsWriter` in the new form, with `tool_calls`."""
     choices = []
     for choice in chunk["choices"]:
         delta = choice["delta"]

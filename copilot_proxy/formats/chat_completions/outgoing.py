@@ -9,6 +9,7 @@ from copilot_proxy.formats.chat_completions.tool_choice import apply_allowed_too
 from copilot_proxy.formats.chat_completions.unsigned_calls import replace_unsigned_calls
 from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.custom_tools import custom_arguments, function_of
+from copilot_proxy.formats.paired_calls import CALL, RESULT, TURN, Steps
 from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
@@ -27,6 +28,7 @@ class ChatBody(OutgoingBody):
     fields = ClientFields()
     thinking_field = budget_field = "thinking_budget"
     call_id_key, input_key, result_id_key = "id", "arguments", "tool_call_id"
+    results_in_order = True
 
     def _has_calls(self) -> bool:
         return not self.kinds.fields.isdisjoint(_CALL_FIELDS)
@@ -45,17 +47,14 @@ class ChatBody(OutgoingBody):
         function: Json = call.get("function") or call["custom"]
         return function
 
-    def is_paired(self) -> bool:
-        pending: list[str] = []
+    def _steps(self) -> Steps:
         for message in self.turns:
             if message["role"] == "tool":
-                if not pending or pending.pop() != message["tool_call_id"]:
-                    return False
-            elif pending:
-                return False
-            elif message.get("tool_calls"):
-                pending = [call["id"] for call in reversed(message["tool_calls"])]
-        return not pending
+                yield RESULT, message["tool_call_id"]
+                continue
+            yield TURN
+            for call in message.get("tool_calls") or ():
+                yield CALL, call["id"]
 
     def segments(self) -> list[Segment]:
         return [_segment(message, index) for index, message in enumerate(self.turns)]
@@ -76,7 +75,7 @@ class ChatBody(OutgoingBody):
         return {"role": "user", "content": text}
 
     def contents(self) -> Iterable[Json]:
-        # A tool result that is a string may be blank: a command may have printed nothing.
+        # A tool result that is a string may be blank, since a command may have printed nothing.
         return [
             message
             for message in self.turns
@@ -148,7 +147,7 @@ class ChatBody(OutgoingBody):
     @property
     def thinking(self) -> Json | None:
         if (budget := self.body.get("thinking_budget")) is None:
-            return None  # the usual case, which several rules ask for
+            return None  # the usual case, checked by several rules
         return {"type": "enabled", "budget_tokens": budget} if type(budget) is int else None
 
     def set_thinking(self, thinking: Json | None) -> None:
@@ -224,7 +223,7 @@ class ChatBody(OutgoingBody):
         cache_control.mark_stable_prefix(self.turns)
 
     def limit_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
-        # One hour is only known to be accepted on Messages.
+        # An hour is only known to be accepted on Messages.
         cache_control.limit_marks(self.turns, max_marks, notes)
 
 

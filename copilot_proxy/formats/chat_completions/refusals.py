@@ -1,8 +1,8 @@
-"""Finds the explanation that comes with a refusal of the model.
+"""Finds the model's explanation for a refusal.
 
-Claude's Messages API has it in ``stop_details``:
-``{"type": "refusal", "category": "cyber", "explanation": "..."}``. Where Copilot's chat API puts
-it is not documented, so several places are read.
+Claude's Messages API has it in ``stop_details``: ``{"type": "refusal", "category": "cyber",
+"explanation": "..."}``. Where Copilot's chat API puts it is not documented, so several places are
+read.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ _TEXTS: Final = ("explanation", "message", "text")
 
 
 def explanation(*holders: Json) -> str:
-    """Return the explanation in the first of the objects that has one; otherwise an empty text."""
+    """Return the explanation in the first object that has one, or ""."""
     for holder in holders:
         for name in _PLACES:
             if text := _text(holder.get(name)):
@@ -23,7 +23,7 @@ def explanation(*holders: Json) -> str:
 
 
 def stop_details(text: str) -> Json | None:
-    """Return the explanation `text` as Claude's ``stop_details``; None if it is empty."""
+    """Return the explanation `text` as Claude's ``stop_details``, or None if it is empty."""
     return {"type": "refusal", "category": None, "explanation": text} if text else None
 
 

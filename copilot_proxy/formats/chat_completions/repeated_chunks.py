@@ -1,7 +1,7 @@
 """Repairs chunks that differ from an earlier one only in their text, without decoding them.
 
-Most chunks of an answer are written alike. Once two of them were, it is known what the bytes around
-their text become. The text itself is passed on as it was written.
+Most chunks of an answer are identical except for their text. After two such chunks, it is known
+what the bytes around the text become when repaired. The text itself is passed on unchanged.
 """
 
 import re
@@ -13,22 +13,22 @@ import msgspec
 from copilot_proxy.formats.types import ChatChunk
 
 _TEXT_STARTS: Final = b'"content":"'
-"""In valid JSON, these bytes are never a part of a string."""
+"""In valid JSON, these bytes cannot occur inside a string."""
 _SKIPPED: Final = len(_TEXT_STARTS)
 _TEXT: Final = re.compile(
     rb'[^"\\\x00-\x1f]*'
-    # Half of a character outside the BMP, such as \ud83d, may need repair.
+    # Half of a surrogate pair, such as \ud83d, may need repair.
     rb'(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*'
 )
-"""The inside of a string in valid JSON."""
+"""The contents of a string in valid JSON."""
 
 _PLAIN: Final = {"content", "role"}
 _MAX_KNOWN: Final = 16
-"""Chunks may repeat the same few fields in turn, or the fields may change all the time."""
+"""Chunks may alternate between a few fields, or the fields may change every time."""
 _encode: Final = msgspec.json.Encoder().encode
 
 _Around = tuple[bytes, bytes]
-"""What is before and after a text."""
+"""The bytes before and after a text."""
 
 
 class RepeatedChunks:
@@ -38,13 +38,13 @@ class RepeatedChunks:
 
     def __init__(self) -> None:
         self._known: dict[_Around, _Around | None] = {}
-        """What is around the text of a chunk, and what is around it once it is repaired; None if
-        that cannot be known."""
+        """The bytes around a chunk's text -> the bytes around the text of the repaired chunk, or
+        None if they cannot be predicted."""
         self._seen: set[_Around] = set()
-        """What was around the text of a chunk once. Many are never repeated."""
+        """Bytes around texts that have occurred once; many never occur again."""
 
     def translated(self, batch: Sequence[object]) -> list[bytes] | None:
-        """Return the JSON of the repaired chunks; None if one of them is not known."""
+        """Return the JSON of the repaired chunks, or None if any of them is unknown."""
         known = self._known
         if not known:
             return None
@@ -65,8 +65,7 @@ class RepeatedChunks:
         return chunks
 
     def learn(self, data: bytes, event: object, translated: Sequence[ChatChunk]) -> bool:
-        """Learn from the second chunk that was written like an earlier one; return whether chunks
-        like this one are known."""
+        """Learn from the second of two similar chunks; return whether such chunks are known."""
         text = _only_text(event) if len(translated) == 1 else None
         around = None if text is None else _around_text(data)
         if text is None or around is None or around in self._known:
@@ -85,7 +84,7 @@ class RepeatedChunks:
 
 
 def _only_text(event: object) -> str | None:
-    """Return the text of a chunk that has no effect on how later chunks are repaired."""
+    """Return the text of a chunk that does not affect how later chunks are repaired, or None."""
     if not isinstance(event, dict) or event.get("usage") is not None or "copilot_usage" in event:
         return None
     choices = event.get("choices")
@@ -100,7 +99,7 @@ def _only_text(event: object) -> str | None:
 
 
 def _decoded_text(data: bytes) -> str | None:
-    """Return the text of a chunk; None unless it is valid JSON."""
+    """Return the text of a chunk, or None if it is not valid JSON."""
     try:
         return _only_text(msgspec.json.decode(data))
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -108,7 +107,7 @@ def _decoded_text(data: bytes) -> str | None:
 
 
 def _around_text(data: bytes) -> _Around | None:
-    """Return what is around the text of a chunk; None unless it has exactly one."""
+    """Return the bytes around a chunk's text, or None if it does not have exactly one text."""
     if data.count(_TEXT_STARTS) != 1:
         return None
     start = data.find(_TEXT_STARTS) + _SKIPPED

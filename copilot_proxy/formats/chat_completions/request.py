@@ -1,6 +1,6 @@
 """Parses and validates a client's request, finds its initiator, and counts its images.
 
-A `RequestError` names the invalid field as OpenAI does: ``messages[0].content``.
+A `RequestError` names the invalid field the way OpenAI does: ``messages[0].content``.
 """
 
 from typing import Any, Final
@@ -28,7 +28,7 @@ _PARTS: Final = ("text", "image_url", "input_audio", "file", "refusal")
 
 
 def parse_request(body: bytes) -> ChatRequest:
-    """Return the decoded and validated request, with all fields; raises `RequestError`."""
+    """Return the decoded and validated request, with all its fields. Raises `RequestError`."""
     request = parse_object(body, read_plain=PLAIN.request)
     drop_empty("chat_completions", request)
     if isinstance(request.get("messages"), PlainTurns):
@@ -48,7 +48,7 @@ _ANY_MESSAGE: Final[Json] = {"role": "user", "content": ""}
 def check_request(request: ChatRequest) -> None:
     """Raise `RequestError` if the request is invalid, or if no model could answer it."""
     _check_fields(request)
-    # Paths are put together only where there is something to check: a conversation can be long.
+    # Paths are only built where there is something to check, because a conversation can be long.
     for i, message in enumerate(request["messages"]):
         content = message.get("content")
         if isinstance(content, list):
@@ -94,10 +94,10 @@ def _check_foreign_parts(request: ChatRequest) -> None:
 
 
 def output_limit(chat: ChatRequest, notes: list[str]) -> int | None:
-    """Return the output limit in tokens; None if there is none.
+    """Return the output limit in tokens, or None if there is none.
 
-    The newer of two names takes precedence, unless its limit is 0 or less, which many clients send
-    to ask for no limit.
+    The newer of the two names takes precedence, unless its limit is 0 or negative, which many
+    clients send to mean no limit.
     """
     older, newer = chat.get("max_tokens"), chat.get("max_completion_tokens")
     if older is None or newer is None:
@@ -121,7 +121,7 @@ def _check_tools(request: ChatRequest) -> None:
 
 
 def _tool_kind(tool: Json) -> str:
-    """Return the name of the object that a tool or call has to have."""
+    """Return the name of the object that a tool or call must have."""
     return "custom" if tool.get("type") == "custom" else "function"
 
 
@@ -133,7 +133,7 @@ def _no_definition(tool: Json, path: str) -> RequestError:
 
 
 def _check_result(content: list[Any], path: str) -> None:
-    """Check the parts of a tool result; those of unknown types become text later."""
+    """Check the parts of a tool result. Parts of unknown types are converted to text later."""
     for i, part in enumerate(content):
         kind = part.get("type")
         if not isinstance(kind, str):
@@ -163,7 +163,7 @@ def _check_parts(content: list[Any], path: str) -> None:
 
 
 def _check_image(part: Json, path: str) -> None:
-    """Bring the URL of an image into its standard form."""
+    """Convert the URL of an image to its standard form."""
     image = part["image_url"]
     if isinstance(image, str):
         part["image_url"] = checked_url(image, path)

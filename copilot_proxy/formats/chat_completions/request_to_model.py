@@ -19,14 +19,14 @@ _PDF_NOTE: Final = "changed files to images, without their names: Copilot's chat
 
 
 _PLAIN_FIELDS: Final = {"role", "content", "tool_calls"}
-"""The fields of most of the assistant's messages in an agent's conversation."""
+"""The fields of most assistant messages in an agent's conversation."""
 
 
 def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> AdaptedBody:
-    """Return the body for Copilot's chat API; add a note for each change that may matter.
+    """Return the body for Copilot's chat API, adding a note for each change that may matter.
 
-    `model` is None if the catalogue could not be read; then only the changes that every model
-    needs are made. Raises `RequestError` if the conversation is empty afterwards.
+    `model` is None if the catalogue could not be read; in that case, only the changes that every
+    model needs are made. Raises `RequestError` if the conversation ends up empty.
     """
     chat = {**chat}
     fields = take_fields(chat)
@@ -41,7 +41,7 @@ def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> 
     kinds = plain_kinds(plain) if plain is not None else None
     adapted = apply_rules(ChatBody(body, fields, kinds), profile, notes)
     if body["stream"]:
-        # Always requested: otherwise some models never report the cost of the response.
+        # Always requested, because otherwise some models never report the cost of the response.
         body["stream_options"] = {"include_usage": True}
     return adapted
 
@@ -49,8 +49,8 @@ def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> 
 def _normalized(chat: ChatRequest, notes: list[str]) -> ChatRequest:
     """Return a copy of the request in the form that Copilot's chat API accepts.
 
-    Nulls are removed, old roles and fields are replaced, and images of tool results are moved.
-    Parts that the rules may change are copied.
+    Nulls are removed, old roles and fields are replaced, and the images of tool results are moved.
+    Any parts that the rules may change are copied.
     """
     body = {name: value for name, value in chat.items() if value is not None}
     body.pop("n", None)
@@ -60,7 +60,8 @@ def _normalized(chat: ChatRequest, notes: list[str]) -> ChatRequest:
     if tools := body.get("tools"):
         body["tools"] = [_tool(tool) for tool in tools]
     else:
-        # Without tools, OpenAI's models refuse the fields about them, which then mean nothing.
+        # If there are no tools, OpenAI's models refuse the fields about them, which are then
+        # meaningless.
         for name in ("tools", "tool_choice", "parallel_tool_calls"):
             body.pop(name, None)
     if not isinstance(body["messages"], PlainTurns):
@@ -97,21 +98,21 @@ def _messages(messages: list[Json], notes: list[str]) -> list[Json]:
 
 
 def _drop_nulls(message: Json) -> None:
-    # Clients send a response's message back with every field, most of them null.
+    # Clients send messages from responses back with all their fields, most of which are null.
     for name in [name for name, value in message.items() if value is None]:
         if name != "content":
             del message[name]
 
 
 def _normalize_assistant(message: Json) -> None:
-    """Change an assistant message into the form that Copilot's models accept."""
+    """Convert an assistant message to the form that Copilot's models accept."""
     content = message.get("content")
     if message.keys() <= _PLAIN_FIELDS and not isinstance(content, list):
         message["content"] = content or None
         _copy_calls(message)
         return
     refusal = message.pop("refusal", None)
-    for name in ("annotations", "audio", "parsed"):  # `parsed` is the SDK's own
+    for name in ("annotations", "audio", "parsed"):  # `parsed` is added by the SDK
         message.pop(name, None)
     reasoning = message.pop("reasoning_content", None)
     if isinstance(content, list):
@@ -120,7 +121,7 @@ def _normalize_assistant(message: Json) -> None:
     _copy_calls(message)
     _drop_nulls(message)
     if str(message.get("reasoning_opaque", "")).startswith(OTHER_APIS):
-        # Another vendor encrypted it, so this model can use neither it nor its text.
+        # It was encrypted by another vendor, so this model can use neither it nor its text.
         del message["reasoning_opaque"]
         message.pop("reasoning_text", None)
         reasoning = None
@@ -137,7 +138,7 @@ def _copy_calls(message: Json) -> None:
 
 def _part(part: Json, notes: list[str]) -> Json:
     if part["type"] == "file":
-        # Copilot's chat API has no files; its models accept PDFs as images.
+        # Copilot's chat API does not support files; its models accept PDFs as images.
         if _PDF_NOTE not in notes:
             notes.append(_PDF_NOTE)
         extra = {name: value for name, value in part.items() if name not in ("type", "file")}
@@ -156,7 +157,7 @@ def _call(call: Json) -> Json:
         copy["custom"] = call["custom"].copy()
         return copy
     copy["function"] = function = call["function"].copy()
-    if "parsed_arguments" in function:  # the SDK's own
+    if "parsed_arguments" in function:  # added by the SDK
         del function["parsed_arguments"]
     if not function.get("arguments"):
         function["arguments"] = "{}"

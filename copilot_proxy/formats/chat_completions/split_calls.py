@@ -1,16 +1,16 @@
-"""Splits assistant messages that have more tool calls than Copilot accepts in one."""
+"""Splits assistant messages that have more tool calls than Copilot accepts per message."""
 
 from copilot_proxy.formats.types import Json
 
 
 def split_calls(turns: list[Json], max_calls: int) -> list[Json]:
-    """Return the messages with at most `max_calls` calls in each, and their results after them.
+    """Return the messages with at most `max_calls` calls each, followed by their results.
 
     The results must directly follow their calls, in the same order. The text and the reasoning stay
     in the first of the new messages.
     """
     split: list[Json] = []
-    waiting: list[Json] = []  # calls for which there is no message yet
+    waiting: list[Json] = []  # calls that are not in a message yet
     left = 0  # results until the next message
     for turn in turns:
         if len(turn.get("tool_calls") or ()) > max_calls:

@@ -1,7 +1,7 @@
-"""Repairs Copilot's Chat Completions responses, so that they match OpenAI's schema.
+"""Repairs Copilot's Chat Completions responses so that they match OpenAI's schema.
 
 `ChatRepair` takes Copilot's events and returns OpenAI's chunks. A whole response is handled as a
-single event, and `completion_from_chunks` combines its chunks, so that the same code repairs both.
+single event whose chunks `completion_from_chunks` combines, so that the same code repairs both.
 """
 
 from collections.abc import Collection, Mapping
@@ -66,7 +66,7 @@ class ChatRepair(ChunkTranslator):
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the model has stopped, in OpenAI's words."""
+        """The reason why the model stopped, as one of OpenAI's finish reasons."""
         return self._finish
 
     def feed(self, data: object) -> list[ChatChunk]:
@@ -93,10 +93,11 @@ class ChatRepair(ChunkTranslator):
         return chunks
 
     def close(self, *, done: bool = False) -> list[ChatChunk]:
-        """Return the chunks that end the stream; to be called once, after Copilot's last event.
+        """Return the chunks that end the stream. Must be called once, after Copilot's last event.
 
-        With `done`, a response without a finish reason is complete, and one with only token counts
-        is an answer without text: Copilot sends it if the output limit leaves room for nothing.
+        With `done`, a response without a finish reason counts as complete, and a response with only
+        token counts as an empty answer, which Copilot sends if the output limit leaves no room for
+        text.
         """
         chunks: list[ChatChunk] = []
         if done and self._finish is None:
@@ -109,7 +110,7 @@ class ChatRepair(ChunkTranslator):
         return [*chunks, *last]
 
     def _note_head(self, data: Json) -> None:
-        """Keep the fields that all chunks share; events before the first choice may send them."""
+        """Keep the fields that all chunks share; events before the first choice may have them."""
         if isinstance(data.get("id"), str) and data["id"]:
             self._id = data["id"]
         created = data.get("created")
@@ -120,7 +121,7 @@ class ChatRepair(ChunkTranslator):
 
     def _note_counts(self, data: Json) -> None:
         usage = repair_usage(data["usage"]) if "usage" in data else None
-        # Gemini sends zeros until the end, so zeros do not replace earlier counts.
+        # Gemini sends zeros until the end, so zeros must not replace earlier counts.
         if usage is not None and (self.usage is None or usage["total_tokens"]):
             self.usage = usage
         if isinstance(data.get("copilot_usage"), dict):
@@ -136,7 +137,7 @@ class ChatRepair(ChunkTranslator):
 
         content = delta.get("content")
         if type(content) is str and content and delta.keys() <= _PLAIN:
-            out = {"content": content}  # most deltas; looking for others takes most of the time
+            out = {"content": content}  # the usual case; checking for others takes long
         else:
             out = self._repaired(delta)
         logprobs = _logprobs(choice["logprobs"]) if "logprobs" in choice else None
@@ -158,14 +159,14 @@ class ChatRepair(ChunkTranslator):
                 out[field] = text
         fragments = delta.get("tool_calls")
         if not fragments and isinstance(delta.get("function_call"), dict):
-            fragments = [{"function": delta["function_call"]}]  # the form of calls before `tools`
+            fragments = [{"function": delta["function_call"]}]  # the predecessor of `tool_calls`
         if isinstance(fragments, list) and (calls := self._calls.feed(fragments)):
             out["tool_calls"] = calls
         self._has_refusal = self._has_refusal or "refusal" in out
         return out
 
     def _explain(self, choice: Json, data: Json, chunks: list[ChatChunk]) -> None:
-        """Add the explanation of a refusal, unless the model's text already has it."""
+        """Add the explanation of a refusal, unless the model's text already contains it."""
         if self._finish == "content_filter" and (text := explanation(choice, data)):
             self._has_refusal = True
             chunks.append(self._chunks.chunk({"refusal": text}))
@@ -208,7 +209,7 @@ def _from_anthropic(body: Message) -> ChatCompletion:
 
 
 def _text(value: object) -> str:
-    """Return a text, or the joined text of a list of parts; empty for anything else."""
+    """Return a text, or the joined texts of a list of parts; "" for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -220,7 +221,7 @@ def _text(value: object) -> str:
 def _logprobs(value: object) -> Json | None:
     """Return ``{"content": [...] or None, "refusal": [...] or None}``, as OpenAI's schema requires.
 
-    None if both are empty.
+    Returns None if both are empty.
     """
     if not isinstance(value, dict):
         return None

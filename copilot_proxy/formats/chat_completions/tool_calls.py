@@ -1,11 +1,11 @@
 """Separates the tool calls of one response, and numbers them from 0.
 
-The index that Copilot's models send is unreliable: some begin at 1, send 0 for every call, or send
-none. So a new id begins a new call. A fragment without an id belongs to the call that last used its
-index, or else to the last call, unless that is complete and the fragment begins another one.
+The index that Copilot's models send is unreliable: some start at 1, send 0 for every call, or send
+none. So a new id starts a new call. A fragment without an id belongs to the call that last used its
+index, or else to the last call, unless that call is complete and the fragment starts another.
 
-Some models, such as Kimi K3, use the same ids in every turn. Clients find the result of a call by
-its id, so an id that was already used gets a number.
+Some models, such as Kimi K3, reuse the same ids in every turn. Clients match results to calls by
+id, so a number is appended to an id that was already used.
 
 A call of a custom tool has text instead of arguments. Models that only support functions call a
 function of the same name, whose argument is the text; the client gets a call of its custom tool.
@@ -35,13 +35,13 @@ class _Call:
         self.is_custom = False
         """Whether the model itself called a custom tool."""
         self.input = ""
-        """The text for a custom tool that has arrived before its name."""
+        """Text for a custom tool that arrived before the tool's name."""
         self.decoder: InputDecoder | None = None
-        """Reads the text for a custom tool from the arguments of its function."""
+        """Extracts the text for a custom tool from the arguments of its function."""
 
 
 class ToolCalls:
-    """The tool calls of one response: turns Copilot's fragments into OpenAI's deltas."""
+    """The tool calls of one response; turns Copilot's fragments into OpenAI's deltas."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class ToolCalls:
     ) -> None:
         """Prepare for a response.
 
-        `tool_names` are the client's names of renamed tools, by the names that Copilot uses;
+        `tool_names` maps the names that Copilot uses to the client's names of renamed tools;
         `custom_tools` are the client's names of its custom tools; `used_ids` are the ids of the
         calls in the conversation so far.
         """
@@ -68,7 +68,7 @@ class ToolCalls:
 
     @property
     def are_valid(self) -> bool:
-        """Whether the arguments of every call that has some are valid JSON.
+        """Whether the arguments of all calls that have any are valid JSON.
 
         The text for a custom tool is always valid.
         """
@@ -77,7 +77,7 @@ class ToolCalls:
 
     @property
     def are_complete(self) -> bool:
-        """Whether the arguments of every call are valid JSON, and the last call has some."""
+        """Whether the arguments of all calls are valid JSON, and the last call has some."""
         return self.are_valid and all(call.arguments for call in self._calls[-1:])
 
     def feed(self, fragments: list[Any]) -> list[Json]:
@@ -93,7 +93,8 @@ class ToolCalls:
     def close(self, *, cut: bool = False) -> list[Json]:
         """Return the last deltas: ``{}`` for calls without arguments.
 
-        The last call of a response that was `cut` gets no arguments: it must not look complete.
+        The last call of a response that was `cut` gets no arguments, because it must not look
+        complete.
         """
         deltas = []
         for call in self._calls:
@@ -123,7 +124,7 @@ class ToolCalls:
         elif text and call.held:
             call.input += text
         if call.held:
-            # A call is sent with its name, so a call without a name is held until it has one.
+            # A call is sent together with its name, so it is held back until it has one.
             call.name = call.name or name
             return self._announce(call) if call.name else None
         return self._next_delta(call, text)
@@ -163,7 +164,7 @@ class ToolCalls:
         return call
 
     def _unused(self, id: str) -> str:
-        """Return the id, with a number if an earlier call of the conversation has it."""
+        """Return the id, with a number appended if an earlier call of the conversation has it."""
         candidates = (f"{id}_{number}" for number in count(2))
         return (
             id
@@ -172,7 +173,7 @@ class ToolCalls:
         )
 
     def _announce(self, call: _Call) -> Json:
-        # Calls are numbered when they are sent, so that the numbers are in order.
+        # Calls are numbered as they are sent, so that the numbers are in order.
         call.held = False
         call.index = self._announced
         self._announced += 1
@@ -190,8 +191,8 @@ class ToolCalls:
 def _begins_another(name: str, text: str, call: _Call) -> bool:
     """Return whether a fragment with `name`, arguments `text` and no id must belong to a new call.
 
-    Some models repeat the name in each fragment, so the same name alone does not begin a new call:
-    the name must differ, or the arguments of `call` must be complete.
+    Some models repeat the name in each fragment, so a name alone does not start a new call: it must
+    differ, or the arguments of `call` must be complete.
     """
     if not name or call.held:
         return False

@@ -1,4 +1,4 @@
-"""Reads the tool choice of a Chat Completions request."""
+"""Interprets the tool choice of a Chat Completions request."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from copilot_proxy.formats.types import Json
 
 
 def tool_name(tool: Any) -> str:
-    """Return the name in a tool, or in a choice of one; empty if there is none."""
+    """Return the name in a tool, or in a choice of a tool; "" if there is none."""
     definition = (tool.get("custom") or tool.get("function")) if isinstance(tool, dict) else None
     name = definition.get("name") if isinstance(definition, dict) else None
     return name if isinstance(name, str) else ""
 
 
 def apply_allowed_tools(tools: list[Json], choice: Any) -> tuple[list[Json], Any]:
-    """Return the tools, and the tool choice without a list of allowed tools.
+    """Return the tools and the tool choice, which no longer has a list of allowed tools.
 
-    A choice of several tools reduces the tools instead.
+    Tools that are not in the list are removed instead.
     """
     if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
         return tools, choice
@@ -30,7 +30,7 @@ def apply_allowed_tools(tools: list[Json], choice: Any) -> tuple[list[Json], Any
 
 
 def unknown_choice(choice: Any) -> RequestError:
-    """Return the error for a tool choice that no API has."""
+    """Return the error for a tool choice that is not part of any API."""
     kind = choice.get("type") if isinstance(choice, dict) else choice
     return RequestError(
         f"Invalid 'tool_choice': {kind!r} is not one of none, auto, required, function, custom, "

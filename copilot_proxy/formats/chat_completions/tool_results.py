@@ -1,4 +1,4 @@
-"""Turns the parts of tool results that Chat Completions does not have into text."""
+"""Converts parts of tool results that Chat Completions does not support to text."""
 
 from collections.abc import Collection
 from typing import Final
@@ -13,8 +13,8 @@ _TEXTS: Final = ("input_text", "output_text")
 
 
 def resolve_results(request: ChatRequest) -> ChatRequest:
-    """Return the request with tool results of only text and images; the same object if they already
-    are."""
+    """Return the request with tool results that only contain text and images; the same object if
+    they already do."""
     messages = request["messages"]
     parted = [message for message in messages if isinstance(message.get("content"), list)]
     if not any(map(_has_other_parts, parted)):
@@ -30,7 +30,7 @@ def resolve_results(request: ChatRequest) -> ChatRequest:
 
 
 def reference_text(name: object, offered: Collection[str]) -> str:
-    """Return what a reference to a found tool says; `offered` are the names of all tools."""
+    """Return the text for a reference to a found tool; `offered` are the names of all tools."""
     if isinstance(name, str) and name in offered:
         return f"Found the tool {name}, which can be called now."
     return f"Found the tool {name}, which is not offered."

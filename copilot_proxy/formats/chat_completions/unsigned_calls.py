@@ -1,6 +1,6 @@
-"""Turns tool calls without a signature into text, for models that accept only their own calls.
+"""Converts tool calls without a signature to text, for models that only accept their own calls.
 
-Such a model refuses calls that another model made, but only in the current turn: after the last
+Such models refuse calls made by other models, but only in the current turn, which is after the last
 user message.
 """
 
@@ -8,10 +8,10 @@ from copilot_proxy.formats.types import Json
 
 
 def replace_unsigned_calls(turns: list[Json]) -> list[Json]:
-    """Return the messages with a text for each unsigned call of the current turn and its result.
+    """Return the messages with each unsigned call of the current turn, and its result, as text.
 
-    Every result must directly follow its call. Both become one user message: a model that
-    sees calls as text in its own messages may answer with such a text. If there is nothing to
+    Every result must directly follow its call. The two become a single user message, because a
+    model that sees calls as text in its own messages may imitate them. If there is nothing to
     replace, `turns` itself is returned.
     """
     start = max((i for i, turn in enumerate(turns) if turn["role"] == "user"), default=-1) + 1
@@ -37,7 +37,7 @@ def _is_unsigned(turn: Json) -> bool:
 
 
 def _text(function: Json, result: str | list[Json]) -> Json:
-    """Return a user message with a call and its result."""
+    """Return a user message that describes a call and its result."""
     label = f"(Earlier tool call: {function['name']} {function['arguments']})\nIts result:"
     if isinstance(result, str):
         return {"role": "user", "content": f"{label}\n{result}"}

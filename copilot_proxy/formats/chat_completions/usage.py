@@ -10,8 +10,9 @@ _NUMBERS: Final = (int, float)
 def repair_usage(usage: object) -> ChatUsage | None:
     """Return all fields of OpenAI's usage, or None if `usage` is not an object.
 
-    Gemini sends reasoning tokens outside the details, and includes them in the total but not in
-    the completion tokens. They are added there, so that prompt and completion sum to the total.
+    Gemini sends reasoning tokens outside the details, and includes them in the total but not in the
+    completion tokens. They are added to the latter, so that prompt and completion tokens sum to the
+    total.
     """
     if not isinstance(usage, dict):
         return None
@@ -55,8 +56,8 @@ def _counts(values: object) -> dict[str, int]:
 
 
 def count_of(usage: ChatUsage, name: str) -> int:
-    """Return the number under `name`; 0 if there is none."""
+    """Return the number under `name`, or 0 if there is none."""
     value = usage.get(name)
-    if type(value) is int:  # almost always
+    if type(value) is int:  # the usual case
         return value if value > 0 else 0
     return int(value) if isinstance(value, _NUMBERS) and value > 0 else 0

@@ -1,4 +1,4 @@
-"""The Completions API, as clients use it, for one continuation at a time."""
+"""The Completions API, as clients use it, for a single continuation at a time."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -26,7 +26,7 @@ _STREAM: Final = StreamFormat(
 class CompletionsApi:
     """Implements `ClientApi`; see `formats.client_api`.
 
-    Except for `parse`, the requests are those that `split_request` returns.
+    Except in `parse`, requests are those returned by `split_request`.
     """
 
     name = "completions"

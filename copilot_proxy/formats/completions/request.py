@@ -10,13 +10,13 @@ from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest
 
 MAX_CONTINUATIONS: Final = 128
-"""The most continuations of one request, each of which is a call to Copilot."""
+"""Maximum number of continuations per request, each of which is a call to Copilot."""
 MAX_TOKENS: Final = 2_000_000
-"""The most token ids in all prompts of one request, as a limit on the values of its JSON."""
+"""Maximum number of token ids in all prompts of a request, which limits its JSON values."""
 
 
 def parse_request(body: bytes) -> ClientRequest:
-    """Return the decoded and validated request; raises `RequestError`."""
+    """Return the decoded and validated request. Raises `RequestError`."""
     request = parse_object(body, MAX_TOKENS)
     if request.get("best_of") in (1, request.get("n")):
         request.pop("best_of", None)
@@ -57,12 +57,12 @@ def _check_prompt(prompt: Any) -> None:
 
 
 def is_list_of_prompts(prompt: Any) -> bool:
-    """Return whether a prompt is a list of texts, or of lists of token ids."""
+    """Return whether `prompt` is a list of texts, or a list of lists of token ids."""
     return isinstance(prompt, list) and not isinstance(prompt[0], int)
 
 
 def has_tokens(request: ClientRequest) -> bool:
-    """Return whether the prompts of a checked request are token ids rather than texts."""
+    """Return whether the prompts of a validated request are token ids rather than texts."""
     prompt = request["prompt"]
     return isinstance(prompt, list) and not isinstance(prompt[0], str)
 

@@ -8,18 +8,18 @@ from copilot_proxy.formats.completions.request import has_tokens, is_list_of_pro
 from copilot_proxy.formats.types import ClientRequest
 
 INDEX: Final = "continuation"
-"""The field of a split request with the index of its continuation; it never leaves the program."""
+"""The field of a split request that holds the continuation's index; it never leaves the program."""
 _DECODED: Final = "decoded the token ids of prompt with cl100k_base"
 _OWN: Final = ("prompt", "echo", "best_of", "suffix", "logprobs", "n", INDEX)
-"""The fields that a chat request does not have, or has with another meaning."""
+"""Fields that a chat request does not have, or that have a different meaning there."""
 
 
 def split_request(
     request: ClientRequest, decode: Callable[[list[int]], str], notes: list[str]
 ) -> list[ClientRequest]:
-    """Return a checked request as one for each continuation, in the order of their indexes.
+    """Split a validated request into a request for each continuation, in index order.
 
-    The prompt of each is a text; `decode` makes it from token ids. Raises `RequestError`.
+    Each prompt is a text; `decode` converts token ids to text. Raises `RequestError`.
     """
     prompt = request["prompt"]
     prompts = prompt if is_list_of_prompts(prompt) else [prompt]
@@ -43,6 +43,6 @@ def _text(tokens: list[int], decode: Callable[[list[int]], str]) -> str:
 
 
 def to_chat(request: ClientRequest) -> ClientRequest:
-    """Return the chat request for one continuation: the prompt is a user message."""
+    """Return the chat request for a continuation, with the prompt as a user message."""
     chat = {name: value for name, value in request.items() if name not in _OWN}
     return {**chat, "messages": [{"role": "user", "content": request["prompt"]}]}

@@ -1,6 +1,6 @@
 """Translates repaired chat chunks to the events of a Completions stream, or to one answer.
 
-There is only text: reasoning is left out, and a refusal is the text that says so.
+The format only has text, so reasoning is left out, and refusals are returned as text.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ class ChatToCompletion:
         self._has_begun = False
 
     def feed(self, chunk: ChatChunk) -> list[ClientEvent]:
-        """Return the chunk as an event; none if it has no text, finish reason or usage."""
+        """Return the chunk as an event, or nothing if it has no text, finish reason or usage."""
         text, finish = "", None
         if not self._has_begun:
             self._has_begun = True
@@ -48,7 +48,7 @@ class ChatToCompletion:
             "choices": [],
         }
         if chunk["choices"]:
-            # A model that calls a tool, although there is none, has stopped.
+            # A model that calls a tool, even though there are none, has stopped.
             reason = finish if finish is None or finish in _FINISHES else "stop"
             event["choices"] = [
                 {"index": self._index, "text": text, "logprobs": None, "finish_reason": reason}
@@ -56,11 +56,11 @@ class ChatToCompletion:
         return [event]
 
     def close(self) -> list[ClientEvent]:
-        """Return nothing: no event is held back."""
+        """Return nothing, because no event is held back."""
         return []
 
     def whole(self, events: list[ClientEvent]) -> ClientResponse:
-        """Return the response that the events add up to."""
+        """Return the response assembled from the events."""
         return joined(events)
 
     def fail(self, error: CopilotProxyError, request_id: str) -> list[ErrorBody]:
@@ -69,7 +69,7 @@ class ChatToCompletion:
 
 
 def joined(events: Iterable[ClientEvent]) -> ClientResponse:
-    """Return the response with one choice that all `events` add up to."""
+    """Return the response with a single choice, assembled from all `events`."""
     response: ClientResponse = {}
     texts: list[str] = []
     choice = {}

@@ -1,4 +1,4 @@
-"""Google's Gemini API, as clients use it. Copilot does not have it."""
+"""Google's Gemini API, as clients use it. Copilot does not serve it."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
@@ -41,7 +41,7 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "top_p": "topP",
 }
 _encode: Final = msgspec.json.Encoder().encode
-# Google's SDK for Python takes a comment for data, but not an empty line.
+# Google's Python SDK treats a comment as data, but ignores an empty line.
 _KEEP_ALIVE: Final = b"\n"
 _EVENTS: Final = StreamFormat(sse.CONTENT_TYPE, sse.unnamed_json, b"", _KEEP_ALIVE)
 
@@ -68,7 +68,8 @@ class GeminiApi:
         return is_gemini(path)
 
     def parse(self, body: bytes) -> GeminiRequest:
-        """Return a request with ``model`` in the body, as ``GenerateContentRequest`` has it."""
+        """Return a request with ``model`` in the body, in the form of
+        ``GenerateContentRequest``."""
         request = with_google_names(parse_object(body))
         request["model"] = model_name(request.get("model"))
         request.setdefault("stream", False)
@@ -96,7 +97,7 @@ class GeminiApi:
         config = generation_config(request)
         for name, value in parameters.items():
             if name == "reasoning_effort":
-                # Google has no level for no thinking at all.
+                # Google has no level that disables thinking.
                 chosen = {"thinkingBudget": 0} if value == "none" else {"thinkingLevel": value}
                 shown = (config.get("thinkingConfig") or {}).get("includeThoughts")
                 config["thinkingConfig"] = {"includeThoughts": shown, **chosen}
@@ -158,7 +159,7 @@ class GeminiApi:
 
 
 def _array_frame() -> Callable[[ClientEvent], bytes]:
-    """Return a function that encodes the events of one stream as the items of an array."""
+    """Return a function that encodes the events of a stream as items of an array."""
     before = b"["
 
     def frame(event: ClientEvent) -> bytes:
@@ -170,7 +171,7 @@ def _array_frame() -> Callable[[ClientEvent], bytes]:
 
 
 def _without_reasoning(content: Json, encrypted: Collection[str]) -> Json:
-    """Return a content, without its reasoning if it has a thought signature in `encrypted`."""
+    """Return a content, without its reasoning if its thought signature is in `encrypted`."""
     parts = content.get("parts") or []
     if not any(part.get("thoughtSignature") in encrypted for part in parts):
         return content

@@ -1,4 +1,4 @@
-"""Translates the contents and the system instruction of a Gemini request to chat messages."""
+"""Translates the contents and system instruction of a Gemini request to chat messages."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -13,9 +13,9 @@ from copilot_proxy.formats.gemini.thought_signatures import Reasoning, unseal
 from copilot_proxy.formats.types import Json
 
 FAILED: Final = "The function failed:"
-"""The beginning of a result's text if the result is an ``error``."""
+"""The start of a result's text if the result is an ``error``."""
 _OTHERS: Final = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")
-"""The parts that Google's own tools have left in a conversation."""
+"""The parts that Google's own tools leave in a conversation."""
 _MEDIA_NOTE: Final = (
     "moved images and documents of results to a user message, where every model accepts them"
 )
@@ -27,12 +27,12 @@ class _Call(NamedTuple):
 
 
 def system_message(instruction: Json | None) -> list[Json]:
-    """Return the system instruction as a list of one message, or none if it is empty."""
+    """Return the system instruction as a list of one message; an empty list if it is empty."""
     texts = []
     for j, part in enumerate((instruction or {}).get("parts") or ()):
         if part.get("inlineData") is not None:
             raise RequestError(
-                "The system instruction can only be text.",
+                "The system instruction must be text.",
                 param=f"systemInstruction.parts[{j}].inlineData",
                 code="unsupported_value",
                 hint="Send the image or document in `contents`.",
@@ -45,8 +45,8 @@ def system_message(instruction: Json | None) -> list[Json]:
 def translate_contents(contents: list[Json], notes: list[str]) -> list[Json]:
     """Return the chat messages; one content may become several. Raises `RequestError`.
 
-    Consecutive contents of the model become one message: clients store each part of a stream as a
-    separate content.
+    Consecutive contents of the model become one message, because clients store each part of a
+    stream as a separate content.
     """
     builder = _MessagesBuilder()
     for is_model, group in groupby(enumerate(contents), lambda one: _is_model(one[1])):
@@ -64,7 +64,7 @@ def _is_model(content: Json) -> bool:
 
 
 class _MessagesBuilder:
-    """Collects the messages, and knows which calls have no result yet."""
+    """Collects the messages, and keeps track of the calls that have no result yet."""
 
     def __init__(self) -> None:
         self.messages: list[Json] = []
@@ -72,7 +72,7 @@ class _MessagesBuilder:
         self._open: list[_Call] = []
 
     def add_model(self, contents: Iterable[tuple[int, Json]]) -> None:
-        """Add the contents of one answer of the model."""
+        """Add the contents of one of the model's answers."""
         texts: list[str] = []
         thoughts: list[str] = []
         calls: list[Json] = []
@@ -83,7 +83,7 @@ class _MessagesBuilder:
                 if (signature := part.get("thoughtSignature")) and sealed is None:
                     sealed = unseal(signature)
                 if (call := part.get("functionCall")) is not None:
-                    # The same conversation always gets the same ids, for the prompt cache.
+                    # A conversation must always get the same ids, because of the prompt cache.
                     call_id = call.get("id") or f"call_{i}_{j}"
                     calls.append(_tool_call(call_id, call))
                     self._open.append(_Call(call_id, call["name"]))
@@ -114,7 +114,7 @@ class _MessagesBuilder:
             self.notes.add("dropped images from the model's earlier answers")
 
     def add_user(self, i: int, content: Json) -> None:
-        """Add the results of calls in a content, and then what the user says in it."""
+        """Add the results of calls in a content, followed by the user's own words."""
         parts: list[Json] = []
         media: list[Json] = []
         is_empty = True
@@ -145,8 +145,8 @@ class _MessagesBuilder:
             self.notes.add(f"dropped contents[{i}]: it is empty")
 
     def _call_of(self, result: Json, default: str) -> str:
-        """Return the id of the call that `result` belongs to: the one with its id, or else the
-        first one of its name that has no result yet."""
+        """Return the id of the call that `result` belongs to: the call with its id, or else the
+        first call with its name that has no result yet."""
         wanted = result.get("id")
         matches = [one for one in self._open if one.id == wanted]
         matches += [one for one in self._open if one.name == result["name"]]
@@ -162,7 +162,7 @@ def _tool_call(call_id: str, call: Json) -> Json:
 
 
 def _result_text(response: Any) -> str:
-    """Return what a function has returned as text."""
+    """Return the result of a function as text."""
     match response:
         case {"output": output, **rest} if not rest:
             return output if isinstance(output, str) else _json(output)

@@ -1,6 +1,6 @@
 """Errors in Google's format, as a response body or as an event of a stream.
 
-Source: Google's error model, https://google.aip.dev/193, and its gRPC codes, as its APIs use them.
+Source: Google's error model, https://google.aip.dev/193, and its gRPC codes, as used by its APIs.
 """
 
 import re
@@ -15,7 +15,7 @@ from copilot_proxy.masking import mask
 _STATUSES: Final[Mapping[int, str]] = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
-    # Not RESOURCE_EXHAUSTED: clients repeat what they take for a rate limit.
+    # Not RESOURCE_EXHAUSTED, because clients retry errors that they take for a rate limit.
     402: "FAILED_PRECONDITION",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
@@ -77,7 +77,7 @@ def _details(error: CopilotProxyError) -> list[Json]:
 
 
 def _flat(prefix: str, values: Mapping[str, object]) -> dict[str, str]:
-    """Return nested values as texts under joined names, as Google's metadata requires."""
+    """Return nested values as texts under dotted names, as Google's metadata requires."""
     flat: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -88,7 +88,7 @@ def _flat(prefix: str, values: Mapping[str, object]) -> dict[str, str]:
 
 
 def _message(error: CopilotProxyError) -> str:
-    """Return the message with the hint; for a prompt that is too long, in Google's words."""
+    """Return the message with the hint, using Google's wording for a prompt that is too long."""
     message = error.message
     if error.code == "context_length_exceeded" and (match := _TOKEN_COUNTS.search(message)):
         message = (

@@ -1,8 +1,8 @@
-"""Normalizes requests: names in camelCase, and lists where there may be several.
+"""Normalizes requests: names become camelCase, and single items become lists where needed.
 
-Google reads its JSON as protocol buffers: names may also be written in snake_case, and clients
-write a list of one item as that item. Names that the client defines itself, as in arguments and
-schemas, are left as they are.
+Google parses JSON as protocol buffers, so names may also be in snake_case, and clients may write a
+list of one item as just the item. Names defined by the client, as in arguments and schemas, are
+left unchanged.
 """
 
 import re
@@ -37,14 +37,14 @@ _REQUEST: Final[Mapping[str, Any]] = {
     "generateContentRequest": _GENERATE,
     "requests": _EMBED,
 }
-"""The objects of a request whose names are Google's, each with those inside it."""
+"""The objects of a request with names defined by Google, and their nested objects."""
 _LISTS: Final = frozenset(
     {"contents", "parts", "tools", "functionDeclarations", "safetySettings", "requests"}
 )
 
 
 def with_google_names(request: Json) -> Json:
-    """Return a decoded request with Google's names in camelCase; the objects are changed."""
+    """Return a decoded request with Google's names in camelCase. Changes objects in place."""
     return _renamed(request, _REQUEST)
 
 

@@ -1,8 +1,8 @@
 """Translates Google's schemas to JSON schemas.
 
-Google's are those of OpenAPI 3.0, with types in upper case, ``nullable``, and numbers that may be
-written as strings. `parametersJsonSchema` is a JSON schema, but clients write types in upper case
-there as well.
+Google's schemas are those of OpenAPI 3.0, with types in upper case, ``nullable``, and numbers that
+may be written as strings. `parametersJsonSchema` is a JSON schema, but clients use upper case types
+there, too.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ _TYPES: Final[Mapping[str, str]] = {
 }
 _RENAMED: Final[Mapping[str, str]] = {"defs": "$defs", "ref": "$ref", "example": "examples"}
 _MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
-"""The keywords whose value maps the client's own names to schemas."""
+"""The keywords whose values map names chosen by the client to schemas."""
 _SCHEMAS: Final = (
     *("items", "additionalProperties", "not", "contains", "if", "then", "else"),
     *("anyOf", "oneOf", "allOf", "prefixItems"),
 )
-"""The keywords whose value is a schema, or a list of schemas."""
+"""The keywords whose values are a schema or a list of schemas."""
 _COUNTS: Final = (
     *("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"),
 )
@@ -32,13 +32,13 @@ _MAX_DEPTH: Final = 100
 
 
 def to_json_schema(schema: Json) -> Json:
-    """Return one of Google's schemas as a JSON schema."""
+    """Convert one of Google's schemas to a JSON schema."""
     translated = _schema(schema, 0)
     return translated if isinstance(translated, dict) else {}
 
 
 def with_lower_types(schema: Any, depth: int = 0) -> Any:
-    """Return a JSON schema whose types are in lower case; the same object if they are."""
+    """Return a JSON schema with its types in lower case; the same object if they already are."""
     if isinstance(schema, list):
         items = [with_lower_types(one, depth + 1) for one in schema]
         return items if any(a is not b for a, b in zip(items, schema, strict=True)) else schema
@@ -60,7 +60,7 @@ def with_lower_types(schema: Any, depth: int = 0) -> Any:
 
 
 def requires_everything(schema: Any, depth: int = 0) -> bool:
-    """Return whether no object in the schema has an optional property, as strict output demands."""
+    """Return whether the schema has no optional properties, as strict output requires."""
     if isinstance(schema, list):
         return all(requires_everything(one, depth + 1) for one in schema)
     if not isinstance(schema, dict):
@@ -73,7 +73,7 @@ def requires_everything(schema: Any, depth: int = 0) -> bool:
         if not isinstance(required, list) or not properties.keys() <= set(map(str, required)):
             return False
     elif schema.get("type") == "object":
-        return False  # an object with any properties
+        return False  # an object that may have any properties
     nested = [one for name in _MAPS for one in _values(schema.get(name))]
     nested += [schema[name] for name in _SCHEMAS if name in schema]
     return all(requires_everything(one, depth + 1) for one in nested)

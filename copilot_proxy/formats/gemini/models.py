@@ -1,4 +1,4 @@
-"""Google's model objects, built from the catalogue of Copilot's models."""
+"""Builds Google's model objects from the catalogue of Copilot's models."""
 
 from collections.abc import Iterable
 
@@ -7,10 +7,10 @@ from copilot_proxy.formats.types import Json
 
 
 def model_object(model: Model, *, name: str | None = None, default: Model | None = None) -> Json:
-    """Return the object of `model`: `schema.GeminiModel`.
+    """Return the `schema.GeminiModel` for `model`.
 
-    `name` is its id if the client used an alias. Limits that are unknown are left out. Google's
-    object has no mark for the default.
+    `name` is its id if the client used an alias. Unknown limits are left out. Google's object
+    cannot mark the default.
     """
     methods = ["embedContent"] if model.type == "embeddings" else ["generateContent", "countTokens"]
     version = model.raw.get("version")
@@ -32,7 +32,7 @@ def model_list(
     aliases: Iterable[tuple[str, Model]] = (),
     default: Model | None = None,
 ) -> Json:
-    """Return the list of the aliases and of those `models` that no alias hides."""
+    """Return the list of the aliases, and of those `models` that no alias hides."""
     named = dict(aliases)
     data = [model_object(model, name=name) for name, model in named.items()]
     data += [model_object(model) for model in models if model.id not in named]

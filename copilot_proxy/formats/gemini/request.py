@@ -1,6 +1,6 @@
 """Parses and validates a client's request, finds its initiator, and counts its images.
 
-The model and whether the answer is streamed are part of the path; `parse_call` adds them to the
+The path contains the model and whether to stream the answer; `parse_call` adds these to the
 request, as ``model`` and ``stream``. A `RequestError` names the invalid field:
 ``contents[0].parts[1].text``.
 """
@@ -28,16 +28,15 @@ GeminiRequest = ClientRequest
 
 MODEL_ROLE: Final = "model"
 _ROLES: Final = ("user", MODEL_ROLE, "", "function", "tool")
-"""No role means the user; the last two are what older clients call the role of results."""
+"""An empty role means the user. The last two are the role of results in older clients."""
 _PREFIX: Final = "models/"
 JSON_ARRAY: Final = "jsonArray"
-"""The field of a request whose stream is an array instead of server-sent events."""
+"""The field of a request whose stream should be an array instead of server-sent events."""
 _OTHER_MEDIA: Final = ("audio/", "video/")
 
 
 def model_name(name: object) -> str:
-    """Return the name of a model without Google's prefix; raises `RequestError` if it is empty or
-    too long."""
+    """Return a model's name without Google's prefix. Raises `RequestError` for a bad length."""
     name = name.removeprefix(_PREFIX) if isinstance(name, str) else ""
     if len(name) > MAX_NAME_LENGTH:
         raise RequestError(
@@ -56,7 +55,7 @@ def parse_call(
 ) -> GeminiRequest:
     """Decode and check the body of a request to generate content with `model`.
 
-    With `as_array`, the stream will be an array. Raises `RequestError`.
+    With `as_array`, the stream is an array. Raises `RequestError`.
     """
     request = with_google_names(parse_object(body))
     request["model"] = model_name(model)
@@ -68,7 +67,7 @@ def parse_call(
 
 
 def parse_count(body: bytes, model: str) -> GeminiRequest:
-    """Decode and check a request to count tokens: contents, or a whole request in
+    """Decode and validate a request to count tokens, with either contents or a whole request in
     ``generateContentRequest``. Raises `RequestError`."""
     request = with_google_names(parse_object(body))
     check_shape(request, schema.GeminiCountTokensRequest)
@@ -85,7 +84,7 @@ def parse_count(body: bytes, model: str) -> GeminiRequest:
 
 
 def check_request(request: GeminiRequest, *, counting: bool = False) -> None:
-    """Check a request whose names have been brought into one form; raises `RequestError`."""
+    """Validate a request whose names have been normalized. Raises `RequestError`."""
     refuse_fields("gemini", request, counting=counting)
     check_shape(request, schema.GenerateContentRequest)
     if not request["contents"]:
@@ -149,7 +148,7 @@ def is_image(part: Json) -> bool:
 
 
 def all_parts(request: GeminiRequest) -> Iterator[Json]:
-    """Yield all parts of a checked request, including those in function results."""
+    """Yield all parts of a validated request, including those in function results."""
     for content in (request.get("systemInstruction") or {}, *request["contents"]):
         for part in content.get("parts") or ():
             yield part
@@ -157,12 +156,12 @@ def all_parts(request: GeminiRequest) -> Iterator[Json]:
 
 
 def count_images(request: GeminiRequest) -> int:
-    """Return the number of images in a checked request."""
+    """Return the number of images in a validated request."""
     return sum(map(is_image, all_parts(request)))
 
 
 def initiator(request: GeminiRequest) -> Initiator:
-    """Return who initiated a checked request, by the rule of `formats.initiator`."""
+    """Return who caused a validated request; see `formats.initiator`."""
     return initiator_of(map(_turn, reversed(request["contents"])))
 
 
@@ -176,7 +175,7 @@ def _turn(content: Json) -> TurnKind | None:
         if part.get("text") is not None
         else {"type": "inlineData"}
         for part in parts
-        # The result of a function may have further parts next to it.
+        # The result of a function may be accompanied by other parts.
         if not has_result or part.get("text")
     ]
     if has_result:

@@ -26,7 +26,7 @@ _SAME: Final[Mapping[str, str]] = {
     "frequencyPenalty": "frequency_penalty",
     "seed": "seed",
 }
-"""The parameters that Chat Completions has as well, with their names there."""
+"""The parameters that Chat Completions also has -> their names there."""
 _TRANSLATED: Final = (
     *_SAME,
     "candidateCount",
@@ -44,7 +44,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "speechConfig": "Copilot's models answer with text only",
     "imageConfig": "Copilot's models answer with text only",
 }
-"""Why a parameter is dropped, if not because Copilot does not know it."""
+"""Why a parameter is dropped, unless Copilot simply does not know it."""
 _FIELDS: Final = (
     "model",
     "stream",
@@ -56,15 +56,15 @@ _FIELDS: Final = (
     "generationConfig",
 )
 WRAPPED: Final = "value"
-"""The property that holds the answer, if the client's schema is not that of an object."""
+"""The property that holds the answer, if the client's schema is not an object."""
 _DEFINITIONS: Final = ("$defs", "definitions")
 _UNSPECIFIED: Final = "THINKING_LEVEL_UNSPECIFIED"
 
 
 def to_chat(request: GeminiRequest, notes: list[str]) -> ChatRequest:
-    """Return the chat request for `request`, which `request.parse_call` has accepted.
+    """Return the chat request for `request`, which must come from `request.parse_call`.
 
-    `notes` gets a line for each change that may matter. Raises `RequestError`.
+    Adds a line to `notes` for each change that may matter. Raises `RequestError`.
     """
     config = generation_config(request)
     messages = translate_contents(request["contents"], notes)
@@ -100,7 +100,7 @@ def to_chat(request: GeminiRequest, notes: list[str]) -> ChatRequest:
 
 
 def generation_config(request: GeminiRequest) -> Json:
-    """Return the parameters of a request that are set."""
+    """Return the parameters that the request sets."""
     config = request.get("generationConfig") or {}
     return {name: value for name, value in config.items() if value is not None}
 
@@ -117,8 +117,8 @@ def _check_modalities(config: Json) -> None:
 
 
 def effort(config: Json) -> str | None:
-    """Return the reasoning effort of a thinking config: its level, or the one nearest to its
-    budget; None if the model is to decide. Raises `RequestError`."""
+    """Return the reasoning effort of a thinking config: its level, or the effort closest to its
+    budget; None to let the model decide. Raises `RequestError`."""
     thinking = config.get("thinkingConfig") or {}
     level, budget = thinking.get("thinkingLevel"), thinking.get("thinkingBudget")
     if level and level.upper() != _UNSPECIFIED:
@@ -141,9 +141,9 @@ def shows_thoughts(request: GeminiRequest) -> bool:
 
 
 def output_schema(config: Json) -> Json | None:
-    """Return the JSON schema of the answer, or None; an empty one allows any JSON.
+    """Return the JSON schema of the answer, or None; an empty schema allows any JSON.
 
-    Raises `RequestError` for a type of answer that Copilot does not have.
+    Raises `RequestError` for a type of answer that Copilot does not support.
     """
     kind = str(config.get("responseMimeType") or "text/plain").lower()
     given: Any = config.get("responseJsonSchema")
@@ -171,7 +171,7 @@ def output_schema(config: Json) -> Json | None:
 
 
 def is_wrapped(schema: Json | None) -> bool:
-    """Return whether the answer has to be put into an object, since models only write objects."""
+    """Return whether the answer must be wrapped in an object, since models only write objects."""
     return bool(schema) and (schema or {}).get("type") not in (None, "object")
 
 

@@ -1,7 +1,7 @@
-"""Translates repaired chat chunks to the events of a Gemini stream, or to one whole answer.
+"""Translates repaired chat chunks to the events of a Gemini stream, or to a whole answer.
 
-Every event is a `schema.GenerateContentResponse` with the next parts. A call of a function is one
-part with all its arguments, so it is sent once it is complete.
+Every event is a `schema.GenerateContentResponse` with the next parts. A function call is a single
+part with all its arguments, so it is sent when it is complete.
 """
 
 import uuid
@@ -43,7 +43,7 @@ _MALFORMED: Final = "MALFORMED_FUNCTION_CALL"
 
 
 class _Call:
-    """A call of a function that has not been sent yet."""
+    """A function call that has not been sent yet."""
 
     def __init__(self, call_id: str, name: str) -> None:
         self.id = call_id
@@ -63,11 +63,11 @@ class _Call:
 class ChatToGemini:
     """Translates one response for a client of the Gemini API.
 
-    `feed` takes a chunk and returns its events, `close` returns the last event, and `fail` the one
-    that ends a broken stream; `whole` puts all events together. `close` raises `BrokenResponse` if
-    the chunks do not form a response.
+    `feed` takes a chunk and returns its events, `close` returns the last event, `fail` returns the
+    event that ends a broken stream, and `whole` combines all events. `close` raises
+    `BrokenResponse` if the chunks do not form a response.
 
-    Thoughts are only sent to clients that want to see them. Other clients get only the thought
+    Thoughts are only sent to clients that ask for them. Other clients only get the thought
     signature, and only with a call, because the model needs it together with the result.
     """
 
@@ -77,7 +77,7 @@ class ChatToGemini:
         self._shows_thoughts = shows_thoughts(request)
         self._is_wrapped = is_wrapped(output_schema(generation_config(request)))
         self._text: list[str] = []
-        """What has been written of an answer that has to be unwrapped."""
+        """The text received so far of an answer that must be unwrapped."""
         self._calls: dict[int, _Call] = {}
         self._reasoning: list[str] = []
         self._opaque: list[str] = []
@@ -96,7 +96,7 @@ class ChatToGemini:
         return [self._event(parts)] if parts else []
 
     def close(self) -> list[ClientEvent]:
-        """Return the last event; raises `BrokenResponse` if the answer is incomplete."""
+        """Return the last event. Raises `BrokenResponse` if the answer is incomplete."""
         if self._finish is None:
             raise broken_responses.ended_early()
         reason, message = _FINISH_REASONS.get(self._finish, "OTHER"), "".join(self._refusal)
@@ -121,7 +121,7 @@ class ChatToGemini:
         return [event]
 
     def whole(self, events: list[ClientEvent]) -> ClientResponse:
-        """Return the answer put together from all events."""
+        """Return the answer assembled from all events."""
         parts: list[Json] = []
         for event in events:
             for part in event["candidates"][0]["content"]["parts"]:
@@ -166,17 +166,17 @@ class ChatToGemini:
         }
 
     def _unwrapped(self) -> list[Json]:
-        """Return the answer without the object that the request had put around it."""
+        """Return the answer without the object that the request wrapped it in."""
         text = "".join(self._text)
         try:
             value = msgspec.json.decode(text)
             text = msgspec.json.encode(value[WRAPPED]).decode()
         except (msgspec.DecodeError, UnicodeError, RecursionError, KeyError, TypeError):
-            pass  # cut off, or not what was asked for: the client sees what the model wrote
+            pass  # cut off or malformed, so show the client what the model wrote
         return [{"text": text}] if text else []
 
     def _sign(self, parts: list[Json]) -> None:
-        """Add the thought signature: to the first call, or else to a last, empty text."""
+        """Add the thought signature: to the first call, or else to an empty text at the end."""
         if not self._opaque:
             return
         sealed = seal(Reasoning("".join(self._reasoning), "".join(self._opaque)))
@@ -188,7 +188,7 @@ class ChatToGemini:
 
 
 def _is_same_kind(first: Json, second: Json) -> bool:
-    """Return whether two parts are both texts, or both thoughts, and can be joined."""
+    """Return whether two parts are both texts or both thoughts, and can be joined."""
     return (
         "text" in first
         and "text" in second

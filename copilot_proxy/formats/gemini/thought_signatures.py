@@ -1,8 +1,8 @@
 """Packs encrypted reasoning into ``thoughtSignature``, and unpacks it.
 
-A thought signature is base64 of any bytes. Here, they are the encrypted reasoning with the label of
-the API that made it (`formats.reasoning_labels`), and after a line break the text of the reasoning:
-some models need it back unchanged, and clients drop the parts that show it.
+A thought signature is base64 of any bytes. Here, it contains the encrypted reasoning with the label
+of the API that produced it (`formats.reasoning_labels`), a line break, and the text of the
+reasoning: some models need the text back unchanged, but clients drop the parts that show it.
 """
 
 import base64
@@ -14,7 +14,7 @@ from copilot_proxy.formats.reasoning_labels import CHAT_LABEL, label_of
 
 
 class Reasoning(NamedTuple):
-    """The reasoning of one answer, as a chat message has it."""
+    """The reasoning of an answer, as in a chat message."""
 
     text: str
     opaque: str
@@ -28,9 +28,9 @@ def seal(reasoning: Reasoning) -> str:
 
 
 def unseal(signature: str) -> Reasoning | None:
-    """Return the reasoning in a thought signature; None if this server has not made it."""
+    """Return the reasoning in a thought signature, or None if it is not from this server."""
     try:
-        # SDKs decode the base64, and write it again with the alphabet for URLs.
+        # SDKs decode the base64 and encode it again in the URL-safe alphabet.
         content = base64.b64decode(standard_base64(signature), validate=True).decode(
             "utf-8", "surrogatepass"
         )

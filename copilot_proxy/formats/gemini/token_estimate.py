@@ -1,4 +1,4 @@
-"""Collects what counts as tokens in a Gemini request; see `formats.token_estimate`."""
+"""Collects the text that counts as tokens in a Gemini request; see `formats.token_estimate`."""
 
 from typing import Final
 
@@ -18,8 +18,7 @@ _FIELDS: Final = CountedFields(
 
 
 def text_of(request: GeminiRequest) -> str:
-    """Return all texts of the system instruction, the tools and the contents, in this order,
-    joined by newlines."""
+    """Return all texts of the system instruction, tools and contents, joined by newlines."""
     sections = ("systemInstruction", "tools", "contents")
     return "\n".join(text for section in sections for text in texts(request.get(section), _FIELDS))
 

@@ -1,4 +1,4 @@
-"""Translates function declarations and the function calling config, and refuses Google's tools."""
+"""Translates function declarations and function calling configs, and refuses Google's own tools."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -20,7 +20,7 @@ _REFUSED: Final[Mapping[str, str]] = {
     "computerUse": "Copilot has no computer-use tool.",
     "mcpServers": "Copilot does not connect to MCP servers.",
 }
-"""Google's own tools, with the reason why they are refused."""
+"""Google's own tools, and why they are refused."""
 _MODES: Final[Mapping[str, str]] = {
     "AUTO": "auto",
     "ANY": "required",
@@ -33,7 +33,7 @@ _KNOWN: Final = ("name", "description", *_PARAMETERS)
 
 
 def functions(request: ClientRequest) -> list[Json]:
-    """Return the function declarations of a request whose shape has been checked."""
+    """Return the function declarations of a request whose structure has been validated."""
     return [one for tool in request.get("tools") or () for one in tool.get(_FUNCTIONS) or ()]
 
 

@@ -1,13 +1,13 @@
-"""Converts the token counts of Chat Completions to Google's."""
+"""Converts Chat Completions token counts to Google's."""
 
 from copilot_proxy.formats.chat_completions.usage import count_of
 from copilot_proxy.formats.types import ChatUsage, Json
 
 
 def usage_from_chat(usage: ChatUsage | None) -> Json | None:
-    """Return the counts as `schema.GeminiUsage`; None if there are none.
+    """Return the counts as `schema.GeminiUsage`, or None if there are none.
 
-    Google counts the tokens of thoughts apart from those of the answer; Chat Completions includes
+    Google counts thought tokens separately from those of the answer; Chat Completions includes
     them.
     """
     if not usage:

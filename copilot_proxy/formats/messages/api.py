@@ -49,7 +49,7 @@ _STREAM: Final = StreamFormat(sse.CONTENT_TYPE, sse.named_json, b"", sse.KEEP_AL
 
 
 class _Native:
-    """Passes on a Messages request to a model that Copilot serves on Messages."""
+    """Passes Messages requests through to models that Copilot serves on Messages."""
 
     def body(
         self,
@@ -108,7 +108,7 @@ class MessagesApi:
         return parse_request(body)
 
     def parse_count(self, body: bytes) -> MessagesRequest:
-        """Decode and check a request to count tokens, which has no ``max_tokens``.
+        """Decode and validate a request to count tokens, which has no ``max_tokens``.
 
         Raises `RequestError`.
         """
@@ -176,7 +176,7 @@ class MessagesApi:
         return _STREAM
 
     def writer(self, request: MessagesRequest) -> ChatToMessages:
-        tokens = estimated_tokens(expanded(request)) if request.get("stream") else 0
+        tokens = estimated_tokens(request) if request.get("stream") else 0
         return ChatToMessages(request, request["model"], tokens)
 
     def fail(

@@ -1,4 +1,4 @@
-"""Selects the ``anthropic-beta`` names to send to Copilot, which rejects unknown ones."""
+"""Selects the ``anthropic-beta`` names to send to Copilot, which rejects unknown names."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +13,7 @@ from copilot_proxy.formats.types import MessagesRequest
 from copilot_proxy.model_ids import LONG_CONTEXT_SUFFIX
 
 LONG_CONTEXT: Final = "context-1m-2025-08-07"
-"""The beta for Anthropic's long context; Copilot has separate models for that."""
+"""The beta for Anthropic's long context, for which Copilot has separate models."""
 
 
 def _has_context_management(request: MessagesRequest) -> bool:
@@ -46,9 +46,9 @@ class Beta(NamedTuple):
     name: str
     source: str
     is_needed: Callable[[MessagesRequest], bool] | None = None
-    """Whether a request needs the beta, even if the client did not name it."""
+    """Whether a request needs the beta even if the client did not name it; None if never."""
     is_refused_alone: bool = False
-    """Whether Copilot refuses the beta in a request that does not need it."""
+    """Whether Copilot rejects the beta in a request that does not need it."""
 
 
 _VSCODE: Final = "source code of GitHub's Copilot Chat for VS Code"
@@ -86,7 +86,7 @@ _OF_FIELDS: Final = (
     "fast-mode", "mcp-client", "message-threads", "mid-conversation-system-clear-at",
     "server-side-fallback", "task-budgets",
 )  # fmt: skip
-"""Their fields and tools are refused or noted separately."""
+"""Their fields and tools are rejected or noted separately."""
 _OF_DETAILS: Final = (
     "dev-full-thinking", "model-context-window-exceeded", "output-128k", "output-300k",
     "thinking-token-count", "token-efficient-tools",
@@ -97,16 +97,16 @@ DROPPED: Final[Mapping[str, str]] = {
     **dict.fromkeys(_OF_OTHER_APIS, "it is for another Anthropic API"),
     **dict.fromkeys((*_OF_FIELDS, *_OF_DETAILS), _UNSUPPORTED),
 }
-"""Betas of Anthropic that Copilot does not accept, without their dates, and the reasons."""
+"""Anthropic's betas that Copilot does not accept, without their dates, and why."""
 
 ALWAYS_ON: Final = ("prompt-caching", "pdfs", "token-counting")
-"""Betas, without their dates, for features that every request can use today; they need no note."""
+"""Betas for features that are now always available, without their dates; no note is needed."""
 
 _DATE: Final = re.compile(r"-\d{4}-?\d\d-?\d\d$")
 
 
 def wants_long_context(header_values: Iterable[str]) -> bool:
-    """Return whether the client wants the long context.
+    """Return whether the client asks for the long context.
 
     Claude Code names the beta for a model name with ``[1m]``. `header_values` are the values of all
     ``anthropic-beta`` headers.
@@ -117,7 +117,7 @@ def wants_long_context(header_values: Iterable[str]) -> bool:
 def select_betas(
     header_values: Iterable[str], request: MessagesRequest
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the beta names to send with `request`, and the client's dropped names with reasons.
+    """Return the beta names to send with `request`, and the client's dropped names and why.
 
     `header_values` are the values of all the client's ``anthropic-beta`` headers; each is a
     comma-separated list. `request` is the body as it is sent to Copilot.

@@ -1,8 +1,8 @@
-"""Repairs the blocks of a Messages stream, so that every client can put them together.
+"""Repairs the blocks of a Messages stream so that every client can assemble them.
 
-Clients keep blocks in a list by `index`, start a tool's input empty, and run a tool only if
-`stop_reason` is `tool_use`. Copilot's backends do not always follow these rules: Bedrock, for
-example, ends some answers that contain calls with `end_turn`.
+Clients keep blocks in a list by `index`, assume that a tool's input starts empty, and run a tool
+only if `stop_reason` is `tool_use`. Copilot's backends do not always follow these rules: Bedrock,
+for example, ends some answers that contain calls with `end_turn`.
 """
 
 from typing import Final
@@ -15,22 +15,22 @@ _IMPLIED: Final[dict[str, Json]] = {
     "text_delta": {"type": "text", "text": ""},
     "thinking_delta": {"type": "thinking", "thinking": "", "signature": ""},
 }
-"""The block of a delta, by the delta's type, if no block was started for it."""
+"""The block for a delta, by the delta's type, if no block was started for it."""
 
 
 class BlockRepair:
-    """The blocks of one stream; events that need no repair are returned as they are."""
+    """The blocks of a stream; events that need no repair are returned unchanged."""
 
     def __init__(self) -> None:
         self._open: dict[int, int] = {}
-        """Copilot's index of each block that has not ended -> the client's."""
+        """Copilot's index of each unfinished block -> the client's index."""
         self._inputs: dict[int, Json] = {}
-        """Copilot's index -> the input that the start of a block had, until it is sent."""
+        """Copilot's index -> the input in the block's start event, until it is sent."""
         self._count = 0
         self.has_call = False
 
     def feed(self, event: MessagesEvent) -> list[MessagesEvent]:
-        """Return the client's events for one event about a block."""
+        """Return the client's events for an event about a block."""
         index = event.get("index")
         index = index if type(index) is int else 0
         match event.get("type"):
@@ -41,7 +41,7 @@ class BlockRepair:
         return self._stop(index, event)
 
     def close(self) -> list[MessagesEvent]:
-        """Return the events that end the blocks which Copilot has left open."""
+        """Return the events that end any blocks that Copilot left open."""
         stop: MessagesEvent = {"type": "content_block_stop"}
         return [event for index in list(self._open) for event in self._stop(index, stop)]
 
@@ -51,7 +51,7 @@ class BlockRepair:
         if isinstance(block, dict) and block.get("type") == "tool_use":
             self.has_call = True
             if isinstance(block.get("input"), dict) and block["input"]:
-                # Claude Code reads the input from deltas only.
+                # Claude Code reads the input only from deltas.
                 self._inputs[index] = block["input"]
                 event = {**event, "content_block": {**block, "input": {}}}
         self._open[index] = self._count
@@ -83,10 +83,10 @@ class BlockRepair:
 
 
 def true_reason(reason: object, *, has_call: bool) -> object:
-    """Return the stop reason, corrected by whether the answer calls one of the client's tools.
+    """Return the stop reason, corrected if it contradicts whether the answer calls a client tool.
 
-    A client would not run the tools after `end_turn`, and would wait after `tool_use` if there
-    are none.
+    After `end_turn`, a client would not run the tools, and after `tool_use` without calls, it would
+    hang.
     """
     if has_call:
         return "tool_use" if reason in (None, "", "end_turn") else reason

@@ -1,8 +1,8 @@
 """Sets and limits the marks for Claude's prompt cache.
 
-A mark (``cache_control``) stores the prompt in the cache from its start to the end of the marked
-block. The order of the prompt is tools, system, messages. A later request with the same start
-reads it from the cache for a tenth of the price.
+A mark (``cache_control``) puts the prompt, from its start to the end of the marked block, into the
+cache. The order of the prompt is tools, system, messages. A later request with the same start reads
+it from the cache at a tenth of the price.
 """
 
 from typing import Final
@@ -23,7 +23,7 @@ _FIVE_MINUTES: Final = {"type": "ephemeral", "ttl": "5m"}
 def limit_marks(
     body: MessagesRequest, max_marks: int, notes: list[str], *, one_hour: bool = False
 ) -> None:
-    """Reduce the marks of `body` to the fields that Copilot accepts, and to `max_marks` marks.
+    """Reduce the marks in `body` to the fields that Copilot accepts, and to `max_marks` marks.
 
     `one_hour` is whether a mark may keep its ``ttl`` of one hour. Changes the blocks in place.
     """
@@ -48,10 +48,10 @@ def limit_marks(
 
 
 def _drop_marks(marked: dict[str, list[Json]], max_marks: int) -> None:
-    """Keep the `max_marks` marks that are most useful.
+    """Keep the `max_marks` most useful marks.
 
-    Those are the last one of the tools and the last one of the system prompt, which all
-    conversations of a client share, and then the last ones of the messages, since a mark covers
+    Those are the last mark of the tools and the last mark of the system prompt, which all
+    conversations of a client share, followed by the last marks of the messages, since a mark covers
     everything before it.
     """
     tools, system, messages = marked["tools"], marked["system"], marked["messages"]
@@ -66,18 +66,17 @@ def has_marks(body: MessagesRequest) -> bool:
 
 
 def has_long_marks(body: MessagesRequest) -> bool:
-    """Return whether any block has a mark that asks for one hour."""
+    """Return whether any block has a mark for one hour."""
     return any(block[MARK] == ONE_HOUR for _, block in _marked(body))
 
 
 def mark_stable_prefix(body: MessagesRequest) -> None:
-    """Mark what the next request is likely to start with, for clients that cannot set marks.
+    """Mark the likely start of the next request, for clients that cannot set marks.
 
     The last tool and the last system block are marked because all conversations of a client share
-    them. The last two user messages are marked because the mark of the last one writes what the
-    next request will read, and the mark before it reads what the previous request wrote. A first
-    question without tools is often the only one, and writing to the cache costs a quarter more, so
-    its message is not marked.
+    them. The last two user messages are marked: the last mark writes what the next request will
+    read, and the mark before it reads what the previous request wrote. A first question without
+    tools is often the only one, and writing to the cache costs a quarter more, so it is not marked.
     """
     for section in ("tools", "system"):
         if body.get(section):
@@ -90,7 +89,7 @@ def mark_stable_prefix(body: MessagesRequest) -> None:
 
 
 def _decoded_at(body: MessagesRequest, indexes: list[int]) -> list[Json]:
-    """Return some messages of `body` decoded, so that they can be changed."""
+    """Return the messages at `indexes` decoded, so that they can be changed."""
     messages = body["messages"]
     if isinstance(messages, PlainTurns):
         kept = [msgspec.to_builtins(one) if i in indexes else one for i, one in enumerate(messages)]
@@ -110,17 +109,17 @@ def _mark(block: Json) -> None:
 
 
 def _marked(body: MessagesRequest) -> list[tuple[str, Json]]:
-    """Return all blocks that have the field, in the order of the prompt, with their section."""
+    """Return all blocks that have the field, each with its section, in prompt order."""
     found = [("tools", tool) for tool in body.get("tools") or () if MARK in tool]
     if isinstance(body.get("system"), list):
         found += [("system", block) for block in body["system"] if MARK in block]
     messages = body["messages"]
     if isinstance(messages, PlainTurns):
-        messages = messages.objects  # which have all the marks
+        messages = messages.objects  # the structs have no marks
     contents = [one["content"] for one in messages if isinstance(one["content"], list)]
     blocks = [block for content in contents for block in content]
     for block in [one for one in blocks if MARK in one or isinstance(one.get("content"), list)]:
-        # The blocks inside a tool result come before the mark of the result itself.
+        # Blocks inside a tool result come before the mark of the result itself.
         inner = block["content"] if isinstance(block.get("content"), list) else ()
         marked = [one for one in (*inner, block) if isinstance(one, dict) and MARK in one]
         found += [("messages", one) for one in marked]

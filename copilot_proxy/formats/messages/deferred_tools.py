@@ -1,7 +1,7 @@
-"""Decides which deferred tools to offer to a model that has no search for tools.
+"""Decides which deferred tools to offer to a model that has no tool search.
 
-A deferred tool is offered once a search has found it. A client that runs the search itself, such
-as Claude Code, returns references: ``{"type": "tool_reference", "tool_name"}``.
+A deferred tool is offered once a search has found it. Clients that run the search themselves, such
+as Claude Code, return references: ``{"type": "tool_reference", "tool_name"}``.
 """
 
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ _TOOL_SEARCH = "tool_search_tool"
 
 
 def is_hosted_search(tool: Json) -> bool:
-    """Return whether it is a search that Anthropic runs."""
+    """Return whether the tool is a search that Anthropic runs."""
     return str(tool.get("type")).startswith(_TOOL_SEARCH)
 
 
 def offered_tools(request: MessagesRequest, notes: list[str]) -> list[Json]:
     """Return the client's tools that the model may call.
 
-    If the search is Anthropic's, the deferred tools could not be found, so all are offered.
+    If Anthropic would run the search, the deferred tools could never be found, so all are offered.
     """
     tools: list[Json] = request.get("tools") or []
     own = [tool for tool in tools if is_client_tool(tool)]

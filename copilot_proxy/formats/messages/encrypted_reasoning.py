@@ -1,8 +1,8 @@
 """Carries Claude's signed thinking in chat messages, and encrypted reasoning in thinking blocks.
 
-A chat message has one text of reasoning (`reasoning_content`) and one opaque value
-(`reasoning_opaque`). A tag in the opaque value names the API that encrypted the reasoning, so that
-it is only ever sent back to that API:
+A chat message has a reasoning text (`reasoning_content`) and an opaque value (`reasoning_opaque`).
+A tag in the opaque value names the API that encrypted the reasoning, so that it is only ever sent
+back to that API:
 
 - ``messages:SIGNATURE`` is Claude's. A second thinking block adds `` 57:SIGNATURE``, where 57 is
   the position in `reasoning_content` at which its text starts. A redacted block has ``!DATA``
@@ -28,7 +28,7 @@ _GAP: Final = "\n\n"
 
 
 class Thought(NamedTuple):
-    """One thinking block of Claude; if it is redacted, `signature` is its data."""
+    """A Claude thinking block; if it is redacted, `signature` is its data."""
 
     text: str
     signature: str
@@ -46,7 +46,7 @@ class Thought(NamedTuple):
 
 
 def claude_signature(value: object) -> str | None:
-    """Return Claude's signature without our tag, or None if `value` is not one."""
+    """Return Claude's signature without our tag, or None if `value` is not a signature."""
     if not isinstance(value, str):
         return None
     value = value.removeprefix(MESSAGES_LABEL)
@@ -54,9 +54,9 @@ def claude_signature(value: object) -> str | None:
 
 
 class ReasoningWriter:
-    """Writes the thinking blocks of a response, piece by piece, as reasoning text and opaque value.
+    """Converts the thinking blocks of a response to reasoning text and opaque values, in chunks.
 
-    For each block, call `begin`, `text` for its text, and `sign` at its end.
+    For each block, call `begin`, then `text` with its text, and `sign` at its end.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class ReasoningWriter:
         self._start = self._length + len(self._gap)
 
     def text(self, text: str) -> str:
-        """Add text to the block; return it, after a separator if it follows another block."""
+        """Add text to the block; return it, preceded by a separator if needed."""
         if not text:
             return ""
         text = self._gap + text
@@ -80,7 +80,7 @@ class ReasoningWriter:
         return text
 
     def sign(self, signature: str, *, redacted: bool = False) -> str:
-        """End the block with its signature or data; return the next piece of the opaque value."""
+        """End the block with its signature or data; return the next part of the opaque value."""
         marker = "!" if redacted else ""
         if self._has_signature:
             return f" {self._start}:{marker}{signature}"
@@ -101,7 +101,7 @@ def parse_thoughts(text: object, opaque: object) -> list[Thought]:
     matches = [_ITEM.match(item) for item in opaque.removeprefix(MESSAGES_LABEL).split(" ")]
     items = [match for match in matches if match]
     starts = [int(item["start"] or 0) for item in items]
-    # A block without text has no separator before it.
+    # A block without text is not preceded by a separator.
     if len(items) < len(matches) or starts != sorted(starts) or starts[-1] > len(text + _GAP):
         return []
     ends = [max(start, end - len(_GAP)) for start, end in pairwise(starts)]
@@ -114,7 +114,7 @@ def parse_thoughts(text: object, opaque: object) -> list[Thought]:
 
 
 def thinking_blocks(text: object, opaque: object) -> list[Json]:
-    """Return the thinking blocks of a chat message to send to Claude."""
+    """Return the thinking blocks of a chat message, to be sent to Claude."""
     return [thought.block() for thought in parse_thoughts(text, opaque)]
 
 
@@ -126,8 +126,8 @@ def to_signature(opaque: str) -> str:
 def from_thinking_blocks(blocks: Iterable[Json]) -> tuple[str, str]:
     """Return the reasoning text and the opaque value of a client's thinking blocks.
 
-    One opaque value cannot combine blocks of different APIs: those of the first block's API are
-    kept.
+    An opaque value cannot combine blocks of different APIs, so only those of the first block's API
+    are kept.
     """
     tagged = list(_tagged_thoughts(blocks))
     api_tag = next((tag for tag, _ in tagged if tag), "")
@@ -142,8 +142,7 @@ def from_thinking_blocks(blocks: Iterable[Json]) -> tuple[str, str]:
 
 
 def _tagged_thoughts(blocks: Iterable[Json]) -> Iterator[tuple[str, Thought]]:
-    """Yield the content of each block with the tag of its API; the tag is empty if it is not
-    signed."""
+    """Yield the content of each block with the tag of its API, which is "" if it is not signed."""
     for block in blocks:
         redacted = block["type"] == "redacted_thinking"
         text = block.get("thinking") or ""

@@ -39,9 +39,9 @@ _FILTERS: Final = ("content_filter", "cyber_policy")
 def error_status(error: CopilotProxyError) -> int:
     """Return the status of an error response.
 
-    Claude Code repeats any 400 five times within a second, in three forms, to find out which field
-    is refused. What GitHub's filters refuse must not be sent to them so often, so that has a status
-    at which Claude Code stops, as other clients do, and shows the message.
+    Claude Code retries any 400 five times within a second, in three variants, to find out which
+    field is refused. Content that GitHub's filters refuse must not be sent that often, so it gets a
+    status at which Claude Code and other clients stop, and show the message.
     """
     return 424 if error.status == 400 and error.code in _FILTERS else error.status
 
@@ -50,8 +50,7 @@ def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
     """Return the body of an error response.
 
     ``{"type": "error", "error": {"type", "message", "code", "hint", …}, "request_id": "req_…"}``,
-    where ``code`` and ``hint`` are left out if there is none, and the fields of `error.extra` are
-    added.
+    where ``code`` and ``hint`` are optional, and the fields of `error.extra` are added.
     """
     details: Json = {"type": _type(error), "message": mask(_message(error))}
     if error.code and error.code not in _TYPE_NAMES:
@@ -66,24 +65,24 @@ def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
 
 
 def error_event(error: CopilotProxyError, request_id: str) -> MessagesEvent:
-    """Return the ``error`` event that ends a stream; its format is that of `error_body`."""
+    """Return the ``error`` event that ends a stream, in the format of `error_body`."""
     return error_body(error, request_id)
 
 
 def without_hint(event: MessagesEvent) -> MessagesEvent:
-    """Return our own `error_event` with only Copilot's words in the message, to be parsed again."""
+    """Return our own `error_event` with only Copilot's words in the message, to parse it again."""
     details = event["error"]
     message = str(details["message"]).removesuffix(str(details.get("hint") or "")).rstrip()
     return {**event, "error": {**details, "message": message}}
 
 
 def prefixed_request_id(request_id: str) -> str:
-    """Return our request id with the prefix ``req_`` of Anthropic's ids."""
+    """Return our request id with the prefix ``req_`` that Anthropic's ids have."""
     return request_id if request_id.startswith("req_") else f"req_{request_id}"
 
 
 def _type(error: CopilotProxyError) -> str:
-    # If Claude reported the error in an event, its own type says more than the status.
+    # If Claude reported the error in an event, its own type is more specific than the status.
     if error.code in _TYPE_NAMES:
         return error.code
     default = "invalid_request_error" if error.status < 500 else "api_error"
@@ -93,7 +92,7 @@ def _type(error: CopilotProxyError) -> str:
 def _message(error: CopilotProxyError) -> str:
     """Return the message with the hint, since clients such as Claude Code show only that.
 
-    For a prompt that is too long, its wording makes clients compact the conversation.
+    For a prompt that is too long, the wording makes clients compact the conversation.
     """
     if error.code != "context_length_exceeded":
         return join_sentences(error.message, error.hint)

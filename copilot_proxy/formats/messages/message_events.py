@@ -13,7 +13,7 @@ from copilot_proxy.formats.types import Json, Message, MessagesEvent
 def message_to_events(message: Message) -> list[MessagesEvent]:
     """Return the events of a stream with the same content as `message`, which has all its fields.
 
-    They are one ``message_start``, then for each block ``content_block_start``, its
+    The events are ``message_start``, then for each block ``content_block_start``, its
     ``content_block_delta`` events and ``content_block_stop``, then ``message_delta`` with the stop
     reason and the usage, and ``message_stop``.
     """
@@ -53,7 +53,7 @@ def _split(block: Json) -> tuple[Json, list[Json]]:
                 deltas.append({"type": "signature_delta", "signature": block["signature"]})
             return {**block, "thinking": "", "signature": ""}, deltas
         case "tool_use" | "server_tool_use":
-            # An empty input is not sent: it may be what is left of a call that was cut off.
+            # An empty input is not sent, because it may be from a call that was cut off.
             text = msgspec.json.encode(block["input"]).decode() if block.get("input") else ""
             return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": text}]
     return block, []
@@ -69,7 +69,7 @@ class MessageAssembler:
         self._usage: Json = {}
 
     def feed(self, event: MessagesEvent) -> None:
-        """Add one event; events that are not about the message are skipped."""
+        """Add an event; events that are not about the message are skipped."""
         match event.get("type"):
             case "message_start":
                 self._head = {**event["message"]}
@@ -104,7 +104,7 @@ class MessageAssembler:
 
     @property
     def message(self) -> Message:
-        """The message assembled from the events so far."""
+        """The message assembled so far."""
         blocks = {index: dict(block) for index, block in self._blocks.items()}
         for (index, name), parts in self._texts.items():
             text = "".join(parts)

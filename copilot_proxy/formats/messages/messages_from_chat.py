@@ -44,7 +44,7 @@ def translate_messages(
 
 
 def _append(messages: list[Json], role: str, blocks: list[Json]) -> None:
-    """Add `blocks` to the last message if it has the same role, otherwise as a new message.
+    """Add `blocks` to the last message if it has the same role, or else as a new message.
 
     Tool results come before the other blocks, as Claude requires.
     """
@@ -70,7 +70,7 @@ def _assistant(message: Json, path: str) -> list[Json]:
 
 
 def _call(call: Json) -> Json:
-    """Return the block of a call; the input of a custom tool is the argument of its function."""
+    """Return the block for a call; the input of a custom tool is its function's argument."""
     if call.get("type") == "custom":
         name, tool_input = call["custom"]["name"], {"input": call["custom"]["input"]}
     else:
@@ -80,7 +80,7 @@ def _call(call: Json) -> Json:
 
 
 def _input(arguments: str) -> Any:
-    """Return the arguments of a call as an object, or as the text if they are not one."""
+    """Return the arguments of a call as an object, or as text if they are not an object."""
     try:
         value = _decode(arguments)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -113,7 +113,7 @@ def _blocks(content: Any, path: str, message: Json) -> list[Json]:
                 source = {"type": "base64", "media_type": PDF, "data": pdf_data(part)}
                 title = part["file"]["filename"]
                 blocks.append({"type": "document", "source": source, "title": title, **_mark(part)})
-            case _:  # an image: the check of the chat request rejects all other types
+            case _:  # an image; all other types were rejected when the chat request was validated
                 blocks.append({**_image(part["image_url"], f"{path}.content[{i}]"), **_mark(part)})
     return blocks
 
@@ -123,7 +123,7 @@ def _text_blocks(text: str, part: Json) -> list[Json]:
 
 
 def _mark(part: Json) -> Json:
-    """Return the cache mark that some clients put on chat messages and parts, if there is one."""
+    """Return the cache mark that some clients set on chat messages and parts, or {}."""
     mark = part.get("cache_control")
     return {"cache_control": mark} if mark else {}
 

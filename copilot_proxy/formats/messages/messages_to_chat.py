@@ -17,18 +17,18 @@ from copilot_proxy.formats.types import Json
 _NO_EQUIVALENT: Final = "Chat Completions has no equivalent"
 _THINKING_TYPES: Final = ("thinking", "redacted_thinking")
 _MEDIA: Final = {"image_url": "image", "file": "document"}
-"""The types of parts that are not text."""
+"""The types of non-text parts."""
 _RESULT_TYPES: Final = ("text", "image", "document", "search_result")
-"""The blocks of tool results that have an equivalent; the JSON of others becomes text."""
+"""The blocks of tool results that have an equivalent; others become JSON text."""
 _USER_TYPES: Final = (*_RESULT_TYPES, "tool_result")
-"""The blocks that a user's message can have."""
+"""The blocks that a user message can contain."""
 _encode: Final = msgspec.json.Encoder().encode
 FAILED: Final = "The tool failed:"
-"""The beginning of a tool result's text if its ``is_error`` is true."""
+"""The start of a tool result's text if its ``is_error`` is true."""
 
 
 def system_message(system: Any, notes: list[str]) -> list[Json]:
-    """Return the system prompt, a string or blocks, as a list of one message, or none if empty."""
+    """Return the system prompt, given as a string or blocks, as a list of at most one message."""
     if isinstance(system, list):
         blocks = without_billing(system, notes)
         system = "\n\n".join(text for block in blocks if (text := block.get("text")))
@@ -41,20 +41,19 @@ def translate_messages(
     """Return the chat messages; one message may become several.
 
     `offered` are the names of the tools that the model may call. Raises `RequestError` for an image
-    or document without its data.
+    or document without data.
     """
     unique_notes: set[str] = set()
     chat_messages: list[Json] = []
     for i, message in enumerate(messages):
         content = message["content"]
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        path = f"messages[{i}].content"
         if message["role"] == "assistant":
             translated = _assistant(blocks, unique_notes)
         elif message["role"] == "system":
             translated = system_message(blocks, notes)
         else:
-            translated = _user(blocks, path, unique_notes, offered)
+            translated = _user(blocks, f"messages[{i}].content", unique_notes, offered)
         if not translated:
             unique_notes.add(f"dropped messages[{i}]: it is empty")
         chat_messages += translated
@@ -91,7 +90,7 @@ def _assistant(blocks: list[Json], unique_notes: set[str]) -> list[Json]:
 
 
 def _arguments(tool_input: Any) -> str:
-    """Return the input of a call as JSON; a string is what a model wrote instead of an object."""
+    """Return the input of a call as JSON. A string is what a model wrote instead of an object."""
     if isinstance(tool_input, str):
         return tool_input
     return _encode({} if tool_input is None else tool_input).decode()
@@ -100,24 +99,25 @@ def _arguments(tool_input: Any) -> str:
 def _user(
     blocks: list[Json], path: str, unique_notes: set[str], offered: Collection[str]
 ) -> list[Json]:
-    """Return a message for each tool result, in order, and then the user's message.
+    """Return a message for each tool result, in order, followed by the user's message.
 
-    Images and PDFs in results are moved to the user's message, since a chat result can only be
+    Images and PDFs in results are moved to the user's message, because chat results can only be
     text.
     """
     results: list[Json] = []
     media: list[Json] = []
     parts: list[Json] = []
     for i, block in enumerate(blocks):
-        block_path = f"{path}[{i}]"
-        if block["type"] == "tool_result":
-            number = len(results) + 1
-            message, result_media = _tool_result(block, number, block_path, unique_notes, offered)
-            results.append(message)
-            media += result_media
+        if block["type"] != "tool_result":
+            parts += _parts(block, f"{path}[{i}]", unique_notes)
+        elif isinstance(text := block.get("content"), str):
+            results.append(_result(block, text))
         else:
-            parts += _parts(block, block_path, unique_notes)
-    for kind in {part["type"] for part in media} & _MEDIA.keys():
+            where = f"{path}[{i}]"
+            message, found = _rich_result(block, len(results) + 1, where, unique_notes, offered)
+            results.append(message)
+            media += found
+    for kind in {part["type"] for part in media} & _MEDIA.keys() if media else ():
         unique_notes.add(
             f"moved {_MEDIA[kind]}s of tool results to a user message, where every model accepts "
             "them"
@@ -128,36 +128,38 @@ def _user(
     return [*results, {"role": "user", "content": parts}] if parts else results
 
 
-def _tool_result(
+def _rich_result(
     block: Json, number: int, path: str, unique_notes: set[str], offered: Collection[str]
 ) -> tuple[Json, list[Json]]:
-    """Return the message of a tool result, and the user parts that show its images and PDFs.
+    """Return the message for a tool result that is a list of blocks, and the user parts with its
+    images and PDFs.
 
-    The parts name the result by its place, since later rules may change the ids of calls.
+    The parts refer to the result by its position, since later rules may change the ids of calls.
     """
-    content = block.get("content")
-    media: list[Json] = []
-    if isinstance(content, str):
-        text = content
-    else:
-        parts: list[Json] = []
-        for i, inner in enumerate(content or ()):
-            if inner["type"] == "tool_reference":
-                found = reference_text(inner.get("tool_name"), offered)
-                parts.append({"type": "text", "text": found})
-            elif inner["type"] in _RESULT_TYPES:
-                parts += _parts(inner, f"{path}.content[{i}]", unique_notes)
-            else:
-                parts.append({"type": "text", "text": msgspec.json.encode(inner).decode()})
-        text = "\n".join(part["text"] for part in parts if part["type"] == "text")
-        media = [part for part in parts if part["type"] in _MEDIA]
-    if block.get("is_error") is True:
-        text = f"{FAILED} {text}".strip()
+    parts: list[Json] = []
+    for i, inner in enumerate(block.get("content") or ()):
+        if inner["type"] == "tool_reference":
+            found = reference_text(inner.get("tool_name"), offered)
+            parts.append({"type": "text", "text": found})
+        elif inner["type"] in _RESULT_TYPES:
+            parts += _parts(inner, f"{path}.content[{i}]", unique_notes)
+        else:
+            parts.append({"type": "text", "text": msgspec.json.encode(inner).decode()})
+    text = "\n".join(part["text"] for part in parts if part["type"] == "text")
+    media = [part for part in parts if part["type"] in _MEDIA]
+    message = _result(block, text)
     if media:
         kind = "an image" if media[0]["type"] == "image_url" else "a document"
-        text = text or f"({kind}, which follows)"
+        message["content"] = message["content"] or f"({kind}, which follows)"
         media.insert(0, {"type": "text", "text": f"From tool result {number}:"})
-    return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}, media
+    return message, media
+
+
+def _result(block: Json, text: str) -> Json:
+    """Return the message of a tool result with this text."""
+    if block.get("is_error") is True:
+        text = f"{FAILED} {text}".strip()
+    return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}
 
 
 def _parts(block: Json, path: str, unique_notes: set[str]) -> list[Json]:

@@ -1,4 +1,4 @@
-"""Anthropic's model objects, built from the catalogue of Copilot's models.
+"""Builds Anthropic's model objects from the catalogue of Copilot's models.
 
 Source: Anthropic's Models API reference, https://platform.claude.com/docs/en/api/models
 """
@@ -10,13 +10,13 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.types import Json
 
 _CREATED_AT: Final = "1970-01-01T00:00:00Z"
-"""Anthropic's value for an unknown date, since Copilot's list has no dates."""
+"""Anthropic's value for an unknown date; Copilot's list has no dates."""
 
 
 def model_info(model: Model, *, name: str | None = None, default: Model | None = None) -> Json:
-    """Return the object of `model`: `schema.ModelInfo`.
+    """Return the `schema.ModelInfo` for `model`.
 
-    `name` is its id if the client used an alias. Limits that are unknown are left out.
+    `name` is its id if the client used an alias. Unknown limits are left out.
     """
     info: Json = {
         "type": "model",
@@ -40,9 +40,9 @@ def model_list(
     aliases: Iterable[tuple[str, Model]] = (),
     default: Model | None = None,
 ) -> Json:
-    """Return the list of the chat models on one page.
+    """Return the list of chat models as a single page.
 
-    Anthropic's list has neither aliases nor a mark for the default.
+    Anthropic's list cannot contain aliases or mark the default.
     """
     data = [model_info(model) for model in models if model.is_chat]
     return {

@@ -9,6 +9,7 @@ from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.structured_output import add_instruction, instruct_schema
 from copilot_proxy.formats.messages.system import drop_blank_system
 from copilot_proxy.formats.messages.unsupported_input import drop_empty_content
+from copilot_proxy.formats.paired_calls import CALL, RESULT, TURN, Steps
 from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json, MessagesRequest
@@ -17,9 +18,9 @@ from copilot_proxy.formats.types import Json, MessagesRequest
 class MessagesBody(OutgoingBody):
     """The view of a body whose messages, blocks and tools are copies.
 
-    `fields` are the client's names of fields if the body is made from a chat request, whose client
-    cannot set cache marks. `thinking_from` is the field of that request from which its thinking was
-    made. `moved` is how many of the client's first messages were moved to the system prompt.
+    `fields` are the client's field names if the body was translated from a chat request, whose
+    client cannot set cache marks. `thinking_from` is the field of that request that determined the
+    thinking. `moved` is the number of leading messages that were moved to the system prompt.
     `end_mark` is the cache mark for the end of the prompt. `shows_reasoning` is whether the client
     shows the model's reasoning.
     """
@@ -61,26 +62,20 @@ class MessagesBody(OutgoingBody):
         calls = [block for block in blocks if block["type"] == "tool_use"]
         return calls, [block for block in blocks if block["type"] == "tool_result"]
 
-    def is_paired(self) -> bool:
-        open_ids: list[str] = []  # of the calls in the previous message
+    def _steps(self) -> Steps:
         for message in self.turns:
-            content = message["content"]
-            calls: list[str] = []
-            is_first = True  # no block yet but results
+            content, is_user = message["content"], message["role"] != "assistant"
+            if not is_user:
+                yield TURN
             for block in content if isinstance(content, list) else ():
-                kind = block["type"]
-                if kind != "tool_result":
-                    is_first = False
-                    if kind == "tool_use":
-                        calls.append(block["id"])
-                elif is_first and block["tool_use_id"] in open_ids:
-                    open_ids.remove(block["tool_use_id"])
-                else:
-                    return False
-            if open_ids:
-                return False
-            open_ids = calls
-        return not open_ids
+                if block["type"] == "tool_use":
+                    yield CALL, block["id"]
+                elif block["type"] == "tool_result":
+                    yield RESULT, block["tool_use_id"] if is_user else ""
+                elif is_user:
+                    yield TURN
+            if is_user:
+                yield TURN
 
     def segments(self) -> list[Segment]:
         segments: list[Segment] = []
@@ -98,7 +93,7 @@ class MessagesBody(OutgoingBody):
 
     def rebuild(self, segments: Sequence[Segment]) -> None:
         turns: list[Json] = []
-        results: list[Json] | None = None  # the blocks of the message with the results of calls
+        results: list[Json] | None = None  # the blocks of the message with the results
         for segment in segments:
             if segment.kind == "result":
                 if results is None:
@@ -141,7 +136,7 @@ class MessagesBody(OutgoingBody):
 
     @property
     def has_instructions(self) -> bool:
-        # A Messages client that only sends a system prompt gets an error instead.
+        # Clients of Messages that only send a system prompt get an error instead.
         return self._translated and bool(self.body.get("system"))
 
     def instruct(self, text: str) -> None:

@@ -1,8 +1,7 @@
 """Reads long requests whose messages are plain, and checks whether a model accepts them unchanged.
 
 See `formats.plain_turns`. The structs have the fields and types that agents send and Copilot
-accepts, so whatever is unusual makes the decoder refuse the request, which is then read in the
-general way.
+accepts, so the decoder rejects anything unusual, and the request is then parsed in the general way.
 """
 
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -16,11 +15,12 @@ from copilot_proxy.formats.messages.encrypted_reasoning import claude_signature
 from copilot_proxy.formats.messages.schema import MessagesRequest
 from copilot_proxy.formats.messages.unsupported_input import PLACEHOLDER, drop_empty_results
 from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.paired_calls import CALL, RESULT, TURN, Steps, are_paired
 from copilot_proxy.formats.plain_turns import PlainDecoder, PlainTurns
 from copilot_proxy.formats.request_fields import FIELDS
 from copilot_proxy.formats.rules.images import wrong_type
-from copilot_proxy.formats.rules.tool_ids import is_accepted
-from copilot_proxy.formats.stringified_results import is_stringified
+from copilot_proxy.formats.rules.tool_ids import are_accepted
+from copilot_proxy.formats.stringified_results import any_stringified
 
 
 class _Plain(Struct, forbid_unknown_fields=True, gc=False):
@@ -89,7 +89,7 @@ class _System(_Plain, tag_field="role", tag="system"):
 
 
 class _Blocks:
-    """All blocks of a conversation, those in results included, by their type."""
+    """All blocks of a conversation by type, including those in results."""
 
     def __init__(self, messages: list[Any]) -> None:
         lists = [one.content for one in messages if type(one.content) is list]
@@ -106,16 +106,16 @@ class _Blocks:
 
 def _plain(messages: list[Any]) -> PlainTurns | None:
     blocks = _Blocks(messages)
-    if not messages or any(is_stringified("messages", output) for output in blocks.outputs):
+    if not messages or any_stringified("messages", blocks.outputs):
         return None
     if not all(map(_is_image, blocks.images)):
         return None
     text_size = sum(map(len, blocks.outputs)) + sum(map(len, blocks.texts))
-    return PlainTurns(messages, len(blocks.images), text_size)
+    return PlainTurns(messages, len(blocks.images), text_size, blocks)
 
 
 def _is_image(block: _Image) -> bool:
-    """Return whether a block has an image in the form in which Copilot gets it."""
+    """Return whether a block has an image in the form that is sent to Copilot."""
     source = msgspec.to_builtins(block.source)
     try:
         return bool(checked_source(source, "") == source)
@@ -134,17 +134,17 @@ PLAIN: Final = PlainDecoder(
 def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     """Return the messages in the form that Copilot's Messages API accepts.
 
-    Messages with cache marks are decoded JSON, since rules change marks. Returns None if any of the
-    rules about conversations might have to change something else.
+    Messages with cache marks are returned as decoded JSON, because rules change marks. Returns None
+    if any of the rules about conversations might need to change something else.
     """
     most = profile.max_images
     if profile.tool_id_form or (most is not None and turns.images > most):
         return None
-    blocks = _Blocks(turns)
-    if not (_are_roles_accepted(turns, profile) and _is_paired(turns)):
+    blocks: _Blocks = turns.parts
+    if not (_are_roles_accepted(turns, profile) and are_paired(_steps(turns))):
         return None
     ids = {call.id for call in blocks.calls}
-    if len(ids) < len(blocks.calls) or not all(is_accepted(id, profile) for id in ids):
+    if len(ids) < len(blocks.calls) or not are_accepted(ids, profile):
         return None
     if not all(map(profile.tool_name.fullmatch, {call.name for call in blocks.calls})):
         return None
@@ -159,8 +159,8 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 
 
 def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelProfile) -> PlainTurns:
-    """Return the messages; those with marks, or with results that are empty for a model that does
-    not accept these, are decoded JSON without the empty contents."""
+    """Return the messages. Those with marks, or with empty results that the model does not accept,
+    are returned as decoded JSON without the empty contents."""
     changed = {id(one) for one in blocks.all if getattr(one, "cache_control", UNSET) is not UNSET}
     changed |= {
         id(result)
@@ -184,32 +184,25 @@ def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelPro
     return turns.replaced(kept)
 
 
-def _is_paired(turns: PlainTurns) -> bool:
-    """Return whether the results of each message's calls begin the next message."""
-    open_ids: list[str] = []  # of the calls in the previous message
+def _steps(turns: PlainTurns) -> Steps:
+    """Yield the calls and results."""
     for message in turns:
-        calls: list[str] = []
-        is_first = True  # no block yet but results
-        for block in message.content if type(message.content) is list else ():
-            kind = type(block)
-            if kind is not _Result:
-                is_first = False
-                if kind is _Call:
-                    calls.append(block.id)
-            elif is_first and block.tool_use_id in open_ids:
-                open_ids.remove(block.tool_use_id)
-            else:
-                return False
-        if open_ids:
-            return False
-        open_ids = calls
-    return not open_ids
+        content = message.content if type(message.content) is list else ()
+        if type(message) is _Assistant:
+            yield TURN
+            for block in content:
+                if type(block) is _Call:
+                    yield CALL, block.id
+        else:
+            for block in content:
+                yield (RESULT, block.tool_use_id) if type(block) is _Result else TURN
+            yield TURN
 
 
 def _are_roles_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
     """Return whether the model accepts the order of the messages."""
     if type(turns[0]) is _System:
-        return False  # it belongs to the system prompt
+        return False  # it belongs in the system prompt
     last = next(type(one) for one in reversed(turns) if type(one) is not _System)
     return (profile.may_begin_with_assistant or type(turns[0]) is not _Assistant) and (
         profile.may_end_with_assistant or last is not _Assistant
@@ -217,8 +210,8 @@ def _are_roles_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
 
 
 def _is_readable(block: Any) -> bool:
-    """Return whether thinking is signed by Claude, in the form in which Copilot gets it; true for
-    any other block."""
+    """Return whether thinking is signed by Claude, and in the form that is sent to Copilot. True
+    for any other block."""
     kind = type(block)
     if kind is _Thinking:
         return block.thinking != PLACEHOLDER and _is_signature(block.signature)

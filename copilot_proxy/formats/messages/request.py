@@ -23,13 +23,12 @@ from copilot_proxy.formats.wrong_api import check_part, is_foreign_part, read_re
 from copilot_proxy.headers import Initiator
 
 _CLIENT_RUN: Final = re.compile(r"(?:bash|text_editor|computer|memory)_\d")
-"""The types of tools that Anthropic defines and clients run; without them, an agent is helpless."""
+"""The types of tools that Anthropic defines and clients run; agents are helpless without them."""
 TOOL_CHOICES: Final = ("auto", "any", "tool", "none", "validated")
-"""The types of tool choices. The last one is not Anthropic's, but that of GitHub's clients for
-Gemini."""
+"""The types of tool choices. The last is not Anthropic's; GitHub's clients use it for Gemini."""
 _THINKING_TYPES: Final = ("enabled", "disabled", "adaptive")
 _DISPLAYS: Final = ("summarized", "omitted", "updates")
-"""The last one needs a beta. Claude Code asks for it when its output is a stream of JSON."""
+"""The last one requires a beta. Claude Code requests it if its output is streamed JSON."""
 _REQUIRED_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "text": ("text",),
     "image": ("source",),
@@ -37,16 +36,16 @@ _REQUIRED_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "tool_use": ("id", "name"),
     "tool_result": ("tool_use_id",),
 }
-"""The fields that a block must have, by its type."""
+"""The fields that a block must have, by block type."""
 
 _ANY_MESSAGE: Final[Json] = {"role": "user", "content": ""}
 
 
 def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
-    """Decode a request and check it against the schema; unknown fields are kept.
+    """Decode a request and validate it against the schema; unknown fields are kept.
 
     With `counting`, it is a request to count tokens, which has no ``max_tokens``. Raises
-    `RequestError`, whose `param` is the path of the field, such as
+    `RequestError` with the path of the field as its `param`, such as
     ``messages[0].content[1].text``.
     """
     request = parse_object(body, read_plain=None if counting else PLAIN.request)
@@ -81,7 +80,7 @@ def _check_messages(messages: list[Json]) -> None:
 
 
 def check_values(request: MessagesRequest) -> None:
-    """Refuse what Claude would refuse, for models that would ignore it.
+    """Reject values that Claude would reject, for models that would ignore them.
 
     Raises `RequestError` with Anthropic's message.
     """
@@ -103,7 +102,7 @@ def check_values(request: MessagesRequest) -> None:
 
 
 def is_schema_format(value: object) -> bool:
-    """Return whether a format of the output is a JSON schema, the only format that Claude has."""
+    """Return whether an output format is a JSON schema, the only format that Claude supports."""
     match value:
         case {"schema": dict(), **rest}:
             return rest.get("type", "json_schema") == "json_schema"
@@ -119,7 +118,7 @@ def _unexpected_tag(param: str, tag: str, expected: Sequence[str]) -> RequestErr
 
 
 def is_client_tool(tool: Json) -> bool:
-    """Return whether the client defines and runs the tool, as opposed to Anthropic's own tools."""
+    """Return whether the client defines and runs the tool, unlike Anthropic's own tools."""
     return tool.get("type") in (None, "custom")
 
 
@@ -148,8 +147,7 @@ def _check_tools(tools: list[Json], *, forced: bool) -> None:
 
 
 def _is_sound(block: Json) -> bool:
-    """Return whether a block is a text, a call or a result without any errors; false if in
-    doubt."""
+    """Return whether a block is a text, call or result without any errors; False if in doubt."""
     kind = block["type"]
     if kind == "tool_result":
         return block.get("tool_use_id") is not None and isinstance(block.get("content"), str)
@@ -178,7 +176,7 @@ def _check_blocks(content: list[Json], path: str) -> None:
 
 
 def _check_inner(content: Any, path: str) -> None:
-    """Check the content of a tool result or a document: none, a text, or blocks."""
+    """Check the content of a tool result or document: none, a text, or blocks."""
     if content is None or isinstance(content, str):
         return
     try:
@@ -201,7 +199,7 @@ def _error(
 
 
 def initiator(request: MessagesRequest) -> Initiator:
-    """Return who initiated the request, by the rule of `formats.initiator`."""
+    """Return who caused the request; see `formats.initiator`."""
     return initiator_of(map(_turn, newest_first(request["messages"])))
 
 

@@ -1,6 +1,6 @@
 """Translates a Chat Completions request to a request for Copilot's Messages API.
 
-The tables at the top say which fields are translated; the others are dropped.
+The tables at the top list the fields that are translated; the others are dropped.
 """
 
 from typing import Any, Final
@@ -19,7 +19,7 @@ from copilot_proxy.formats.rules.tool_kinds import CUSTOM_REPLACED, no_tool_allo
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesRequest
 
 _SAME_FIELDS: Final = ("temperature", "top_p", "top_k")
-"""The fields that mean the same in both APIs."""
+"""The fields with the same meaning in both APIs."""
 
 _TRANSLATED_FIELDS: Final = (
     "model",
@@ -40,14 +40,14 @@ _TRANSLATED_FIELDS: Final = (
 """The fields that have an equivalent."""
 
 _LOCAL_FIELDS: Final = ("stream_options", "n", REASONING_SUMMARY)
-"""The fields that have no equivalent and need no note: copilot-proxy handles them itself."""
+"""The fields without an equivalent that need no note, because copilot-proxy handles them itself."""
 
 
 def from_chat(chat: ChatRequest, notes: list[str]) -> MessagesRequest:
-    """Return the body for the Messages API; `notes` gets a line for each change that may matter.
+    """Return the body for the Messages API. Adds a line to `notes` for each change that may matter.
 
-    `formats.rules` later adapts it to the model. Raises `RequestError` for an image that is
-    not base64.
+    `formats.rules` later adapts it to the model. Raises `RequestError` for an image that is not
+    base64.
     """
     chat = {name: value for name, value in chat.items() if value is not None}
     system, messages = translate_messages(chat["messages"], notes)
@@ -119,7 +119,7 @@ def _tool_choice(choice: Any) -> Json | None:
 def _set_thinking(chat: ChatRequest, body: MessagesRequest) -> None:
     """Set the thinking that the client requested in a form that this API has.
 
-    The form for an effort depends on the model, and is left to `formats.rules`.
+    The form of an effort depends on the model, and is left to `formats.rules`.
     """
     budget = chat.get("thinking_budget")
     if isinstance(chat.get("thinking"), dict):
@@ -131,8 +131,8 @@ def _set_thinking(chat: ChatRequest, body: MessagesRequest) -> None:
 def shows_reasoning(chat: ChatRequest) -> bool:
     """Return whether the client shows the model's reasoning.
 
-    A client of Responses says so; a client of Chat Completions that asks for reasoning gets it as
-    `reasoning_content`.
+    Clients of Responses say so explicitly. Clients of Chat Completions that ask for reasoning get
+    it as `reasoning_content`.
     """
     if chat.get(REASONING_SUMMARY) is not None:
         return wants_summary(chat)

@@ -1,6 +1,6 @@
-"""Translates a Messages request to Chat Completions, for models that are not on the Messages API.
+"""Translates a Messages request to Chat Completions, for models not served on the Messages API.
 
-The tables at the top say which fields are translated; the others are dropped.
+The tables at the top list the fields that are translated; the others are dropped.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from copilot_proxy.formats.tool_checks import check_tool_count
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesRequest
 
 _SAME_FIELDS: Final = ("model", "max_tokens", "stream", "temperature", "top_p")
-"""The fields that mean the same in both APIs."""
+"""The fields with the same meaning in both APIs."""
 
 _TRANSLATED_FIELDS: Final = (
     "messages",
@@ -34,7 +34,7 @@ _TRANSLATED_FIELDS: Final = (
 """The fields that have an equivalent."""
 
 _UNNEEDED_FIELDS: Final = ("cache_control",)
-"""The fields that are dropped without a note, because other models cache prompts by themselves."""
+"""The fields that are dropped without a note, because other models cache prompts automatically."""
 
 _TOOL_CHOICES: Final[Mapping[str, str]] = {
     "auto": "auto",
@@ -46,9 +46,9 @@ _MAX_USER_LENGTH: Final = 64
 
 
 def to_chat(request: MessagesRequest, notes: list[str]) -> ChatRequest:
-    """Return the chat request; `notes` gets a line for each change that may matter.
+    """Return the chat request. Adds a line to `notes` for each change that may matter.
 
-    Raises `RequestError` for an image or document without its data.
+    Raises `RequestError` for an image or document without data.
     """
     request = {name: value for name, value in request.items() if value is not None}
     check_values(request)
@@ -102,7 +102,7 @@ def _tool(tool: Json) -> Json:
 
 
 def _set_effort(request: MessagesRequest, chat: ChatRequest) -> None:
-    """Set the reasoning effort: the client's own, or the one nearest to its thinking budget."""
+    """Set the reasoning effort: the client's own, or the effort closest to its thinking budget."""
     effort = (request.get("output_config") or {}).get("effort")
     thinking = request.get("thinking") or {}
     budget = thinking.get("budget_tokens")
@@ -118,7 +118,7 @@ def _set_format(request: MessagesRequest, chat: ChatRequest) -> None:
     config = request.get("output_config") or {}
     output_format: Any = config.get("format") or request.get("output_format")
     if isinstance(output_format, dict) and isinstance(output_format.get("schema"), dict):
-        # Anthropic binds the model to any schema, OpenAI only to those without optional properties.
+        # Anthropic can enforce any schema, OpenAI only schemas without optional properties.
         schema = output_format["schema"]
         strict = can_be_strict(schema)
         schema = close_schema(schema) if strict else schema

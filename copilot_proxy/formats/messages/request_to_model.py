@@ -29,13 +29,12 @@ _NOT_COUNTED_FIELDS: Final = MESSAGES_FIELDS - {
     "output_config",
     "context_management",
 }
-"""The fields that a request to count tokens does not have."""
+"""The fields that are not part of a request to count tokens."""
 
 _CLEAR_TOOL_USES: Final = "clear_tool_uses_20250919"
 _CLEAR_THINKING: Final = "clear_thinking_20251015"
 _EDITS: Final = (_CLEAR_TOOL_USES, _CLEAR_THINKING)
-"""The edits of the context_management beta; compaction needs another beta, which Copilot
-rejects."""
+"""The edits of the context_management beta; compaction needs one that Copilot rejects."""
 
 
 def messages_for_model(
@@ -48,10 +47,10 @@ def messages_for_model(
 ) -> AdaptedBody:
     """Return the body for Copilot's Messages API, as close to the client's as the model allows.
 
-    `notes` gets a line for each change that may matter. `kinds` is what occurs in the client's
-    conversation, if that has been found out. With `counting`, it is a request to count tokens. The
-    body's `stream` can be true if the client's is not, since Copilot only sends responses above a
-    certain limit as a stream; `stream_repair.message_from_events` then returns the message. Raises
+    Adds a line to `notes` for each change that may matter. `kinds` is what occurs in the client's
+    conversation, if already known. With `counting`, it is a request to count tokens. The body's
+    `stream` can be true even if the client's is not, because above a certain limit, Copilot sends
+    responses only as a stream; `stream_repair.message_from_events` then returns the message. Raises
     `RequestError`.
     """
     body = {name: value for name, value in request.items() if value is not None}
@@ -64,7 +63,7 @@ def messages_for_model(
     else:
         check_tools_run(body)
     end_mark = body.pop("cache_control", None)
-    # Before hidden thinking, a budget was how to ask for thinking that can be shown.
+    # Before thinking could be hidden, setting a budget was the way to ask for visible thinking.
     shows = (body.get("thinking") or {}).get("type") == "enabled"
     _move_output_format(body)
     moved = _adapt_messages(body, profile, notes)
@@ -79,9 +78,9 @@ def messages_for_model(
 
 
 def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]) -> AdaptedBody:
-    """Return the body for Copilot's Messages API of a Chat Completions request.
+    """Return the body for Copilot's Messages API from a Chat Completions request.
 
-    `notes` gets a line for each change that may matter. Raises `RequestError`.
+    Adds a line to `notes` for each change that may matter. Raises `RequestError`.
     """
     profile = profile_of(model, "messages")
     chat = {**chat}
@@ -110,7 +109,7 @@ def _apply_rules(outgoing: MessagesBody, profile: ModelProfile, notes: list[str]
 
 
 def _adapt_messages(body: MessagesRequest, profile: ModelProfile, notes: list[str]) -> int:
-    """Change the messages of `body` as all models require it; return how many were moved."""
+    """Change the messages of `body` as all models require; return the number of messages moved."""
     turns = body["messages"]
     if isinstance(turns, PlainTurns):
         body["messages"] = adapted = settled(turns, profile)
@@ -121,14 +120,14 @@ def _adapt_messages(body: MessagesRequest, profile: ModelProfile, notes: list[st
 
 
 def _thinking_field(chat: ChatRequest, fields: ClientFields) -> str:
-    """Return the client's name of the field from which `from_chat` makes the thinking."""
+    """Return the client's name for the field from which `from_chat` determines the thinking."""
     names = {"thinking": "thinking", "thinking_budget": "thinking_budget"}
     names["reasoning_effort"] = fields.effort
     return next((shown for name, shown in names.items() if chat.get(name) is not None), "thinking")
 
 
 def _move_output_format(body: MessagesRequest) -> None:
-    """Move ``output_format``, the name in the beta, to ``output_config.format``."""
+    """Move ``output_format``, the field's name in the beta, to ``output_config.format``."""
     output_format = body.pop("output_format", None)
     config = body.get("output_config")
     if output_format is not None:
@@ -140,7 +139,7 @@ def _move_output_format(body: MessagesRequest) -> None:
 
 
 def _drop_unsupported_edits(body: MessagesRequest, notes: list[str]) -> None:
-    """Drop context edits that Copilot does not support, or that need thinking if there is none."""
+    """Drop context edits that Copilot does not support, or that need thinking if it is off."""
     context = body.get("context_management")
     if context is None:
         return

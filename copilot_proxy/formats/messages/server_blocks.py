@@ -1,7 +1,7 @@
-"""Turns blocks about what Anthropic's servers have done into text, which every model can read.
+"""Converts blocks about actions of Anthropic's servers to text, which every model can read.
 
-Copilot runs none of these tools, and refuses the blocks. They are in conversations that began with
-another provider: searches, code, MCP calls, and summaries of what came before.
+Copilot does not run these tools, and refuses the blocks. They occur in conversations that were
+started with another provider: searches, code, MCP calls, and summaries of earlier messages.
 """
 
 from typing import Any, Final
@@ -25,16 +25,16 @@ SERVER_BLOCKS: Final = (
 )
 _UNIMPORTANT: Final = ("type", "id", "tool_use_id", "cache_control", "caller")
 _UNREADABLE: Final = "encrypted_"
-"""The start of the names of fields that only Anthropic can read."""
+"""The prefix of fields that only Anthropic can read."""
 
 
 def changed_note(block_type: str) -> str:
-    """Return the note about blocks of a type that became text."""
+    """Return the note for blocks of a type that were converted to text."""
     return f"changed {block_type} blocks to text: Copilot does not support them"
 
 
 def block_text(block: Json) -> str:
-    """Return the text that takes the place of a block."""
+    """Return the text that replaces a block."""
     summary = block.get("content")
     if block["type"] == "compaction" and isinstance(summary, str):
         return f"Summary of the conversation so far:\n{summary}"

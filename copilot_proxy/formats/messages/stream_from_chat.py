@@ -1,7 +1,7 @@
 """Translates repaired chat chunks to the events of a Messages stream, or to one message.
 
 As in Anthropic's own streams, a block ends before the next one starts, even if the chunks alternate
-between them: what belongs to a later block waits until the block before it is complete.
+between them: deltas for a later block wait until the previous block is complete.
 """
 
 import uuid
@@ -38,7 +38,7 @@ _STOP_REASONS: Final[Mapping[str, str]] = {
 
 
 class _Block:
-    """A block that has not ended yet, with the deltas that have not been sent yet."""
+    """An unfinished block, with the deltas that have not been sent yet."""
 
     def __init__(self, start: Json) -> None:
         self.start = start
@@ -53,30 +53,30 @@ class _Block:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing can be added once another block has followed."""
+        """Whether nothing can be added once another block has started."""
         return self.type != "tool_use" or self.arguments.is_json
 
 
 class ChatToMessages:
     """Translates one response for an Anthropic client.
 
-    `feed` takes a chunk and returns its events, `close` returns the last events, and `fail` those
-    that end a broken stream; `whole` assembles one message from all events. `feed` and
+    `feed` takes a chunk and returns its events, `close` returns the last events, `fail` returns the
+    events that end a broken stream, and `whole` assembles a message from all events. `feed` and
     `close` raise `BrokenResponse` if the chunks do not form a response.
 
-    Thinking is only sent to clients that enabled it. Other clients get only its encrypted form, and
+    Thinking is only sent to clients that enabled it. Other clients only get its encrypted form, and
     only before a tool call, because the model needs it together with the result.
     """
 
     def __init__(self, request: MessagesRequest, model: str, input_tokens: int = 0) -> None:
-        """`input_tokens` is the estimate that the first event gives; the last one has the count."""
+        """`input_tokens` is the estimate for the first event; the last has the actual count."""
         self._model = model
         self._input_tokens = input_tokens
         self._shows_thinking = is_thinking_enabled(request)
         # With this display, Claude's own blocks have a signature but no text.
         self._omits_text = (request.get("thinking") or {}).get("display") == "omitted"
         self._has_started = False
-        self._blocks: list[_Block] = []  # the first is the one that is being sent
+        self._blocks: list[_Block] = []  # the first block is the one being sent
         self._calls: dict[int, _Block] = {}
         self._index = 0
         self._held_opaque = ""
@@ -103,7 +103,7 @@ class ChatToMessages:
         return events
 
     def close(self) -> list[MessagesEvent]:
-        """Return the events that end the message; raises `BrokenResponse` if it is incomplete."""
+        """Return the events that end the message. Raises `BrokenResponse` if it is incomplete."""
         if self._finish is None:
             raise broken_responses.ended_early()
         if self._held_opaque and self._calls:
@@ -147,13 +147,14 @@ class ChatToMessages:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            # Copilot counts at the end, but clients show the length of the prompt from the start.
+            # Copilot sends counts at the end, but clients show the length of the prompt from the
+            # start.
             "usage": self._counts(),
         }
         return {"type": "message_start", "message": message}
 
     def _counts(self) -> Json:
-        """Return Copilot's counts, or before they have arrived the estimate of the input."""
+        """Return Copilot's counts, or the estimate of the input until they have arrived."""
         if self._usage is not None:
             return usage_from_chat(self._usage)
         return {**usage_from_chat(None), "input_tokens": self._input_tokens}
@@ -177,7 +178,7 @@ class ChatToMessages:
             self._last_thinking().deltas.append(delta)
 
     def _add_opaque(self, opaque: str) -> None:
-        # After text, it is held back until there is a call: otherwise it is not needed, and clients
+        # After text, hold it back until there is a call: otherwise it is not needed, and clients
         # such as Claude Code take the last block for the answer.
         is_late = bool(self._blocks) and self._blocks[-1].type == "text"
         if self._shows_thinking and not is_late:
@@ -186,7 +187,7 @@ class ChatToMessages:
             self._held_opaque += opaque
 
     def _release_opaque(self) -> None:
-        """Add the opaque value that was held back: the model needs it with the tool results."""
+        """Add the opaque value that was held back; the model needs it with the tool results."""
         self._last_thinking().opaque += self._held_opaque
         self._held_opaque = ""
 
@@ -194,7 +195,7 @@ class ChatToMessages:
         return self._last_block({"type": "thinking", "thinking": "", "signature": ""})
 
     def _last_block(self, start: Json) -> _Block:
-        """Return the last block if it has the type of `start`, otherwise a new block."""
+        """Return the last block if it has the type of `start`, or else a new block."""
         if not self._blocks or self._blocks[-1].type != start["type"]:
             self._blocks.append(_Block(start))
         return self._blocks[-1]
@@ -213,7 +214,7 @@ class ChatToMessages:
             block.deltas.append({"type": "input_json_delta", "partial_json": text})
 
     def _send(self, events: list[MessagesEvent], *, closing: bool = False) -> None:
-        """Add to `events` what the first block has; once it is complete, also the next ones."""
+        """Move the first block's deltas to `events`; if it is complete, also those of the next."""
         while self._blocks:
             block = self._blocks[0]
             self._send_block(block, events)
@@ -242,7 +243,7 @@ class ChatToMessages:
     def _signature(self, opaque: str) -> str:
         """Return the opaque value as a signature with the tag of its API.
 
-        Later pieces come without the tag, and get that of the first one.
+        Later parts arrive without a tag, and get the tag of the first part.
         """
         if opaque.startswith(" ") and self._tag:
             return self._tag + opaque[1:]

@@ -1,4 +1,4 @@
-"""Repairs Copilot's Messages responses, and leaves out the fields that Copilot adds."""
+"""Repairs Copilot's Messages responses, and removes the fields that Copilot adds."""
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping
@@ -22,26 +22,26 @@ _ADDITIONS: Final = frozenset(("copilot_annotations", "amazon-bedrock-invocation
 
 _ENDS: Final = ("message_delta", "message_stop")
 _NESTED: Final = ("delta", "content_block", "message")
-"""The fields of an event whose value can have additions, too."""
+"""The fields of an event whose values may also contain such additions."""
 
 _UNSTATED_END: Final[MessagesEvent] = {
     "type": "message_delta",
     "delta": {"stop_reason": "", "stop_sequence": None},
 }
-"""The end of a response that ended properly but gave no stop reason."""
+"""The end of a response that ended properly without stating a stop reason."""
 
 
 class MessagesRepair:
     """Repairs one response, event by event.
 
-    `feed` takes the decoded JSON of an event, or of a whole message, and returns the events for
-    the client; `close` returns the last ones. Both raise `UpstreamError` if the response is broken
-    or an error. If the error comes after the start of the message, it is passed on as an event
+    `feed` takes the decoded JSON of an event, or of a whole message, and returns the events for the
+    client; `close` returns the last events. Both raise `UpstreamError` if the response is broken or
+    an error. If an error occurs after the start of the message, it is passed on as an event
     instead, and `failure` is set.
 
     `usage` has the token counts so far, in the format of Chat Completions. `tool_names` maps the
     tool names sent to the model to the client's names. `unrequested` are the fields to leave out,
-    as `unrequested_fields` returns them.
+    from `unrequested_fields`.
     """
 
     repeated: RepeatedEvents | None = None
@@ -71,7 +71,7 @@ class MessagesRepair:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the model has finished; only token counts can still follow."""
+        """Whether the model has finished, so that only token counts can follow."""
         return self._has_finished
 
     @property
@@ -85,7 +85,7 @@ class MessagesRepair:
         return self._has_stopped
 
     def whole(self, events: list[MessagesEvent]) -> Message:
-        """Return the message that arrived as a whole, or else the one assembled from `events`.
+        """Return the message that arrived as a whole, or else assemble it from `events`.
 
         `events` are all events that `feed` and `close` returned. Raises `UpstreamError`.
         """
@@ -96,14 +96,14 @@ class MessagesRepair:
         return [error_event(error, request_id)]
 
     def feed(self, data: object) -> list[MessagesEvent]:
-        """Return the events for one event or a whole message of Copilot's."""
+        """Return the events for an event or a whole message from Copilot."""
         if not isinstance(data, dict):
             raise broken_responses.not_an_object()
         if self.failure is not None or self._has_stopped:
             return []
         if data.get("type") == "error" or data.get("error"):
             return self._fail(data)
-        if data.get("type") != "content_block_delta":  # most events, which have no such fields
+        if data.get("type") != "content_block_delta":  # most events, which do not have these fields
             if self.notes is not None:
                 note_transformations(data, self.notes)
             if self._unrequested:
@@ -119,7 +119,7 @@ class MessagesRepair:
         return [*before, *self._passed(data)]
 
     def _missing_before(self, data: MessagesEvent) -> list[MessagesEvent]:
-        """Return the start or the end of the message if Copilot has left it out before `data`."""
+        """Return the start or the end of the message, if Copilot left it out before `data`."""
         kind = data.get("type")
         if kind == "message_stop" and self._has_started and not self._has_finished:
             return self._end(_UNSTATED_END)
@@ -141,7 +141,7 @@ class MessagesRepair:
         return self._end(event) if data["type"] in _ENDS else [event]
 
     def close(self, *, done: bool = False) -> list[MessagesEvent]:
-        """Return the last events if Copilot did not send them."""
+        """Return the last events, if Copilot did not send them."""
         if self.failure is not None or self._has_stopped:
             return []
         if self._has_finished:
@@ -153,10 +153,10 @@ class MessagesRepair:
         raise broken_responses.ended_early()
 
     def _end(self, event: MessagesEvent) -> list[MessagesEvent]:
-        """Return one of the last events with all its fields, after the ends of open blocks."""
+        """Return one of the last events with all its fields, after closing any open blocks."""
         if event["type"] == "message_delta":
             if not isinstance(event.get("usage"), dict):
-                # SDKs read it without checking whether it is there.
+                # SDKs access it without checking whether it exists.
                 event = {**event, "usage": {"output_tokens": self._counts.get("output_tokens", 0)}}
             delta = event.get("delta")
             stated = delta.get("stop_reason") if isinstance(delta, dict) else None
@@ -173,7 +173,7 @@ class MessagesRepair:
         return [error_event(failure, self._request_id)]
 
     def _track(self, data: MessagesEvent) -> None:
-        """Update the state and the token counts; raise `BrokenResponse` for a runaway tool call."""
+        """Update the state and token counts. Raises `BrokenResponse` for a runaway tool call."""
         match data.get("type"):
             case "message_start":
                 self._has_started = True
@@ -203,7 +203,7 @@ class MessagesRepair:
 
 
 def is_message(data: Json) -> bool:
-    """Return whether `data` is a whole message, as opposed to an event."""
+    """Return whether `data` is a whole message rather than an event."""
     return data.get("type") in (None, "message") and isinstance(data.get("content"), list)
 
 
@@ -224,16 +224,16 @@ def _without_additions(value: Json) -> Json:
 
 
 def _renamed(block: Any, names: Mapping[str, str]) -> Any:
-    """Return the block; if it calls a tool, with the client's name of the tool."""
+    """Return the block, using the client's name of the tool if it is a call."""
     name = block.get("name") if isinstance(block, dict) else None
     return {**block, "name": names[name]} if isinstance(name, str) and name in names else block
 
 
 def repair_message(body: object, tool_names: Mapping[str, str] | None = None) -> Message:
-    """Return a whole response with all the fields of a message.
+    """Return a whole response with all fields of a message.
 
-    `tool_names` maps the tool names sent to the model to the client's names. Raises
-    `UpstreamError` if the body is an error, or not a message.
+    `tool_names` maps the tool names sent to the model to the client's names. Raises `UpstreamError`
+    if the body is an error, or not a message.
     """
     if not isinstance(body, dict):
         raise BrokenResponse("Copilot sent an answer that is not a JSON object.")

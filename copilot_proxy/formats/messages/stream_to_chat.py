@@ -30,9 +30,8 @@ class MessagesToChat(ChunkTranslator):
     """Translates one response of Copilot's Messages API, event by event.
 
     `feed` takes the decoded JSON of an event, or of a whole message, and returns its chunks;
-    `close` returns the last ones, including the finish reason. Both raise
-    `UpstreamError` if the response is broken or an error. `usage` and `copilot_usage` have
-    Copilot's counts so far.
+    `close` returns the last chunks, including the finish reason. Both raise `UpstreamError` if the
+    response is broken or an error. `usage` and `copilot_usage` have Copilot's counts so far.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class MessagesToChat(ChunkTranslator):
         self.copilot_usage: CopilotUsage | None = None
 
     def feed(self, data: object) -> list[ChatChunk]:
-        """Return the chunks for one event or a whole message of Copilot's."""
+        """Return the chunks for an event or a whole message from Copilot."""
         if not isinstance(data, dict):
             raise broken_responses.not_an_object()
         if data.get("type") == "error" or data.get("error"):
@@ -87,7 +86,7 @@ class MessagesToChat(ChunkTranslator):
         return chunks
 
     def close(self, *, done: bool = False) -> list[ChatChunk]:
-        """Return the chunks that end the stream; call once, after Copilot's last event."""
+        """Return the chunks that end the stream. Call once, after Copilot's last event."""
         chunks: list[ChatChunk] = []
         for index in list(self._blocks):
             self._end_block(index, chunks)
@@ -98,12 +97,12 @@ class MessagesToChat(ChunkTranslator):
 
     @property
     def is_finished(self) -> bool:
-        """Whether the model has finished; only token counts can still follow."""
+        """Whether the model has finished, so that only token counts can follow."""
         return self._finish is not None
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the model has stopped, in OpenAI's words."""
+        """The reason why the model stopped, as one of OpenAI's finish reasons."""
         return self._finish
 
     def _stop(self, delta: Json, chunks: list[ChatChunk]) -> None:
@@ -124,7 +123,7 @@ class MessagesToChat(ChunkTranslator):
         self._start(chunks)
 
     def _start(self, chunks: list[ChatChunk]) -> None:
-        """Add the first chunk, unless it has been added before."""
+        """Add the first chunk, unless it was already added."""
         if not self._chunks.has_begun:
             chunks.append(self._chunks.begin(self._id))
 
@@ -175,7 +174,7 @@ class MessagesToChat(ChunkTranslator):
                 opaque = self._reasoning.sign(block["data"], redacted=True)
                 self._add_text("reasoning_opaque", opaque, chunks)
             case "tool_use" if isinstance(block.get("input"), dict) and block["input"]:
-                # There were no deltas: the start of the block had the whole input.
+                # There were no deltas, because the start of the block had the whole input.
                 arguments = msgspec.json.encode(block["input"]).decode()
                 self._add_call({"index": index, "function": {"arguments": arguments}}, chunks)
 

@@ -1,4 +1,4 @@
-"""Turns structured output into instructions, for models without it."""
+"""Converts structured output to instructions, for models that do not support it."""
 
 from typing import Any, Final
 
@@ -28,12 +28,12 @@ def instruct_schema(body: MessagesRequest) -> bool:
 
 
 def add_instruction(body: MessagesRequest, text: str) -> None:
-    """Add an instruction at the end of the system prompt."""
+    """Append an instruction to the system prompt."""
     system = body.get("system") or []
     blocks = [{"type": "text", "text": system}] if isinstance(system, str) else list(system)
     body["system"] = [*blocks, {"type": "text", "text": text}]
 
 
 def schema_instruction(schema: Any) -> str:
-    """Return the instruction to answer with JSON, valid against `schema` unless it is empty."""
+    """Return the instruction to answer with JSON, which must match `schema` if not empty."""
     return BY_SCHEMA + msgspec.json.encode(schema).decode() if schema else ANY_JSON

@@ -18,8 +18,8 @@ def drop_billing_line(body: MessagesRequest, notes: list[str]) -> None:
 def without_billing(blocks: list[Json], notes: list[str]) -> list[Json]:
     """Return the blocks without the one in which Claude Code identifies itself for billing.
 
-    It is not an instruction. It changes with each request, so nothing after it could be read from
-    the prompt cache.
+    The block is not an instruction, and it changes with each request, so nothing after it could be
+    read from the prompt cache.
     """
     kept = [block for block in blocks if not str(block.get("text")).startswith(_BILLING)]
     if len(kept) < len(blocks):

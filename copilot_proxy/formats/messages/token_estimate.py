@@ -1,12 +1,12 @@
-"""Collects what counts as tokens in a Messages request; see `formats.token_estimate`."""
+"""Collects the text that counts as tokens in a Messages request; see `formats.token_estimate`."""
 
 from typing import Any, Final
 
-from copilot_proxy.cost.estimated_tokens import prompt_tokens
 from copilot_proxy.formats.token_estimate import (
     DOCUMENT_TOKENS,
     IMAGE_TOKENS,
     CountedFields,
+    request_tokens,
     texts,
 )
 from copilot_proxy.formats.types import MessagesRequest
@@ -20,15 +20,13 @@ _FIELDS: Final = CountedFields(
 
 
 def text_of(request: MessagesRequest) -> str:
-    """Return all texts of the system prompt, the tools and the messages, in this order, joined by
-    newlines."""
+    """Return all texts of the system prompt, tools and messages, joined by newlines."""
     return "\n".join(text for section in _SECTIONS for text in texts(request.get(section), _FIELDS))
 
 
 def estimated_tokens(request: MessagesRequest) -> int:
-    """Return a rough estimate of the tokens of the prompt, from its length; `text_of` is for an
-    exact count."""
-    return prompt_tokens({name: request.get(name) for name in _SECTIONS})
+    """Return a rough estimate of the prompt's tokens; use `text_of` for an exact count."""
+    return request_tokens({name: request.get(name) for name in _SECTIONS})
 
 
 def media_tokens(request: MessagesRequest) -> int:

@@ -19,11 +19,11 @@ _FIELDS: Final = (
     "strict",
     "eager_input_streaming",
 )
-"""The fields of a tool that Copilot accepts; it may reject requests with any other."""
+"""The fields of a tool that Copilot accepts; it may reject requests with other fields."""
 
 _WANTED: Final = re.compile(r"code_execution_\d|mcp_toolset")
-"""The tools of Anthropic's servers that a client asks for on purpose. Others, such as searches,
-are offered by clients on their own initiative, besides their own tools."""
+"""Anthropic's server tools that clients ask for on purpose. Others, such as searches, are offered
+by clients on their own, in addition to their own tools."""
 _DATE: Final = re.compile(r"_\d+$")
 
 
@@ -34,7 +34,7 @@ def check_tools_run(request: MessagesRequest) -> None:
     if not wanted and not any(map(is_client_tool, tools)):
         wanted = list(enumerate(tools))
     for i, tool in wanted:
-        # Some clients repeat a request if the digits of a date look like a status.
+        # Some clients retry a request if the digits of a date look like a status.
         name = _DATE.sub("", tool["type"])
         raise RequestError(
             f"Copilot does not run the tool '{name}'.",
@@ -45,12 +45,13 @@ def check_tools_run(request: MessagesRequest) -> None:
 
 
 def drop_unsupported_tools(body: MessagesRequest, notes: list[str]) -> None:
-    """Remove from `tools` and `tool_choice` of `body` what Copilot does not support."""
+    """Remove anything that Copilot does not support from `tools` and `tool_choice` of `body`."""
     tools: list[Json] = body.get("tools") or []
     for tool in tools:
         if not is_client_tool(tool):
             notes.append(f"dropped the tool {tool['type']}: {drop_reason(tool)}")
-    # Copilot does not run the tool search, so tools that only it could find are loaded at once.
+    # Copilot does not run the tool search, so tools that only the search could find are loaded
+    # immediately.
     loads_all = any(map(is_hosted_search, tools))
     dropped_fields: set[str] = set()
     kept = [_tool(tool, dropped_fields, loads=loads_all) for tool in tools if is_client_tool(tool)]
@@ -75,7 +76,7 @@ def drop_reason(tool: Json) -> str:
 
 
 def check_choice(request: MessagesRequest, offered: list[Json]) -> None:
-    """Raise `RequestError` if the model must call a tool, but not one of those offered to it."""
+    """Raise `RequestError` if the model must call a tool other than those offered to it."""
     choice = request.get("tool_choice") or {}
     name = choice.get("name")
     if choice.get("type") == "tool" and not name:
@@ -93,7 +94,7 @@ def check_choice(request: MessagesRequest, offered: list[Json]) -> None:
 def _tool(tool: Json, dropped_fields: set[str], *, loads: bool) -> Json:
     """Return a copy of the tool with the fields that Copilot accepts.
 
-    With `loads`, the tool is loaded at once instead of deferred.
+    With `loads`, the tool is loaded immediately instead of being deferred.
     """
     unknown = {name for name, value in tool.items() if name not in _FIELDS and value is not None}
     dropped_fields |= unknown

@@ -1,7 +1,7 @@
-"""Reports what Copilot left out of the conversation before the model read it.
+"""Reports the parts of the conversation that Copilot removed before the model read it.
 
-Claude's answers list it in ``input_transformations``, for example thinking whose conversation has
-changed. The form of its entries is not documented, so only their type is read.
+Claude's answers list these in ``input_transformations``, for example thinking whose conversation
+has changed. The format of the entries is not documented, so only their type is used.
 """
 
 import re
@@ -16,7 +16,7 @@ _TYPE: Final = re.compile(r"[a-z0-9_]{1,40}")
 
 
 def note_transformations(event: MessagesEvent, notes: list[str]) -> None:
-    """Add a note for the entries of an event or whole message, unless there already is one."""
+    """Add a note for the entries in an event or whole message, unless there is already one."""
     for holder in (event, *(event.get(name) for name in _NESTED)):
         listed = holder.get(FIELD) if isinstance(holder, dict) else None
         if not isinstance(listed, list) or not listed:

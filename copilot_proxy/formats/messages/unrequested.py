@@ -1,6 +1,6 @@
-"""Leaves out the fields of Claude's answers that clients have to ask for, if they have not.
+"""Removes fields from Claude's answers that clients must ask for, if they did not.
 
-Copilot sends them in every answer. LangChain, for example, fails at ``context_management`` if it
+Copilot sends them in every answer. LangChain, for example, fails on ``context_management`` if it
 did not ask for it.
 """
 
@@ -19,14 +19,14 @@ def unrequested_fields(request: MessagesRequest) -> tuple[str, ...]:
     """Return the fields to leave out of the answer to a client's request."""
     asked = {
         _CONTEXT: request.get(_CONTEXT) is not None,
-        # Only clients that choose what happens to unfit thinking know the list.
+        # Only clients that choose how to handle unfit thinking know the list.
         TRANSFORMATIONS: BINDING in (request.get("thinking") or {}),
     }
     return tuple(name for name, is_asked in asked.items() if not is_asked)
 
 
 def without_fields(event: MessagesEvent, names: Collection[str]) -> MessagesEvent:
-    """Return an event or whole message without the fields; the same object if it has none."""
+    """Return an event or whole message without the fields, or the same object if it has none."""
     for outer in _NESTED:
         inner = event.get(outer)
         if isinstance(inner, dict) and (kept := _without(inner, names)) is not inner:

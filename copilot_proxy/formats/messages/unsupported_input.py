@@ -1,4 +1,4 @@
-"""Removes or changes in a client's messages what Copilot's Messages API does not support."""
+"""Removes or changes parts of a client's messages that Copilot's Messages API does not support."""
 
 from collections.abc import Collection
 from typing import Any, Final
@@ -11,21 +11,21 @@ from copilot_proxy.formats.messages.server_blocks import SERVER_BLOCKS, block_te
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 _SIGNATURES: Final = {"thinking": "signature", "redacted_thinking": "data"}
-"""The field with the signature of thinking, or with all of it, by the type of the block."""
+"""Block type -> the field that contains the signature of thinking, or all of it."""
 _CONTENTS: Final = ("text", "image")
 """The types of blocks that a document can consist of."""
 _FAILED: Final = "The tool failed."
-"""The content of a failed result without any, which Claude refuses."""
+"""The content for a failed result that has none, which Claude would refuse."""
 PLACEHOLDER: Final = "Thinking..."
-"""What some clients store as thinking if the model showed none."""
+"""The text that some clients store as thinking if the model showed none."""
 
 
 def clean_messages(body: MessagesRequest, notes: list[str]) -> int:
-    """Remove or change in `messages` of `body` what Copilot does not support; messages and blocks
-    are copied first.
+    """Remove or change anything in `messages` of `body` that Copilot does not support; messages and
+    blocks are copied first.
 
-    System messages at the start of the conversation become part of the system prompt; returns how
-    many. Raises `RequestError` for images and documents that Copilot would have to fetch.
+    System messages at the start of the conversation become part of the system prompt; returns their
+    number. Raises `RequestError` for images and documents that Copilot would have to fetch.
     """
     unique_notes: set[str] = set()
     messages = [message.copy() for message in body["messages"]]
@@ -40,14 +40,14 @@ def clean_messages(body: MessagesRequest, notes: list[str]) -> int:
 
 
 def drop_empty_results(message: Json) -> None:
-    """Remove the blank contents of results, which Claude refuses, from a message that is a copy."""
+    """Remove blank contents of results, which Claude refuses, from a message that is a copy."""
     for block in message["content"]:
         if block["type"] == "tool_result":
             drop_empty_content(block)
 
 
 def drop_empty_content(result: Json) -> None:
-    """Remove the content of a result if it is blank, as that of a command that prints nothing."""
+    """Remove the content of a result if it is blank, for example from a command without output."""
     content = result.get("content")
     if content and not (isinstance(content, str) and content.isspace()):
         return
@@ -64,14 +64,14 @@ def thinking_signatures(request: MessagesRequest) -> list[str]:
 
 
 def without_thinking(request: MessagesRequest, signatures: Collection[str]) -> MessagesRequest:
-    """Return a client's request without the thinking blocks that have one of `signatures`."""
+    """Return a client's request without the thinking blocks that have any of `signatures`."""
     messages = []
     for message in request["messages"]:
         content = message["content"]
         if isinstance(content, list):
             kept = [block for block in content if _signature(block) not in signatures]
             if not kept and content:
-                continue  # there was nothing but thinking
+                continue  # it contained only thinking
             message = {**message, "content": kept}
         messages.append(message)
     return {**request, "messages": messages}
@@ -83,9 +83,9 @@ def _signature(block: Json) -> Any:
 
 def _merge_leading_system(body: MessagesRequest, messages: list[Json]) -> int:
     """Move system messages at the start of the conversation to the end of the system prompt, where
-    they mean the same; return how many.
+    they have the same effect; return their number.
 
-    Later system messages stay in order, which requires a beta (`betas`): at the front they would
+    Later system messages stay in place, which requires a beta (`betas`). At the front, they would
     take effect too early, and each new one would invalidate the whole prompt cache.
     """
     moved = 0
@@ -111,9 +111,9 @@ def _content(content: list[Json], path: str, unique_notes: set[str]) -> list[Jso
 
 
 def _document(block: Json, path: str, unique_notes: set[str]) -> list[Json]:
-    """Return a document as Copilot is known to accept it.
+    """Return a document in a form that Copilot is known to accept.
 
-    One that consists of blocks becomes these blocks, between tags.
+    A document that consists of blocks is replaced by these blocks, between tags.
     """
     source = block["source"]
     if not isinstance(source, dict) or source.get("type") != "content":
@@ -129,11 +129,11 @@ def _document(block: Json, path: str, unique_notes: set[str]) -> list[Json]:
 
 
 def _block(block: Json, path: str, index: int, unique_notes: set[str]) -> Json | None:
-    """Return a copy of the block that Copilot accepts, or None if it is to be dropped.
+    """Return a copy of the block that Copilot accepts, or None to drop it.
 
-    It is at `index` of the list at `path`.
+    The block is at `index` in the list at `path`.
     """
-    # Clients send the blocks of a response back with all the fields of their SDK, many of them
+    # Clients send the blocks of a response back with all fields of their SDK, many of which are
     # null.
     if None in block.values():
         block = {name: value for name, value in block.items() if value is not None}
@@ -167,7 +167,7 @@ def _thinking(block: Json, unique_notes: set[str]) -> Json | None:
     if signature is None:
         unique_notes.add("dropped thinking blocks: they are not signed by Claude")
         return None
-    # Models that hide their thinking need it back all the same: it is in the signature.
+    # Models that hide their thinking still need it back: it is in the signature.
     text = block.get("thinking") or ""
     return {**block, "thinking": "" if text == PLACEHOLDER else text, "signature": signature}
 
@@ -198,12 +198,12 @@ def not_uploaded(path: str) -> RequestError:
         "Copilot has no containers, so it cannot read files that were uploaded to one.",
         param=path,
         code="unsupported_value",
-        hint="Send the file's content as a document or a text.",
+        hint="Send the file's content as a document or text.",
     )
 
 
 def _read_text(block: Json, path: str) -> None:
-    """Make the source of a text file one of type ``text``: base64 is only for PDFs."""
+    """Convert the source of a text file to the type ``text``, because base64 is only for PDFs."""
     match block["source"]:
         case {"type": "base64", "data": str(data)} if block["type"] == "document":
             text = read_document(data, f"{path}.source.data", whole=False).text

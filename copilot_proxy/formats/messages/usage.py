@@ -1,7 +1,7 @@
-"""Converts token counts between Anthropic's format and that of Chat Completions.
+"""Converts token counts between the formats of Anthropic and Chat Completions.
 
-Anthropic's `input_tokens` exclude the tokens that were read from the cache or written to it;
-the `prompt_tokens` of Chat Completions include them.
+Anthropic's `input_tokens` exclude the tokens that were read from the cache or written to it; the
+`prompt_tokens` of Chat Completions include them.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ COUNTS: Final = (
 def add_usage(known: Json, usage: object) -> Json:
     """Return the counts `known`, updated with the usage of a later event.
 
-    Counts are totals, not increments. A count of zero does not replace a known one.
+    Counts are totals, not increments. A zero does not replace a known count.
     """
     if not isinstance(usage, dict):
         return known
@@ -52,7 +52,7 @@ def usage_to_chat(usage: Mapping[str, Any]) -> ChatUsage:
 
 
 def usage_from_chat(usage: ChatUsage | None) -> Json:
-    """Return Chat Completions usage in Anthropic's format; zeros if there is none."""
+    """Return Chat Completions usage in Anthropic's format, or zeros if there is none."""
     usage = usage or {}
     details = usage.get("prompt_tokens_details")
     details = details if isinstance(details, dict) else {}

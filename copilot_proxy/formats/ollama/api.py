@@ -1,4 +1,4 @@
-"""Ollama's chat API, as clients use it; Copilot has no such API."""
+"""Ollama's chat API, as clients use it. Copilot does not serve it."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -36,11 +36,11 @@ _STREAM: Final = StreamFormat(
     content_type=b"application/x-ndjson",
     frame=_frame,
     end=b"",
-    # JSON may begin with blanks, so this belongs to the next line. Empty lines break some clients.
+    # JSON may start with blanks, so this belongs to the next line. Empty lines break some clients.
     keep_alive=b" ",
 )
 _PARAMETERS: Final = {"max_tokens": "num_predict", "temperature": "temperature", "top_p": "top_p"}
-"""The options for the parameters of aliases."""
+"""Parameters of aliases -> Ollama's options."""
 
 
 class OllamaApi:
@@ -64,7 +64,7 @@ class OllamaApi:
         return parse_chat(body)
 
     def parse_generate(self, body: bytes) -> ClientRequest:
-        """Return a request of ``/api/generate`` in the form of ``/api/chat``, with a mark.
+        """Return a request to ``/api/generate``, converted to ``/api/chat`` and marked.
 
         Raises `RequestError`.
         """
@@ -134,7 +134,7 @@ class OllamaApi:
         )
 
     def loaded(self, request: ClientRequest) -> bytes:
-        """Return the whole response to a request without a prompt: that the model is loaded."""
+        """Return the whole response to a request without a prompt: the model is loaded."""
         return _frame(self.writer(request).loaded(unload=request.get("keep_alive") in (0, "0")))
 
     def fail(

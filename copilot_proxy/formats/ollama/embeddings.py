@@ -1,4 +1,4 @@
-"""Converts Ollama's two forms of embeddings requests to OpenAI's, and the answers back."""
+"""Converts Ollama's two forms of embeddings requests to OpenAI's format, and the answers back."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from copilot_proxy.formats.types import ClientRequest, ClientResponse
 
 
 def parse_embed(body: bytes) -> ClientRequest:
-    """Return a request of ``/api/embed`` in OpenAI's format; raises `RequestError`.
+    """Return a request to ``/api/embed`` in OpenAI's format. Raises `RequestError`.
 
     Its input is an empty list if there is nothing to embed.
     """
@@ -22,7 +22,7 @@ def parse_embed(body: bytes) -> ClientRequest:
 
 
 def parse_embeddings(body: bytes) -> ClientRequest:
-    """Return a request of ``/api/embeddings`` in OpenAI's format; raises `RequestError`.
+    """Return a request to ``/api/embeddings`` in OpenAI's format. Raises `RequestError`.
 
     Its input is an empty list if there is nothing to embed.
     """
@@ -33,7 +33,7 @@ def parse_embeddings(body: bytes) -> ClientRequest:
 
 
 def embed_answer(response: ClientResponse, duration: int) -> ClientResponse:
-    """Return the answer of ``/api/embed``; `duration` is in nanoseconds."""
+    """Return the answer to ``/api/embed``; `duration` is in nanoseconds."""
     return {
         "model": response["model"],
         "embeddings": [one["embedding"] for one in response["data"]],
@@ -44,7 +44,7 @@ def embed_answer(response: ClientResponse, duration: int) -> ClientResponse:
 
 
 def embeddings_answer(response: ClientResponse) -> ClientResponse:
-    """Return the answer of ``/api/embeddings``."""
+    """Return the answer to ``/api/embeddings``."""
     return {"embedding": response["data"][0]["embedding"] if response["data"] else []}
 
 

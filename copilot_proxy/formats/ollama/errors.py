@@ -7,15 +7,14 @@ from copilot_proxy.masking import mask
 
 
 def error_status(error: CopilotProxyError) -> int:
-    """Return the status that Ollama's clients get: some repeat a 402 as often as a 429."""
+    """Return the status for Ollama clients, some of which retry a 402 as often as a 429."""
     return 400 if error.status == 402 else error.status
 
 
 def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
     """Return ``{"error": "message", "code", "request_id"}``.
 
-    Ollama's clients show the message, which therefore includes the hint, and ignore the rest.
-    Tokens are masked.
+    Ollama clients only show the message, which therefore includes the hint. Tokens are masked.
     """
     fields: Json = {"error": mask(join_sentences(error.message, error.hint))}
     if error.code:

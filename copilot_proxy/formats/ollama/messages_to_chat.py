@@ -1,7 +1,7 @@
-"""Translates Ollama's messages to those of Chat Completions.
+"""Translates Ollama's messages to chat messages.
 
-Ollama's clients may leave out the ids of tool calls, so a conversation gets ids by position, the
-same every time, and a result belongs to the first open call that it can belong to.
+Ollama clients may leave out the ids of tool calls. So calls get ids by position, the same every
+time, and a result belongs to the first open call that it fits.
 """
 
 import base64
@@ -17,14 +17,14 @@ from copilot_proxy.formats.reasoning_cache import PLACE_ID
 from copilot_proxy.formats.types import Json
 
 _HEAD: Final = 32
-"""Base64 characters that contain the first bytes of an image, by which its type is known."""
+"""The number of base64 characters that contain an image's first bytes, which reveal its type."""
 _WITH_IMAGES: Final = ("user", "tool")
 _NO_CALL: Final = f"{PLACE_ID}nowhere"
-"""The id of a result to which no call belongs."""
+"""The id of a result that no call belongs to."""
 
 
 def translate_messages(messages: list[Json]) -> list[Json]:
-    """Return the chat messages; raises `RequestError` for images that are not base64."""
+    """Return the chat messages. Raises `RequestError` for images that are not base64."""
     calls = _OpenCalls()
     translated = []
     for i, message in enumerate(messages):
@@ -51,7 +51,7 @@ def translate_messages(messages: list[Json]) -> list[Json]:
 
 
 class _OpenCalls:
-    """The calls of a conversation that have no result yet, in order."""
+    """The calls in a conversation that have no result yet, in order."""
 
     def __init__(self) -> None:
         self._open: dict[str, str] = {}
@@ -65,7 +65,7 @@ class _OpenCalls:
         return id
 
     def close(self, id: str | None, name: str | None) -> str:
-        """Return the id of the call to which a result with this id or tool name belongs."""
+        """Return the id of the call that a result with this id or tool name belongs to."""
         if id is None or id not in self._open:
             named = (one for one, tool in self._open.items() if name is None or tool == name)
             id = next(named, next(iter(self._open), _NO_CALL))
@@ -97,7 +97,7 @@ def _call(call: Json, calls: _OpenCalls) -> Json:
 
 
 def _with_images(message: Json, content: str, path: str) -> str | list[Json]:
-    """Return the content as text, or with images as parts."""
+    """Return the content as text, or as parts if there are images."""
     images = message.get("images") or ()
     if not images:
         return content

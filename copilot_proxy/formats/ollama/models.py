@@ -1,6 +1,6 @@
-"""Ollama's list of models and its model object, built from the catalogue of Copilot's models.
+"""Builds Ollama's model list and model objects from the catalogue of Copilot's models.
 
-Names have the tag ``latest``, as all of Ollama's names have a tag and clients compare them.
+Names have the tag ``latest``, because all of Ollama's names have tags and clients compare them.
 """
 
 import hashlib
@@ -12,9 +12,9 @@ from copilot_proxy.formats.types import Json
 from copilot_proxy.model_ids import LATEST_TAG
 
 API_VERSION: Final = "0.20.0"
-"""The version of Ollama that this server claims to be: clients require one for some features."""
+"""The Ollama version that this server claims to be, since clients require one for some features."""
 _MODIFIED_AT: Final = "2023-11-14T22:13:20Z"
-"""The field is required, but Copilot's list has no dates."""
+"""The field is required, but Copilot's list contains no dates."""
 _REMOTE_HOST: Final = "https://github.com"
 
 
@@ -23,7 +23,7 @@ def model_list(
     aliases: Iterable[tuple[str, Model]] = (),
     default: Model | None = None,
 ) -> Json:
-    """Return the list of the aliases, and of the usable `models` that no alias hides:
+    """Return the list of the aliases, and of the usable `models` that no alias hides, as a
     `schema.OllamaModelList`."""
     named = dict(aliases)
     listed = [*named.items(), *((one.id, one) for one in models if one.id not in named)]
@@ -31,7 +31,7 @@ def model_list(
 
 
 def model_object(model: Model, *, name: str | None = None, default: Model | None = None) -> Json:
-    """Return what ``/api/show`` says about `model`: `schema.OllamaModelInfo`."""
+    """Return the answer of ``/api/show`` for `model`, a `schema.OllamaModelInfo`."""
     architecture = model.parts.brand or "copilot"
     info: Json = {
         "general.architecture": architecture,
@@ -68,7 +68,7 @@ def _entry(name: str, model: Model) -> Json:
 
 
 def _remote(model: Model) -> Json:
-    """Return the fields that Ollama has for models that do not run on this machine."""
+    """Return Ollama's fields for models that do not run on this machine."""
     return {"remote_model": model.id, "remote_host": _REMOTE_HOST}
 
 

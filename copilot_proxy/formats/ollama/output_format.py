@@ -13,7 +13,7 @@ def set_format(output_format: Any, chat: ChatRequest, notes: list[str]) -> None:
     """Set the output format of `chat`: ``json``, a schema, or none."""
     if output_format == "json":
         chat["response_format"] = {"type": "json_object"}
-        # OpenAI's models refuse this format unless the conversation mentions it.
+        # OpenAI's models refuse this format unless the conversation mentions JSON.
         if not any("json" in _text(message).lower() for message in chat["messages"]):
             chat["messages"] = [{"role": "system", "content": _JSON_ONLY}, *chat["messages"]]
             notes.append("added an instruction to answer in JSON, which some models require")

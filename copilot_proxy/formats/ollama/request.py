@@ -1,7 +1,7 @@
 """Parses and validates a client's request, finds its initiator, and counts its images.
 
-A request of ``/api/generate`` is rewritten to one of ``/api/chat`` when it is read, and marked, so
-that its answer gets the other form.
+A request to ``/api/generate`` is converted to one to ``/api/chat`` when it is parsed, and marked so
+that its answer is in the form of ``/api/generate``.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from copilot_proxy.formats.types import ClientRequest, Json
 from copilot_proxy.headers import Initiator
 
 _GENERATE: Final = "ollama_generate"
-"""Marks a request of ``/api/generate``; never leaves the program."""
+"""Marks a request to ``/api/generate``; never leaves the program."""
 _PROMPT_FIELDS: Final = ("prompt", "system", "images")
 """The fields of ``/api/generate`` that become messages."""
 _LEVELS: Final = ("low", "medium", "high")
@@ -31,9 +31,9 @@ _LEVELS: Final = ("low", "medium", "high")
 
 
 def parse_chat(body: bytes) -> ClientRequest:
-    """Return the decoded and validated request of ``/api/chat``; raises `RequestError`.
+    """Return the decoded and validated request to ``/api/chat``. Raises `RequestError`.
 
-    `messages` is empty if the client only wants the model to be loaded.
+    `messages` is empty if the client only wants to load the model.
     """
     request = parse_object(body)
     request.pop(_GENERATE, None)
@@ -47,9 +47,9 @@ def parse_chat(body: bytes) -> ClientRequest:
 
 
 def parse_generate(body: bytes) -> ClientRequest:
-    """Return the decoded and validated request of ``/api/generate`` as one of ``/api/chat``.
+    """Return the decoded and validated request to ``/api/generate``, converted to ``/api/chat``.
 
-    Raises `RequestError`. `messages` is empty if the client only wants the model to be loaded.
+    Raises `RequestError`. `messages` is empty if the client only wants to load the model.
     """
     request = parse_object(body)
     if request.pop("tools", None):
@@ -70,7 +70,7 @@ def parse_generate(body: bytes) -> ClientRequest:
 
 
 def parse_show(body: bytes) -> str:
-    """Return the model name in a request of ``/api/show``; raises `RequestError`."""
+    """Return the model name in a request to ``/api/show``. Raises `RequestError`."""
     request = parse_object(body)
     check_shape(request, OllamaShowRequest)
     name = request.get("model") or request.get("name")
@@ -84,12 +84,12 @@ def parse_show(body: bytes) -> str:
 
 
 def is_generate(request: ClientRequest) -> bool:
-    """Return whether the client has called ``/api/generate``."""
+    """Return whether the client called ``/api/generate``."""
     return request.get(_GENERATE) is True
 
 
 def without_mark(request: ClientRequest) -> ClientRequest:
-    """Return the request without what `parse_generate` adds for this program."""
+    """Return the request without the mark that `parse_generate` added."""
     return {name: value for name, value in request.items() if name != _GENERATE}
 
 
@@ -123,7 +123,7 @@ def thinks(request: ClientRequest) -> bool:
 
 
 def _check(request: ClientRequest, schema: Any) -> None:
-    """Check a new request, and set the default of ``stream``; raises `RequestError`."""
+    """Validate a new request, and set the default of ``stream``. Raises `RequestError`."""
     refuse_fields("ollama", request)
     check_shape(request, schema)
     if not request["model"]:

@@ -1,6 +1,6 @@
-"""Translates a chat request of Ollama to Chat Completions.
+"""Translates an Ollama chat request to Chat Completions.
 
-The tables at the top say which fields and options are translated; the others are dropped.
+The tables at the top list the fields and options that are translated; the others are dropped.
 """
 
 from typing import Any, Final
@@ -13,9 +13,9 @@ from copilot_proxy.formats.types import ChatRequest, ClientRequest, Json
 _FIELDS: Final = ("model", "messages", "tools", "format", "options", "think", "stream")
 """The fields that are translated."""
 _UNNEEDED_FIELDS: Final = ("keep_alive", "truncate", "shift")
-"""The fields that are about a model in memory, or its cache, and are dropped without a note."""
+"""Fields that concern loading and caching local models; dropped without a note."""
 _OPTIONS: Final = ("temperature", "top_p", "seed", "stop", "presence_penalty", "frequency_penalty")
-"""The options that Chat Completions has under the same name; there is also ``num_predict``."""
+"""The options with the same name in Chat Completions; ``num_predict`` is also translated."""
 _UNNEEDED_OPTIONS: Final = (
     "num_ctx",
     "num_keep",
@@ -33,13 +33,13 @@ _UNNEEDED_OPTIONS: Final = (
     "embedding_only",
     "draft_num_predict",
 )
-"""The options that are about how a model is run, and are dropped without a note."""
+"""Options that concern how a local model runs; dropped without a note."""
 _DEFAULT_EFFORT: Final = "medium"
-"""What a plain ``think: true`` asks for."""
+"""The effort for ``think: true``."""
 
 
 def to_chat(request: ClientRequest, notes: list[str]) -> ChatRequest:
-    """Return the chat request; `notes` gets a line for each change that may matter.
+    """Return the chat request. Adds a line to `notes` for each change that may matter.
 
     Raises `RequestError` for an image that is not base64.
     """
@@ -62,7 +62,7 @@ def to_chat(request: ClientRequest, notes: list[str]) -> ChatRequest:
 
 
 def effort_of(request: ClientRequest) -> str | None:
-    """Return the reasoning effort that ``think`` asks for; None if it is not set."""
+    """Return the reasoning effort requested by ``think``, or None if it is not set."""
     think = request.get("think")
     if think is None or think == "":
         return None
@@ -78,7 +78,7 @@ def _tool(tool: Json) -> Json:
 
 def _set_options(options: Json, chat: ChatRequest, notes: list[str]) -> None:
     limit: Any = options.get("num_predict")
-    if isinstance(limit, int) and limit > 0:  # others mean no limit
+    if isinstance(limit, int) and limit > 0:  # other values mean no limit
         chat["max_tokens"] = limit
     for name, value in options.items():
         if value is None or name == "num_predict" or name in _UNNEEDED_OPTIONS:

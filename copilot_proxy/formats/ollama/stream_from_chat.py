@@ -1,7 +1,7 @@
-"""Translates repaired chat chunks to the lines of an Ollama stream, or to one answer.
+"""Translates repaired chat chunks to the lines of an Ollama stream, or to a whole answer.
 
-Ollama sends a tool call in one piece, with its arguments as an object, so a call waits until it is
-complete; the text after it does not.
+Ollama sends each tool call as a whole, with its arguments as an object. So a call is held back
+until it is complete, but any text after it is not.
 """
 
 import time
@@ -23,16 +23,16 @@ from copilot_proxy.formats.types import (
 )
 
 _DONE_REASONS: Final = {"length": "length", "content_filter": "content_filter"}
-"""Ollama's reasons for the finish reasons other than ``stop``; it also stops for tool calls."""
+"""Ollama's done reasons for finish reasons other than ``stop``, which includes tool calls."""
 _AT_ONCE: Final = 1_000_000
-"""Nanoseconds between the first and the last part of an answer that was not streamed."""
+"""If the first and last part are less than this many nanoseconds apart, it was not streamed."""
 
 
 class ChatToOllama:
     """Translates one response for an Ollama client; implements `ChatWriter`.
 
     `model` is the name that the client used. With `generates`, the answer has the form of
-    ``/api/generate``. Thinking is left out if the client does not want any.
+    ``/api/generate``. Thinking is left out if the client does not want it.
     """
 
     def __init__(self, model: str, *, generates: bool, shows_thinking: bool) -> None:
@@ -51,7 +51,7 @@ class ChatToOllama:
         events: list[ClientEvent] = []
         for choice in chunk["choices"]:
             delta = choice["delta"]
-            if len(delta) == 1 and (text := delta.get("content")):  # as most chunks
+            if len(delta) == 1 and (text := delta.get("content")):  # the usual case
                 events.append(self._line(text))
             else:
                 self._add(delta, events)
@@ -65,11 +65,11 @@ class ChatToOllama:
         return events
 
     def close(self) -> list[ClientEvent]:
-        """Return the last lines; raises `BrokenResponse` if the answer is incomplete."""
+        """Return the last lines. Raises `BrokenResponse` if the answer is incomplete."""
         if self._finish is None:
             raise broken_responses.ended_early()
         events: list[ClientEvent] = []
-        # The last call of an answer that was cut must not look complete.
+        # The last call of an answer that was cut off must not look complete.
         if calls := [call.line() for call in self._calls.values() if call.is_whole(self._finish)]:
             events.append(self._line("", {"tool_calls": calls}))
         last = self._line("", done=True)
@@ -80,7 +80,7 @@ class ChatToOllama:
         return [*events, last]
 
     def whole(self, events: list[ClientEvent]) -> ClientResponse:
-        """Return the answer that the lines add up to."""
+        """Return the answer assembled from the lines."""
         answer = dict(events[-1])
         holders = events if self._generates else [event["message"] for event in events]
         text = "response" if self._generates else "content"
@@ -94,7 +94,7 @@ class ChatToOllama:
         return {**answer, "message": {"role": "assistant", **whole}}
 
     def loaded(self, *, unload: bool) -> ClientEvent:
-        """Return the answer to a request without a prompt; it loads a model, or unloads it."""
+        """Return the answer to a request without a prompt, which loads or unloads a model."""
         return self._line("", done=True) | {"done_reason": "unload" if unload else "load"}
 
     def fail(self, error: CopilotProxyError, request_id: str) -> list[ClientEvent]:
@@ -128,7 +128,7 @@ class ChatToOllama:
         end = time.perf_counter_ns()
         first = self._first or end
         if end - first < _AT_ONCE:
-            first = self._started  # nothing is known about when the model began to write
+            first = self._started  # it is unknown when the model started to write
         return {
             "total_duration": end - self._started,
             "load_duration": 0,
@@ -165,5 +165,5 @@ def _now() -> str:
 
 @lru_cache(maxsize=2)
 def _second(seconds: int) -> str:
-    """Return a second without its time zone; formatting it takes longer than all other parts."""
+    """Return a time in seconds, without its time zone; cached, since formatting it is slow."""
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()

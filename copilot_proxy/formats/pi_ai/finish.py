@@ -1,8 +1,8 @@
-"""Reads how a response of pi-ai ended: its finish reason, its usage, or its error.
+"""Determines how a pi-ai response ended: its finish reason, its usage, or its error.
 
-pi-ai reports its own reason, or an error message. Copilot's event with the actual reason
-(``last``) takes precedence: pi-ai treats Claude's refusals as failures, and does not know
-that a response may be incomplete.
+pi-ai reports its own reason, or an error message. Copilot's event with the actual reason (``last``)
+takes precedence: pi-ai treats Claude's refusals as failures, and does not know that responses can
+be incomplete.
 """
 
 import re
@@ -22,7 +22,7 @@ _INCOMPLETE: Final = "response.incomplete"
 _INVALID_JSON: Final = re.compile(r"\bin JSON\b|\bJSON input\b|^Could not parse .* SSE event")
 _CUT: Final = re.compile(r"\bstream ended (?:before|without)\b", re.IGNORECASE)
 _MAX_REASON: Final = 500
-"""Characters of pi-ai's message that an error quotes."""
+"""The number of characters of pi-ai's message to quote in an error."""
 
 
 def finish_reason(event: PiAiEvent) -> str | None:
@@ -32,7 +32,7 @@ def finish_reason(event: PiAiEvent) -> str | None:
     """
     last = _last(event)
     if event.get("type") == "error":
-        # Without it, pi-ai may have given up before it read the last event.
+        # If it is missing, pi-ai may have given up before it read the last event.
         reason = _object(event.get("error")).get("rawStopReason")
         if not isinstance(reason, str) or event.get("broke"):
             return None
@@ -48,7 +48,7 @@ def finish_reason(event: PiAiEvent) -> str | None:
 
 
 def refusal_of(event: PiAiEvent) -> str:
-    """Return the model's explanation of its refusal; an empty text if there is none."""
+    """Return the model's explanation of its refusal, or "" if there is none."""
     last = _last(event)
     return unread(event, "refusal") or explanation(
         _object(last.get("delta")), *_choices(last), last
@@ -56,20 +56,20 @@ def refusal_of(event: PiAiEvent) -> str:
 
 
 def unread(event: PiAiEvent, name: str) -> str:
-    """Return the text of the field `name`, which pi-ai does not read; empty if there is none."""
+    """Return the text of the field `name`, which pi-ai does not read, or "" if there is none."""
     text = _object(event.get("unread")).get(name)
     return text if isinstance(text, str) else ""
 
 
 def copilot_usage_of(event: PiAiEvent) -> CopilotUsage | None:
-    """Return what GitHub charges, or None if it is not known."""
+    """Return the charge that GitHub reported, or None if unknown."""
     return _object(_object(event.get("unread")).get("copilot_usage")) or None
 
 
 def usage_of(event: PiAiEvent) -> ChatUsage | None:
-    """Return the usage of Chat Completions, or None if there is none.
+    """Return the usage in the format of Chat Completions, or None if there is none.
 
-    For Chat Completions and an incomplete response, it is taken from Copilot's events.
+    For Chat Completions and for incomplete responses, it is taken from Copilot's events.
     """
     if usage := _object(_object(event.get("unread")).get("usage")):
         return repair_usage(usage)
@@ -96,7 +96,7 @@ def usage_of(event: PiAiEvent) -> ChatUsage | None:
 
 
 def error_of(event: PiAiEvent) -> UpstreamError:
-    """Return the error of an ``error`` event.
+    """Return the error for an ``error`` event.
 
     Its ``broke`` is ``silent``, ``cut`` or ``garbled`` if the connection to Copilot failed.
     """

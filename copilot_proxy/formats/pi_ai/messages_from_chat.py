@@ -1,6 +1,6 @@
 """Translates the messages of a chat request into pi-ai's system prompt and messages.
 
-Encrypted reasoning is only sent back to the API that made it. It has the same labels as in the
+Encrypted reasoning is only sent back to the API that produced it. It has the same labels as in the
 other formats, so that a conversation can switch between the upstreams.
 """
 
@@ -20,7 +20,7 @@ from copilot_proxy.formats.tool_arguments import parsed_input
 from copilot_proxy.formats.types import Json
 
 _EMPTY: Final = "(The result is empty.)"
-"""The text of an empty result; without it, pi-ai would claim that there is an image."""
+"""The text for an empty result; without it, pi-ai would claim that there is an image."""
 _SEPARATOR: Final = "\n\n"
 _NO_TOKENS: Final = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
 
@@ -35,9 +35,9 @@ class MessagesBuilder:
         self._notes = notes
         self._new_notes: set[str] = set()
         self._tool_names: dict[str, str] = {}
-        """The name of the called tool, by call id."""
+        """Call id -> name of the called tool."""
         self.opaque: dict[str, str] = {}
-        """The encrypted reasoning of Chat Completions, by the id of the message's first call."""
+        """The id of a message's first call -> its encrypted reasoning from Chat Completions."""
 
     def context(self, chat: list[Json], tools: list[Json]) -> Json:
         """Return pi-ai's `TranscriptContext` for chat messages and pi-ai's `tools`.
@@ -120,7 +120,7 @@ class MessagesBuilder:
                 for encrypted in encrypted_contents(opaque)
             ]
             return [_thinking_block("", msgspec.json.encode(item).decode()) for item in items]
-        # On this API, pi-ai's signature is the name of the field in which to send the text back.
+        # On this API, pi-ai's signature is the name of the field for sending the text back.
         foreign = bool(label_of(opaque))
         if opaque and not foreign:
             if calls := message.get("tool_calls"):

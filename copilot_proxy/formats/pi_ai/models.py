@@ -1,6 +1,6 @@
 """Describes the models of Copilot's catalogue to pi-ai, and chooses their APIs.
 
-pi-ai's own list of models is not used: the catalogue decides here as well.
+pi-ai's own model list is not used: the catalogue decides here, too.
 """
 
 from collections.abc import Mapping
@@ -27,10 +27,10 @@ APIS: Final[Mapping[PiApi, Api]] = {
 """The names of these APIs in this program."""
 _NO_COST: Final = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
 _NO_CONTEXT: Final = 0
-"""The context window that pi-ai gets. From the actual one it would estimate what is left, and lower
-the client's limit to that, which would cut responses short without an error."""
+"""The context window that pi-ai is given. From the actual one, it would estimate how much is left
+and lower the client's limit to that, which would cut off responses without an error."""
 _DEFAULT_OUTPUT: Final = 8192
-"""The output limit in tokens, for models whose limit is not in the catalogue."""
+"""The output limit in tokens for models without a limit in the catalogue."""
 
 
 def api_of(model: Model) -> PiApi:
@@ -56,7 +56,7 @@ def pi_model(
 ) -> Json:
     """Return pi-ai's `Model` without ``baseUrl``.
 
-    `levels` are Copilot's reasoning efforts, by pi-ai's thinking levels.
+    `levels` maps pi-ai's thinking levels to Copilot's reasoning efforts.
     """
     description: Json = {
         "id": model.id,
@@ -64,8 +64,8 @@ def pi_model(
         "api": api,
         "provider": PROVIDER,
         "reasoning": reasoning,
-        # Always both: pi-ai would silently omit images, whereas Copilot reports that the model does
-        # not accept them.
+        # Always both, because pi-ai would silently omit images, whereas Copilot reports that the
+        # model does not accept them.
         "input": ["text", "image"],
         "cost": dict(_NO_COST),
         "contextWindow": _NO_CONTEXT,
@@ -83,7 +83,7 @@ def pi_model(
             "supportsStore": False,
             "supportsDeveloperRole": False,
             "supportsReasoningEffort": bool(profile.efforts),
-            # A stream may end with [DONE] alone; the sidecar recognizes streams that break off.
+            # A stream may end with just [DONE]; the sidecar detects streams that break off.
             "supportsFinishReason": False,
             "maxTokensField": profile.limit_field,
         }

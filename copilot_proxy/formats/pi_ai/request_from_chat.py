@@ -1,6 +1,6 @@
 """Translates a chat request into a request to pi-ai.
 
-The tables at the top say which fields are passed on, refused or dropped.
+The tables at the top list the fields that are passed on, refused or dropped.
 """
 
 import time
@@ -33,12 +33,12 @@ PASSED_ON: Final = (
 """The fields that pi-ai's context and options support."""
 
 IGNORED: Final = ("stream", "stream_options", "n", "parallel_tool_calls")
-"""Fields that pi-ai does not support, but whose usual values match what it always does: it streams,
-counts tokens, and lets models call several tools at once."""
+"""Fields that pi-ai does not support, but whose usual values match its behaviour: it always
+streams, counts tokens, and lets models call several tools at once."""
 
 
 class RefusedField(NamedTuple):
-    """A field without which the response would be wrong, so that it cannot be dropped."""
+    """A field that cannot be dropped, because the response would be wrong."""
 
     field: str
     feature: str
@@ -75,16 +75,16 @@ def from_chat(
     notes: list[str],
     now: int | None = None,
 ) -> PiAiRequest:
-    """Return the request to pi-ai, with a note for each change that may matter.
+    """Return the request to pi-ai, adding a note for each change that may matter.
 
-    The rules for what the model accepts must have been applied before. `now` is in ms since 1970.
+    The model's rules must already have been applied. `now` is in ms since 1970.
 
-    The request is ``{"model", "pi", "context", "options", "payload", "opaque", "headers"}``:
-    ``pi`` is pi-ai's `Model` without ``baseUrl``, ``context`` its `TranscriptContext`, ``options``
-    those of `streamSimple`, ``payload`` fields without an option, to be added to pi-ai's request to
+    The request is ``{"model", "pi", "context", "options", "payload", "opaque", "headers"}``: ``pi``
+    is pi-ai's `Model` without ``baseUrl``, ``context`` its `TranscriptContext`, ``options`` those
+    of `streamSimple`, ``payload`` fields without an option, to be added to pi-ai's request to
     Copilot, ``opaque`` encrypted reasoning that pi-ai does not send back, by the id of a message's
-    first tool call (or None), and ``headers`` those of the API. Raises `RequestError` for what
-    pi-ai does not support.
+    first tool call (or None), and ``headers`` those of the API. Raises `RequestError` for anything
+    that pi-ai does not support.
     """
     fields = {name: value for name, value in chat.items() if value is not None}
     _refuse(fields)
@@ -130,7 +130,7 @@ def from_chat(
     if api == "anthropic-messages":
         if not (thinking.is_forced(choice) and not reasoning):
             thinking.set_adaptive_thinking(profile, payload, reasoning=reasoning)
-        # pi-ai's own list has names that Copilot refuses.
+        # pi-ai's own list contains names that Copilot rejects.
         body["headers"]["anthropic-beta"] = thinking.beta(profile, payload, reasoning=reasoning)
     return body
 
@@ -169,9 +169,9 @@ def _tool(function: Json) -> Json:
 
 
 def _claude_tools(tools: list[Json]) -> list[Json]:
-    """Return the tools as pi-ai would send them, but with their whole schemas.
+    """Return the tools as pi-ai would send them, but with their complete schemas.
 
-    pi-ai keeps only the properties of a schema, which breaks references in them.
+    pi-ai only keeps the properties of a schema, which breaks references in them.
     """
     claude_tools = [
         {
@@ -186,7 +186,7 @@ def _claude_tools(tools: list[Json]) -> list[Json]:
 
 
 def _set_choice(choice: Any, api: PiApi, options: Json, payload: Json) -> None:
-    """Set the tool choice as an option of pi-ai if there is one, else as a field of the API."""
+    """Set the tool choice as an option of pi-ai if there is one, or else as a field of the API."""
     name = choice["function"]["name"] if isinstance(choice, dict) else None
     if api == "openai-completions":
         options["toolChoice"] = choice

@@ -17,9 +17,9 @@ from copilot_proxy.formats.types import ChatRequest, Json
 def pi_ai_from_chat(
     chat: ChatRequest, model: Model | None, notes: list[str], now: int | None = None
 ) -> AdaptedBody:
-    """Return the request to pi-ai, with a note for each change that may matter.
+    """Return the request to pi-ai, adding a note for each change that may matter.
 
-    `now` is in ms since 1970. Raises `RequestError` for what pi-ai does not support, and
+    `now` is in ms since 1970. Raises `RequestError` for anything that pi-ai does not support, and
     `UpstreamError` if `model` is None.
     """
     if model is None:
@@ -28,7 +28,7 @@ def pi_ai_from_chat(
             code="upstream_unreachable",
             hint="Try again in a moment.",
         )
-    # pi-ai supports no tools but functions.
+    # The only tools that pi-ai supports are functions.
     profile = replace(profile_of(model, APIS[api_of(model)]), custom_tools=False)
     adapted = apply_rules(ChatBody(_copy(chat)), profile, notes, pi_ai=True)
     return adapted._replace(body=from_chat(adapted.body, model, profile, notes, now))

@@ -5,12 +5,12 @@ The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the s
 have ``content`` only if there were no deltas for it.
 
 pi-ai treats some ends as failures, and does not report everything, so the sidecar adds fields to
-``done`` and ``error``: ``finished``, whether Copilot has said that the response is complete;
+``done`` and ``error``: ``finished``, whether Copilot signalled that the response is complete;
 ``last``, Copilot's event with the finish reason; and ``unread``: ``copilot_usage``, and for Chat
 Completions ``usage``, ``reasoning_opaque`` and ``refusal``. ``input_transformations`` is Claude's.
 
-Two other inputs are read: a whole `AssistantMessage`, and a response that Copilot did not stream,
-which pi-ai cannot read: ``{"type": "whole", "api", "body"}``.
+Two other inputs are accepted: a whole `AssistantMessage`, and a response that Copilot did not
+stream, which pi-ai cannot parse: ``{"type": "whole", "api", "body"}``.
 """
 
 import json
@@ -60,8 +60,7 @@ class PiAiToChat(ChunkTranslator):
 
     `feed` takes the decoded JSON of an event and returns its chunks; `close` returns the chunks
     that end the stream. Both raise `UpstreamError` if the response is broken. `usage` has the token
-    counts and `copilot_usage` what GitHub charges, once they are known. `now` is in seconds since
-    1970.
+    counts and `copilot_usage` GitHub's charge, once they are known. `now` is in seconds since 1970.
     """
 
     def __init__(
@@ -88,7 +87,7 @@ class PiAiToChat(ChunkTranslator):
         self._finish: str | None = None
         self._calls = ToolCalls(tool_names, custom_tools, used_ids)
         self._arguments: dict[int, list[str]] = {}
-        """The pieces of each call's arguments so far, by content index."""
+        """Content index -> the parts of the call's arguments so far."""
         self._sealer = ReasoningWriter()
         self._has_encrypted = False
         self._api = ""
@@ -112,7 +111,7 @@ class PiAiToChat(ChunkTranslator):
         chunks: list[ChatChunk] = []
         match data.get("type"):
             case "start":
-                # No chunk yet, so that an early failure can still have its own status code.
+                # No chunk yet, so that an early failure can still set the status code.
                 self._api = str(data.get("api") or "")
             case "text_delta":
                 self._add("content", delta, chunks)
@@ -140,7 +139,7 @@ class PiAiToChat(ChunkTranslator):
         return chunks
 
     def close(self, *, done: bool = False) -> list[ChatChunk]:
-        """Return the chunks that end the stream; call it once, when pi-ai has ended."""
+        """Return the chunks that end the stream. Must be called once, when pi-ai has ended."""
         if self._whole is not None:
             return self._whole.close(done=True)
         return self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
@@ -152,7 +151,7 @@ class PiAiToChat(ChunkTranslator):
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the model has stopped, in OpenAI's words."""
+        """The reason why the model stopped, as one of OpenAI's finish reasons."""
         return self._finish
 
     def _start(self, chunks: list[ChatChunk]) -> None:
@@ -165,14 +164,14 @@ class PiAiToChat(ChunkTranslator):
             chunks.append(self._chunks.chunk({name: text}))
 
     def _opaque(self, block: Json) -> str:
-        """Return the piece of `reasoning_opaque` for a thinking block's signature."""
+        """Return the part of `reasoning_opaque` for a thinking block's signature."""
         signature = block.get("thinkingSignature")
         if not isinstance(signature, str) or not signature:
             return ""
         if self._api == "anthropic-messages":
             return self._sealer.sign(signature, redacted=block.get("redacted") is True)
         if self._api != "openai-responses":
-            return ""  # Here the signature is only the name of a field.
+            return ""  # Here, the signature is only the name of a field.
         try:
             encrypted = msgspec.json.decode(signature)["encrypted_content"]
         except (msgspec.DecodeError, KeyError, TypeError, RecursionError):
@@ -186,7 +185,7 @@ class PiAiToChat(ChunkTranslator):
     def _add_call(self, index: int, block: Json, text: str, chunks: list[ChatChunk]) -> None:
         fragment: Json = {"index": index, "function": {"name": block.get("name")}}
         if isinstance(block.get("id"), str):
-            # The part after the bar is an item id, which is valid only on its own connection.
+            # The part after the bar is an item id, which is only valid on its own connection.
             fragment["id"] = block["id"].partition("|")[0]
         if text:
             self._arguments.setdefault(index, []).append(text)
@@ -196,7 +195,7 @@ class PiAiToChat(ChunkTranslator):
             chunks.append(self._chunks.chunk({"tool_calls": deltas}))
 
     def _end_call(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
-        """Add the whole arguments if they were not sent in pieces."""
+        """Add the whole arguments, if they were not sent as deltas."""
         call = event.get("toolCall")
         arguments = call.get("arguments") if isinstance(call, dict) else None
         index = _index(event)
@@ -206,7 +205,7 @@ class PiAiToChat(ChunkTranslator):
     def _end(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
         self._count(event)
         if event.get("finished") is False:
-            return  # `close` then raises an error, since there is no finish reason.
+            return  # `close` then raises an error, because there is no finish reason.
         if any(_is_several_objects("".join(pieces)) for pieces in self._arguments.values()):
             raise BrokenResponse(
                 "pi-ai joined several of the model's tool calls into one.",
@@ -218,9 +217,9 @@ class PiAiToChat(ChunkTranslator):
         self._set_finish(finish, event, chunks)
 
     def _unstated_reason(self, event: PiAiEvent) -> str:
-        """Return the finish reason if Copilot gave none, or only in pi-ai's words.
+        """Return the finish reason for when Copilot sent none, or only pi-ai's own reason is known.
 
-        On Chat Completions, a response without content is one whose limit left room for nothing.
+        On Chat Completions, a response without content means that the limit left no room for any.
         """
         is_chat = self._api == "openai-completions"
         if is_chat and self.usage is not None and not self._chunks.has_begun:
@@ -228,7 +227,7 @@ class PiAiToChat(ChunkTranslator):
         return _REASONS.get(str(event.get("reason")), "stop")
 
     def _fail(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
-        """End the stream, or raise the error if Copilot gave no finish reason.
+        """End the stream, or raise the error if Copilot sent no finish reason.
 
         pi-ai reports some regular ends as failures.
         """
@@ -282,7 +281,7 @@ def events_of(message: Json) -> Iterator[PiAiEvent]:
 
 
 def _is_several_objects(arguments: str) -> bool:
-    """Return whether `arguments` are more than one JSON object."""
+    """Return whether `arguments` contains more than one JSON object."""
     try:
         value, end = _DECODER.raw_decode(arguments.lstrip())
     except (ValueError, RecursionError):

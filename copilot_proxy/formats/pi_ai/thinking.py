@@ -28,7 +28,7 @@ def set_reasoning(
     payload: Json,
     notes: list[str],
 ) -> Mapping[str, str]:
-    """Set how much to think; return Copilot's reasoning efforts, by pi-ai's levels."""
+    """Set how much to think; return a map from pi-ai's levels to Copilot's reasoning efforts."""
     budget, effort = fields.get("thinking_budget"), fields.get("reasoning_effort")
     if type(budget) is int:
         effort = effort or effort_of(budget)
@@ -72,10 +72,10 @@ def is_forced(choice: Any) -> bool:
 
 
 def set_adaptive_thinking(profile: ModelProfile, payload: Json, *, reasoning: bool) -> None:
-    """Set what pi-ai leaves out for Copilot, and what Copilot's own clients send.
+    """Set fields that pi-ai leaves out for Copilot, but that Copilot's own clients send.
 
-    A model that always thinks is asked for a summary. Thinking that is bound to a conversation is
-    dropped by the model if the conversation was changed, instead of being refused.
+    Models that always think are asked for a summary. Models that bind thinking to the conversation
+    are told to drop it if the conversation was changed, rather than refuse it.
     """
     if not (profile.thinking == "adaptive_only" or (reasoning and profile.bound_thinking)):
         return
@@ -85,7 +85,7 @@ def set_adaptive_thinking(profile: ModelProfile, payload: Json, *, reasoning: bo
 
 
 def beta(profile: ModelProfile, payload: Json, *, reasoning: bool) -> str | None:
-    """Return the beta of Claude's API that the request needs, if any."""
+    """Return the beta of Claude's API that the request needs, or None."""
     if BINDING in payload.get("thinking", ()):
         return _BINDING_BETA
     return _INTERLEAVED if reasoning and not profile.adaptive else None
@@ -97,7 +97,7 @@ def _without_reasoning(
     if api == "openai-completions" and "none" in (profile.efforts or ()):
         return {"off": "none"}
     if api == "openai-responses" and "none" in (profile.efforts or ()):
-        payload["reasoning"] = {"effort": "none"}  # pi-ai never sends it to Copilot
+        payload["reasoning"] = {"effort": "none"}  # pi-ai never sends this to Copilot
     elif api != "anthropic-messages":
         notes.append("dropped reasoning_effort: pi-ai cannot turn reasoning off for the model")
     return {}

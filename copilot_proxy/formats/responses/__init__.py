@@ -1,4 +1,4 @@
-"""OpenAI Responses: passed on to models that support it, else translated via Chat Completions.
+"""OpenAI Responses: passed on to models that support it, otherwise translated via Chat Completions.
 
-Source of the shapes: https://platform.openai.com/docs/api-reference/responses
+Source of the formats: https://platform.openai.com/docs/api-reference/responses
 """

@@ -98,12 +98,12 @@ class ResponsesApi:
         return parse_request(body)
 
     def parse_warm_up(self, body: bytes) -> ResponsesRequest:
-        """Return the checked request of a warm-up, which may have no input; raises
+        """Return the validated request of a warm-up, which may have no input. Raises
         `RequestError`."""
         return parse_request(body, may_be_empty=True)
 
     def parse_count(self, body: bytes) -> ResponsesRequest:
-        """Return the checked request of the path for counting tokens; raises `RequestError`."""
+        """Return the validated request to count tokens. Raises `RequestError`."""
         return parse_count_request(body)
 
     def metrics(self, request: ResponsesRequest) -> RequestMetrics:

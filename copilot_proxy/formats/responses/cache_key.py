@@ -1,7 +1,7 @@
-"""Sets the key by which OpenAI's models find a conversation's cached prompt.
+"""Sets the key that helps OpenAI's models find a conversation's cached prompt.
 
-Requests with the same key go to the same machine, which has the prompt in its cache. Without one,
-each may go to another machine. Copilot is known to accept one only on Responses.
+Requests with the same key go to the same machine, which has the prompt in its cache. Without a key,
+each may go to a different machine. Copilot is only known to accept a key on Responses.
 """
 
 import hashlib
@@ -14,13 +14,14 @@ from copilot_proxy.formats.types import ResponsesRequest
 
 _FIELD: Final = "prompt_cache_key"
 _MAX_TEXT: Final = 1000
-"""Characters at the start of a conversation that identify it; hashing all could take long."""
+"""Length of a conversation's start that identifies it; hashing more could be slow."""
 
 
 def with_cache_key(body: ResponsesRequest, session: str | None) -> ResponsesRequest:
-    """Return `body` with a cache key, if the client has set none.
+    """Return `body` with a cache key, unless the client has set one.
 
-    It is the same for all requests of a session, or of a conversation if the session is not known.
+    The key is the same for all requests of a session, or of a conversation if the session is
+    unknown.
     """
     if _FIELD in body:
         return body
@@ -30,7 +31,7 @@ def with_cache_key(body: ResponsesRequest, session: str | None) -> ResponsesRequ
 
 
 def _beginning(body: ResponsesRequest) -> str:
-    """Return the beginning of the conversation."""
+    """Return the start of the conversation."""
     given: Any = body.get("input")
     if isinstance(given, PlainTurns):
         given = msgspec.to_builtins(given[:1])

@@ -1,7 +1,8 @@
 """Compacts conversations, for ``POST /v1/responses/compact`` and for ``compaction_trigger`` items.
 
-The model is asked for a summary, since not every model can compact a conversation. The client gets
-it as a compaction item, and sends it back unread; the model then gets the summary as a message.
+The model is asked for a summary, because not every model can compact a conversation. The client
+receives it as a compaction item, which it sends back unread; the model then gets the summary as a
+message.
 """
 
 import base64
@@ -16,7 +17,7 @@ from copilot_proxy.formats.responses.tools import tools_of
 from copilot_proxy.formats.types import Json, Response, ResponsesRequest
 
 _LABEL: Final = "copilot-proxy-summary:"
-"""Distinguishes our own compaction items from those that a model has encrypted."""
+"""Distinguishes our own compaction items from ones encrypted by a model."""
 _MAX_SUMMARY_BYTES: Final = 16 * 1024 * 1024
 _TRIGGER: Final = {"type": COMPACTION_TRIGGER}
 SUMMARY_PROMPT: Final = (
@@ -38,7 +39,7 @@ def is_compaction(request: ResponsesRequest) -> bool:
 def summary_request(request: ResponsesRequest) -> ResponsesRequest:
     """Return the request for a summary of the conversation in `request`.
 
-    The trigger at its end becomes the prompt when the request is translated for the model.
+    The trigger at the end becomes the prompt when the request is translated for the model.
     """
     summarized: ResponsesRequest = {
         name: request[name]
@@ -47,7 +48,7 @@ def summary_request(request: ResponsesRequest) -> ResponsesRequest:
     }
     items = _without_trigger(request)
     if any(any(tools_of(holder)) for holder in (request, *items)):
-        # The model knows its earlier calls only with their tools.
+        # The model can only understand its earlier calls if it knows the tools.
         summarized["tool_choice"] = "none"
     return {**summarized, "input": [*items, _TRIGGER], "store": False}
 
@@ -74,7 +75,7 @@ def compaction_response(response: Response) -> Response:
 
 
 def compacted_conversation(request: ResponsesRequest, compaction: Response) -> Json:
-    """Return the user's messages of `request`, followed by the item of its `compaction`."""
+    """Return the user's messages from `request`, followed by the item from its `compaction`."""
     said = [item for item in _without_trigger(request) if item.get("role") == "user"]
     return {
         "id": compaction["id"],
@@ -86,9 +87,9 @@ def compacted_conversation(request: ResponsesRequest, compaction: Response) -> J
 
 
 def summary_of(encrypted: object) -> str | None:
-    """Return the message for the model if this is the content of one of our compaction items.
+    """Return the message for the model if this is the content of one of our own compaction items.
 
-    Content that only looks like ours gives None, not an error.
+    Returns None, rather than an error, for content that only looks like ours.
     """
     if not isinstance(encrypted, str) or not encrypted.startswith(_LABEL):
         return None

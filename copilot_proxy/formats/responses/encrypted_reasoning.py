@@ -1,24 +1,25 @@
-"""Labels encrypted reasoning with its origin, so that it only goes back to the API that made it.
+"""Labels encrypted reasoning with its origin, so that it only goes back to the API that produced
+it.
 
 Chat messages hold it in `reasoning_opaque`, the opaque value: ``responses:A B`` for the encrypted
-contents of two items of the Responses API, ``messages:A`` for Anthropic's signatures, and no label
-for reasoning from the chat API itself. Responses items hold it in `encrypted_content`: there, the
-Responses API's own has no label, and the chat API's has ``chat:``.
+contents of two Responses items, ``messages:A`` for Anthropic's signatures, and no label for
+reasoning from the chat API itself. Responses items hold it in `encrypted_content`: there, the
+Responses API's own reasoning has no label, and the chat API's has ``chat:``.
 """
 
 from copilot_proxy.formats.reasoning_labels import CHAT_LABEL, OTHER_APIS, RESPONSES_LABEL
 
 
 def tag_of(opaque: str) -> str:
-    """Return the label that an opaque value begins with, or an empty string."""
+    """Return the label at the start of an opaque value, or "" if there is none."""
     return next((tag for tag in OTHER_APIS if opaque.startswith(tag)), "")
 
 
 def opaque_piece(encrypted: str, *, first: bool) -> str:
-    """Return the piece of an opaque value for one encrypted content; the first one has the label.
+    """Return the part of an opaque value for an encrypted content; the first part has the label.
 
-    Empty if the content has white space in it: spaces separate contents, and real contents have
-    none.
+    Returns "" if the content contains whitespace, because spaces separate contents, and real
+    contents have none.
     """
     if encrypted.split() != [encrypted]:
         return ""
@@ -26,14 +27,14 @@ def opaque_piece(encrypted: str, *, first: bool) -> str:
 
 
 def encrypted_contents(opaque: object) -> list[str]:
-    """Return the encrypted contents in an opaque value; an empty list if another API made it."""
+    """Return the encrypted contents in an opaque value; an empty list if it is from another API."""
     if not isinstance(opaque, str) or not opaque.startswith(RESPONSES_LABEL):
         return []
     return [part for piece in opaque.split() if (part := piece.removeprefix(RESPONSES_LABEL))]
 
 
 def to_client(opaque: str, tag: str) -> str:
-    """Return an opaque value, or a later piece of one labelled `tag`, as `encrypted_content`."""
+    """Return an opaque value, or a later part of one labelled `tag`, as `encrypted_content`."""
     text = opaque.strip()
     if tag_of(text):
         return text
@@ -48,7 +49,7 @@ def from_client(encrypted: str) -> str:
 
 
 def join_opaque(first: str, second: str) -> str:
-    """Join two opaque values of one message; if different APIs made them, return the second."""
+    """Join two opaque values of a message; if they are from different APIs, return the second."""
     if not first or tag_of(first) != tag_of(second):
         return second
     tag = tag_of(second)
@@ -56,5 +57,5 @@ def join_opaque(first: str, second: str) -> str:
 
 
 def responses_contents(encrypted: str) -> list[str]:
-    """Return the contents in a client's `encrypted_content` that the Responses API made."""
+    """Return the contents in a client's `encrypted_content` that are from the Responses API."""
     return encrypted_contents(from_client(encrypted))

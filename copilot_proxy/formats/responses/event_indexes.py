@@ -1,7 +1,7 @@
-"""Adds the indexes that events of a Responses stream lack.
+"""Adds missing indexes to the events of a Responses stream.
 
-Some servers leave out `output_index`, `content_index` or `summary_index`, without which clients
-cannot tell which item, and which part of it, an event belongs to.
+Some servers leave out `output_index`, `content_index` or `summary_index`, which clients need to
+tell which item, and which part of it, an event belongs to.
 """
 
 from typing import Final
@@ -27,25 +27,25 @@ _PARTS: Final = {
     }.items()
     for kind in kinds
 }
-"""By the type of an event about an item: the field with the index of a part, or nothing if items of
-this type have no parts."""
+"""Type of an event about an item -> the field with the index of a part, or nothing if items of this
+type have no parts."""
 
 
 class EventIndexes:
-    """The output items of one stream, in the order in which they begin.
+    """The output items of a stream, in the order in which they start.
 
     An event belongs to the item with its `item_id`. If no item has that id, it belongs to the
-    latest one, since Copilot gives an item another id in every event.
+    latest item, because Copilot sends a different id for an item in every event.
     """
 
     def __init__(self) -> None:
         self._indexes: dict[str, int] = {}
         self._latest = -1
         self._is_open = False
-        """Whether the latest item has not ended."""
+        """Whether the latest item is unfinished."""
 
     def complete(self, kind: str, event: ResponsesEvent) -> ResponsesEvent:
-        """Return the event of type `kind` with its indexes; the same object if it has them."""
+        """Return the event of type `kind` with its indexes, or the same object if it has them."""
         part = _PARTS.get(kind)
         index = event.get("output_index")
         if type(index) is not int:

@@ -1,6 +1,6 @@
-"""Carries over items of a conversation that Copilot's models do not know.
+"""Converts conversation items that Copilot's models do not know.
 
-Some are calls of tools that the client runs, and become calls of functions. Others become text.
+Some are calls of tools that the client runs, which become function calls. Others become text.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -37,9 +37,9 @@ _HOSTED: Final = (
 )
 """Calls of tools that OpenAI runs, which Copilot does not know."""
 _UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
-"""Fields of these items that are useless to the model, or are a whole image."""
+"""Fields of these items that are useless to the model, or contain a whole image."""
 _KNOWN: Final = ("function_call", "function_call_output", "message", "reasoning")
-"""The most frequent items, which Copilot's models know."""
+"""The most common items, which Copilot's models know."""
 _COMPACTIONS: Final = ("compaction", "context_compaction", "compaction_summary")
 """Items that hold a summary of the conversation, encrypted."""
 _RESULTS: Final = ("function_call_output", "custom_tool_call_output")
@@ -47,13 +47,13 @@ UNREADABLE: Final = {
     "type": "input_text",
     "text": "(This part of the result is encrypted, and this model cannot read it.)",
 }
-"""Takes the place of the encrypted part of a tool's result."""
+"""Replaces the encrypted part of a tool result."""
 
 
 def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
-    """Return the items that replace `item`; None if it needs no change.
+    """Return the items that replace `item`, or None if it needs no change.
 
-    A note is added for an item that is dropped.
+    Adds a note if the item is dropped.
     """
     kind = item.get("type")
     if not isinstance(kind, str) or kind in _KNOWN:
@@ -76,13 +76,12 @@ def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
 
 
 def compacted_message() -> Json:
-    """Return the message that takes the place of a compaction item for models of other APIs."""
+    """Return the message that replaces a compaction item for models of other APIs."""
     return _message("user", COMPACTED)
 
 
 def item_contents(request: ResponsesRequest) -> list[str]:
-    """Return the encrypted contents of the reasoning, the compactions and the tool results in a
-    client's request."""
+    """Return a client's encrypted reasoning, compactions and parts of tool results."""
     found: list[Any] = []
     for item in item_list(request):
         found += [_encrypted(item), *(part["encrypted_content"] for part in _encrypted_parts(item))]
@@ -92,10 +91,9 @@ def item_contents(request: ResponsesRequest) -> list[str]:
 def without_encrypted_items(
     request: ResponsesRequest, contents: Collection[str]
 ) -> ResponsesRequest:
-    """Return a client's request without the items that have one of the encrypted `contents`.
+    """Return a client's request without the items that have any of the encrypted `contents`.
 
-    A compaction, and the encrypted part of a tool's result, are replaced by a note that there was
-    one.
+    Compactions and the encrypted parts of tool results are replaced by a note that they existed.
     """
     if isinstance(request["input"], str):
         return request
@@ -112,14 +110,14 @@ def _encrypted(item: Json) -> Any:
     if item.get("type") not in ("reasoning", *_COMPACTIONS):
         return None
     encrypted = item.get("encrypted_content")
-    # Copilot never gets to see our own, so it cannot have refused them.
+    # Copilot never sees our own, so it cannot have refused them.
     return None if summary_of(encrypted) else encrypted
 
 
 def with_readable_output(item: Json, contents: Collection[str] | None = None) -> Json:
-    """Return an item with a text for each encrypted part of its output, or of those in `contents`.
+    """Return an item with its encrypted output parts replaced by text, or only those in `contents`.
 
-    Codex has such parts in the results of agents that it has started.
+    Codex has such parts in the results of the agents that it starts.
     """
     parts = [
         part
@@ -169,7 +167,7 @@ def _output(item: Json) -> Json:
 
 
 def _call_id(item: Json) -> str:
-    # The output of a local shell call has the id of the call in `id`.
+    # The output of a local shell call has the call id in `id`.
     return str(item.get("call_id") or item.get("id") or "")
 
 
@@ -218,7 +216,7 @@ def _agent_message(item: Json, notes: list[str]) -> list[Json]:
 
 
 def _context_compaction(item: Json, notes: list[str]) -> list[Json]:
-    """Return Codex's compaction item under OpenAI's name; without content, it says nothing."""
+    """Return Codex's compaction item under OpenAI's name; without content, it means nothing."""
     encrypted = item.get("encrypted_content")
     return [{"type": "compaction", "encrypted_content": encrypted}] if encrypted else []
 

@@ -1,7 +1,7 @@
-"""Makes the ids that clients see: short, and with OpenAI's prefixes.
+"""Creates the ids that clients see: short, and with OpenAI's prefixes.
 
-Copilot's ids are hundreds of characters long and change with every event, and other providers
-refuse them.
+Copilot's ids are hundreds of characters long, change with every event, and are rejected by other
+providers.
 """
 
 import uuid
@@ -34,9 +34,10 @@ def new_id(prefix: str) -> str:
 
 
 def short_id(prefix: str, original: object, salt: object = "") -> str:
-    """Return the id to show for `original`: the same if it looks like OpenAI's, else a hash of it.
+    """Return the id to show for `original`: itself if it looks like OpenAI's, or else a hash of it.
 
-    The same `original` and `salt` give the same id; `salt` distinguishes things that share an id.
+    The same `original` and `salt` always return the same id; `salt` distinguishes objects that
+    share an id.
     """
     if not isinstance(original, str) or not original:
         return new_id(prefix)

@@ -1,4 +1,4 @@
-"""Checks the input items of a client's Responses request, and the parts of their content."""
+"""Validates the input items of a client's Responses request, and the parts of their content."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,18 +18,18 @@ _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "custom_tool_call_output": ("call_id", "output"),
     "item_reference": ("id",),
 }
-"""The required fields of an item, by its type."""
+"""The required fields of an item, by item type."""
 
 
 def check_items(items: list[Json]) -> None:
-    """Raise `RequestError` for an invalid item, and bring the URLs of images into standard form."""
+    """Raise `RequestError` for an invalid item, and convert image URLs to their standard form."""
     for i, item in enumerate(items):
         if not _is_sound(item):
             _check_item(item, f"input[{i}]")
 
 
 def _is_sound(item: Json) -> bool:
-    """Return whether an item is a call or result without any errors; false if in doubt."""
+    """Return whether an item is a call or result without any errors; False if in doubt."""
     if item.get("call_id") is None:
         return False
     kind = item.get("type")
@@ -56,7 +56,7 @@ def _check_item(item: Json, path: str) -> None:
         if item.get(name) is None:
             raise missing(f"{path}.{name}")
     if kind == "function_call" and not isinstance(item["arguments"], str):
-        # The arguments of other types of calls may be an object.
+        # The arguments of other types of calls may be objects.
         raise RequestError(
             f"Invalid type for '{path}.arguments': expected a string.",
             param=f"{path}.arguments",
@@ -97,7 +97,7 @@ def _checked_image(url: object, path: str) -> str:
 
 
 def missing(param: str) -> RequestError:
-    """Return the error for a field that is not in the request."""
+    """Return the error for a field that is missing from the request."""
     return RequestError(
         f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
     )

@@ -1,4 +1,4 @@
-"""Lists the items that a response was made from, page by page, in the format of OpenAI's lists."""
+"""Lists the items that a response was made from, in pages, in the format of OpenAI's lists."""
 
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
@@ -13,7 +13,7 @@ MAX_LIMIT: Final = 100
 
 
 class PageQuery(NamedTuple):
-    """Which items a client wants: up to `limit` of those that follow the item `after`."""
+    """The items that a client wants: up to `limit` items that follow the item `after`."""
 
     limit: int = 20
     order: Literal["asc", "desc"] = "desc"
@@ -21,7 +21,7 @@ class PageQuery(NamedTuple):
 
 
 def parse_query(limit: str | None, order: str | None, after: str | None) -> PageQuery:
-    """Return the query of these parameters; raises `RequestError` for an invalid one."""
+    """Return the query for these parameters. Raises `RequestError` if one is invalid."""
     default = PageQuery()
     if order not in (None, "asc", "desc"):
         raise _invalid("order", "expected asc or desc")
@@ -59,7 +59,7 @@ def item_page(exchange: Exchange, query: PageQuery) -> Json:
 
 
 def _whole_input(last: Exchange) -> Iterator[Json]:
-    """Yield the items in order; those without an id get one that is always the same."""
+    """Yield the items in order; items without an id get one that is always the same."""
     for exchange in last.chain():
         output = () if exchange is last else exchange.output
         for position, item in enumerate(decoded((*exchange.input, *output))):

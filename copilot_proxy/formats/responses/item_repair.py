@@ -17,7 +17,7 @@ from copilot_proxy.formats.types import Json, ResponsesEvent
 _ARGUMENTS: Final = "response.function_call_arguments"
 _INPUT: Final = "response.custom_tool_call_input"
 _PREFIXES: Final = (
-    # The id prefixes of items that were not announced, by the types of their events.
+    # Id prefixes for items that were not announced, by the types of their events.
     (_ARGUMENTS, "fc"),
     ("response.reasoning", "rs"),
     ("response.custom_tool_call", "ctc"),
@@ -35,26 +35,26 @@ class _Item:
         self.call_id = call_id
         self.tool = tool
         self.name: object = None
-        """The client's name of the tool that is called."""
+        """The client's name for the called tool."""
         self.decoder = InputDecoder() if tool is not None and tool.kind == "custom" else None
-        """Reads a custom tool's input from the arguments of the function that represents it."""
+        """Extracts a custom tool's input from the arguments of the function that represents it."""
         self.input: list[str] = []
-        """The pieces of this input that the client has received."""
+        """The parts of this input that the client has received."""
         self.is_input_done = False
-        """Whether the client has received all of it."""
+        """Whether the client has received all of the input."""
         self.done: Json | None = None
 
     def matches(self, item: Json) -> bool:
-        """Return whether an item of the final event is this one; calls are compared by call id."""
+        """Return whether an item in the final event is this one; calls are compared by call id."""
         if item.get("type") == "function_call" and self.tool is not None:
             return item.get("call_id") == self.call_id
         return item.get("type") == self.kind
 
 
 class ItemRepair:
-    """The output items of one stream.
+    """The output items of a stream.
 
-    `tool_names` are the client's names of tools, by the names that the model was given.
+    `tool_names` maps the names that the model was given to the client's names of tools.
     """
 
     def __init__(self, tools: ToolNames, tool_names: Mapping[str, str]) -> None:
@@ -82,9 +82,9 @@ class ItemRepair:
         return [event]
 
     def output(self, items: object) -> list[Json]:
-        """Return the items of a response with the ids that their events had.
+        """Return the items of a response with the ids that were used in their events.
 
-        If the response has no items, return those that were streamed.
+        If the response has no items, return the streamed ones.
         """
         if not isinstance(items, list) or not items:
             return [item.done for _, item in sorted(self._items.items()) if item.done is not None]
@@ -132,17 +132,17 @@ class ItemRepair:
         return [*_end_of_input(index, state, whole), event]
 
     def _with_client_name(self, value: Json) -> Json:
-        """Return an item or event with the client's name of the tool."""
+        """Return an item or event with the client's name for the tool."""
         name = value.get("name")
         if not isinstance(name, str) or name not in self._tool_names:
             return value
         return {**value, "name": self._tool_names[name]}
 
     def _arguments(self, index: int, item: _Item, event: ResponsesEvent) -> list[ResponsesEvent]:
-        """Return the events for a piece of a call's arguments."""
+        """Return the events for a delta of a call's arguments."""
         delta = event.get("delta")
         if isinstance(delta, str):
-            # Stops a model that writes endless blank lines, by the same rule as in chats.
+            # Stops models that write endless blank lines, by the same rule as in chats.
             self._guards.setdefault(index, RunawayGuard()).watch(delta)
         tool = item.tool
         if "arguments" in event and isinstance(item.name, str):
@@ -165,7 +165,7 @@ class ItemRepair:
 
 def _with_arguments(event: ResponsesEvent) -> list[ResponsesEvent]:
     """Return the event about a call's arguments. If none have arrived by the end, they are an empty
-    object, since clients parse them as JSON."""
+    object, because clients parse them as JSON."""
     if event.get("arguments") != "":
         return [event]
     position: Json = {"item_id": event.get("item_id"), "output_index": event.get("output_index")}
@@ -176,7 +176,7 @@ def _with_arguments(event: ResponsesEvent) -> list[ResponsesEvent]:
 
 
 def _for_client(item: Json, state: _Item) -> Json:
-    """Return the item with its fixed id, and a call as a call of the client's tool."""
+    """Return the item with its fixed id, and a call in the form of the client's tool."""
     out = {**item, "id": state.id}
     tool = state.tool
     if tool is None or tool.is_plain or item.get("type") != "function_call":
@@ -208,7 +208,7 @@ def _input_delta(index: int, item: _Item, text: str) -> ResponsesEvent:
 
 
 def _end_of_input(index: int, item: _Item, whole: str) -> list[ResponsesEvent]:
-    """Return the events for the missing rest of a custom tool's input, and for its end."""
+    """Return the events for the rest of a custom tool's input, and for its end."""
     item.is_input_done = True
     sent = "".join(item.input)
     rest = whole[len(sent) :] if whole.startswith(sent) else ""

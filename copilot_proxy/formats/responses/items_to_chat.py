@@ -1,7 +1,7 @@
 """Builds chat messages from the items of a Responses request.
 
-Consecutive items of the assistant (reasoning, text and calls) become one message, and the results
-of its calls directly follow it, wherever they were in the input: models reject any other order.
+Consecutive items of the assistant (reasoning, text and calls) become one message, directly followed
+by the results of its calls, wherever they were in the input, because models reject any other order.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from copilot_proxy.formats.types import Json
 
 
 class _Turn:
-    """One message and, for an assistant message, the results of its calls."""
+    """A message and, for assistant messages, the results of its calls."""
 
     def __init__(self, message: Json | None = None) -> None:
         self.message = message
@@ -41,7 +41,7 @@ class _Turn:
             message["refusal"] = "\n\n".join(self.refusals)
         if self.opaque:
             message["reasoning_opaque"] = self.opaque
-            # Models other than OpenAI's need their reasoning back, unchanged, with its signature.
+            # Models other than OpenAI's need their reasoning back unchanged, with its signature.
             tag = encrypted_reasoning.tag_of(self.opaque)
             if self.summaries and tag != reasoning_labels.RESPONSES_LABEL:
                 message["reasoning_content"] = "".join(self.summaries)
@@ -57,9 +57,9 @@ class MessagesBuilder:
         self._notes = notes
         self._turns: list[_Turn] = []
         self._current: _Turn | None = None
-        """The assistant's message that items are being added to."""
+        """The assistant message that items are being added to."""
         self._turns_by_call: dict[str, _Turn] = {}
-        """The turn that made each call, by call id; the latest if an id is used again."""
+        """Call id -> the turn that made the call; the latest turn if an id was reused."""
 
     def build(self) -> list[Json]:
         """Return the messages in order."""
@@ -72,12 +72,12 @@ class MessagesBuilder:
         return out
 
     def add_message(self, message: Json) -> None:
-        """Add a message with a role other than the assistant's."""
+        """Add a message whose role is not the assistant's."""
         self._current = None
         self._turns.append(_Turn(message))
 
     def add_item(self, item: Json, path: str) -> None:
-        """Add an item; raises `RequestError`, with `path`, for a part that no model accepts."""
+        """Add an item. Raises `RequestError`, with `path`, for a part that no model accepts."""
         match item.get("type") or "message":
             case "function_call" | "custom_tool_call":
                 self._add_call(item)
@@ -152,7 +152,7 @@ class MessagesBuilder:
 
 
 def _content(content: Any, path: str) -> str | list[Json]:
-    """Return the content of a chat message; a single text part becomes a plain text."""
+    """Return the content of a chat message; a single text part becomes a plain string."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):

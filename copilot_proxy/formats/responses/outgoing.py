@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
 from copilot_proxy.formats.kinds import Kinds
+from copilot_proxy.formats.paired_calls import CALL, RESULT, Steps
 from copilot_proxy.formats.responses.tool_changes import (
     apply_allowed_tools,
     flatten_namespaces,
@@ -23,21 +24,21 @@ _OUTPUTS: Final = {
     "custom_tool_call": "custom_tool_call_output",
     "tool_search_call": "tool_search_output",
 }
-"""The item type of a result, by that of its call."""
+"""Item type of a call -> item type of its result."""
 _KINDS: Final[Mapping[object, Literal["assistant", "result"]]] = {
     **dict.fromkeys(_OUTPUTS, "assistant"),
     **dict.fromkeys(_OUTPUTS.values(), "result"),
 }
-"""The kind of a segment, by the type of its item."""
+"""Item type -> kind of segment."""
 _WITHOUT_TOOLS: Final = (None, "message", "reasoning")
-"""The types of items that are neither calls nor results, nor bring tools."""
+"""Item types that are neither calls nor results, and do not contain tools."""
 
 
 class ResponsesBody(OutgoingBody):
     """The view of a Responses body; its items and tools are copies, and its input may be a string.
 
-    `names` are the flat names of the client's tools. `fields` are the client's names of fields, for
-    a translated request.
+    `names` are the flat names of the client's tools. `fields` are the client's field names, for a
+    translated request.
     """
 
     api = "responses"
@@ -58,7 +59,7 @@ class ResponsesBody(OutgoingBody):
         super().__init__(body, fields, kinds)
         self._names = names
         self._kinds: dict[str, str] = {}
-        """The item type of each call, by its id."""
+        """Call id -> item type of the call."""
 
     def _collect(self) -> tuple[list[Json], list[Json]]:
         called = [item for item in self.turns if isinstance(item.get("call_id"), str)]
@@ -66,23 +67,14 @@ class ResponsesBody(OutgoingBody):
         return calls, [item for item in called if _KINDS.get(item.get("type")) == "result"]
 
     def _has_calls(self) -> bool:
-        # Not collected yet, since the first rules replace items; and some items bring tools.
+        # Not collected yet, since the first rules replace items; and some items contain tools.
         return any(item.get("type") not in _WITHOUT_TOOLS for item in self.turns)
 
-    def is_paired(self) -> bool:
-        unanswered: set[str] = set()
+    def _steps(self) -> Steps:
         for item in self.turns:
-            kind, id = _KINDS.get(item.get("type")), item.get("call_id")
-            if kind is None or not isinstance(id, str):
-                continue
-            is_call = kind == "assistant"
-            if is_call == (id in unanswered):
-                return False
-            if is_call:
-                unanswered.add(id)
-            else:
-                unanswered.remove(id)
-        return not unanswered
+            kind = _kind(item)
+            if kind is not None:
+                yield CALL if kind == "assistant" else RESULT, item["call_id"]
 
     def segments(self) -> list[Segment]:
         segments = [_segment(item, index) for index, item in enumerate(self.turns)]
@@ -159,7 +151,7 @@ class ResponsesBody(OutgoingBody):
         return lift_additional_tools(self.body)
 
     def _decode_calls(self) -> None:
-        """Decode the items if the calls of some tools may have to be changed."""
+        """Decode the items if the calls of some tools may need to be changed."""
         if self.is_settled and not self._names.is_plain:
             self.decode_turns()
 
@@ -201,9 +193,9 @@ class ResponsesBody(OutgoingBody):
 
 
 def _kind(item: Json) -> Literal["assistant", "result"] | None:
-    """Return whether an item is a call or a result; None if it is neither."""
+    """Return whether an item is a call or a result, or None if it is neither."""
     kind = _KINDS.get(item.get("type"))
-    # A search that Copilot runs has no id, and its call needs no result.
+    # Searches run by Copilot have no id, and their calls need no result.
     return kind if kind is not None and isinstance(item.get("call_id"), str) else None
 
 

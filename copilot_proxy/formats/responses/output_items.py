@@ -1,6 +1,6 @@
-"""Creates the events of output items that are written piece by piece.
+"""Creates the events of output items that are written incrementally.
 
-Each type of item has `open`, `add` for a piece, and `close`; `item` is the item so far.
+Each type of item has `open`, `add` for a delta, and `close`; `item` is the item so far.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ _CALL_EVENTS: Final = {
     "function": "response.function_call_arguments",
     "custom": "response.custom_tool_call_input",
 }
-"""The first part of the types of events for the arguments or the input of a call."""
+"""The prefix of event types for the arguments or the input of a call."""
 
 
 class OpenItem:
@@ -46,8 +46,8 @@ class OpenItem:
 class ReasoningItem(OpenItem):
     """Reasoning: a summary of one part, and its encrypted content.
 
-    `opaque` is the `reasoning_opaque` of the chat message; `tag` is its label, which later pieces
-    lack.
+    `opaque` is the `reasoning_opaque` of the chat message; `tag` is its label, which later parts do
+    not repeat.
     """
 
     kind = "reasoning"
@@ -60,7 +60,7 @@ class ReasoningItem(OpenItem):
         self._texts: list[str] = []
 
     def add(self, text: str) -> list[ResponsesEvent]:
-        """Return the events for a piece of the summary."""
+        """Return the events for a delta of the summary."""
         base = "response.reasoning_summary"
         events = []
         if not self._texts:
@@ -85,7 +85,7 @@ class ReasoningItem(OpenItem):
 
 
 class MessageItem(OpenItem):
-    """A message: parts of text or refusal, one after another."""
+    """A message: consecutive parts of text or refusal."""
 
     kind = "message"
 
@@ -95,12 +95,12 @@ class MessageItem(OpenItem):
         self._parts: list[Json] = []
         self._kind = ""
         self.texts: list[str] = []
-        """The pieces of the open part so far."""
+        """The deltas of the open part so far."""
         self.text_event: ResponsesEvent | None = None
-        """An event with a piece of the open part, if that is text; the next ones are like it."""
+        """An event with a delta of the open part, if that is text; the next events resemble it."""
 
     def add(self, text: str, *, kind: str = "output_text") -> list[ResponsesEvent]:
-        """Return the events for a piece of text, or of a part of another `kind`."""
+        """Return the events for a delta of text, or of a part of another `kind`."""
         events = []
         if kind != self._kind:
             events += self._close_part()
@@ -164,9 +164,9 @@ class CallItem(OpenItem):
             self.item["namespace"] = tool.namespace
 
     def add(self, text: str) -> list[ResponsesEvent]:
-        """Return the events for a piece of a function's arguments or a custom tool's input.
+        """Return the events for a delta of a function's arguments or a custom tool's input.
 
-        The arguments of a tool search are sent when they are complete, by `close`.
+        The arguments of a tool search are sent once they are complete, by `close`.
         """
         self._texts.append(text)
         if self._tool_kind == "search":

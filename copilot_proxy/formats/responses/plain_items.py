@@ -1,8 +1,7 @@
 """Reads long requests whose items are plain, and checks whether a model accepts them unchanged.
 
 See `formats.plain_turns`. The structs have the fields and types that agents send and Copilot
-accepts, so whatever is unusual makes the decoder refuse the request, which is then read in the
-general way.
+accepts, so the decoder rejects anything unusual, and the request is then parsed in the general way.
 """
 
 from copy import copy
@@ -14,15 +13,16 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.images import checked_url
 from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.paired_calls import CALL, RESULT, Steps, are_paired
 from copilot_proxy.formats.plain_turns import PlainDecoder, PlainTurns
 from copilot_proxy.formats.request_fields import FIELDS
 from copilot_proxy.formats.responses.encrypted_reasoning import responses_contents
 from copilot_proxy.formats.responses.schema import ResponsesRequest
 from copilot_proxy.formats.responses.tools import ADDITIONAL
 from copilot_proxy.formats.rules.images import wrong_type
-from copilot_proxy.formats.rules.tool_ids import is_accepted
-from copilot_proxy.formats.rules.tool_inputs import is_json
-from copilot_proxy.formats.stringified_results import is_stringified
+from copilot_proxy.formats.rules.tool_ids import are_accepted
+from copilot_proxy.formats.rules.tool_inputs import are_json
+from copilot_proxy.formats.stringified_results import any_stringified
 
 _Type = Literal[
     "message",
@@ -38,7 +38,7 @@ _RESULTS: Final = ("function_call_output", "custom_tool_call_output")
 
 
 class _Part(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
-    """A part of a message or result. The last two fields are those of the model's own texts."""
+    """A part of a message or result. The last two fields occur in the model's own texts."""
 
     type: Literal["input_text", "output_text", "input_image"]
     text: str | UnsetType = UNSET
@@ -54,7 +54,7 @@ _Parts = Annotated[list[_Part], Meta(min_length=1)]
 class _Item(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     """An item of any type, since clients may leave out the type of messages.
 
-    A `content` of null, which Codex sends with reasoning, is not passed on.
+    A null `content`, which Codex sends with reasoning, is not passed on.
     """
 
     type: _Type | UnsetType = UNSET
@@ -75,7 +75,7 @@ class _Item(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
 
 
 def _plain(items: list[Any]) -> PlainTurns | None:
-    """Return plain items; those that add tools are decoded JSON, and are not checked."""
+    """Return plain items; those that add tools stay decoded JSON, and are not checked."""
     lists = [one.content for one in items if type(one.content) is list]
     lists += [one.output for one in items if type(one.output) is list]
     parts = [part for parts in lists for part in parts]
@@ -83,7 +83,7 @@ def _plain(items: list[Any]) -> PlainTurns | None:
     outputs = [one.output for one in items if type(one.output) is str]
     if not items or not all(map(_is_sound, items)) or not all(map(_is_sound_part, parts)):
         return None
-    if any(is_stringified("responses", output) for output in outputs):
+    if any_stringified("responses", outputs):
         return None
     turns = [msgspec.to_builtins(one) if one.type == ADDITIONAL else one for one in items]
     texts = [part.text for part in parts if type(part.text) is str]
@@ -92,8 +92,7 @@ def _plain(items: list[Any]) -> PlainTurns | None:
 
 
 def _is_sound(item: _Item) -> bool:
-    """Return whether an item has the fields of its type, and none of those that rules look at in
-    items of other types."""
+    """Return whether an item has the fields of its type, and none that rules check in others."""
     kind = item.type
     if kind is UNSET or kind == "message":
         return item.role is not UNSET and item.content is not None and item.call_id is UNSET
@@ -130,8 +129,8 @@ PLAIN: Final = PlainDecoder(
 def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     """Return the items in the form that Copilot's Responses API accepts, without their ids.
 
-    Those that add tools are not changed. Returns None if any of the rules about conversations might
-    have to change the other items.
+    Items that add tools are not changed. Returns None if any of the rules about conversations might
+    need to change the other items.
     """
     if profile.tool_id_form or not (
         profile.accepts_blank_texts
@@ -142,11 +141,11 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     called = [one for one in turns if type(one) is _Item and one.call_id is not UNSET]
     calls = [one for one in called if one.type in _CALLS]
     ids = {str(call.call_id) for call in calls}
-    if len(ids) < len(calls) or not all(is_accepted(id, profile) for id in ids):
+    if len(ids) < len(calls) or not are_accepted(ids, profile):
         return None
     if not all(map(profile.tool_name.fullmatch, {str(call.name) for call in calls})):
         return None
-    if not (_is_paired(called) and _are_calls_accepted(calls, profile)):
+    if not (are_paired(_steps(called)) and _are_calls_accepted(calls, profile)):
         return None
     thoughts = [one for one in turns if type(one) is _Item and one.type == "reasoning"]
     if not all(map(_is_readable, thoughts)):
@@ -157,29 +156,20 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 
 
 def _has_wrong_type(item: _Item) -> bool:
-    """Return whether an image is declared as a type other than its own."""
+    """Return whether an image is declared with the wrong type."""
     lists = [parts for parts in (item.content, item.output) if type(parts) is list]
     images = [part for parts in lists for part in parts if part.type == "input_image"]
     return any(wrong_type(msgspec.to_builtins(image)) for image in images)
 
 
-def _is_paired(called: list[Any]) -> bool:
-    """Return whether each call has one result, anywhere after it; `called` are both."""
-    unanswered: set[str] = set()
+def _steps(called: list[Any]) -> Steps:
+    """Yield the calls and results that `called` has."""
     for item in called:
-        id = item.call_id
-        is_call = item.type in _CALLS
-        if is_call == (id in unanswered):
-            return False
-        if is_call:
-            unanswered.add(id)
-        else:
-            unanswered.remove(id)
-    return not unanswered
+        yield CALL if item.type in _CALLS else RESULT, item.call_id
 
 
 def _are_calls_accepted(calls: list[Any], profile: ModelProfile) -> bool:
-    """Return whether the model accepts the kinds of the calls, and their arguments."""
+    """Return whether the model accepts these kinds of calls, and their arguments."""
     if not profile.namespaces and any(call.namespace is not UNSET for call in calls):
         return False
     functions = [call.arguments for call in calls if call.type == "function_call"]
@@ -187,18 +177,18 @@ def _are_calls_accepted(calls: list[Any], profile: ModelProfile) -> bool:
         return False
     if profile.object_arguments and not all(text.lstrip()[:1] == "{" for text in functions):
         return False
-    return all(map(is_json, functions))
+    return are_json(functions)
 
 
 def _is_readable(item: _Item) -> bool:
-    """Return whether reasoning is encrypted by this API, and complete."""
+    """Return whether reasoning was encrypted by this API, and is complete."""
     content = item.encrypted_content
     is_own = isinstance(content, str) and responses_contents(content) == [content]
     return is_own and item.summary is not UNSET
 
 
 def _without_id(turn: Any) -> Any:
-    """Return an item without its id, which Copilot refuses."""
+    """Return an item without its id, which Copilot rejects."""
     if type(turn) is not _Item or turn.id is UNSET:
         return turn
     sent = copy(turn)

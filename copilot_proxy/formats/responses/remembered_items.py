@@ -1,8 +1,8 @@
-"""Puts remembered items into a request that refers to them, and stores items as JSON.
+"""Inserts remembered items into a request that refers to them, and stores items as JSON.
 
-A reference to an item that is not remembered is an error, never ignored. Statuses are OpenAI's. No
-error message has an id, since some clients retry an error whose text has certain numbers in it,
-such as 503.
+A reference to an unknown item is an error, and never ignored. The statuses are OpenAI's. Error
+messages never contain an id, because some clients retry an error if its text contains certain
+numbers, such as 503.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,14 +31,14 @@ def referenced_ids(request: ResponsesRequest) -> list[tuple[int, str]]:
 
 
 def resolved_input(request: ResponsesRequest, found: Mapping[int, bytes]) -> list[Json]:
-    """Return the input as items, with those in `found` at the positions of their references."""
+    """Return the input as items, with those in `found` in place of their references."""
     return [
         _decoded(found[i]) if i in found else item for i, item in enumerate(input_items(request))
     ]
 
 
 def decoded(items: Iterable[bytes]) -> list[Json]:
-    """Return the items as JSON objects."""
+    """Return the items as decoded JSON objects."""
     return [_decoded(item) for item in items]
 
 
@@ -48,8 +48,7 @@ def _decoded(data: bytes) -> Any:
 
 
 def encoded(items: Iterable[Json], size: int = 0) -> list[bytes]:
-    """Return the items in the form in which they are remembered; `size` is about how many bytes
-    they have."""
+    """Return the items in their stored form; `size` is their approximate number of bytes."""
     if size < LARGE:
         return [_encode(item) for item in items]
     return [encode_json(item, size) for item in items]
@@ -61,9 +60,9 @@ def stored_response(
     items: Sequence[bytes] | PlainItems,
     size: int = 0,
 ) -> StoredResponse:
-    """Return a response as it is remembered, with the new input that it answers.
+    """Return a response in its stored form, with the new input that it answers.
 
-    `size` is about how many bytes the whole conversation has.
+    `size` is the approximate number of bytes of the whole conversation.
     """
     id, output = response["id"], response["output"]
     exchange = Exchange(id, previous, items, encoded(output))
@@ -72,12 +71,12 @@ def stored_response(
 
 
 def response_of(stored: StoredResponse) -> Response:
-    """Return a remembered response as the client got it."""
+    """Return a stored response in the form that the client received."""
     return {**_decoded(stored.data), "output": decoded(stored.exchange.output)}
 
 
 def previous_not_found(reason: str) -> RequestError:
-    """Return the error for a `previous_response_id` that is not remembered."""
+    """Return the error for an unknown `previous_response_id`."""
     return RequestError(
         "The previous response was not found.",
         param="previous_response_id",
@@ -87,7 +86,7 @@ def previous_not_found(reason: str) -> RequestError:
 
 
 def item_not_found(position: int, reason: str) -> RequestError:
-    """Return the error for an ``item_reference`` whose item is not remembered."""
+    """Return the error for an ``item_reference`` to an unknown item."""
     return RequestError(
         "The referenced item was not found.",
         param=f"input[{position}]",

@@ -1,6 +1,6 @@
 """Parses and validates a client's request, finds its initiator, and counts its images.
 
-A `RequestError` names the field as OpenAI does: ``input[0].content``.
+A `RequestError` names the field the way OpenAI does: ``input[0].content``.
 """
 
 from collections.abc import Iterator
@@ -25,15 +25,15 @@ from copilot_proxy.headers import Initiator
 
 _IMAGES: Final = ("input_image", "computer_screenshot")
 COMPACTION_TRIGGER: Final = "compaction_trigger"
-"""The type of the last item of a request to compact the conversation."""
+"""The type of the last item in a request to compact the conversation."""
 _TOOL_LISTS: Final = (ADDITIONAL, "mcp_list_tools")
-"""The types of items that list tools."""
+"""The item types that list tools."""
 
 
 def parse_request(body: bytes, *, may_be_empty: bool = False) -> ResponsesRequest:
-    """Return the decoded request with all its fields; raises `RequestError` if it is invalid.
+    """Return the decoded request with all its fields. Raises `RequestError` if it is invalid.
 
-    It has at least one input item, unless it `may_be_empty`.
+    It must have at least one input item, unless it `may_be_empty`.
     """
     request = parse_object(body, read_plain=PLAIN.request)
     drop_empty("responses", request)
@@ -48,8 +48,8 @@ def parse_request(body: bytes, *, may_be_empty: bool = False) -> ResponsesReques
 
 
 def parse_count_request(body: bytes) -> ResponsesRequest:
-    """Return the decoded request for counting tokens, in which the model and the input may be
-    missing; raises `RequestError` if it is invalid."""
+    """Return the decoded request for counting tokens, which may lack the model and the input.
+    Raises `RequestError` if it is invalid."""
     request = parse_object(body)
     drop_empty("responses", request)
     read_request("responses", request)
@@ -84,7 +84,7 @@ def check_request(request: ResponsesRequest, *, may_be_empty: bool = False) -> N
 
 
 def _check_unsupported(request: ResponsesRequest) -> None:
-    """Refuse fields that depend on what only OpenAI's servers store or do."""
+    """Reject fields that depend on data or features that only OpenAI's servers have."""
     if request.get("conversation") is not None:
         raise _invalid(
             "conversation",
@@ -125,7 +125,7 @@ def _check_tools(request: ResponsesRequest) -> None:
 
 
 def _check_listed(item: Json, path: str) -> None:
-    """Check the tools that an item of the conversation adds."""
+    """Check the tools that a conversation item adds."""
     if item.get("type") == ADDITIONAL and item.get("tools") is None:
         raise missing(f"{path}.tools")
     if item.get("type") in (ADDITIONAL, "tool_search_output"):
@@ -175,7 +175,7 @@ def _invalid(
 
 
 def input_items(request: ResponsesRequest) -> list[Json]:
-    """Return the input as a list of items; a text becomes one user message."""
+    """Return the input as a list of items; a text becomes a single user message."""
     value = request["input"]
     if isinstance(value, str):
         return [{"type": "message", "role": "user", "content": value}]
@@ -183,7 +183,7 @@ def input_items(request: ResponsesRequest) -> list[Json]:
 
 
 def initiator(request: ResponsesRequest) -> Initiator:
-    """Return who started the request, by the rule of `formats.initiator`."""
+    """Return who caused the request; see `formats.initiator`."""
     items = request["input"]
     turns = newest_first(items) if isinstance(items, PlainTurns) else reversed(input_items(request))
     return initiator_of(map(_turn, turns))
@@ -208,7 +208,7 @@ def count_images(request: ResponsesRequest) -> int:
 
 
 def _objects(value: Any) -> Iterator[Json]:
-    """Yield the objects in `value`, at any depth of lists, `content` and `output`."""
+    """Yield the objects in `value`, including those nested in lists, `content` and `output`."""
     pending = [value]
     for one in pending:
         if isinstance(one, list):

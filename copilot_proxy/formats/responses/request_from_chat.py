@@ -1,7 +1,7 @@
 """Translates a chat request into one for Copilot's Responses API.
 
-For models that Copilot serves only there. Fields that the API does not support are dropped, as the
-tables at the top say, with a note for each.
+This is for models that Copilot serves only on that API. Fields that the API does not support are
+dropped with a note, as listed in the tables at the top.
 """
 
 from collections.abc import Collection, Mapping
@@ -27,7 +27,7 @@ SAME_FIELDS: Final = (
     "prompt_cache_options",
     "user",
 )
-"""Fields of the same name and meaning in both APIs."""
+"""Fields with the same name and meaning in both APIs."""
 
 _TRANSLATED: Final = frozenset(
     {
@@ -43,7 +43,7 @@ _TRANSLATED: Final = frozenset(
         "tool_choice",
         # The Responses API always returns usage.
         "stream_options",
-        # Only a value of 1 gets this far.
+        # The only value that can get here is 1.
         "n",
         REASONING_SUMMARY,
     }
@@ -52,17 +52,17 @@ _TRANSLATED: Final = frozenset(
 _REASONS: Final[Mapping[str, str]] = {
     "thinking_budget": "the model uses reasoning_effort instead",
 }
-"""Why a field is dropped, if not because the Responses API does not support it.
+"""Why a field is dropped, other than for lack of support.
 
-That is the reason for seed, logprobs, logit_bias, both penalties and prediction.
+The Responses API does not support seed, logprobs, logit_bias, either penalty, or prediction.
 """
 
 
 def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> ResponsesRequest:
-    """Return the Responses request for `chat`, a chat request that `check_request` has accepted.
+    """Return the Responses request for `chat`, a chat request validated by `check_request`.
 
-    The rules for what the model itself accepts are applied later. `profile` only says whether the
-    model reasons; if so, a summary is requested.
+    The model's own rules are applied later. `profile` only determines whether the model reasons; if
+    so, a summary is requested.
     """
     fields = {name: value for name, value in chat.items() if value is not None}
     for name in fields:
@@ -84,7 +84,7 @@ def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> Res
     if effort is not None:
         body["reasoning"] = {"effort": effort}
     if profile.efforts or (profile.efforts is None and effort is not None):
-        # Without this, the model sends no summary.
+        # Otherwise the model sends no summary.
         body.setdefault("reasoning", {})["summary"] = "auto"
     if text := _text_config(fields):
         body["text"] = text
@@ -96,7 +96,7 @@ def _text_config(fields: ChatRequest) -> Json:
     config: Json = {}
     form = fields.get("response_format") or {}
     if form.get("type") == "json_schema":
-        # The Responses API has these fields next to the type, not in an object.
+        # The Responses API has these fields next to the type, rather than in an object.
         inner = {name: v for name, v in (form.get("json_schema") or {}).items() if v is not None}
         config["format"] = {"type": "json_schema", **inner}
     elif form and form.get("type") != "text":
@@ -143,7 +143,7 @@ def _input(messages: list[Json], notes: list[str]) -> list[Json]:
     items: list[Json] = []
     media: list[Json] = []
     custom: set[str] = set()
-    """The ids of calls of custom tools."""
+    """The ids of calls to custom tools."""
     for message in messages:
         if message["role"] == "tool":
             items.append(_output(message, media, custom))
@@ -171,7 +171,7 @@ def _message(role: str, content: list[Json]) -> Json:
 
 
 def _output(message: Json, media: list[Json], custom: Collection[str]) -> Json:
-    """Return the result of a call with its text; its images and PDFs are added to `media`."""
+    """Return the text result of a call, adding its images and PDFs to `media`."""
     is_custom = message["tool_call_id"] in custom
     output = message["content"]
     if not isinstance(output, str):
@@ -221,7 +221,7 @@ def _unmarked(part: Json) -> Json:
 
 
 def _assistant(message: Json) -> list[Json]:
-    """Return the items of an assistant message, after its reasoning if this API encrypted it."""
+    """Return the items of an assistant message, after its reasoning if from this API."""
     content = _content(message.get("content"))
     if refusal := message.get("refusal"):
         content.append({"type": "refusal", "refusal": refusal})
@@ -238,7 +238,7 @@ def _assistant(message: Json) -> list[Json]:
 
 
 def _assistant_media(content: Any) -> list[Json]:
-    """Return the images and PDFs of an assistant message, which the API accepts from users only."""
+    """Return the images and PDFs of an assistant message, which the API only accepts from users."""
     parts = content if isinstance(content, list) else ()
     media = [_part(part) for part in parts if part["type"] in ("image_url", "file")]
     return [{"type": "input_text", "text": "In the assistant's answer:"}, *media] if media else []

@@ -1,7 +1,7 @@
 """Translates a client's Responses request into a chat request.
 
-For models that do not support the Responses API. Fields that Chat Completions does not support are
-dropped, as the tables at the top say, with a note for each.
+This is for models that do not support the Responses API. Fields that Chat Completions does not
+support are dropped with a note, as listed in the tables at the top.
 """
 
 from collections.abc import Mapping
@@ -39,14 +39,14 @@ _TRANSLATED: Final = frozenset(
         "tools",
         "tool_choice",
         "include",
-        # Both concern what this server remembers.
+        # Both concern the responses that this server remembers.
         "store",
         "previous_response_id",
     }
 )
 
 _TOOL_TYPES: Final = ("function", "custom", "namespace", "tool_search")
-"""The types of tools that can be sent to any model."""
+"""The tool types that can be sent to any model."""
 _FUNCTION: Final = ("name", "description", "parameters", "strict")
 """The fields of a function in Chat Completions."""
 
@@ -54,7 +54,7 @@ _DEFAULTS: Final[Mapping[str, tuple[Any, ...]]] = {
     "background": (False,),
     "truncation": ("disabled",),
 }
-"""Values that match what happens anyway, so dropping them needs no note."""
+"""Values that match the default behaviour, so dropping them needs no note."""
 
 _REASONS: Final[Mapping[str, str]] = {
     "truncation": "the input is never truncated",
@@ -62,7 +62,7 @@ _REASONS: Final[Mapping[str, str]] = {
 
 
 def to_chat(request: ResponsesRequest, notes: list[str]) -> ChatRequest:
-    """Return the chat request for `request`, which `parse_request` has accepted.
+    """Return the chat request for `request`, which must come from `parse_request`.
 
     Raises `RequestError` if no message is left, or for a part that no model accepts.
     """
@@ -123,7 +123,7 @@ def _flat(fields: ResponsesRequest, notes: list[str]) -> ResponsesRequest:
 
 
 def _check_tools(holder: Json, path: str) -> None:
-    """Refuse tools that have no equivalent in Chat Completions; `path` is that of their holder."""
+    """Reject tools that have no equivalent in Chat Completions; `path` is the path of `holder`."""
     for i, tool in enumerate(tools_of(holder)):
         if tool["type"] not in (*_TOOL_TYPES, *HOSTED):
             raise RequestError(
@@ -170,7 +170,7 @@ def _tool(tool: Json) -> Json:
 
 
 def _choice(choice: Json) -> Json:
-    """Return a tool choice in the form of Chat Completions; raises `RequestError`."""
+    """Return a tool choice in the form of Chat Completions. Raises `RequestError`."""
     kind = choice.get("type")
     if kind in ("function", "custom"):
         return {"type": kind, kind: {"name": choice.get("name")}}

@@ -33,13 +33,13 @@ def responses_for_model(
 ) -> AdaptedBody:
     """Return the body for Copilot's Responses API, for a request from `parse_request`.
 
-    `model` is None if the catalogue could not be read: then only the changes that every model
-    needs are made. `kinds` is what occurs in its conversation, if that has been found out.
+    `model` is None if the catalogue could not be read; in that case, only the changes that every
+    model needs are made. `kinds` is what occurs in the conversation, if already known.
     """
     body = {name: value for name, value in request.items() if value is not None}
     if model is not None:
         body["model"] = model.id
-    # Both concern what this server remembers; Copilot stores nothing.
+    # Both concern the responses that this server remembers; Copilot stores nothing.
     body["store"] = False
     body.pop("previous_response_id", None)
     _include(body, notes)
@@ -73,7 +73,7 @@ def responses_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]
 
 
 def _include(body: ResponsesRequest, notes: list[str]) -> None:
-    """Always request encrypted reasoning: nothing is stored, so the next turn needs it back."""
+    """Always request encrypted reasoning: nothing is stored, and the next turn needs it back."""
     for name in body.get("include", ()):
         if name != ENCRYPTED:
             notes.append(f"dropped include {name}: Copilot does not support it")
@@ -89,7 +89,7 @@ def _reasoning(body: ResponsesRequest) -> None:
 
 
 def _items(body: ResponsesRequest, profile: ModelProfile, notes: list[str]) -> list[Any]:
-    """Return the items as all models require them."""
+    """Return the items in the form that all models require."""
     given = body["input"]
     adapted = settled(given, profile) if isinstance(given, PlainTurns) else None
     if adapted is None:
@@ -110,7 +110,7 @@ def _item(item: Json, notes: list[str]) -> list[Json]:
 
 
 def _part(part: Json) -> Json:
-    """Return a file as Copilot accepts it: a PDF as a ``data:`` URL, any other as its text."""
+    """Return a file as Copilot accepts it: a PDF as a ``data:`` URL, anything else as text."""
     if part.get("type") != "input_file":
         return part
     document = read_document(part["file_data"], "input", whole=False)
@@ -121,7 +121,7 @@ def _part(part: Json) -> Json:
 
 
 def _reasoning_items(item: Json, notes: list[str]) -> list[Json]:
-    """Return an item for each encrypted content that this API made; models cannot read others."""
+    """Return an item for each encrypted content from this API; models cannot read others."""
     encrypted = item.get("encrypted_content")
     contents = (
         encrypted_reasoning.responses_contents(encrypted) if isinstance(encrypted, str) else []

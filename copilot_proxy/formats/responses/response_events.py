@@ -1,7 +1,7 @@
-"""Splits a whole response into the events that would have streamed it.
+"""Splits a whole response into the events of an equivalent stream.
 
-For models that cannot stream, and for upstreams that return a whole response to a request for a
-stream.
+This is for models that cannot stream, and for upstreams that answer a streaming request with a
+whole response.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ TERMINAL: Final[Mapping[str, str]] = {
     "incomplete": "response.incomplete",
     "failed": "response.failed",
 }
-"""The type of the event that ends a stream, by the status of the response."""
+"""Response status -> type of the event that ends the stream."""
 
 
 def whole_events(response: Response) -> Iterator[ResponsesEvent]:
@@ -38,7 +38,7 @@ def whole_events(response: Response) -> Iterator[ResponsesEvent]:
 
 
 def item_events(index: int, item: Json) -> Iterator[ResponsesEvent]:
-    """Yield the events of one output item: added, those of its content, and done."""
+    """Yield the events of an output item: added, those of its content, and done."""
     initial = {**item, "status": "in_progress"} if "status" in item else dict(item)
     contents: list[ResponsesEvent] = []
     position: Json = {"item_id": item.get("id"), "output_index": index}

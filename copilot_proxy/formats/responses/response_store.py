@@ -1,12 +1,13 @@
 """Remembers responses in memory, so that clients can refer to them instead of sending them again.
 
-Each response is kept for the caller that got it. If there are too many responses or bytes,
-the least recently used ones are forgotten first; so are those that are not used for a while.
+Each response is kept for the caller that received it. If there are too many responses or bytes, the
+least recently used responses are forgotten. Responses that have not been used for a while are
+forgotten, too.
 
-Items are kept as JSON bytes: they take a third of the memory of objects, the garbage collector
-skips them, and what is read from them can be changed. Those of a long plain conversation stay
-structs, and are encoded when they are read: agents that send their whole conversation each time
-never refer to them.
+Items are kept as JSON bytes, which take a third of the memory of objects, are ignored by the
+garbage collector, and are decoded into copies that can be changed. Items of a long plain
+conversation stay structs and are only encoded when they are read, because agents that send their
+whole conversation each time never refer to them.
 """
 
 import time
@@ -23,17 +24,17 @@ MAX_RESPONSES: Final = 1000
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_SECONDS: Final = 24 * 3600.0
 MAX_ITEMS: Final = 20_000
-"""Items of one conversation; more would take long to put together."""
+"""Maximum number of items in a conversation; more would take long to assemble."""
 ITEM_OVERHEAD: Final = 50
-"""Bytes of memory that an item takes besides its JSON."""
+"""Memory in bytes that an item takes besides its JSON."""
 _STRUCT_OVERHEAD: Final = 300
 """The same for an item that is a struct."""
 _OVERHEAD: Final = 1000
-"""Bytes of memory that a response takes besides its JSON and its items."""
+"""Memory in bytes that a response takes besides its JSON and its items."""
 
 
 class PlainItems:
-    """The items of a plain conversation, as structs; their JSON has about `json_size` bytes."""
+    """The items of a plain conversation, as structs; as JSON, they have about `json_size` bytes."""
 
     __slots__ = ("_items", "size")
 
@@ -44,7 +45,7 @@ class PlainItems:
             items = [Raw(msgspec.json.encode(one)) if type(one) is dict else one for one in items]
         self._items = items
         self.size = json_size + _STRUCT_OVERHEAD * len(items) + _excess(structs)
-        """Bytes of memory."""
+        """Memory in bytes."""
 
     def __len__(self) -> int:
         return len(self._items)
@@ -70,12 +71,12 @@ def _excess(items: list[Any]) -> int:
 
 
 class Exchange:
-    """The input and the output of one response, linked to those of the response before it.
+    """The input and output of a response, linked to those of the previous response.
 
-    Each item is its JSON. Output items have ids; input items have those that the client sent.
+    Each item is JSON. Output items always have ids; input items only if the client sent them.
 
     An exchange is kept while a remembered response continues from it, even if its own response has
-    been forgotten, so a long conversation is stored once and not again with every response.
+    been forgotten. So a long conversation is stored once, and not again with every response.
     """
 
     __slots__ = ("count", "id", "input", "output", "previous", "size", "total", "uses")
@@ -93,13 +94,13 @@ class Exchange:
         self.input = input if isinstance(input, PlainItems) else tuple(input)
         self.output = tuple(output)
         self.count: int = len(input) + len(output) + (previous.count if previous else 0)
-        """Items of the whole conversation up to here."""
+        """The number of items in the conversation up to here."""
         self.size = _OVERHEAD + _size(self.input) + _size(self.output)
-        """Bytes of memory of this exchange alone."""
+        """Memory in bytes used by this exchange alone."""
         self.total: int = self.size + (previous.total if previous else 0)
-        """Bytes of memory of the whole conversation up to here."""
+        """Memory in bytes used by the conversation up to here."""
         self.uses = 0
-        """How many remembered responses and later exchanges need this one."""
+        """The number of remembered responses and later exchanges that need this one."""
 
     def history(self) -> Iterator[bytes]:
         """Yield all items of the conversation up to and including the output, in order."""
@@ -135,14 +136,14 @@ class StoredResponse:
 
     @property
     def size(self) -> int:
-        """Bytes of memory of the response without its exchange."""
+        """Memory in bytes of the response without its exchange."""
         return len(self.data) + _OVERHEAD
 
 
 class ResponseStore:
-    """The remembered responses of all callers, each of which finds only its own.
+    """The remembered responses of all callers, who can only find their own.
 
-    `seconds` is how long a response is kept without being used, by the clock `now`.
+    Responses are kept for `seconds` after they were last used, by the clock `now`.
     """
 
     def __init__(
@@ -160,19 +161,19 @@ class ResponseStore:
         self._responses: OrderedDict[tuple[bytes, str], tuple[StoredResponse, float]] = (
             OrderedDict()
         )
-        """Responses and when they were last used, the least recently used first."""
+        """Responses and when they were last used, least recently used first."""
         self._items: dict[tuple[bytes, object], tuple[StoredResponse, int]] = {}
-        """The responses of output items, and their positions in them."""
+        """The response that contains each output item, and the item's position in it."""
         self.size = 0
-        """Bytes in use."""
+        """The memory in use, in bytes."""
 
     @property
     def count(self) -> int:
-        """How many responses are remembered."""
+        """The number of remembered responses."""
         return len(self._responses)
 
     def store(self, caller: bytes, response: StoredResponse) -> None:
-        """Remember a response, unless its conversation alone is too large."""
+        """Remember a response, unless its conversation alone exceeds the limits."""
         self.forget(caller, response.id)
         self._drop_expired()
         if response.exchange.total + response.size > self.max_size:
@@ -231,7 +232,7 @@ class ResponseStore:
             self.forget(*key)
 
     def _hold(self, exchange: Exchange | None) -> None:
-        """Count one more use of `exchange`; the first use also counts for those before it."""
+        """Add a use of `exchange`; the first one also counts as a use of the exchange before it."""
         while exchange is not None:
             exchange.uses += 1
             if exchange.uses > 1:

@@ -1,11 +1,12 @@
-"""The messages of the Responses API over a WebSocket, apart from the events of responses.
+"""The messages of the Responses API over a WebSocket, except for response events.
 
-A request has the fields of a request's body over HTTP, without ``stream``, and a few of its own:
-``type``, ``generate``, and ``stream_id``, which the events of the response repeat. Errors are
-nested, and have the status that a response over HTTP would have.
+A request has the fields of an HTTP request body, except ``stream``, plus a few of its own:
+``type``, ``generate``, and ``stream_id``, which the response's events repeat. Errors are nested,
+and contain the status that an HTTP response would have.
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Final, NamedTuple, Self
 
@@ -14,6 +15,7 @@ import msgspec
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.large_json import MAX_VALUES, check_value_count
+from copilot_proxy.formats.request_json import parse_json
 from copilot_proxy.formats.sizes import size_text
 from copilot_proxy.formats.types import ErrorBody, Json
 
@@ -21,27 +23,27 @@ _LANE: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}", re.ASCII)
 _CREATE: Final = "response.create"
 _KINDS: Final = (_CREATE, "response.steer", "response.processed")
 _ONLY_HERE: Final = ("type", "stream_id", "generate")
-"""Fields that requests over HTTP do not have."""
+"""Fields that HTTP requests do not have."""
 _TRUE: Final = msgspec.Raw(b"true")
 _NULL: Final = msgspec.Raw(b"null")
 _MAX_PLAIN: Final = 1024
-"""Bytes of the fields that requests over HTTP do not have."""
+"""Maximum size in bytes of the fields that HTTP requests do not have."""
 _INVALID: Final = object()
 _MAX_STEERING: Final = 128 * 1024
-"""Bytes of the input for a running response, which the refusal repeats."""
+"""Maximum size in bytes of the input for a running response, which the refusal repeats."""
 
 
 class ClientMessage(NamedTuple):
-    """A message of the client."""
+    """A message from the client."""
 
     kind: str
     """One of `_KINDS`."""
     body: bytes
-    """The JSON body of the same request over HTTP; for ``response.steer``, the answer."""
+    """The JSON body of the equivalent HTTP request; for ``response.steer``, the answer."""
     lane: str | None = None
-    """Its ``stream_id``."""
+    """The ``stream_id`` of the message."""
     is_warm_up: bool = False
-    """Whether it asks for no output (``generate: false``)."""
+    """Whether the client wants no output (``generate: false``)."""
 
 
 class MessageError(Exception):
@@ -53,7 +55,7 @@ class MessageError(Exception):
 
     @classmethod
     def of(cls, error: CopilotProxyError, lane: str | None = None) -> Self:
-        """Return the message for `error`, which is about a request that has no id."""
+        """Return the error for a request that has no id."""
         body = error_body(error, "")
         del body["error"]["request_id"]
         return cls(error_message(error_status(error), body, error.headers, lane))
@@ -73,11 +75,11 @@ class MessageError(Exception):
 
 
 def parse_message(data: bytes | str, limit: int) -> ClientMessage:
-    """Return a message of the client, which may have `limit` bytes; raises `MessageError`.
+    """Parse a message from the client, which may have up to `limit` bytes. Raises `MessageError`.
 
-    Anything but a JSON object is treated as a request, which will then be refused.
+    Anything other than a JSON object is treated as a request, which will then be rejected.
     """
-    data = data.encode() if isinstance(data, str) else data
+    data = (data.encode() if isinstance(data, str) else data).removeprefix(BOM_UTF8)
     try:
         if len(data) > limit:
             raise _too_large(f"The message is larger than {size_text(limit)}.")
@@ -85,10 +87,8 @@ def parse_message(data: bytes | str, limit: int) -> ClientMessage:
             check_value_count(data, MAX_VALUES)
     except RequestError as error:
         raise MessageError.of(error) from None
-    try:
-        # The values are not decoded here: they may be large, and are checked with the request.
-        fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    fields = _fields(data)
+    if fields is None:
         return ClientMessage(_CREATE, data)
     kind, lane, generate = (_plain(fields.pop(name, None)) for name in _ONLY_HERE)
     if lane is not None and (not isinstance(lane, str) or not _LANE.fullmatch(lane)):
@@ -102,7 +102,7 @@ def parse_message(data: bytes | str, limit: int) -> ClientMessage:
     if kind not in _KINDS:
         raise MessageError.of(_unknown_kind(kind), lane)
     if generate is not None and not isinstance(generate, bool):
-        # As a request that is not taken for a warm-up, it would cost something.
+        # If this were not recognised as a warm-up, it would be a normal request, which is billed.
         raise MessageError.of(
             RequestError(
                 "Invalid 'generate': expected true or false.",
@@ -117,8 +117,27 @@ def parse_message(data: bytes | str, limit: int) -> ClientMessage:
     return ClientMessage(kind, msgspec.json.encode(fields), lane, is_warm_up=generate is False)
 
 
+def _fields(data: bytes) -> dict[str, msgspec.Raw] | None:
+    """Return the fields of a message; None if it is not a JSON object.
+
+    Their values are not decoded: they may be large, and are checked with the request.
+    """
+    try:
+        return msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        # Over HTTP, JSON with half of a surrogate pair is accepted, too.
+        decoded = parse_json(data)
+    except RequestError:
+        return None
+    if not isinstance(decoded, dict):
+        return None
+    return {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in decoded.items()}
+
+
 def _plain(value: msgspec.Raw | None) -> object:
-    """Return the decoded value; `_INVALID` if it is long or not JSON."""
+    """Return the decoded value, or `_INVALID` if it is long or not JSON."""
     if value is None:
         return None
     try:
@@ -157,7 +176,7 @@ def error_message(
 
 
 def _steering_refused(fields: Mapping[str, msgspec.Raw], lane: str | None) -> bytes:
-    """Return the answer to input for a response that is being written; raises `MessageError`."""
+    """Return the answer to input for a response in progress. Raises `MessageError`."""
     given = {name: fields.get(name, _NULL) for name in ("input", "previous_response_id")}
     if sum(len(memoryview(value)) for value in given.values()) > _MAX_STEERING:
         raise MessageError.of(

@@ -1,4 +1,4 @@
-"""Translates chat chunks to the events of a Responses stream, or to one response."""
+"""Translates chat chunks to the events of a Responses stream, or to a whole response."""
 
 import time
 from typing import Any
@@ -29,11 +29,11 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 
 
 class ChatToResponses:
-    """Translates chat chunks to the response to one Responses request.
+    """Translates chat chunks to the response to a Responses request.
 
-    `feed` takes a chunk and returns its events, `close` returns those that end the stream, and
-    `fail` those that end it with an error. `request` is the client's, unchanged; `model` is the
-    response's `model`; `now` is in seconds since 1970.
+    `feed` takes a chunk and returns its events, `close` returns the events that end the stream, and
+    `fail` returns those that end it with an error. `request` is the client's original request;
+    `model` is the response's `model`; `now` is in seconds since 1970.
     """
 
     def __init__(self, request: ResponsesRequest, model: str, *, now: int | None = None) -> None:
@@ -50,17 +50,17 @@ class ChatToResponses:
         self._items: list[OpenItem] = []
         self._current: ReasoningItem | MessageItem | None = None
         self._calls: dict[int, CallItem] = {}
-        """The calls, open until the response ends, since the pieces of several calls may
-        alternate."""
+        """The calls, which stay open until the response ends, because the deltas of different calls
+        may alternate."""
         self._tag = ""
         self._pending_opaque = ""
-        """Encrypted reasoning without an open item, such as hidden thinking: it gets an item."""
+        """Encrypted reasoning without an open item, such as hidden thinking; it gets an item."""
         self._finish: str | None = None
         self._copilot_usage: CopilotUsage | None = None
 
     @property
     def response(self) -> Response:
-        """The response with its completed items; complete after `close`."""
+        """The response with its completed items; final after `close`."""
         done = [dict(item.item) for item in self._items if item.is_done]
         return {**self._response, "output": done}
 
@@ -79,7 +79,7 @@ class ChatToResponses:
         return self._numbered(events)
 
     def close(self) -> list[ResponsesEvent]:
-        """Return the events that end the stream; call it once, after the last chunk.
+        """Return the events that end the stream. Must be called once, after the last chunk.
 
         Raises `BrokenResponse` if there was no finish reason.
         """
@@ -95,11 +95,11 @@ class ChatToResponses:
         return self._numbered([self._final()])
 
     def whole(self, events: list[ResponsesEvent]) -> Response:
-        """Return the whole response; call it after `close`."""
+        """Return the whole response. Must be called after `close`."""
         return self.response
 
     def fail(self, error: CopilotProxyError, request_id: str) -> list[ResponsesEvent]:
-        """Return the events that end the stream with `error`, and keep the items so far."""
+        """Return the events that end the stream with `error`, keeping the items so far."""
         events = self._begin()
         self._response = failed_response(self._response, error, request_id)
         return self._numbered([*events, self._final()])
@@ -136,7 +136,7 @@ class ChatToResponses:
         if text := delta.get("content"):
             item = self._current
             if isinstance(item, MessageItem) and item.text_event is not None:
-                # As most chunks do, this one continues a text.
+                # Like most chunks, this one continues a text.
                 item.texts.append(text)
                 events.append({**item.text_event, "delta": text})
             else:
@@ -147,7 +147,7 @@ class ChatToResponses:
             self._call(fragment, events)
 
     def _open_item(self, kind: Any, events: list[ResponsesEvent]) -> Any:
-        """Return the open item of the class `kind`; opens one, and closes another, if needed."""
+        """Return the open item of class `kind`; if needed, close the previous item and open one."""
         if not isinstance(self._current, kind):
             self._close_current(events)
             self._add_pending_reasoning(events)

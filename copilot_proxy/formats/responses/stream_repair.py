@@ -1,7 +1,8 @@
 """Repairs the responses of models that Copilot serves on the Responses API.
 
-Copilot sends a different id for an item in every event, which confuses clients that rely on ids.
-Calls of tools that were sent to Copilot as functions become calls of the client's tools again.
+Copilot sends a different id for the same item in every event, which confuses clients that rely on
+ids. Calls of tools that were sent to Copilot as functions are converted back to calls of the
+client's tools.
 """
 
 import time
@@ -39,34 +40,34 @@ _TEXTS: Final = frozenset(
     f"response.{kind}.delta"
     for kind in ("output_text", "refusal", "reasoning_summary_text", "reasoning_text")
 )
-"""The types of events with a piece of text."""
+"""The event types that contain a text delta."""
 
 
 class _Pieces(NamedTuple):
-    """Consecutive pieces of one text, which all get the same repair as the first."""
+    """Consecutive deltas of a text, all of which get the same repair as the first."""
 
     kind: str
     output_index: int
     fields: KeysView[str]
-    """The names of the fields that each of these events has."""
+    """The field names of each of these events."""
     repaired: Json
-    """The fields that are replaced or added."""
+    """The fields to replace or add."""
 
 
 _NO_PIECES: Final = _Pieces("", -1, {}.keys(), {})
 
 
 class ResponsesRepair:
-    """One response of Copilot's Responses API, repaired event by event.
+    """Repairs a response from Copilot's Responses API, event by event.
 
     `feed` takes the decoded JSON of an event, or of a whole response, and returns the events for
-    the client; `close` must be called once, when upstream has ended. Both raise `UpstreamError`
-    if the response is broken; `fail` returns the events that report an error. `request` is the
-    client's, unchanged; `tool_names` are the client's names of tools, by the names that the model
-    was given; `now` is in seconds since 1970.
+    the client; `close` must be called once, when upstream has ended. Both raise `UpstreamError` if
+    the response is broken; `fail` returns the events that report an error. `request` is the
+    client's original request; `tool_names` maps the names that the model was given to the client's
+    names of tools; `now` is in seconds since 1970.
 
     An error that upstream reports as an event is passed on, and kept in `failure`. `usage` is in
-    the format of Chat Completions; `response` is the response of the final event.
+    the format of Chat Completions; `response` is the response in the final event.
     """
 
     repeated: RepeatedEvents | None = None
@@ -98,22 +99,22 @@ class ResponsesRepair:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the final event has arrived, so that there is nothing more to wait for."""
+        """Whether the final event has arrived."""
         return self.is_finished
 
     @property
     def is_complete(self) -> bool:
-        """Whether the final event has been returned for the client."""
+        """Whether the final event has been returned to the client."""
         return self.response is not None
 
     def whole(self, events: list[ResponsesEvent]) -> Response:
-        """Return the response; raises `UpstreamError` if there is none."""
+        """Return the response. Raises `UpstreamError` if there is none."""
         if self.response is None or self.failure is not None:
             raise self.failure or BrokenResponse("Copilot's answer is not a response.")
         return self.response
 
     def feed(self, data: object) -> list[ResponsesEvent]:
-        """Return the client's events for one event, or for a whole response."""
+        """Return the client's events for an event, or for a whole response."""
         if not isinstance(data, dict):
             raise broken_responses.not_an_object()
         if self.is_finished:
@@ -130,7 +131,7 @@ class ResponsesRepair:
         return self._numbered(events)
 
     def close(self, *, done: bool = False) -> list[ResponsesEvent]:
-        """Return an empty list; raises `BrokenResponse` if the response has no end."""
+        """Return an empty list. Raises `BrokenResponse` if the response did not end."""
         if self.is_finished:
             return []
         if self._number == 0:
@@ -138,7 +139,7 @@ class ResponsesRepair:
         raise broken_responses.ended_early()
 
     def fail(self, error: CopilotProxyError, request_id: str) -> list[ResponsesEvent]:
-        """Return the events that end the stream with `error`, and keep the items so far."""
+        """Return the events that end the stream with `error`, keeping the items so far."""
         has_begun = self._number > 0
         self._id = self._id or new_id("resp")
         response = {**self._base, "id": self._id, "status": "in_progress", "usage": None}
@@ -152,7 +153,7 @@ class ResponsesRepair:
 
     def _numbered(self, events: list[ResponsesEvent]) -> list[ResponsesEvent]:
         for event in events:
-            # Upstream's numbers no longer fit, since some calls have fewer events than before.
+            # Upstream's numbers no longer fit, since some calls have fewer events now.
             event["sequence_number"] = self._number
             self._number += 1
         return events
@@ -227,7 +228,7 @@ class ResponsesRepair:
     def _error(self, event: ResponsesEvent) -> ResponsesEvent:
         """Return an error event in the flat form that clients of this API expect.
 
-        Raises the error instead if this is the first event, so that the client can still get a
+        If this is the first event, raises the error instead, so that the client can still get a
         status code for it.
         """
         nested = event.get("error")
@@ -246,6 +247,6 @@ class ResponsesRepair:
 
 
 def _code(error: Json, failure: CopilotProxyError) -> object:
-    """Return Copilot's code, or OpenAI's if the prompt is too long: clients compact when they see
-    that."""
+    """Return Copilot's code, or for a prompt that is too long OpenAI's code, which makes clients
+    compact the conversation."""
     return _TOO_LONG if failure.code == _TOO_LONG else error.get("code")

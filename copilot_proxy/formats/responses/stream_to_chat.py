@@ -1,4 +1,4 @@
-"""Translates the responses of Copilot's Responses API into chat chunks."""
+"""Translates responses of Copilot's Responses API to chat chunks."""
 
 from collections.abc import Collection, KeysView, Mapping
 from typing import Any, Final
@@ -23,7 +23,8 @@ from copilot_proxy.formats.types import (
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
 _TEXTS: Final = {
-    # The event's field with the whole text, the chunk's field, and the event's index of the part.
+    # The event's field for the whole text, the chunk's field, and the event's field for the part's
+    # index.
     "response.output_text": ("text", "content", "content_index"),
     "response.refusal": ("refusal", "refusal", "content_index"),
     "response.reasoning_summary_text": ("text", "reasoning_content", "summary_index"),
@@ -31,7 +32,7 @@ _TEXTS: Final = {
 }
 _STATUSES: Final = {event: status for status, event in TERMINAL.items()}
 _ARGUMENTS: Final = {
-    # The event's field with all arguments, or with the whole input.
+    # The event's field for all arguments, or for the whole input.
     "response.function_call_arguments": "arguments",
     "response.custom_tool_call_input": "input",
 }
@@ -40,10 +41,10 @@ _Key = tuple[str, int, int]
 
 
 class ResponsesToChat(ChunkTranslator):
-    """Translates one response of Copilot's Responses API, event by event.
+    """Translates a response from Copilot's Responses API, event by event.
 
     `feed` takes the decoded JSON of an event, or of a whole response, and returns its chunks;
-    `close` returns the last ones, including the finish reason. Both raise `UpstreamError` if the
+    `close` returns the last chunks, including the finish reason. Both raise `UpstreamError` if the
     response is broken or an error. `usage` and `copilot_usage` have Copilot's counts so far. `now`
     is in seconds since 1970.
     """
@@ -66,11 +67,11 @@ class ResponsesToChat(ChunkTranslator):
         self._last: tuple[str, object, KeysView[str]] = ("", None, {}.keys())
         """The type, output index and fields of the last event that had all its indexes."""
         self._sent: dict[_Key, list[str]] = {}
-        """The pieces of each text so far; the whole text at its end only adds what is missing."""
+        """The deltas of each text so far; the whole text at its end only adds what is missing."""
         self._arguments: dict[int, list[str]] = {}
-        """The pieces of each call's arguments so far, by output index, since ids change."""
+        """The deltas of each call's arguments so far, by output index, because ids change."""
         self._custom: set[int] = set()
-        """The output indexes of calls of custom tools."""
+        """The output indexes of calls to custom tools."""
         self._call_ids: set[str] = set()
         self._has_encrypted = False
         self._last_summary: _Key | None = None
@@ -84,7 +85,7 @@ class ResponsesToChat(ChunkTranslator):
         return self.finish_reason is not None
 
     def feed(self, data: object) -> list[ChatChunk]:
-        """Return the chunks for one event, or for a whole response."""
+        """Return the chunks for an event, or for a whole response."""
         if not isinstance(data, dict):
             raise broken_responses.not_an_object()
         if self.finish_reason is not None:
@@ -108,11 +109,11 @@ class ResponsesToChat(ChunkTranslator):
         return self._event(kind, data)
 
     def close(self, *, done: bool = False) -> list[ChatChunk]:
-        """Return the chunks that end the stream; call it once, when upstream has ended."""
+        """Return the chunks that end the stream. Must be called once, when upstream has ended."""
         return self._chunks.end(self.finish_reason, self._calls, self.usage, self.copilot_usage)
 
     def _event(self, kind: str, data: ResponsesEvent) -> list[ChatChunk]:
-        # Most events are one more piece of the same text.
+        # Most events are another delta of the same text.
         if self._last != (kind, data.get("output_index"), data.keys()):
             complete = self._indexes.complete(kind, data)
             if complete is data:
@@ -151,7 +152,7 @@ class ResponsesToChat(ChunkTranslator):
         return self._delta({key[0]: text})
 
     def _add_missing_text(self, key: _Key, whole: str) -> list[ChatChunk]:
-        """Add what has not been sent of a whole text; some models send it only at the end."""
+        """Add the unsent rest of a whole text; some models send it only at the end."""
         return self._add_text(key, _missing(self._sent.get(key, []), whole))
 
     def _open_call(self, index: int, item: Json) -> list[ChatChunk]:
@@ -183,7 +184,7 @@ class ResponsesToChat(ChunkTranslator):
         return self._add_arguments(index, _missing(self._arguments[index], whole))
 
     def _item(self, index: int, item: Json) -> list[ChatChunk]:
-        """Add what has not been streamed of a whole item."""
+        """Add the parts of a whole item that were not streamed."""
         chunks: list[ChatChunk] = []
         match item.get("type"):
             case "message":
@@ -238,7 +239,7 @@ class ResponsesToChat(ChunkTranslator):
             self._created = created
 
     def _is_new(self, item: Json) -> bool:
-        """Return whether an item of the final event was not streamed."""
+        """Return whether an item in the final event was not streamed."""
         match item.get("type"):
             case "function_call" | "custom_tool_call":
                 return _text(item.get("call_id")) not in self._call_ids
@@ -258,13 +259,13 @@ class ResponsesToChat(ChunkTranslator):
         return [*self._begin(), chunk(delta)]
 
     def _begin(self) -> list[ChatChunk]:
-        """Return the first chunk, unless it has been returned before."""
+        """Return the first chunk, unless it was already returned."""
         has_begun = self._chunks.has_begun
         return [] if has_begun else [self._chunks.begin(created=self._created)]
 
 
 def _finish(status: str, details: object) -> str | None:
-    """Return the chat API's finish reason; None if the response has not ended."""
+    """Return the chat API's finish reason, or None if the response has not ended."""
     if status == "completed":
         return "stop"
     if status != "incomplete":
@@ -274,7 +275,7 @@ def _finish(status: str, details: object) -> str | None:
 
 
 def _missing(pieces: list[str], whole: str) -> str:
-    """Return what `whole` has after the pieces; empty if it does not begin with them."""
+    """Return the rest of `whole` after the deltas, or "" if it does not start with them."""
     sent = "".join(pieces)
     return whole[len(sent) :] if whole.startswith(sent) else ""
 

@@ -1,6 +1,6 @@
-"""Collects what counts as tokens in a Responses request; see `formats.token_estimate`.
+"""Collects the text that counts as tokens in a Responses request; see `formats.token_estimate`.
 
-Encrypted reasoning does not count, since its length says little about the model's tokens.
+Encrypted reasoning is not counted, because its length says little about the model's tokens.
 """
 
 from typing import Any, Final
@@ -23,8 +23,7 @@ _IMAGES: Final = ("input_image", "computer_screenshot")
 
 
 def text_of(request: ResponsesRequest) -> str:
-    """Return all texts of the instructions, the tools, the output format and the items, in this
-    order, joined by newlines."""
+    """Return all texts of the instructions, tools, output format and items, joined by newlines."""
     return "\n".join(text for section in _SECTIONS for text in texts(request.get(section), _FIELDS))
 
 

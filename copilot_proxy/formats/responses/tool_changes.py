@@ -1,7 +1,7 @@
-"""Changes the tools of a Responses body for models that do not support all kinds of them.
+"""Changes the tools of a Responses body for models that do not support all kinds of tools.
 
-Each function changes tools, items and tool choice together. The body's tools and items must be
-copies; see `tool_lists.copy_tools`.
+Each function changes the tools, the items and the tool choice together. The body's tools and items
+must be copies; see `tool_lists.copy_tools`.
 """
 
 from typing import Final
@@ -62,7 +62,7 @@ def flatten_namespaces(body: ResponsesRequest, names: ToolNames) -> bool:
 
 
 def replace_custom_tools(body: ResponsesRequest) -> bool:
-    """Turn custom tools and their calls into functions; return whether there were any."""
+    """Convert custom tools and their calls to functions; return whether there were any."""
     has_custom = any(tool.get("type") == "custom" for tool in all_tools(body))
     for holder in [*tool_holders(body), *namespaces_of(body)]:
         holder["tools"] = [_function_tool(tool) for tool in tools_of(holder)]
@@ -80,9 +80,9 @@ def replace_custom_tools(body: ResponsesRequest) -> bool:
 
 
 def apply_allowed_tools(body: ResponsesRequest) -> bool:
-    """Reduce the tools to those that the tool choice allows; return whether some are left.
+    """Remove the tools that the tool choice does not allow; return whether any are left.
 
-    Returns True if the tool choice is not one of several tools.
+    Returns True if the tool choice is not a list of allowed tools.
     """
     choice = body.get("tool_choice")
     if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
@@ -110,7 +110,7 @@ def _flattened(tool: Json, names: ToolNames) -> list[Json]:
         if (client_tool := as_tool(one, namespace)) is not None:
             one["name"] = names.flat(client_tool)
     if inner and (description := tool.get("description")):
-        # The model should see it, once.
+        # The model should see it once.
         about = _DESCRIPTION.format(namespace=namespace, description=description)
         own = inner[0].get("description")
         inner[0]["description"] = f"{own}\n\n{about}" if own else about

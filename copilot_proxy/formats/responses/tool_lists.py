@@ -1,4 +1,4 @@
-"""Finds the tools of a Responses body: in ``tools``, in namespaces, and in items that list them."""
+"""Finds the tools in a Responses body: in ``tools``, in namespaces, and in items that list them."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -7,11 +7,11 @@ from copilot_proxy.formats.responses.tools import ADDITIONAL, item_list, tools_o
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
 _LISTING: Final = (ADDITIONAL, "tool_search_output")
-"""The types of items that list tools which the model may call."""
+"""The item types that list tools which the model may call."""
 
 
 def copy_tools(tools: Any) -> list[Json]:
-    """Return copies of tools and of those in namespaces, without nulls."""
+    """Return copies of the tools, including those in namespaces, without nulls."""
     copies = []
     for tool in tools_of({"tools": tools}):
         copy = {name: value for name, value in tool.items() if value is not None}
@@ -27,7 +27,7 @@ def has_tools(item: Json) -> bool:
 
 
 def function_tools(body: ResponsesRequest, kind: str) -> list[Json]:
-    """Return all tools of one type, including those in namespaces and items."""
+    """Return all tools of a type, including those in namespaces and items."""
     return [tool for tool in all_tools(body) if tool.get("type") == kind]
 
 
@@ -56,7 +56,7 @@ def namespaces_of(body: ResponsesRequest) -> Iterator[Json]:
 
 
 def with_namespaces(holder: Json) -> Iterator[tuple[Json, str | None]]:
-    """Yield the tools of the body, or of an item, each with the name of its namespace or None."""
+    """Yield the tools of the body, or of an item, each with its namespace's name or None."""
     for tool in tools_of(holder):
         if tool.get("type") == "namespace":
             yield from ((inner, tool.get("name")) for inner in tools_of(tool))
@@ -65,7 +65,7 @@ def with_namespaces(holder: Json) -> Iterator[tuple[Json, str | None]]:
 
 
 def add_tools(body: ResponsesRequest, tools: list[Json]) -> None:
-    """Add the tools that `body` does not have yet: two searches may find the same one."""
+    """Add the tools that `body` does not have yet; two searches may find the same tool."""
     if not tools:
         return
     body["tools"] = known = list(tools_of(body))
@@ -78,5 +78,5 @@ def add_tools(body: ResponsesRequest, tools: list[Json]) -> None:
 
 
 def tool_key(tool: Json, namespace: object) -> tuple[object, object, object]:
-    """Return the type, namespace and name, which tell whether two tools are the same."""
+    """Return the type, namespace and name, which identify a tool."""
     return tool.get("type"), namespace, tool.get("name")

@@ -21,10 +21,11 @@ _SEARCHES: Final = ("tool_search_call", "tool_search_output")
 
 
 def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool, int]:
-    """Turn a search that the client runs into a function, and offer only what it has found.
+    """Convert a search that the client runs to a function, and offer only the tools it has found.
 
     Returns whether the model was asked to search by itself (it cannot, so all tools are offered),
-    and how many deferred tools are left out because the client's search has not found them.
+    and the number of deferred tools that are left out because the client's search has not found
+    them.
     """
     tools = list(tools_of(body))
     is_hosted = any(_is_hosted_search(tool) for tool in tools)
@@ -59,13 +60,13 @@ def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool,
 
 
 def _called_name(holder: Json, namespace: object = None) -> tuple[str, str]:
-    """Return the namespace and the name in a tool, a call or a choice, which may be malformed."""
+    """Return the namespace and name in a tool, call or choice, which may be malformed."""
     return str(namespace or holder.get("namespace")), str(holder.get("name"))
 
 
 def _without_unfound(body: ResponsesRequest, tools: list[Json]) -> tuple[list[Json], int]:
-    """Return the tools without the deferred ones that were not found, called or chosen, and
-    the number of these."""
+    """Return the tools without the deferred ones that were not found, called or chosen, and the
+    number removed."""
     choice = body.get("tool_choice")
     items = item_list(body)
     known = {_called_name(item) for item in items}

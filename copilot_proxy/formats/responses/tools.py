@@ -1,7 +1,8 @@
 """The client's tools of a Responses request, and the flat names that represent them.
 
-Models on other APIs only support functions and custom tools, without namespaces. For them, a tool
-in a namespace gets a name made of both names, and a tool search that the client runs is a function.
+Models on other APIs only support functions and custom tools, without namespaces. For these models,
+a tool in a namespace gets a name that combines both names, and a tool search that the client runs
+becomes a function.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,9 +24,9 @@ HOSTED: Final[Mapping[str, str]] = {
     "code_interpreter": "refuse",
     "mcp": "refuse",
 }
-"""The tools that OpenAI's servers run, and Copilot's do not.
+"""The tools that OpenAI's servers run, but Copilot's do not.
 
-Those that clients offer on their own initiative are dropped with a note. The others are refused: a
+Tools that clients offer on their own are dropped with a note. The others are refused, because a
 client that asks for one of them relies on it.
 """
 
@@ -37,7 +38,7 @@ CALL_TYPES: Final[Mapping[str, str]] = {
     "custom": "custom_tool_call",
     "search": "tool_search_call",
 }
-"""The item type of a call, by the `kind` of the tool."""
+"""Tool `kind` -> item type of a call."""
 _HASH_LENGTH: Final = 8
 
 ToolKind = Literal["function", "custom", "search"]
@@ -52,14 +53,14 @@ class ClientTool(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether its calls reach the client as Copilot sends them."""
+        """Whether the client receives its calls as Copilot sends them."""
         return self.kind == "function" and self.namespace is None
 
 
 class ToolNames:
-    """The flat name of each of the client's tools.
+    """The flat names of the client's tools.
 
-    `is_plain` is whether there are only functions, outside of namespaces and in ``tools``.
+    `is_plain` is whether all tools are functions in ``tools``, outside of namespaces.
     """
 
     def __init__(self, request: ResponsesRequest) -> None:
@@ -70,7 +71,7 @@ class ToolNames:
         later = [tool for item in lists for tool in tools_of(item)]
         self.is_plain = not later and all(tool.get("type") == "function" for tool in own)
         spaces = [tool for tool in (*own, *later) if tool.get("type") == "namespace"]
-        # Tools outside of namespaces come first, since their names are sent as they are.
+        # Tools outside of namespaces come first, because their names are sent unchanged.
         for tool in (*own, *later):
             if tool.get("type") != "namespace":
                 self._add(tool, None)
@@ -79,11 +80,11 @@ class ToolNames:
                 self._add(inner, _text(space.get("name")))
 
     def client_tool(self, name: str) -> ClientTool:
-        """Return the client's tool with the flat name; an unknown one is a plain function."""
+        """Return the client's tool with this flat name; an unknown name is a plain function."""
         return self._tools.get(name) or ClientTool("function", name)
 
     def flat(self, tool: ClientTool) -> str:
-        """Return the flat name of a tool, which may be one of earlier in the conversation."""
+        """Return the flat name of a tool, which may be from earlier in the conversation."""
         return self._names.get(tool) or _joined(tool)
 
     def _add(self, definition: Json, namespace: str | None) -> None:
@@ -114,7 +115,7 @@ def as_tool(definition: Json, namespace: str | None = None) -> ClientTool | None
 
 
 def item_list(request: ResponsesRequest) -> list[Json]:
-    """Return the input items that are decoded JSON; an empty list if the input is a text."""
+    """Return the input items that are decoded JSON, or an empty list if the input is a text."""
     items = request.get("input")
     if isinstance(items, PlainTurns):
         return items.objects
@@ -128,13 +129,13 @@ def tools_of(holder: Json) -> Iterator[Json]:
 
 
 def is_client_search(item: Json) -> bool:
-    """Return whether an item is the call or the output of a tool search that the client runs."""
+    """Return whether an item is a call or output of a tool search that the client runs."""
     kinds = ("tool_search_call", "tool_search_output")
     return item.get("type") in kinds and isinstance(item.get("call_id"), str)
 
 
 def parse_search_arguments(arguments: object) -> Json:
-    """Return the decoded arguments of a tool search call; ``{}`` if they are not an object."""
+    """Return the decoded arguments of a tool search call, or ``{}`` if they are not an object."""
     try:
         decoded: Any = msgspec.json.decode(arguments) if isinstance(arguments, str) else None
     except (msgspec.DecodeError, RecursionError):

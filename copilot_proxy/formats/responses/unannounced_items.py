@@ -1,7 +1,7 @@
-"""Adds events that are missing at the beginning and end of the output items of a Responses stream.
+"""Adds missing events at the start and end of the output items of a Responses stream.
 
-Some servers send the pieces of an item without announcing it, or an item only in the final event.
-Clients such as Codex ignore pieces of an item that they do not know, and never run its call.
+Some servers send the deltas of an item without announcing it, or send an item only in the final
+event. Clients such as Codex ignore the deltas of unknown items, and never run their calls.
 """
 
 from collections.abc import Iterator
@@ -27,23 +27,23 @@ _ENDS: Final = frozenset({TERMINAL["completed"], TERMINAL["incomplete"]})
 
 
 class UnannouncedItems:
-    """The output items of one stream; `complete` adds the events that they lack.
+    """The output items of a stream; `complete` adds their missing events.
 
-    A message is announced with its first piece. A call is announced only when all of it is known,
-    since the name of its tool does not come with the pieces. Events of other types pass unchanged.
+    A message is announced with its first delta. A call is announced only once it is complete,
+    because its deltas do not contain the name of the tool. Events of other types are not changed.
     """
 
     def __init__(self) -> None:
         self.known: set[int] = set()
         """Indexes of the items that upstream has announced or ended."""
         self._open: dict[int, Json] = {}
-        """The items that upstream has announced and not ended, as they were announced."""
+        """The items that upstream has announced but not ended, as they were announced."""
         self._texts: dict[int, dict[int, str]] = {}
-        """The text of the parts of each message that was announced here, by their indexes."""
+        """For each message announced here, the texts of its parts, by index."""
 
     def complete(self, kind: str, event: ResponsesEvent) -> list[ResponsesEvent]:
-        """Return the event of type `kind`, whose indexes are set, together with events that are
-        missing before or after it."""
+        """Return the event of type `kind`, whose indexes are set, together with any events missing
+        before or after it."""
         index = event.get("output_index")
         if type(index) is int:
             item = event.get("item")
@@ -69,7 +69,7 @@ class UnannouncedItems:
         return [*self._missing(output), *self._unended(output), event]
 
     def _piece(self, kind: str, index: int, event: ResponsesEvent) -> list[ResponsesEvent]:
-        """Return the events for a piece of a message that upstream has not announced."""
+        """Return the events for a delta of a message that upstream has not announced."""
         position = {"item_id": event.get("item_id"), "output_index": index}
         events: list[ResponsesEvent] = []
         if index not in self._texts:
@@ -78,7 +78,8 @@ class UnannouncedItems:
             added = {"type": "response.output_item.added", "output_index": index, "item": item}
             events.append(added)
         if kind != _DELTA:
-            # Those that open or close a part are written here, once each.
+            # Upstream's events that open or close a part are dropped, since they are written here,
+            # once each.
             return events
         parts, number = self._texts[index], event.get("content_index")
         number = number if type(number) is int else 0
@@ -90,7 +91,7 @@ class UnannouncedItems:
         return [*events, event]
 
     def _end(self, index: int, item: Json) -> Iterator[ResponsesEvent]:
-        """Yield the events of the whole `item` that have not been sent."""
+        """Yield the unsent events of the whole `item`."""
         parts = self._texts.pop(index, None)
         sent = set() if parts is None else {"response.output_item.added"}
         for event in item_events(index, item):
@@ -103,9 +104,9 @@ class UnannouncedItems:
             yield event
 
     def _missing(self, output: object) -> Iterator[ResponsesEvent]:
-        """Yield the events of the items that have not ended when the response does."""
-        # If upstream announces items, the others in the final event repeat those, perhaps at other
-        # positions.
+        """Yield the missing events of items that have not ended by the end of the response."""
+        # If upstream announces items, the others in the final event are repetitions, possibly at
+        # different positions.
         known = output if isinstance(output, list) and not self.known else ()
         items: dict[int, Any] = dict(enumerate(known))
         for index in sorted({*items, *self._texts} - self.known):
@@ -120,8 +121,8 @@ class UnannouncedItems:
                 yield from self._end(index, item)
 
     def _unended(self, output: object) -> Iterator[ResponsesEvent]:
-        """Yield the ends of announced items, as the response has them: some clients, such as Codex,
-        only look at these."""
+        """Yield the ends of announced items, as the response contains them; some clients, such as
+        Codex, only look at these."""
         items = list(output) if isinstance(output, list) else []
         for index, announced in sorted(self._open.items()):
             item = next((one for one in items if _is_same(one, announced)), None)
@@ -131,7 +132,7 @@ class UnannouncedItems:
 
 
 def _is_same(item: object, announced: Json) -> bool:
-    """Return whether both are the same call, or items of the same type that are not calls."""
+    """Return whether both are the same call, or items of the same type other than calls."""
     return isinstance(item, dict) and all(
         item.get(name) == announced.get(name) for name in ("type", "call_id")
     )

@@ -1,5 +1,4 @@
-"""Copies the tools and items of a client's request, without parts that no Copilot model
-supports."""
+"""Copies the tools and items of a client's request, without parts that no model supports."""
 
 from typing import Final
 
@@ -12,14 +11,14 @@ from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list,
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
 _UNSENT: Final = frozenset({"id", "parsed_arguments", "internal_chat_message_metadata_passthrough"})
-"""Fields of items that Copilot refuses: an id on any connection but the one that it was sent on,
-one that the SDK adds and some programs send back, and one that Codex adds for OpenAI's servers."""
+"""Item fields that Copilot rejects: ids, unless sent on the connection that they came from; a field
+that the SDK adds and some programs send back; and a field that Codex adds for OpenAI's servers."""
 
 
 def prepare_tools(body: ResponsesRequest, notes: list[str]) -> None:
-    """Copy the tools of `body`, without those that OpenAI runs.
+    """Copy the tools of `body`, except those that OpenAI runs.
 
-    Raises `RequestError` if none is left.
+    Raises `RequestError` if none are left.
     """
     if "tools" not in body:
         return
@@ -35,7 +34,7 @@ def prepare_tools(body: ResponsesRequest, notes: list[str]) -> None:
 
 
 def prepare_items(body: ResponsesRequest, notes: list[str]) -> list[Json]:
-    """Return copies of the input items, without nulls and ids, and in types that Copilot knows."""
+    """Return copies of the input items, without nulls and ids, in types that Copilot knows."""
     return [one for item in input_items(body) for one in _prepared(item, notes)]
 
 
@@ -67,9 +66,9 @@ def _prepared(item: Json, notes: list[str]) -> list[Json]:
 
 
 def describe_tools(body: ResponsesRequest) -> None:
-    """Remove empty descriptions, which Copilot refuses, from the tools of `body`, which are copies.
+    """Remove empty descriptions, which Copilot rejects, from the tools of `body`, which are copies.
 
-    A namespace, which needs one, gets its name.
+    Namespaces must have a description, so they get their name.
     """
     for holder in (body, *filter(has_tools, item_list(body))):
         for tool in tools_of(holder):
@@ -81,7 +80,7 @@ def describe_tools(body: ResponsesRequest) -> None:
 
 
 def drop_empty_tools(body: ResponsesRequest) -> bool:
-    """Remove the fields about tools from `body` if it has none; return whether it has none."""
+    """Remove the fields about tools from `body` if it has no tools; return whether it has none."""
     if body.get("tools") or any(map(has_tools, item_list(body))):
         return False
     for name in ("tools", "tool_choice", "parallel_tool_calls"):
@@ -90,7 +89,7 @@ def drop_empty_tools(body: ResponsesRequest) -> bool:
 
 
 def _own_tools(tools: object, notes: list[str]) -> list[Json]:
-    """Return copies of the tools that the client runs; add a note for each of the others."""
+    """Return copies of the tools that the client runs, adding a note for each of the others."""
     copies = copy_tools(tools)
     hosted = dict.fromkeys(tool["type"] for tool in copies if tool.get("type") in HOSTED)
     notes += [f"dropped tool {kind}: Copilot does not run it" for kind in hosted]
@@ -98,7 +97,7 @@ def _own_tools(tools: object, notes: list[str]) -> list[Json]:
 
 
 def _part(part: Json, role: object) -> Json:
-    """Return a content part without what the SDK has added; a text under this API's name."""
+    """Return a content part without the SDK's additions; a text gets this API's name."""
     if "parsed" in part:
         part = {name: value for name, value in part.items() if name != "parsed"}
     if part.get("type") != "text":

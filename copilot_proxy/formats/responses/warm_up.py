@@ -1,6 +1,6 @@
-"""Answers a warm-up: a request on a WebSocket, with ``generate: false``, that gets no output.
+"""Answers a warm-up: a WebSocket request with ``generate: false``, which gets no output.
 
-Its response has an id, from which the next request on the WebSocket continues. It costs nothing.
+The response has an id, from which the next request on the WebSocket can continue. It costs nothing.
 """
 
 from copilot_proxy.formats.responses.ids import new_id

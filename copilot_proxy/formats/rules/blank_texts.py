@@ -1,4 +1,4 @@
-"""Drops texts that are only whitespace, which Claude refuses; Gemini refuses empty ones."""
+"""Drops blank texts: Claude refuses texts that are only whitespace, Gemini empty ones."""
 
 from typing import Any, Final
 
@@ -7,7 +7,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
 
 _TEXT_TYPES: Final = ("text", "input_text", "output_text")
-"""The types of text parts on all APIs."""
+"""The types of text parts in all APIs."""
 
 
 def drop_blanks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The parts of a request body that rules read and change, whatever its API."""
+"""The parts of a request body that rules read and change, independent of the API."""
 
 from typing import Literal, NamedTuple
 
@@ -20,7 +20,7 @@ class Segment(NamedTuple):
 
     kind: Literal["assistant", "result", "other"]
     ids: tuple[str, ...]
-    """The ids of the assistant's calls, or the id of the call to which a result belongs."""
+    """The ids of the assistant's calls, or the id of the call that a result belongs to."""
     raw: Json
     """The message or item, in the API's format."""
     message_index: int

@@ -1,6 +1,6 @@
 """Sets prompt cache marks for Claude if the client sets none, and limits the client's own.
 
-GPT and Gemini cache prompts without marks. Newer GPT models also accept marks: breakpoints.
+GPT and Gemini cache prompts without marks. Newer GPT models also accept marks, called breakpoints.
 """
 
 from typing import Final
@@ -9,17 +9,17 @@ from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 BREAKPOINT: Final = "prompt_cache_breakpoint"
-"""The field of a part in OpenAI's APIs that marks the end of a prefix for the cache."""
+"""The field of a part in OpenAI's APIs that marks the end of a cacheable prefix."""
 _CONTENTS: Final = ("content", "output")
 
 
 def mark_stable_prefix(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Mark the prefix that the next request is likely to repeat: cached input costs a tenth."""
+    """Mark the prefix that the next request is likely to repeat; cached input costs a tenth."""
     outgoing.mark_stable_prefix()
 
 
 def limit_marks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Keep only marks of the form and number that Copilot accepts."""
+    """Keep only marks in the form and number that Copilot accepts."""
     if profile.max_cache_marks is not None:
         outgoing.limit_marks(profile.max_cache_marks, notes, one_hour=profile.one_hour_cache)
 

@@ -1,8 +1,8 @@
-"""Merges what a model refuses at the top level of a tool's schema into one object schema.
+"""Merges keywords that a model refuses at the top level of a tool's schema into one object schema.
 
-Claude and GPT refuse a whole request because of one schema with ``anyOf``, ``oneOf`` or ``allOf``
-at its top level, and GPT also because of ``enum``, ``const`` or ``not``. Deeper inside a schema,
-they accept all of them.
+Claude and GPT refuse a whole request because of a single schema with ``anyOf``, ``oneOf`` or
+``allOf`` at its top level, and GPT also because of ``enum``, ``const`` or ``not``. Deeper inside a
+schema, they accept all of these.
 """
 
 from collections.abc import Iterator
@@ -16,18 +16,17 @@ from copilot_proxy.formats.types import Json
 
 _WORDS: Final = ("anyOf", "oneOf", "allOf")
 _MAX_BRANCHES: Final = 200
-"""How many branches are followed, through references too, which can lead in circles."""
+"""Maximum number of branches to follow, including references, which can be circular."""
 
 
 def merge_combinations(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Merge the combinations at the top level of tools' schemas."""
+    """Merge the combinations at the top level of tool schemas."""
     reason = "the model does not accept anyOf, oneOf or allOf at the top level"
     rewrite_tool_schemas(outgoing, without_combinations, reason, notes)
 
 
 def simplify_values(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Merge the values at the top level of tools' schemas, and leave out keywords that may not be
-    sent."""
+    """Merge the values at the top level of tool schemas, and remove keywords that are refused."""
     reason = "the model does not accept enum, const or not at the top level"
     rewrite_tool_schemas(outgoing, without_values, reason, notes)
 
@@ -35,9 +34,8 @@ def simplify_values(outgoing: OutgoingBody, profile: ModelProfile, notes: list[s
 def without_values(schema: Json) -> Json:
     """Return an object schema without ``enum``, ``const`` and ``not`` at its top level.
 
-    Each property may have any value that it has in one of the allowed objects. The tool itself has
-    to refuse combinations that are not allowed. Returns the same object if there is nothing to
-    change.
+    Each property may have any value that it has in one of the allowed objects. The tool itself must
+    reject combinations that are not allowed. Returns the same object if there is nothing to change.
     """
     if not any(word in schema for word in ("enum", "const", "not")):
         return schema
@@ -67,8 +65,8 @@ def without_combinations(schema: Json) -> Json:
 def merged(schema: Json, word: str) -> Json:
     """Return an object schema with the properties of all branches of its `word`.
 
-    A property for which the branches have different schemas may have any of them. A property is
-    required if all branches require it or, with ``allOf``, if any of them does.
+    A property whose schemas differ between branches may match any of them. A property is required
+    if all branches require it or, with ``allOf``, if any of them does.
     """
     followed = count()
     parts = schema[word]
@@ -92,7 +90,7 @@ def merged(schema: Json, word: str) -> Json:
 
 
 def _branch(branch: Json, root: Json, followed: Iterator[int]) -> Json:
-    """Return the object schema that a branch is or refers to."""
+    """Return the object schema of a branch, which may be a reference."""
     if next(followed) >= _MAX_BRANCHES:
         return {name: value for name, value in branch.items() if name not in _WORDS}
     target: Any = root
@@ -111,7 +109,7 @@ def _branch(branch: Json, root: Json, followed: Iterator[int]) -> Json:
 
 
 def _either(first: Any, second: Any) -> Any:
-    """Return a schema for what either allows; a schema can be a boolean, too."""
+    """Return a schema for what either allows; a schema can also be a boolean."""
     if first == second:
         return first
     is_choice = isinstance(first, dict) and list(first) == ["anyOf"]

@@ -1,7 +1,7 @@
-"""Gives tool calls their own ids if an earlier call of the conversation has the same id.
+"""Gives tool calls new ids if an earlier call of the conversation has the same id.
 
-Some models and clients use an id again. Claude and OpenAI's models refuse that, at least in one
-message; for others, the results would be ambiguous.
+Some models and clients reuse ids. Claude and OpenAI's models refuse that, at least within a
+message; for other models, the results would be ambiguous.
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,9 @@ from copilot_proxy.formats.types import Json
 
 
 def rename_duplicate_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Change the id of every call whose id was used before, and the id of its result.
+    """Change the id of every call whose id was used before, and the id in its result.
 
-    A new id depends only on the conversation up to its call, unless a later call already has that
-    id.
+    A new id depends only on the conversation up to its call, unless a later call already has it.
     """
     key, result_key = outgoing.call_id_key, outgoing.result_id_key
     ids = [str(call[key]) for call in outgoing.calls]
@@ -45,10 +44,10 @@ def _next_id(id: str, number: int, used: set[str]) -> str:
 
 
 def _stretches(outgoing: OutgoingBody, id: str) -> Iterator[tuple[list[Json], list[Json]]]:
-    """Yield the calls with an id, with the results that follow before the next of these calls.
+    """Yield the calls with this id, and the results that follow before the next of these calls.
 
-    The calls of one message, and those that follow each other without a result, are together.
-    Results before the first call belong to none.
+    Calls in the same message, and calls without a result between them, are yielded together.
+    Results before the first call do not belong to any call.
     """
     remaining = iter(outgoing.calls)
     calls: list[Json] = []

@@ -1,4 +1,4 @@
-"""Adapts the reasoning effort to what the model offers."""
+"""Adapts the reasoning effort to those that the model offers."""
 
 from copilot_proxy.formats.efforts import nearest_effort
 from copilot_proxy.formats.model_profiles import ModelProfile
@@ -6,9 +6,9 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
 def use_nearest_effort(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Change an effort to the nearest one that the model offers; drop it if it offers none.
+    """Change an effort to the nearest one that the model offers, or drop it if it offers none.
 
-    An unknown effort is left for Copilot to refuse: its error lists the supported values.
+    An unknown effort is left for Copilot to refuse, since its error lists the supported values.
     """
     effort = outgoing.effort
     if effort is None or profile.efforts is None:

@@ -12,14 +12,14 @@ from copilot_proxy.formats.types import UpstreamBody
 
 
 class AdaptedBody(NamedTuple):
-    """A request body that the model accepts."""
+    """A request body in the form that the model accepts."""
 
     body: UpstreamBody
     tool_names: Mapping[str, str] = MappingProxyType({})
-    """The client's names of renamed tools, by the names sent to the model."""
+    """Name sent to the model -> the client's name, for each renamed tool."""
     property_names: Mapping[str, Mapping[str, str]] = MappingProxyType({})
-    """The client's names of renamed parameters, by the client's name of the tool and the name sent
-    to the model."""
+    """The client's name of a tool -> parameter name sent to the model -> the client's name, for
+    renamed parameters."""
     expects_call: bool = False
     """Whether the client forces a call, but the model is only instructed to make one."""
 
@@ -27,10 +27,9 @@ class AdaptedBody(NamedTuple):
 def apply_rules(
     outgoing: OutgoingBody, profile: ModelProfile, notes: list[str], *, pi_ai: bool = False
 ) -> AdaptedBody:
-    """Apply all rules, or with `pi_ai` those that apply to pi-ai.
+    """Apply all rules, or with `pi_ai` only those that apply to pi-ai.
 
-    Raises `RequestError` if the conversation is empty afterwards, or if a schema has too many
-    levels.
+    Raises `RequestError` if the conversation ends up empty, or if a schema has too many levels.
     """
     try:
         for one in _rules_for(profile, pi_ai, outgoing):
@@ -44,8 +43,7 @@ def apply_rules(
 
 
 def _rules_for(profile: ModelProfile, pi_ai: bool, outgoing: OutgoingBody) -> Sequence[rule.Rule]:
-    """Return the rules that may change such a request to a model; looked up once for each
-    profile."""
+    """Return the rules that may change such a request to a model; cached for each profile."""
     rules: Sequence[rule.Rule]
     is_settled, missing = outgoing.is_settled, _missing(outgoing)
     kind = (pi_ai, is_settled, missing)

@@ -1,4 +1,4 @@
-"""Drops request fields that the model refuses, with a note of the reason."""
+"""Drops request fields that the model refuses, with a note that gives the reason."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,7 +7,7 @@ from copilot_proxy.formats.model_profiles import Api, ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 EAGER_INPUT: Final = "eager_input_streaming"
-"""The field of a tool that asks Claude to stream its input piece by piece, unchecked."""
+"""The field of a tool that asks Claude to stream its input incrementally, without validation."""
 
 
 _REASONS: Final[Mapping[Api, str]] = {
@@ -20,13 +20,13 @@ _REASONS: Final[Mapping[Api, str]] = {
 def drop_refused(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop the fields that the model does not accept.
 
-    Those that no model accepts have been dropped before; see `formats.request_fields`.
+    Fields that no model accepts were already dropped; see `formats.request_fields`.
     """
     if profile.fields is None:
         return
     body = outgoing.body
     for name in [name for name in body if name not in profile.fields]:
-        if body.pop(name) is not False:  # False turns on nothing
+        if body.pop(name) is not False:  # False enables nothing
             notes.append(f"dropped {name}: {_REASONS[outgoing.api]}")
 
 
@@ -47,7 +47,7 @@ def drop_parallel_calls(outgoing: OutgoingBody, profile: ModelProfile, notes: li
 
 
 def drop_validated(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Change the tool choice ``validated``, which newer Gemini models know, to ``auto``."""
+    """Change the tool choice ``validated``, which only newer Gemini models know, to ``auto``."""
     choice = outgoing.body.get("tool_choice")
     kind = choice.get("type") if isinstance(choice, dict) else choice
     if kind == "validated":

@@ -1,8 +1,8 @@
-"""Adapts images to the model: their type, their detail, and how many there are in a request.
+"""Adapts images to the model: their type, detail, and number.
 
-Programs guess the type of an image from its file's name, or always declare the same type. Codex
-asks for the detail ``original`` for its screenshots. Agents that take a screenshot in every step
-soon have more of them in the conversation than the model accepts.
+Programs guess the type of an image from its file name, or always declare the same type. Codex
+requests the detail ``original`` for its screenshots. Agents that take a screenshot at every step
+soon have more images in the conversation than the model accepts.
 """
 
 import binascii
@@ -16,7 +16,7 @@ from copilot_proxy.formats.types import Json
 
 
 def ask_high_detail(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Ask for high detail where the client wants the original."""
+    """Request high detail where the client requests the original."""
     if not outgoing.kinds.has_images:
         return
     has_changed = False
@@ -30,7 +30,7 @@ def ask_high_detail(outgoing: OutgoingBody, profile: ModelProfile, notes: list[s
 
 
 def correct_types(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Declare each image as the type that its first bytes show."""
+    """Declare each image with the type that its first bytes show."""
     if not outgoing.kinds.has_images:
         return
     corrected: dict[tuple[str, str], None] = {}
@@ -55,9 +55,9 @@ _REMOVED: Final = "[An earlier image was removed: the model accepts only a limit
 def replace_oldest(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Replace the oldest images with text if there are too many.
 
-    Those of the last message stay: if they are too many by themselves, Copilot says so. Others are
-    replaced in steps of half the limit, so that the beginning of the prompt, and with it the prompt
-    cache, remains the same for several turns.
+    The images of the last message are kept; if there are too many of these alone, Copilot reports
+    an error. Others are replaced in steps of half the limit, so that the start of the prompt, and
+    thus the prompt cache, stays the same for several turns.
     """
     most = profile.max_images
     if most is None or not outgoing.kinds.has_images:
@@ -81,9 +81,9 @@ def replace_oldest(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
 
 
 def _images(turn: Json) -> Iterator[tuple[list[Json], int]]:
-    """Yield the place of each image of a message, including those in tool results.
+    """Yield the list and index of each image in a message, including those in tool results.
 
-    The lists of parts are copied, so that they may be changed.
+    The lists of parts are copies, so they may be changed.
     """
     content = turn.get("content")
     if not isinstance(content, list):
@@ -108,12 +108,12 @@ def _with_high_detail(part: Json) -> Json:
 
 
 _SAMPLE: Final = 24
-"""How many characters of base64 show the type of an image."""
+"""The number of base64 characters that reveal the type of an image."""
 
 
 def wrong_type(part: Json) -> tuple[str, str] | None:
-    """Return the declared and the actual type of an image in base64; None if they are the same, or
-    the actual one is unknown."""
+    """Return the declared and the actual type of a base64 image, or None if they are the same or
+    the actual type is unknown."""
     match part:
         case {"type": "image", "source": {"media_type": str(declared), "data": str(data)}}:
             sample = data[:_SAMPLE]
@@ -130,7 +130,7 @@ def wrong_type(part: Json) -> tuple[str, str] | None:
         return None
     try:
         actual = media_type(binascii.a2b_base64(sample))
-    except (binascii.Error, ValueError):  # Copilot says what is wrong with it
+    except (binascii.Error, ValueError):  # Copilot will report what is wrong with it
         return None
     return (declared, actual) if actual and actual != declared else None
 

@@ -1,6 +1,6 @@
-"""Drops unknown fields of messages, of their parts and calls, and of tools, which models refuse.
+"""Drops unknown fields of messages, their parts and calls, and tools, which models refuse.
 
-That concerns Claude and Gemini on Chat Completions: there, programs keep fields of their own in the
+This concerns Claude and Gemini on Chat Completions, where programs keep their own fields in the
 messages that they store. On the vendors' own APIs, new fields are passed on.
 """
 
@@ -15,11 +15,11 @@ _Known = Mapping[str, frozenset[str]]
 """The known fields of an object, by its type; objects of other types are not changed."""
 
 _MESSAGE: Final = "message"
-"""The type of a message, which most APIs do not write."""
+"""The type of a message, which most APIs do not state."""
 _DEFINITION: Final = "definition"
-"""What a tool or a call of Chat Completions has in its field `function`."""
+"""The type of the field `function` of a Chat Completions tool or call."""
 _NESTED: Final = ("content", "tool_calls")
-"""The fields with further objects."""
+"""The fields that contain further objects."""
 
 
 def _known(**fields: str) -> _Known:
@@ -43,7 +43,7 @@ _TOOLS: Final = _known(
 
 
 def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drop the fields that are not part of the API: programs keep their own in messages."""
+    """Drop fields that are not part of the API, such as those that programs keep in messages."""
     if profile.fields is None or outgoing.api != "chat_completions":
         return
     known, dropped = _CONVERSATION, _Dropped()
@@ -63,9 +63,9 @@ def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 
 
 def _may_have_unknown(turns: list[Json], known: _Known) -> bool:
-    """Return whether an object may have an unknown field; false only if none has one.
+    """Return whether any object may have an unknown field; False only if none has.
 
-    Few of the many objects of a conversation differ in their type and fields.
+    The many objects of a conversation have only a few different types and sets of fields.
     """
     level, default = turns, _MESSAGE
     while level:
@@ -90,7 +90,7 @@ class _Dropped:
 
     def add(self, name: str, value: object) -> None:
         self.has_any = True
-        if value is not None:  # a null means nothing
+        if value is not None:  # nulls are meaningless
             self._names.add(name)
 
     def note(self, where: str, notes: list[str]) -> None:
@@ -104,7 +104,7 @@ def _kind(value: Json, default: str) -> str:
 
 
 def _known_fields(value: Json, kind: str, known: _Known, dropped: _Dropped) -> Json:
-    """Return the value without unknown fields; the same object if there are none."""
+    """Return the value without unknown fields, or the same object if there are none."""
     fields = known.get(kind)
     if fields is None:
         return value

@@ -1,8 +1,8 @@
 """Ids of tool calls for models that expect a name and a number, such as Kimi's ``read:0``.
 
-Such a model continues the numbering of the conversation, so its own ids are left alone. If any
-other model made one, all are renumbered, in order: the same conversation always gets the same ids.
-Models that refuse the form get other ids by the rule in `tool_ids`.
+Such a model continues the numbering of the conversation, so its own ids are left alone. If any id
+is from another model, all are renumbered in order, so that the same conversation always gets the
+same ids. Models that refuse this form get different ids from the rule in `tool_ids`.
 """
 
 from copilot_proxy.formats.model_profiles import ModelProfile
@@ -23,7 +23,7 @@ def number_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
     for result in outgoing.results:
         ids = new_ids.get(str(result[outgoing.result_id_key]), [])
         if ids:
-            # If an id was used for several calls, their results come in the same order.
+            # If an id was used for several calls, their results are in the same order.
             result[outgoing.result_id_key] = ids.pop(0) if len(ids) > 1 else ids[0]
     notes.append("changed ids of tool calls to numbered ones, which the model expects")
 

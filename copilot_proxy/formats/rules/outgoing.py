@@ -1,8 +1,7 @@
 """The view through which rules read and change a request body: one interface for three APIs.
 
-Each API implements `OutgoingBody` in ``formats/API/outgoing.py``, so that a rule is written only
-once. The view owns the body: its tools are copies that may be changed in place, and so are its
-messages.
+Each API implements `OutgoingBody` in ``formats/API/outgoing.py``, so that each rule is only written
+once. The view owns the body: its tools and messages are copies that may be changed in place.
 """
 
 from abc import abstractmethod
@@ -17,7 +16,7 @@ from copilot_proxy.formats.types import Json, UpstreamBody
 
 
 class OutgoingBody(OutgoingConversation):
-    """The view of one request; `body` is what is sent to Copilot.
+    """The view of a request; `body` is what is sent to Copilot.
 
     For features that an API lacks, the properties are empty and the methods do nothing.
     """
@@ -26,7 +25,7 @@ class OutgoingBody(OutgoingConversation):
     """The names of the output limit; the first one present counts."""
     stop_field: ClassVar[str]
     requested_effort: str | None = None
-    """The effort that the client asked for, if only this API has forms of thinking."""
+    """The effort that the client requested, if only this API has forms of thinking."""
     shows_reasoning: bool = False
     """Whether the client shows the model's reasoning."""
 
@@ -36,13 +35,13 @@ class OutgoingBody(OutgoingConversation):
         fields: ClientFields | None = None,
         kinds: Kinds | None = None,
     ) -> None:
-        """`kinds` is at least what occurs in the conversation, if it has been found out."""
+        """`kinds` is at least what occurs in the conversation, if already known."""
         super().__init__(body, fields, kinds)
         self.tool_names: dict[str, str] = {}
-        """The client's names of renamed tools, by the names sent to Copilot."""
+        """Name sent to Copilot -> the client's name, for each renamed tool."""
         self.property_names: dict[str, dict[str, str]] = {}
-        """The client's names of renamed parameters, by the client's name of the tool and the name
-        sent to Copilot."""
+        """The client's name of a tool -> parameter name sent to Copilot -> the client's name, for
+        renamed parameters."""
         self.expects_call = False
         """Whether the client forces a call, but the model is only instructed to make one."""
 
@@ -50,14 +49,14 @@ class OutgoingBody(OutgoingConversation):
 
     @property
     def limit(self) -> int | None:
-        """The output limit in tokens; None if there is none."""
+        """The output limit in tokens, or None if there is none."""
         name = self.limit_field
         value = self.body.get(name) if name else None
         return value if type(value) is int else None
 
     @property
     def limit_field(self) -> str | None:
-        """The name of the limit in this body; None if it has none."""
+        """The name of the limit in this body, or None if it has none."""
         for name in self.limit_fields:
             if name in self.body:
                 return name
@@ -65,7 +64,7 @@ class OutgoingBody(OutgoingConversation):
 
     @property
     def shown_limit(self) -> str | None:
-        """The name of the limit in notes."""
+        """The name to use for the limit in notes."""
         return self.fields.limit or self.limit_field
 
     @property
@@ -77,20 +76,20 @@ class OutgoingBody(OutgoingConversation):
     @property
     @abstractmethod
     def effort(self) -> str | None:
-        """The reasoning effort; None if there is none."""
+        """The reasoning effort, or None if there is none."""
 
     @abstractmethod
     def set_effort(self, effort: str | None) -> None:
-        """Set the effort; None removes it."""
+        """Set the effort, or remove it if None."""
 
     # Thinking, which only Claude has in addition to the effort.
 
     thinking_field: str = ""
-    """The name of thinking in notes."""
+    """The name to use for thinking in notes."""
     budget_field: str = ""
-    """The name of its budget in notes."""
+    """The name to use for the thinking budget in notes."""
     has_own_budget: bool = False
-    """Whether the budget was made from an effort, so that notes need not explain it."""
+    """Whether the budget was derived from an effort, so that notes need not explain it."""
     has_thinking_forms: ClassVar[bool] = False
     """Whether the API has the forms ``enabled``, ``adaptive`` and ``disabled``."""
 
@@ -100,7 +99,7 @@ class OutgoingBody(OutgoingConversation):
         return None
 
     def set_thinking(self, thinking: Json | None) -> None:
-        """Set the thinking configuration, in the format of Messages; None removes it."""
+        """Set the thinking configuration, in the format of Messages, or remove it if None."""
 
     @property
     def thinks(self) -> bool:
@@ -112,7 +111,7 @@ class OutgoingBody(OutgoingConversation):
 
     @property
     def began_without_thinking(self) -> bool:
-        """Whether the current turn, which ends with tool results, began without thinking."""
+        """Whether the current turn, which ends with tool results, started without thinking."""
         return False
 
     # Tools
@@ -121,7 +120,7 @@ class OutgoingBody(OutgoingConversation):
     def uses_tools(self) -> bool:
         """Whether the request offers tools, or the conversation has calls or results."""
         if self.is_settled:
-            return True  # as good as certain, and the rules about tools find nothing otherwise
+            return True  # almost certain; if not, the rules about tools find nothing
         return "tools" in self.body or "tool_choice" in self.body or self._has_calls()
 
     @property
@@ -139,25 +138,24 @@ class OutgoingBody(OutgoingConversation):
         return False
 
     def replace_tool_search(self) -> tuple[bool, int]:
-        """Turn the client's own search into a function, and offer the tools that it has found.
+        """Convert the client's own search to a function, and offer the tools that it has found.
 
-        Returns whether the model was to search by itself, and how many tools are left out.
+        Returns whether the model was asked to search by itself, and how many tools are left out.
         """
         return False, 0
 
     def flatten_namespaces(self) -> bool:
-        """Take tools out of their namespaces, whose names become prefixes; return whether there
-        were any."""
+        """Replace namespaces by their tools, with prefixes; return whether there were any."""
         return False
 
     def replace_custom_tools(self) -> bool:
-        """Turn custom tools and their calls into functions; return whether there were any."""
+        """Convert custom tools and their calls to functions; return whether there were any."""
         return False
 
     def allow_tools(self) -> bool:
-        """Keep only the tools that the tool choice allows, and return whether some are left.
+        """Keep only the tools that the tool choice allows; return whether any are left.
 
-        Returns True if the tool choice is not one of several tools.
+        Returns True if the tool choice is not a list of allowed tools.
         """
         return True
 
@@ -169,11 +167,11 @@ class OutgoingBody(OutgoingConversation):
     @property
     @abstractmethod
     def forced_tool(self) -> str | None:
-        """The name of the only tool that the model is forced to call; None if there is none."""
+        """The name of the only tool that the model is forced to call, or None."""
 
     @abstractmethod
     def set_tool_choice_auto(self) -> None:
-        """Let the model choose whether it calls a tool."""
+        """Let the model choose whether to call a tool."""
 
     @abstractmethod
     def rename_choice(self, names: dict[str, str]) -> None:
@@ -194,12 +192,12 @@ class OutgoingBody(OutgoingConversation):
 
     @property
     def output_schema(self) -> Json | None:
-        """The schema of the output; None if there is none."""
+        """The schema of the output, or None if there is none."""
         return None
 
     def set_output_schema(self, schema: Json) -> None:
         """Replace the schema of the output."""
 
     def instruct_schema(self) -> bool:
-        """Turn the output schema into an instruction; return whether there was one."""
+        """Convert the output schema to an instruction; return whether there was one."""
         return False

@@ -1,7 +1,7 @@
-"""The conversation of a request body, as rules read and change it: the same for three APIs.
+"""The conversation of a request body, as rules read and change it: one interface for three APIs.
 
 Its messages, blocks and calls are copies that may be changed in place. Parts of a message are
-shared with the client's request: they are replaced, not changed.
+shared with the client's request, so they must be replaced, not changed.
 """
 
 from abc import ABC, abstractmethod
@@ -13,13 +13,14 @@ import msgspec
 from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.kinds import Kinds, kinds_of
 from copilot_proxy.formats.model_profiles import Api
+from copilot_proxy.formats.paired_calls import Steps, are_paired
 from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.rules.body_parts import Segment
 from copilot_proxy.formats.types import Json, UpstreamBody
 
 
 class OutgoingConversation(ABC):
-    """The messages or items of one request; `body` is what is sent to Copilot."""
+    """The messages or items of a request; `body` is what is sent to Copilot."""
 
     api: ClassVar[Api]
     turns_key: ClassVar[str]
@@ -30,10 +31,12 @@ class OutgoingConversation(ABC):
     result_id_key: ClassVar[str]
     results_follow: ClassVar[bool] = True
     """Whether results must directly follow their calls; otherwise they may come anywhere later."""
+    results_in_order: ClassVar[bool] = False
+    """Whether results must have the order of their calls."""
     results_share_a_message: ClassVar[bool] = False
-    """Whether the results of one message's calls must be in one message as well."""
+    """Whether the results of a message's calls must also be in a single message."""
     fields: ClientFields
-    """The client's names of fields, for notes."""
+    """The client's field names, for notes."""
 
     def __init__(
         self,
@@ -41,12 +44,12 @@ class OutgoingConversation(ABC):
         fields: ClientFields | None = None,
         kinds: Kinds | None = None,
     ) -> None:
-        """`kinds` is at least what occurs in the conversation, if it has been found out."""
+        """`kinds` is at least what occurs in the conversation, if already known."""
         self.body = body
         self.fields = fields or self.fields
         is_own = self.fields.is_chat and self.api == "chat_completions"
         self.is_translated = fields is not None and not is_own
-        """Whether the client has sent the request in the format of another API."""
+        """Whether the client sent the request in the format of another API."""
         self._calls: list[Json] | None = None
         self._results: list[Json] = []
         self._kinds_found = kinds
@@ -71,20 +74,20 @@ class OutgoingConversation(ABC):
             self.body[self.turns_key] = turns.decoded()
 
     def last_turns(self, count: int) -> list[Json]:
-        """Return the last messages or items, at most `count`, which must not be changed."""
+        """Return up to `count` of the last messages or items, which must not be changed."""
         turns = self.body[self.turns_key]
         is_plain = isinstance(turns, PlainTurns)
         return msgspec.to_builtins(turns[-count:]) if is_plain else self.turns[-count:]
 
     @property
     def is_settled(self) -> bool:
-        """Whether the conversation is known to be accepted, and has not been decoded: no rule has
-        to change its calls, results or texts."""
+        """Whether the conversation is known to be accepted, and has not been decoded, so that no
+        rule needs to change its calls, results or texts."""
         return isinstance(self.body[self.turns_key], PlainTurns)
 
     @property
     def kinds(self) -> Kinds:
-        """What occurs in the conversation, found out once for all rules."""
+        """The kinds that occur in the conversation, determined once for all rules."""
         if self._kinds_found is None:
             self._kinds_found = kinds_of(self.turns)
         return self._kinds_found
@@ -94,8 +97,7 @@ class OutgoingConversation(ABC):
 
     @property
     def calls(self) -> list[Json]:
-        """The tool calls in the conversation, collected once for all rules; empty if it is
-        settled."""
+        """The tool calls in the conversation, collected once for all rules; empty if settled."""
         if self.is_settled:
             return []
         if self._calls is None:
@@ -114,10 +116,14 @@ class OutgoingConversation(ABC):
         """Return the part of a call that holds its ``name`` and arguments."""
         return call
 
-    @abstractmethod
     def is_paired(self) -> bool:
         """Return whether calls and results are in the order that the API requires; false if in
         doubt."""
+        return are_paired(self._steps(), in_order=self.results_in_order)
+
+    @abstractmethod
+    def _steps(self) -> Steps:
+        """Yield the calls and results, in order."""
 
     @abstractmethod
     def segments(self) -> list[Segment]:
@@ -133,7 +139,7 @@ class OutgoingConversation(ABC):
 
     @abstractmethod
     def orphan(self, raw: Json, label: str) -> Json:
-        """Return a result as a user message that begins with `label`, as the `raw` of a segment."""
+        """Return a result as a user message that starts with `label`, as the `raw` of a segment."""
 
     @abstractmethod
     def user(self, text: str) -> Json:
@@ -160,7 +166,7 @@ class OutgoingConversation(ABC):
         return ()
 
     def replace_unsigned_calls(self) -> bool:
-        """Turn the current turn's unsigned calls into text; return whether there were any."""
+        """Convert the current turn's unsigned calls to text; return whether there were any."""
         return False
 
     @property
@@ -170,7 +176,7 @@ class OutgoingConversation(ABC):
 
     @abstractmethod
     def instruct(self, text: str) -> None:
-        """Add an instruction at the end of the system prompt."""
+        """Append an instruction to the system prompt."""
 
     def role(self, turn: Json) -> str:
         """Return ``system`` (also for ``developer``), ``user``, ``assistant`` or ``tool``."""
@@ -178,5 +184,5 @@ class OutgoingConversation(ABC):
         return "system" if role == "developer" else str(role)
 
     def place(self, index: int) -> str:
-        """Return the end of a note that says where a message is; empty if it may have moved."""
+        """Return the end of a note that says where a message is, or "" if it may have moved."""
         return "" if self.is_translated else f": {self.turns_key}[{index}]"

@@ -1,6 +1,6 @@
-"""Moves constraints that Claude does not accept in an output schema into its descriptions.
+"""Moves constraints that Claude does not accept in an output schema to its descriptions.
 
-Schemas that are made from classes often have them, such as the longest length of a text.
+Schemas generated from classes often have constraints, such as the maximum length of a text.
 Anthropic's SDKs do the same for their own clients.
 """
 
@@ -37,7 +37,7 @@ def move_constraints(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 
 
 def _without_constraints(schema: Any, moved: dict[str, None]) -> Any:
-    """Return a copy of a schema without constraints, whose names are added to `moved`."""
+    """Return a copy of a schema without constraints, adding the names of these to `moved`."""
     if isinstance(schema, list):
         return [_without_constraints(item, moved) for item in schema]
     if not isinstance(schema, dict):

@@ -1,11 +1,11 @@
-"""Adapts the output limit to the name and the range that the model accepts."""
+"""Adapts the output limit to the name and range that the model accepts."""
 
 from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
 def drop_invalid_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drop a limit of 0 or less, which many clients send to ask for no limit."""
+    """Drop a limit of 0 or less, which many clients send to mean no limit."""
     for name in outgoing.limit_fields:
         limit = outgoing.body.get(name)
         if type(limit) is int and limit < 1:
@@ -15,11 +15,11 @@ def drop_invalid_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
 
 
 def rename_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Rename the limit to the one of two names that the model accepts."""
+    """Rename the limit if the model accepts only one of its two names."""
     name, current, body = profile.limit_field, outgoing.limit_field, outgoing.body
     if name is None or current is None:
         return
-    # If there are two limits, the newer name wins: `limit_fields` begins with it.
+    # If there are two limits, the newer name takes precedence; it comes first in `limit_fields`.
     limit = body[current]
     others = [other for other in outgoing.limit_fields if other != name and other in body]
     for other in others:
@@ -39,7 +39,7 @@ def set_default(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
 
 
 def raise_to_minimum(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Raise the limit to the lowest that is accepted."""
+    """Raise the limit to the minimum that the model accepts."""
     limit, lowest, name = outgoing.limit, profile.min_output, outgoing.limit_field
     if name is not None and limit is not None and lowest is not None and limit < lowest:
         outgoing.body[name] = lowest
@@ -47,7 +47,7 @@ def raise_to_minimum(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 
 
 def lower_to_maximum(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Lower the limit to the highest that the model accepts."""
+    """Lower the limit to the maximum that the model accepts."""
     limit, highest, name = outgoing.limit, profile.max_output, outgoing.limit_field
     if name is not None and limit is not None and highest is not None and limit > highest:
         outgoing.body[name] = highest

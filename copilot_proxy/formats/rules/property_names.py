@@ -1,7 +1,7 @@
-"""Renames parameters of tools whose names the model refuses; responses restore the names.
+"""Renames tool parameters whose names the model refuses; responses restore the names.
 
-MCP servers take over the names of a web API's parameters, such as ``$filter`` or ``filter[id]``.
-One of them makes Claude refuse every request of the session. It checks only the first level of a
+MCP servers use the parameter names of a web API, such as ``$filter`` or ``filter[id]``. A single
+such name makes Claude refuse every request of the session. Claude only checks the first level of a
 schema.
 """
 
@@ -25,7 +25,7 @@ _MAX_DEPTH: Final = 100
 """Schemas that are nested more deeply are left as they are."""
 _TO_PROPERTY: Final = "#/properties/"
 _SHOWN: Final = 3
-"""How many renamed parameters the note names: an MCP server may have dozens of them."""
+"""The number of renamed parameters to list in the note; an MCP server may have dozens."""
 
 
 def rename_properties(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -57,12 +57,12 @@ def rename_properties(outgoing: OutgoingBody, profile: ModelProfile, notes: list
 
 @lru_cache(maxsize=1024)
 def _invalid_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names that the model refuses; an agent offers the same tools in each request."""
+    """Return the names that the model refuses; cached, since agents repeat their tools."""
     return tuple(name for name in names if not _VALID.fullmatch(name))
 
 
 def _new_names(invalid: Collection[str], properties: Collection[str]) -> dict[str, str]:
-    """Return a valid name for each `invalid` one of `properties`."""
+    """Return a valid name for each of the `invalid` names among `properties`."""
     names: dict[str, str] = {}
     for old in invalid:
         new = _INVALID.sub("_", old).strip("_")

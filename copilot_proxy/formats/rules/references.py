@@ -1,7 +1,7 @@
-"""Moves the targets of a tool schema's references into ``$defs``, for models that require it.
+"""Moves the targets of a tool schema's references to ``$defs``, for models that require that.
 
-Kimi refuses a whole request because of one ``#/definitions/A``, which older generators write, or
-``#/properties/a``, which generators write for a schema that occurs twice.
+Kimi refuses a whole request because of a single ``#/definitions/A``, which older generators
+produce, or ``#/properties/a``, which generators produce for a schema that occurs twice.
 """
 
 import re
@@ -15,21 +15,22 @@ from copilot_proxy.formats.types import Json
 
 _ACCEPTED: Final = "#/$defs/"
 _MAX_DEPTH: Final = 100
-"""Schemas that are nested more deeply are left as they are."""
+"""Schemas nested more deeply than this are left unchanged."""
 _MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
-"""The keywords whose value maps names to schemas."""
+"""The keywords whose values map names to schemas."""
 
 
 def inline_references(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Rewrite the references in the schemas of tools that the model would refuse."""
+    """Rewrite references in tool schemas that the model would refuse."""
     reason = "the model accepts only references to $defs"
     rewrite_tool_schemas(outgoing, with_definitions, reason, notes)
 
 
 def with_definitions(schema: Json) -> Json:
-    """Return `schema` with all references pointing to ``$defs``; the same object if they do.
+    """Return `schema` with all references pointing to ``$defs``; the same object if they already
+    do.
 
-    A reference to another document, or to nothing, is left as it is.
+    References to other documents, or to nothing, are left unchanged.
     """
     definitions = _Definitions(schema)
     rest = {name: value for name, value in schema.items() if name != "definitions"}
@@ -39,7 +40,7 @@ def with_definitions(schema: Json) -> Json:
 
 
 class _Definitions:
-    """The targets of the references in a schema, under the names that they get in ``$defs``."""
+    """The targets of the references in a schema, under their new names in ``$defs``."""
 
     def __init__(self, schema: Json) -> None:
         self._schema = schema
@@ -49,7 +50,7 @@ class _Definitions:
         self._targets: list[tuple[str, Json]] = []
 
     def rewrite(self, value: Any, depth: int = 0) -> Any:
-        """Return a copy of a schema, or of a list of schemas, with other references."""
+        """Return a copy of a schema, or of a list of schemas, with rewritten references."""
         if depth > _MAX_DEPTH:
             return value
         if isinstance(value, list):
@@ -67,7 +68,7 @@ class _Definitions:
         return copy
 
     def rewrite_moved(self) -> Json:
-        """Return the schemas that were referred to, and those that they refer to, by name."""
+        """Return the schemas that were referred to, directly or indirectly, by name."""
         moved: Json = {}
         while self._targets:
             name, target = self._targets.pop(0)
@@ -86,7 +87,7 @@ class _Definitions:
         return _ACCEPTED + self._names[reference]
 
     def _free_name(self, reference: str) -> str:
-        """Return a name that the last part of the reference suggests."""
+        """Return an unused name based on the last part of the reference."""
         last = unquote(reference).strip("#").rsplit("/", 1)[-1]
         base = re.sub(r"[^\w.-]", "_", last) or "root"
         name, number = base, 2
@@ -97,7 +98,7 @@ class _Definitions:
 
 
 def _target(schema: Json, reference: str) -> Json | None:
-    """Return the part of `schema` that a reference means; None if it is not in there."""
+    """Return the part of `schema` that a reference points to, or None if it does not exist."""
     if reference == "#":
         return {k: v for k, v in schema.items() if k not in ("$defs", "definitions")}
     if not reference.startswith("#/"):

@@ -1,4 +1,4 @@
-"""What a rule of the rule book is."""
+"""The definition of a rule in the rule book."""
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -15,7 +15,7 @@ Apply = Callable[[OutgoingBody, ModelProfile, list[str]], None]
 
 
 class Rule(NamedTuple):
-    """Something that some models refuse, and the function that fixes it."""
+    """A restriction of some models, and the function that adapts requests to it."""
 
     name: str
     """It begins with `TOOLS` if the rule only changes requests that use tools, and so on."""
@@ -25,6 +25,6 @@ class Rule(NamedTuple):
     """Changes the body so that the model accepts it, and adds a note for each change that may
     matter to the client. Does nothing if the model accepts the body as it is."""
     concerns: Callable[[ModelProfile], object] = lambda profile: True
-    """Whether the rule can change a request to a model with this profile: true or false."""
+    """Whether the rule can change a request to a model with this profile: truthy or falsy."""
     pi_ai: bool = False
     """Whether the rule also applies to requests to pi-ai, which sets some fields itself."""

@@ -1,8 +1,8 @@
-"""The rule book: the list of all changes without which a model would refuse a request.
+"""The rule book: the list of all changes that keep models from refusing a request.
 
-A rule reads the model's profile and accesses the body through `OutgoingBody`, whatever API the
-client uses and whatever API the model is called on; the translators do not know what a model
-refuses.
+A rule reads the model's profile and accesses the body through `OutgoingBody`, no matter which API
+the client uses and which API the model is called on. The translators know nothing about the
+restrictions of models.
 """
 
 from typing import Final
@@ -51,7 +51,7 @@ SETTLED: Final = frozenset(
         *("turns.consecutive", "turns.first", "turns.only", "turns.last"),
     }
 )
-"""The rules that have nothing to change in a conversation that `OutgoingBody.is_settled`."""
+"""The rules that need not change a conversation if `OutgoingBody.is_settled`."""
 
 RULES: Final = (
     Rule("fields.refused", _OBSERVED, fields.drop_refused),
@@ -267,7 +267,7 @@ RULES: Final = (
     ),
     Rule("thinking.none", _CATALOGUE, thinking.drop_unsupported, lambda p: p.thinking == "none"),
     Rule("thinking.form", _THINKING, thinking.use_supported_form),
-    # The form comes first: it can turn adaptive thinking into a budget.
+    # The form comes first, because it can turn adaptive thinking into a budget.
     Rule(
         "thinking.mid_turn",
         _THINKING,

@@ -7,13 +7,13 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import UpstreamBody
 
 _MIN_TOP_P: Final = 0.95
-"""The lowest top_p that Claude accepts while thinking."""
+"""The minimum top_p that Claude accepts while thinking."""
 
 
 def drop_fixed(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drop fields for which the model accepts only the default.
+    """Drop fields for which the model only accepts the default.
 
-    Dropping the default itself changes nothing and is not noted.
+    Dropping the default itself changes nothing, so there is no note.
     """
     body = outgoing.body
     defaults = {"temperature": 1, "top_p": profile.default_top_p}

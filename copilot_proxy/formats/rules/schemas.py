@@ -8,10 +8,10 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
 
 SCHEMA_MAPS: Final = ("properties", "patternProperties", "$defs", "definitions")
-"""The keywords whose value maps client-defined names to schemas."""
+"""The keywords whose values map client-defined names to schemas."""
 
 VALUE_KEYWORDS: Final = ("enum", "const", "default", "examples", "required")
-"""The keywords whose value contains no schemas."""
+"""The keywords whose values contain no schemas."""
 
 
 def correct_tool_schemas(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -28,7 +28,7 @@ def correct_tool_schemas(outgoing: OutgoingBody, profile: ModelProfile, notes: l
 def rewrite_tool_schemas(
     outgoing: OutgoingBody, rewrite: Callable[[Json], Json], reason: str, notes: list[str]
 ) -> None:
-    """Replace the schemas of tools for which `rewrite` returns another one, with a note."""
+    """Replace the tool schemas for which `rewrite` returns a different one, adding a note."""
     for tool in outgoing.tools:
         current = tool.function.get(tool.schema_key)
         if not isinstance(current, dict):
@@ -41,7 +41,7 @@ def rewrite_tool_schemas(
 
 
 def drop_output_schema(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Turn an output schema into an instruction if the model does not support schemas."""
+    """Convert an output schema to an instruction if the model does not support schemas."""
     if outgoing.instruct_schema():
         name = outgoing.fields.output_format
         notes.append(
@@ -50,7 +50,7 @@ def drop_output_schema(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
 
 
 def close_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Close the objects of the output schema, as the model requires."""
+    """Disallow additional properties in the objects of the output schema, as the model requires."""
     if (schema := outgoing.output_schema) is not None:
         outgoing.set_output_schema(close_schema(schema))
 
@@ -58,14 +58,14 @@ def close_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 def object_schema(schema: Json | None, *, properties: bool = True) -> Json:
     """Return `schema` as ``{"type": "object", "properties": {...}, ...}``.
 
-    The properties are added only if `properties` is set. A schema that is already of this form is
-    returned as the same object.
+    Missing properties are only added if `properties` is set. If the schema already has this form,
+    the same object is returned.
     """
     current = schema or {}
     if current.get("type") == "object" and ("properties" in current or not properties):
         return current
     kind = current.get("type") or "object"
-    # Arguments are never null, so a list of both types means an object.
+    # Arguments are never null, so a list with both types means an object.
     kind = "object" if isinstance(kind, list) and "object" in kind else kind
     return {"properties": {}, **current, "type": kind}
 

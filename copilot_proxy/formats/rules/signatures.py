@@ -1,13 +1,13 @@
-"""Turns tool calls that another model made into text, for models that accept only their own."""
+"""Converts tool calls from other models to text, for models that accept only their own calls."""
 
 from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
 def replace_unsigned(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Turn the current turn's calls that the model has not signed into text.
+    """Convert any calls of the current turn that the model has not signed to text.
 
-    They occur if the user switches models while tools are being called, or if a client has lost
+    Such calls occur if the user switches models in the middle of a turn, or if a client has lost
     the signatures.
     """
     if outgoing.replace_unsigned_calls():

@@ -1,6 +1,6 @@
-"""Splits messages that have more tool calls than Copilot accepts in one.
+"""Splits messages that have more tool calls than Copilot accepts per message.
 
-Models make such messages, and Copilot refuses them when they are sent back.
+Models write such messages, but Copilot refuses them when they are sent back.
 """
 
 from copilot_proxy.formats.model_profiles import ModelProfile
@@ -10,7 +10,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 def split(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Split a message into several, each followed by the results of its calls.
 
-    The results already follow their calls in order.
+    The results must already follow their calls in order.
     """
     if profile.max_calls is None:
         return

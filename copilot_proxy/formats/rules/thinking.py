@@ -1,4 +1,4 @@
-"""Adapts thinking to the form that the model accepts, or drops it if the model has none."""
+"""Adapts thinking to the form that the model accepts, or drops it if the model does not think."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -11,7 +11,7 @@ from copilot_proxy.formats.types import Json
 CALL_TOOL: Final = "Call the tool {} now, and no other tool."
 CALL_ANY_TOOL: Final = "Call one of the tools now. Do not answer without a tool call."
 BINDING: Final = "block_binding"
-"""The field of thinking that says what to do with thinking of a different conversation."""
+"""The field of thinking that determines what happens to thinking from a different conversation."""
 ADAPTIVE: Final = ("required_form", "adaptive_only")
 """The classes of models that refuse a budget."""
 _FIELDS: Final[Mapping[str, Collection[str]]] = {
@@ -23,7 +23,7 @@ _FIELDS: Final[Mapping[str, Collection[str]]] = {
 
 
 def unforce_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Change a forced tool choice to ``auto`` and an instruction, if the model refuses it.
+    """Change a forced tool choice to ``auto`` plus an instruction if the model refuses it.
 
     Models that always think cannot be forced to call a tool.
     """
@@ -42,15 +42,15 @@ def unforce_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 def disable_for_forced_tool(
     outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 ) -> None:
-    """Disable thinking if a tool is forced: Claude refuses the combination."""
+    """Disable thinking if a tool is forced, because Claude refuses the combination."""
     if outgoing.forces_tool and outgoing.thinks:
         outgoing.disable_thinking("Claude does not think when tool_choice forces a tool", notes)
 
 
 def disable_mid_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Disable thinking if the current turn began without it.
+    """Disable thinking if the current turn started without it.
 
-    In the middle of a turn, Claude can only start adaptive thinking.
+    In the middle of a turn, only adaptive thinking can be turned on.
     """
     if _kind(outgoing) == "enabled" and outgoing.began_without_thinking:
         _drop(outgoing, "the current turn began without it", notes)
@@ -63,7 +63,7 @@ def drop_unsupported(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 
 
 def choose_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Choose the form of thinking for a client whose own API only has an effort."""
+    """Choose the form of thinking for a client whose own API only has efforts."""
     effort = outgoing.requested_effort
     if outgoing.thinking is not None:
         return
@@ -81,7 +81,7 @@ def choose_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
 
 
 def use_supported_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Change between a budget and adaptive thinking, as the model requires."""
+    """Convert between a budget and adaptive thinking, as the model requires."""
     kind = _kind(outgoing)
     if not outgoing.has_thinking_forms or kind == "":
         return
@@ -158,15 +158,16 @@ def limit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 
 
 def require(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Ask for adaptive thinking if the model always thinks, as GitHub's clients do."""
+    """Request adaptive thinking if the model always thinks, as GitHub's clients do."""
     if outgoing.has_thinking_forms and outgoing.thinking is None and not outgoing.forces_tool:
         outgoing.set_thinking({"type": "adaptive"})
 
 
 def ask_display(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Ask for a summary of adaptive thinking if the client shows it and has not said how.
+    """Request a summary of adaptive thinking if the client shows thinking and has not chosen a
+    display.
 
-    Newer models leave the text out otherwise.
+    Otherwise, newer models leave out the text.
     """
     thinking = outgoing.thinking
     if thinking and _kind(outgoing) == "adaptive" and outgoing.shows_reasoning:
@@ -176,8 +177,8 @@ def ask_display(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
 def bind_to_conversation(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Let the model drop earlier thinking that belongs to a different conversation.
 
-    Otherwise it refuses a conversation that was changed after the thinking, for example by a
-    client that shortens it.
+    Otherwise it refuses a conversation that was changed after the thinking, for example because a
+    client shortened it.
     """
     thinking = outgoing.thinking
     if thinking and outgoing.thinks:
@@ -186,7 +187,7 @@ def bind_to_conversation(outgoing: OutgoingBody, profile: ModelProfile, notes: l
 
 
 def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drop the fields of thinking that do not belong to its form, or that the model refuses."""
+    """Drop fields of thinking that do not belong to its form, or that the model refuses."""
     thinking = outgoing.thinking
     if thinking is None or not outgoing.has_thinking_forms:
         return
@@ -200,9 +201,10 @@ def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 
 
 def _with_room(budget: int, limit: int | None) -> int:
-    """Leave at least half of the limit for the output, for a budget that the client did not choose.
+    """Lower a budget that the client did not choose to leave at least half the limit for the
+    output.
 
-    A budget cannot be lower than the minimum, even if that takes more than half.
+    A budget cannot be lower than the minimum, even if that is more than half the limit.
     """
     return budget if limit is None else max(min(budget, limit // 2), MIN_BUDGET)
 

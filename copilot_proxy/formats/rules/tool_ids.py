@@ -1,11 +1,12 @@
 """Changes the ids of earlier tool calls to a form that the model accepts.
 
-The ids need not be restored, since each response has new ones. A valid id is not changed.
-The replacement for an invalid one depends only on the old id, so that a call and its result still
-match, even in later requests.
+The ids need not be restored, because each response has new ones. Valid ids are not changed. The
+replacement for an invalid id depends only on that id, so that a call and its result still match,
+even in later requests.
 """
 
 import re
+from collections.abc import Collection
 from hashlib import sha256
 from typing import Final
 
@@ -14,9 +15,9 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 _INVALID: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _HASH_LENGTH: Final = 8
-"""Characters of the hash that keeps ids distinct after they were shortened or cleaned."""
+"""Length of the hash that keeps ids distinct after shortening or removing characters."""
 _DEFAULT_LENGTH: Final = 64
-"""The most characters of a new id if the model has no limit."""
+"""Maximum length of a new id in characters, if the model has no limit."""
 
 
 def rename_invalid_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -27,7 +28,7 @@ def rename_invalid_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
     new_ids = {
         id: shortened(id, _INVALID, max_length or _DEFAULT_LENGTH)
         for id in {str(holder[key]) for holder, key in holders}
-        if not is_accepted(id, profile)
+        if not are_accepted((id,), profile)
     }
     if not new_ids:
         return
@@ -37,13 +38,13 @@ def rename_invalid_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
     notes.append("changed ids of tool calls to a form that the model accepts")
 
 
-def is_accepted(id: str, profile: ModelProfile) -> bool:
-    """Return whether the model accepts the id of a call."""
+def are_accepted(ids: Collection[str], profile: ModelProfile) -> bool:
+    """Return whether the model accepts the ids of calls."""
     pattern, max_length = profile.tool_id, profile.max_tool_id_length
     return (
-        bool(id)
-        and (max_length is None or len(id) <= max_length)
-        and (pattern is None or pattern.fullmatch(id) is not None)
+        all(ids)
+        and (max_length is None or max(map(len, ids), default=0) <= max_length)
+        and (pattern is None or all(map(pattern.fullmatch, ids)))
     )
 
 

@@ -1,9 +1,10 @@
 """Wraps invalid arguments of earlier tool calls in an object.
 
-If a model once wrote invalid arguments, every later request of the conversation would otherwise be
-refused. The object shows the original text: ``{"INVALID_JSON": text}``.
+Otherwise, once a model has written invalid arguments, every later request of the conversation would
+be refused. The object contains the original text: ``{"INVALID_JSON": text}``.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -14,9 +15,9 @@ from copilot_proxy.formats.tool_arguments import INVALID_JSON, parsed_input
 from copilot_proxy.formats.types import Json
 
 _TEXT_KEY: Final = "arguments"
-"""The key of arguments that are JSON text; under any other key they are an object."""
+"""The key for arguments that are JSON text; under any other key, they are an object."""
 _validate: Final = msgspec.json.Decoder(msgspec.Raw).decode
-"""Parses JSON without building Python objects."""
+"""Validates JSON without building Python objects."""
 
 
 def repair_invalid_json(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -29,17 +30,18 @@ def repair_invalid_json(outgoing: OutgoingBody, profile: ModelProfile, notes: li
         text = function.get(_TEXT_KEY)
         if not isinstance(text, str):
             continue
-        if not is_json(text):
+        if not are_json((text,)):
             function[_TEXT_KEY] = _encode({INVALID_JSON: text} if text.strip() else {})
             changed = True
     if changed:
         notes.append("changed the arguments of an earlier tool call: they are not valid JSON")
 
 
-def is_json(text: str) -> bool:
-    """Return whether the arguments of a call are JSON."""
+def are_json(texts: Iterable[str]) -> bool:
+    """Return whether all of these arguments of calls are JSON."""
     try:
-        _validate(text)
+        for text in texts:
+            _validate(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return False
     return True

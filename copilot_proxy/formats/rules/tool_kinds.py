@@ -1,4 +1,4 @@
-"""Changes custom tools and tool choices that a model refuses to a form that it accepts."""
+"""Converts custom tools and tool choices that a model refuses to a form that it accepts."""
 
 from typing import Final
 
@@ -18,15 +18,15 @@ CUSTOM_REPLACED: Final = "changed custom tools to functions: the model does not 
 
 
 def lift_additional(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Move tools that an item of the conversation adds to the request's tools."""
+    """Move tools that a conversation item adds to the request's tools."""
     if outgoing.lift_additional_tools():
         notes.append(LIFTED)
 
 
 def replace_search(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Replace a search for tools if the model does not support it.
+    """Replace a tool search if the model does not support it.
 
-    A search that the client runs becomes a function; the tools that it has found are offered.
+    A search that the client runs becomes a function, and the tools that it has found are offered.
     """
     notes += search_notes(*outgoing.replace_tool_search())
 
@@ -44,7 +44,7 @@ def unfound_note(count: int) -> str:
 
 
 def flatten_namespaces(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Replace namespaces with their tools, whose names get the namespace's as a prefix."""
+    """Replace namespaces with their tools, whose names get the namespace as a prefix."""
     if outgoing.flatten_namespaces():
         notes.append(FLATTENED)
 
@@ -52,14 +52,15 @@ def flatten_namespaces(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
 def replace_custom(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Replace custom tools, whose input is plain text, with functions that have one argument.
 
-    The translator of the response changes calls of these functions back.
+    The response translator converts calls of these functions back.
     """
     if outgoing.replace_custom_tools():
         notes.append(CUSTOM_REPLACED)
 
 
 def allow_tools(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Offer only the tools that the tool choice allows, since Copilot refuses such a choice.
+    """Offer only the tools that the tool choice allows, since Copilot refuses lists of allowed
+    tools.
 
     Raises `RequestError` if it allows none of the tools.
     """

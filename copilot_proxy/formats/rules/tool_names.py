@@ -1,6 +1,7 @@
 """Renames tools whose names Copilot refuses; responses restore the original names.
 
-MCP servers create names such as ``mcp__company_server__…`` of more than 64 characters.
+For example, MCP servers can have names such as ``mcp__company_server__…`` with more than 64
+characters.
 """
 
 import re
@@ -17,7 +18,7 @@ _INVALID: Final = re.compile(r"[^a-zA-Z0-9_-]")
 def rename_invalid_tools(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Rename tools, their calls, and the tool choice.
 
-    The new name depends only on the old one, so that it is the same in later requests.
+    The new name depends only on the old name, so it is the same in later requests.
     """
     functions = [tool.function for tool in outgoing.tools]
     functions += outgoing.other_tools

@@ -1,7 +1,7 @@
 """Pairs tool calls with their results.
 
-Interrupted agents leave calls without results, and results without calls. Copilot refuses such a
-conversation, and thus every later request that includes it.
+Interrupted agents leave calls without results, and results without calls. Copilot refuses such
+conversations, and thus every later request that includes them.
 """
 
 from collections import Counter
@@ -47,7 +47,7 @@ class _Pairs:
         self._notes = notes
         self._out: list[Segment] = []
         self.is_scattered = False
-        """Whether results that must share a message were in several."""
+        """Whether results that must share a message were spread over several messages."""
 
     def anywhere_after(self) -> list[Segment]:
         """Return the order for APIs that accept results anywhere after their calls."""
@@ -74,7 +74,7 @@ class _Pairs:
     def directly_after(self) -> list[Segment]:
         """Return the order for APIs that require results directly after the message with the calls.
 
-        Results are searched up to the next assistant message; consecutive assistant messages
+        The search for results ends at the next assistant message; consecutive assistant messages
         count as one.
         """
         used: set[int] = set()

@@ -8,7 +8,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 BEGIN: Final = "Please begin."
 CONTINUE: Final = "Please continue."
-"""Added as a user message, with the same text as in GitHub's Copilot client."""
+"""The text added as a user message, the same as in GitHub's Copilot client."""
 
 
 def merge_consecutive_assistants(
@@ -20,7 +20,7 @@ def merge_consecutive_assistants(
 
 
 def add_first_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Add a user message at the beginning if the conversation begins with an assistant message."""
+    """Prepend a user message if the conversation starts with an assistant message."""
     turns = outgoing.turns
     first = next((i for i, turn in enumerate(turns) if outgoing.role(turn) != "system"), None)
     if first is not None and outgoing.role(turns[first]) == "assistant":

@@ -1,7 +1,7 @@
 """Rewrites tool schemas for models that accept neither lists of types nor fields next to ``anyOf``.
 
-Gemini refuses a whole request because of one such schema, without a reason. Only the refused parts
-are changed: ``anyOf`` alone, even with ``null`` in it, is accepted.
+Gemini refuses a whole request because of a single such schema, without giving a reason. Only the
+refused parts are changed: ``anyOf`` alone is accepted, even with ``null`` in it.
 """
 
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from copilot_proxy.formats.rules.schemas import rewrite_tool_schemas
 from copilot_proxy.formats.types import Json
 
 _MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
-"""The keywords whose value maps names to schemas."""
+"""The keywords whose values map names to schemas."""
 _LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
-"""The keywords whose value is a list of schemas."""
+"""The keywords whose values are lists of schemas."""
 _SCHEMAS: Final = ("items", "additionalProperties", "not", "contains", "if", "then", "else")
-"""The keywords whose value is a schema."""
+"""The keywords whose values are schemas."""
 _ANNOTATIONS: Final = (
     "description",
     "title",
@@ -31,7 +31,7 @@ _ANNOTATIONS: Final = (
     "$defs",
     "definitions",
 )
-"""The keywords that do not restrict a value: they stay next to ``anyOf``."""
+"""The keywords that do not restrict values, and stay next to ``anyOf``."""
 _PYTHON_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),
     "boolean": (bool,),
@@ -45,14 +45,14 @@ _KEYWORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "array": ("items", "prefixItems", "minItems", "maxItems", "uniqueItems"),
     "string": ("minLength", "maxLength", "pattern", "format"),
 }
-"""The keywords that restrict only values of one type."""
+"""The keywords that only restrict values of one type."""
 _MAX_DEPTH: Final = 100
-"""Schemas that are nested more deeply are left as they are."""
+"""Schemas nested more deeply than this are left unchanged."""
 _NULL: Final = {"type": "null"}
 
 
 def merge_unions(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Rewrite the schemas of tools that the model would refuse."""
+    """Rewrite the tool schemas that the model would refuse."""
     reason = "the model accepts neither a list of types nor fields next to anyOf"
     rewrite_tool_schemas(outgoing, without_unions, reason, notes)
 
@@ -60,7 +60,7 @@ def merge_unions(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 def without_unions(parameters: Json) -> Json:
     """Return the schema of a tool's parameters, rewritten; the same object if nothing is refused.
 
-    The schema itself must be that of an object, so that its own ``anyOf`` is merged into it.
+    The schema itself must be an object schema, so that its own ``anyOf`` is merged into it.
     """
     schema = _rewrite_inside(parameters, 0)
     if isinstance(schema.get("type"), list):
@@ -98,7 +98,7 @@ def _rewrite_inside(schema: Json, depth: int) -> Json:
 
 
 def _with_one_type(schema: Json) -> Json:
-    """Return a schema whose list of types became one type, ``nullable``, or ``anyOf``."""
+    """Return a schema with one type, ``nullable``, or ``anyOf`` in place of a list of types."""
     types = [one for one in schema["type"] if one != "null"]
     has_null = len(types) < len(schema["type"])
     rest = {name: value for name, value in schema.items() if name != "type"}
@@ -119,7 +119,7 @@ def _with_one_type(schema: Json) -> Json:
 
 
 def _of_type(name: str, limits: Json) -> Json:
-    """Return a schema of one type, with those of the limits that concern it."""
+    """Return a schema for one type, including the limits that concern this type."""
     foreign = {word for one, words in _KEYWORDS.items() if one != name for word in words}
     schema = {"type": name, **{k: v for k, v in limits.items() if k not in foreign}}
     if isinstance(schema.get("enum"), list):
@@ -136,7 +136,7 @@ def _has_siblings(schema: Json) -> bool:
 
 
 def _with_any_of_alone(schema: Json) -> Json:
-    """Return a schema whose restrictions are moved into the branches of its ``anyOf``."""
+    """Return a schema with its restrictions moved into the branches of its ``anyOf``."""
     kept = {name: value for name, value in schema.items() if name in _ANNOTATIONS}
     limits = {
         name: value
@@ -150,7 +150,7 @@ def _with_any_of_alone(schema: Json) -> Json:
 
 
 def _merged(limits: Json, branch: Any) -> Any:
-    """Return a branch with the restrictions of its parent, unless it cannot have them."""
+    """Return a branch with the restrictions of its parent, unless they do not fit."""
     if not isinstance(branch, dict) or "$ref" in branch or "anyOf" in branch:
         return branch
     if branch.get("type", limits.get("type")) != limits.get("type", branch.get("type")):

@@ -99,7 +99,7 @@ def test_an_answer_ends_at_a_stop_sequence(
     said = client.read(body)
     applied_here = MODELS[model] == "responses"
     assert SHOWN.strip() == said.text.strip()
-    assert applied_here == (f"applied {'.'.join(PATHS[client.api])} in this server" in notes)
+    assert applied_here == (f"applied {'.'.join(PATHS[client.api])} on this server" in notes)
     assert said.prompt > 0 < said.answered
     if client.api != "messages":
         assert client.stopped == said.finish
@@ -163,7 +163,7 @@ def test_more_stop_sequences_than_the_model_accepts(
 
     assert "1 2" == client.read(body).text
     assert list("abcd") == simulator.state.requests[-1].body["stop"]
-    assert "applied some of stop in this server" in notes
+    assert "applied some of stop on this server" in notes
 
 
 def test_repeated_stop_sequences_count_once(http: httpx.Client, simulator: Simulator) -> None:
