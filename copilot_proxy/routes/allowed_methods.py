@@ -5,10 +5,12 @@ from typing import Final
 
 from litestar import Response
 
+from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.client_paths import GEMINI_METHODS, GEMINI_PATH
 from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.routes.litestar_request import LitestarRequest
 from copilot_proxy.routes.ollama import is_off, off_error
+from copilot_proxy.routes.services import is_handshake
 
 _ORDER: Final = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 
@@ -22,6 +24,25 @@ def allowed_methods(path: str, methods: Collection[str]) -> list[str]:
         methods = ("POST",)  # the GET is the handshake of a WebSocket
     accepted = {*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}
     return [method for method in _ORDER if method in accepted]
+
+
+def method_error(request: LitestarRequest, methods: Collection[str]) -> RequestError:
+    """Return the error for a request whose method is not among the `methods` of its path."""
+    path = request.url.path
+    allowed = allowed_methods(path, methods)
+    useful = [method for method in allowed if method not in ("HEAD", "OPTIONS")]
+    message = f"The method is not allowed for this URL ({request.method} {path[:200]})."
+    hint = f"Use {' or '.join(useful)}."
+    if is_handshake(request):
+        message = f"{path[:200]} has no WebSocket."
+        hint = f"Open it on {RESPONSES.client_path}, or send a {' or '.join(useful)} request."
+    return RequestError(
+        message,
+        hint=hint,
+        status=405,
+        code="method_not_supported",
+        headers={"allow": ", ".join(allowed)},
+    )
 
 
 async def answer_options(request: LitestarRequest) -> Response[None] | None:

@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException
 from copilot_proxy.asgi import Scope
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.middleware.error_responses import error_parts, to_proxy_error
-from copilot_proxy.routes.allowed_methods import allowed_methods, answer_options
+from copilot_proxy.routes.allowed_methods import answer_options, method_error
 from copilot_proxy.routes.completions import completions
 from copilot_proxy.routes.dashboard import change_dashboard, dashboard_events, dashboard_part
 from copilot_proxy.routes.declarations import DECLARED_ROUTES
@@ -89,16 +89,7 @@ def _handle_http_exception(request: LitestarRequest, error: HTTPException) -> Re
             f"Unknown URL ({target}).", status=404, code="unknown_url", hint=_PATHS_HINT
         )
     elif error.status_code == 405:
-        given = (error.headers or {}).get("allow", "").split(", ")
-        allowed = allowed_methods(request.url.path, given)
-        useful = [method for method in allowed if method not in ("HEAD", "OPTIONS")]
-        ours = RequestError(
-            f"The method is not allowed for this URL ({target}).",
-            hint=f"Use {' or '.join(useful)}.",
-            status=405,
-            code="method_not_supported",
-            headers={"allow": ", ".join(allowed)},
-        )
+        ours = method_error(request, (error.headers or {}).get("allow", "").split(", "))
     else:
         ours = RequestError(error.detail, status=error.status_code)
     return _error_response(request, ours)

@@ -244,7 +244,8 @@ def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
         return _ACCOUNT if _code(error) in _ACCOUNT_WIDE else _Target(model)
     if error.upstream_status == 503 and "retry-after" in error.headers:
         return _Target(model)
-    if error.upstream_status == 401 and error.status == 401:
+    # Each of these has also cost an exchange of the token.
+    if error.upstream_status == 421 or (error.upstream_status == error.status == 401):
         return _ACCOUNT
     if error.upstream_status == 403 and error.upstream_code in (None, "forbidden"):
         # It may apply to this API of the model only, such as counting tokens.

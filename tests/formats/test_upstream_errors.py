@@ -274,3 +274,12 @@ def test_a_wait_without_end() -> None:
         error = parse_error_response(429, {"retry-after": wait}, coded("rate_limited", "Slow down"))
 
         assert str(31 * 24 * 3600) == error.headers["retry-after"]
+
+
+def test_a_page_that_an_agent_of_github_requires_is_named() -> None:
+    """Such an error has nothing but the page's address; signing in again would not help."""
+    body = b'{"authorize_url":"https://github.com/login/oauth/authorize?client_id=x"}'
+    error = parse_error_response(401, {}, body)
+
+    assert "https://github.com/login/oauth/authorize?client_id=x" in error.message
+    assert "copilot-proxy login" not in str(error.hint)

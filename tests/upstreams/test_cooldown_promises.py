@@ -259,21 +259,26 @@ async def test_one_of_fifty_requests_is_the_probe(
         assert 200 == (await client.post(PATH, json=CHAT)).status_code
 
 
-def test_a_sign_in_that_copilot_refuses_makes_no_storm(
-    client: httpx.Client, simulator: Simulator, now: Time
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        ("authentication_failed", 401, "authentication_error"),
+        ("misdirected_421", 400, "invalid_request_error"),
+    ],
+)
+def test_a_token_that_copilot_refuses_makes_no_storm(
+    client: httpx.Client, simulator: Simulator, now: Time, fault: str, status: int, code: str
 ) -> None:
     """If renewal does not help, Copilot is called only now and then, for any model."""
-    simulator.state.faults.on("authentication_failed")
+    simulator.state.faults.on(fault)
     for number in range(100):
         body = {**CHAT, "model": ("gpt-4o", "gpt-4.1")[number % 2]}
-        assert 401 == client.post(PATH, json=body).status_code
+        assert status == client.post(PATH, json=body).status_code
         now.advance(0.05)
 
     assert 6 == count_calls(simulator)  # three requests, each retried with a new token
     assert simulator.state.exchanges <= 4
-    assert [{"scope": "account", "model": None, "code": "authentication_error", "retry_in": 6}] == (
-        cooldowns(client)
-    )
+    assert [{"scope": "account", "model": None, "code": code, "retry_in": 6}] == cooldowns(client)
     simulator.state.faults.clear()
     now.advance(10)
     assert 200 == client.post(PATH, json=CHAT).status_code

@@ -6,6 +6,7 @@ and contain the status that an HTTP response would have.
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Final, NamedTuple, Self
 
@@ -14,6 +15,7 @@ import msgspec
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.large_json import MAX_VALUES, check_value_count
+from copilot_proxy.formats.request_json import parse_json
 from copilot_proxy.formats.sizes import size_text
 from copilot_proxy.formats.types import ErrorBody, Json
 
@@ -77,7 +79,7 @@ def parse_message(data: bytes | str, limit: int) -> ClientMessage:
 
     Anything other than a JSON object is treated as a request, which will then be rejected.
     """
-    data = data.encode() if isinstance(data, str) else data
+    data = (data.encode() if isinstance(data, str) else data).removeprefix(BOM_UTF8)
     try:
         if len(data) > limit:
             raise _too_large(f"The message is larger than {size_text(limit)}.")
@@ -85,11 +87,8 @@ def parse_message(data: bytes | str, limit: int) -> ClientMessage:
             check_value_count(data, MAX_VALUES)
     except RequestError as error:
         raise MessageError.of(error) from None
-    try:
-        # The values are not decoded here, because they may be large, and are validated with the
-        # request.
-        fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    fields = _fields(data)
+    if fields is None:
         return ClientMessage(_CREATE, data)
     kind, lane, generate = (_plain(fields.pop(name, None)) for name in _ONLY_HERE)
     if lane is not None and (not isinstance(lane, str) or not _LANE.fullmatch(lane)):
@@ -116,6 +115,25 @@ def parse_message(data: bytes | str, limit: int) -> ClientMessage:
         return ClientMessage(kind, _steering_refused(fields, lane), lane)
     fields["stream"] = _TRUE
     return ClientMessage(kind, msgspec.json.encode(fields), lane, is_warm_up=generate is False)
+
+
+def _fields(data: bytes) -> dict[str, msgspec.Raw] | None:
+    """Return the fields of a message; None if it is not a JSON object.
+
+    Their values are not decoded: they may be large, and are checked with the request.
+    """
+    try:
+        return msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        # Over HTTP, JSON with half of a surrogate pair is accepted, too.
+        decoded = parse_json(data)
+    except RequestError:
+        return None
+    if not isinstance(decoded, dict):
+        return None
+    return {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in decoded.items()}
 
 
 def _plain(value: msgspec.Raw | None) -> object:
