@@ -108,8 +108,9 @@ class ReservationFile:
             self.unlock()
 
     def put(self, request_id: str, slot: Slot) -> None:
-        """Make a reservation in a slot that has the next free number."""
-        _write(self._file, slot.packed(request_id), (slot.number + 1) * SLOT)
+        """Make a reservation in a slot, which gets the next free number."""
+        slot.number = number = self.table.place()
+        _write(self._file, slot.packed(request_id), (number + 1) * SLOT)
         self.table.add(request_id, slot)
 
     def clear(self, request_ids: Iterable[str]) -> None:

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,6 +13,7 @@ from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import file_id, open_for_writing
 from copilot_proxy.ledger.limit_states import SpentSums, State
+from copilot_proxy.ledger.recent_outputs import recent_outputs
 from copilot_proxy.ledger.reservation_file import (
     DamagedReservations,
     ReservationFile,
@@ -39,6 +40,8 @@ class Refusal(NamedTuple):
     allowed: int
     """The amount that the limit currently allows, in nano-AIU."""
     used: State
+    missing: int
+    """By how much the limits of this scope have to be raised for the request, in nano-AIU."""
 
 
 class _Files(NamedTuple):
@@ -190,6 +193,11 @@ class Reserver:
         with self._waiting() as files, files.reservations.locked():
             files.reservations.clear([request_id])
 
+    def recent_outputs(self) -> Sequence[tuple[str, int]]:
+        """Return models and the output tokens of their latest answers, the newest last."""
+        with self._waiting() as files:
+            return recent_outputs(files.database)
+
     def close(self) -> None:
         """Save everything, and close the files."""
         with self._lock:
@@ -217,9 +225,14 @@ class Reserver:
         for limit, allowed, spent, total in ready.uses:
             reserved = total[0]
             if spent + reserved + cost > allowed:
-                return Refusal(limit, allowed, State(spent, reserved))
+                missing = max(
+                    use.spent + use.reserved[0] + cost - use.allowed
+                    for use in ready.uses
+                    if (use.limit.kind, use.limit.name) == (limit.kind, limit.name)
+                )
+                return Refusal(limit, allowed, State(spent, reserved), missing)
             outcome.append((spent, reserved + cost))
-        slot = Slot(table.place(), cost, time.time_ns() // 1000, ready.common, ready.totals)
+        slot = Slot(0, cost, time.time_ns() // 1000, ready.common, ready.totals)
         file.put(request_id, slot)
         for total in ready.totals:
             total[0] += cost
