@@ -51,7 +51,7 @@ def rival(name: str, fake: Fake, folder: Path) -> Candidate:
 
 
 def direct(fake: Fake) -> Candidate:
-    """Return the fake upstream itself, whose times are subtracted from those of proxies."""
+    """Return the fake upstream itself, whose times are subtracted from those of the proxies."""
     return known(DIRECT, fake.url, has_all_apis=True)
 
 
