@@ -38,8 +38,8 @@ from copilot_proxy.tokenizer import decode
     responses=answers_with(
         Completion,
         OpenAIErrorBody,
-        "The continuations. With `stream`, server-sent events: each is a Completion, and the "
-        "stream ends with `data: [DONE]`.",
+        "The completion. With `stream`, server-sent events: each is a Completion, and the stream "
+        "ends with `data: [DONE]`.",
     ),
     summary="Create a completion (OpenAI, the API before Chat Completions)",
 )

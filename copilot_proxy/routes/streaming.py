@@ -58,8 +58,8 @@ class WholeAnswer:
         headers = [
             (b"content-type", self._content_type),
             (b"content-length", str(len(body)).encode()),
-            *((name.encode(), value.encode("latin-1")) for name, value in extra.items()),
         ]
+        headers += [(name.encode(), value.encode("latin-1")) for name, value in extra.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 

@@ -99,7 +99,7 @@ class Settings:
     small_model: str | None = _setting(
         None,
         parse.header_text,
-        "The model for small jobs of clients, such as titles; by default the one they ask for.",
+        "The model for small jobs of clients, such as titles; by default the one in the request.",
     )
     aliases: Mapping[str, Alias] = field(
         default_factory=lambda: MappingProxyType({}),
@@ -120,7 +120,7 @@ class Settings:
     log_file: Path | None = _setting(
         None,
         parse.path,
-        "A file to write the log to as well; only its owner can read it.",
+        "Also write the log to this file; only its owner can read it.",
         own=True,
     )
     log_file_bytes: int = _setting(
@@ -130,7 +130,7 @@ class Settings:
     ollama: bool = _setting(
         False,
         parse.boolean,
-        "Serve Ollama's API as well, for clients that support no other.",
+        "Also serve Ollama's API, for clients that support no other.",
         own=True,
     )
     ollama_port: int = _setting(
@@ -173,8 +173,8 @@ class Settings:
     header_grace: float = _setting(
         5.0,
         parse.seconds,
-        "Seconds that a stream waits for upstream's status. After that it starts with status 200, "
-        "and an error is sent as an event.",
+        "Seconds that a stream waits for Copilot's status. After that, it starts with status 200, "
+        "and errors are sent as events.",
     )
     connect_timeout: float = _setting(
         10.0, parse.seconds, "Seconds that connecting to GitHub and Copilot may take."
@@ -182,7 +182,7 @@ class Settings:
     read_timeout: float = _setting(
         600.0,
         parse.seconds,
-        "Seconds that upstream may send nothing, or a client read nothing, before the request is "
+        "Seconds without data from Copilot, or without a client reading, after which a request is "
         "aborted.",
     )
     max_body_bytes: int = _setting(
@@ -211,7 +211,7 @@ class Settings:
     fetch_images: bool = _setting(
         False,
         parse.boolean,
-        "Fetch images and PDFs that a request refers to by a public https URL.",
+        "Fetch images and PDFs from public https URLs in requests.",
     )
     shutdown_timeout: float = _setting(
         30.0, parse.seconds, "Seconds that open requests may take to finish when the server stops."

@@ -96,7 +96,7 @@ def positive(value: object) -> int:
     """A whole number above 0."""
     number = integer(value)
     if number < 1:
-        raise ValueError(f"expected a whole number above 0, not {number}")
+        raise ValueError(f"expected a whole number greater than 0, not {number}")
     return number
 
 
@@ -135,7 +135,7 @@ def seconds(value: object) -> float:
     except ValueError:
         raise ValueError("expected a number of seconds") from None
     if not 0 < seconds < 1e6:
-        raise ValueError("expected a number of seconds above 0")
+        raise ValueError("expected a number of seconds greater than 0")
     return seconds
 
 
@@ -144,7 +144,7 @@ def hours(value: object) -> float:
     try:
         return seconds(value)
     except ValueError:
-        raise ValueError("expected a number of hours above 0") from None
+        raise ValueError("expected a number of hours greater than 0") from None
 
 
 def url(value: object) -> str | None:
@@ -247,7 +247,9 @@ def origins(value: object) -> tuple[str, ...]:
     origins = tuple(_without_default_port(origin.rstrip("/").lower()) for origin in names(value))
     for origin in origins:
         if "*" in origin:
-            raise ValueError("`*` would let every web page use your quota; list the origins")
+            raise ValueError(
+                "`*` would let every web page use your quota; list the origins instead"
+            )
         scheme, _, host = origin.partition("://")
         if not scheme or not host or any(char in host for char in "/?#@ \\"):
             raise ValueError(f"expected an origin such as http://localhost:3000, not {origin!r}")

@@ -45,7 +45,8 @@ function forecast(quota, end, now) {
   const over = beyond ? ` ${amount(beyond)} were used beyond the plan.` : "";
   if (quota.left <= 0) return ["Used up.", reset + over];
   if (quota.runs_out_at) return [`Runs out on ${day(iso(quota.runs_out_at))}`, `at this month's pace. ${reset}${over}`];
-  if (end !== null && now - start(end) < 86400) return ["Too early for a forecast.", reset + over];
+  if (end === null) return ["No forecast:", `GitHub did not say when the quota resets.${over}`];
+  if (now - start(end) < 86400) return ["Too early for a forecast.", reset + over];
   return ["Lasts until the reset", `at this month's pace. ${reset}${over}`];
 }
 

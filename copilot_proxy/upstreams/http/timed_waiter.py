@@ -22,7 +22,7 @@ class WaitTimer:
     """
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
         self._due = 0.0
         """When the timer expires."""
@@ -35,7 +35,7 @@ class WaitTimer:
             self.cancel()
         if self._handle is None:
             self._due = due
-            self._handle = self._loop.call_at(due, self._check)
+            self._handle = self.loop.call_at(due, self._check)
 
     def cancel(self) -> None:
         """Stop checking."""
@@ -61,8 +61,8 @@ class TimedWaiter(ABC, Generic[_Change]):
         self._timeout = timeout
         self._unsent = unsent
         self._last_unsent = unsent()
-        self._loop = asyncio.get_running_loop()
-        self.now = self._loop.time
+        self._loop = timer.loop
+        self.now = timer.loop.time
         """The clock for the timeout."""
         self.last_change = 0.0
         """When the timeout started."""

@@ -39,8 +39,8 @@ _ERRORS: Final[Sequence[tuple[str, str, str]]] = (
     (
         r"\w*CERT(?:_\w+)?\b|UNABLE_TO_(?:GET|VERIFY)_\w+",
         "npm does not trust the certificate of its registry.",
-        "A company proxy may intercept the connection. Set a file with your company's certificate "
-        "authority: npm config set cafile FILE",
+        "A company proxy may be intercepting the connection. Set a file with your company's "
+        "certificate authority: npm config set cafile FILE",
     ),
     (r"E404|ETARGET", "One of the packages is not in your npm registry.", _REGISTRY_HINT),
     (r"E401|E403|ENEEDAUTH", "Your npm registry denied access.", _REGISTRY_HINT),
