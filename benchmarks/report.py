@@ -7,7 +7,7 @@ from typing import Final
 from benchmarks.measures import Result, Row
 
 DIRECT: Final = "direct"
-"""The name of the upstream as a target."""
+"""The fake upstream's name among the targets."""
 
 
 class Results:
