@@ -127,7 +127,7 @@ def _fields(data: bytes) -> dict[str, msgspec.Raw] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        # Over HTTP, JSON with half of a surrogate pair is accepted, too.
+        # JSON with half of a surrogate pair is also accepted, as over HTTP.
         decoded = parse_json(data)
     except RequestError:
         return None
