@@ -69,7 +69,7 @@ class SharedMetrics:
         return total
 
     def close(self) -> None:
-        """Count the last requests, and write the counters."""
+        """Count the remaining requests, and write the counters."""
         if self._timer is not None:
             self._timer.cancel()
             self._update()
