@@ -181,6 +181,8 @@ def quota_line(quota: Quota) -> str:
 def forecast(report: Report) -> str:
     """Describe whether the quota will last until its reset."""
     end = report.runs_out_at
+    if end is None and report.quota is not None and report.quota.resets_at is None:
+        return "unknown: GitHub did not say when the quota resets"
     if end is None:
         return "lasts until the reset at this month's pace"
     if end <= report.now:
