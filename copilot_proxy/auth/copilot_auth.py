@@ -129,7 +129,7 @@ class CopilotAuth:
                     self._set_host(await self._load_credential())
             except (CopilotProxyError, TimeoutError):
                 log.info(
-                    "cannot read the GitHub host of the stored token; assuming %s", hosts.GITHUB
+                    "The GitHub host of the stored token cannot be read; assuming %s.", hosts.GITHUB
                 )
         return named or self._host or hosts.GITHUB
 
@@ -171,7 +171,7 @@ class CopilotAuth:
     def _finished(self, task: "asyncio.Task[CopilotToken | CopilotProxyError]") -> None:
         self._task = None
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("the token exchange failed unexpectedly: %s", type(error).__name__)
+            log.error("The token exchange failed unexpectedly: %s.", type(error).__name__)
 
     async def _exchange(self) -> CopilotToken | CopilotProxyError:
         """Exchange the token. Errors are returned, not raised, since no caller may be waiting."""
@@ -191,7 +191,7 @@ class CopilotAuth:
             if isinstance(error, NotSignedIn):
                 error.hint = self._refused_hint or self._hint_for(credential) or error.hint
             self._token_state.failed(error, credential)
-            log.warning("cannot get a new Copilot token: %s", _public_message(error))
+            log.warning("Cannot get a new Copilot token: %s", _public_message(error))
             return error
         self._token_state.succeeded(token)
         return token

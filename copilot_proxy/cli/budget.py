@@ -137,7 +137,7 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
         if kind and limits == stored.limits:
             raise UsageError(
                 f"There is no budget for the {kind} {name} to remove.",
-                hint="The limits and their names: copilot-proxy budget",
+                hint="To list the budgets, run: copilot-proxy budget",
             )
         return limits_file.Limits(limits, tuple(filter(is_other, stored.raises)))
 

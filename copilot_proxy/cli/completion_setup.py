@@ -52,7 +52,7 @@ def _run(option: str, values: Sequence[str]) -> None:
     shell = values[0].lower() if values else _current_shell()
     if shell is None:
         raise UsageError(
-            "The shell could not be determined.", hint=f"Name it: {option} SHELL, one of {shells}."
+            "The shell could not be determined.", hint=f"Run: {option} SHELL, with one of {shells}."
         )
     if shell not in _SHELLS:
         raise UsageError(f"There is no completion for {shell!r}.", hint=f"Use one of: {shells}.")

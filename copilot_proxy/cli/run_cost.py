@@ -32,7 +32,7 @@ def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:
                 break
             previous = sums
         if not sums.requests and not _is_writable(ledger):
-            return f"The cost of this session is not known: {ledger} cannot be written."
+            return f"The cost of this session is unknown: {ledger} cannot be written."
         return line(sums)
     except CopilotProxyError as error:
         return f"The cost of this session is unknown: {error.message}"

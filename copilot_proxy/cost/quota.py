@@ -71,12 +71,17 @@ def quota_of(headers: Mapping[str, str]) -> Quota | None:
 
 
 def runs_out(quota: Quota, now: datetime) -> datetime | None:
-    """Return when the quota runs out at this month's pace, or None if it lasts until the reset."""
+    """Return when the quota runs out at this month's pace, or None if it lasts until the reset.
+
+    A quota that is used up runs out `now`, even if its reset is not known.
+    """
     left, used = quota.left, quota.used
-    if left is None or used is None or quota.resets_at is None:
+    if left is None or used is None:
         return None
     if left <= 0:
         return now
+    if quota.resets_at is None:
+        return None
     elapsed = now - _month_before(quota.resets_at)
     if used <= 0 or elapsed < _MIN_ELAPSED:
         return None

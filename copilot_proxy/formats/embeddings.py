@@ -106,7 +106,9 @@ def check_request(request: ClientRequest) -> None:
         )
     dimensions = request.get("dimensions")
     if dimensions is not None and dimensions < 1:
-        raise RequestError("dimensions must be above 0.", param="dimensions", code="invalid_value")
+        raise RequestError(
+            "dimensions must be greater than 0.", param="dimensions", code="invalid_value"
+        )
 
 
 def has_tokens(request: ClientRequest) -> bool:

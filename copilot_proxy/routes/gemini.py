@@ -66,10 +66,9 @@ async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) ->
     responses=answers_with(
         schema.GenerateContentResponse,
         schema.GoogleErrorBody,
-        "The answer; with `:streamGenerateContent`, an array of them, or with `alt=sse` "
-        "server-sent events. The answers of `:countTokens`, `:embedContent` and "
-        "`:batchEmbedContents` are a GeminiTokenCount, a GeminiEmbedContentResponse and "
-        "`embeddings`.",
+        "The answer. With `:streamGenerateContent`, an array of answers, or server-sent events "
+        "with `alt=sse`. The answers of `:countTokens`, `:embedContent` and `:batchEmbedContents` "
+        "are a GeminiTokenCount, a GeminiEmbedContentResponse and `embeddings`.",
     ),
     summary="Generate content, count tokens or embed contents (Gemini)",
 )

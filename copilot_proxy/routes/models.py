@@ -17,18 +17,18 @@ async def list_models(request: Request) -> ASGIApp:
 
 
 async def model_list(request: Request) -> ASGIApp:
-    """Return the list of models in the format of the client's API."""
+    """Return the model list in the format of the client's API."""
     models, caller = get_services(request).relay.models, get_caller(request)
     catalogue = await models.catalogue(caller)
     aliases, default = await models.aliases(caller), await models.default(caller)
     client = get_context(request).client_api
-    # Clients offer the whole list for selection; few of them read the state of a model.
+    # Clients offer the whole list for selection, and few of them check the state of a model.
     offered = [(name, model) for name, model in aliases if not model.is_disabled]
     return JsonResponse(client.model_list(catalogue.offered, offered, default))
 
 
 async def model_object(request: Request, name: str) -> ASGIApp:
-    """Return the model that `name` means, in the format of the client's API."""
+    """Return the model that `name` refers to, in the format of the client's API."""
     models, caller = get_services(request).relay.models, get_caller(request)
     model = await models.model(name, caller)
     client = get_context(request).client_api

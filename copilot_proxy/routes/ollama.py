@@ -30,17 +30,17 @@ from copilot_proxy.routes.services import Services, get_caller, get_services, pa
 from copilot_proxy.routes.streaming import WholeAnswer
 
 _NDJSON: Final = "application/x-ndjson"
-_LINES: Final = "Each line is an object of the same form; the last one has `done` and the counts."
+_LINES: Final = "Each line is a JSON object; the last one has `done` and the token counts."
 
 
 def is_off(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
-    """Return whether the request is for a path of Ollama's API, which is not turned on."""
+    """Return whether the request is for a path of Ollama's API while that is off."""
     services: Services = connection.scope["state"]["services"]
     return not services.settings.ollama and OLLAMA.has_path(connection.url.path)
 
 
 def off_error(target: str) -> RequestError:
-    """Return the error for a request to `target`, its method and path, while the API is off."""
+    """Return the error for a request to `target` (method and path) while the API is off."""
     return RequestError(
         f"Unknown URL ({target}).",
         status=404,
@@ -63,7 +63,7 @@ def _described(answer: type[msgspec.Struct], description: str) -> dict[int, Any]
     status_code=200,
     guards=[_require_on],
     operation_class=documented(schema.OllamaChatRequest, events=_LINES, stream_type=_NDJSON),
-    responses=_described(schema.OllamaChatAnswer, "The answer, or its lines."),
+    responses=_described(schema.OllamaChatAnswer, "The answer; streamed unless `stream` is false."),
     summary="Create a message (Ollama)",
 )
 async def ollama_chat(request: LitestarRequest) -> ASGIApp:
@@ -76,7 +76,9 @@ async def ollama_chat(request: LitestarRequest) -> ASGIApp:
     status_code=200,
     guards=[_require_on],
     operation_class=documented(schema.OllamaGenerateRequest, events=_LINES, stream_type=_NDJSON),
-    responses=_described(schema.OllamaGenerateAnswer, "The answer, or its lines."),
+    responses=_described(
+        schema.OllamaGenerateAnswer, "The answer; streamed unless `stream` is false."
+    ),
     summary="Answer a prompt (Ollama)",
 )
 async def ollama_generate(request: LitestarRequest) -> ASGIApp:

@@ -1,4 +1,4 @@
-"""The error responses that can be switched on: names, descriptions and responses."""
+"""The error responses that can be turned on: names, descriptions and responses."""
 
 from __future__ import annotations
 

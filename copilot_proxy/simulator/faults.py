@@ -1,4 +1,4 @@
-"""The catalogue of faults that can be switched on, and those that are on."""
+"""The catalogue of faults that can be turned on, and the faults that are on."""
 
 from __future__ import annotations
 
@@ -104,14 +104,14 @@ CATALOGUE: dict[str, str] = {
 
 @dataclass
 class Fault:
-    """A fault that is switched on."""
+    """A fault that is turned on."""
 
     name: str
     value: Any = None
     path: str | None = None
     """The only path that it applies to; None means all paths where it makes sense."""
     times: int | None = None
-    """How many more requests it applies to; None means until it is switched off."""
+    """The number of requests that it still applies to; None means until it is turned off."""
 
 
 class Faults:
@@ -124,19 +124,19 @@ class Faults:
     def on(
         self, name: str, *, times: int | None = None, path: str | None = None, value: Any = None
     ) -> None:
-        """Switch a fault on, for the next `times` requests (None: all), on `path` (None: all)."""
+        """Turn a fault on, for the next `times` requests (None: all), on `path` (None: all)."""
         if name not in CATALOGUE:
             raise ValueError(f"Unknown fault {name!r}. Faults: {', '.join(CATALOGUE)}")
         with self._lock:
             self._on[name] = Fault(name, value, path, times)
 
     def off(self, name: str) -> bool:
-        """Switch a fault off; return whether it was on."""
+        """Turn a fault off; return whether it was on."""
         with self._lock:
             return self._on.pop(name, None) is not None
 
     def clear(self) -> None:
-        """Switch all faults off."""
+        """Turn all faults off."""
         with self._lock:
             self._on.clear()
 
@@ -165,7 +165,7 @@ class Faults:
             return fault
 
     def take_all(self, names: dict[str, str], path: str) -> Quirks:
-        """Return those of `names` that apply to a request to `path`, with their values."""
+        """Return the faults in `names` that apply to a request to `path`, with their values."""
         taken = {}
         for name in list(self._on):
             if name in names and (fault := self.take(name, path)):
@@ -173,7 +173,7 @@ class Faults:
         return taken
 
     def answer(self, path: str) -> Refusal | None:
-        """Return the error response to a Copilot API request to `path`, if a fault says so."""
+        """Return the error response for a Copilot API request to `path`, if a fault demands one."""
         for name in list(self._on):
             if name not in ANSWERS:
                 continue
@@ -185,7 +185,7 @@ class Faults:
         return None
 
     def exchange_answer(self) -> Refusal | None:
-        """Return the error response of the token exchange, if a fault says so."""
+        """Return the error response for the token exchange, if a fault demands one."""
         for name in list(self._on):
             if name in EXCHANGE_ANSWERS and (fault := self.take(name, EXCHANGE)):
                 return EXCHANGE_ANSWERS[name].make(fault.value)

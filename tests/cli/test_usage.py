@@ -520,6 +520,12 @@ def test_how_long_a_prompt_stays_is_learned(cli: Cli, missed: Path) -> None:
     writer.close()
 
 
+def test_losses_are_not_those_of_another_model(cli: Cli, missed: Path) -> None:
+    """They were charged at the prices of the model that was used."""
+    assert "LOST" in cli("usage", "model").out
+    assert "LOST" not in cli("usage", "--as", "claude-opus-5").out
+
+
 def test_another_model_of_the_simulator(cli: Cli) -> None:
     """With `--simulate`, the prices are those of the simulator's models."""
     assert 0 == cli("chat", "--simulate", "Hello", terminal=True).code

@@ -11,11 +11,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
 from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.paired_calls import CALL, RESULT, TURN, Steps, are_paired
 from copilot_proxy.formats.plain_turns import PlainDecoder, PlainTurns
 from copilot_proxy.formats.reasoning_labels import OTHER_APIS
-from copilot_proxy.formats.rules.tool_ids import is_accepted
-from copilot_proxy.formats.rules.tool_inputs import is_json
-from copilot_proxy.formats.stringified_results import is_stringified
+from copilot_proxy.formats.rules.tool_ids import are_accepted
+from copilot_proxy.formats.rules.tool_inputs import are_json
+from copilot_proxy.formats.stringified_results import any_stringified
 
 _Filled = Annotated[str, Meta(min_length=1)]
 
@@ -62,7 +63,7 @@ class _Result(Struct, tag_field="role", tag="tool", forbid_unknown_fields=True, 
 
 def _plain(messages: list[Any]) -> PlainTurns | None:
     results = [one.content for one in messages if type(one) is _Result]
-    if not messages or any(is_stringified("chat_completions", text) for text in results):
+    if not messages or any_stringified("chat_completions", results):
         return None
     return PlainTurns(messages, text_size=sum(map(len, results)))
 
@@ -84,19 +85,19 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 
     Returns None if any of the rules about conversations might need to change them.
     """
-    if profile.tool_id_form or profile.signed_calls or not _is_paired(turns):
+    if profile.tool_id_form or profile.signed_calls or not are_paired(_steps(turns), in_order=True):
         return None
     assistants: list[Any] = [one for one in turns if type(one) is _Assistant]
     calling = [one for one in assistants if one.tool_calls]
     calls = [call for one in calling for call in one.tool_calls]
     ids = {call.id for call in calls}
     functions = [call.function for call in calls]
-    if len(ids) < len(calls) or not all(is_accepted(id, profile) for id in ids):
+    if len(ids) < len(calls) or not are_accepted(ids, profile):
         return None
     if not all(map(profile.tool_name.fullmatch, {function.name for function in functions})):
         return None
     arguments = [function.arguments for function in functions]
-    if not all(map(is_json, arguments)):
+    if not are_json(arguments):
         return None
     if profile.object_arguments and not all(text.lstrip()[:1] == "{" for text in arguments):
         return None
@@ -114,18 +115,16 @@ def used_ids(turns: PlainTurns) -> frozenset[str]:
     return frozenset([call.id for calls in calling for call in calls])
 
 
-def _is_paired(turns: PlainTurns) -> bool:
-    """Return whether each call is followed by its result, in the order of the calls."""
-    pending: list[str] = []
+def _steps(turns: PlainTurns) -> Steps:
+    """Yield the calls and results."""
     for one in turns:
         if type(one) is _Result:
-            if not pending or pending.pop() != one.tool_call_id:
-                return False
-        elif pending:
-            return False
-        elif type(one) is _Assistant and one.tool_calls:
-            pending = [call.id for call in reversed(one.tool_calls)]
-    return not pending
+            yield RESULT, one.tool_call_id
+            continue
+        yield TURN
+        if type(one) is _Assistant and one.tool_calls:
+            for call in one.tool_calls:
+                yield CALL, call.id
 
 
 def _is_accepted(message: _Assistant) -> bool:

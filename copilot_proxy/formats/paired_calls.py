@@ -1,0 +1,37 @@
+"""Checks whether each tool call of a conversation has its result, where an API requires it.
+
+Each API lists the calls and results of its conversations as steps, be they decoded JSON or structs.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+Step = tuple[str, str]
+"""A call or a result with the id of the call, or `TURN`."""
+Steps = Iterator[Step]
+CALL: Final = "call"
+RESULT: Final = "result"
+TURN: Final[Step] = ("turn", "")
+"""Something before which all calls must have their results; calls that may be answered by results
+anywhere after them have no such steps between them."""
+
+
+def are_paired(steps: Iterable[Step], *, in_order: bool = False) -> bool:
+    """Return whether each call is followed by one result, before the next turn.
+
+    With `in_order`, the results must be in the order of the calls. Returns False as well if an id
+    is used again before its result.
+    """
+    unanswered: dict[str, None] = {}
+    for kind, id in steps:
+        if kind is RESULT:
+            if id not in unanswered or (in_order and id != next(iter(unanswered))):
+                return False
+            del unanswered[id]
+        elif kind is CALL:
+            if id in unanswered:
+                return False
+            unanswered[id] = None
+        elif unanswered:
+            return False
+    return not unanswered
