@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
+import msgspec
+
 from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.property_names import KeyRenamer
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
@@ -73,9 +75,11 @@ def _new_names(invalid: Collection[str], properties: Collection[str]) -> dict[st
 
 
 def _with_names(schema: Json, names: dict[str, str]) -> Json:
-    renamed: Json = _with_references(schema, names, 0)
-    properties = renamed["properties"]
-    renamed["properties"] = {names.get(n, n): one for n, one in properties.items()}
+    # Encoding takes much less time than the walk, which few schemas need.
+    if _TO_PROPERTY.encode() in msgspec.json.encode(schema):
+        schema = _with_references(schema, names, 0)
+    properties = schema["properties"]
+    renamed = {**schema, "properties": {names.get(n, n): one for n, one in properties.items()}}
     if isinstance(required := schema.get("required"), list):
         renamed["required"] = [names.get(n, n) if isinstance(n, str) else n for n in required]
     return renamed
