@@ -73,7 +73,7 @@ class Estimator:
                 del self._prompts[next(iter(self._prompts))]
 
     def add_output(self, model: str, tokens: int) -> None:
-        """Learn how many output tokens an answer of a model had."""
+        """Learn from an answer of a model, which had this number of output tokens."""
         outputs = self._outputs.get(model)
         if outputs is None:
             outputs = self._outputs[model] = _RecentOutputs()
