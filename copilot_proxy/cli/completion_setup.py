@@ -107,7 +107,7 @@ def _install(shell: str) -> Path:
 
 
 def _add_line(path: Path, line: str) -> None:
-    """Add a line to the end of a shell's file, unless it has it; its text may not be UTF-8."""
+    """Append a line to a shell's file, which may not be UTF-8, unless it is already there."""
     content = path.read_bytes() if path.exists() else b""
     if line.encode() not in content:
         gap = b"\n" if content and not content.endswith(b"\n") else b""
