@@ -41,7 +41,7 @@ class Refusal(NamedTuple):
     """The amount that the limit currently allows, in nano-AIU."""
     used: State
     missing: int
-    """By how much the limits of this scope have to be raised for the request, in nano-AIU."""
+    """The amount by which this scope's limits must be raised for the request, in nano-AIU."""
 
 
 class _Files(NamedTuple):
@@ -194,7 +194,7 @@ class Reserver:
             files.reservations.clear([request_id])
 
     def recent_outputs(self) -> Sequence[tuple[str, int]]:
-        """Return models and the output tokens of their latest answers, the newest last."""
+        """Return the models and output tokens of recent answers, oldest first."""
         with self._waiting() as files:
             return recent_outputs(files.database)
 
