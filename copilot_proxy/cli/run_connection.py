@@ -93,7 +93,7 @@ def _resolved(server: RunningServer, name: str, models: Mapping[str, ClientModel
 def _check(entry: Mapping[str, Any], client: Client) -> None:
     """Warn about a model that must be enabled first; raises `UsageError` if it is not for chat."""
     kind, url = entry.get("type", "chat"), entry.get("enable_url")
-    # A program of the user's own may want embeddings.
+    # The user's own program may use any kind of model, such as one for embeddings.
     if kind != "chat" and client.setup is not SDKS.setup:
         raise UsageError(
             f"{entry['id']} is for {kind}, not for chat.",
