@@ -57,7 +57,7 @@ _TOO_LONG = ErrorMapping(
 _TOO_MANY_BYTES = ErrorMapping(
     status=413,
     type="invalid_request_error",
-    hint="The request has too many bytes. Send smaller or fewer images and files, or shorten the "
+    hint="The request is too large. Send smaller or fewer images and files, or shorten the "
     "conversation.",
     retry=False,
 )
