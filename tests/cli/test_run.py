@@ -254,7 +254,7 @@ def test_a_model_that_the_client_cannot_use(
     assert (2, 0, 2, 7) == (embeddings.code, own.code, empty.code, waiting.code), own.err
     assert "text-embedding-3-small is for embeddings, not for chat." in embeddings.err
     assert "The model name is empty." in empty.err
-    assert "gemini-4-neon needs enabling" in waiting.err
+    assert "gemini-4-neon must be enabled first" in waiting.err
     assert "https://github.com/settings/copilot/features" in waiting.err
 
 
