@@ -1,7 +1,7 @@
 """``--install-completion [SHELL]`` and ``--show-completion [SHELL]``.
 
-Typer's own options take no name of a shell, its script for zsh completes nothing at the first Tab,
-and it does not look for the folders that users of zsh and fish have chosen.
+Typer's own options do not accept a shell's name, its script for zsh completes nothing on the first
+Tab, and it ignores the folders that users of zsh and fish have chosen.
 """
 
 import os
@@ -35,7 +35,7 @@ _ZSH_START: Final = "fpath+=~/.zfunc; autoload -Uz compinit; compinit"
 
 
 def completion_action(arguments: Sequence[str]) -> Callable[[], None] | None:
-    """Return what a command line with one of these options does; None for any other."""
+    """Return the action for a command line with one of these options, or None for any other."""
     first, separator, value = (arguments[0] if arguments else "").partition("=")
     if first not in (_INSTALL, _SHOW):
         return None
@@ -46,7 +46,7 @@ def completion_action(arguments: Sequence[str]) -> Callable[[], None] | None:
 
 
 def _run(option: str, values: Sequence[str]) -> None:
-    """Install or show the script; raises `UsageError`."""
+    """Install or show the script. Raises `UsageError`."""
     shells = ", ".join(_SHELLS)
     if len(values) > 1:
         raise UsageError(f"{option} takes the name of one shell.", hint=f"Use one of: {shells}.")
@@ -65,7 +65,7 @@ def _run(option: str, values: Sequence[str]) -> None:
 
 
 def _current_shell() -> str | None:
-    """Return the name of the shell that has started this program."""
+    """Return the name of the shell that started this program."""
     import shellingham  # type: ignore[import-untyped]  # which Typer needs, too
 
     try:
