@@ -61,19 +61,23 @@ class Estimator:
         self._prompts: dict[tuple[str, str], _Prompt] = {}
 
     def learn(self, record: RequestRecord, tokens: Tokens) -> None:
-        """Learn from a request that has ended, with the `tokens` that it had."""
+        """Learn from a completed request, which had these `tokens`."""
         model, session = record.model, record.attribution.session
         if record.error is not None or record.client_gone or record.usage is None or model is None:
             return
-        outputs = self._outputs.get(model)
-        if outputs is None:
-            outputs = self._outputs[model] = _RecentOutputs()
-        outputs.add(tokens.output)
+        self.add_output(model, tokens.output)
         if session is not None:
             self._prompts.pop((model, session), None)
             self._prompts[model, session] = _Prompt(self._clock(), tokens.prompt)
             if len(self._prompts) > _MAX_SESSIONS:
                 del self._prompts[next(iter(self._prompts))]
+
+    def add_output(self, model: str, tokens: int) -> None:
+        """Learn how many output tokens an answer of a model had."""
+        outputs = self._outputs.get(model)
+        if outputs is None:
+            outputs = self._outputs[model] = _RecentOutputs()
+        outputs.add(tokens)
 
     def estimate(self, record: RequestRecord, request: ClientRequest) -> int:
         """Return the expected cost of `request` in nano-AIU; 0 if the price is unknown."""

@@ -1,7 +1,7 @@
 """``--install-completion [SHELL]`` and ``--show-completion [SHELL]``.
 
-Typer's own options take no name of a shell, and its script for zsh completes nothing at the first
-Tab. For the other shells, its scripts are used.
+Typer's own options do not accept a shell's name, and its script for zsh completes nothing on the
+first Tab. For other shells, Typer's scripts are used.
 """
 
 import os
@@ -34,7 +34,7 @@ _ZSH_START: Final = "fpath+=~/.zfunc; autoload -Uz compinit; compinit"
 
 
 def completion_action(arguments: Sequence[str]) -> Callable[[], None] | None:
-    """Return what a command line with one of these options does; None for any other."""
+    """Return the action for a command line with one of these options, or None for any other."""
     first, separator, value = (arguments[0] if arguments else "").partition("=")
     if first not in (_INSTALL, _SHOW):
         return None
@@ -45,7 +45,7 @@ def completion_action(arguments: Sequence[str]) -> Callable[[], None] | None:
 
 
 def _run(option: str, values: Sequence[str]) -> None:
-    """Install or show the script; raises `UsageError`."""
+    """Install or show the script. Raises `UsageError`."""
     shells = ", ".join(_SHELLS)
     if len(values) > 1:
         raise UsageError(f"{option} takes the name of one shell.", hint=f"Use one of: {shells}.")
@@ -64,7 +64,7 @@ def _run(option: str, values: Sequence[str]) -> None:
 
 
 def _current_shell() -> str | None:
-    """Return the name of the shell that has started this program."""
+    """Return the name of the shell that started this program."""
     import shellingham  # type: ignore[import-untyped]  # which Typer needs, too
 
     try:
@@ -94,7 +94,7 @@ def _install(shell: str) -> Path:
 
 
 def _install_zsh() -> Path:
-    """Write the script to ``~/.zfunc``, and make ``.zshrc`` load it, unless it does."""
+    """Write the script to ``~/.zfunc``, and make ``.zshrc`` load it unless it already does."""
     start = Path(os.environ.get("ZDOTDIR") or Path.home()) / ".zshrc"
     text = start.read_bytes() if start.exists() else b""
     if _ZSH_START.encode() not in text:

@@ -187,7 +187,7 @@ class BoundedProtocol(TolerantProtocol):
 
     def on_body(self, body: bytes) -> None:
         if self.cycle is not None and not self.cycle.body:
-            # uvicorn copies each part to a bytearray, and from there to what the application gets.
+            # uvicorn copies each chunk to a bytearray, and from there to the application's message.
             self.cycle.body = b""  # type: ignore[assignment]
         super().on_body(body)
 

@@ -81,7 +81,8 @@ class ResponseCycle(RequestResponseCycle):
         else:
             self.expected_content_length = int(length)
         self._head = b"%b%b\r\n\r\n" % (STATUS_LINE[status], b"\r\n".join(lines))
-        asyncio.get_running_loop().call_soon(self._send_head)
+        if length is None:  # otherwise the body follows at once
+            asyncio.get_running_loop().call_soon(self._send_head)
 
     def _send_head(self) -> None:
         if self._head and not self.disconnected:

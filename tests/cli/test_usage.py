@@ -370,6 +370,7 @@ def test_a_damaged_ledger(cli: Cli, ledger: Path, intact: int, reason: str) -> N
         ("path", "x"),
         ("forget",),
         ("forget", "--before", "soon"),
+        ("forget", "--before", "2999-01-01"),
         ("--before", "2026-01-01"),
         ("--last", "7 days"),
         ("--since", "then"),

@@ -163,7 +163,7 @@ def damaged_budget(machine: Machine) -> None:
     machine.home.joinpath("budget.json").chmod(0o600)
 
 
-@fault("budget", "warning", "copilot-proxy budget raise 100")
+@fault("budget", "warning", "copilot-proxy budget raise 1")
 def spent_budget(machine: Machine) -> None:
     machine.set(budget="1/day")
     with closing(open_for_writing(ledger_of(machine))) as database:
