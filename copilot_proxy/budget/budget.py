@@ -39,7 +39,7 @@ _ATTEMPTS: Final = 10
 _RETRY: Final = 0.001
 """Seconds after which another process has usually finished its reservation."""
 _ROWS_SECONDS: Final = 0.25
-"""In which the ledger has usually written the rows of requests that have ended."""
+"""Seconds after which the ledger has usually written the rows of completed requests."""
 
 
 class Budget:
@@ -54,7 +54,7 @@ class Budget:
         self._estimator = Estimator()
         self._executor: ThreadPoolExecutor | None = None
         self._reserver: Reserver | None = None
-        """Made by the first request that has limits, in the thread."""
+        """Created in the thread by the first request that has limits."""
         self._flush: asyncio.TimerHandle | None = None
         """The timer for showing other processes what requests have cost."""
         self._warned: set[tuple[Limit, str]] = set()
@@ -65,7 +65,7 @@ class Budget:
         """Learn from a completed request, for later estimates. Must be called on the event loop."""
         if not self._file.known.limits and record.reserved is None:
             return
-        # The tokens of the others have to be counted first, which may take long.
+        # Otherwise, the tokens must be counted first, which may take long; see `_settle`.
         cost = cost_of(record) if record.unmetered is None else None
         if record.reserved is not None:
             self._settle(record, cost)
@@ -129,8 +129,10 @@ class Budget:
             log.error("The budget is not enforced: %s", problem)
 
     def end(self, request_ids: Sequence[str]) -> bool:
-        """End the reservations of requests that have rows now; return False if this process has not
-        made any. To be called by the ledger's thread."""
+        """Release the reservations of requests that have rows now; called by the ledger's thread.
+
+        Returns False if this process has made no reservations.
+        """
         if self._reserver is None:
             return False
         self._reserver.end(request_ids)
@@ -148,9 +150,12 @@ class Budget:
     async def _reserve(
         self, request_id: str, cost: int, plan: Plan, outcome: "Refusal | None"
     ) -> "list[Used] | Refusal":
-        """Reserve after a first attempt with this `outcome`: a few more times on the event loop if
-        others are reserving; and if it does not fit, or that takes long, in a thread, which costs
-        more than a reservation."""
+        """Reserve after a first attempt with this `outcome`.
+
+        If another process was in the way, it is tried a few more times on the event loop. If that
+        fails or the cost does not fit, it is done in a thread, which takes more time than a
+        reservation.
+        """
         reserver = self._reserver
         if outcome is None and reserver is not None and reserver.is_open():
             for _ in range(_ATTEMPTS):
@@ -184,7 +189,7 @@ class Budget:
             return
         if cost is None:
             self._thread().submit(self._settle_later, reserver, record)
-        nano = None if cost is None else cost.nano  # if it is not known, the estimate stays
+        nano = None if cost is None else cost.nano  # otherwise the estimate stays
         reserver.settle(record.request_id, nano)
         if nano is not None and nano > (record.reserved or 0):
             self._show_settled()
@@ -192,10 +197,10 @@ class Budget:
             self._flush = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._show_settled)
 
     def _show_settled(self) -> None:
-        """Show other processes what requests have cost, and which have rows.
+        """Tell other processes what requests have cost, and which have rows.
 
-        They must know at once if one has cost more than was reserved; otherwise, several are shown
-        together.
+        This is done immediately if a request has cost more than was reserved; otherwise, several
+        requests are collected first.
         """
         flush, self._flush = self._flush, None
         if flush is not None:

@@ -61,7 +61,7 @@ class Estimator:
         self._prompts: dict[tuple[str, str], _Prompt] = {}
 
     def learn(self, record: RequestRecord, tokens: Tokens) -> None:
-        """Learn from a request that has ended, with the `tokens` that it had."""
+        """Learn from a completed request, which had these `tokens`."""
         model, session = record.model, record.attribution.session
         if record.error is not None or record.client_gone or record.usage is None or model is None:
             return

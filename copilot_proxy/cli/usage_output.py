@@ -86,7 +86,8 @@ def _table(report: Report) -> Iterator[str]:
     rows = _listed(report)
     if others := report.rows[len(rows) :]:
         rows = [*rows, total(others, f"{len(others):,} others")]
-    has_losses = report.total.cache_lost_nano_aiu > 0
+    # What was lost was charged at the prices of the model that was used.
+    has_losses = report.as_model is None and report.total.cache_lost_nano_aiu > 0
     cells = [_cells(row, has_losses) for row in (*rows, report.total)]
     headings = _HEADINGS[: len(cells[0])]
     widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
@@ -180,6 +181,8 @@ def quota_line(quota: Quota) -> str:
 def forecast(report: Report) -> str:
     """Describe whether the quota will last until its reset."""
     end = report.runs_out_at
+    if end is None and report.quota is not None and report.quota.resets_at is None:
+        return "unknown: GitHub did not say when the quota resets"
     if end is None:
         return "lasts until the reset at this month's pace"
     if end <= report.now:

@@ -50,7 +50,7 @@ class Quota(NamedTuple):
 
 
 def quota_unit(snapshot: str, *, token_based: bool) -> str:
-    """Return the unit of a quota, by the name of its snapshot and how the account is billed."""
+    """Return the unit of a quota, based on its snapshot's name and how the account is billed."""
     if token_based:
         return "AI credits"
     return "chat messages" if snapshot == "chat" else "premium requests"
@@ -71,12 +71,17 @@ def quota_of(headers: Mapping[str, str]) -> Quota | None:
 
 
 def runs_out(quota: Quota, now: datetime) -> datetime | None:
-    """Return when the quota runs out at this month's pace, or None if it lasts until the reset."""
+    """Return when the quota runs out at this month's pace, or None if it lasts until the reset.
+
+    A quota that is used up runs out `now`, even if its reset is not known.
+    """
     left, used = quota.left, quota.used
-    if left is None or used is None or quota.resets_at is None:
+    if left is None or used is None:
         return None
     if left <= 0:
         return now
+    if quota.resets_at is None:
+        return None
     elapsed = now - _month_before(quota.resets_at)
     if used <= 0 or elapsed < _MIN_ELAPSED:
         return None

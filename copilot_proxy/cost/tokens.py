@@ -29,19 +29,23 @@ class Tokens(NamedTuple):
 
 
 def from_usage(usage: Mapping[str, Any] | None) -> Tokens | None:
-    """Return the counts in a Chat Completions usage, or None if there is no usage.
+    """Return the counts in a Chat Completions usage, or None if it counts nothing.
 
-    The usage includes cached tokens in the prompt tokens; they are subtracted here.
+    The usage includes cached tokens in the prompt tokens; they are subtracted here. Gemini sends
+    zeros with every chunk but the last, which say nothing about the cost.
     """
     if usage is None:
+        return None
+    asked, answered = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    if not asked and not answered:
         return None
     prompt = _details(usage, "prompt")
     read, written = _count(prompt, "cached_tokens"), _count(prompt, "cache_creation_input_tokens")
     return Tokens(
-        input=max(0, _count(usage, "prompt_tokens") - read - written),
+        input=max(0, asked - read - written),
         cache_read=read,
         cache_write=written,
-        output=_count(usage, "completion_tokens"),
+        output=answered,
         reasoning=_reasoning(usage),
     )
 
@@ -59,7 +63,7 @@ def from_details(
         if isinstance(detail, dict):
             kind = str(detail.get("token_type"))
             counts[kind] = counts.get(kind, 0) + _count(detail, "token_count")
-    if _PRICED.isdisjoint(counts):
+    if _PRICED.isdisjoint(counts) or not any(counts.values()):
         return None
     separate = counts.get("reasoning", 0)
     known = counts.get

@@ -26,11 +26,11 @@ from copilot_proxy.ledger.settling import clear_recorded, settle_abandoned
 from copilot_proxy.ledger.slot_table import SlotTable
 
 Used = tuple[int, int]
-"""A `State`; the usual way to make one takes several times as long as a tuple."""
+"""The values of a `State`, as a tuple, because creating a `State` takes several times as long."""
 _LOOK_SECONDS: Final = 0.02
-"""Between two looks at whether there are new rows of other processes."""
+"""Minimum seconds between two checks for new rows of other processes."""
 _REPLACED_SECONDS: Final = 0.2
-"""Between two looks at whether the files were replaced."""
+"""Minimum seconds between two checks whether the files were replaced."""
 
 
 class Refusal(NamedTuple):
@@ -64,16 +64,16 @@ class Reserver:
         self._looked = float("-inf")
         """When the files were last found at their paths, on the monotonic clock."""
         self._settled: dict[str, int | None] = {}
-        """What requests have cost for which that is not in the table of the slots yet."""
+        """The cost of completed requests that the table of slots does not contain yet."""
         self._recorded: deque[Iterable[str]] = deque()
-        """The requests that have got rows, for which that is not there either."""
+        """Groups of requests that have rows now, which the table does not know yet."""
         self._awaited: set[str] = set()
-        """Ended requests that have no rows yet."""
+        """Completed requests that have no rows yet."""
         self._spent = SpentSums()
         self._refreshed = float("-inf")
         """When new rows were last checked for."""
         self._reads = 0
-        """How often the slots had been read by then."""
+        """The value of `reads` at that time."""
 
     def is_open(self) -> bool:
         """Return whether the files are open, and still there; does not wait and does not raise an
@@ -104,7 +104,7 @@ class Reserver:
             finally:
                 files.reservations.unlock()
         except (sqlite3.Error, OSError, CopilotProxyError):
-            return None  # whoever waits gets the error
+            return None  # `reserve` raises the error
         finally:
             self._lock.release()
 
@@ -131,8 +131,8 @@ class Reserver:
         return True
 
     def reserve(self, request_id: str, cost: int, plan: Plan) -> list[Used] | Refusal:
-        """Reserve `cost` nano-AIU for a request, and return how much of each limit of its plan is
-        used then; or return the limit that it does not fit."""
+        """Reserve `cost` nano-AIU for a request. Return how much of each limit of its plan is then
+        used, or the limit that the request does not fit."""
         with self._waiting() as files, files.reservations.locked():
             outcome = self._reserve(files, request_id, cost, plan, time.monotonic())
         if not isinstance(outcome, Refusal):
@@ -149,26 +149,26 @@ class Reserver:
                 return self._reserve(files, request_id, cost, plan, time.monotonic())
 
     def settle(self, request_id: str, nano: int | None) -> None:
-        """Reserve what a request has cost instead of its estimate, unless `nano` is None, until its
+        """Replace the estimate of a request by its actual cost, unless `nano` is None, until its
         row is written.
 
-        This takes effect with the next reservation of this process, and for others with `flush_now`
-        or `flush`. Does not wait and raises no error.
+        This process applies it with its next reservation; others see it after `flush_now` or
+        `flush`. Does not wait and raises no errors.
         """
         self._settled[request_id] = nano
 
     def end(self, request_ids: Iterable[str]) -> None:
-        """End the reservations of requests that have rows, or get none, in the same way; may be
-        called from any thread."""
+        """Release the reservations of requests that have rows, or will not get any. Like `settle`,
+        this takes effect later. May be called from any thread."""
         self._recorded.append(request_ids)
 
     @property
     def is_waiting(self) -> bool:
-        """Whether there are ended requests whose reservations are not ended yet."""
+        """Whether some completed requests still have their reservations."""
         return bool(self._settled or self._recorded or self._awaited)
 
     def flush(self) -> None:
-        """Show the other processes what was settled and ended."""
+        """Show other processes which requests were settled or released."""
         with self._waiting() as files:
             self._save(files)
 
@@ -178,7 +178,7 @@ class Reserver:
                 files.reservations.save()
 
     def _update(self, table: SlotTable) -> bool:
-        """Note in the table what was settled and ended; return whether the file lacks anything."""
+        """Apply what was settled or released to the table; return whether the file is outdated."""
         settled, awaited = self._settled, self._awaited
         while settled:
             request_id, nano = settled.popitem()
@@ -190,7 +190,7 @@ class Reserver:
             request_ids = self._recorded.popleft()
             table.end(request_ids)
             awaited.difference_update(request_ids)
-            self._refreshed = float("-inf")  # what is spent must not be from before
+            self._refreshed = float("-inf")  # the spent amounts must include the new rows
         return not table.is_saved
 
     def release(self, request_id: str) -> None:
@@ -211,8 +211,8 @@ class Reserver:
     def _reserve(
         self, files: _Files, request_id: str, cost: int, plan: Plan, now: float
     ) -> list[Used] | Refusal:
-        """Do what `reserve` does; needs the file's lock. Each request with limits comes here, so
-        it has few calls."""
+        """Do the work of `reserve`; requires the file's lock. It makes few calls, because it runs
+        for every request that has limits."""
         # A reservation is only released after its row was written. So reservations are read first:
         # any that are gone are included in the amount spent.
         file = files.reservations

@@ -26,7 +26,9 @@ def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -
     `tokens_per_event` is used to estimate the output of an answer that was not received completely.
     """
     if record.copilot_usage is not None or (record.usage is not None and is_complete(record)):
-        return _assessed(record)
+        cost = _assessed(record)
+        if cost.tokens is not None or cost.nano is not None:
+            return cost  # otherwise Copilot's counts are all zero
     if record.api in (COUNT_TOKENS, INPUT_TOKENS) or not _was_processed(record):
         return FREE
     if not (record.events or record.client_gone or record.error is None):
@@ -102,7 +104,8 @@ def cost_headers(record: RequestRecord) -> dict[str, str]:
         headers["x-copilot-proxy-quota-left"] = f"{left:.2f}"
     nano = reported_total(record.copilot_usage)
     if nano is None and (record.copilot_usage is not None or record.usage is not None):
-        nano = cost_of(record).nano
+        cost = cost_of(record)
+        nano = None if cost.source == "estimated" else cost.nano
     if nano is not None:
         headers["x-copilot-proxy-cost"] = decimal(nano)
     return headers

@@ -1,4 +1,4 @@
-"""Adds hints to errors about what the client or its user can do about Copilot's refusals."""
+"""Adds hints to errors: what the client or its user can do about a refusal by Copilot."""
 
 import re
 from typing import Final

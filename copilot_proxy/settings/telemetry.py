@@ -1,4 +1,4 @@
-"""Finds the collector for OpenTelemetry data, in the setting or in the standard variables.
+"""Finds the collector for OpenTelemetry data, from the setting or the standard variables.
 
 Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 """
@@ -21,12 +21,12 @@ _DEFAULT: Final = "http://localhost:4318"
 
 @dataclass(frozen=True)
 class OtlpTarget:
-    """A collector that takes OTLP over HTTP."""
+    """A collector that accepts OTLP over HTTP."""
 
     url: str
     """Without the paths of the signals."""
     headers: Mapping[str, str] = field(repr=False)
-    """They may contain a secret."""
+    """May contain a secret."""
     resource: Mapping[str, str]
     """The attributes of the server."""
 

@@ -371,7 +371,7 @@ def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
     ran = cli("budget", "raise", "100")
     assert [
         "Error: There is no budget for all requests to raise.",
-        "The limits and their names: copilot-proxy budget",
+        "To list the budgets, run: copilot-proxy budget",
     ] == ran.err.splitlines()[:2]
     cli("budget", "off")
     cli("budget", "set", "5/day")

@@ -241,6 +241,23 @@ def test_what_the_server_refuses(
     assert "COPILOT_PROXY_API_KEY" in refused.err
 
 
+def test_a_model_that_the_client_cannot_use(
+    cli: Cli, record: Callable[[], Any], running: Proxy
+) -> None:
+    """One for embeddings is refused, except for a program of the user's own; for one that needs
+    enabling, the link is shown."""
+    embeddings = cli("run", "claude", "-m", "text-embedding-3-small")
+    own = cli("run", "env", "-m", "text-embedding-3-small", "--", "true")
+    empty = cli("run", "claude", "-m", "")
+    waiting = cli("run", "claude", "-m", "gemini-4-neon")
+
+    assert (2, 0, 2, 7) == (embeddings.code, own.code, empty.code, waiting.code), own.err
+    assert "text-embedding-3-small is for embeddings, not for chat." in embeddings.err
+    assert "The model name is empty." in empty.err
+    assert "gemini-4-neon needs enabling" in waiting.err
+    assert "https://github.com/settings/copilot/features" in waiting.err
+
+
 class OldServer(HttpServer):
     """A server of a version that knows no paths with a client."""
 

@@ -32,7 +32,7 @@ def test_a_ledger_that_cannot_be_written(tmp_path: Path) -> None:
     """The server can have written no row, so it is not claimed that there were no requests."""
     (tmp_path / "file").write_text("")
     found = session_cost(tmp_path / "file" / "ledger.sqlite3", "run-1")
-    assert found.startswith("The cost of this session is not known")
+    assert found.startswith("The cost of this session is unknown")
 
 
 def test_the_last_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

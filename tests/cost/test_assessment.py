@@ -87,6 +87,8 @@ def test_the_table_comes_fourth_with_its_date() -> None:
         (USAGE, {"total_nano_aiu": None, "token_details": [{"token_type": "input"}]}),
         (USAGE, {"total_nano_aiu": True}),
         (USAGE, {"total_nano_aiu": -1}),
+        ({}, None),
+        ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, {}),
     ],
 )
 def test_unknown_is_not_zero(usage: Any, copilot_usage: Any) -> None:
@@ -94,6 +96,14 @@ def test_unknown_is_not_zero(usage: Any, copilot_usage: Any) -> None:
     cost = assess("nobody-knows-it", None, usage, copilot_usage)
 
     assert (None, "unknown") == (cost.nano, cost.source)
+
+
+@pytest.mark.parametrize("usage", [{}, {"prompt_tokens": 0, "completion_tokens": 0}])
+def test_counts_of_zero_are_none(usage: dict[str, Any]) -> None:
+    """Gemini counts nothing in most chunks; that is no free request, even if there are prices."""
+    details = {"token_details": [{"token_type": "input"}]}
+
+    assert (None, "unknown") == assess("claude-opus-5", LISTED, usage, details)[:2]
 
 
 def test_zero_is_a_cost() -> None:

@@ -67,3 +67,11 @@ def test_forecast(day: int, left: float, expected: datetime | None) -> None:
     quota = Quota("AI credits", 1500, left, 0, RESET)
 
     assert expected == runs_out(quota, datetime(2026, 11, day, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(("left", "used_up"), [(-3.2, True), (0.0, True), (50.0, False)])
+def test_without_a_reset(left: float, used_up: bool) -> None:
+    """A quota that is used up is so whether or not its reset is known."""
+    now = datetime(2026, 11, 16, tzinfo=UTC)
+
+    assert (now if used_up else None) == runs_out(Quota("AI credits", 1500, left, 48, None), now)

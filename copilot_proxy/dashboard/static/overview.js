@@ -1,4 +1,4 @@
-// What is left this month, with the pace, and what was spent.
+// The rest of this month's quota, the pace, and the amounts spent.
 
 import { $, el, render } from "./dom.js";
 import { amount, counted, credits, day, iso, number, percent } from "./format.js";
@@ -27,7 +27,7 @@ function left(quota, now) {
     el("p", { className: `forecast ${level}` }, el("strong", {}, text), " ", detail));
 }
 
-/** Draws what is used, with a mark where an even pace would be. */
+/** Draws the used share, with a mark where an even pace would be. */
 function meter(used, elapsed, level) {
   const fill = el("span", { className: `fill ${level}` });
   fill.style.width = `${used * 100}%`;
@@ -45,7 +45,8 @@ function forecast(quota, end, now) {
   const over = beyond ? ` ${amount(beyond)} were used beyond the plan.` : "";
   if (quota.left <= 0) return ["Used up.", reset + over];
   if (quota.runs_out_at) return [`Runs out on ${day(iso(quota.runs_out_at))}`, `at this month's pace. ${reset}${over}`];
-  if (end !== null && now - start(end) < 86400) return ["Too early for a forecast.", reset + over];
+  if (end === null) return ["No forecast:", `GitHub did not say when the quota resets.${over}`];
+  if (now - start(end) < 86400) return ["Too early for a forecast.", reset + over];
   return ["Lasts until the reset", `at this month's pace. ${reset}${over}`];
 }
 

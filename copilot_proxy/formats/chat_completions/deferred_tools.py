@@ -15,8 +15,10 @@ def load_deferred(request: ChatRequest, notes: list[str]) -> ChatRequest:
 
     The field is either next to a tool's type or in its definition.
     """
-    tools = request.get("tools") or []
-    if not any(_FIELD in holder for tool in tools for holder in (tool, *_definitions(tool))):
+    tools = request.get("tools")
+    if not tools or not any(
+        _FIELD in holder for tool in tools for holder in (tool, *_definitions(tool))
+    ):
         return request
     if any(holder.get(_FIELD) for tool in tools for holder in (tool, *_definitions(tool))):
         notes.append(_NOTE)

@@ -1,8 +1,9 @@
 """A connection pool for the Copilot API, made for many concurrent requests.
 
 httpx's own pool iterates over all its connections for every request, and passes every chunk through
-several layers: with 16 clients that is most of the cost of a request. This pool also shows whether
-a request was sent: certainly not if it failed with `httpx.ConnectError` or `httpx.ConnectTimeout`.
+several layers. With 16 clients, that is most of the cost of a request. This pool also reveals
+whether a request was sent: certainly not if it failed with `httpx.ConnectError` or
+`httpx.ConnectTimeout`.
 """
 
 import asyncio
@@ -21,27 +22,27 @@ from copilot_proxy.upstreams.http.dns_cache import DnsCache
 from copilot_proxy.upstreams.http.transport import HttpRequest
 
 _KEEP_ALIVE: Final = 30.0
-"""Seconds for which an idle connection may be used again."""
+"""Seconds for which an idle connection may be reused."""
 _SWEEP_INTERVAL: Final = 5.0
 """Seconds between two searches for idle connections to close."""
 _MANY: Final = 16
-"""The number of idle connections above which the others are closed sooner: each takes 50 KiB."""
+"""The number of idle connections above which others are closed sooner; each takes 50 KiB."""
 _HAPPY_EYEBALLS_DELAY: Final = 0.25
-"""Seconds after which the next address of a host is tried as well (RFC 8305)."""
+"""Seconds after which the next address of a host is tried, too (RFC 8305)."""
 _TCP_KEEP_ALIVE: Final = (
     ("TCP_KEEPIDLE", 60),
     ("TCP_KEEPALIVE", 60),  # the name of TCP_KEEPIDLE on macOS
     ("TCP_KEEPINTVL", 15),
     ("TCP_KEEPCNT", 4),
 )
-"""Options that detect a lost connection. A model may send nothing for minutes, and the connection
+"""Options for detecting a lost connection. A model may send nothing for minutes, and the connection
 may be lost while this machine sleeps."""
 _RECEIVE_BUFFER: Final = 256 * 1024
-"""Bytes of a response that the system buffers; the default of some is 32 MiB. With a round trip of
-100 ms this still allows 2 MiB per second."""
+"""Bytes of a response that the system should buffer; some systems default to 32 MiB. With a round
+trip of 100 ms, this still allows 2 MiB per second."""
 
 _CLOSE_ITERATIONS: Final = 8
-"""Iterations of the event loop in which an aborted connection closes, even with TLS."""
+"""Iterations of the event loop within which an aborted connection closes, even with TLS."""
 
 Origin = tuple[str, str, int]
 
@@ -55,9 +56,9 @@ class _UrlParts(NamedTuple):
 
 
 class ConnectionPool:
-    """A pool without a limit, for direct connections.
+    """A connection pool without a limit, for direct connections.
 
-    It follows no redirects, keeps no cookies, does not decompress, and never sends a request twice.
+    It does not follow redirects, keep cookies, or decompress, and never sends a request twice.
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -93,7 +94,7 @@ class ConnectionPool:
         for connection in list(self._open):
             connection.abort()
         self._idle.clear()
-        # The loop closes the sockets in its next iterations.
+        # The event loop closes the sockets in its next iterations.
         for _ in range(_CLOSE_ITERATIONS):
             if self._open:
                 await asyncio.sleep(0)
@@ -149,9 +150,9 @@ class ConnectionPool:
         return connection
 
     def _sweep(self) -> None:
-        """Close idle connections that are no longer usable, or too many.
+        """Close idle connections that are no longer usable, and those in excess.
 
-        The next call returns their memory, unless it would hold up a request.
+        The next call returns their memory, unless that would delay a request.
         """
         self._sweeper = None
         if self._has_closed and len(self._open) == sum(map(len, self._idle.values())):
@@ -170,7 +171,7 @@ class ConnectionPool:
 
 @lru_cache(maxsize=64)
 def _parse_url(address: str) -> _UrlParts:
-    """Parse a URL. Cached, because there are few, and parsing takes 5% of the time of a request."""
+    """Parse a URL. Cached, since there are few, and parsing takes 5% of a request's time."""
     url = httpx.URL(address)
     port = url.port or (443 if url.scheme == "https" else 80)
     return _UrlParts(
