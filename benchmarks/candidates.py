@@ -51,9 +51,9 @@ def rival(name: str, fake: Fake, folder: Path) -> Candidate:
 
 
 def direct(fake: Fake) -> Candidate:
-    """Return the fake upstream itself, whose times are subtracted from those of proxies.
+    """Return the fake upstream itself, whose times are subtracted from those of the proxies.
 
-    The load client reaches it over plain HTTP, as it reaches the proxies.
+    The load client reaches it over plain HTTP, like the proxies.
     """
     return known(DIRECT, fake.plain, has_all_apis=True)
 

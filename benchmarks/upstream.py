@@ -176,7 +176,7 @@ class Upstream(asyncio.Protocol):
         self.stats.requests += 1
         path = self._path
         if path not in SHAPES:
-            path = path.removeprefix("/v1")  # as for OpenAI's own API
+            path = path.removeprefix("/v1")  # the path of OpenAI's own API
         if path in SHAPES:
             self._answer(path, b"".join(self._body))
         elif path == "/_bench":

@@ -20,8 +20,8 @@ _SAMPLE: Final = 32 * 1024
 """Number of characters to count at once; other threads must wait in the meantime."""
 _SAMPLES: Final = 32
 _MERGED: Final = 32 * 1024
-"""Characters of all pieces that are merged. This takes up to 10 µs for each, as in Chinese, and
-other large requests wait meanwhile."""
+"""Maximum number of characters to merge. Merging takes up to 10 µs per character, as in Chinese,
+and other large requests wait in the meantime."""
 _LONGEST: Final = 128
 """Maximum bytes of a piece to merge at once, because the time grows with the square of its length.
 Repeated characters, as in lines of dashes, have tokens of up to 128."""
@@ -79,10 +79,10 @@ def decode(tokens: list[int]) -> str:
 
 
 def count(text: str) -> int:
-    """Return the number of tokens in `text`, an estimate for other encodings.
+    """Return the number of tokens in `text`, which is an estimate for other encodings.
 
-    Of a long text, `_SAMPLES` parts are counted, and of these, only some of the pieces that are not
-    tokens themselves, so that time and memory are limited.
+    For a long text, only `_SAMPLES` parts are counted, and only some of their pieces that are not
+    tokens themselves, which limits time and memory.
     """
     if len(text) <= _SAMPLES * _SAMPLE:
         parts = [text[i : i + _SAMPLE] for i in range(0, len(text), _SAMPLE)]
@@ -94,7 +94,7 @@ def count(text: str) -> int:
 
 
 def _count(text: str, most: int) -> int:
-    """Return the number of tokens; about `most` characters are merged, and stand for the others."""
+    """Return the number of tokens, estimated by merging about `most` characters."""
     known = 0
     merged: Counter[str] = Counter()
     for piece, times in Counter(_PIECES.findall(text)).items():
@@ -108,9 +108,10 @@ def _count(text: str, most: int) -> int:
 
 
 def _count_parts(parts: list[tuple[str, int]], most: int) -> int:
-    """Return the tokens of `parts`, which come with how often they occur, the most frequent first.
+    """Return the number of tokens in `parts`, each with its number of occurrences, most frequent
+    first.
 
-    Those are counted, up to half of `most` characters, and a sample of the others.
+    Counts the most frequent parts, up to half of `most` characters, and a sample of the others.
     """
     sizes = list(accumulate(len(part) for part, _ in parts))
     if not sizes or sizes[-1] <= most:

@@ -64,6 +64,8 @@ class CopilotAuth:
         self._token_state = TokenState(self._clock)
         self._forced_renewals = RateLimiter(_FORCED_BURST, _FORCED_INTERVAL, self._clock.monotonic)
         self._host: str | None = None
+        self._notice: str | None = None
+        """The notice from the previous exchange."""
         self._task: asyncio.Task[CopilotToken | CopilotProxyError] | None = None
 
     async def token(self) -> CopilotToken:
@@ -186,7 +188,8 @@ class CopilotAuth:
                 return refusal
             self._permit()
             github = self._github.at(credential.host)
-            token = self._copilot_token(await github.exchange(credential.token), credential)
+            exchange = await github.exchange(credential.token)
+            token = self._copilot_token(exchange, credential)
         except CopilotProxyError as error:
             if isinstance(error, NotSignedIn):
                 error.hint = self._refused_hint or self._hint_for(credential) or error.hint
@@ -194,6 +197,10 @@ class CopilotAuth:
             log.warning("Cannot get a new Copilot token: %s", _public_message(error))
             return error
         self._token_state.succeeded(token)
+        if exchange.notice != self._notice:  # each exchange repeats the notice
+            self._notice = exchange.notice
+            if exchange.notice is not None:
+                log.warning("GitHub says: %s", exchange.notice)
         return token
 
     def _hint_for(self, credential: Credential | None) -> str | None:

@@ -147,7 +147,7 @@ def _as_utf8(argument: str) -> str:
 
 
 def _keep_owner_access() -> None:
-    """Remove the owner's rights from the umask, or this program could not read its own files."""
+    """Keep the umask from denying this program access to its own files."""
     os.umask(os.umask(0o077) & 0o077)
 
 

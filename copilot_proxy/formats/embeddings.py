@@ -30,7 +30,7 @@ _BATCH: Final = 512
 
 
 class EmbeddingsRequest(Struct):
-    """The body of ``POST /v1/embeddings``; `input` is texts, or texts as token ids."""
+    """The body of ``POST /v1/embeddings``; `input` is one or more texts, or their token ids."""
 
     model: str
     input: str | list[str | int | list[int]]
@@ -40,7 +40,7 @@ class EmbeddingsRequest(Struct):
 
 
 class Embedding(Struct):
-    """One vector: a list of floats, or base64 of little-endian 32-bit floats."""
+    """A vector: a list of floats, or base64 of little-endian 32-bit floats."""
 
     object: Literal["embedding"]
     index: int

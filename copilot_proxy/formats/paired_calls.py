@@ -1,6 +1,6 @@
 """Checks whether each tool call of a conversation has its result, where an API requires it.
 
-Each API lists the calls and results of its conversations as steps, be they decoded JSON or structs.
+The calls and results come as steps, so that it does not matter how a conversation is stored.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,15 +12,15 @@ Steps = Iterator[Step]
 CALL: Final = "call"
 RESULT: Final = "result"
 TURN: Final[Step] = ("turn", "")
-"""Something before which all calls must have their results; calls that may be answered by results
-anywhere after them have no such steps between them."""
+"""The start of a new turn, before which all calls must have results. It is left out where the API
+accepts results at any later point."""
 
 
 def are_paired(steps: Iterable[Step], *, in_order: bool = False) -> bool:
     """Return whether each call is followed by one result, before the next turn.
 
-    With `in_order`, the results must be in the order of the calls. Returns False as well if an id
-    is used again before its result.
+    With `in_order`, the results must be in the order of the calls. Also returns False if an id is
+    used again before its result.
     """
     unanswered: dict[str, None] = {}
     for kind, id in steps:

@@ -36,7 +36,7 @@ class PlainTurns(list[Any]):
     ) -> None:
         super().__init__(turns)
         self.parts = parts
-        """What the API has found in the conversation."""
+        """Information about the conversation; its type depends on the API."""
         self.images = images
         """The number of images in the conversation."""
         self.text_size = text_size

@@ -1,8 +1,8 @@
-"""Sends a conversation to Copilot, and once more in another form if Copilot refuses the first one.
+"""Sends a conversation to Copilot, and again in a different form if Copilot refuses the first.
 
-Copilot does not bill what it refuses. It is asked again only if it refuses the API, the reasoning
-of earlier answers, stop sequences, or fields of messages that it names, and only once for each of
-these; without a catalogue, on every API.
+Copilot does not bill refused requests. A request is only sent again if Copilot refuses the API, the
+reasoning of earlier answers, stop sequences, or message fields that it names, and only once for
+each of these reasons. Without a catalogue, every API is tried.
 """
 
 from collections.abc import Collection, Mapping
@@ -48,7 +48,7 @@ class _Attempt:
     refused: list[UpstreamApi] = field(default_factory=list)
     """The APIs on which Copilot has refused the model, in that order."""
     reroutes: int = 0
-    """How often it was sent on another API after such a refusal."""
+    """How often the request was sent on another API after such a refusal."""
     foreign: frozenset[str] = frozenset()
     """The encrypted reasoning that the model has refused."""
     restores_reasoning: bool = True
@@ -113,7 +113,7 @@ class Sender:
             foreign=(
                 await self._known_foreign(client, request, resolved.id, record.size)
                 if self._refused_reasoning
-                else frozenset()  # the usual case, in which nothing is hashed
+                else frozenset()  # the usual case, in which nothing needs to be hashed
             ),
             refused=list(self._unsupported.get(listed, ())) if listed is not None else [],
             refused_fields=self._refused_fields.get(listed, ()) if listed is not None else (),
@@ -200,7 +200,7 @@ class Sender:
     ) -> _Ready | None:
         """Return the request without the part that Copilot refused; None if that is impossible."""
         if error.code == WRONG_API_CODE:
-            # Without a catalogue, only refusals tell which API is the right one.
+            # Without a catalogue, only refusals reveal which API is the right one.
             if attempt.fixed_api or attempt.reroutes >= (2 if attempt.listed is None else 1):
                 return None
             attempt.reroutes += 1

@@ -1,4 +1,4 @@
-"""Declares the routes that `direct` calls without the framework to the framework.
+"""Tells the framework about the routes that `direct` calls without it.
 
 This makes them appear in the OpenAPI document, and under other spellings of their paths.
 """

@@ -39,7 +39,7 @@ from copilot_proxy.routes.services import parse_body, read_body, read_chat_body
     summary="List the models (Gemini)",
 )
 async def list_gemini_models(request: LitestarRequest) -> ASGIApp:
-    """Returns all models on one page."""
+    """Returns all models on a single page."""
     return await model_list(request)
 
 

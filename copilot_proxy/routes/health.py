@@ -68,7 +68,7 @@ async def health(request: Request) -> ASGIApp:
 
 
 async def hello(request: Request) -> ASGIApp:
-    """Answer Claude Code, which asks this first to find out whether it can reach its base URL."""
+    """Answer Claude Code, which calls this first to find out whether it can reach its base URL."""
     return JsonResponse({"message": "hello"})
 
 

@@ -110,7 +110,7 @@ async def _answer(request: LitestarRequest, parse: Callable[[bytes], ClientReque
     summary="Create embeddings (Ollama)",
 )
 async def ollama_embed(request: LitestarRequest) -> ASGIApp:
-    """Takes one text or a list of texts."""
+    """Takes a text or a list of texts."""
     started = time.perf_counter_ns()
     return await _embed(
         request,
@@ -159,7 +159,7 @@ async def _embed(
     summary="List the models (Ollama)",
 )
 async def ollama_tags(request: LitestarRequest) -> ASGIApp:
-    """Leaves out models that need enabling, which Ollama's list cannot express."""
+    """Leaves out models that need enabling, because Ollama's list cannot express that."""
     models, caller = get_services(request).relay.models, get_caller(request)
     catalogue, aliases = await models.catalogue(caller), await models.aliases(caller)
     return JsonResponse(OLLAMA.model_list(catalogue.usable, aliases, None))
@@ -182,13 +182,13 @@ async def ollama_show(request: LitestarRequest) -> ASGIApp:
 
 @get("/api/ps", guards=[_require_on], include_in_schema=False)
 async def ollama_ps() -> ASGIApp:
-    """Return an empty list, since no model is in the memory of this machine."""
+    """Return an empty list, because no model is in this machine's memory."""
     return JsonResponse({"models": []})
 
 
 @get("/api/version", guards=[_require_on], include_in_schema=False)
 async def ollama_version() -> ASGIApp:
-    """Return the version of Ollama whose API this is; clients require one for some features."""
+    """Return the version of the emulated Ollama; clients require one for some features."""
     return JsonResponse({"version": API_VERSION})
 
 
@@ -198,13 +198,13 @@ async def ollama_version() -> ASGIApp:
     include_in_schema=False,
 )
 async def ollama_change(request: LitestarRequest) -> None:
-    """Refuse to change what the account has."""
+    """Refuse to change the account's models."""
     raise _not_here(request)
 
 
 @delete("/api/delete", guards=[_require_on], include_in_schema=False)
 async def ollama_delete(request: LitestarRequest) -> None:
-    """Refuse to change what the account has."""
+    """Refuse to change the account's models."""
     raise _not_here(request)
 
 

@@ -150,7 +150,8 @@ class ChatFormat:
     def extras(self) -> Iterator[ChatChunk]:
         """Yield chunks that contain no part of the answer."""
         if "references" in self.quirks:
-            yield {"choices": None, "copilot_references": [], **self.facts.envelope}
+            for name in ("copilot_references", "copilot_confirmation", "copilot_errors"):
+                yield {"choices": None, name: [], **self.facts.envelope}
         if "annotations" in self.quirks:
             found = [{"id": 1, "start_offset": 0, "end_offset": 5, "details": {"type": "code"}}]
             yield self.chunk({"content": "", "copilot_annotations": {"IPCodeCitations": found}})

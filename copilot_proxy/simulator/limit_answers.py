@@ -91,7 +91,7 @@ LIMITS: dict[str, FaultAnswer] = {
     "agent_mode_limit_exceeded": _limit("a limit on agents", "agent_mode_limit_exceeded"),
     "model_overloaded": _limit("the model is overloaded", "model_overloaded"),
     "upstream_provider_rate_limit": _limit(
-        "the model's vendor limits GitHub", "upstream_provider_rate_limit"
+        "the model's vendor rate-limits GitHub", "upstream_provider_rate_limit"
     ),
     "extension_blocked": FaultAnswer(
         "429: one extension is blocked",

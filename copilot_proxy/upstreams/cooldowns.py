@@ -78,7 +78,7 @@ class _Breaker:
 
 
 _Probed = tuple[_Target, _Breaker]
-"""A half-open breaker that a request probes."""
+"""A half-open breaker probed by a request."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,14 @@ class Cooldowns:
         self._failures: dict[_Target, list[float]] = {}
 
     def guard(self, api: str, model: str) -> "_Guard":
-        """Return a context for a request to Copilot, up to the status of its answer.
+        """Return a context for a request to Copilot, until the status of its answer is known.
 
         Entering it raises `errors.CooldownRefusal` during a cooldown.
         """
         return _Guard(self, api, model)
 
     def _begin(self, api: str, model: str) -> list[_Probed]:
-        """Return the half-open breakers that a request probes; raise if one is open."""
+        """Return the half-open breakers that a request probes. Raises an error if one is open."""
         return self._admit(_targets(model, api)) if self._breakers else []
 
     def _succeeded(self, api: str, model: str, probed: list[_Probed]) -> None:
@@ -210,7 +210,7 @@ class Cooldowns:
 
 
 class _Guard:
-    """The context of one request. A class, since a generator would take several times as long."""
+    """The context of a request. A class, because a generator would take several times as long."""
 
     __slots__ = ("_api", "_cooldowns", "_model", "_probed")
 
@@ -244,7 +244,7 @@ def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
         return _ACCOUNT if _code(error) in _ACCOUNT_WIDE else _Target(model)
     if error.upstream_status == 503 and "retry-after" in error.headers:
         return _Target(model)
-    # Each of these has also cost an exchange of the token.
+    # Each of these has also cost a token exchange.
     if error.upstream_status == 421 or (error.upstream_status == error.status == 401):
         return _ACCOUNT
     if error.upstream_status == 403 and error.upstream_code in (None, "forbidden"):

@@ -15,7 +15,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
 
 _CALL_FIELDS: Final = ("tool_calls", "tool_call_id")
-"""The fields of messages with calls or with the result of one."""
+"""The fields of messages that contain calls or the result of a call."""
 
 
 class ChatBody(OutgoingBody):

@@ -84,7 +84,8 @@ class _Assistant(_Plain, tag_field="role", tag="assistant"):
 
 class _System(_Plain, tag_field="role", tag="system"):
     role: ClassVar[str] = "system"
-    content: str | Annotated[list[_Text], Meta(min_length=1)]
+    content: str | Annotated[list[_Text | _Image], Meta(min_length=1)]
+    """Only texts are valid, but with a single type, msgspec would accept blocks without it."""
     output_config: dict[str, Any] | UnsetType = UNSET
 
 
@@ -108,10 +109,16 @@ def _plain(messages: list[Any]) -> PlainTurns | None:
     blocks = _Blocks(messages)
     if not messages or any_stringified("messages", blocks.outputs):
         return None
-    if not all(map(_is_image, blocks.images)):
+    if blocks.images and not (_are_systems_texts(messages) and all(map(_is_image, blocks.images))):
         return None
     text_size = sum(map(len, blocks.outputs)) + sum(map(len, blocks.texts))
     return PlainTurns(messages, len(blocks.images), text_size, blocks)
+
+
+def _are_systems_texts(messages: list[Any]) -> bool:
+    contents = [one.content for one in messages if type(one) is _System]
+    lists = [content for content in contents if type(content) is list]
+    return all(type(block) is _Text for blocks in lists for block in blocks)
 
 
 def _is_image(block: _Image) -> bool:

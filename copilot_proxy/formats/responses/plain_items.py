@@ -163,7 +163,7 @@ def _has_wrong_type(item: _Item) -> bool:
 
 
 def _steps(called: list[Any]) -> Steps:
-    """Yield the calls and results that `called` has."""
+    """Yield the calls and results among these items."""
     for item in called:
         yield CALL if item.type in _CALLS else RESULT, item.call_id
 

@@ -32,7 +32,7 @@ class OutgoingConversation(ABC):
     results_follow: ClassVar[bool] = True
     """Whether results must directly follow their calls; otherwise they may come anywhere later."""
     results_in_order: ClassVar[bool] = False
-    """Whether results must have the order of their calls."""
+    """Whether results must be in the order of their calls."""
     results_share_a_message: ClassVar[bool] = False
     """Whether the results of a message's calls must also be in a single message."""
     fields: ClientFields

@@ -39,7 +39,7 @@ def rename_invalid_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
 
 
 def are_accepted(ids: Collection[str], profile: ModelProfile) -> bool:
-    """Return whether the model accepts the ids of calls."""
+    """Return whether the model accepts all these ids of tool calls."""
     pattern, max_length = profile.tool_id, profile.max_tool_id_length
     return (
         all(ids)

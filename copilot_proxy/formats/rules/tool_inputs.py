@@ -38,7 +38,7 @@ def repair_invalid_json(outgoing: OutgoingBody, profile: ModelProfile, notes: li
 
 
 def are_json(texts: Iterable[str]) -> bool:
-    """Return whether all of these arguments of calls are JSON."""
+    """Return whether all these tool arguments are valid JSON."""
     try:
         for text in texts:
             _validate(text)
