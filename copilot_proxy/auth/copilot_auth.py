@@ -65,7 +65,7 @@ class CopilotAuth:
         self._forced_renewals = RateLimiter(_FORCED_BURST, _FORCED_INTERVAL, self._clock.monotonic)
         self._host: str | None = None
         self._notice: str | None = None
-        """What GitHub wanted the user to know the last time."""
+        """The notice from the previous exchange."""
         self._task: asyncio.Task[CopilotToken | CopilotProxyError] | None = None
 
     async def token(self) -> CopilotToken:
@@ -197,7 +197,7 @@ class CopilotAuth:
             log.warning("Cannot get a new Copilot token: %s", _public_message(error))
             return error
         self._token_state.succeeded(token)
-        if exchange.notice != self._notice:  # every exchange repeats it
+        if exchange.notice != self._notice:  # each exchange repeats the notice
             self._notice = exchange.notice
             if exchange.notice is not None:
                 log.warning("GitHub says: %s", exchange.notice)

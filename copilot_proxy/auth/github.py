@@ -72,7 +72,7 @@ class TokenExchange:
     direct: bool = False
     """Whether it is the GitHub token itself, because its app cannot exchange tokens."""
     notice: str | None = None
-    """What GitHub wants the user to know."""
+    """A notice for the user from GitHub."""
 
 
 class GitHub:

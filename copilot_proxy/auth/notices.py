@@ -1,6 +1,6 @@
-"""What GitHub wants the user to know about the account, such as the end of a trial.
+"""The notices about the account that GitHub sends with a Copilot token, such as a trial's end.
 
-It comes with a Copilot token, and editors show it.
+Editors show them.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from copilot_proxy.auth.github_errors import clean
 
 
 def notice_of(payload: Mapping[str, object]) -> str | None:
-    """Return the notice in the response of the token exchange as one line, if there is one."""
+    """Return the notice in a response of the token exchange as one line, or None."""
     notice = payload.get("user_notification")
     if not isinstance(notice, Mapping):
         return None

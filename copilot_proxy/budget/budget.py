@@ -96,7 +96,7 @@ class Budget:
         else:
             cost = await run_in_turn(estimate, record, request)
         outcome = None
-        if reserver is not None and reserver.is_open():
+        if reserver is not None:
             outcome = reserver.reserve_now(record.request_id, cost, plan)
         if not isinstance(outcome, list):
             try:
@@ -226,11 +226,11 @@ class Budget:
         return self._executor
 
     async def _first_reserver(self) -> "Reserver | None":
-        """Open the ledger, and learn from its rows; return None if it cannot be used."""
+        """Open the ledger, and learn from its rows. Returns None if the ledger cannot be used."""
         loop = asyncio.get_running_loop()
         try:
             reserver, outputs = await loop.run_in_executor(self._thread(), self._opened)
-        except Exception:  # the reservation will fail, too, and report it
+        except Exception:  # making a reservation will also fail, and report the error
             return None
         for model, tokens in outputs:
             self._estimator.add_output(model, tokens)

@@ -73,7 +73,7 @@ class Estimator:
                 del self._prompts[next(iter(self._prompts))]
 
     def add_output(self, model: str, tokens: int) -> None:
-        """Learn how many output tokens an answer of a model had."""
+        """Learn from an answer of a model, which had this number of output tokens."""
         outputs = self._outputs.get(model)
         if outputs is None:
             outputs = self._outputs[model] = _RecentOutputs()
@@ -89,7 +89,7 @@ class Estimator:
                 prices = learned_prices(listed)
             if prices is None:
                 return 0
-        prompt, cached = request_tokens(request), 0
+        prompt, cached = record.estimated_prompt or request_tokens(request), 0
         if session is not None:
             seen = self._prompts.get((model, session))
             if seen is not None and self._clock() - seen.at < _CACHE_SECONDS:

@@ -1,7 +1,7 @@
-"""Amounts of money in the text of a refusal, and the advice how to raise the limit.
+"""Amounts of money in the text of a refusal, and the command that raises the limit.
 
 Some clients repeat a request if the text of its error contains certain numbers, such as 500,
-whatever they mean. So amounts are written without any of them.
+whatever they mean. Therefore these numbers are avoided.
 """
 
 import shlex
@@ -12,7 +12,7 @@ from copilot_proxy.cost.nano_aiu import NANO, credits
 from copilot_proxy.formats.permanent_errors import looks_retryable
 
 _USUAL_RAISE: Final = 100
-"""AI credits."""
+"""The number of AI credits to suggest for large limits."""
 NAMES: Final = {"day": "today", "month": "this month", "session": "this session"}
 
 
@@ -42,9 +42,10 @@ def scope_flag(limit: Limit) -> str:
 
 
 def advised_raise(limit: Limit, missing: int) -> str:
-    """Return the command that raises the limits of a scope by a round amount of AI credits.
+    """Return the command that raises the limits of a scope by a round number of AI credits.
 
-    It is at least `missing` nano-AIU, and as much as the `limit` itself if that is small.
+    The number is at least `missing` nano-AIU, and the size of `limit` or `_USUAL_RAISE`, whichever
+    is less.
     """
     needed = max(1, -(-missing // NANO), min(_USUAL_RAISE, -(-limit.nano // NANO)))
     step = 10 ** (len(str(needed)) - 1)

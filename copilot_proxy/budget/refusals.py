@@ -28,7 +28,7 @@ class BudgetExceeded(CopilotProxyError):
 
 
 def with_session(text: str, limit: Limit, record: RequestRecord) -> str:
-    """Add the session to a notice about a limit per session."""
+    """Add the session to a notice if the limit is per session."""
     if limit.per != "session":
         return text
     sender = record.attribution

@@ -93,14 +93,14 @@ def _resolved(server: RunningServer, name: str, models: Mapping[str, ClientModel
 def _check(entry: Mapping[str, Any], client: Client) -> None:
     """Warn about a model that must be enabled first; raises `UsageError` if it is not for chat."""
     kind, url = entry.get("type", "chat"), entry.get("enable_url")
-    # A program of the user's own may want embeddings.
+    # The user's own program may use any kind of model, such as one for embeddings.
     if kind != "chat" and client.setup is not SDKS.setup:
         raise UsageError(
             f"{entry['id']} is for {kind}, not for chat.",
             hint="Choose a chat model. List them with: copilot-proxy models",
         )
     if entry.get("state") == "needs_enabling":
-        print_message(f"{entry['id']} needs enabling, by you or your organisation: {url}")
+        print_message(f"{entry['id']} must be enabled first, by you or your organisation: {url}")
 
 
 def environment(client: Client, launch: Launch, environ: Mapping[str, str]) -> dict[str, str]:

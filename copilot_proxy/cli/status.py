@@ -36,7 +36,7 @@ class AccountStatus:
     models: int | None = None
     """The models that Copilot lists for a directly used token."""
     notice: str | None = None
-    """What GitHub wants the user to know, such as the end of a trial."""
+    """A notice for the user from GitHub, such as about the end of a trial."""
     error: CopilotProxyError | None = None
 
 

@@ -86,7 +86,7 @@ def _table(report: Report) -> Iterator[str]:
     rows = _listed(report)
     if others := report.rows[len(rows) :]:
         rows = [*rows, total(others, f"{len(others):,} others")]
-    # What was lost was charged at the prices of the model that was used.
+    # The losses were charged at the prices of the actual model, not of `as_model`.
     has_losses = report.as_model is None and report.total.cache_lost_nano_aiu > 0
     cells = [_cells(row, has_losses) for row in (*rows, report.total)]
     headings = _HEADINGS[: len(cells[0])]

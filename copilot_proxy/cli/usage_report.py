@@ -14,7 +14,7 @@ from copilot_proxy.ledger.periods import Period, this_month, today
 from copilot_proxy.ledger.queries import Filters, Group, Sums, latest_quota, sums_by, total
 
 _MAX_NAMES: Final = 5
-"""How many names are suggested for one that is not in the ledger."""
+"""Maximum number of names to suggest instead of an unknown one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +66,10 @@ def read(database: Database, group: Group, period: Period, filters: Filters) -> 
 
 
 def unknown_names(database: Database, filters: Filters) -> list[str]:
-    """Return a sentence for each name in `filters` that is not in the ledger, with some that are:
-    those that resemble it, or else the most expensive."""
+    """Return a sentence for each name in `filters` that is not in the ledger.
+
+    It suggests similar names, or otherwise the most expensive ones.
+    """
     sentences = []
     groups: tuple[Group, ...] = get_args(Group)
     for group in groups:

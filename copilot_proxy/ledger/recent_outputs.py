@@ -1,11 +1,11 @@
-"""How long the latest answers were, so that estimates are right from the start of a server."""
+"""Reads the length of recent answers, so that estimates are good from the server's start."""
 
 import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
 _LATEST: Final = 1000
-"""How many of the newest rows are read."""
+"""The number of latest rows to read."""
 _QUERY: Final = """
 SELECT model, output_tokens FROM requests
 WHERE id > (SELECT max(id) FROM requests) - ?
@@ -15,6 +15,6 @@ ORDER BY id
 
 
 def recent_outputs(database: sqlite3.Connection) -> Sequence[tuple[str, int]]:
-    """Return models and the output tokens of their latest answers, the newest last; raises
+    """Return the models and output tokens of recent answers, oldest first; raises
     `sqlite3.Error`."""
     return database.execute(_QUERY, (_LATEST,)).fetchall()

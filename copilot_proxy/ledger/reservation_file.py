@@ -108,7 +108,7 @@ class ReservationFile:
             self.unlock()
 
     def put(self, request_id: str, slot: Slot) -> None:
-        """Make a reservation in a slot, which gets the next free number."""
+        """Write a reservation into a free slot, and set the slot's number."""
         slot.number = number = self.table.place()
         _write(self._file, slot.packed(request_id), (number + 1) * SLOT)
         self.table.add(request_id, slot)

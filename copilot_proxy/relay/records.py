@@ -19,9 +19,9 @@ from copilot_proxy.headers import Initiator
 
 _random: Final = random.Random()  # noqa: S311  # its own, since a library may seed the shared one
 _RANDOM: Final = 0xFFFF_0FFF_3FFF_FFFFFFFFFFFF
-"""Those of the last 96 bits of a UUID that are random."""
+"""The random bits among the last 96 bits of a UUID."""
 _VERSION: Final = 0x0000_4000_8000_000000000000
-"""The others: version 4, and the variant (RFC 9562)."""
+"""The fixed bits among them: version 4, and the variant (RFC 9562)."""
 
 
 @dataclass(slots=True, weakref_slot=True)

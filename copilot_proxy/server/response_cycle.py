@@ -81,7 +81,7 @@ class ResponseCycle(RequestResponseCycle):
         else:
             self.expected_content_length = int(length)
         self._head = b"%b%b\r\n\r\n" % (STATUS_LINE[status], b"\r\n".join(lines))
-        if length is None:  # otherwise the body follows at once
+        if length is None:  # otherwise the body follows immediately
             asyncio.get_running_loop().call_soon(self._send_head)
 
     def _send_head(self) -> None:

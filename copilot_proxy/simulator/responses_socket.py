@@ -21,8 +21,8 @@ ENDS = ("response.completed", "response.incomplete")
 NOT_OF_A_REQUEST = (
     "type", "initiator", "previous_response_id", "agent_task_id", "parent_agent_id", "headers",
 )  # fmt: skip
-"""Keys of a message besides the request's own. The CLI sends the last three: its agents' ids, and
-data that it sends as headers over HTTP."""
+"""The keys of a message that are not part of the request. The CLI sends the last three: the ids of
+its agents, and data that it sends as headers over HTTP."""
 
 
 async def _nothing() -> Json:

@@ -24,7 +24,7 @@ from copilot_proxy.formats.stringified_results import any_stringified
 
 _Filled = Annotated[str, Meta(min_length=1)]
 _Mark = dict[str, Any] | UnsetType
-"""Some agents mark messages, calls and texts for Claude's prompt cache."""
+"""A mark for Claude's prompt cache, which some agents set on messages, calls and texts."""
 
 
 class _Plain(Struct, forbid_unknown_fields=True, gc=False):
@@ -59,7 +59,8 @@ class _Image(_Plain, tag_field="type", tag="image_url"):
 
 
 _Parts = Annotated[list[_Text | _Image], Meta(min_length=1)]
-"""With a single type, the parts would not need to name it. Only users can send images."""
+"""Only users can send images. Other messages have the same type here, because with a single
+type, msgspec would accept parts without it."""
 
 
 class _System(_Plain, tag_field="role", tag="system"):
@@ -92,7 +93,7 @@ class _Result(_Plain, tag_field="role", tag="tool"):
 
 
 class _Found:
-    """The parts of the messages, and of their contents."""
+    """The calls in a conversation, and the parts of its contents."""
 
     def __init__(self, messages: list[Any]) -> None:
         lists = [one.content for one in messages if type(one.content) is list]
@@ -118,14 +119,14 @@ def _plain(messages: list[Any]) -> PlainTurns | None:
 
 
 def _are_others_texts(messages: list[Any]) -> bool:
-    """Return whether only users have sent images."""
+    """Return whether only the user's messages contain images."""
     others = [one.content for one in messages if type(one) is not _User]
     lists = [content for content in others if type(content) is list]
     return all(type(part) is _Text for parts in lists for part in parts)
 
 
 def _is_image(part: _Image) -> bool:
-    """Return whether a part has an image in the form in which Copilot gets it."""
+    """Return whether Copilot accepts the image's URL unchanged."""
     try:
         return checked_url(part.image_url.url, "") == part.image_url.url
     except RequestError:
@@ -214,7 +215,7 @@ def _are_texts_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
         return False
     if profile.accepts_blank_texts:
         return True
-    # A result may be empty, and an assistant with calls need not say anything.
+    # Results may be empty, and so may the text of an assistant that calls tools.
     written = [one for one in turns if type(one) is not _Result and type(one.content) is str]
     texts = [one.content for one in written if type(one) is not _Assistant or one.content]
     texts += [part.text for part in turns.parts.texts]

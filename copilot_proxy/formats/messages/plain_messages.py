@@ -85,7 +85,7 @@ class _Assistant(_Plain, tag_field="role", tag="assistant"):
 class _System(_Plain, tag_field="role", tag="system"):
     role: ClassVar[str] = "system"
     content: str | Annotated[list[_Text | _Image], Meta(min_length=1)]
-    """Without images; but with a single type, the blocks would not need to name it."""
+    """Only texts are valid, but with a single type, msgspec would accept blocks without it."""
     output_config: dict[str, Any] | UnsetType = UNSET
 
 

@@ -284,10 +284,14 @@ class HttpConnection(asyncio.Protocol):
         # The response may arrive before the request has been sent completely. In that case, the
         # connection cannot be reused, because the remaining bytes would precede the next request.
         if can_stay and not self.unsent():
-            self.idle_since = (time.monotonic(), time.time())
-            self._on_idle(self)
+            self.become_idle()
         else:
             self._transport.abort()
+
+    def become_idle(self) -> None:
+        """Be ready for the next request, or for the first one of a new connection."""
+        self.idle_since = (time.monotonic(), time.time())
+        self._on_idle(self)
 
 
 @lru_cache(maxsize=256)  # servers always send the same few names

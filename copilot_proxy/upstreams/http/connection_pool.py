@@ -10,6 +10,7 @@ import asyncio
 import socket
 import ssl
 import time
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -29,6 +30,10 @@ _MANY: Final = 16
 """The number of idle connections above which others are closed sooner; each takes 50 KiB."""
 _HAPPY_EYEBALLS_DELAY: Final = 0.25
 """Seconds after which the next address of a host is tried, too (RFC 8305)."""
+_SEVERAL: Final = 2
+"""The number of running requests from which there is a spare connection."""
+_SPARE_TIMEOUT: Final = 10.0
+"""Seconds for opening it."""
 _TCP_KEEP_ALIVE: Final = (
     ("TCP_KEEPIDLE", 60),
     ("TCP_KEEPALIVE", 60),  # the name of TCP_KEEPIDLE on macOS
@@ -59,6 +64,8 @@ class ConnectionPool:
     """A connection pool without a limit, for direct connections.
 
     It does not follow redirects, keep cookies, or decompress, and never sends a request twice.
+    While several requests are running, it has a spare connection, so that the next request need not
+    wait for a TLS handshake.
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -68,6 +75,8 @@ class ConnectionPool:
         self._dns = DnsCache()
         self._sweeper: asyncio.TimerHandle | None = None
         self._has_closed = False
+        self._spares: dict[Origin, asyncio.Task[None]] = {}
+        """Spare connections that are being opened."""
 
     async def send(self, request: HttpRequest) -> HttpExchange:
         """Send `request` and return its response with an unread body.
@@ -85,18 +94,22 @@ class ConnectionPool:
         except BaseException:
             connection.release(exchange)
             raise
+        # Not before: the handshake would delay this response.
+        self._open_spare(target.origin)
         return exchange
 
     async def aclose(self) -> None:
         """Close all connections."""
         if self._sweeper is not None:
             self._sweeper.cancel()
+        for spare in self._spares.values():
+            spare.cancel()
         for connection in list(self._open):
             connection.abort()
         self._idle.clear()
         # The event loop closes the sockets in its next iterations.
         for _ in range(_CLOSE_ITERATIONS):
-            if self._open:
+            if self._open or self._spares:
                 await asyncio.sleep(0)
 
     def _take_idle(self, origin: Origin) -> HttpConnection | None:
@@ -108,6 +121,23 @@ class ConnectionPool:
                 return connection
             connection.abort()
         return None
+
+    def _open_spare(self, origin: Origin) -> None:
+        """Open a connection if several requests are running, and none is idle."""
+        if self._idle.get(origin) or origin in self._spares:
+            return
+        if len(self._open) - sum(map(len, self._idle.values())) < _SEVERAL:
+            return
+
+        async def connect() -> None:
+            # If it fails, the next request tries itself, and reports the error.
+            with suppress(httpx.TransportError):
+                connection = await self._connect(origin, _SPARE_TIMEOUT)
+                connection.become_idle()
+
+        spare = asyncio.get_running_loop().create_task(connect())
+        spare.add_done_callback(lambda _: self._spares.pop(origin))
+        self._spares[origin] = spare
 
     async def _connect(self, origin: Origin, timeout: float | None) -> HttpConnection:
         scheme, host, port = origin
