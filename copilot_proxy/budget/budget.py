@@ -96,7 +96,7 @@ class Budget:
         else:
             cost = await run_in_turn(estimate, record, request)
         outcome = None
-        if reserver is not None and reserver.is_open():
+        if reserver is not None:
             outcome = reserver.reserve_now(record.request_id, cost, plan)
         if not isinstance(outcome, list):
             try:

@@ -89,7 +89,7 @@ class Estimator:
                 prices = learned_prices(listed)
             if prices is None:
                 return 0
-        prompt, cached = request_tokens(request), 0
+        prompt, cached = record.estimated_prompt or request_tokens(request), 0
         if session is not None:
             seen = self._prompts.get((model, session))
             if seen is not None and self._clock() - seen.at < _CACHE_SECONDS:

@@ -11,6 +11,7 @@ from typing import Final
 
 from copilot_proxy.cli.console import NAME, print_message, print_result
 from copilot_proxy.errors import UsageError
+from copilot_proxy.private_files import make_folder
 
 _INSTALL: Final = "--install-completion"
 _SHOW: Final = "--show-completion"
@@ -101,8 +102,9 @@ def _install(shell: str) -> Path:
 
             installed: tuple[str, Path] = install(shell, NAME, _VARIABLE)
             return installed[1]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_script(shell), encoding="utf-8")
+    make_folder(path.parent)
+    with open(path, "wb", opener=_open) as file:
+        file.write(_script(shell).encode())
     return path
 
 
@@ -111,5 +113,10 @@ def _add_line(path: Path, line: str) -> None:
     content = path.read_bytes() if path.exists() else b""
     if line.encode() not in content:
         gap = b"\n" if content and not content.endswith(b"\n") else b""
-        with open(path, "ab") as file:
+        with open(path, "ab", opener=_open) as file:
             file.write(gap + f"{line}\n".encode())
+
+
+def _open(path: str, flags: int) -> int:
+    """Open a file of a shell so that no other user can change what the shell runs."""
+    return os.open(path, flags, 0o644)

@@ -57,7 +57,7 @@ _TOO_LONG = ErrorMapping(
 _TOO_MANY_BYTES = ErrorMapping(
     status=413,
     type="invalid_request_error",
-    hint="The request has too many bytes. Send smaller or fewer images and files, or shorten the "
+    hint="The request is too large. Send smaller or fewer images and files, or shorten the "
     "conversation.",
     retry=False,
 )
@@ -155,7 +155,7 @@ _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
         hint="Copilot does not store responses. Send the whole conversation.",
     ),
     "off_topic": ErrorMapping(
-        type="invalid_request_error", hint="GitHub takes the question for off topic. Rephrase it."
+        type="invalid_request_error", hint="GitHub considers the question off topic. Rephrase it."
     ),
     "cyber_policy": ErrorMapping(
         type="invalid_request_error",

@@ -76,26 +76,31 @@ class Reserver:
         """The value of `reads` at that time."""
 
     def is_open(self) -> bool:
-        """Return whether the files are open and still at their paths, which is only checked from
-        time to time. Does not wait or raise errors."""
-        now = time.monotonic()
-        if now - self._looked >= _REPLACED_SECONDS:
-            if not self._is_current():
-                return False
-            self._looked = now
-        return True
+        """Return whether the files are open, and still there; does not wait and does not raise an
+        error."""
+        return self._is_current()
 
     def reserve_now(self, request_id: str, cost: int, plan: Plan) -> list[Used] | Refusal | None:
-        """Like `reserve`, but without waiting or raising errors. Returns None if that is
-        impossible, usually because another process has just locked the reservations."""
+        """Do what `reserve` does, without waiting and without raising an error.
+
+        Returns None if that is not possible: another process has just locked the reservations, or
+        the files have to be opened, perhaps because they were replaced, which is checked from time
+        to time.
+        """
         if not self._lock.acquire(blocking=False):
             return None
         try:
-            files = self._files
-            if files is None or not files.reservations.lock():
+            files, now = self._files, time.monotonic()
+            if files is None:
+                return None
+            if now - self._looked >= _REPLACED_SECONDS:
+                if not self._is_current():
+                    return None
+                self._looked = now
+            if not files.reservations.lock():
                 return None
             try:
-                return self._reserve(files, request_id, cost, plan)
+                return self._reserve(files, request_id, cost, plan, now)
             finally:
                 files.reservations.unlock()
         except (sqlite3.Error, OSError, CopilotProxyError):
@@ -129,7 +134,7 @@ class Reserver:
         """Reserve `cost` nano-AIU for a request. Return how much of each limit of its plan is then
         used, or the limit that the request does not fit."""
         with self._waiting() as files, files.reservations.locked():
-            outcome = self._reserve(files, request_id, cost, plan)
+            outcome = self._reserve(files, request_id, cost, plan, time.monotonic())
         if not isinstance(outcome, Refusal):
             return outcome
         # Some of the reserved amounts may no longer count, or may turn out lower. Requests that fit
@@ -141,7 +146,7 @@ class Reserver:
             self._spent.clear()
             with files.reservations.locked():
                 clear_recorded(files.database, files.reservations)
-                return self._reserve(files, request_id, cost, plan)
+                return self._reserve(files, request_id, cost, plan, time.monotonic())
 
     def settle(self, request_id: str, nano: int | None) -> None:
         """Replace the estimate of a request by its actual cost, unless `nano` is None, until its
@@ -204,7 +209,7 @@ class Reserver:
             self._close()
 
     def _reserve(
-        self, files: _Files, request_id: str, cost: int, plan: Plan
+        self, files: _Files, request_id: str, cost: int, plan: Plan, now: float
     ) -> list[Used] | Refusal:
         """Do the work of `reserve`; requires the file's lock. It makes few calls, because it runs
         for every request that has limits."""
@@ -214,7 +219,6 @@ class Reserver:
         table = file.table
         if self._settled or self._recorded:
             self._update(table)
-        now = time.monotonic()
         if now - self._refreshed >= _LOOK_SECONDS or file.reads != self._reads:
             self._spent.refresh(files.database)
             self._reads, self._refreshed = file.reads, now

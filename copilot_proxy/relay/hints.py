@@ -29,7 +29,7 @@ class Hints:
         model = await self._models.reload(name, Caller(caller.auth))
         if model is not None and model.needs_enabling:
             error.hint = (
-                f"{model.id} needs enabling: accept its terms at {ENABLE_URL}, or ask your "
+                f"{model.id} must be enabled first: accept its terms at {ENABLE_URL}, or ask your "
                 "organisation to do so."
             )
         elif model is not None and self._is_automatic(caller):

@@ -22,7 +22,7 @@ async def metrics(request: LitestarRequest) -> Response[str]:
     key = get_context(request).key
     if key is not None and key.name is not None:
         raise RequestError(
-            "This API key may not read the metrics, which are about the requests of all keys.",
+            "This API key may not read the metrics, which cover the requests of all keys.",
             status=403,
             type="permission_error",
             code="key_not_allowed",

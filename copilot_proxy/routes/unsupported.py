@@ -24,7 +24,7 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
         "Send the requests one after the other.",
     ),
     "cached_contents": (
-        "Copilot caches prompts by itself, and has no caches to create.",
+        "Copilot caches prompts automatically, and has no caches to create.",
         "Send the whole prompt with each request.",
     ),
     "complete": ("Anthropic's Text Completions API is not supported.", "Use /v1/messages."),

@@ -237,7 +237,9 @@ class BoundedProtocol(TolerantProtocol):
         if len(self.url) > malformed_requests.MAX_URL:
             self._send_error(malformed_requests.url_too_long())
         else:
-            self._send_error(malformed_requests.invalid(msg, is_tls=self._is_tls))
+            is_first = self.cycle is None
+            error = malformed_requests.invalid(msg, is_tls=self._is_tls, is_first=is_first)
+            self._send_error(error)
         self.transport.close()
 
     def _send_error(self, error: RequestError) -> None:

@@ -83,10 +83,22 @@ _TLS: Final = _Fault(
 )
 
 
-def invalid(reason: str = "", *, is_tls: bool = False) -> RequestError:
-    """Return the error for data that is not HTTP; `reason` is the parser's message."""
+_AFTER_A_BODY: Final = _Fault(
+    "",
+    "It comes after another request, and does not begin with an HTTP method.",
+    "The body of that request may be longer than its Content-Length. Count bytes, not characters.",
+)
+
+
+def invalid(reason: str = "", *, is_tls: bool = False, is_first: bool = True) -> RequestError:
+    """Return the error for data that is not HTTP; `reason` is the parser's message.
+
+    `is_first` is whether it is the first request on its connection.
+    """
     reason = reason.lower()
     fault = _TLS if is_tls else next((one for one in _FAULTS if one.word in reason), _OTHER)
+    if fault.word == "method" and not is_first:
+        fault = _AFTER_A_BODY
     return RequestError(
         f"The request is not valid HTTP/1.1. {fault.what}".rstrip(),
         code="invalid_http",

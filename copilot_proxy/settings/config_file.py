@@ -13,7 +13,8 @@ def read_config(path: Path) -> dict[str, object]:
         return {}
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {error.strerror}.", hint="Make it a file that you can read."
+            f"{path} cannot be read: {error.strerror}.",
+            hint="Make sure that it is a file that you can read.",
         ) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8.") from error

@@ -46,7 +46,7 @@ def otlp_target(settings: Settings, environ: Mapping[str, str]) -> OtlpTarget | 
         except ValueError as error:
             raise UsageError(
                 f"{_ENDPOINT} is invalid: {error}.",
-                hint="Set it to the address of a collector that takes OTLP over HTTP.",
+                hint="Set it to the address of a collector that accepts OTLP over HTTP.",
             ) from None
     service = environ.get(_SERVICE)
     resource = {"service.name": "copilot-proxy", **_pairs(environ, _RESOURCE)}

@@ -57,7 +57,7 @@ def token(value: object) -> Secret | None:
     """A token that can be sent in a header, or None if empty."""
     token = secret(value)
     if token is not None and any(char in _NOT_IN_TOKENS for char in token.reveal()):
-        raise ValueError("a token contains no spaces or quotation marks")
+        raise ValueError("a token cannot contain spaces or quotation marks")
     return token
 
 

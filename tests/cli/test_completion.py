@@ -77,6 +77,18 @@ def test_the_shell_can_be_named(cli: Cli, user: Path) -> None:
     assert [".zfunc", ".zshrc"] == sorted(path.name for path in user.iterdir())
 
 
+@pytest.mark.skipif(os.name != "posix", reason="there is no umask")
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_no_other_user_can_change_the_script(cli: Cli, user: Path, shell: str) -> None:
+    """Whatever the umask; the shell would run what another user has written."""
+    before = os.umask(0)
+    try:
+        assert 0 == cli("--install-completion", shell).code
+    finally:
+        os.umask(before)
+    assert [] == [path for path in user.rglob("*") if path.stat().st_mode & 0o22]
+
+
 def test_folders_that_the_user_has_chosen(
     cli: Cli, user: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,7 @@ def config_is_not_toml(machine: Machine) -> None:
     machine.config("port = = 1\n")
 
 
-@fault("settings", "broken", "Make it a file that you can read")
+@fault("settings", "broken", "Make sure that it is a file that you can read")
 def config_is_unreadable(machine: Machine) -> None:
     (machine.home / "config.toml").mkdir()
 

@@ -6,7 +6,7 @@ from copilot_proxy.formats.types import ChatRequest, Json
 
 _FIELD: Final = "defer_loading"
 _NOTE: Final = (
-    "dropped defer_loading from tools: all are offered, since Chat Completions has no search"
+    "dropped defer_loading from tools: all are offered, since Chat Completions has no tool search"
 )
 
 
