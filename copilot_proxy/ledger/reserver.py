@@ -76,8 +76,7 @@ class Reserver:
         """The value of `reads` at that time."""
 
     def is_open(self) -> bool:
-        """Return whether the files are open and still at their paths. Does not wait or raise
-        errors."""
+        """Return whether the files are open and at their paths. Does not wait or raise errors."""
         return self._is_current()
 
     def reserve_now(self, request_id: str, cost: int, plan: Plan) -> list[Used] | Refusal | None:
