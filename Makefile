@@ -91,12 +91,12 @@ ifdef ALL
 endif
 	AGENTS=$(if $(ALL),all,yes) $(BIN)/python $(PYTEST) tests/agents
 
-browser: $(VENV)/dev.stamp  ## try the dashboard in Chromium, which has to be installed
+browser: $(VENV)/dev.stamp  ## try the dashboard in Chromium, which must be installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group browser
 	cd tests/browser && npm install $(NPM_FLAGS)
 	BROWSER_TESTS=yes $(BIN)/python -m pytest -n 2 tests/browser
 
-check: lint types contracts wheel  ## run all checks that a change has to pass
+check: lint types contracts wheel  ## run all checks that a change must pass
 	@$(MAKE) --no-print-directory test COVERAGE=yes
 	@$(MAKE) --no-print-directory lowest
 	@$(MAKE) --no-print-directory soak

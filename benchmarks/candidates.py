@@ -51,8 +51,11 @@ def rival(name: str, fake: Fake, folder: Path) -> Candidate:
 
 
 def direct(fake: Fake) -> Candidate:
-    """Return the fake upstream itself, whose times are subtracted from those of proxies."""
-    return known(DIRECT, fake.url, has_all_apis=True)
+    """Return the fake upstream itself, whose times are subtracted from those of the proxies.
+
+    The load client reaches it over plain HTTP, like the proxies.
+    """
+    return known(DIRECT, fake.plain, has_all_apis=True)
 
 
 def known(name: str, url: str, *, has_all_apis: bool = False) -> Candidate:

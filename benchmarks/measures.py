@@ -20,7 +20,7 @@ class Row:
     digits: int = 1
     more_is_better: bool = False
     is_latency: bool = False
-    """Whether the upstream's own time is a part of it, which can be subtracted."""
+    """Whether it includes the upstream's own time, which can be subtracted."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Final
 from benchmarks.measures import Result, Row
 
 DIRECT: Final = "direct"
-"""The name of the upstream as a target."""
+"""The fake upstream's name among the targets."""
 
 
 class Results:
@@ -46,7 +46,7 @@ class Results:
                 yield [f"{row.title}, added", *(self._added(row, one) for one in self.targets)]
 
     def _added(self, row: Row, target: str) -> str:
-        """Return by how much the values of a target exceed the upstream's of the same rounds."""
+        """Return by how much a target's values exceed those of the upstream in the same rounds."""
         values, direct = self._values[row].get(target, []), self._values[row][DIRECT]
         added = [value - own for value, own in zip(values, direct, strict=False)]
         if target == DIRECT or not added:
@@ -67,7 +67,7 @@ class Results:
 
 
 def _range(values: Sequence[float], digits: int) -> str:
-    """Return the median of values, with their range if there are several."""
+    """Return the median of the values, with their range if there are several."""
     text = f"{statistics.median(values):,.{digits}f}"
     if len(values) > 1:
         text += f" ({min(values):,.{digits}f} to {max(values):,.{digits}f})"

@@ -21,10 +21,12 @@ _START_TIMEOUT: Final = 60.0
 
 @dataclass(frozen=True)
 class Fake:
-    """The address of the fake upstream."""
+    """The address of the fake upstream, with TLS if it has `certificates`."""
 
     url: str
     certificates: str | None = None
+    plain: str = ""
+    """Its address without TLS."""
 
 
 @dataclass

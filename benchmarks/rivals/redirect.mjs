@@ -1,4 +1,4 @@
-// Leads a Node program that knows GitHub's addresses only to the benchmark's upstream.
+// Redirects a Node program that only knows GitHub's addresses to the benchmark's upstream.
 const upstream = process.env.BENCH_UPSTREAM;
 const theirs = /(^|\.)(github\.com|githubcopilot\.com)$/;
 const fetched = globalThis.fetch;

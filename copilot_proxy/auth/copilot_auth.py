@@ -64,6 +64,8 @@ class CopilotAuth:
         self._token_state = TokenState(self._clock)
         self._forced_renewals = RateLimiter(_FORCED_BURST, _FORCED_INTERVAL, self._clock.monotonic)
         self._host: str | None = None
+        self._notice: str | None = None
+        """The notice from the previous exchange."""
         self._task: asyncio.Task[CopilotToken | CopilotProxyError] | None = None
 
     async def token(self) -> CopilotToken:
@@ -129,7 +131,7 @@ class CopilotAuth:
                     self._set_host(await self._load_credential())
             except (CopilotProxyError, TimeoutError):
                 log.info(
-                    "cannot read the GitHub host of the stored token; assuming %s", hosts.GITHUB
+                    "The GitHub host of the stored token cannot be read; assuming %s.", hosts.GITHUB
                 )
         return named or self._host or hosts.GITHUB
 
@@ -171,7 +173,7 @@ class CopilotAuth:
     def _finished(self, task: "asyncio.Task[CopilotToken | CopilotProxyError]") -> None:
         self._task = None
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("the token exchange failed unexpectedly: %s", type(error).__name__)
+            log.error("The token exchange failed unexpectedly: %s.", type(error).__name__)
 
     async def _exchange(self) -> CopilotToken | CopilotProxyError:
         """Exchange the token. Errors are returned, not raised, since no caller may be waiting."""
@@ -186,14 +188,19 @@ class CopilotAuth:
                 return refusal
             self._permit()
             github = self._github.at(credential.host)
-            token = self._copilot_token(await github.exchange(credential.token), credential)
+            exchange = await github.exchange(credential.token)
+            token = self._copilot_token(exchange, credential)
         except CopilotProxyError as error:
             if isinstance(error, NotSignedIn):
                 error.hint = self._refused_hint or self._hint_for(credential) or error.hint
             self._token_state.failed(error, credential)
-            log.warning("cannot get a new Copilot token: %s", _public_message(error))
+            log.warning("Cannot get a new Copilot token: %s", _public_message(error))
             return error
         self._token_state.succeeded(token)
+        if exchange.notice != self._notice:  # each exchange repeats the notice
+            self._notice = exchange.notice
+            if exchange.notice is not None:
+                log.warning("GitHub says: %s", exchange.notice)
         return token
 
     def _hint_for(self, credential: Credential | None) -> str | None:

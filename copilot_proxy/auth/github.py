@@ -17,6 +17,7 @@ import msgspec
 from copilot_proxy import headers
 from copilot_proxy.auth import github_errors, hosts
 from copilot_proxy.auth.account import Account, parse_account
+from copilot_proxy.auth.notices import notice_of
 from copilot_proxy.auth.token_kinds import is_fine_grained, may_be_direct
 from copilot_proxy.errors import BrokenResponse, NoCopilotAccess, allow_client_retry
 from copilot_proxy.masking import Secret
@@ -25,7 +26,7 @@ from copilot_proxy.settings import Settings
 
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 _USER_API_VERSION: Final = "2022-11-28"
-"""The API version for ``/user``, which does not support the newer one of the Copilot endpoints."""
+"""The API version for ``/user``, which lacks the newer version of the Copilot endpoints."""
 _TIMEOUT: Final = 30.0
 """Read timeout in seconds; short, because no model is involved."""
 _GRACE: Final = 60.0
@@ -70,6 +71,8 @@ class TokenExchange:
     sku: str | None
     direct: bool = False
     """Whether it is the GitHub token itself, because its app cannot exchange tokens."""
+    notice: str | None = None
+    """A notice for the user from GitHub."""
 
 
 class GitHub:
@@ -270,6 +273,7 @@ def _parse_exchange(payload: Mapping[str, object], sent_at: str | None) -> Token
         lifetime=lifetime if lifetime >= refresh_in else refresh_in + _GRACE,
         api_url=api_url if isinstance(api_url, str) else None,
         sku=sku,
+        notice=notice_of(payload),
     )
 
 

@@ -93,7 +93,7 @@ class Credentials:
                 failure = failure or error
                 continue
             if credential is not None:
-                log.debug("the GitHub token comes from %s", store.describe())
+                log.debug("The GitHub token comes from %s.", store.describe())
                 if store.name == "environment":
                     reject_classic_token(
                         credential.token,

@@ -33,8 +33,10 @@ def is_fine_grained(token: Secret) -> bool:
 
 
 def may_be_direct(token: Secret) -> bool:
-    """Return whether Copilot may accept it without an exchange: an OAuth app's token may be, a
-    token of a GitHub App such as the editors' is not."""
+    """Return whether Copilot may accept the token without an exchange.
+
+    It may accept the token of an OAuth app, but not that of a GitHub App, such as the editors'.
+    """
     return token.reveal().startswith(("gho_", _FINE_GRAINED))
 
 

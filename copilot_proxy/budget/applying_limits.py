@@ -10,16 +10,17 @@ from copilot_proxy.ledger.reservation_request import Plan, Sender
 from copilot_proxy.relay.records import RequestRecord
 
 _LOOK_SECONDS: Final = 0.02
-"""Minimum seconds between two checks of the file, so that not every request checks it."""
+"""Minimum seconds between two checks of the file and of the time."""
 _MAX_PLANS: Final = 500
 
 
 _Key = tuple[str | None, Attribution, str | None, str]
-"""The name of a key, who sent a request, its model and its API."""
+"""The name of the API key, the sender, the model and the API of a request."""
 
 
 class LimitFinder:
-    """Finds them; for all requests of one sender to a model, once a minute is enough."""
+    """Finds the limits. The result is reused for requests with the same sender, model and API,
+    until the minute ends or the limits change."""
 
     def __init__(self, file: LimitsFile) -> None:
         self._file = file
@@ -31,8 +32,10 @@ class LimitFinder:
         """The results found in that minute, with these limits."""
 
     def find(self, record: RequestRecord) -> Plan:
-        """Return the plan of a request, with the limits that apply to it; raises
-        `CopilotProxyError` if the file of the limits is unusable."""
+        """Return the plan for a request, with the limits that apply to it.
+
+        Raises `CopilotProxyError` if the file with the limits is unusable.
+        """
         now = time.monotonic()
         if now - self._looked >= _LOOK_SECONDS:
             self._look()

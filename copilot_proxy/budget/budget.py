@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.budget.applying_limits import LimitFinder
 from copilot_proxy.budget.estimate import Estimator
-from copilot_proxy.budget.formatting import NAMES, amount, scope_flag, scope_text
+from copilot_proxy.budget.formatting import NAMES, amount, scope_text
 from copilot_proxy.budget.limits_file import NAME, LimitsFile
 from copilot_proxy.budget.notices import Notices
+from copilot_proxy.budget.refusals import refused, with_session
 from copilot_proxy.cost.assessment import Cost
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import LARGE, run_in_turn
 from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan
-from copilot_proxy.masking import mask
 from copilot_proxy.private_files import failure_reason
-from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.relay.records import RequestRecord
 
@@ -40,20 +39,7 @@ _ATTEMPTS: Final = 10
 _RETRY: Final = 0.001
 """Seconds after which another process has usually finished its reservation."""
 _ROWS_SECONDS: Final = 0.25
-"""In which the ledger has usually written the rows of requests that have ended."""
-_MAX_NAME: Final = 64
-
-
-class BudgetExceeded(CopilotProxyError):
-    """A request does not fit the budget. Its status makes every client stop; see `clients`."""
-
-    status = 402
-    type = "billing_error"
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(
-            message, hint=hint, code=BUDGET_EXCEEDED, headers={"x-should-retry": "false"}
-        )
+"""Seconds after which the ledger has usually written the rows of completed requests."""
 
 
 class Budget:
@@ -68,7 +54,7 @@ class Budget:
         self._estimator = Estimator()
         self._executor: ThreadPoolExecutor | None = None
         self._reserver: Reserver | None = None
-        """Made by the first request that has limits, in the thread."""
+        """Created in the thread by the first request that has limits."""
         self._flush: asyncio.TimerHandle | None = None
         """The timer for showing other processes what requests have cost."""
         self._warned: set[tuple[Limit, str]] = set()
@@ -79,7 +65,7 @@ class Budget:
         """Learn from a completed request, for later estimates. Must be called on the event loop."""
         if not self._file.known.limits and record.reserved is None:
             return
-        # The tokens of the others have to be counted first, which may take long.
+        # Otherwise, the tokens must be counted first, which may take long; see `_settle`.
         cost = cost_of(record) if record.unmetered is None else None
         if record.reserved is not None:
             self._settle(record, cost)
@@ -101,14 +87,16 @@ class Budget:
             return
         if not plan.limits:
             return
+        reserver = self._reserver
+        if reserver is None:
+            reserver = await self._first_reserver()
         estimate = self._estimator.estimate
         if record.size < LARGE:
             cost = estimate(record, request)
         else:
             cost = await run_in_turn(estimate, record, request)
-        reserver = self._reserver
         outcome = None
-        if reserver is not None and reserver.is_open():
+        if reserver is not None:
             outcome = reserver.reserve_now(record.request_id, cost, plan)
         if not isinstance(outcome, list):
             try:
@@ -120,10 +108,10 @@ class Budget:
             self._report(None)
         if isinstance(outcome, tuple):
             limit, allowed = outcome.limit, outcome.allowed
-            refused = _refused(outcome, cost)
-            notice = _with_session(refused.message, limit, record)
+            refusal = refused(outcome, cost)
+            notice = with_session(refusal.message, limit, record)
             self._notices.send("refused", limit, allowed, plan.period(limit), notice)
-            raise refused
+            raise refusal
         record.reserved = cost
         for (limit, allowed), (spent, reserved) in zip(plan.limits, outcome, strict=True):
             if spent + reserved >= _WARN_AT * allowed:
@@ -141,8 +129,10 @@ class Budget:
             log.error("The budget is not enforced: %s", problem)
 
     def end(self, request_ids: Sequence[str]) -> bool:
-        """End the reservations of requests that have rows now; return False if this process has not
-        made any. To be called by the ledger's thread."""
+        """Release the reservations of requests that have rows now; called by the ledger's thread.
+
+        Returns False if this process has made no reservations.
+        """
         if self._reserver is None:
             return False
         self._reserver.end(request_ids)
@@ -160,9 +150,12 @@ class Budget:
     async def _reserve(
         self, request_id: str, cost: int, plan: Plan, outcome: "Refusal | None"
     ) -> "list[Used] | Refusal":
-        """Reserve after a first attempt with this `outcome`: a few more times on the event loop if
-        others are reserving; and if it does not fit, or that takes long, in a thread, which costs
-        more than a reservation."""
+        """Reserve after a first attempt with this `outcome`.
+
+        If another process was in the way, it is tried a few more times on the event loop. If that
+        fails or the cost does not fit, it is done in a thread, which takes more time than a
+        reservation.
+        """
         reserver = self._reserver
         if outcome is None and reserver is not None and reserver.is_open():
             for _ in range(_ATTEMPTS):
@@ -196,7 +189,7 @@ class Budget:
             return
         if cost is None:
             self._thread().submit(self._settle_later, reserver, record)
-        nano = None if cost is None else cost.nano  # if it is not known, the estimate stays
+        nano = None if cost is None else cost.nano  # otherwise the estimate stays
         reserver.settle(record.request_id, nano)
         if nano is not None and nano > (record.reserved or 0):
             self._show_settled()
@@ -204,10 +197,10 @@ class Budget:
             self._flush = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._show_settled)
 
     def _show_settled(self) -> None:
-        """Show other processes what requests have cost, and which have rows.
+        """Tell other processes what requests have cost, and which have rows.
 
-        They must know at once if one has cost more than was reserved; otherwise, several are shown
-        together.
+        This is done immediately if a request has cost more than was reserved; otherwise, several
+        requests are collected first.
         """
         flush, self._flush = self._flush, None
         if flush is not None:
@@ -232,6 +225,22 @@ class Budget:
             self._executor = ThreadPoolExecutor(1, "budget")
         return self._executor
 
+    async def _first_reserver(self) -> "Reserver | None":
+        """Open the ledger, and learn from its rows. Returns None if the ledger cannot be used."""
+        loop = asyncio.get_running_loop()
+        try:
+            reserver, outputs = await loop.run_in_executor(self._thread(), self._opened)
+        except Exception:  # making a reservation will also fail, and report the error
+            return None
+        for model, tokens in outputs:
+            self._estimator.add_output(model, tokens)
+        return reserver
+
+    def _opened(self) -> "tuple[Reserver, Sequence[tuple[str, int]]]":
+        is_first = self._reserver is None
+        reserver = self._made_reserver()
+        return reserver, reserver.recent_outputs() if is_first else ()
+
     def _made_reserver(self) -> "Reserver":
         # Imported in the thread, and only if there are limits, so that nothing else has to wait for
         # SQLite.
@@ -254,7 +263,7 @@ class Budget:
         if (limit, period) not in self._warned:
             self._warned.add((limit, period))
             log.warning("%s", sentence)
-        notice = _with_session(sentence, limit, record)
+        notice = with_session(sentence, limit, record)
         self._notices.send("used", limit, allowed, period, notice)
 
 
@@ -262,25 +271,3 @@ def _problem(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename or 'The ledger'} cannot be used: {failure_reason(error)}."
     return f"The ledger cannot be used: {str(error).rstrip('.')}."
-
-
-def _with_session(text: str, limit: Limit, record: RequestRecord) -> str:
-    """Add the session to a notice about a limit per session."""
-    if limit.per != "session":
-        return text
-    sender = record.attribution
-    session = "".join(filter(str.isprintable, mask(sender.session or "")))[:_MAX_NAME]
-    return f"{text} This is session {session} of {sender.client or 'an unknown client'}."
-
-
-def _refused(refusal: "Refusal", cost: int) -> BudgetExceeded:
-    limit, allowed, (spent, reserved) = refusal
-    resets = {"day": "at midnight", "month": "on the first of the month, at midnight UTC"}
-    when = resets.get(limit.per, "with a new session")
-    others = f", {amount(reserved)} reserved by running requests" if reserved else ""
-    expected = f"; this request may cost {amount(cost)}" if cost else ""
-    return BudgetExceeded(
-        f"The budget{scope_text(limit)} for {NAMES[limit.per]}, {amount(allowed)}, does not allow "
-        f"this request: {amount(spent)} spent{others}{expected}. It resets {when}.",
-        f"To raise it, run: copilot-proxy budget raise 100{scope_flag(limit)}",
-    )

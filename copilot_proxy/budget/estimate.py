@@ -61,19 +61,23 @@ class Estimator:
         self._prompts: dict[tuple[str, str], _Prompt] = {}
 
     def learn(self, record: RequestRecord, tokens: Tokens) -> None:
-        """Learn from a request that has ended, with the `tokens` that it had."""
+        """Learn from a completed request, which had these `tokens`."""
         model, session = record.model, record.attribution.session
         if record.error is not None or record.client_gone or record.usage is None or model is None:
             return
-        outputs = self._outputs.get(model)
-        if outputs is None:
-            outputs = self._outputs[model] = _RecentOutputs()
-        outputs.add(tokens.output)
+        self.add_output(model, tokens.output)
         if session is not None:
             self._prompts.pop((model, session), None)
             self._prompts[model, session] = _Prompt(self._clock(), tokens.prompt)
             if len(self._prompts) > _MAX_SESSIONS:
                 del self._prompts[next(iter(self._prompts))]
+
+    def add_output(self, model: str, tokens: int) -> None:
+        """Learn from an answer of a model, which had this number of output tokens."""
+        outputs = self._outputs.get(model)
+        if outputs is None:
+            outputs = self._outputs[model] = _RecentOutputs()
+        outputs.add(tokens)
 
     def estimate(self, record: RequestRecord, request: ClientRequest) -> int:
         """Return the expected cost of `request` in nano-AIU; 0 if the price is unknown."""
@@ -85,7 +89,7 @@ class Estimator:
                 prices = learned_prices(listed)
             if prices is None:
                 return 0
-        prompt, cached = request_tokens(request), 0
+        prompt, cached = record.estimated_prompt or request_tokens(request), 0
         if session is not None:
             seen = self._prompts.get((model, session))
             if seen is not None and self._clock() - seen.at < _CACHE_SECONDS:

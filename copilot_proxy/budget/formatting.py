@@ -1,7 +1,7 @@
-"""Amounts of money in the text of a refusal.
+"""Amounts of money in the text of a refusal, and the command that raises the limit.
 
 Some clients repeat a request if the text of its error contains certain numbers, such as 500,
-whatever they mean. So amounts are written without any of them.
+whatever they mean. Therefore these numbers are avoided.
 """
 
 import shlex
@@ -11,6 +11,8 @@ from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano_aiu import NANO, credits
 from copilot_proxy.formats.permanent_errors import looks_retryable
 
+_USUAL_RAISE: Final = 100
+"""The number of AI credits to suggest for large limits."""
 NAMES: Final = {"day": "today", "month": "this month", "session": "this session"}
 
 
@@ -37,3 +39,17 @@ def scope_text(limit: Limit) -> str:
 def scope_flag(limit: Limit) -> str:
     """Return the flag that selects the same limit in commands; "" for all requests."""
     return f" --{limit.kind} {shlex.quote(limit.name)}" if limit.kind else ""
+
+
+def advised_raise(limit: Limit, missing: int) -> str:
+    """Return the command that raises the limits of a scope by a round number of AI credits.
+
+    The number is at least `missing` nano-AIU, and the size of `limit` or `_USUAL_RAISE`, whichever
+    is less.
+    """
+    needed = max(1, -(-missing // NANO), min(_USUAL_RAISE, -(-limit.nano // NANO)))
+    step = 10 ** (len(str(needed)) - 1)
+    rounded = -(-needed // step) * step
+    while looks_retryable(str(rounded)):
+        rounded += step
+    return f"copilot-proxy budget raise {rounded}{scope_flag(limit)}"

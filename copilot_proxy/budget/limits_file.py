@@ -152,7 +152,7 @@ class LimitsFile:
         """The most recently read limits."""
 
     def current(self) -> Limits:
-        """Return the limits in force; raises `CopilotProxyError` if the file is unusable."""
+        """Return the current limits; raises `CopilotProxyError` if the file is unusable."""
         try:
             status = os.stat(self._path)
             # An inode number may be reused, possibly within one tick of the clock.

@@ -27,7 +27,7 @@ def raise_limits(
             # Otherwise the raise would apply to a limit that the user sets later.
             scope = f" for the {kind} {name}" if kind else " for all requests" if limits else ""
             flag = scope_flag(Limit(nano, "day", kind, name))
-            others = "The limits and their names: copilot-proxy budget\n" if limits else ""
+            others = "To list the budgets, run: copilot-proxy budget\n" if limits else ""
             raise UsageError(
                 f"There is no budget{scope} to raise.",
                 hint=f"{others}Set one with: copilot-proxy budget set 500/day{flag}",

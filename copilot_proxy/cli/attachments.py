@@ -98,10 +98,10 @@ def content(text: str, images: Iterable[Image]) -> str | list[dict[str, Any]]:
 
 
 def piped_text() -> str | None:
-    """Return the piped input, or None if stdin is a terminal. Raises `UsageError` if not text.
+    """Return the piped input, or None if stdin is a terminal. Raises `UsageError` for binary data.
 
-    A closed stdin counts as empty. Bytes that are not UTF-8 are replaced, with a message: a diff of
-    an old file has a few.
+    A closed stdin counts as empty. Invalid UTF-8 is replaced, with a message, because diffs of old
+    files may contain a few such bytes.
     """
     if sys.stdin is None:
         return ""

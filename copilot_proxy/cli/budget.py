@@ -137,7 +137,7 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
         if kind and limits == stored.limits:
             raise UsageError(
                 f"There is no budget for the {kind} {name} to remove.",
-                hint="The limits and their names: copilot-proxy budget",
+                hint="To list the budgets, run: copilot-proxy budget",
             )
         return limits_file.Limits(limits, tuple(filter(is_other, stored.raises)))
 
@@ -148,7 +148,7 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
 
 
 def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_json: bool) -> None:
-    """Print the limits, or `only` those of one key, client or project."""
+    """Print the limits, or with `only`, those of one key, client or project."""
     from copilot_proxy.budget import limits_file
     from copilot_proxy.budget.report import limit_states
     from copilot_proxy.ledger.database import opened_ledger

@@ -14,9 +14,9 @@ def ledger_name(name: str) -> str:
 
 
 def named_client(name: str, among: Sequence[Client] = CLIENTS, *, others: str = "") -> Client:
-    """Return the client; raises `UsageError` with similar names, or else those of `among`.
+    """Return the client. Raises `UsageError` with similar names, or else the names in `among`.
 
-    `others` is the command for programs that are not clients, if there is one.
+    `others` is the command for programs that are not clients, if any.
     """
     definition = find_client(name)
     if definition is None:

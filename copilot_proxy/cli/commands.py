@@ -44,11 +44,11 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
     "install": "service install",
     "uninstall": "service uninstall",
 }
-"""What other programs call a command that this one has under another name."""
+"""Other programs' names for commands -> our names."""
 
 
 def with_option(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with ``help COMMAND`` and ``version`` as the options that they mean."""
+    """Return the arguments with ``help COMMAND`` and ``version`` replaced by equivalent options."""
     match list(arguments):
         case ["help", *command]:
             words = [word for word in command if not word.startswith("-")]
@@ -72,7 +72,7 @@ class CommandGroup(TyperGroup):
             formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command; the error for an unknown one names what the user may have meant."""
+        """Find the command. For an unknown one, the error suggests what the user may have meant."""
         known = _known_as(args[0]) if args and args[0] not in COMMANDS else None
         if known is not None:
             ctx.fail(f"No such command {args[0]!r}. Did you mean {known!r}?")

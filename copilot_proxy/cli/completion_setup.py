@@ -1,7 +1,7 @@
 """``--install-completion [SHELL]`` and ``--show-completion [SHELL]``.
 
-Typer's own options take no name of a shell, and its script for zsh completes nothing at the first
-Tab. For the other shells, its scripts are used.
+Typer's own options do not accept a shell's name, its script for zsh completes nothing on the first
+Tab, and it ignores the folders that users of zsh and fish have chosen.
 """
 
 import os
@@ -11,6 +11,7 @@ from typing import Final
 
 from copilot_proxy.cli.console import NAME, print_message, print_result
 from copilot_proxy.errors import UsageError
+from copilot_proxy.private_files import make_folder
 
 _INSTALL: Final = "--install-completion"
 _SHOW: Final = "--show-completion"
@@ -34,7 +35,7 @@ _ZSH_START: Final = "fpath+=~/.zfunc; autoload -Uz compinit; compinit"
 
 
 def completion_action(arguments: Sequence[str]) -> Callable[[], None] | None:
-    """Return what a command line with one of these options does; None for any other."""
+    """Return the action for a command line with one of these options, or None for any other."""
     first, separator, value = (arguments[0] if arguments else "").partition("=")
     if first not in (_INSTALL, _SHOW):
         return None
@@ -45,14 +46,14 @@ def completion_action(arguments: Sequence[str]) -> Callable[[], None] | None:
 
 
 def _run(option: str, values: Sequence[str]) -> None:
-    """Install or show the script; raises `UsageError`."""
+    """Install or show the script. Raises `UsageError`."""
     shells = ", ".join(_SHELLS)
     if len(values) > 1:
         raise UsageError(f"{option} takes the name of one shell.", hint=f"Use one of: {shells}.")
     shell = values[0].lower() if values else _current_shell()
     if shell is None:
         raise UsageError(
-            "The shell could not be determined.", hint=f"Name it: {option} SHELL, one of {shells}."
+            "The shell could not be determined.", hint=f"Run: {option} SHELL, with one of {shells}."
         )
     if shell not in _SHELLS:
         raise UsageError(f"There is no completion for {shell!r}.", hint=f"Use one of: {shells}.")
@@ -64,7 +65,7 @@ def _run(option: str, values: Sequence[str]) -> None:
 
 
 def _current_shell() -> str | None:
-    """Return the name of the shell that has started this program."""
+    """Return the name of the shell that started this program."""
     import shellingham  # type: ignore[import-untyped]  # which Typer needs, too
 
     try:
@@ -80,28 +81,42 @@ def _script(shell: str) -> str:
     if shell == "zsh":
         return _ZSH
     script: str = get_completion_script(prog_name=NAME, complete_var=_VARIABLE, shell=shell)
-    return script
+    return f"{script}\n"
 
 
 def _install(shell: str) -> Path:
     """Install the script, and return its path."""
-    from typer.completion import install as install_for  # type: ignore[attr-defined]
+    home = Path.home()
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    match shell:
+        case "bash":
+            path = home / ".bash_completions" / f"{NAME}.sh"
+            _add_line(home / ".bashrc", f"source '{path}'")
+        case "zsh":
+            path = home / ".zfunc" / f"_{NAME}"
+            _add_line(Path(os.environ.get("ZDOTDIR") or home) / ".zshrc", _ZSH_START)
+        case "fish":
+            path = config / "fish" / "completions" / f"{NAME}.fish"
+        case _:
+            from typer.completion import install  # type: ignore[attr-defined]
 
-    if shell == "zsh":
-        return _install_zsh()
-    installed: tuple[str, Path] = install_for(shell, NAME, _VARIABLE)
-    return installed[1]
-
-
-def _install_zsh() -> Path:
-    """Write the script to ``~/.zfunc``, and make ``.zshrc`` load it, unless it does."""
-    start = Path(os.environ.get("ZDOTDIR") or Path.home()) / ".zshrc"
-    text = start.read_bytes() if start.exists() else b""
-    if _ZSH_START.encode() not in text:
-        gap = b"\n" if text and not text.endswith(b"\n") else b""
-        with open(start, "ab") as file:
-            file.write(gap + f"{_ZSH_START}\n".encode())
-    path = Path.home() / ".zfunc" / f"_{NAME}"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(_ZSH, encoding="utf-8")
+            installed: tuple[str, Path] = install(shell, NAME, _VARIABLE)
+            return installed[1]
+    make_folder(path.parent)
+    with open(path, "wb", opener=_open) as file:
+        file.write(_script(shell).encode())
     return path
+
+
+def _add_line(path: Path, line: str) -> None:
+    """Append a line to a shell's file, which may not be UTF-8, unless it is already there."""
+    content = path.read_bytes() if path.exists() else b""
+    if line.encode() not in content:
+        gap = b"\n" if content and not content.endswith(b"\n") else b""
+        with open(path, "ab", opener=_open) as file:
+            file.write(gap + f"{line}\n".encode())
+
+
+def _open(path: str, flags: int) -> int:
+    """Open a file of a shell so that no other user can change what the shell runs."""
+    return os.open(path, flags, 0o644)

@@ -179,11 +179,11 @@ async def _device_flow(github: "GitHub", browser: bool) -> "Secret":
 def _choose_store(
     credentials: "Credentials", wanted: Store | None, flags: str, *, is_asked_later: bool
 ) -> str:
-    """Return the name of a writable store; called first, so that no sign-in is wasted.
+    """Return the name of a writable store. Called first, so that no sign-in is wasted.
 
-    `flags` are repeated in the command in the hint. With `is_asked_later`, the next question is
-    whether to use another program's sign-in, and it names the store, so that one question is
-    enough. Raises `StoreError` if no store is writable.
+    `flags` are repeated in the command that the hint suggests. `is_asked_later` is whether the next
+    question is about using another program's sign-in. That question names the store, so it is not
+    asked here. Raises `StoreError` if no store is writable.
     """
     if wanted is None:
         reason = credentials.store("keyring").unavailable()

@@ -77,6 +77,10 @@ def run(arguments: Sequence[str]) -> int:
 
         if profile is not None:
             _check_profile(profile)
+        elif args[-1:] == ["--profile"]:
+            raise UsageError(
+                "--profile needs a name.", hint="Example: copilot-proxy --profile work status"
+            )
         if (action := completion_action(args)) is not None:
             return action()
         return command.main(args or ["--help"], prog_name="copilot-proxy", standalone_mode=False)
@@ -92,7 +96,7 @@ def run(arguments: Sequence[str]) -> int:
 def _take_profile(args: list[str]) -> str | None:
     """Remove ``--profile NAME`` from the arguments before any ``--``, and return the name.
 
-    If there is no name, leave it there, so that Typer reports the error.
+    If there is no name, leave it there.
     """
     end = args.index("--") if "--" in args else len(args)
     name = None
@@ -143,7 +147,7 @@ def _as_utf8(argument: str) -> str:
 
 
 def _keep_owner_access() -> None:
-    """Remove the owner's rights from the umask, or this program could not read its own files."""
+    """Keep the umask from denying this program access to its own files."""
     os.umask(os.umask(0o077) & 0o077)
 
 

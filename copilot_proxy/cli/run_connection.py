@@ -5,13 +5,15 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from copilot_proxy.cli.client_process import ask_program
 from copilot_proxy.cli.completion import remember_models
+from copilot_proxy.cli.console import print_message
 from copilot_proxy.clients.client import Client, Connection, Launch
+from copilot_proxy.clients.environment import SDKS
 from copilot_proxy.clients.models import ClientModel, parse_model, parse_models
-from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.errors import CopilotProxyError, UsageError, hints_for_simulator
 from copilot_proxy.private_files import make_folder, replace_private
 from copilot_proxy.server.discovery import RunningServer
 from copilot_proxy.settings import Settings
@@ -54,7 +56,12 @@ def connect(
     if not server.simulated:
         remember_models(settings.state_dir, models)
     is_set = settings.sources.get("default_model", "default") != "default"
+    if model is not None and not model.strip():
+        raise UsageError("The model name is empty.", hint="See: copilot-proxy models")
     chosen = _resolved(server, model or ("default" if is_set else client.family), models)
+    if chosen.id not in models:
+        with hints_for_simulator(server.simulated):
+            _check(server.model(chosen.id), client)
     families: dict[str, ClientModel] = {}
     for family in client.families:
         # The client can start even if the account does not have this family.
@@ -81,6 +88,19 @@ def _resolved(server: RunningServer, name: str, models: Mapping[str, ClientModel
     if found is None:
         raise CopilotProxyError(f"The server's answer about the model {name!r} is invalid.")
     return models.get(found.id, found)
+
+
+def _check(entry: Mapping[str, Any], client: Client) -> None:
+    """Warn about a model that must be enabled first; raises `UsageError` if it is not for chat."""
+    kind, url = entry.get("type", "chat"), entry.get("enable_url")
+    # The user's own program may use any kind of model, such as one for embeddings.
+    if kind != "chat" and client.setup is not SDKS.setup:
+        raise UsageError(
+            f"{entry['id']} is for {kind}, not for chat.",
+            hint="Choose a chat model. List them with: copilot-proxy models",
+        )
+    if entry.get("state") == "needs_enabling":
+        print_message(f"{entry['id']} must be enabled first, by you or your organisation: {url}")
 
 
 def environment(client: Client, launch: Launch, environ: Mapping[str, str]) -> dict[str, str]:

@@ -32,14 +32,14 @@ def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:
                 break
             previous = sums
         if not sums.requests and not _is_writable(ledger):
-            return f"The cost of this session is not known: {ledger} cannot be written."
+            return f"The cost of this session is unknown: {ledger} cannot be written."
         return line(sums)
     except CopilotProxyError as error:
         return f"The cost of this session is unknown: {error.message}"
 
 
 def _is_writable(ledger: Path) -> bool:
-    """Return whether the server, which runs as the same user, can have written the ledger."""
+    """Return whether the server, which runs as the same user, could write the ledger."""
     return os.access(ledger.parent, os.W_OK | os.X_OK) and (
         not ledger.exists() or os.access(ledger, os.W_OK)
     )

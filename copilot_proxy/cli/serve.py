@@ -92,7 +92,7 @@ def serve(
         bool,
         typer.Option(
             "--fetch-images",
-            help="Download images and PDFs that a request refers to by a public https URL.",
+            help="Download images and PDFs from public https URLs in requests.",
         ),
     ] = False,
     log_format: Annotated[

@@ -30,10 +30,10 @@ def _stop_when_unused(folder: Path) -> None:
             with start_lock(folder):
                 if not is_used(folder):
                     _stop()
-                    # Until this process has ended, no client may look for a server here.
+                    # Until this process has exited, no client may look for a server here.
                     threading.Event().wait()
     except OSError:
-        # The user has removed the folder. No client can find this server any more.
+        # The user has removed the folder, so no client can find this server any more.
         _stop()
 
 

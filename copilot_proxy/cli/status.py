@@ -35,6 +35,8 @@ class AccountStatus:
     """Whether the token itself is used, without an exchange; None if unknown."""
     models: int | None = None
     """The models that Copilot lists for a directly used token."""
+    notice: str | None = None
+    """A notice for the user from GitHub, such as about the end of a trial."""
     error: CopilotProxyError | None = None
 
 
@@ -109,7 +111,7 @@ async def _fetch(settings: Settings, credential: "Credential", status: AccountSt
         if status.account is not None:
             status.api_url = hosts.copilot_url(api_url, fields, credential.host, settings)
         if isinstance(exchange, TokenExchange) and status.api_url is not None:
-            status.direct = exchange.direct
+            status.direct, status.notice = exchange.direct, exchange.notice
             if exchange.direct:
                 await _try(exchange, github, status.api_url, status)
     status.error = status.error or _error_of(account, exchange)
@@ -189,6 +191,7 @@ def _json(status: AccountStatus, is_simulated: bool) -> dict[str, Any]:
         "quota": asdict(account.quota) if account and account.quota else None,
         "resets_on": account.resets_on.isoformat() if account and account.resets_on else None,
         "runs_out_on": end.isoformat() if (end := _runs_out_on(account)) else None,
+        "notice": status.notice,
         "error": {"code": error.code, "message": mask(error.message)} if error else None,
     }
 
@@ -212,6 +215,8 @@ def _rows(credential: "Credential", status: AccountStatus, store: str) -> list[t
         rows.append(("Resets on", account.resets_on.isoformat()))
     if (end := _runs_out_on(account)) is not None:
         rows.append(("Runs out on", f"{end.isoformat()}, at this month's pace"))
+    if status.notice is not None:
+        rows.append(("GitHub says", status.notice))
     return rows
 
 

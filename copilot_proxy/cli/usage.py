@@ -231,6 +231,9 @@ def _report(
         print_result("\n".join(usage_output.lines(report, is_bare=is_bare)))
         for text in usage_output.remarks(report):
             print_message(text)
+        if report.total.requests == 0:
+            for text in usage_report.unknown_names(database, filters):
+                print_message(text)
         if not settings.ledger:
             print_message(f"The ledger is off, as set in {settings.sources['ledger']}.")
     else:

@@ -23,7 +23,15 @@ def forget(path: Path, before: str | None) -> int:
     """Remove whole days from the ledger. Raises `CopilotProxyError`."""
     if before is None:
         raise UsageError("`usage forget` needs --before DATE.")
-    day = parse_day(before, datetime.now().astimezone())
+    now = datetime.now().astimezone()
+    day = parse_day(before, now)
+    if day > now.date():
+        # This would also remove today's requests, which count towards the budget.
+        raise UsageError(
+            f"{day} is in the future, so this would remove the whole ledger.",
+            hint="Give the first day to keep, such as today. To remove everything, stop the "
+            "server and delete the file that `copilot-proxy usage path` prints.",
+        )
     with opened_ledger(path, write=True) as database:
         count = maintenance.forget(database, day)
     print_message(f"{counted(count, 'row')} from before {day} removed.")

@@ -86,7 +86,8 @@ def _table(report: Report) -> Iterator[str]:
     rows = _listed(report)
     if others := report.rows[len(rows) :]:
         rows = [*rows, total(others, f"{len(others):,} others")]
-    has_losses = report.total.cache_lost_nano_aiu > 0
+    # The losses were charged at the prices of the actual model, not of `as_model`.
+    has_losses = report.as_model is None and report.total.cache_lost_nano_aiu > 0
     cells = [_cells(row, has_losses) for row in (*rows, report.total)]
     headings = _HEADINGS[: len(cells[0])]
     widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
+from typing import Final, get_args
 
 from copilot_proxy.budget.report import LimitState
 from copilot_proxy.cost.quota import Quota, runs_out
@@ -10,6 +12,9 @@ from copilot_proxy.ledger.cache_queries import NextTurn
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import Period, this_month, today
 from copilot_proxy.ledger.queries import Filters, Group, Sums, latest_quota, sums_by, total
+
+_MAX_NAMES: Final = 5
+"""Maximum number of names to suggest instead of an unknown one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,3 +63,24 @@ def read(database: Database, group: Group, period: Period, filters: Filters) -> 
         quota_at=quota_at,
         now=now,
     )
+
+
+def unknown_names(database: Database, filters: Filters) -> list[str]:
+    """Return a sentence for each name in `filters` that is not in the ledger.
+
+    It suggests similar names, or otherwise the most expensive ones.
+    """
+    sentences = []
+    groups: tuple[Group, ...] = get_args(Group)
+    for group in groups:
+        wanted = filters._asdict().get(group)
+        if not wanted:
+            continue
+        known = [row.name for row in sums_by(database, group, Period(), Filters()) if row.name]
+        if wanted in known or not known:
+            continue
+        similar = [name for name in known if wanted.lower() in name.lower()]
+        near = similar or get_close_matches(wanted, known) or known
+        names = ", ".join(near[:_MAX_NAMES])
+        sentences.append(f"There are no requests with the {group} {wanted!r}. Try: {names}")
+    return sentences

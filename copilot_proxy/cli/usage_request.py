@@ -24,7 +24,7 @@ _MINUTE: Final = 16
 _MAX_CLIENT: Final = 13
 _MAX_MODEL: Final = 18
 _MIN_OUTCOME: Final = 8
-"""The longest names in the list, and what is left for the outcome in 80 columns."""
+"""Maximum length of the names in the list, and the width left for the outcome in 80 columns."""
 WHERE_IDS_ARE: Final = (
     "Request ids are in the header x-request-id, and in the log if a request fails."
 )
@@ -72,7 +72,7 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
             cut(one["client"] or UNKNOWN, _MAX_CLIENT if is_terminal else sys.maxsize),
             cut(one["model"] or UNKNOWN, _MAX_MODEL if is_terminal else sys.maxsize),
             "?" if one["nano_aiu"] is None else rounded(one["nano_aiu"]),
-            # On a terminal, the code says enough.
+            # On a terminal, the code is specific enough.
             (is_terminal and one["error_code"]) or _joined(one["outcome"], one["error_code"]),
         )
         for one in found

@@ -92,7 +92,7 @@ def _target(path: Path) -> Path | None:
 
 
 def _missing(folder: Path) -> list[Path]:
-    """Return the ones of `folder` and its parents that do not exist, outermost first."""
+    """Return which of `folder` and its parents do not exist, outermost first."""
     missing: list[Path] = []
     while not folder.exists():
         missing.insert(0, folder)

@@ -50,7 +50,7 @@ class Quota(NamedTuple):
 
 
 def quota_unit(snapshot: str, *, token_based: bool) -> str:
-    """Return the unit of a quota, by the name of its snapshot and how the account is billed."""
+    """Return the unit of a quota, based on its snapshot's name and how the account is billed."""
     if token_based:
         return "AI credits"
     return "chat messages" if snapshot == "chat" else "premium requests"

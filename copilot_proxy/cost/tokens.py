@@ -31,8 +31,8 @@ class Tokens(NamedTuple):
 def from_usage(usage: Mapping[str, Any] | None) -> Tokens | None:
     """Return the counts in a Chat Completions usage, or None if it counts nothing.
 
-    The usage includes cached tokens in the prompt tokens; they are subtracted here. A usage of
-    zeros, as Gemini sends with every chunk but the last, says nothing about the cost.
+    The usage includes cached tokens in the prompt tokens; they are subtracted here. Every chunk
+    from Gemini but the last has zeros, which say nothing about the cost.
     """
     if usage is None:
         return None

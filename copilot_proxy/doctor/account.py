@@ -58,7 +58,7 @@ def check_keyring(context: CheckContext) -> Iterator[Result]:
         yield from_error(credential)
     elif isinstance(credential, Credential):
         is_there = credential.source == KeyringStore.name
-        yield ok("holds the token" if is_there else "not needed: the token is elsewhere")
+        yield ok("holds the token" if is_there else "not needed: the token is stored elsewhere")
     else:
         reason = KeyringStore(KEYRING_SECONDS).unavailable()
         yield ok("available" if reason is None else f"{reason} `login` offers to use a file.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from copilot_proxy.budget import limits_file
-from copilot_proxy.budget.formatting import scope_flag, scope_text
+from copilot_proxy.budget.formatting import advised_raise, scope_text
 from copilot_proxy.budget.report import LimitState, limit_states
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano_aiu import credits, grouped
@@ -94,7 +94,7 @@ def check_budget(context: CheckContext) -> Iterator[Result]:
         yield warning(
             f"The budget{scope_text(one.limit)} of {grouped(credits(one.allowed))} AI credits per "
             f"{one.limit.per} is used up, so requests are refused.",
-            f"Run: copilot-proxy budget raise 100{scope_flag(one.limit)}",
+            f"Run: {advised_raise(one.limit, one.spent + one.reserved - one.allowed)}",
             public=f"The budget per {one.limit.per}{_kind(one.limit)} is used up.",
         )
     if not spent:

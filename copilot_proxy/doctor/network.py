@@ -87,7 +87,7 @@ def check_loopback(context: CheckContext) -> Iterator[Result]:
         return
     yield warning(
         f"{variable} is set, and NO_PROXY does not list this machine: many clients would send "
-        "their requests for this server to that proxy.",
+        "requests for this server to that proxy.",
         f"Add this to NO_PROXY: {_NO_PROXY}",
     )
 

@@ -31,7 +31,7 @@ class ServerFacts:
 
 
 def read_server(settings: Settings) -> ServerFacts:
-    """Return the facts about what answers at the address in the settings."""
+    """Find out what answers at the address in the settings."""
     if settings.uds is not None:
         facts = ServerFacts(str(settings.uds))
     else:

@@ -1,4 +1,4 @@
-"""The request fields that Copilot's APIs accept, for objects where they refuse all others.
+"""The request fields that Copilot's APIs accept, for objects in which they refuse any others.
 
 Observed in Copilot's responses to requests, 2026-11: "Extra inputs are not permitted".
 """

@@ -12,7 +12,7 @@ import msgspec
 from copilot_proxy.formats.types import Json
 
 _INPUT_DESCRIPTION: Final = (
-    "The whole input of this tool as one text, exactly as the tool expects it."
+    "The complete input of this tool as text, exactly as the tool expects it."
 )
 _START: Final = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _MAX_START: Final = 64

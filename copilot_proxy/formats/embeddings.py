@@ -30,7 +30,7 @@ _BATCH: Final = 512
 
 
 class EmbeddingsRequest(Struct):
-    """The body of ``POST /v1/embeddings``; `input` is texts, or texts as token ids."""
+    """The body of ``POST /v1/embeddings``; `input` is one or more texts, or their token ids."""
 
     model: str
     input: str | list[str | int | list[int]]
@@ -40,7 +40,7 @@ class EmbeddingsRequest(Struct):
 
 
 class Embedding(Struct):
-    """One vector: a list of floats, or base64 of little-endian 32-bit floats."""
+    """A vector: a list of floats, or base64 of little-endian 32-bit floats."""
 
     object: Literal["embedding"]
     index: int
@@ -106,7 +106,9 @@ def check_request(request: ClientRequest) -> None:
         )
     dimensions = request.get("dimensions")
     if dimensions is not None and dimensions < 1:
-        raise RequestError("dimensions must be above 0.", param="dimensions", code="invalid_value")
+        raise RequestError(
+            "dimensions must be greater than 0.", param="dimensions", code="invalid_value"
+        )
 
 
 def has_tokens(request: ClientRequest) -> bool:

@@ -57,7 +57,7 @@ _TOO_LONG = ErrorMapping(
 _TOO_MANY_BYTES = ErrorMapping(
     status=413,
     type="invalid_request_error",
-    hint="The request has too many bytes. Send smaller or fewer images and files, or shorten the "
+    hint="The request is too large. Send smaller or fewer images and files, or shorten the "
     "conversation.",
     retry=False,
 )
@@ -103,7 +103,6 @@ _FILTERED = ErrorMapping(
 )
 
 _BUSY_HINT: Final = "The model is busy. Wait a moment, or use another model."
-
 _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
     "quota_exceeded": _QUOTA,
     "free_quota_exceeded": _QUOTA,
@@ -154,6 +153,9 @@ _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
     "previous_response_not_found": ErrorMapping(
         type="invalid_request_error",
         hint="Copilot does not store responses. Send the whole conversation.",
+    ),
+    "off_topic": ErrorMapping(
+        type="invalid_request_error", hint="GitHub considers the question off topic. Rephrase it."
     ),
     "cyber_policy": ErrorMapping(
         type="invalid_request_error",
@@ -258,7 +260,7 @@ def find_mapping(status: int, code: str | None, message: str) -> ErrorMapping:
             return mapping
     if status == 403 and "Terms of Service" in message:
         return _BY_STATUS[403]._replace(
-            hint="GitHub has blocked this use of Copilot. Check your email for a message from "
+            hint="GitHub has blocked this access. Stop, and check your email for a message from "
             "GitHub before you use Copilot again."
         )
     return _BY_STATUS.get(status, ErrorMapping())

@@ -42,8 +42,9 @@ def user_turn(content: object) -> TurnKind:
     It is ``user`` if it contains an image, a file, or text outside of ``<system-reminder>`` tags,
     otherwise ``aside``.
     """
-    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
-    return "user" if any(map(_is_user_content, parts)) else "aside"
+    if isinstance(content, list):
+        return "user" if any(map(_is_user_content, content)) else "aside"
+    return "user" if _ASIDE.fullmatch(str(content or "")) is None else "aside"
 
 
 def _is_user_content(part: dict[str, object]) -> bool:

@@ -45,7 +45,7 @@ _PLAIN: Final = Kinds(
 )
 """What may occur in a plain conversation without images: no files, and none of OpenAI's marks."""
 _TEXTS: Final = Kinds(set(), {"content", "role"})
-"""What occurs in a conversation of messages with a text each."""
+"""The kinds in a conversation whose messages all consist of a single text."""
 _PLAIN_WITH_IMAGES: Final = _PLAIN._replace(types={*_PLAIN.types, *_IMAGES})
 
 
@@ -85,7 +85,7 @@ def request_kinds(request: ClientRequest) -> Kinds:
 
 
 def _is_text_only(turns: object) -> bool:
-    """Return whether these are messages with a text each, and nothing else: the quickest case."""
+    """Return whether all messages consist of a single text, which is the fastest case."""
     if type(turns) is not list:
         return False
     for one in turns:

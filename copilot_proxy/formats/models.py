@@ -17,9 +17,9 @@ _CREATED: Final = 1_700_000_000
 
 
 class ModelObject(Struct):
-    """One model; limits are in tokens. Its `state` is ``needs_enabling`` until it is enabled.
+    """A model; limits are in tokens. Its `state` is ``needs_enabling`` until it is enabled.
 
-    `deprecated` is set if GitHub has announced that it retires; `retires_on` is the day, such as
+    `deprecated` is set if GitHub has announced its retirement; `retires_on` is the date, such as
     ``2026-12-14``. `default` is set if it answers requests for the model ``default``.
     """
 

@@ -31,8 +31,12 @@ class PlainTurns(list[Any]):
     A few may be decoded JSON instead: those that a rule must change for almost every model.
     """
 
-    def __init__(self, turns: Iterable[Any], images: int = 0, text_size: int = 0) -> None:
+    def __init__(
+        self, turns: Iterable[Any], images: int = 0, text_size: int = 0, parts: Any = None
+    ) -> None:
         super().__init__(turns)
+        self.parts = parts
+        """Information about the conversation; its type depends on the API."""
         self.images = images
         """The number of images in the conversation."""
         self.text_size = text_size

@@ -126,7 +126,7 @@ class RestoredNames(WrappedTranslator):
         return restored
 
     def _held_back(self, event: ClientEvent) -> list[ClientEvent]:
-        """Return what comes before `event` if it ends calls whose arguments end within a key."""
+        """Return the events to send before `event` if it ends calls in the middle of a key."""
         match event:
             case {"choices": [{"finish_reason": str()} as choice]}:
                 held = {index: renamer.close() for index, renamer in self._calls.items()}

@@ -1,6 +1,6 @@
-"""Explains refusals whose reason Copilot does not give, from the request that it refused.
+"""Explains refusals for which Copilot gives no reason, based on the refused request.
 
-If Gemini does not accept the schema of a tool, it only answers "Bad Request".
+For example, if Gemini does not accept the schema of a tool, it just answers "Bad Request".
 """
 
 from collections.abc import Iterator, Mapping
@@ -74,8 +74,8 @@ def diagnose(
 
 
 def explain_unlisted(error: UpstreamRefusal, *, is_listed: bool) -> None:
-    """Set the hint of `error` if Copilot does not know the model, and its list of models could not
-    be read, so that the client's name was sent as it is."""
+    """Set the hint of `error` if Copilot does not know the model, and the client's name was sent
+    unchanged because the model list could not be read."""
     if error.code == "model_not_found" and not is_listed:
         error.hint = (
             "Copilot's list of models cannot be read at the moment, so the name was sent as it is. "

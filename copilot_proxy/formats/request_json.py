@@ -34,7 +34,10 @@ def _decoded(body: bytes) -> Any:
         try:
             return decode_leniently(body, strict=True)
         except ValueError:
-            raise RequestError(f"The body is not valid JSON: {error}.") from None
+            is_cut = str(error).startswith("Input data was truncated")
+            hint = "Send all of it; an HTTP Content-Length counts bytes, not characters."
+            message = f"The body is not valid JSON: {error}."
+            raise RequestError(message, hint=hint if is_cut else None) from None
 
 
 def parse_object(

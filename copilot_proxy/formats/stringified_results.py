@@ -5,7 +5,7 @@ images, and their base64 would cost hundreds of times as many tokens. Observed w
 results of MCP tools, 2026-07.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -36,9 +36,9 @@ def unpack_results(api: str, request: ClientRequest) -> None:
                 result[name] = parts
 
 
-def is_stringified(api: str, text: str) -> bool:
-    """Return whether `unpack_results` would replace the text of a result."""
-    return may_be_stringified(text) and unpacked(api, text) is not None
+def any_stringified(api: str, texts: Iterable[str]) -> bool:
+    """Return whether `unpack_results` would change any of these texts of results."""
+    return any(unpacked(api, text) is not None for text in texts if text[:1] in _BEGINNINGS)
 
 
 def may_be_stringified(text: str) -> bool:

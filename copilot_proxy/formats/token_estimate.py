@@ -17,7 +17,8 @@ from copilot_proxy.formats.plain_turns import PlainTurns, expanded
 IMAGE_TOKENS: Final = 1600
 DOCUMENT_TOKENS: Final = 3000
 _JSON_CHARS_PER_TOKEN: Final = 4.2
-"""A twentieth of a long conversation's JSON is punctuation, which `prompt_tokens` leaves out."""
+"""Higher than in texts, because 5% of a long conversation's JSON is punctuation, which
+`prompt_tokens` leaves out."""
 
 
 class CountedFields(NamedTuple):
@@ -36,7 +37,7 @@ def request_tokens(request: Mapping[str, Any]) -> int:
     if not plain:
         return prompt_tokens(expanded(request))
     others = {name: one for name, one in request.items() if type(one) is not PlainTurns}
-    # A third of the time of walking through all of their texts.
+    # This takes a third of the time of iterating over all their texts.
     chars = sum(len(msgspec.json.encode(turns).decode()) for turns in plain)
     return prompt_tokens(others) + round(chars / _JSON_CHARS_PER_TOKEN)
 

@@ -199,7 +199,7 @@ def _error_object(text: str) -> Json | None:
 
 
 def _authorisation(error: Json) -> str:
-    """Return the message for an error that has nothing but a page of GitHub's."""
+    """Return the message for an error that only contains the URL of a page on GitHub."""
     page = _text(error, "authorize_url")
     return f"{_AUTHORISATION}: {page}" if page else ""
 

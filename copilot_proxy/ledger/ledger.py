@@ -30,7 +30,7 @@ _BATCH: Final = 256
 KiB until then. A large request is written immediately, since its record holds the whole
 conversation."""
 _CHECK: Final = 64
-"""How many requests have to wait until it is checked whether the thread has ended."""
+"""The number of waiting requests after which to check whether the thread has ended."""
 _CLOSE_SECONDS: Final = 10.0
 
 _Entry = tuple[RequestRecord, int]
@@ -57,8 +57,8 @@ class Ledger:
     def __init__(
         self, path: Path, hand_over: Callable[[Sequence[str]], bool] | None = None
     ) -> None:
-        """`hand_over` gets the ids of requests that have rows, in the ledger's thread; it returns
-        whether it ends their reservations."""
+        """`hand_over` is called in the ledger's thread with the ids of requests that have rows now.
+        It returns whether it releases their reservations."""
         self.path = path
         self._hand_over = hand_over
         self._entries: deque[_Entry] = deque()
@@ -78,7 +78,7 @@ class Ledger:
         thread = self._thread
         if thread is None or (count % _CHECK == 1 and not thread.is_alive()):
             self._start()
-        # The thread removes entries at any time, so an entry that is alone wakes it up.
+        # The thread may remove entries at any time. It only needs to be woken up for the first one.
         if count == 1:
             self._signals.has_entries.set()
         if count == _BATCH or record.size >= LARGE:
@@ -126,7 +126,7 @@ class Ledger:
 
     def _take(self, signals: _Signals) -> list[_Entry]:
         """Remove and return all entries."""
-        # First, so that an entry that comes meanwhile is noticed.
+        # The events are cleared first, so that entries that arrive from now on are noticed.
         signals.has_entries.clear()
         signals.has_batch.clear()
         taken: list[_Entry] = []

@@ -34,7 +34,7 @@ class SpentSums:
     """
 
     version: object
-    """Is another object whenever sums may have changed."""
+    """A different object whenever sums may have changed."""
 
     def __init__(self) -> None:
         self._data_version = -1
@@ -91,7 +91,7 @@ def state(
     path = stored_path(database)
     running = stored_reservations(path) if path is not None else []
     of_target = [one for one in running if target in targets_of(one.group)]
-    # For a moment, an ended request has both a row and a reservation.
+    # A completed request briefly has both a row and a reservation.
     recorded = known(database, [one.request_id for one in of_target])
     reserved = sum(one.nano_aiu for one in of_target if one.request_id not in recorded)
     return State(SpentSums().of(database, limit, day, month, session), reserved)

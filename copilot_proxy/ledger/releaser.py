@@ -1,7 +1,7 @@
-"""Ends the reservations of requests, for the thread that writes their rows.
+"""Releases reservations, for the thread that writes the rows of requests.
 
-This comes after the row: for a moment, what a request has cost counts twice, but it always counts.
-Reservations of this process are ended by its reserver, which has to lock the file anyway.
+A reservation is released after the row was written: the cost briefly counts twice, but is never
+missing. This process's own reservations are released by its reserver, which locks the file anyway.
 """
 
 import logging
@@ -28,8 +28,8 @@ class Releaser:
     def __init__(
         self, ledger: Path, hand_over: Callable[[Sequence[str]], bool] | None = None
     ) -> None:
-        """`hand_over` gets the ids of requests whose reservations have to be ended, and returns
-        whether it will do that."""
+        """`hand_over` is called with the ids of requests whose reservations must be released, and
+        returns whether it releases them."""
         self._ledger = ledger
         self._hand_over = hand_over
         self._file: ReservationFile | None = None

@@ -27,7 +27,7 @@ Group = tuple[str, str, str, str, str, str]
 
 
 class Common(NamedTuple):
-    """What the reservations of one plan have in common. Texts are "" if they are unknown."""
+    """The values that all reservations of a plan share. Unknown texts are ""."""
 
     host: str
     """The name of the machine or container, since each has its own process ids."""
@@ -43,12 +43,12 @@ class Common(NamedTuple):
 
     @property
     def group(self) -> Group:
-        """What decides what a reservation counts for."""
+        """The values that determine which limits a reservation counts towards."""
         return self[2:8]
 
 
 class Reservation(NamedTuple):
-    """What a request may cost; the fields are those of `Common`, with those of the request."""
+    """The cost reserved for a request; it has the fields of `Common` and those of `Slot`."""
 
     request_id: str
     host: str
@@ -66,7 +66,7 @@ class Reservation(NamedTuple):
 
     @property
     def group(self) -> Group:
-        """What decides what a reservation counts for."""
+        """The values that determine which limits a reservation counts towards."""
         return self[4:10]
 
 
@@ -86,7 +86,7 @@ def targets_of(group: Group) -> Iterator[Target]:
                 yield per, which, kind, name
 
 
-@lru_cache(maxsize=256)  # most texts are those of the plan before
+@lru_cache(maxsize=256)  # most texts are the same as in the previous plan
 def short(text: str | None) -> str:
     """Return a text that fits into a reservation: a longer text is replaced by its hash."""
     encoded = (text or "").encode("utf-8", "replace")
@@ -97,7 +97,7 @@ _HOST: Final = short(platform.node())
 
 
 def common_of(plan: Plan) -> Common:
-    """Return what the reservations of a plan have in common."""
+    """Return the values that all reservations of a plan share."""
     key, client, project, session, model, _ = map(short, plan.sender)
     names = (key, client, project, session, model, plan.sender.api)
     return Common(_HOST, os.getpid(), plan.day, plan.month, *names)

@@ -1,9 +1,9 @@
 """The file with the reservations of running requests, shared by all processes that use the ledger.
 
-Each has a slot of `SLOT` bytes, so that a reservation takes one small write, and a process that is
-killed leaves either a whole slot or none. The header names the last process that has used the file:
-if it is still the same one, it does not have to read the slots again. The file is used only under
-its lock. It is not mapped into memory: on a full disk, that could end the process.
+Each reservation has a slot of `SLOT` bytes, so a single small write is enough for it, and a killed
+process leaves either a whole slot or none. The header names the process that used the file last; if
+that is the current process, it does not need to read the slots again. The file is used only under
+its lock. It is not mapped into memory, since a full disk could then kill the process.
 """
 
 import errno
@@ -61,10 +61,10 @@ class ReservationFile:
         make_folder(self.path.parent)
         self._file = open_private(self.path, UPDATE)
         self._header = _MAGIC + secrets.token_bytes(_USER_BYTES)
-        """The header while nobody else has used the file since this object."""
+        """The header that names this object as the last user of the file."""
         self.table = SlotTable()
         self.reads = 0
-        """How often the slots were read, since others may have changed them."""
+        """The number of times the slots were read because others may have changed them."""
 
     def close(self) -> None:
         """Close the file. Raises no error and does not require the lock."""
@@ -108,17 +108,18 @@ class ReservationFile:
             self.unlock()
 
     def put(self, request_id: str, slot: Slot) -> None:
-        """Make a reservation in a slot that has the next free number."""
-        _write(self._file, slot.packed(request_id), (slot.number + 1) * SLOT)
+        """Write a reservation into a free slot, and set the slot's number."""
+        slot.number = number = self.table.place()
+        _write(self._file, slot.packed(request_id), (number + 1) * SLOT)
         self.table.add(request_id, slot)
 
     def clear(self, request_ids: Iterable[str]) -> None:
-        """End the reservations of requests, if they have any, and save that."""
+        """Release the reservations of these requests, where they exist, and save that."""
         self.table.end(request_ids)
         self.save()
 
     def save(self) -> None:
-        """Write what the file does not have yet."""
+        """Write all changes that are not in the file yet."""
         if self.table.is_saved:
             return
         for start, content in self.table.unsaved():
@@ -158,7 +159,7 @@ class ReservationFile:
         return True
 
     def _read_slots(self, header: bytes) -> None:
-        """Read the slots, and name this object as the last user of the file."""
+        """Read the slots, and name this object in the header as the last user."""
         if header and not (len(header) == len(self._header) and header.startswith(_MAGIC)):
             raise DamagedReservations
         try:
@@ -167,8 +168,8 @@ class ReservationFile:
             self.table = SlotTable()
             raise DamagedReservations from None
         self.reads += 1
-        # If this process were killed after it has changed something, the next one reads it: it is
-        # not the one that is named.
+        # This comes before any change by this process. If it is killed after a change, the next
+        # process finds another name than its own, and reads the slots.
         _write(self._file, self._header, 0)
 
     def _read_from(self, start: int) -> bytes:

@@ -1,6 +1,6 @@
-"""Finds out what has to be known about a plan to make reservations quickly.
+"""Prepares a plan, so that its reservations can be made quickly.
 
-It is valid until rows are written, or the reservations are summed up again.
+The result is valid until rows are written or the reservations are summed up again.
 """
 
 import sqlite3
@@ -15,7 +15,7 @@ from copilot_proxy.ledger.reserved_sums import ReservedSums
 def prepared(
     plan: Plan, database: sqlite3.Connection, spent: SpentSums, sums: ReservedSums
 ) -> Prepared:
-    """Return what belongs to a plan, and keep it there; raises `sqlite3.Error`."""
+    """Prepare a plan, store the result in it and return it; raises `sqlite3.Error`."""
     common = common_of(plan)
     day, month, session = plan.day, plan.month, plan.sender.session or ""
     uses = [

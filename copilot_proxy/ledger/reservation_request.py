@@ -10,7 +10,7 @@ FLUSH_SECONDS: Final = 0.02
 
 
 class Sender(NamedTuple):
-    """What decides which limits apply to a request, and what else a reservation says about it."""
+    """The sender of a request, which determines its limits, with its model and API."""
 
     key: str | None
     client: str | None
@@ -21,33 +21,33 @@ class Sender(NamedTuple):
 
 
 class LimitUse(NamedTuple):
-    """How much of a limit is used; amounts are in nano-AIU."""
+    """A limit and the amounts that count towards it, in nano-AIU."""
 
     limit: Limit
     allowed: int
     spent: int
     reserved: list[int]
-    """One amount, which changes."""
+    """A list with a single amount, which is changed in place."""
 
 
 class Prepared(NamedTuple):
-    """What the reserver knows about a plan; see `reservation_plan`."""
+    """The reserver's data for a plan; see `reservation_plan`."""
 
     spent: object
-    """The version of what is spent."""
+    """The `version` of the `SpentSums` that the spent amounts are from."""
     sums: object
-    """The sums of what is reserved, from which the lists are."""
+    """The `ReservedSums` that the lists are from."""
     uses: Sequence[LimitUse]
     totals: Sequence[list[int]]
-    """The amounts to which a reservation has to be added."""
+    """The lists that the amount of a reservation must be added to."""
     common: bytes
-    """What the reservations have in common, as it is in the file."""
+    """The encoded `Common`, as in the file."""
 
 
 class Plan:
-    """What the requests of one sender have in common while neither the limits nor the day change.
+    """The data shared by a sender's requests, as long as the limits and the day stay the same.
 
-    It is made once for them, since most requests are like one shortly before.
+    It is kept for the next requests, since most of them resemble an earlier one.
     """
 
     __slots__ = ("day", "limits", "month", "prepared", "sender")
@@ -55,8 +55,8 @@ class Plan:
     def __init__(
         self, sender: Sender, limits: Sequence[tuple[Limit, int]], day: str, month: str
     ) -> None:
-        """`limits` are those that apply, with what they allow now, in nano-AIU; `day` is today in
-        local time, and `month` this month in UTC."""
+        """`limits` are the limits that apply, each with the amount that it currently allows, in
+        nano-AIU; `day` is the current day in local time, and `month` the current month in UTC."""
         self.sender = sender
         self.limits = limits
         self.day = day
@@ -65,7 +65,7 @@ class Plan:
         """Set and used by the reserver."""
 
     def period(self, limit: Limit) -> str:
-        """Return the day, month or session for which a request counts towards a limit."""
+        """Return the day, month or session that a request belongs to, as `limit` counts it."""
         if limit.per == "session":
             return self.sender.session or ""
         return self.day if limit.per == "day" else self.month

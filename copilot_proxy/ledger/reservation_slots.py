@@ -12,9 +12,9 @@ from copilot_proxy.ledger.reserved_sums import Total
 SLOT: Final = 1024
 """Divides the page size, so that a slot is written completely or not at all."""
 _START: Final = struct.Struct("<BHqq")
-"""At the start of a slot: the lengths of the request's id and of the encoded `Common`, which
-follow; when the request was started; and what is reserved, in nano-AIU. The lengths are zero if the
-slot is free."""
+"""The start of a slot: the lengths of the request id and of the encoded `Common`, which follow; the
+time when the request was started; and the reserved amount in nano-AIU. In a free slot, the lengths
+are zero."""
 NANO: Final = struct.Struct("<q")
 """The reserved amount, at `NANO_PLACE` in a slot."""
 NANO_PLACE: Final = _START.size - NANO.size
@@ -28,7 +28,7 @@ class Slot(msgspec.Struct, gc=False):
 
     number: int
     nano: int
-    """What is reserved, in nano-AIU."""
+    """The reserved amount in nano-AIU."""
     started_us: int
     common: bytes
     """The encoded `Common`."""
@@ -41,11 +41,11 @@ class Slot(msgspec.Struct, gc=False):
         return _pack(len(id), len(common), self.started_us, self.nano) + id + common
 
     def reservation(self, request_id: str) -> Reservation:
-        """Return the reservation, with what is reserved now; raises as `decoded` does."""
+        """Return the reservation with the current amount; raises the same errors as `decoded`."""
         return reservation_of(request_id, self.started_us, self.nano, self.decoded())
 
     def decoded(self) -> Common:
-        """Return what it has in common with others; raises `msgspec.MsgspecError`."""
+        """Return the decoded `Common`; raises `msgspec.MsgspecError`."""
         return _decode(self.common)
 
     def add_to(self, totals: Sequence[Total]) -> None:

@@ -24,7 +24,7 @@ class ReservedSums:
         return len(self._of_group) > _MAX_UNUSED + running
 
     def of(self, target: Target) -> Total:
-        """Return what is reserved of what a limit counts; the list changes with it."""
+        """Return the total that is reserved for a target; the list is changed in place."""
         return self._totals.setdefault(target, [0])
 
     def totals(self, group: Group) -> Sequence[Total]:

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,6 +13,7 @@ from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import file_id, open_for_writing
 from copilot_proxy.ledger.limit_states import SpentSums, State
+from copilot_proxy.ledger.recent_outputs import recent_outputs
 from copilot_proxy.ledger.reservation_file import (
     DamagedReservations,
     ReservationFile,
@@ -25,11 +26,11 @@ from copilot_proxy.ledger.settling import clear_recorded, settle_abandoned
 from copilot_proxy.ledger.slot_table import SlotTable
 
 Used = tuple[int, int]
-"""A `State`; the usual way to make one takes several times as long as a tuple."""
+"""The values of a `State`, as a tuple, because creating a `State` takes several times as long."""
 _LOOK_SECONDS: Final = 0.02
-"""Between two looks at whether there are new rows of other processes."""
+"""Minimum seconds between two checks for new rows of other processes."""
 _REPLACED_SECONDS: Final = 0.2
-"""Between two looks at whether the files were replaced."""
+"""Minimum seconds between two checks whether the files were replaced."""
 
 
 class Refusal(NamedTuple):
@@ -39,6 +40,8 @@ class Refusal(NamedTuple):
     allowed: int
     """The amount that the limit currently allows, in nano-AIU."""
     used: State
+    missing: int
+    """The amount by which this scope's limits must be raised for the request, in nano-AIU."""
 
 
 class _Files(NamedTuple):
@@ -61,42 +64,47 @@ class Reserver:
         self._looked = float("-inf")
         """When the files were last found at their paths, on the monotonic clock."""
         self._settled: dict[str, int | None] = {}
-        """What requests have cost for which that is not in the table of the slots yet."""
+        """The cost of completed requests that the table of slots does not contain yet."""
         self._recorded: deque[Iterable[str]] = deque()
-        """The requests that have got rows, for which that is not there either."""
+        """Groups of requests that have rows now, which the table does not know yet."""
         self._awaited: set[str] = set()
-        """Ended requests that have no rows yet."""
+        """Completed requests that have no rows yet."""
         self._spent = SpentSums()
         self._refreshed = float("-inf")
         """When new rows were last checked for."""
         self._reads = 0
-        """How often the slots had been read by then."""
+        """The value of `reads` at that time."""
 
     def is_open(self) -> bool:
-        """Return whether the files are open and still at their paths, which is only checked from
-        time to time. Does not wait or raise errors."""
-        now = time.monotonic()
-        if now - self._looked >= _REPLACED_SECONDS:
-            if not self._is_current():
-                return False
-            self._looked = now
-        return True
+        """Return whether the files are open, and still there; does not wait and does not raise an
+        error."""
+        return self._is_current()
 
     def reserve_now(self, request_id: str, cost: int, plan: Plan) -> list[Used] | Refusal | None:
-        """Like `reserve`, but without waiting or raising errors. Returns None if that is
-        impossible, usually because another process has just locked the reservations."""
+        """Do what `reserve` does, without waiting and without raising an error.
+
+        Returns None if that is not possible: another process has just locked the reservations, or
+        the files have to be opened, perhaps because they were replaced, which is checked from time
+        to time.
+        """
         if not self._lock.acquire(blocking=False):
             return None
         try:
-            files = self._files
-            if files is None or not files.reservations.lock():
+            files, now = self._files, time.monotonic()
+            if files is None:
+                return None
+            if now - self._looked >= _REPLACED_SECONDS:
+                if not self._is_current():
+                    return None
+                self._looked = now
+            if not files.reservations.lock():
                 return None
             try:
-                return self._reserve(files, request_id, cost, plan)
+                return self._reserve(files, request_id, cost, plan, now)
             finally:
                 files.reservations.unlock()
         except (sqlite3.Error, OSError, CopilotProxyError):
-            return None  # whoever waits gets the error
+            return None  # `reserve` raises the error
         finally:
             self._lock.release()
 
@@ -123,10 +131,10 @@ class Reserver:
         return True
 
     def reserve(self, request_id: str, cost: int, plan: Plan) -> list[Used] | Refusal:
-        """Reserve `cost` nano-AIU for a request, and return how much of each limit of its plan is
-        used then; or return the limit that it does not fit."""
+        """Reserve `cost` nano-AIU for a request. Return how much of each limit of its plan is then
+        used, or the limit that the request does not fit."""
         with self._waiting() as files, files.reservations.locked():
-            outcome = self._reserve(files, request_id, cost, plan)
+            outcome = self._reserve(files, request_id, cost, plan, time.monotonic())
         if not isinstance(outcome, Refusal):
             return outcome
         # Some of the reserved amounts may no longer count, or may turn out lower. Requests that fit
@@ -138,29 +146,29 @@ class Reserver:
             self._spent.clear()
             with files.reservations.locked():
                 clear_recorded(files.database, files.reservations)
-                return self._reserve(files, request_id, cost, plan)
+                return self._reserve(files, request_id, cost, plan, time.monotonic())
 
     def settle(self, request_id: str, nano: int | None) -> None:
-        """Reserve what a request has cost instead of its estimate, unless `nano` is None, until its
+        """Replace the estimate of a request by its actual cost, unless `nano` is None, until its
         row is written.
 
-        This takes effect with the next reservation of this process, and for others with `flush_now`
-        or `flush`. Does not wait and raises no error.
+        This process applies it with its next reservation; others see it after `flush_now` or
+        `flush`. Does not wait and raises no errors.
         """
         self._settled[request_id] = nano
 
     def end(self, request_ids: Iterable[str]) -> None:
-        """End the reservations of requests that have rows, or get none, in the same way; may be
-        called from any thread."""
+        """Release the reservations of requests that have rows, or will not get any. Like `settle`,
+        this takes effect later. May be called from any thread."""
         self._recorded.append(request_ids)
 
     @property
     def is_waiting(self) -> bool:
-        """Whether there are ended requests whose reservations are not ended yet."""
+        """Whether some completed requests still have their reservations."""
         return bool(self._settled or self._recorded or self._awaited)
 
     def flush(self) -> None:
-        """Show the other processes what was settled and ended."""
+        """Show other processes which requests were settled or released."""
         with self._waiting() as files:
             self._save(files)
 
@@ -170,7 +178,7 @@ class Reserver:
                 files.reservations.save()
 
     def _update(self, table: SlotTable) -> bool:
-        """Note in the table what was settled and ended; return whether the file lacks anything."""
+        """Apply what was settled or released to the table; return whether the file is outdated."""
         settled, awaited = self._settled, self._awaited
         while settled:
             request_id, nano = settled.popitem()
@@ -182,7 +190,7 @@ class Reserver:
             request_ids = self._recorded.popleft()
             table.end(request_ids)
             awaited.difference_update(request_ids)
-            self._refreshed = float("-inf")  # what is spent must not be from before
+            self._refreshed = float("-inf")  # the spent amounts must include the new rows
         return not table.is_saved
 
     def release(self, request_id: str) -> None:
@@ -190,23 +198,27 @@ class Reserver:
         with self._waiting() as files, files.reservations.locked():
             files.reservations.clear([request_id])
 
+    def recent_outputs(self) -> Sequence[tuple[str, int]]:
+        """Return the models and output tokens of recent answers, oldest first."""
+        with self._waiting() as files:
+            return recent_outputs(files.database)
+
     def close(self) -> None:
         """Save everything, and close the files."""
         with self._lock:
             self._close()
 
     def _reserve(
-        self, files: _Files, request_id: str, cost: int, plan: Plan
+        self, files: _Files, request_id: str, cost: int, plan: Plan, now: float
     ) -> list[Used] | Refusal:
-        """Do what `reserve` does; needs the file's lock. Each request with limits comes here, so
-        it has few calls."""
+        """Do the work of `reserve`; requires the file's lock. It makes few calls, because it runs
+        for every request that has limits."""
         # A reservation is only released after its row was written. So reservations are read first:
         # any that are gone are included in the amount spent.
         file = files.reservations
         table = file.table
         if self._settled or self._recorded:
             self._update(table)
-        now = time.monotonic()
         if now - self._refreshed >= _LOOK_SECONDS or file.reads != self._reads:
             self._spent.refresh(files.database)
             self._reads, self._refreshed = file.reads, now
@@ -217,9 +229,14 @@ class Reserver:
         for limit, allowed, spent, total in ready.uses:
             reserved = total[0]
             if spent + reserved + cost > allowed:
-                return Refusal(limit, allowed, State(spent, reserved))
+                missing = max(
+                    use.spent + use.reserved[0] + cost - use.allowed
+                    for use in ready.uses
+                    if (use.limit.kind, use.limit.name) == (limit.kind, limit.name)
+                )
+                return Refusal(limit, allowed, State(spent, reserved), missing)
             outcome.append((spent, reserved + cost))
-        slot = Slot(table.place(), cost, time.time_ns() // 1000, ready.common, ready.totals)
+        slot = Slot(0, cost, time.time_ns() // 1000, ready.common, ready.totals)
         file.put(request_id, slot)
         for total in ready.totals:
             total[0] += cost

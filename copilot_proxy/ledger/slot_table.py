@@ -1,5 +1,5 @@
-"""The slots of the file with the reservations, as one process knows them, and what it has not
-written yet: what ended requests have cost, and which of them have rows."""
+"""The slots of the reservation file, as known to one process, including changes that are not in the
+file yet: the cost of completed requests, and which of them have rows."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -17,33 +17,33 @@ from copilot_proxy.ledger.reservation_slots import (
 from copilot_proxy.ledger.reserved_sums import ReservedSums
 
 _SPARE: Final = 64
-"""Free slots at the end that are kept."""
+"""The number of free slots to keep at the end of the file."""
 
 
 class SlotTable:
-    """Knows all slots. It does no I/O: `unsaved` yields what has to be written."""
+    """The table of all slots. It does no I/O: `unsaved` yields what must be written."""
 
     def __init__(self) -> None:
         self.slots: dict[str, Slot] = {}
-        """Those that are used, by request."""
+        """The used slots by request id."""
         self._free: list[int] = []
-        """The numbers of free slots, in descending order."""
+        """The numbers of free slots, the highest first."""
         self._ended: dict[int, str] = {}
-        """The numbers of slots that are free, too, but not in the file, and their requests."""
+        """Slots that are free, but not yet in the file: their numbers, and the old request ids."""
         self._settled: dict[str, Slot] = {}
-        """Those that have another amount in the file."""
+        """The slots whose amount is different in the file."""
         self._size = 0
-        """Slots in the file."""
+        """The number of slots in the file."""
         self.sums: ReservedSums | None = None
-        """What is reserved; None if it has to be summed up."""
+        """The sums of the reserved amounts, or None if they must be computed again."""
 
     @property
     def is_saved(self) -> bool:
-        """Whether the file has everything."""
+        """Whether the file contains all changes."""
         return not (self._ended or self._settled)
 
     def summed(self) -> ReservedSums:
-        """Return the sums of what is reserved, new ones if necessary."""
+        """Return the sums of the reserved amounts, computing them if necessary."""
         sums = self.sums
         if sums is None or sums.is_outdated(len(self.slots)):
             sums = self.sums = ReservedSums()
@@ -52,12 +52,15 @@ class SlotTable:
         return sums
 
     def running(self) -> list[Reservation]:
-        """Return all reservations."""
+        """Return the reservations of all running requests."""
         return [slot.reservation(request_id) for request_id, slot in self.slots.items()]
 
     def take(self, content: bytes) -> None:
-        """Replace what is known by the `content` of the file without its header; most of it may be
-        the same. Raises `struct.error`, `ValueError` or `msgspec.MsgspecError` if it is damaged."""
+        """Replace the table by the `content` of the file without its header.
+
+        Unsaved changes and slots that are still the same are kept. Raises `struct.error`,
+        `ValueError` or `msgspec.MsgspecError` if the content is damaged.
+        """
         found = parse(content)
         self._ended = {
             number: request_id
@@ -78,7 +81,7 @@ class SlotTable:
             found[request_id] = slot
         for request_id, slot in found.items():
             if self.slots.get(request_id) is not slot:
-                common = slot.decoded()  # even without sums: it may be damaged
+                common = slot.decoded()  # always decoded, since it may be damaged
                 if self.sums is not None:
                     slot.add_to(self.sums.totals(common.group))
         self.slots = found
@@ -86,14 +89,17 @@ class SlotTable:
         self._find_free()
 
     def place(self) -> int:
-        """Return the number of the slot for the next reservation: if possible, one whose old
-        reservation is still in the file, which then needs no other write."""
+        """Return the number of the slot for the next reservation.
+
+        A slot whose old reservation is still in the file comes first, since overwriting it also
+        removes the old one.
+        """
         if self._ended:
             return next(iter(self._ended))
         return self._free[-1] if self._free else self._size
 
     def add(self, request_id: str, slot: Slot) -> None:
-        """Use a slot, which has the number that `place` has just returned."""
+        """Use a slot, whose number must be the one that `place` has just returned."""
         if self._ended:
             del self._ended[slot.number]
         elif self._free:
@@ -103,7 +109,7 @@ class SlotTable:
         self.slots[request_id] = slot
 
     def settle(self, request_id: str, nano: int) -> None:
-        """Replace what a request has reserved, if anything, by what it has cost."""
+        """Replace the reserved amount of a request by its cost; does nothing if it has no slot."""
         slot = self.slots.get(request_id)
         if slot is not None and slot.nano != nano:
             slot.change(nano - slot.nano)
@@ -111,7 +117,7 @@ class SlotTable:
             self._settled[request_id] = slot
 
     def end(self, request_ids: Iterable[str]) -> None:
-        """End the reservations of requests, if they have any."""
+        """Release the reservations of these requests, where they exist."""
         for request_id in request_ids:
             slot = self.slots.pop(request_id, None)
             if slot is not None:
@@ -120,15 +126,15 @@ class SlotTable:
                 slot.change(-slot.nano)
 
     def unsaved(self) -> Iterator[tuple[int, bytes]]:
-        """Yield where in the file, without its header, something has to be written, and what."""
+        """Yield the bytes to write, with their offset in the file after its header."""
         for slot in self._settled.values():
             yield slot.number * SLOT + NANO_PLACE, NANO.pack(slot.nano)
         for first, size in runs(sorted(self._ended)):
             yield first * SLOT, bytes(size * SLOT)
 
     def mark_saved(self) -> int | None:
-        """Note that everything was written; return how many slots the file should have, if it has
-        too many free ones at its end, and None otherwise."""
+        """Note that everything was written. If the file has too many free slots at its end, return
+        the number of slots to keep, otherwise None."""
         self._settled.clear()
         if not self._ended:
             return None

@@ -159,7 +159,7 @@ class _Listener(QueueListener):
             if (notice := self._drop_notice()) is not None:
                 super().handle(notice)
         except Exception as error:
-            why = f"a log line could not be written: {type(error).__name__}"
+            why = f"A log line could not be written: {type(error).__name__}"
             with suppress(Exception):
                 super().handle(_entry(logging.ERROR, why))
         if written is not None:

@@ -150,7 +150,7 @@ def log_file_for(settings: Settings, *, worker: int = 1) -> Iterator[LogFile | N
         hint = error.hint if isinstance(error, private_files.UnsafeFileError) else None
         raise UsageError(
             f"The log file {path} cannot be used: {private_files.failure_reason(error)}.",
-            hint=hint or f"Name another file {_place(settings.sources['log_file'])}.",
+            hint=hint or f"Choose another file {_place(settings.sources['log_file'])}.",
         ) from error
     with closing(file):
         yield file

@@ -1,7 +1,7 @@
 """Logs each finished request, and once a day any unknown names in Copilot's answers.
 
-Requests are logged in batches: alone, each would find the processor's caches filled by the next
-request, and wake up the thread that writes the log.
+Requests are logged in batches. For single requests, the processor's caches would each time be
+filled by other requests, and the thread that writes the log would have to wake up.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ STOPPED: Final = "server_stopped"
 _INTERVAL: Final = 0.05
 """Seconds between two batches."""
 _BATCH: Final = 16
-"""So many requests are logged before that."""
+"""The number of requests after which a batch is logged earlier."""
 _DAY: Final = 24 * 60 * 60
 _MAX_NAMES: Final = 200
 """Number of unknown names to count separately; later names are counted together."""
@@ -43,7 +43,7 @@ class Reporter:
         """Whether the server is cutting off open requests."""
         self._drift = DriftLog(clock)
         self._ended: list[tuple[RequestRecord, float]] = []
-        """The requests that are still to be logged, and when they ended."""
+        """The requests that have not been logged yet, and when they ended."""
         self._timer: asyncio.TimerHandle | None = None
         self._thread: int | None = None
         """The thread in which requests end."""
@@ -58,11 +58,11 @@ class Reporter:
             self._thread = threading.get_ident()
             try:
                 self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._log)
-            except RuntimeError:  # without an event loop, there are few requests
+            except RuntimeError:  # without an event loop, there are only a few requests
                 self._log()
 
     def flush(self) -> None:
-        """Log the requests that have ended before another line is logged by the same thread."""
+        """Log all completed requests, before the same thread logs another line."""
         if self._ended and self._thread == threading.get_ident():
             self._log()
 

@@ -70,7 +70,7 @@ def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None
 def _is_wanted(entry: logging.LogRecord, reporter: Reporter) -> bool:
     if entry.name == REQUESTS:
         return True
-    reporter.flush()  # so that the lines are in order
+    reporter.flush()  # keeps the lines in order
     if entry.name == _SERVER and entry.getMessage().startswith(_OMITTED):
         return False
     # The request's own line already says that it was cut off.

@@ -98,6 +98,8 @@ def _request_columns(record: "RequestRecord") -> str:
 
 
 def _counted(record: "RequestRecord") -> str | None:
+    if record.usage is not None:
+        return None
     from copilot_proxy.relay.costs import COUNT_TOKENS, INPUT_TOKENS
 
     return "tokens counted" if record.api in (COUNT_TOKENS, INPUT_TOKENS) else None
@@ -133,7 +135,7 @@ def _credits(value: float) -> str:
 def _size(count: int) -> str:
     for unit in ("B", "kB"):
         if count < 1000:
-            return f"{count:.0f} {unit}"
+            return f"{count} {unit}"
         count = round(count / 1000)
     return f"{count} MB"
 

@@ -1,9 +1,10 @@
-"""Shares the counters of worker processes: each writes its own to a file, and reads the others'.
+"""Shares the counters of worker processes: each writes its own to a file, and reads those of the
+others.
 
-Requests are counted in batches: counted alone, each would find the processor's caches filled by the
-next request.
+Requests are counted in batches, because for single requests, the processor's caches would each time
+be filled by other requests.
 
-A worker that replaces one that has died continues its counters, so that no counter ever goes down.
+A worker that replaces a dead one continues its counters, so that no counter ever goes down.
 """
 
 import asyncio
@@ -24,8 +25,8 @@ log = logging.getLogger(__name__)
 _INTERVAL: Final = 1.0
 """Seconds between two writes, while there are requests."""
 _BATCH: Final = 16
-"""So many requests are counted before that. A large one is counted at once, since its record holds
-the whole conversation."""
+"""The number of requests after which a batch is counted earlier. A large request is counted
+immediately, since its record holds the whole conversation."""
 
 
 class SharedMetrics:
@@ -34,7 +35,7 @@ class SharedMetrics:
     def __init__(self, folder: Path | None = None, number: int = 1) -> None:
         self._own = Metrics()
         self._ended: list[RequestRecord] = []
-        """The requests that are still to be counted."""
+        """The requests that have not been counted yet."""
         self._before = Metrics()
         """The counters of the processes that this one has replaced."""
         self._folder = folder
@@ -68,7 +69,7 @@ class SharedMetrics:
         return total
 
     def close(self) -> None:
-        """Count the last requests, and write the counters."""
+        """Count the remaining requests, and write the counters."""
         if self._timer is not None:
             self._timer.cancel()
             self._update()
@@ -84,7 +85,7 @@ class SharedMetrics:
         for record in ended:
             try:
                 self._own(record)
-            except Exception:  # the request that it happens in may be another one
+            except Exception:  # this may be raised by a different request than the current one
                 log.exception("Request %s is not in the metrics.", record.request_id)
 
     def _update(self) -> None:

@@ -18,7 +18,7 @@ def to_proxy_error(error: Exception) -> CopilotProxyError:
     """
     if isinstance(error, CopilotProxyError):
         return error
-    log.error("internal error", exc_info=error)
+    log.error("Internal error", exc_info=error)
     return CopilotProxyError(
         "copilot-proxy failed with an internal error.",
         hint="Look for the request_id in the server's log, and please report what it says.",

@@ -41,9 +41,9 @@ def map_http_error(error: httpx.HTTPError, url: str | None = None) -> UpstreamUn
     if isinstance(error, httpx.ProxyError):
         return UpstreamUnreachable(
             f"The proxy refused to connect to {host}: {_proxy_reason(error)}.",
-            hint=f"Check {proxy.setting if proxy else 'HTTPS_PROXY'}, and include user and "
-            "password if the proxy requires them. To bypass the proxy for some hosts, list them "
-            "in NO_PROXY.",
+            hint=f"Check {proxy.setting if proxy else 'HTTPS_PROXY'}, and include the user and "
+            "password if the proxy requires them. To bypass the proxy for some hosts, list "
+            "them in NO_PROXY.",
             sent=False,
         )
     if isinstance(error, httpx.UnsupportedProtocol):
@@ -117,8 +117,8 @@ def _not_connected(error: httpx.ConnectError, host: str) -> UpstreamUnreachable:
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return UpstreamUnreachable(
             f"The certificate of {host} is not trusted.",
-            hint="Set SSL_CERT_FILE to a file with your company's certificate authority: a company "
-            "proxy may intercept the connection.",
+            hint="Set SSL_CERT_FILE to a file with your company's certificate authority: a "
+            "company proxy may be intercepting the connection.",
             sent=False,
         )
     if any(isinstance(cause, ssl.SSLError) for cause in causes):

@@ -28,7 +28,7 @@ def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -
     if record.copilot_usage is not None or (record.usage is not None and is_complete(record)):
         cost = _assessed(record)
         if cost.tokens is not None or cost.nano is not None:
-            return cost  # otherwise what Copilot sent counts nothing
+            return cost  # otherwise Copilot's counts are all zero
     if record.api in (COUNT_TOKENS, INPUT_TOKENS) or not _was_processed(record):
         return FREE
     if not (record.events or record.client_gone or record.error is None):

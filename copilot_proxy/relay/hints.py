@@ -1,4 +1,4 @@
-"""Adds hints to errors about what the client or its user can do about Copilot's refusals."""
+"""Adds hints to errors: what the client or its user can do about a refusal by Copilot."""
 
 import re
 from typing import Final
@@ -29,7 +29,7 @@ class Hints:
         model = await self._models.reload(name, Caller(caller.auth))
         if model is not None and model.needs_enabling:
             error.hint = (
-                f"{model.id} needs enabling: accept its terms at {ENABLE_URL}, or ask your "
+                f"{model.id} must be enabled first: accept its terms at {ENABLE_URL}, or ask your "
                 "organisation to do so."
             )
         elif model is not None and self._is_automatic(caller):

@@ -18,6 +18,10 @@ from copilot_proxy.formats.permanent_errors import has_retryable_number
 from copilot_proxy.headers import Initiator
 
 _random: Final = random.Random()  # noqa: S311  # its own, since a library may seed the shared one
+_RANDOM: Final = 0xFFFF_0FFF_3FFF_FFFFFFFFFFFF
+"""The random bits among the last 96 bits of a UUID."""
+_VERSION: Final = 0x0000_4000_8000_000000000000
+"""The fixed bits among them: version 4, and the variant (RFC 9562)."""
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -178,9 +182,8 @@ def new_request_id() -> str:
     start = f"{time.time_ns() // 1000 & 0xFFFFFFFF:08x}"
     while True:
         # Formatted here because `uuid` takes several times as long. The id is not secret.
-        x = f"{_random.getrandbits(96):024x}"
-        version, variant = "4", "89ab"[int(x[4], 16) % 4]
-        request_id = f"{start}-{x[:4]}-{version}{x[5:8]}-{variant}{x[9:12]}-{x[12:]}"
+        x = f"{_random.getrandbits(96) & _RANDOM | _VERSION:024x}"
+        request_id = f"{start}-{x[:4]}-{x[4:8]}-{x[8:12]}-{x[12:]}"
         # Some agents retry a request if its error contains a number such as 429, even in an id.
         if not has_retryable_number(request_id):
             return request_id

@@ -1,7 +1,7 @@
-"""Lets clients of the Responses API refer to earlier responses, which are kept in memory.
+"""Lets Responses clients refer to earlier responses, which are kept in memory.
 
-Work in proportion to the length of a conversation is done in a thread, item by item, so that it
-does not block other requests.
+Work whose duration depends on the length of a conversation is done in a thread, item by item, so
+that it does not block other requests.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,45 +36,45 @@ from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.reply import BeforeLast
 
 _ENDS: Final = (TERMINAL["completed"], TERMINAL["incomplete"])
-"""The types of the last event of responses that can be continued."""
+"""The types of the last event for responses that can be continued."""
 
 
 @dataclass(frozen=True)
 class ResumedRequest:
-    """A request with all the items that it refers to, and what to remember of it."""
+    """A request with all the items that it refers to, and the data to remember about it."""
 
     request: ResponsesRequest
-    """Its `input` is the whole conversation, and its `store` whether it will be remembered."""
+    """Its `input` is the whole conversation, and its `store` is whether it will be remembered."""
     items: Sequence[bytes] | PlainItems
-    """The new input, as it will be remembered; empty if the response will not be remembered."""
+    """The new input, in the form to remember; empty if the response will not be remembered."""
     previous: Exchange | None = None
-    """The conversation before it."""
+    """The conversation before the request."""
     size: int = 0
-    """About how many bytes the whole conversation has."""
+    """The approximate size of the whole conversation in bytes."""
     repeated_size: int = 0
-    """At most how many bytes of the request its response can repeat, such as those of tools."""
+    """The maximum number of bytes of the request that its response can repeat, such as tools."""
     web_socket: bytes = b""
-    """The WebSocket on which the request came; empty if it came over HTTP."""
+    """The WebSocket that the request came from; b"" for HTTP requests."""
 
     @property
     def is_remembered(self) -> bool:
-        """Whether its response will be remembered, even if only on its WebSocket."""
+        """Whether the response will be remembered, even if only on its WebSocket."""
         return bool(self.request["store"] or self.web_socket)
 
 
 class ResponseMemory:
-    """The remembered responses of the server; without a `store`, only those of WebSockets.
+    """The server's remembered responses; without a `store`, only those of WebSockets.
 
-    A WebSocket can continue all its responses, even those with ``store: false``, until it closes.
-    A conversation may have up to `limit` bytes. `workers` is how many processes answer requests,
-    each with its own memory.
+    Until it closes, a WebSocket can continue any of its responses, even those with ``store:
+    false``. A conversation may have up to `limit` bytes. `workers` is the number of processes that
+    answer requests, each with its own memory.
     """
 
     def __init__(self, store: ResponseStore | None, *, limit: int, workers: int = 1) -> None:
         self._is_on = store is not None
         self._store = ResponseStore(responses=0) if store is None else store
         self._web_sockets = ResponseStore()
-        """The responses that only their WebSockets know, by the ids of the WebSockets."""
+        """The responses that only their WebSockets can access, by the ids of the WebSockets."""
         self._limit = limit
         self._why_not_found = _why_not_found(store, workers)
 
@@ -86,11 +86,11 @@ class ResponseMemory:
         notes: list[str],
         web_socket: bytes = b"",
     ) -> ResumedRequest:
-        """Return the request with its earlier items in front, and its references replaced.
+        """Return the request with the earlier items prepended, and its references replaced.
 
-        `body_bytes` is the size of the body as received, `web_socket` the id of the WebSocket on
-        which it came. Raises `RequestError` if something is not remembered (400 for the previous
-        response, 404 for an item), or if the conversation is larger than the limit (413).
+        `body_bytes` is the size of the body as received, `web_socket` the id of the WebSocket that
+        it came from. Raises `RequestError` for anything that is not remembered (400 for the
+        previous response, 404 for an item), and for conversations above the limit (413).
         """
         previous = self._previous(request, caller, web_socket)
         found = self._references(request, caller, web_socket)
@@ -113,7 +113,7 @@ class ResponseMemory:
 
     def remembering(self, resumed: ResumedRequest, caller: Caller) -> BeforeLast | None:
         """Return a function that remembers the response in the last event of a reply to the
-        request; None if it will not be remembered."""
+        request, or None if it will not be remembered."""
         if not resumed.is_remembered:
             return None
 
@@ -131,13 +131,13 @@ class ResponseMemory:
             if resumed.request["store"]:
                 self._store.store(caller.identity, stored)
             else:
-                # It can be continued, but not be shown.
+                # It can be continued, but not retrieved.
                 self._web_sockets.store(resumed.web_socket, replace(stored, data=b""))
 
         return remember
 
     def find(self, response_id: str, caller: Caller) -> StoredResponse:
-        """Return a response of the caller; raises `RequestError` (404)."""
+        """Return a response of the caller. Raises `RequestError` (404)."""
         found = self._store.find(caller.identity, response_id)
         if found is None:
             raise RequestError(
@@ -149,23 +149,23 @@ class ResponseMemory:
         return found
 
     async def response(self, response_id: str, caller: Caller) -> Response:
-        """Return a response of the caller as it got it; raises `RequestError` (404)."""
+        """Return a response in the form that the caller received. Raises `RequestError` (404)."""
         found = self.find(response_id, caller)
         size = len(found.data) + found.exchange.size
         return await run_if_large(size, lambda: remembered_items.response_of(found))
 
     async def input_page(self, response_id: str, caller: Caller, query: PageQuery) -> Json:
-        """Return a page of the items that a response was made from; raises `RequestError`."""
+        """Return a page of the items that a response was made from. Raises `RequestError`."""
         exchange = self.find(response_id, caller).exchange
         return await run_if_large(exchange.total, lambda: item_page(exchange, query))
 
     def forget(self, response_id: str, caller: Caller) -> None:
-        """Forget a response of the caller; raises `RequestError` (404)."""
+        """Forget a response of the caller. Raises `RequestError` (404)."""
         self.find(response_id, caller)
         self._store.forget(caller.identity, response_id)
 
     def forget_web_socket(self, web_socket: bytes) -> None:
-        """Forget the responses that only this WebSocket knows."""
+        """Forget the responses that only this WebSocket can access."""
         self._web_sockets.forget_all(web_socket)
 
     def _previous(
@@ -194,8 +194,7 @@ class ResponseMemory:
         return found
 
     def _stores(self, request: ResponsesRequest, size: int, count: int, notes: list[str]) -> bool:
-        """Return whether the response to a conversation of this size and count of items will be
-        remembered."""
+        """Return whether to remember the response to a conversation of this size and item count."""
         if request.get("store") is False:
             return False
         fits = size < self._store.max_size and count < MAX_ITEMS
@@ -215,14 +214,14 @@ def _resume(
     is_stored: bool,
     web_socket: bytes,
 ) -> ResumedRequest:
-    """Return the request with everything that it refers to; takes time for long conversations."""
+    """Return the request with everything that it refers to; slow for long conversations."""
     resumed = {**request, "store": is_stored}
     items = remembered_items.resolved_input(request, found) if found else input_items(request)
     if previous is not None:
         resumed["input"] = [*remembered_items.decoded(previous.history()), *items]
     elif found:
         resumed["input"] = items
-    # Encoded now, since the rules for models may change parts of the items later.
+    # Encoded now, because the rules for models may later change parts of the items.
     new = remembered_items.encoded(items, size) if is_stored or web_socket else []
     return ResumedRequest(resumed, new, previous, size, size, web_socket)
 

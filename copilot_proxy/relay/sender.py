@@ -1,8 +1,8 @@
-"""Sends a conversation to Copilot, and once more in another form if Copilot refuses the first one.
+"""Sends a conversation to Copilot, and again in a different form if Copilot refuses the first.
 
-Copilot does not bill what it refuses. It is asked again only if it refuses the API, the reasoning
-of earlier answers, stop sequences, or fields of messages that it names, and only once for each of
-these; without a catalogue, on every API.
+Copilot does not bill refused requests. A request is only sent again if Copilot refuses the API, the
+reasoning of earlier answers, stop sequences, or message fields that it names, and only once for
+each of these reasons. Without a catalogue, every API is tried.
 """
 
 from collections.abc import Collection, Mapping
@@ -30,12 +30,12 @@ from copilot_proxy.relay.reply import Reply
 from copilot_proxy.upstreams.base import Call, Upstream
 
 _Listed = tuple[str, tuple[str, ...]]
-"""The id of a model and its listed endpoints."""
+"""A model's id and its listed endpoints."""
 
 
 @dataclass(kw_only=True)
 class _Attempt:
-    """A client's request, and how it is sent, which Copilot's refusals change."""
+    """A client's request and the way it is sent, which changes after Copilot's refusals."""
 
     client: ClientApi
     request: ClientRequest
@@ -46,31 +46,31 @@ class _Attempt:
     listed: _Listed | None
     """None if the catalogue could not be read."""
     refused: list[UpstreamApi] = field(default_factory=list)
-    """The APIs on which Copilot refused the model, the last one last."""
+    """The APIs on which Copilot has refused the model, in that order."""
     reroutes: int = 0
-    """How often it was sent on another API after such a refusal."""
+    """The number of times the request was sent on another API after such a refusal."""
     foreign: frozenset[str] = frozenset()
     """The encrypted reasoning that the model has refused."""
     restores_reasoning: bool = True
     refused_fields: tuple[FieldPath, ...] = ()
     """The fields of messages, items and tools that the model has refused."""
     has_dropped_fields: bool = False
-    """Whether Copilot has refused such fields of this request."""
+    """Whether Copilot has refused any such fields of this request."""
     accepts_stops: bool = True
-    """Whether the model has not refused stop sequences."""
+    """False if the model has refused stop sequences."""
 
 
 class _Ready(NamedTuple):
-    """A request that can be sent."""
+    """A request that is ready to be sent."""
 
     prepared: PreparedRequest
     body: UpstreamBody
     content: bytes | None
-    """`body` as JSON; None if the upstream takes it as it is."""
+    """`body` as JSON; None if the upstream takes it as an object."""
 
 
 class Sender:
-    """Sends conversations through one upstream."""
+    """Sends conversations through an upstream."""
 
     def __init__(self, upstream: Upstream, models: ModelResolver, admission: Admission) -> None:
         self._upstream = upstream
@@ -79,7 +79,7 @@ class Sender:
         self._reasoning = ReasoningCache()
         self._refused_reasoning = RefusedReasoning()
         self._unsupported: dict[_Listed, tuple[UpstreamApi, ...]] = {}
-        """The APIs on which Copilot refused a model."""
+        """The APIs on which Copilot has refused each model."""
         self._refused_fields: dict[_Listed, tuple[FieldPath, ...]] = {}
         self._without_stops: set[_Listed] = set()
         """The models that have refused stop sequences."""
@@ -113,7 +113,7 @@ class Sender:
             foreign=(
                 await self._known_foreign(client, request, resolved.id, record.size)
                 if self._refused_reasoning
-                else frozenset()  # the usual case, in which nothing is hashed
+                else frozenset()  # the usual case, in which nothing needs to be hashed
             ),
             refused=list(self._unsupported.get(listed, ())) if listed is not None else [],
             refused_fields=self._refused_fields.get(listed, ()) if listed is not None else (),
@@ -138,10 +138,10 @@ class Sender:
                 return Reply(response, prepared, record)
 
     def _remember(self, attempt: _Attempt) -> None:
-        """Remember what the model has refused, now that it has accepted the rest."""
+        """Remember what the model has refused, after it has accepted the rest."""
         if attempt.reroutes and attempt.listed is not None:
-            # Remembered only after the other API has worked: while no API serves the
-            # model, the refusal says nothing about this API.
+            # Only remember this after another API has worked: while no API serves the model, a
+            # refusal says nothing about this API.
             self._unsupported[attempt.listed] = tuple(attempt.refused)
         if not attempt.restores_reasoning:
             self._refused_reasoning.add(attempt.resolved.id, attempt.foreign)
@@ -153,7 +153,7 @@ class Sender:
     async def _known_foreign(
         self, client: ClientApi, request: ClientRequest, model: str, size: int
     ) -> frozenset[str]:
-        """Return the reasoning in the request that the model has refused before."""
+        """Return the reasoning in the request that the model has refused earlier."""
 
         def known() -> frozenset[str]:
             return self._refused_reasoning.among(model, client.encrypted_reasoning(request))
@@ -161,7 +161,7 @@ class Sender:
         return await run_if_large(size, known)
 
     async def _prepare(self, attempt: _Attempt, record: RequestRecord) -> _Ready:
-        """Translate and encode the request, in one visit to the thread if it is large."""
+        """Translate and encode the request, in a single call to the thread if it is large."""
         if record.size < LARGE:
             return self._make_ready(attempt, record)
         return await run_in_turn(self._make_ready, attempt, record)
@@ -187,7 +187,7 @@ class Sender:
             if (changed := without_field(body, path)) is not body:
                 body, names = changed, f"dropped {path[-1]} from some {path[0]}"
                 prepared.notes.append(f"{names}: Copilot refuses the field")
-        # An upstream with its own API does not send JSON over HTTP.
+        # An upstream with its own API is not sent JSON over HTTP.
         is_json = attempt.fixed_api is None
         return _Ready(prepared, body, encode_request(body, record.size) if is_json else None)
 
@@ -198,9 +198,9 @@ class Sender:
         prepared: PreparedRequest,
         record: RequestRecord,
     ) -> _Ready | None:
-        """Return the request without what Copilot has refused; None if nothing can be done."""
+        """Return the request without the part that Copilot refused; None if that is impossible."""
         if error.code == WRONG_API_CODE:
-            # Without a catalogue, only refusals tell which API is the right one.
+            # Without a catalogue, only refusals reveal which API is the right one.
             if attempt.fixed_api or attempt.reroutes >= (2 if attempt.listed is None else 1):
                 return None
             attempt.reroutes += 1
@@ -226,7 +226,7 @@ class Sender:
         client, request = attempt.client, attempt.request
         attempt.restores_reasoning = False
         attempt.foreign = frozenset(client.encrypted_reasoning(request))
-        with suppress(RequestError):  # nothing but reasoning
+        with suppress(RequestError):  # there was only reasoning
             repaired = await self._prepare(attempt, record)
             return repaired if repaired.prepared.body != prepared.body else None
         return None
@@ -273,7 +273,7 @@ def make_call(
     caller: Caller,
     headers: Mapping[str, str] | None = None,
 ) -> Call:
-    """Return a call to Copilot that is not a conversation."""
+    """Return a call to Copilot other than a conversation."""
     _count_attempt(record, resolved)
     return Call(
         api=api,
@@ -296,7 +296,7 @@ def _count_attempt(record: RequestRecord, resolved: ResolvedModel) -> None:
 def _for_model(body: UpstreamBody, resolved: ResolvedModel) -> UpstreamBody:
     """Return the body for the resolved model.
 
-    This is done for every API, so that none can send the client's own name for a model instead of
+    This is done for every API, so that none of them can send the client's own model name instead of
     the model that the caller's key was checked for.
     """
     return {**body, "model": resolved.id}

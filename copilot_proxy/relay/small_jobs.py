@@ -1,8 +1,9 @@
-"""Recognises the small jobs of clients, such as finding a title, which a small model can do.
+"""Recognises clients' small jobs, such as writing a title, which a small model can do.
 
-A client asks for them besides the conversation, often with the same model. They are recognised by
-the client and by a phrase of its instructions, and only if the request offers no tools, so that no
-request of the user's own is taken for one. Compacting a conversation is not a small job.
+Clients request these in addition to the conversation, often with the same model. They are
+recognised by the client and by a phrase in its instructions, and only if the request offers no
+tools, so that the user's own requests are never mistaken for small jobs. Compacting a conversation
+is not a small job.
 """
 
 from collections.abc import Mapping
@@ -33,13 +34,13 @@ _JOBS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     ),
     "qwen-code": (("title", "Generate a concise, sentence-case title (3-7 words)"),),
 }
-"""For each client, the kind of job and the phrase; from the clients' own programs, 2026-11."""
+"""Client -> types of jobs and their phrases, from the clients' own programs, 2026-11."""
 _MAX_CHARS: Final = 20_000
-"""Longer texts are the user's or a tool's, not a client's instructions for a small job."""
+"""Longer texts are from the user or a tool, rather than a client's instructions for a small job."""
 
 
 def small_job(record: RequestRecord, request: ClientRequest) -> str | None:
-    """Return the kind of small job that a request asks for, or None."""
+    """Return the type of small job that a request asks for, or None."""
     phrases = _JOBS.get(record.attribution.client or "")
     if phrases is None or record.tools:
         return None
@@ -51,7 +52,7 @@ def small_job(record: RequestRecord, request: ClientRequest) -> str | None:
 
 
 def _instructions(record: RequestRecord, request: ClientRequest) -> list[str]:
-    """Return the texts in which a client puts its instructions: the first ones, and the last."""
+    """Return the texts where a client puts its instructions: the first ones, and the last."""
     found, turns = record.client_api.conversation(request)
     for turn in (*turns[:2], *turns[2:][-1:]):
         found = found + turn.texts

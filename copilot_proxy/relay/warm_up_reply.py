@@ -1,4 +1,4 @@
-"""The reply to a warm-up, for which Copilot is not asked."""
+"""The reply to a warm-up, which does not involve Copilot."""
 
 import time
 from collections.abc import AsyncGenerator
@@ -11,7 +11,7 @@ from copilot_proxy.relay.reply import BeforeLast, EventWriter
 
 
 class WarmUpReply:
-    """A reply without output, which has a response to continue from."""
+    """A reply without output, but with a response to continue from."""
 
     def __init__(
         self, request: ResponsesRequest, request_id: str, before_last: BeforeLast | None = None

@@ -1,1 +1,1 @@
-"""The HTTP routes: one module for each path, with request bodies and responses."""
+"""The HTTP routes: a module for each path, plus request bodies and responses."""

@@ -1,4 +1,4 @@
-"""Which methods a path accepts: the header ``Allow``, and the responses to OPTIONS."""
+"""The methods that a path accepts, for the header ``Allow`` and responses to OPTIONS."""
 
 from collections.abc import Collection
 from typing import Final
@@ -16,18 +16,18 @@ _ORDER: Final = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 
 
 def allowed_methods(path: str, methods: Collection[str]) -> list[str]:
-    """Return what `path` accepts if its routes have `methods`, as the header ``Allow`` lists it."""
+    """Return the methods for the header ``Allow`` of `path`, whose routes have `methods`."""
     if path.startswith(GEMINI_PATH + "/"):
-        # The framework sees one path, whose end decides.
+        # The framework sees a single path, whose last part determines the method.
         methods = ("POST",) if path.rpartition(":")[2] in GEMINI_METHODS else ("GET",)
     elif path == RESPONSES.client_path:
-        methods = ("POST",)  # the GET is the handshake of a WebSocket
+        methods = ("POST",)  # GET is the handshake of a WebSocket
     accepted = {*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}
     return [method for method in _ORDER if method in accepted]
 
 
 def method_error(request: LitestarRequest, methods: Collection[str]) -> RequestError:
-    """Return the error for a request whose method is not among the `methods` of its path."""
+    """Return the error for a request whose method is not one of the path's `methods`."""
     path = request.url.path
     allowed = allowed_methods(path, methods)
     useful = [method for method in allowed if method not in ("HEAD", "OPTIONS")]
@@ -46,9 +46,9 @@ def method_error(request: LitestarRequest, methods: Collection[str]) -> RequestE
 
 
 async def answer_options(request: LitestarRequest) -> Response[None] | None:
-    """Respond to OPTIONS, for which the framework would list the methods of one handler only.
+    """Respond to OPTIONS, for which the framework would only list the methods of one handler.
 
-    A hook before every handler; None lets the handler respond.
+    This is a hook that runs before every handler; None lets the handler respond.
     """
     if request.method != "OPTIONS":
         return None

@@ -38,12 +38,12 @@ def answer(
     notes: Iterable[str] = (),
     extend: Callable[[Reply], ReplySource] | None = None,
 ) -> ASGIApp:
-    """Return the response to `request`, whose checked JSON body of the API `client` is `body`.
+    """Return the response to `request`, whose validated JSON `body` is in the format of `client`.
 
-    `body_bytes` is the size of the body as received, `conversation_bytes` that of all that it
-    refers to, `betas` are the values of the request's ``anthropic-beta`` headers, and `notes` name
-    the changes that were made to the body so far. `extend` may add something to the reply before it
-    is sent.
+    `body_bytes` is the size of the body as received, `conversation_bytes` the size including
+    everything it refers to, `betas` are the values of the request's ``anthropic-beta`` headers, and
+    `notes` are the changes made to the body so far. `extend` may add something to the reply before
+    it is sent.
     """
     services = get_services(request)
     caller = get_caller(request)
@@ -58,7 +58,7 @@ def answer(
         client,
         body,
         open_reply if extend is None else partial(_extended, open_reply, extend),
-        # An answer of Responses repeats large parts of its request.
+        # The answer to a Responses request repeats large parts of it.
         is_large=body_bytes >= LARGE,
         request_id=record.request_id,
     )
@@ -74,7 +74,7 @@ async def _extended(
 
 
 class JsonResponse:
-    """An ASGI application that responds with a JSON body that is already complete."""
+    """An ASGI application that responds with a complete JSON body."""
 
     def __init__(self, body: object) -> None:
         self._body = _encode(body)
@@ -97,10 +97,10 @@ def answer_with_embeddings(
     notes: Iterable[str] = (),
     convert: Callable[[ClientResponse], ClientResponse] = lambda response: response,
 ) -> ASGIApp:
-    """Return the response to `request`, whose checked body in OpenAI's format is `body`.
+    """Return the response to `request`, whose validated `body` is in OpenAI's format.
 
-    `client` is the API whose errors the client gets, and `convert` turns OpenAI's response into
-    that API's. For the rest, see `answer`.
+    Errors are in the format of `client`, and `convert` converts OpenAI's response to that API. For
+    the other parameters, see `answer`.
     """
     services, caller = get_services(request), get_caller(request)
     record = start_record(request, "embeddings", body, body_bytes, notes)
@@ -126,8 +126,8 @@ def answer_with_count(
 ) -> ASGIApp:
     """Return the response with the number of input tokens of the request `body`.
 
-    `name` is that of the path, for the log. `convert` turns ``{"input_tokens"}`` into the client's
-    form. For the rest, see `answer`.
+    `name` is the name of the path, for the log. `convert` converts ``{"input_tokens"}`` to the
+    client's format. For the other parameters, see `answer`.
     """
     services, caller = get_services(request), get_caller(request)
     record = start_record(request, name, body, body_bytes)
@@ -151,9 +151,9 @@ def respond(
     is_large: bool,
     request_id: str,
 ) -> ASGIApp:
-    """Return the response with the reply that `open_reply` gets, streamed if `body` says so.
+    """Return the response with the reply from `open_reply`, streamed if `body` says so.
 
-    `is_large` says whether encoding it may take long.
+    `is_large` is whether encoding it may take long.
     """
     if body.get("stream") is not True:
         return WholeAnswer(_answer_maker(open_reply, is_large=is_large))

@@ -1,4 +1,4 @@
-"""``POST /v1/completions``: OpenAI's Completions API, the one before Chat Completions."""
+"""``POST /v1/completions``: OpenAI's Completions API, the predecessor of Chat Completions."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,19 +38,19 @@ from copilot_proxy.tokenizer import decode
     responses=answers_with(
         Completion,
         OpenAIErrorBody,
-        "The continuations. With `stream`, server-sent events: each is a Completion, and the "
-        "stream ends with `data: [DONE]`.",
+        "The completion. With `stream`, server-sent events: each is a Completion, and the stream "
+        "ends with `data: [DONE]`.",
     ),
     summary="Create a completion (OpenAI, the API before Chat Completions)",
 )
 async def completions(request: LitestarRequest) -> ASGIApp:
-    """Works with every chat model of the account, which gets each prompt as a user message.
-    Every prompt, and each of `n`, is a call to Copilot."""
+    """Works with every chat model of the account, which gets each prompt as a user message. Every
+    prompt, and each of `n`, is a separate call to Copilot."""
     data = await read_body(request)
     body = await parse_body(data, COMPLETIONS.parse)
     notes: list[str] = []
     if has_tokens(body):
-        # Loading the tokenizer's tables takes a while, and must not block other requests.
+        # Loading the tokenizer's tables takes time, and must not block other requests.
         requests = await run_in_turn(split_request, body, decode, notes)
     else:
         requests = split_request(body, decode, notes)
@@ -64,7 +64,7 @@ async def completions(request: LitestarRequest) -> ASGIApp:
         single = {**requests[number], "stream_options": {"include_usage": True}}
         record = start_record(request, COMPLETIONS.name, single, len(data), notes)
         if number:
-            # Each call has its own record. The client knows the id of the first one.
+            # Each call has its own record. The client knows the id of the first.
             record.request_id = new_request_id()
         async with services.relay.answer(COMPLETIONS, single, record, caller=caller) as reply:
             yield reply

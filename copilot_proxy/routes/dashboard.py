@@ -1,7 +1,7 @@
-"""``/dashboard/...``: the files and the data of the page at ``/``, signing in, and changes.
+"""``/dashboard/...``: the files and data of the page at ``/``, signing in, and changes.
 
 The access middleware has checked the API key or the cookie, except for files and for signing in.
-What needs the ledger is imported when the page is first opened.
+Code that needs the ledger is imported when the page is first opened.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ _TYPES: Final = {
     "txt": "text/plain",
 }
 _OWN_HEADER: Final = b"x-copilot-proxy-page"
-"""A header that the page sends with every change. Other pages cannot send it, since it is not a
+"""A header that the page sends with every change. Other pages cannot send it, because it is not a
 simple header."""
 _MAX_BODY: Final = 64 * 1024
-"""The largest change in bytes. Anyone may try to sign in, so a larger one must not take memory or
-time."""
+"""Maximum size of a change in bytes. Anyone may try to sign in, so a larger body must not take up
+memory or time."""
 
 
 class Login(msgspec.Struct):
@@ -43,12 +43,12 @@ class Login(msgspec.Struct):
 
 
 def wants_page(request: LitestarRequest) -> bool:
-    """Return whether a browser asks for a page."""
+    """Return whether a browser is requesting a page."""
     return b"text/html" in get_context(request).headers.get(b"accept", b"")
 
 
 async def file_response(request: LitestarRequest, name: str) -> Response[bytes]:
-    """Return a file of the page; raises `NotFoundException`."""
+    """Return a file of the page. Raises `NotFoundException`."""
     data, tag = await asyncio.to_thread(_file, name)
     headers = {"cache-control": "no-cache", "etag": tag, "vary": "accept"}
     if get_context(request).headers.get(b"if-none-match") == tag.encode():
@@ -110,7 +110,7 @@ async def change_dashboard(request: LitestarRequest, name: FromPath[str]) -> Res
 
 
 async def _login(request: LitestarRequest, login: Login, *, https: bool) -> str | None:
-    """Return the cookie; None if the server needs none. Raises `RequestError`."""
+    """Return the cookie, or None if the server needs none. Raises `RequestError`."""
     services = get_services(request)
     if not services.settings.keys:
         return None
@@ -138,8 +138,8 @@ async def _login(request: LitestarRequest, login: Login, *, https: bool) -> str 
 
 
 def _scope(request: LitestarRequest) -> str | None:
-    """Return the name of the API key whose requests may be seen; None for the owner, who sees
-    all."""
+    """Return the name of the API key whose requests may be shown, or None for the owner, who may
+    see all requests."""
     key = get_context(request).key
     return None if key is None else key.name
 
@@ -162,10 +162,10 @@ def _json(content: object, headers: dict[str, str] | None = None) -> Response[by
 
 @lru_cache(maxsize=32)
 def _file(name: str) -> tuple[bytes, str]:
-    """Return a file of the page, and its tag."""
+    """Return a file of the page, and its ETag."""
     from importlib import resources
 
-    # Only what is listed: on Windows, a name could lead out of the folder with a backslash.
+    # Only serve listed files: on Windows, a name with a backslash could point outside the folder.
     folder = resources.files("copilot_proxy.dashboard") / "static"
     files = {file.name: file for file in folder.iterdir()}
     if name not in files or name.rpartition(".")[2] not in _TYPES:

@@ -1,4 +1,4 @@
-"""Answers the dashboard's queries to the ledger; loaded by the first one."""
+"""Answers the dashboard's queries to the ledger; loaded by the first query."""
 
 import asyncio
 from typing import Final, TypeVar
@@ -26,7 +26,7 @@ class BudgetRaise(msgspec.Struct):
 async def answer(dashboard: Dashboard, name: str, query: dict[str, str], key: str | None) -> object:
     """Return the part of the data with this name, or None if there is none.
 
-    `key` limits it to the requests of the API key with that name. Raises `RequestError`.
+    `key` restricts it to the requests of the API key with that name. Raises `RequestError`.
     """
     match name:
         case "spent":
@@ -58,7 +58,7 @@ async def answer(dashboard: Dashboard, name: str, query: dict[str, str], key: st
 
 
 async def raise_budget(dashboard: Dashboard, wanted: BudgetRaise, key: str | None) -> None:
-    """Raise a budget; raises `RequestError`."""
+    """Raise a budget. Raises `RequestError` if that fails."""
     if key is not None:
         raise RequestError(
             "This API key may not raise the budget.",

@@ -10,12 +10,12 @@ from copilot_proxy.routes.disconnects import run_until_disconnect
 from copilot_proxy.routes.streaming import STREAM_HEADERS
 
 _SILENCE: Final = 20.0
-"""Seconds of silence after which a comment is sent, which shows that the page is still there."""
+"""Seconds of silence after which a comment is sent, which reveals if the page is gone."""
 _HEADERS: Final = ((b"content-type", CONTENT_TYPE), *STREAM_HEADERS)
 
 
 class DashboardStream:
-    """An ASGI application that sends what changes until the page is closed or the server stops."""
+    """An ASGI application that sends changes until the page is closed or the server stops."""
 
     def __init__(self, feed: Feed, key: str | None) -> None:
         self._feed = feed

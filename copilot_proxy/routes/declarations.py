@@ -1,6 +1,6 @@
-"""Declares to the framework the routes that `direct` calls without it.
+"""Tells the framework about the routes that `direct` calls without it.
 
-So they appear in the OpenAPI document, and are found under other spellings of their paths.
+This makes them appear in the OpenAPI document, and under other spellings of their paths.
 """
 
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ from copilot_proxy.routes.services import Request
 def _with_types(
     handler: Callable[[Request], Awaitable[ASGIApp]],
 ) -> Callable[[LitestarRequest], Awaitable[ASGIApp]]:
-    """Return a handler with the framework's type of its argument, which the framework requires."""
+    """Return a handler whose argument has the framework's own type, as the framework requires."""
 
     async def call(request: LitestarRequest) -> ASGIApp:
         return await handler(request)

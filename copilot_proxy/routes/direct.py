@@ -1,6 +1,6 @@
 """Calls the handlers of the busiest paths without the framework.
 
-The framework would take longer than the handlers; it is not even loaded until another path is
+The framework would take longer than the handlers. It is not even loaded until a different path is
 called.
 """
 
@@ -43,9 +43,9 @@ class _DirectRequest(NamedTuple):
 
 
 class DirectRoutes:
-    """An ASGI application that calls the busiest handlers itself, and `router` for other paths.
+    """An ASGI application that calls the busiest handlers directly, and `router` for other paths.
 
-    Every request gets `services`.
+    Adds `services` to every request.
     """
 
     def __init__(self, router: ASGIApp, services: Services) -> None:

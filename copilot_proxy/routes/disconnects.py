@@ -14,17 +14,17 @@ async def run_until_disconnect(
     *,
     scope: Scope | None = None,
 ) -> None:
-    """Run `work` to its end. If the client disconnects first, cancel it and wait for its clean-up;
-    `on_disconnect` is called before it is cancelled."""
+    """Run `work` until it is done. If the client disconnects first, call `on_disconnect`, cancel
+    `work`, and wait for its cleanup."""
     outer = cast("asyncio.Task[Any]", asyncio.current_task())
-    # A separate task keeps timeouts inside `work` apart: if `outer` is cancelled, the server did
-    # it.
+    # A separate task isolates timeouts inside `work`: if `outer` is cancelled, it was by the
+    # server.
     task = asyncio.get_running_loop().create_task(work)
     is_disconnected = False
 
     def cancel() -> None:
         nonlocal is_disconnected
-        # If the server has cancelled the work already, its clean-up must not be interrupted.
+        # If the server has already cancelled the work, its cleanup must not be interrupted.
         if not outer.cancelling() and not task.done():
             is_disconnected = True
             on_disconnect()

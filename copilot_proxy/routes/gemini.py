@@ -39,7 +39,7 @@ from copilot_proxy.routes.services import parse_body, read_body, read_chat_body
     summary="List the models (Gemini)",
 )
 async def list_gemini_models(request: LitestarRequest) -> ASGIApp:
-    """Returns all models on one page."""
+    """Returns all models on a single page."""
     return await model_list(request)
 
 
@@ -66,10 +66,9 @@ async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) ->
     responses=answers_with(
         schema.GenerateContentResponse,
         schema.GoogleErrorBody,
-        "The answer; with `:streamGenerateContent`, an array of them, or with `alt=sse` "
-        "server-sent events. The answers of `:countTokens`, `:embedContent` and "
-        "`:batchEmbedContents` are a GeminiTokenCount, a GeminiEmbedContentResponse and "
-        "`embeddings`.",
+        "The answer. With `:streamGenerateContent`, an array of answers, or server-sent events "
+        "with `alt=sse`. The answers of `:countTokens`, `:embedContent` and `:batchEmbedContents` "
+        "are a GeminiTokenCount, a GeminiEmbedContentResponse and `embeddings`.",
     ),
     summary="Generate content, count tokens or embed contents (Gemini)",
 )

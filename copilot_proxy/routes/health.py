@@ -12,12 +12,12 @@ from copilot_proxy.routes.services import Request, get_services
 
 @dataclass(frozen=True)
 class HealthCooldown:
-    """A cooldown: for `retry_in` seconds, requests for it are not sent to Copilot."""
+    """A cooldown: for `retry_in` seconds, matching requests are not sent to Copilot."""
 
     scope: Literal["model", "account"]
     model: str | None
-    """None for an account, and for a name that only a client has used: it may hold private text,
-    and anyone can read this page."""
+    """None for an account, and for names that only a client has used, because they may contain
+    private text, and this page is public."""
     code: str
     retry_in: int
     """Seconds."""
@@ -25,7 +25,7 @@ class HealthCooldown:
 
 @dataclass(frozen=True)
 class HealthQuota:
-    """What was left of the quota at the last answer; a field is null if there is no quota."""
+    """The remaining quota at the time of the last answer; a field is null if there is no quota."""
 
     unit: str
     """``AI credits``, ``premium requests`` or ``chat messages``."""
@@ -44,9 +44,9 @@ class Health:
     version: str
     simulated: bool
     profile: str | None
-    """The name of its profile; null for the default one."""
+    """The name of the server's profile; null for the default profile."""
     instance: str | None
-    """The id that ``service install`` gave to it; null if it is not a service."""
+    """The id assigned by ``service install``; null if it is not a service."""
     settings_read_at: float
     """When the server read its settings, in Unix time; later changes need a restart."""
     upstream: str
@@ -54,12 +54,12 @@ class Health:
     signed_in: Literal["yes", "no", "unknown"]
     """``unknown`` until a request first needs a token."""
     token_expires_in: int | None
-    """Seconds. The token is renewed long before that."""
+    """Seconds. The token is renewed long before it expires."""
     last_error: str | None
     cooldowns: list[HealthCooldown]
-    """Refusals that the server repeats to clients without asking Copilot."""
+    """Refusals that the server repeats to clients without asking Copilot again."""
     quota: HealthQuota | None
-    """Null until there was an answer."""
+    """Null until the first answer."""
 
 
 async def health(request: Request) -> ASGIApp:
@@ -68,7 +68,7 @@ async def health(request: Request) -> ASGIApp:
 
 
 async def hello(request: Request) -> ASGIApp:
-    """Answer Claude Code, which asks this first to find out whether it can reach its base URL."""
+    """Answer Claude Code, which calls this first to find out whether it can reach its base URL."""
     return JsonResponse({"message": "hello"})
 
 

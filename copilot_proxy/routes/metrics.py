@@ -14,15 +14,15 @@ from copilot_proxy.routes.services import Services, get_context, get_services
 
 @get("/metrics", include_in_schema=False)
 async def metrics(request: LitestarRequest) -> Response[str]:
-    """Sends nothing to Copilot. If the server has API keys, it needs the owner's.
+    """Sends nothing to Copilot. If the server has API keys, this requires the owner's.
 
-    Raises `RequestError` for a key with a name, which may see only its own requests.
+    Raises `RequestError` for a named key, which may only see its own requests.
     """
     services = get_services(request)
     key = get_context(request).key
     if key is not None and key.name is not None:
         raise RequestError(
-            "This API key may not read the metrics, which are about the requests of all keys.",
+            "This API key may not read the metrics, which cover the requests of all keys.",
             status=403,
             type="permission_error",
             code="key_not_allowed",

@@ -10,25 +10,25 @@ PATH: Final = "/v1/models"
 
 
 async def list_models(request: Request) -> ASGIApp:
-    """Returns OpenAI's list, with limits, vendor, modalities and more as extra fields. Clients
-    that send the header anthropic-version get Anthropic's list, those that send x-goog-api-key
+    """Returns OpenAI's list, with limits, vendor, modalities and more as additional fields. Clients
+    that send the header anthropic-version get Anthropic's list, and those that send x-goog-api-key
     or the parameter `key` get Google's."""
     return await model_list(request)
 
 
 async def model_list(request: Request) -> ASGIApp:
-    """Return the list of models in the format of the client's API."""
+    """Return the model list in the format of the client's API."""
     models, caller = get_services(request).relay.models, get_caller(request)
     catalogue = await models.catalogue(caller)
     aliases, default = await models.aliases(caller), await models.default(caller)
     client = get_context(request).client_api
-    # Clients offer the whole list for selection; few of them read the state of a model.
+    # Clients offer the whole list for selection, and few of them check the state of a model.
     offered = [(name, model) for name, model in aliases if not model.is_disabled]
     return JsonResponse(client.model_list(catalogue.offered, offered, default))
 
 
 async def model_object(request: Request, name: str) -> ASGIApp:
-    """Return the model that `name` means, in the format of the client's API."""
+    """Return the model that `name` refers to, in the format of the client's API."""
     models, caller = get_services(request).relay.models, get_caller(request)
     model = await models.model(name, caller)
     client = get_context(request).client_api

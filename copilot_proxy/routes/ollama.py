@@ -30,17 +30,17 @@ from copilot_proxy.routes.services import Services, get_caller, get_services, pa
 from copilot_proxy.routes.streaming import WholeAnswer
 
 _NDJSON: Final = "application/x-ndjson"
-_LINES: Final = "Each line is an object of the same form; the last one has `done` and the counts."
+_LINES: Final = "Each line is a JSON object; the last one has `done` and the token counts."
 
 
 def is_off(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
-    """Return whether the request is for a path of Ollama's API, which is not turned on."""
+    """Return whether the request is for a path of Ollama's API while that is off."""
     services: Services = connection.scope["state"]["services"]
     return not services.settings.ollama and OLLAMA.has_path(connection.url.path)
 
 
 def off_error(target: str) -> RequestError:
-    """Return the error for a request to `target`, its method and path, while the API is off."""
+    """Return the error for a request to `target` (method and path) while the API is off."""
     return RequestError(
         f"Unknown URL ({target}).",
         status=404,
@@ -63,7 +63,7 @@ def _described(answer: type[msgspec.Struct], description: str) -> dict[int, Any]
     status_code=200,
     guards=[_require_on],
     operation_class=documented(schema.OllamaChatRequest, events=_LINES, stream_type=_NDJSON),
-    responses=_described(schema.OllamaChatAnswer, "The answer, or its lines."),
+    responses=_described(schema.OllamaChatAnswer, "The answer; streamed unless `stream` is false."),
     summary="Create a message (Ollama)",
 )
 async def ollama_chat(request: LitestarRequest) -> ASGIApp:
@@ -76,7 +76,9 @@ async def ollama_chat(request: LitestarRequest) -> ASGIApp:
     status_code=200,
     guards=[_require_on],
     operation_class=documented(schema.OllamaGenerateRequest, events=_LINES, stream_type=_NDJSON),
-    responses=_described(schema.OllamaGenerateAnswer, "The answer, or its lines."),
+    responses=_described(
+        schema.OllamaGenerateAnswer, "The answer; streamed unless `stream` is false."
+    ),
     summary="Answer a prompt (Ollama)",
 )
 async def ollama_generate(request: LitestarRequest) -> ASGIApp:
@@ -108,7 +110,7 @@ async def _answer(request: LitestarRequest, parse: Callable[[bytes], ClientReque
     summary="Create embeddings (Ollama)",
 )
 async def ollama_embed(request: LitestarRequest) -> ASGIApp:
-    """Takes one text or a list of texts."""
+    """Takes a text or a list of texts."""
     started = time.perf_counter_ns()
     return await _embed(
         request,
@@ -157,7 +159,7 @@ async def _embed(
     summary="List the models (Ollama)",
 )
 async def ollama_tags(request: LitestarRequest) -> ASGIApp:
-    """Leaves out models that need enabling, which Ollama's list cannot express."""
+    """Leaves out models that need enabling, because Ollama's list cannot express that."""
     models, caller = get_services(request).relay.models, get_caller(request)
     catalogue, aliases = await models.catalogue(caller), await models.aliases(caller)
     return JsonResponse(OLLAMA.model_list(catalogue.usable, aliases, None))
@@ -180,13 +182,13 @@ async def ollama_show(request: LitestarRequest) -> ASGIApp:
 
 @get("/api/ps", guards=[_require_on], include_in_schema=False)
 async def ollama_ps() -> ASGIApp:
-    """Return an empty list, since no model is in the memory of this machine."""
+    """Return an empty list, because no model is in this machine's memory."""
     return JsonResponse({"models": []})
 
 
 @get("/api/version", guards=[_require_on], include_in_schema=False)
 async def ollama_version() -> ASGIApp:
-    """Return the version of Ollama whose API this is; clients require one for some features."""
+    """Return the version of the emulated Ollama; clients require one for some features."""
     return JsonResponse({"version": API_VERSION})
 
 
@@ -196,13 +198,13 @@ async def ollama_version() -> ASGIApp:
     include_in_schema=False,
 )
 async def ollama_change(request: LitestarRequest) -> None:
-    """Refuse to change what the account has."""
+    """Refuse to change the account's models."""
     raise _not_here(request)
 
 
 @delete("/api/delete", guards=[_require_on], include_in_schema=False)
 async def ollama_delete(request: LitestarRequest) -> None:
-    """Refuse to change what the account has."""
+    """Refuse to change the account's models."""
     raise _not_here(request)
 
 

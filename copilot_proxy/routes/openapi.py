@@ -1,7 +1,7 @@
 """The OpenAPI document, with the schemas of request bodies that the routes decode themselves.
 
-The routes decode their bodies themselves so that unknown fields survive, so Litestar does not know
-the schemas; they are added here.
+Routes decode their own bodies in order to preserve unknown fields, so Litestar does not know the
+schemas. This module adds them.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -74,16 +74,16 @@ def documented(
     events: str | None = None,
     stream_type: str = "text/event-stream",
 ) -> type[Operation]:
-    """Return an operation class whose request body is a `request`, one of `_REQUEST_SCHEMAS`.
+    """Return an operation class whose request body is a `request`, which is in `_REQUEST_SCHEMAS`.
 
-    `events` describes the events of its stream, for routes that can stream, and `stream_type` is
-    the stream's media type. The route's responses have to come from `answers_with`.
+    For routes that can stream, `events` describes the events of the stream, and `stream_type` is
+    its media type. The route's responses must come from `answers_with`.
     """
 
     @dataclass
     class Documented(Operation):
         def __post_init__(self) -> None:
-            # Litestar built these from `answers_with`, so none of them is a reference.
+            # Litestar has built these from `answers_with`, so none of them is a reference.
             responses = self.responses = cast("dict[str, Any]", dict(self.responses or {}))
             responses["default"] = replace(responses["400"], description="Any other failure.")
             if request is not None:
@@ -127,7 +127,7 @@ def answers_with(
 
 
 class _Document(OpenAPI):
-    """The document, with the schemas that Litestar does not know."""
+    """The document, including the schemas that Litestar does not know."""
 
     def to_schema(self) -> dict[str, Any]:
         document = super().to_schema()
@@ -145,8 +145,8 @@ class _Config(OpenAPIConfig):
 
 
 def openapi_config() -> OpenAPIConfig:
-    """Serve the document as ``/schema/openapi.json``, ``/schema/openapi.yaml``, and a web page at
-    ``/schema``."""
+    """Serve the document at ``/schema/openapi.json`` and ``/schema/openapi.yaml``, and as a web
+    page at ``/schema``."""
     return _Config(
         title="copilot-proxy",
         version=__version__,

@@ -1,7 +1,7 @@
 """Renders the OpenAPI document as a web page without scripts.
 
-The usual pages load scripts from other hosts. Those scripts could use this server and spend the
-user's quota, and without a network the pages stay empty.
+The usual pages load scripts from other hosts. Such scripts could use this server and spend the
+user's quota, and without a network, the pages stay empty.
 """
 
 from html import escape

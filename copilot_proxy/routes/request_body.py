@@ -17,17 +17,17 @@ from copilot_proxy.formats.sizes import size_text
 from copilot_proxy.large_work import run_in_turn
 
 _MIN_RATE: Final = 64 * 1024
-"""Bytes a second at which a large body has to arrive."""
+"""The minimum rate at which a large body must arrive, in bytes per second."""
 _MAX_ENCODINGS: Final = 2
 _QUICKLY_JOINED: Final = 8 * 1024 * 1024
-"""Bytes below which putting the parts of a body together takes a few milliseconds at most."""
+"""Maximum size in bytes of a body whose parts can be joined within a few milliseconds."""
 _MAGIC: Final[Mapping[str, bytes]] = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
-"""How compressed bodies begin."""
+"""The first bytes of compressed bodies."""
 _MAGICS: Final = tuple(_MAGIC.values())
 
 
 class ClientGone(CopilotProxyError):
-    """The client disconnected before it had sent the whole request. No response can reach it."""
+    """The client disconnected before it sent the whole request, so no response can reach it."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -43,29 +43,30 @@ async def receive_body(
     timeout: float,
     arrived: bytes | None = None,
 ) -> bytes:
-    """Return the decompressed body; `arrived` is the body as sent, if it is known already.
+    """Return the decompressed body; `arrived` is the body as sent, if already known.
 
-    Raises `RequestError`: 413 as soon as it is clear that the body has more than `limit` bytes, 408
-    if it has not arrived within `timeout` seconds plus one second for each 64 KiB received, 415 for
-    an unknown content encoding, 400 for broken compressed data. Raises `ClientGone` if the client
-    disconnects.
+    Raises `RequestError` with 413 as soon as it is clear that the body has more than `limit` bytes,
+    408 if it has not arrived within `timeout` seconds plus one second for each 64 KiB received, 415
+    for an unknown content encoding, and 400 for broken compressed data. Raises `ClientGone` if the
+    client disconnects.
     """
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     if arrived is not None and len(arrived) <= limit:
-        body = arrived  # usually, and without a timer
+        body = arrived  # the usual case, which needs no timer
     else:
         body = await _receive_all(receive, limit, timeout)
     encodings = _encodings(headers, body)
-    # In a thread, since a small body can be a large one, and other requests must not wait for it.
+    # In a thread, because a small body can be decompressed to a large one, and other requests must
+    # not wait.
     return await asyncio.to_thread(_decompress, body, encodings, limit) if encodings else body
 
 
 def _encodings(headers: Mapping[bytes, bytes], body: bytes) -> list[str]:
     """Return the content encodings of a body, in the order in which they were applied.
 
-    Some clients and proxies leave the header out; JSON never begins like compressed data.
+    Some clients and proxies leave out the header, but JSON never starts like compressed data.
     """
     encodings: list[str] = []
     if (declared := headers.get(b"content-encoding")) is not None:
@@ -114,7 +115,7 @@ async def _receive_all(receive: Receive, limit: int, timeout: float) -> bytes:
                 deadline.reschedule(end + size / _MIN_RATE)
     except TimeoutError:
         raise _too_slow(size) from None
-    # Joining is so quick that only the largest bodies are worth a thread.
+    # Joining is so fast that only the largest bodies are worth a thread.
     return b"".join(parts) if size < _QUICKLY_JOINED else await run_in_turn(b"".join, parts)
 
 

@@ -62,12 +62,12 @@ async def responses(request: Request) -> ASGIApp:
 
 
 async def _warm_up(request: Request, data: bytes, notes: list[str]) -> ASGIApp:
-    """Return a response without output, after checking that the model could be asked."""
+    """Return a response without output, after checking that the model could be called."""
     services, caller = get_services(request), get_caller(request)
     parsed = await parse_body(data, RESPONSES.parse_warm_up)
     web_socket = get_turn(request).web_socket
     resumed = await services.responses.resume(parsed, caller, len(data), notes, web_socket)
-    # Has the token and the catalogue ready for the next request.
+    # This fetches the token and the catalogue for the next request.
     await services.relay.models.for_request("chat", parsed["model"], caller)
     request_id = get_context(request).request_id
     remember = services.responses.remembering(resumed, caller)

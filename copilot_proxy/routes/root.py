@@ -1,4 +1,4 @@
-"""``GET /``, and the paths to which clients send their telemetry."""
+"""``GET /``, and the paths where clients send telemetry."""
 
 from litestar import MediaType, Response, get, post
 
@@ -10,7 +10,7 @@ from copilot_proxy.routes.services import get_services
 
 @get("/", media_type=MediaType.TEXT, include_in_schema=False)
 async def root(request: LitestarRequest) -> Response[bytes] | str:
-    """Return the dashboard to a browser, Ollama's own text to its clients, which look for it, and a
+    """Return the dashboard to browsers, Ollama's own text to its clients, which check for it, and a
     short text to others."""
     if wants_page(request):
         return await file_response(request, "index.html")

@@ -1,6 +1,6 @@
 """The framework's router, with all routes, and its error responses.
 
-Importing it loads the framework, so `direct` does that when a request first needs it.
+Importing this loads the framework, so `direct` only does so when a request first needs it.
 """
 
 from typing import Final, cast

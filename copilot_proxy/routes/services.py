@@ -1,4 +1,4 @@
-"""The services that routes share, and the caller, record and body of a request."""
+"""The services that routes share, and a request's caller, record and body."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _Body = TypeVar("_Body")
 
 
 class Request(Protocol):
-    """The parts of a request that most routes need: the framework's, or one of `direct`."""
+    """The parts of a request that most routes need: the framework's, or one from `direct`."""
 
     @property
     def scope(self) -> Any:
@@ -43,12 +43,12 @@ class Request(Protocol):
 
 
 class WebSocketTurn(NamedTuple):
-    """What a request has besides its body if it came as a message on a WebSocket."""
+    """Additional data of a request that arrived as a message on a WebSocket."""
 
     web_socket: bytes = b""
-    """The id of the WebSocket; empty for requests over HTTP."""
+    """The id of the WebSocket; b"" for HTTP requests."""
     is_warm_up: bool = False
-    """Whether it asks for no output."""
+    """Whether the client wants no output."""
 
 
 _OVER_HTTP: Final = WebSocketTurn()
@@ -56,7 +56,7 @@ _OVER_HTTP: Final = WebSocketTurn()
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Everything that a route may use; created once, when the server starts."""
+    """Everything that routes may use; created once, when the server starts."""
 
     settings: Settings
     upstream: Upstream
@@ -67,9 +67,9 @@ class Services:
     dashboard: LazyDashboard
     metrics: SharedMetrics
     aclose: Callable[[], Awaitable[None]]
-    """Close all connections and stop all background tasks."""
+    """Closes all connections and stops all background tasks."""
     images: ImageFetcher | None = None
-    """None unless the server fetches images that are given as URLs."""
+    """None unless the server fetches images given as URLs."""
     dumps: Dumps | None = None
     """None unless the server dumps conversations."""
     simulated: bool = False
@@ -82,13 +82,13 @@ def get_services(request: Request) -> Services:
 
 
 def get_context(request: Request) -> RequestContext:
-    """Return what the middleware has recorded about `request`."""
+    """Return the data that the middleware has recorded about `request`."""
     context: RequestContext = request.scope["state"]["context"]
     return context
 
 
 def get_turn(request: Request) -> WebSocketTurn:
-    """Return what a WebSocket adds to the body of `request`; the default for HTTP."""
+    """Return the WebSocket data of `request`, or the default for HTTP."""
     turn: WebSocketTurn = request.scope["state"].get("web_socket_turn", _OVER_HTTP)
     return turn
 
@@ -99,9 +99,10 @@ def is_handshake(request: Request) -> bool:
 
 
 def get_caller(request: Request) -> Caller:
-    """Return who sent `request`: their own GitHub sign-in, if they sent one, and their API key.
+    """Return the sender of `request`: their own GitHub sign-in, if they sent one, and their API
+    key.
 
-    If the server has API keys, the headers carry one of them and never a GitHub token.
+    If the server has API keys, the headers contain one of them, and never a GitHub token.
     """
     services, context = get_services(request), get_context(request)
     if services.settings.keys:
@@ -138,8 +139,8 @@ def start_record(
 
 
 async def read_body(request: Request, limit: int | None = None) -> bytes:
-    """Return the decompressed body, of at most `limit` bytes if the route has its own limit;
-    raises `RequestError`."""
+    """Return the decompressed body, which may have at most `limit` bytes if the route has its own
+    limit. Raises `RequestError`."""
     settings = get_services(request).settings
     return await receive_body(
         request.receive,
@@ -151,9 +152,9 @@ async def read_body(request: Request, limit: int | None = None) -> bytes:
 
 
 async def read_chat_body(request: Request) -> tuple[bytes, list[str]]:
-    """Return the decompressed body of a chat API's request, and notes on what was changed in it.
+    """Return the decompressed body of a chat API request, and notes about any changes to it.
 
-    If the server fetches images and PDFs, they replace their URLs in the body. Raises
+    If the server fetches images and PDFs, these replace their URLs in the body. Raises
     `RequestError`.
     """
     data = await read_body(request)

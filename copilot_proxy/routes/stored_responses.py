@@ -67,7 +67,7 @@ async def list_input_items(request: LitestarRequest, response_id: FromPath[str])
 
 @post(_PATH + "/cancel", status_code=200, include_in_schema=False)
 async def cancel_response(request: LitestarRequest, response_id: FromPath[str]) -> ASGIApp:
-    """Refuse to cancel a response, as OpenAI does if it does not run in the background."""
+    """Refuse to cancel a response, as OpenAI does for any that do not run in the background."""
     get_services(request).responses.find(response_id, get_caller(request))
     raise RequestError(
         "Only a response with `background` can be cancelled, and this one is complete.",

@@ -1,8 +1,9 @@
 """Sends answers to clients as they arrive, and ends the call to Copilot when a client disconnects.
 
-The response headers wait until Copilot's first event or error arrives, or a grace period is over:
-an early error keeps its own status, and clients with a short timeout still receive something.
-After that, a silent stream gets bytes that clients ignore, and an error becomes an event.
+The response headers are sent when Copilot's first event or error arrives, or a grace period is
+over. So an early error keeps its own status, and clients with a short timeout still receive
+something. After that, bytes that clients ignore are sent while the stream is silent, and an error
+becomes an event.
 """
 
 import asyncio
@@ -27,16 +28,16 @@ STREAM_HEADERS: Final = (
 )
 
 _PIECE: Final = 1024 * 1024
-"""Bytes of a large event that are sent in one write."""
+"""Maximum bytes of a large event to send in one write."""
 
 OpenReply = Callable[[], AbstractAsyncContextManager[ReplySource]]
 """Sends the request to Copilot; leaving the context ends the call."""
 MakeAnswer = Callable[[], Coroutine[Any, Any, tuple[bytes, Mapping[str, str]]]]
-"""Returns the JSON body of an answer, and extra response headers."""
+"""Returns the JSON body of an answer, and additional response headers."""
 
 
 class WholeAnswer:
-    """An ASGI application that responds with one JSON body, unless the client disconnects first.
+    """An ASGI application that responds with a JSON body, unless the client disconnects first.
 
     `make_answer` may raise `CopilotProxyError`.
     """
@@ -57,8 +58,8 @@ class WholeAnswer:
         headers = [
             (b"content-type", self._content_type),
             (b"content-length", str(len(body)).encode()),
-            *((name.encode(), value.encode("latin-1")) for name, value in extra.items()),
         ]
+        headers += [(name.encode(), value.encode("latin-1")) for name, value in extra.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -67,8 +68,8 @@ class EventStream:
     """An ASGI application that responds with the events of a reply, written in `stream_format`.
 
     `open_reply` and the reply may raise `CopilotProxyError` at any time. `fail_early` returns the
-    events that report an error after the headers have been sent but before there is a reply. With
-    `is_large`, encoding an event that repeats parts of the request may take long.
+    events that report an error after the headers have been sent, but before there is a reply.
+    `is_large` is whether encoding an event that repeats parts of the request may take long.
     """
 
     def __init__(
@@ -141,7 +142,7 @@ class EventStream:
                         await self._send_in_pieces(
                             send, await run_in_turn(self._encode_large, event)
                         )
-            # For Ollama's clients, a blank after the last line would be an incomplete line.
+            # For Ollama clients, a blank after the last line would be an incomplete line.
             self._timer.cancel()
             if self._end:
                 await self._send(send, self._end)
@@ -156,7 +157,7 @@ class EventStream:
             await send_error(scope, send, error)
 
     def write(self, events: list[dict[str, Any]]) -> bool:
-        """Send `events` at once, unless a task has to do it; return whether they were sent.
+        """Send `events` immediately, unless a task must do so; return whether they were sent.
 
         In most streams, this and `write_json` send all but the first and the last event.
         """
@@ -168,13 +169,13 @@ class EventStream:
             or not writer.is_ready()
         ):
             return False
-        # Not before: encoding an event may change how the next one is encoded.
+        # Not any earlier, because encoding an event may change how the next one is encoded.
         writer.write(self._encode_all(events))
         self._last_sent = time.monotonic()
         return True
 
     def write_json(self, events: list[bytes]) -> bool:
-        """Do the same with events that are JSON already."""
+        """Like `write`, but with events that are already JSON."""
         writer, encode = self._writer, self._encode_json
         if writer is None or encode is None or self._keep_alive_write is not None:
             return False
@@ -184,7 +185,7 @@ class EventStream:
         return True
 
     def _must_encode_in_thread(self, events: list[dict[str, Any]]) -> bool:
-        """Return whether an event has a whole response of Responses, which repeats the tools and
+        """Return whether an event contains a whole Responses response, which repeats the tools and
         instructions of its request."""
         return self._is_large and any("response" in event for event in events)
 
@@ -208,16 +209,17 @@ class EventStream:
         self._is_sending = False
 
     async def _send_in_pieces(self, send: Send, data: bytes) -> None:
-        """Send a large event. A write copies its data, and other requests must not wait for that.
+        """Send a large event in parts. A write copies its data, and other requests must not wait
+        for that.
 
-        No keep-alive comes between the pieces: either one of them is being sent, or nothing else
-        runs.
+        No keep-alive can come between the parts, because either a part is being sent, or nothing
+        else runs.
         """
         try:
             for start in range(0, len(data), _PIECE):
                 await self._send(send, data[start : start + _PIECE])
         except BaseException:
-            self._ended = True  # no event can follow a part of one
+            self._ended = True  # no event may follow a part of one
             raise
 
     async def _start(self, send: Send) -> None:
@@ -254,7 +256,7 @@ class EventStream:
         if self._started and silent < self._keep_alive:
             self._schedule_keep_alive(self._keep_alive - silent, send)
             return
-        # While a write is pending, the client is not reading, and a keep-alive would not help.
+        # While a write is pending, the client is not reading, so a keep-alive would not help.
         if not self._is_sending and (
             self._keep_alive_write is None or self._keep_alive_write.done()
         ):
@@ -265,6 +267,7 @@ class EventStream:
         """Wait until no keep-alive is being sent."""
         while (write := self._keep_alive_write) is not None:
             await write
-            # If the loop was held up, another one may have begun before this task continued.
+            # If the loop was held up, another keep-alive may have started before this task
+            # continued.
             if self._keep_alive_write is write:
                 self._keep_alive_write = None

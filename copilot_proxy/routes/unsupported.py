@@ -1,4 +1,4 @@
-"""Says why some parts of the vendors' APIs are missing here, and what to use instead."""
+"""Explains why some parts of the vendors' APIs are missing here, and what to use instead."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -24,7 +24,7 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
         "Send the requests one after the other.",
     ),
     "cached_contents": (
-        "Copilot caches prompts by itself, and has no caches to create.",
+        "Copilot caches prompts automatically, and has no caches to create.",
         "Send the whole prompt with each request.",
     ),
     "complete": ("Anthropic's Text Completions API is not supported.", "Use /v1/messages."),
@@ -62,21 +62,21 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "videos": ("Copilot's models do not make videos.", "Use another service for videos."),
 }
-"""By the first part of the path: what is missing, and what to do instead."""
+"""First segment of the path -> what is missing, and what to do instead."""
 _NAMES: Final = {
     "messages/batches": "batches",
     "cachedContents": "cached_contents",
     "tunedModels": "fine_tuning",
     "upload/files": "files",
 }
-"""The names of other paths with the same facts, by their first part or their first two."""
+"""Other paths that the same facts apply to, by their first segment or first two."""
 _VERSIONS: Final = ("v1", "v1beta", "v1alpha")
 _SUFFIX: Final = "_not_supported"
-"""The end of the code of these errors; the name comes before it."""
+"""The suffix of these errors' codes, after the name."""
 
 
 def not_supported(path: str) -> RequestError | None:
-    """Return the error for a path that belongs to something unsupported; None for others."""
+    """Return the error for a path that belongs to something unsupported; None for other paths."""
     parts = [part for part in path.split("/") if part and part not in _VERSIONS]
     first = parts[0] if parts else ""
     name = _NAMES.get("/".join(parts[:2])) or _NAMES.get(first, first)

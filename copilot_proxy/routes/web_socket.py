@@ -1,9 +1,9 @@
-"""The Responses API over a WebSocket: every message is answered like a POST request.
+"""The Responses API over a WebSocket: every message is handled like a POST request.
 
 The handshake passes through the application as a GET request, and each ``response.create`` as a
-POST with the headers of the handshake. So the same checks, limits and records apply to them; only
-the server-sent events of the answer become messages. Messages with the same ``stream_id``, or with
-none, are answered one after the other, others at the same time, as with OpenAI.
+POST with the headers of the handshake. So the same checks, limits and records apply, and only the
+server-sent events of the answer become messages. As with OpenAI, messages with the same
+``stream_id``, or without one, are handled one after another, and others concurrently.
 """
 
 import asyncio
@@ -30,21 +30,21 @@ from copilot_proxy.relay.response_memory import ResponseMemory
 from copilot_proxy.routes.services import WebSocketTurn
 
 SHUTDOWN: Final = "copilot_proxy.shutdown"
-"""The ASGI extension with the event that is set when the server is to stop."""
+"""The ASGI extension with the event that is set when the server should stop."""
 _MAX_PENDING: Final = 16
-"""Messages of one WebSocket that are being answered or wait for their turn."""
+"""Maximum number of messages of a WebSocket that are being answered or waiting."""
 _SERVICE_RESTART: Final = 1012
 _NOT_FORWARDED: Final = frozenset(
     (b"connection", b"upgrade", b"content-encoding", b"content-length", b"content-type")
 )
-"""Headers of the handshake that a POST does not have, or has with another value."""
+"""Headers of the handshake that a POST does not have, or has with a different value."""
 _OF_THE_HANDSHAKE: Final = b"sec-websocket-"
 
 
 class WebSockets:
-    """ASGI middleware that passes WebSockets on as requests to `app`.
+    """ASGI middleware that passes WebSockets to `app` as requests.
 
-    The messages of one WebSocket that are not yet answered may have `limit` bytes together.
+    The unanswered messages of a WebSocket may have `limit` bytes in total.
     """
 
     def __init__(self, app: ASGIApp, memory: ResponseMemory, *, limit: int) -> None:
@@ -67,7 +67,7 @@ class WebSockets:
 
 
 class _WebSocket:
-    """One connection."""
+    """A WebSocket connection."""
 
     def __init__(self, app: ASGIApp, scope: Any, receive: Any, send: Any, limit: int) -> None:
         self.id = uuid.uuid4().bytes
@@ -81,7 +81,7 @@ class _WebSocket:
         self._lanes: dict[str | None, asyncio.Task[None]] = {}
         """The last message of each ``stream_id``."""
         self._turns: dict[asyncio.Task[None], int] = {}
-        """The messages that are not yet answered, and their sizes."""
+        """The unanswered messages, and their sizes."""
 
     async def open(self) -> bool:
         """Answer the handshake; return whether the WebSocket is open."""
@@ -89,7 +89,7 @@ class _WebSocket:
         answer = _HandshakeAnswer()
         raw_path = self._scope.get("raw_path") or b""
         path = normalize_path(split_base(self._scope["path"], raw_path).path)
-        # No route has the other method, so a WebSocket cannot open a page or a stream of events.
+        # No route has the other method, so a WebSocket cannot open a page or an event stream.
         method = "GET" if path == RESPONSES.client_path else "WEBSOCKET"
         request = self._request(method, self._scope["headers"], {"web_socket_handshake": True})
         await self._app(request, self._until_closed, answer.send)
@@ -102,7 +102,7 @@ class _WebSocket:
         return False
 
     async def serve(self) -> None:
-        """Answer messages until the client closes the connection, or the server stops."""
+        """Answer messages until the client closes the connection or the server stops."""
         reading = asyncio.ensure_future(self._read())
         stopping = asyncio.ensure_future(self._shutdown.wait())
         try:
@@ -110,7 +110,7 @@ class _WebSocket:
             if not reading.done():
                 await self._finish_turns(reading)
         finally:
-            # If the server cuts this task off, each answer ends with an error that says so.
+            # If the server cuts off this task, each answer ends with an error that says so.
             cut = not self._closed.is_set()
             for task in (reading, stopping, *(self._turns if cut else ())):
                 task.cancel()
@@ -119,7 +119,7 @@ class _WebSocket:
                 await self._deliver({"type": "websocket.close", "code": _SERVICE_RESTART})
 
     async def _finish_turns(self, reading: "asyncio.Future[None]") -> None:
-        """Wait until all messages are answered, or the client has gone."""
+        """Wait until all messages are answered, or the client is gone."""
         while self._turns and not reading.done():
             await asyncio.wait({reading, *self._turns}, return_when=asyncio.FIRST_COMPLETED)
 
@@ -138,7 +138,7 @@ class _WebSocket:
 
     async def _start_turn(self, message: ClientMessage) -> None:
         if message.kind == "response.processed":
-            return  # Codex says that it has received a response
+            return  # Codex acknowledges responses with such a message
         if message.kind == "response.steer":
             await self.send_text(message.body)
             return
@@ -180,7 +180,7 @@ class _WebSocket:
         request = self._request("POST", headers, {"web_socket_turn": turn})
         try:
             await self._app(request, receive, answer.send)
-        except Exception as error:  # the client must not wait for an answer
+        except Exception as error:  # the client must not be left waiting for an answer
             failed = MessageError.of(to_proxy_error(error), message.lane)
             await self.send_text(failed.message)
 
@@ -208,7 +208,7 @@ class _WebSocket:
         return {"type": "http.disconnect"}
 
     async def send_text(self, text: bytes) -> None:
-        """Send a text message; nothing if the client has gone."""
+        """Send a text message, or nothing if the client is gone."""
         await self._deliver({"type": "websocket.send", "text": text.decode()})
 
     async def _deliver(self, message: Mapping[str, object]) -> None:
@@ -227,7 +227,7 @@ class _HandshakeAnswer:
         self.body = b""
 
     async def send(self, message: Message) -> None:
-        """Take a part of the response."""
+        """Handle a part of the response."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = message.get("headers", ())
@@ -238,10 +238,9 @@ class _HandshakeAnswer:
 
 
 class _Answer:
-    """Sends the response to one message as messages.
+    """Sends the response to a message as messages.
 
-    The first event has the headers that a client would get over HTTP and that are about the
-    request, such as the notes.
+    The first event contains those HTTP headers that are about the request, such as the notes.
     """
 
     def __init__(self, web_socket: _WebSocket, lane: str | None) -> None:
@@ -252,7 +251,7 @@ class _Answer:
         self._body = b""
 
     async def send(self, message: Message) -> None:
-        """Take a part of the response."""
+        """Handle a part of the response."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
             self._headers = _shown(message.get("headers", ()))
@@ -263,7 +262,7 @@ class _Answer:
                 text = error_message(self._status, body, self._headers, self._lane)
                 await self._web_socket.send_text(text)
         else:
-            # `EventStream` writes whole events, and JSON has no line breaks.
+            # `EventStream` only writes whole events, and JSON has no line breaks.
             for block in message["body"].split(b"\n\n"):
                 _, found, event = block.partition(b"\ndata: ")
                 if found:

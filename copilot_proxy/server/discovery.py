@@ -1,4 +1,4 @@
-"""Finds the server that is already running on this machine, for commands."""
+"""Finds a server that is already running on this machine, for commands."""
 
 import http.client
 import json
@@ -12,41 +12,42 @@ from copilot_proxy.settings import Settings
 
 _HEALTH_TIMEOUT: Final = 3.0
 _TIMEOUT: Final = 60.0
-"""Seconds for the models, which the server may have to ask GitHub for."""
+"""Seconds to wait for the models, which the server may have to request from GitHub."""
 _MAX_BYTES: Final = 16 * 1024 * 1024
 _INVALID_KEY: Final = "invalid_api_key"
 
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A server that has answered."""
+    """A server that has responded."""
 
     url: str
     """Without ``/v1``."""
     key: str | None
-    """The API key to send; None if it needs none, as far as the settings tell."""
+    """The API key to send; None if none is needed, as far as the settings reveal."""
     simulated: bool
     prefix: str = ""
-    """What clients add to the URL to name themselves, such as ``/c/codex``."""
+    """The path that clients add to the URL to identify themselves, such as ``/c/codex``."""
     profile: str | None = None
     instance: str | None = None
-    """The id of a service; None if it is not one."""
+    """The id of a service; None if the server is not a service."""
     signed_in: str = "unknown"
     """As in ``/health``."""
     last_error: str | None = None
     settings_read_at: float | None = None
-    """In Unix time; None if it is older than this program."""
+    """In Unix time; None if the server is older than this program."""
 
     def models(self) -> Any:
-        """Return the list of models; raises `CopilotProxyError`."""
+        """Return the model list. Raises `CopilotProxyError`."""
         return self._get("/v1/models")
 
     def model(self, name: str) -> Any:
-        """Return the model that `name` means; raises `CopilotProxyError`."""
+        """Return the model that `name` refers to. Raises `CopilotProxyError`."""
         return self._get(f"/v1/models/{quote(name)}")
 
     def refuses_key(self) -> bool:
-        """Return whether it has keys, but not the one of the settings, such as with --api-key."""
+        """Return whether it has keys, but not the one in the settings, for example due to
+        --api-key."""
         try:
             self._get("/api/hello")
         except CopilotProxyError as error:
@@ -97,7 +98,7 @@ def has_old_config(settings: Settings, read_at: object) -> bool:
 
 
 def _connection(url: str, timeout: float) -> http.client.HTTPConnection:
-    # Not through a proxy: the server is on this machine.
+    # No HTTP proxy, because the server is on this machine.
     return http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
 
 
@@ -118,5 +119,5 @@ def _refusal(url: str, status: int, body: Any) -> CopilotProxyError:
     message = str(found.get("message") or f"The server at {url} answered with status {status}.")
     hint = found.get("hint")
     if hint:
-        message = message.removesuffix(f" {hint}")  # as the message for clients includes it
+        message = message.removesuffix(f" {hint}")  # the message for clients includes the hint
     return CopilotProxyError(message, code=found.get("code"), hint=hint)

@@ -1,4 +1,4 @@
-"""Raises the limit of open files to what the system permits.
+"""Raises the limit on open files to the maximum that the system allows.
 
 A stream takes two descriptors, one for the client and one for Copilot, and many systems start with
 a limit of 256 or 1,024.
@@ -9,11 +9,11 @@ from typing import Final
 
 _WANTED: Final = 65_536
 _FALLBACK: Final = 10_240
-"""The most that macOS accepts, although it reports no hard limit."""
+"""The maximum that macOS accepts, even though it reports no hard limit."""
 
 
 def raise_limit() -> None:
-    """Raise this process's soft limit of open files; leave it unchanged if that fails."""
+    """Raise this process's soft limit on open files; leave it unchanged if that fails."""
     try:
         import resource
     except ImportError:  # Windows has no such limit

@@ -1,9 +1,9 @@
-"""Tunes Python's cyclic garbage collector for a quick start and for streaming.
+"""Tunes Python's cyclic garbage collector for fast startup and streaming.
 
-By default, every 700 new objects trigger a collection, and some of those scan everything that the
-program has loaded. Importing creates a hundred thousand objects and hardly any garbage, and a
-streamed event creates a handful of dictionaries that are freed by reference counting. Collections
-took a tenth of the startup time, and a third of the time of fast streams.
+By default, every 700 new objects trigger a collection, and some collections scan everything that
+the program has loaded. Imports create a hundred thousand objects and almost no garbage, and a
+streamed event creates a handful of dictionaries that reference counting frees. Collections took a
+tenth of the startup time, and a third of the time of fast streams.
 """
 
 import gc
@@ -13,12 +13,12 @@ from typing import Final
 
 _STARTUP_THRESHOLD: Final = 100_000
 _SERVING_THRESHOLDS: Final = (20_000, 10, 10)
-"""New objects that trigger a collection of the youngest generation, and how many collections of a
-generation trigger one of the next older generation."""
+"""The number of new objects that trigger a collection of the youngest generation, and the number of
+collections of a generation that trigger one of the next older generation."""
 
 
 def tune_gc_for_startup() -> None:
-    """Collect rarely during startup; a short command can keep this setting until it exits."""
+    """Collect rarely during startup; short commands can keep this setting until they exit."""
     gc.set_threshold(_STARTUP_THRESHOLD, *_SERVING_THRESHOLDS[1:])
 
 

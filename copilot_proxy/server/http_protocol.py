@@ -1,9 +1,9 @@
 """uvicorn's HTTP protocol with timeouts and size limits for slow or hostile clients.
 
-uvicorn itself has no timeout for a request head, for the rest of a body that the application did
-not read, and for a client that does not read its response. Any client that can connect could
-exploit that, even without an API key. (For bodies that the application reads, `routes.request_body`
-has the timeout.)
+uvicorn itself has no timeouts for request heads, for the rest of a body that the application did
+not read, or for clients that do not read their responses. Any client that can connect could exploit
+that, even without an API key. (For bodies that the application reads, the timeout is in
+`routes.request_body`.)
 """
 
 import asyncio
@@ -24,21 +24,22 @@ from copilot_proxy.server.request_parsing import TolerantProtocol
 from copilot_proxy.server.response_cycle import AnyLength, ResponseCycle
 
 MAX_HEAD_SIZE: Final = 512 * 1024
-"""The largest request head in bytes. It exceeds the size of a single read from the network, since
-such a read may contain part of the body as well."""
+"""Maximum size of a request head in bytes. It exceeds the size of a single read from the network,
+because such a read may also contain part of the body."""
 _MAX_PIPELINED: Final = 8
-"""Requests of a connection that may queue behind the current one; then it is no longer read."""
+"""Number of requests on a connection that may queue behind the current one before reading from it
+is paused."""
 _MAX_UNSENT: Final = 128 * 1024
-"""Unsent bytes that the system may buffer for a client; some systems buffer 4 MiB by default."""
+"""Maximum unsent bytes that the system buffers for a client; some default to 4 MiB."""
 
 
 class BoundedProtocol(TolerantProtocol):
     """uvicorn's protocol with timeouts, both in seconds.
 
-    `receive_timeout` applies to a request head, and to the rest of a body whose response has been
-    sent. `send_timeout` applies to a client that reads nothing of its response. A connection has at
-    most one timer for each, which checks when it fires whether it still applies, so that no timer
-    has to be created and cancelled for every request.
+    `receive_timeout` applies to a request head, and to the rest of a body whose response has
+    already been sent. `send_timeout` applies to a client that does not read its response. A
+    connection has at most one timer for each. The timer checks whether it still applies when it
+    fires, so that timers need not be created and cancelled for every request.
     """
 
     def __init__(
@@ -48,16 +49,16 @@ class BoundedProtocol(TolerantProtocol):
         self._receive_timeout = receive_timeout
         self._send_timeout = send_timeout
         self._answering: Any = None
-        """The request that is being answered; uvicorn's `cycle` is the one that was read last."""
+        """The request that is being answered; uvicorn's `cycle` is the most recently read one."""
         self._just_begun: ResponseCycle | None = None
         """The request whose head is in the data that is being parsed."""
         self._is_in_head = True
-        """True while a head is being read, and between two requests."""
+        """True while a head is being read, and between requests."""
         self._head_size = 0
-        """Bytes of the head that have been received."""
+        """The number of bytes received of the head."""
         self._is_tls = False
         self._receive_started = 0.0
-        """When the receive timeout began."""
+        """When the receive timeout started."""
         self._send_paused = 0.0
         self._receive_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
@@ -73,22 +74,23 @@ class BoundedProtocol(TolerantProtocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
-        # uvicorn notifies only the last request that was read, but others may be unfinished.
+        # uvicorn only notifies the last request that was read, but others may be unfinished.
         waiting, self.pipeline = self.pipeline, deque()
         for cycle in (self._answering, *(cycle for cycle, _ in waiting)):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
                 cycle.scope["state"].pop(BODY_WRITER, None)
-                cycle.scope["state"].pop(BODY, None)  # `receive` says that the client has left
+                cycle.scope["state"].pop(BODY, None)  # `receive` reports the disconnect
                 cycle.scope["state"][DISCONNECT].happen()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns nothing
-        """Return whether the connection stays open for the answer to a client that sends no more.
+        """Return whether the connection stays open for the answer to a client that has stopped
+        sending.
 
-        It may also have left. A GET is answered in any case, even if that takes a while because the
-        framework has to be loaded. Any other request can cost something, so it ends if the client
-        does not read any more; once its answer has begun, it ends in both cases.
+        The client may also have left. A GET request is always answered, even if that takes a while
+        because the framework must be loaded. Any other request may cost something, so it ends if
+        the client has stopped reading; if its answer has begun, it ends in either case.
         """
         cycle = self._answering
         if cycle is None or cycle.response_started or self.pipeline or self.scheme == "https":
@@ -116,7 +118,7 @@ class BoundedProtocol(TolerantProtocol):
         self._just_begun = None
 
     def on_message_begin(self) -> None:
-        # A head that arrived together with the end of another request has not been counted.
+        # A head that arrived together with the end of another request has not been counted yet.
         self._head_size = self._head_size or 1
         super().on_message_begin()
 
@@ -134,7 +136,7 @@ class BoundedProtocol(TolerantProtocol):
         if self.parser.should_upgrade() and self._should_upgrade():
             return
         if len(self.url) > malformed_requests.MAX_URL:
-            raise ValueError("The URL is too long.")  # older parsers cut it
+            raise ValueError("The URL is too long.")  # older parsers truncate it
         url = httptools.parse_url(self.url)
         scope["raw_path"] = url.path
         path = url.path.decode("ascii")
@@ -150,7 +152,7 @@ class BoundedProtocol(TolerantProtocol):
         if len(self.pipeline) > _MAX_PIPELINED:
             self.flow.pause_reading()
         else:
-            # Otherwise it would not be noticed that the client disconnects.
+            # Otherwise, a disconnect of the client would go unnoticed.
             self.flow.resume_reading()
 
     def _new_cycle(self, version: str) -> ResponseCycle:
@@ -171,7 +173,8 @@ class BoundedProtocol(TolerantProtocol):
             cycle.transport = LingeringTransport(self.transport, cycle)  # type: ignore[assignment]
         self.scope["state"][DISCONNECT] = Disconnect()
         if version == "1.0":
-            # Such clients do not know chunks. uvicorn closes their connections after the response.
+            # Such clients do not support chunks. uvicorn closes their connections after the
+            # response.
             cycle.chunked_encoding = False
             cycle.expected_content_length = AnyLength()
         return cycle
@@ -184,7 +187,7 @@ class BoundedProtocol(TolerantProtocol):
 
     def on_body(self, body: bytes) -> None:
         if self.cycle is not None and not self.cycle.body:
-            # uvicorn copies each part to a bytearray, and from there to what the application gets.
+            # uvicorn copies each chunk to a bytearray, and from there to the application's message.
             self.cycle.body = b""  # type: ignore[assignment]
         super().on_body(body)
 
@@ -194,18 +197,18 @@ class BoundedProtocol(TolerantProtocol):
         self._is_in_head = True
         super().on_message_complete()
         if not self.pipeline:
-            # Paused because of a large body; the client's disconnect has to be noticed.
+            # Paused because of a large body, but a disconnect of the client must be noticed.
             self.flow.resume_reading()
         cycle = self.cycle  # None if the first request opens a WebSocket
         if cycle is not None and cycle is self._just_begun and cycle.body:
-            # Nothing has called `receive` yet, and it need not be called at all.
+            # `receive` has not been called yet, and need not be called at all.
             cycle.scope["state"][BODY] = cycle.body
         if cycle is not None and cycle.response_complete and not cycle.keep_alive:
             self.transport.close()  # see `LingeringTransport`
 
     def on_response_complete(self) -> None:
         if self.pipeline and not self.transport.is_closing():
-            # uvicorn now starts the request that has waited longest.
+            # uvicorn now starts the request that has waited the longest.
             self._answering, _ = self.pipeline[-1]
         super().on_response_complete()
         if self.transport.is_closing():
@@ -223,7 +226,7 @@ class BoundedProtocol(TolerantProtocol):
             self._send_timer = self.loop.call_later(self._send_timeout, self._check_send_timeout)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close an idle connection, at once if its client has not read the whole response."""
+        """Close an idle connection, immediately if its client has not read the whole response."""
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
@@ -234,11 +237,13 @@ class BoundedProtocol(TolerantProtocol):
         if len(self.url) > malformed_requests.MAX_URL:
             self._send_error(malformed_requests.url_too_long())
         else:
-            self._send_error(malformed_requests.invalid(msg, is_tls=self._is_tls))
+            is_first = self.cycle is None
+            error = malformed_requests.invalid(msg, is_tls=self._is_tls, is_first=is_first)
+            self._send_error(error)
         self.transport.close()
 
     def _send_error(self, error: RequestError) -> None:
-        """Send `error` to the client, unless another response has been sent in part."""
+        """Send `error` to the client, unless part of another response has been sent."""
         client = self.client[0] if self.client else None
         reason = (malformed_requests.TLS,) if self._is_tls else ()
         response = malformed_requests.response(error, client, *reason)
@@ -247,7 +252,7 @@ class BoundedProtocol(TolerantProtocol):
             self.transport.write(response)
 
     def _start_receive_timeout(self) -> None:
-        """Restart the receive timeout; from now on the client has to send something."""
+        """Restart the receive timeout; the client must now send something."""
         self._receive_started = self.loop.time()
         if self._receive_timer is None:
             self._receive_timer = self.loop.call_later(
@@ -287,7 +292,7 @@ class BoundedProtocol(TolerantProtocol):
 
 
 def _limit_send_buffer(connection: socket.socket) -> None:
-    """Limit what the system buffers for a client that does not read its response."""
+    """Limit how much the system buffers for a client that does not read its response."""
     is_tcp = connection.family in (socket.AF_INET, socket.AF_INET6)
     if is_tcp and hasattr(socket, "TCP_NOTSENT_LOWAT"):
         with contextlib.suppress(OSError):  # the client has disconnected

@@ -1,7 +1,7 @@
-"""Leases: files that show that a server is in use, for as long as their holder runs.
+"""Leases: files that show that a server is in use for as long as their holder runs.
 
-A lease is a locked file in a folder. The operating system unlocks it when its holder ends, however
-that happens, so no lease outlives its holder.
+A lease is a locked file in a folder. The operating system unlocks it when its holder exits for any
+reason, so no lease outlives its holder.
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ _START: Final = "start.lock"
 
 @contextmanager
 def hold_lease(folder: Path) -> Iterator[None]:
-    """Hold a lease in `folder` while the block runs; enter it under `start_lock`."""
+    """Hold a lease in `folder` while the block runs. Must be entered under `start_lock`."""
     path = folder / f"{uuid4()}{_SUFFIX}"
     with locked(path):
         try:
             yield
         finally:
-            with suppress(OSError):  # Windows cannot remove an open file; then the server does
+            with suppress(OSError):  # Windows cannot remove an open file; the server will do it
                 path.unlink()
 
 
@@ -36,9 +36,9 @@ def start_lock(folder: Path) -> Iterator[None]:
 
 
 def wait_until_unused(folder: Path) -> None:
-    """Wait until no client holds a lease, and remove those of processes that were killed."""
+    """Wait until no client holds a lease, and remove the leases of killed processes."""
     while True:
-        with start_lock(folder):  # otherwise, a new file may not be locked yet
+        with start_lock(folder):  # otherwise, a new file might not be locked yet
             paths = _leases(folder)
         if not paths:
             return
@@ -49,7 +49,7 @@ def wait_until_unused(folder: Path) -> None:
 
 
 def is_used(folder: Path) -> bool:
-    """Return whether a client holds, or has just held, a lease."""
+    """Return whether a client holds a lease, or held one until just now."""
     return bool(_leases(folder))
 
 

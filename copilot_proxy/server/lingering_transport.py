@@ -1,15 +1,16 @@
-"""Closes a connection only when its request has arrived, so that the client sees the response."""
+"""Closes a connection only after its request has arrived, so that the client sees the response."""
 
 import asyncio
 from typing import Any
 
 
 class LingeringTransport:
-    """The transport that a request writes to if its connection is to be closed after the response.
+    """The transport for a request whose connection will be closed after the response.
 
     If part of the request has not been read by then, closing the connection would reset it, and the
     client, which is still sending, would not see the response (RFC 9112, section 9.6). So only the
-    server's side is closed at first. The protocol closes the rest when the request has arrived.
+    server's side is closed at first, and the protocol closes the rest after the whole request has
+    arrived.
     """
 
     def __init__(self, transport: asyncio.Transport, cycle: Any) -> None:

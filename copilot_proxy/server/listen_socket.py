@@ -19,10 +19,10 @@ _MAKE_KEY: Final = "import secrets; print(secrets.token_urlsafe(24))"
 
 @contextmanager
 def bound(settings: Settings) -> Iterator[socket.socket]:
-    """Bind the socket that the settings name; it is closed when the block ends.
+    """Bind the socket named in the settings, and close it when the block ends.
 
     Raises `UsageError` if the address cannot be used, or may not be used without a key, and
-    `CopilotProxyError` if another program already listens there.
+    `CopilotProxyError` if another program is already listening there.
     """
     if settings.uds is not None:
         with unix_socket.bound(settings.uds) as listener:
@@ -33,11 +33,11 @@ def bound(settings: Settings) -> Iterator[socket.socket]:
 
 
 def bind(settings: Settings) -> socket.socket:
-    """Return a socket bound to the host and port of the settings, which does not listen yet."""
+    """Return a socket bound to the host and port in the settings, which is not listening yet."""
     check_keys(settings)
     family, address = _resolve(settings.host, settings.port)
-    # asyncio turns off Nagle's algorithm only for sockets that were created with a protocol
-    # number; with the algorithm on, a response in two writes takes 40 ms longer.
+    # asyncio turns off Nagle's algorithm only for sockets created with a protocol number. With the
+    # algorithm on, a response in two writes takes 40 ms longer.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform == "win32":
@@ -45,7 +45,7 @@ def bind(settings: Settings) -> socket.socket:
         else:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6 and settings.host.strip("[]") == "::":
-            # "All addresses" includes those of IPv4.
+            # "All addresses" should include those of IPv4.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind(address)
     except OSError as error:
@@ -55,7 +55,7 @@ def bind(settings: Settings) -> socket.socket:
 
 
 def listen(listener: socket.socket, settings: Settings) -> None:
-    """Start to accept connections; another program may have taken the port since `bind`."""
+    """Start accepting connections; another program may have taken the port since `bind`."""
     try:
         listener.listen(_BACKLOG)
     except OSError as error:
@@ -63,9 +63,9 @@ def listen(listener: socket.socket, settings: Settings) -> None:
 
 
 def server_url(listener: socket.socket, settings: Settings) -> str:
-    """Return the URL, without ``/v1``, at which clients on this machine reach `listener`."""
+    """Return the URL, without ``/v1``, where clients on this machine reach `listener`."""
     if settings.uds is not None:
-        return "http://localhost"  # a name that the Host check allows
+        return "http://localhost"  # a name that the Host check accepts
     return base_url(settings.host, listener.getsockname()[1])
 
 
@@ -103,7 +103,7 @@ def _resolve(host: str, port: int) -> tuple[int, tuple[object, ...]]:
         raise UsageError(
             f"The host {host!r} cannot be resolved.", hint="Use an address, such as 127.0.0.1."
         ) from error
-    # A name such as localhost often resolves to both IPv4 and IPv6; clients try both.
+    # Names such as localhost often resolve to both IPv4 and IPv6; clients try both.
     addresses.sort(key=lambda entry: entry[0] != socket.AF_INET)
     family, _, _, _, address = addresses[0]
     return family, address

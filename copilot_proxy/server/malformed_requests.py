@@ -1,6 +1,6 @@
 """Responses to malformed HTTP requests, which uvicorn never passes to the application.
 
-It is not known which API the client speaks, so it gets OpenAI's error object.
+The client's API is unknown, so it gets OpenAI's error object.
 """
 
 import logging
@@ -16,9 +16,9 @@ from copilot_proxy.relay.records import new_request_id
 log = logging.getLogger(__name__)
 
 TLS: Final = "the client used https://, but this server needs http://"
-"""The reason that is logged for a client that cannot read the response."""
+"""The reason to log for a client that cannot read the response."""
 MAX_URL: Final = 64 * 1024 - 1
-"""The longest URL in bytes that the parser can read."""
+"""Maximum length in bytes of a URL that the parser can read."""
 _HEAD: Final = (
     "HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n"
     "connection: close\r\nx-request-id: {request_id}\r\nx-content-type-options: nosniff\r\n\r\n"
@@ -74,7 +74,7 @@ _FAULTS: Final = (
         "Send a method in upper case, such as POST, and then the path.",
     ),
 )
-"""The faults that the parser tells apart; the first one counts whose word is in its message."""
+"""The faults that the parser tells apart; the first one whose word is in its message counts."""
 _OTHER: Final = _Fault("", "", "Check for a proxy that changes the request.")
 _TLS: Final = _Fault(
     "",
@@ -83,10 +83,22 @@ _TLS: Final = _Fault(
 )
 
 
-def invalid(reason: str = "", *, is_tls: bool = False) -> RequestError:
-    """Return the error for bytes that are not HTTP; `reason` is the parser's message."""
+_AFTER_A_BODY: Final = _Fault(
+    "",
+    "It comes after another request, and does not begin with an HTTP method.",
+    "The body of that request may be longer than its Content-Length. Count bytes, not characters.",
+)
+
+
+def invalid(reason: str = "", *, is_tls: bool = False, is_first: bool = True) -> RequestError:
+    """Return the error for data that is not HTTP; `reason` is the parser's message.
+
+    `is_first` is whether it is the first request on its connection.
+    """
     reason = reason.lower()
     fault = _TLS if is_tls else next((one for one in _FAULTS if one.word in reason), _OTHER)
+    if fault.word == "method" and not is_first:
+        fault = _AFTER_A_BODY
     return RequestError(
         f"The request is not valid HTTP/1.1. {fault.what}".rstrip(),
         code="invalid_http",
@@ -95,7 +107,7 @@ def invalid(reason: str = "", *, is_tls: bool = False) -> RequestError:
 
 
 def url_too_long() -> RequestError:
-    """Return the error for a URL of more than `MAX_URL` bytes."""
+    """Return the error for a URL with more than `MAX_URL` bytes."""
     return RequestError(
         f"The URL is longer than {MAX_URL:,} bytes.",
         status=414,
@@ -105,7 +117,7 @@ def url_too_long() -> RequestError:
 
 
 def too_large(limit: int) -> RequestError:
-    """Return the error for a request head of more than `limit` bytes."""
+    """Return the error for a request head with more than `limit` bytes."""
     return RequestError(
         f"The request line and headers are larger than {limit // 1024} KiB.",
         status=431,
@@ -115,7 +127,7 @@ def too_large(limit: int) -> RequestError:
 
 
 def too_slow() -> RequestError:
-    """Return the error for a request head that was not complete in time."""
+    """Return the error for a request head that did not arrive in time."""
     return RequestError(
         "The request line and headers did not arrive in time.",
         status=408,
@@ -132,7 +144,7 @@ def is_tls(data: bytes) -> bool:
 def response(error: RequestError, client: str | None, reason: str = "malformed request") -> bytes:
     """Return `error` as a complete HTTP response, and log it with `reason`.
 
-    The log line has the address of `client`, and nothing that the client sent.
+    The log line contains the address of `client`, but nothing that the client sent.
     """
     request_id = new_request_id()
     log.warning(

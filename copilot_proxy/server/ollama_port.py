@@ -1,7 +1,7 @@
-"""Binds the second port, on which clients look for Ollama.
+"""Binds the second port, where clients expect Ollama.
 
-Some clients only try port 11434, and others try it first. The port gives the same answers as the
-server's own.
+Some clients only try port 11434, and others try it first. The port serves the same as the server's
+main port.
 """
 
 import socket
@@ -21,7 +21,7 @@ class OllamaPort(NamedTuple):
 
     listener: socket.socket | None = None
     problem: str | None = None
-    """Why the port could not be used; None if it could, or if none was wanted."""
+    """Why the port could not be used; None if it could, or was not wanted."""
     url: str | None = None
     """Without a path; None if there is no second port."""
 
@@ -33,10 +33,10 @@ class OllamaPort(NamedTuple):
 
 @contextmanager
 def bound(settings: Settings) -> Iterator[OllamaPort]:
-    """Bind the second port if the settings want one, and listen; it is closed when the block ends.
+    """Bind the second port if the settings want one, and listen on it until the block ends.
 
-    Raises `CopilotProxyError` if the user has named the port and it cannot be used. Without
-    the default port, the server still starts, since the real Ollama may be there.
+    Raises `CopilotProxyError` if the user chose the port and it cannot be used. If the default port
+    is unavailable, the server still starts, because the real Ollama may be using it.
     """
     port = settings.ollama_port
     if not settings.ollama or port in (0, settings.port if settings.uds is None else 0):

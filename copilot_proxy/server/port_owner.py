@@ -1,4 +1,4 @@
-"""Finds out which program listens on a port that is already in use."""
+"""Finds out which program is listening on a port that is already in use."""
 
 import http.client
 import json
@@ -10,11 +10,11 @@ from typing import Any, Final
 from copilot_proxy.host_names import is_loopback
 
 _TIMEOUT: Final = 1.0
-"""Seconds that the other program has to answer ``GET /health``."""
+"""Seconds within which the other program must answer ``GET /health``."""
 
 
 def base_url(host: str, port: int) -> str:
-    """Return the URL at which clients on this machine reach a server that listens on `host`."""
+    """Return the URL where clients on this machine reach a server that listens on `host`."""
     host = host.strip("[]")
     if host in ("0.0.0.0", ""):  # noqa: S104  # only compared, not bound
         host = "127.0.0.1"
@@ -24,7 +24,7 @@ def base_url(host: str, port: int) -> str:
 
 
 def describe_owner(host: str, port: int) -> str:
-    """Describe the program that listens on `port`, such as ``nginx (process 123)``."""
+    """Describe the program listening on `port`, such as ``nginx (process 123)``."""
     name = base_url(host, port).removeprefix("http://").rpartition(":")[0].strip("[]")
     if is_loopback(name):
         if is_copilot_proxy(http.client.HTTPConnection(name, port, timeout=_TIMEOUT)):
@@ -77,7 +77,7 @@ def _process_on(port: int) -> str | None:
                     name = (process / "comm").read_text().strip()
                     return f"{name} (process {process.name})"
         except OSError:
-            continue  # it belongs to another user, or has just ended
+            continue  # it belongs to another user, or has just exited
     return None
 
 

@@ -1,6 +1,6 @@
-"""Parses requests as uvicorn does, except for two forms that RFC 9110 and 9112 allow.
+"""Parses requests like uvicorn, but also accepts two forms that RFC 9110 and 9112 allow.
 
-These are an offer to change to another protocol, which is ignored, and an absolute request target.
+These are an offer to switch to another protocol, which is ignored, and an absolute request target.
 """
 
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class TolerantProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, whose parser goes on after an ignored upgrade."""
+    """uvicorn's protocol, with a parser that continues after an ignored upgrade."""
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -22,8 +22,7 @@ class TolerantProtocol(HttpToolsProtocol):
             self.send_400_response(str(error))
 
     def _parse_request(self, data: memoryview) -> memoryview:
-        """Parse `data` up to an ignored upgrade, and return the data after the head that contains
-        it."""
+        """Parse `data` up to an ignored upgrade, and return the data after that request's head."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -35,17 +34,17 @@ class TolerantProtocol(HttpToolsProtocol):
         return data[:0]
 
     def ignores_upgrade(self) -> bool:
-        """Return whether the request offers a protocol that this server does not speak.
+        """Return whether the request offers a protocol that this server does not support.
 
         Java's HTTP client offers HTTP/2 (h2c) with every request. A server may ignore the offer
-        (RFC 9110, section 7.8), but the parser would take the body for the other protocol.
+        (RFC 9110, section 7.8), but the parser would treat the body as the other protocol.
         """
         if not self.parser.should_upgrade() or self.parser.get_method() == b"CONNECT":
             return False
         return not self._should_upgrade()
 
     def _parse_head_without_upgrade(self) -> None:
-        """Parse the head again with a new parser, which then expects the body."""
+        """Parse the head again with a new parser, which then expects a body."""
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         lines = [b"%s %s HTTP/%s" % (method, self.url, version)]
         lines += [
@@ -58,12 +57,12 @@ class TolerantProtocol(HttpToolsProtocol):
         self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
 
     def _should_upgrade(self) -> bool:
-        """Return whether the request opens a WebSocket; not before all earlier ones have ended."""
+        """Return whether the request opens a WebSocket; false until all earlier ones have ended."""
         is_idle = self.cycle is None or self.cycle.response_complete
         return bool(is_idle and self.parser.get_method() == b"GET" and super()._should_upgrade())
 
     def use_target_host(self) -> None:
-        """Replace Host with the host of an absolute request target (RFC 9112, section 3.2.2)."""
+        """Replace Host by the host of an absolute request target (RFC 9112, section 3.2.2)."""
         try:
             name = urlsplit(self.url.decode("latin-1")).netloc.encode("latin-1")
         except ValueError:

@@ -1,7 +1,7 @@
-"""One request on a connection and its response, as uvicorn's cycle, but with a cheaper `send`.
+"""A request on a connection and its response: uvicorn's cycle, but with a cheaper `send`.
 
-uvicorn checks every name and value of the headers with regular expressions, and handles every event
-of a stream like a message of any kind. Its own `send` still handles what is rare.
+uvicorn checks every header name and value with regular expressions, and handles every event of a
+stream like any other message. Its own `send` still handles rare cases.
 """
 
 import asyncio
@@ -13,18 +13,18 @@ from copilot_proxy.asgi import BODY_WRITER
 
 _WITHOUT_BODY: Final = (None, 204, 304)
 _HANDLED_BY_UVICORN: Final = frozenset((b"connection", b"transfer-encoding"))
-"""Headers that change how a response is sent."""
+"""Headers that affect how a response is sent."""
 
 
 class ResponseCycle(RequestResponseCycle):
-    """uvicorn's cycle for an application whose header names are in lower case.
+    """uvicorn's cycle, for applications whose header names are in lower case.
 
-    The head is sent together with the first part of the body, if that follows at once. This is the
-    `BodyWriter` of a streamed response.
+    The head is sent together with the first part of the body if that follows immediately. This is
+    also the `BodyWriter` of a streamed response.
     """
 
     _is_common = False
-    """Whether the response has begun, and is sent by this class rather than by uvicorn's."""
+    """Whether the response has started, and is sent by this class rather than uvicorn's."""
     _head = b""
     """The head, until it is sent."""
 
@@ -45,17 +45,17 @@ class ResponseCycle(RequestResponseCycle):
         return self._is_common and not self.flow.write_paused and not self.disconnected
 
     def write(self, data: bytes) -> bool:
-        """Write a part of a streamed body, if that is possible now; return whether it was."""
+        """Write a part of a streamed body if that is possible now; return whether it was."""
         if not self._is_common or self.flow.write_paused or self.disconnected:
-            return False  # not with `is_ready`, which would be one more call for each event
+            return False  # not via `is_ready`, which would be one more call for each event
         if self._head or not data:
             self._write(data, is_last=False)
-        else:  # as `_write` does it
+        else:  # like `_write`
             self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
         return True
 
     def _may_start(self, message: Any) -> bool:
-        """Return whether this begins a response with a body, on a connection that stays open."""
+        """Return whether this starts a response with a body, on a connection that stays open."""
         return (
             self.keep_alive
             and self.chunked_encoding is None
@@ -68,7 +68,8 @@ class ResponseCycle(RequestResponseCycle):
         lines = [*map(b": ".join, headers)]
         joined = b"".join(lines)
         if b"\n" in joined or b"\r" in joined or b"\0" in joined:
-            # A header must not be able to begin another one, or the body (RFC 9110, section 5.5).
+            # A header must not be able to start another header, or the body (RFC 9110, section
+            # 5.5).
             raise RuntimeError("A header has an invalid character.")
         self.response_started = self._is_common = True
         self.waiting_for_100_continue = False
@@ -80,7 +81,8 @@ class ResponseCycle(RequestResponseCycle):
         else:
             self.expected_content_length = int(length)
         self._head = b"%b%b\r\n\r\n" % (STATUS_LINE[status], b"\r\n".join(lines))
-        asyncio.get_running_loop().call_soon(self._send_head)
+        if length is None:  # otherwise the body follows immediately
+            asyncio.get_running_loop().call_soon(self._send_head)
 
     def _send_head(self) -> None:
         if self._head and not self.disconnected:
@@ -110,8 +112,8 @@ class ResponseCycle(RequestResponseCycle):
 
 
 class AnyLength(int):
-    """The length of a body that ends with the connection (RFC 9112, section 6.3): uvicorn counts
-    what it sends against a length, and this one matches every body."""
+    """The length of a body that ends with the connection (RFC 9112, section 6.3). uvicorn compares
+    the body with its length; this one equals any length."""
 
     def __lt__(self, sent: int) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""Handles the signals that ask the server to stop: Ctrl+C, SIGTERM, and a closed terminal."""
+"""Handles signals that ask the server to stop: Ctrl+C, SIGTERM, and a closed terminal."""
 
 import asyncio
 import contextlib
@@ -16,11 +16,12 @@ if sys.platform == "win32":
 def handle_stop_signals(
     on_stop: Callable[[], None], on_hangup: Callable[[], None]
 ) -> contextlib.AbstractContextManager[None]:
-    """Call these functions on signals while the block runs, instead of ending Python.
+    """While the block runs, call these functions on signals instead of exiting Python.
 
-    `on_stop` is called for each Ctrl+C and SIGTERM, `on_hangup` for each SIGHUP. They differ since
-    both the shell and the system send SIGHUP when a terminal is closed, so a second SIGHUP does not
-    mean "stop now". If the process was started to ignore SIGHUP (``nohup``), it keeps ignoring it.
+    `on_stop` is called for each Ctrl+C and SIGTERM, `on_hangup` for each SIGHUP. They differ
+    because both the shell and the system send SIGHUP when a terminal is closed, so a second SIGHUP
+    does not mean "stop now". If the process was started with SIGHUP ignored (``nohup``), it stays
+    ignored.
     """
     actions: dict[int, Callable[[], None]] = dict.fromkeys(_STOP_SIGNALS, on_stop)
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
@@ -38,7 +39,7 @@ def on_signals(actions: Mapping[int, Callable[[], None]]) -> Iterator[None]:
 
     before: dict[int, Any] = {}
     for number in actions:
-        # Python permits signal handlers only in the main thread.
+        # Python only allows signal handlers in the main thread.
         with contextlib.suppress(ValueError):
             before[number] = signal.signal(number, handle)
     try:
@@ -49,9 +50,9 @@ def on_signals(actions: Mapping[int, Callable[[], None]]) -> Iterator[None]:
 
 
 def ignore_stop_signals() -> None:
-    """Ignore all of these signals from now on, unless this is not the main thread."""
+    """Ignore all these signals from now on, unless this is not the main thread."""
     for number in _handled_signals():
-        with contextlib.suppress(ValueError):  # outside the main thread
+        with contextlib.suppress(ValueError):  # not possible outside the main thread
             signal.signal(number, signal.SIG_IGN)
 
 
@@ -63,7 +64,7 @@ def restored_signals() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            with contextlib.suppress(ValueError):  # not the main thread: nothing was changed
+            with contextlib.suppress(ValueError):  # outside the main thread, nothing was changed
                 signal.signal(number, handler)
 
 

@@ -1,7 +1,7 @@
 """Takes over a listening socket that systemd has opened (socket activation).
 
 systemd passes sockets as file descriptors from 3 on, with their number in ``LISTEN_FDS`` and the
-process that they are meant for in ``LISTEN_PID``: see sd_listen_fds(3).
+process that they are meant for in ``LISTEN_PID``; see sd_listen_fds(3).
 """
 
 import os
@@ -22,13 +22,14 @@ _VARIABLES: Final = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 def activated(settings: Settings) -> tuple[Settings, socket.socket | None]:
     """Return the socket that systemd has passed, and the settings with its address.
 
-    Without such a socket, return `settings` and None. Raises `UsageError` if it cannot be used.
+    If there is no such socket, return `settings` and None. Raises `UsageError` if it cannot be
+    used.
     """
     values = [os.environ.get(name) for name in _VARIABLES]
     if sys.platform == "win32" or values[0] != str(os.getpid()):
         return settings, None
     for name in _VARIABLES:
-        os.environ.pop(name, None)  # they are not for the programs that this one starts
+        os.environ.pop(name, None)  # not for the programs that this one starts
     if values[1] != "1":
         raise UsageError(
             f"systemd has passed {values[1] or 'no'} sockets, but the server uses only one.",

@@ -1,7 +1,7 @@
 """Keeps several worker processes running on one socket, and shuts them down together.
 
-The supervisor itself serves no requests. When a worker dies, its open requests are lost and it is
-replaced; the other workers are not affected.
+The supervisor itself does not serve requests. If a worker dies, its open requests are lost and it
+is replaced; other workers are not affected.
 """
 
 import asyncio
@@ -21,22 +21,22 @@ from copilot_proxy.server.worker_process import WorkerProcess
 log = logging.getLogger(__name__)
 
 _RESTART_DELAYS: Final = (0.5, 30.0)
-"""Seconds before a worker is replaced: the first and the longest delay. It doubles each time."""
+"""Seconds before a worker is replaced: the first and the maximum delay; it doubles each time."""
 _MIN_UPTIME: Final = 10.0
-"""Seconds after which the death of a worker no longer counts as a failed start."""
+"""Seconds after which a worker's death no longer counts as a failed start."""
 _MAX_FAILED_STARTS: Final = 5
-"""Failed starts of every worker after which the supervisor gives up."""
+"""The number of failed starts of every worker after which the supervisor gives up."""
 _REPORT_TIMEOUT: Final = 3.0
-"""Seconds that a worker has to report its open requests; generous, for a busy machine."""
+"""Seconds for a worker to report its open requests; generous, for busy machines."""
 _EXIT_TIMEOUT: Final = 6.0
-"""Seconds that a worker has to exit after the command ``cut``; it needs about four."""
+"""Seconds for a worker to exit after the command ``cut``; it needs about four."""
 
 
 class Supervisor:
     """Runs `count` workers until it is stopped.
 
-    The callbacks are those of `uvicorn_server.Server`, with the sums of all workers. `was_cut` is
-    true if the user asked twice to stop while requests were open.
+    The callbacks are those of `uvicorn_server.Server`, called with the sums over all workers.
+    `was_cut` is true if the user asked twice to stop while requests were open.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class Supervisor:
         self.finish()
 
     def finish(self) -> None:
-        """Accept no more connections, and stop when all open requests have finished."""
+        """Stop accepting connections, and exit when all open requests have finished."""
         self._stop.set()
         self._changed.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """While the block runs, signals stop the workers instead of ending Python."""
+        """While the block runs, signals stop the workers instead of exiting Python."""
         with signals.handle_stop_signals(self.stop, self.finish):
             yield
 
@@ -110,7 +110,7 @@ class Supervisor:
             )
 
     async def _keep_running(self, number: int) -> None:
-        """Run worker `number`, and restart it when it ends, until the shutdown."""
+        """Run worker `number`, restarting it whenever it ends, until the shutdown."""
         loop = asyncio.get_running_loop()
         config, delay = replace(self._config, number=number), _RESTART_DELAYS[0]
         while not self._stop.is_set():
@@ -119,7 +119,7 @@ class Supervisor:
             if self._stop.is_set():
                 break
             log.warning("Worker %d %s; restarting it.", number, outcome)
-            # The user may have signed in again since, so the worker has to load the credential.
+            # The user may have signed in again, so the new worker must load the credential itself.
             config = replace(config, credential=None)
             if loop.time() - started >= _MIN_UPTIME:
                 delay = _RESTART_DELAYS[0]
@@ -129,7 +129,7 @@ class Supervisor:
             delay = min(2 * delay, _RESTART_DELAYS[1])
 
     async def _run(self, config: WorkerConfig) -> str:
-        """Start a worker, wait until it ends, and describe how it ended."""
+        """Start a worker, wait until it exits, and describe how it ended."""
         try:
             worker = await WorkerProcess.start(self._program, config)
         except OSError as error:
@@ -163,7 +163,8 @@ class Supervisor:
         return all(count >= _MAX_FAILED_STARTS for count in self._failures.values())
 
     async def _shut_down(self) -> None:
-        """Let the workers finish, then cut, then kill them; report the sums of all workers."""
+        """Let the workers finish, cut them off, then kill them; report the sums over all
+        workers."""
         self._stop.set()
         for worker in self._alive():
             worker.finish()
@@ -172,8 +173,7 @@ class Supervisor:
             _REPORT_TIMEOUT,
         )
         for worker in self._alive():
-            # It hangs at startup. A worker that is ready may have requests that it has not reported
-            # yet.
+            # It hangs at startup. A worker that is ready may have unreported requests.
             if not worker.is_ready:
                 worker.kill()
         if count := sum(worker.finishing or 0 for worker in self._workers.values()):
@@ -203,7 +203,7 @@ class Supervisor:
     ) -> None:
         """Wait until `condition` holds, for at most `timeout` seconds.
 
-        It is checked again after each event of a worker and each request to stop.
+        The condition is checked again after each event from a worker and each request to stop.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):

@@ -1,7 +1,7 @@
 """Binds a Unix socket to listen on: a file that only its owner can connect to.
 
-The file exists while the server runs. A stale socket, which a killed server has left behind, is
-replaced. A socket that another program listens on, and any other file, is left alone.
+The file exists while the server runs. A stale socket left behind by a killed server is replaced. A
+socket that another program is listening on, or any other file, is left alone.
 """
 
 import errno
@@ -19,21 +19,21 @@ from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.server.port_owner import is_copilot_proxy
 
 _MAX_PATH_LENGTH: Final = 103 if sys.platform == "darwin" else 107
-"""The longest path in bytes that the system accepts for a socket."""
+"""Maximum length in bytes of a socket's path."""
 _TIMEOUT: Final = 1.0
-"""Seconds that a program listening at the path has to accept a connection and answer."""
+"""Seconds for a program listening at the path to accept a connection and answer."""
 _BACKLOG: Final = 2048
 _UMASK: Final = 0o177
-"""The umask under which the file gets mode 0600."""
+"""The umask that gives the file mode 0600."""
 
 
 @contextmanager
 def bound(path: Path) -> Iterator[socket.socket]:
-    """Listen at `path`, and remove the file when the block ends, if it is still the same file.
+    """Listen at `path`, and remove the file when the block ends if it is still the same file.
 
-    Unlike a port, it listens at once: a bound socket that does not listen would look stale.
-    Raises `UsageError` if the path cannot be used, and `CopilotProxyError` if another program
-    listens there.
+    Unlike a port, this listens immediately, because a bound socket that does not listen would look
+    stale. Raises `UsageError` if the path cannot be used, and `CopilotProxyError` if another
+    program is listening there.
     """
     _check(path)
     _remove_stale_socket(path)
@@ -62,11 +62,11 @@ def _check(path: Path) -> None:
 
 
 def _remove_stale_socket(path: Path) -> None:
-    """Remove the socket at `path` if no program listens on it any more."""
+    """Remove the socket at `path` if no program is listening on it any more."""
     try:
         mode = path.lstat().st_mode
     except OSError:
-        return  # the path is free; any other problem shows when the socket is bound
+        return  # the path is free; any other problem is reported when the socket is bound
     if not stat.S_ISSOCK(mode):
         raise UsageError(
             f"{path} exists and is not a socket.", hint="Use a path that does not exist yet."
@@ -84,7 +84,7 @@ def _remove_stale_socket(path: Path) -> None:
 def _is_stale(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(_TIMEOUT)
-        # Any other result, such as a full queue, means that a program listens there.
+        # Any other result, such as a full queue, means that a program is listening.
         return probe.connect_ex(str(path)) == errno.ECONNREFUSED
 
 
@@ -112,9 +112,9 @@ def _failed(error: OSError, path: Path) -> CopilotProxyError:
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
-    """Return what distinguishes this file from a later one at the same path, or None if it is gone.
+    """Return a value that tells this file from a later one at the same path, or None if it is gone.
 
-    An inode number alone may be reused.
+    The inode number is not enough, because it may be reused.
     """
     try:
         info = path.lstat()

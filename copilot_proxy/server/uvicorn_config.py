@@ -1,4 +1,4 @@
-"""The configuration with which uvicorn serves the application."""
+"""The uvicorn configuration for serving the application."""
 
 import asyncio
 from functools import partial
@@ -12,11 +12,11 @@ from copilot_proxy.settings import Settings
 _KEEP_ALIVE: Final = 75
 """Seconds after which an idle connection is closed."""
 _PING_INTERVAL: Final = 20
-"""Seconds between pings on a WebSocket, and for the answer to one."""
+"""Seconds between pings on a WebSocket, and to wait for the answer to a ping."""
 
 
 def server_config(app: Any, settings: Settings) -> uvicorn.Config:
-    """Return the configuration with which uvicorn serves `app`."""
+    """Return the uvicorn configuration for serving `app`."""
     protocol: Any = partial(
         BoundedProtocol,
         receive_timeout=settings.receive_timeout,
@@ -27,11 +27,11 @@ def server_config(app: Any, settings: Settings) -> uvicorn.Config:
         http=protocol,
         ws=_web_socket_protocol,  # type: ignore[arg-type]  # anything that returns a protocol
         # A message that is slightly too long is refused with an error instead. Larger ones would
-        # also delay other requests, since all of a message is decoded in one step.
+        # also delay other requests, since a message is decoded in a single step.
         ws_max_size=settings.max_body_bytes * 5 // 4,
         ws_ping_interval=_PING_INTERVAL,
         ws_ping_timeout=_PING_INTERVAL,
-        # Compressing what does not leave the machine would only take time.
+        # Compressing data that does not leave the machine would only take time.
         ws_per_message_deflate=False,
         lifespan="on",
         interface="asgi3",

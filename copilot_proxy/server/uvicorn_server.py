@@ -1,4 +1,4 @@
-"""Runs the application under uvicorn, and shuts down gracefully: finish open requests, then cut."""
+"""Runs the application under uvicorn. A shutdown finishes open requests, then cuts them off."""
 
 import asyncio
 import contextlib
@@ -14,21 +14,21 @@ from copilot_proxy.server.uvicorn_config import server_config
 from copilot_proxy.settings import Settings
 
 _LOOP_ITERATIONS: Final = 4
-"""Iterations of the event loop before the server stops accepting. During these, connections that
-the system has accepted and requests that have arrived are read, so that they are answered."""
+"""Iterations of the event loop before the server stops accepting. During these, connections already
+accepted by the system and requests that have arrived are read, so that they are answered."""
 _IDLE_ITERATIONS: Final = 16
-"""Iterations of the event loop in which WebSockets without open requests end."""
+"""Iterations of the event loop in which WebSockets without open requests can end."""
 _CANCEL_TIMEOUT: Final = 2.0
-"""Seconds for requests that are cut off to send their error."""
+"""Seconds for requests that are cut off to send their errors."""
 
 
 class Server(uvicorn.server.Server):
     """A uvicorn server with the startup and shutdown of the ``serve`` command.
 
-    `on_ready` is called when it accepts connections. When a shutdown begins, `on_stopping` ends
-    the streams that do not end by themselves; then `on_finishing` is called with the number of open
-    requests, and `on_cut` with the number of those that it stops waiting for.
-    `was_cut` is true if the user asked twice to stop while requests were open.
+    `on_ready` is called when it accepts connections. When a shutdown begins, `on_stopping` ends the
+    streams that would not end by themselves. Then `on_finishing` is called with the number of open
+    requests, and later `on_cut` with the number of requests that are cut off. `was_cut` is true if
+    the user asked twice to stop while requests were open.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Server(uvicorn.server.Server):
         self.finish()
 
     def finish(self) -> None:
-        """Accept no more connections, and stop when all open requests have finished."""
+        """Stop accepting connections, and exit when all open requests have finished."""
         self._stop.set()
 
     def cut(self) -> None:
@@ -75,7 +75,7 @@ class Server(uvicorn.server.Server):
         self._on_ready()
 
     async def main_loop(self) -> None:
-        """Wait until the server is to stop; uvicorn's own loop polls for it ten times a second."""
+        """Wait until the server should stop; uvicorn's own loop polls ten times a second."""
         while not self._stop.is_set():
             await self.on_tick(0)  # updates the Date header of responses
             with contextlib.suppress(TimeoutError):
@@ -83,7 +83,7 @@ class Server(uvicorn.server.Server):
                     await self._stop.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, wait for open requests, cut those that remain, and close connections."""
+        """Stop accepting, wait for open requests, cut off the rest, and close connections."""
         self._on_stopping()
         for _ in range(_LOOP_ITERATIONS):
             await asyncio.sleep(0)
@@ -106,9 +106,9 @@ class Server(uvicorn.server.Server):
         await self.lifespan.shutdown()
 
     async def _stop_listening(self) -> None:
-        """Close the port. asyncio loses connections accepted in the iteration before that."""
+        """Close the port. asyncio drops connections accepted in the iteration just before."""
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError):  # on Windows
+        with contextlib.suppress(NotImplementedError):  # not implemented on Windows
             for listener in [listener for server in self.servers for listener in server.sockets]:
                 loop.remove_reader(listener)
         for _ in range(_LOOP_ITERATIONS):
@@ -143,7 +143,7 @@ class Server(uvicorn.server.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """While the block runs, signals stop the server instead of ending Python."""
+        """While the block runs, signals stop the server instead of exiting Python."""
         with (
             signals.on_signals({signal.SIGTERM: self.finish})
             if self._supervised

@@ -1,6 +1,6 @@
-"""uvicorn's WebSocket protocol, which finishes open responses when the server stops.
+"""uvicorn's WebSocket protocol, modified to finish open responses when the server stops.
 
-Imported when the first client opens a WebSocket, since loading the library takes a while.
+Imported when the first client opens a WebSocket, because loading the library takes time.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from copilot_proxy.routes.web_socket import SHUTDOWN
 from copilot_proxy.server import malformed_requests
 
 _CLOSE_TIMEOUT = 0.5
-"""Seconds that a client has to confirm the end of the connection when the server stops."""
+"""Seconds for a client to confirm the end of the connection when the server stops."""
 
 
 class DrainingWebSocket(WebSocketsSansIOProtocol):
-    """Tells the application that the server is stopping, instead of closing the connection."""
+    """Notifies the application that the server is stopping, instead of closing the connection."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -35,20 +35,20 @@ class DrainingWebSocket(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
-            # A line of the handshake is too long for the library. uvicorn would not respond.
+            # A line of the handshake is too long for the library, and uvicorn would not respond.
             client = self.client[0] if self.client else None
             self.transport.write(malformed_requests.response(malformed_requests.invalid(), client))
             self.transport.close()
 
     def handle_text(self, event: Frame) -> None:
-        # The application takes bytes. Decoding a large text here would delay other requests.
+        # The application accepts bytes. Decoding a large text here would delay other requests.
         self.handle_bytes(event)
 
     def handle_ping(self) -> None:
         if self.writable.is_set():
             super().handle_ping()
         else:
-            # The client does not read. It must not fill the memory with pongs.
+            # The client does not read, and must not fill the memory with pongs.
             self.conn.data_to_send()
 
     async def send(self, message: Any) -> None:

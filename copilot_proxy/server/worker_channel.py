@@ -1,8 +1,8 @@
 """The protocol between the supervisor and its worker processes, over a pair of sockets.
 
-The supervisor first sends a `WorkerConfig`, then each side sends lines. The supervisor's commands
+The supervisor first sends a `WorkerConfig`; then both sides send lines. The supervisor's commands
 are ``finish`` and ``cut``. A worker's events are ``ready 0``, ``finishing N`` and ``cut N``, where
-N is the number of open requests. When one process ends, the other reads the end of the stream.
+N is the number of open requests. When one process exits, the other reads the end of the stream.
 """
 
 import io
@@ -24,24 +24,24 @@ _LENGTH: Final = struct.Struct("!I")
 class WorkerConfig:
     """Everything that a worker needs to start.
 
-    It holds secrets, so it is never passed in arguments or in the environment, which other
-    programs could read.
+    It contains secrets, so it is never passed in arguments or the environment, which other programs
+    could read.
     """
 
     number: int
     """The worker's number, from 1."""
     settings: Settings
     credential: Credential | None
-    """The credential that the supervisor has loaded; if None, the worker loads it."""
+    """The credential loaded by the supervisor; if None, the worker loads it."""
     simulated: bool
     listeners: tuple[int, ...]
     """The file descriptors of the sockets that all workers listen on."""
     metrics_folder: Path | None = None
-    """Where the workers share their counters."""
+    """The folder where the workers share their counters."""
 
 
 class _Pickler(pickle.Pickler):
-    """A pickler that also takes the read-only mappings in settings."""
+    """A pickler that also supports the read-only mappings in settings."""
 
     def reducer_override(self, value: object) -> Any:
         if isinstance(value, MappingProxyType):
@@ -54,14 +54,14 @@ def _read_only(table: dict[Any, Any]) -> MappingProxyType[Any, Any]:
 
 
 def encode_config(config: WorkerConfig) -> bytes:
-    """Return `config` as it is sent: a length of 4 bytes, then a pickle."""
+    """Return `config` in the format that is sent: a length of 4 bytes, then a pickle."""
     body = io.BytesIO()
     _Pickler(body).dump(config)
     return _LENGTH.pack(len(body.getvalue())) + body.getvalue()
 
 
 def receive_config(channel: socket.socket) -> WorkerConfig | None:
-    """Receive the configuration from `channel`; None if the supervisor ended first."""
+    """Receive the configuration from `channel`; None if the supervisor has exited."""
     head = channel.recv(_LENGTH.size, socket.MSG_WAITALL)
     if len(head) < _LENGTH.size:
         return None

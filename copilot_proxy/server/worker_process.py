@@ -1,4 +1,4 @@
-"""A worker process as the supervisor sees it: starts it, reads its events, and stops it."""
+"""A worker process as seen by the supervisor, which starts, follows and stops it."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from copilot_proxy.server.worker_channel import WorkerConfig, encode_config
 from copilot_proxy.settings import ENVIRONMENT_PREFIX
 
 _EXIT_TIMEOUT: Final = 5.0
-"""Seconds that a process has to exit after it has closed its channel."""
+"""Seconds for a process to exit after it has closed its channel."""
 _ROOT: Final = Path(copilot_proxy.__file__).parent.parent
 
 
@@ -28,8 +28,8 @@ def worker_command() -> list[str]:
 
 def python_command(module: str) -> list[str]:
     """Return the command line that runs a module of this package, without arguments."""
-    # -P keeps Python from importing modules from the current folder, unless this package itself
-    # was imported from there.
+    # -P keeps Python from importing modules from the current folder, unless this package itself was
+    # imported from there.
     flags = [] if _is_started_in(_ROOT) else ["-P"]
     return [sys.executable, *flags, "-m", module]
 
@@ -42,10 +42,11 @@ def _is_started_in(folder: Path) -> bool:
 
 
 class WorkerProcess:
-    """One worker process.
+    """A worker process.
 
     `is_ready` is true once it serves. `finishing` is the number of requests that were open when it
-    began to shut down, and `cut` the number that it cut; both are None before that.
+    started to shut down, and `cut` the number of requests that it cut off; both are None before
+    that.
     """
 
     def __init__(
@@ -80,9 +81,10 @@ class WorkerProcess:
         return cls(process, reader, writer)
 
     async def follow(self, on_event: Callable[[], None]) -> int:
-        """Read events until the process has ended, and return its exit code, negative for a signal.
+        """Read events until the process has exited, and return its exit code, negative for a
+        signal.
 
-        `on_event` is called after each event, and when the process has ended.
+        `on_event` is called after each event, and when the process has exited.
         """
         try:
             with suppress(ConnectionError):
@@ -100,7 +102,7 @@ class WorkerProcess:
         return code
 
     def finish(self) -> None:
-        """Tell the worker to finish open requests, after its start if it is still starting."""
+        """Tell the worker to finish open requests, once it has started."""
         self._send_command(b"finish\n")
 
     def cut_requests(self) -> None:
@@ -108,7 +110,7 @@ class WorkerProcess:
         self._send_command(b"cut\n")
 
     def _send_command(self, line: bytes) -> None:
-        # A worker without open requests has ended already, and closed its side.
+        # A worker without open requests has already exited and closed its side.
         if not self._writer.is_closing():
             self._writer.write(line)
 
@@ -127,12 +129,13 @@ class WorkerProcess:
 
 
 def _spawn(program: Sequence[str], descriptors: Sequence[int]) -> "subprocess.Popen[bytes]":
-    # The worker gets its settings in `WorkerConfig`; some of these variables hold secrets.
+    # The worker gets its settings in `WorkerConfig`; some of these variables contain secrets.
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)
     }
     # Ctrl+C signals all processes of a terminal. The worker inherits the blocked signals, and
-    # ignores them before it unblocks them; this process gets them when they are unblocked below.
+    # ignores them before it unblocks them; this process receives them when they are unblocked
+    # below.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
     try:
         return subprocess.Popen(  # noqa: S603  # it runs this package

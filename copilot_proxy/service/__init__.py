@@ -1,1 +1,1 @@
-"""Runs the server as a service of the operating system: systemd, launchd or Task Scheduler."""
+"""Runs the server as an operating system service: systemd, launchd or Task Scheduler."""

@@ -11,9 +11,9 @@ _TIMEOUT: Final = 90.0
 
 
 def run(command: Sequence[str], environ: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Run a command, and return its exit code and what it has printed.
+    """Run a command, and return its exit code and its output.
 
-    Raises `ServiceError` if it is missing or does not end.
+    Raises `ServiceError` if the command is missing or does not exit.
     """
     try:
         done = subprocess.run(  # noqa: S603  # a fixed program; the arguments are our own
@@ -33,7 +33,7 @@ def run(command: Sequence[str], environ: Mapping[str, str] | None = None) -> tup
 
 
 def run_checked(command: Sequence[str], environ: Mapping[str, str] | None = None) -> str:
-    """Run a command that must succeed, and return what it has printed; raises `ServiceError`."""
+    """Run a command that must succeed, and return its output. Raises `ServiceError`."""
     code, output = run(command, environ)
     if code != 0:
         reason = output.splitlines()[-1] if output else f"exit code {code}"

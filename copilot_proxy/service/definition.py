@@ -1,4 +1,4 @@
-"""Defines a service for all operating systems, and the protocol of their service managers."""
+"""The definition of a service on any operating system, and the protocol of service managers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,60 +12,61 @@ DESCRIPTION: Final = "GitHub Copilot as a local API server"
 
 
 class ServiceError(CopilotProxyError):
-    """The operating system's service manager is missing or has refused something."""
+    """The operating system's service manager is missing, or has refused something."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """The server of one profile as a service."""
+    """A profile's server as a service."""
 
     profile: str | None
     command: tuple[str, ...]
     """The command line of the server, with absolute paths."""
     stop_timeout: int
-    """Seconds that it may take to stop."""
+    """Maximum seconds for it to stop."""
     listen: str | None = None
-    """The address that systemd listens on for it (``ListenStream=``); None if it does so itself."""
+    """The address that systemd listens on for the server (``ListenStream=``); None if the server
+    listens itself."""
 
     @property
     def name(self) -> str:
-        """Its name; each profile has its own service."""
+        """The name of the service; each profile has its own service."""
         return f"{_NAME}-{self.profile}" if self.profile else _NAME
 
 
 @dataclass(frozen=True)
 class ServiceState:
-    """The state of a service, as the operating system reports it."""
+    """The state of a service, as reported by the operating system."""
 
     installed: bool
     running: bool = False
     process: int | None = None
     starts: str = ""
-    """When it starts, such as ``when you log in``."""
+    """When the service starts, such as ``when you log in``."""
     on_demand: bool = False
-    """Whether it starts when a client connects."""
+    """Whether the service starts when a client connects."""
 
 
 class ServiceManager(Protocol):
-    """The service manager of an operating system; methods raise `ServiceError`."""
+    """The service manager of an operating system. Methods raise `ServiceError`."""
 
     title: str
-    """Its name for the service, such as ``systemd user service``."""
+    """The operating system's name for the service, such as ``systemd user service``."""
 
     def check(self) -> None:
         """Raise `ServiceError` if this machine cannot run services for the user."""
         ...
 
     def files(self, service: Service) -> Mapping[Path, str]:
-        """Return the files that define the service, with their content."""
+        """Return the files that define the service, and their contents."""
         ...
 
     def activate(self, service: Service) -> None:
-        """Register the files, which have been written, and start the service or restart it."""
+        """Register the files, which have already been written, and start or restart the service."""
         ...
 
     def deactivate(self, service: Service) -> None:
-        """Stop the service and unregister it; the files are removed afterwards."""
+        """Stop the service and unregister it; the files are removed later."""
         ...
 
     def restart(self, service: Service) -> None:
@@ -73,11 +74,11 @@ class ServiceManager(Protocol):
         ...
 
     def state(self, service: Service) -> ServiceState:
-        """Return its state."""
+        """Return the state of the service."""
         ...
 
     def advice(self) -> str | None:
-        """Return what the user should know after the installation."""
+        """Return what the user should know after the installation, or None."""
         ...
 
 

@@ -1,8 +1,9 @@
-"""The files by which ``service install`` and the server of the service communicate.
+"""The files through which ``service install`` and the service's server communicate.
 
-``service.json`` says what the server gets: the variables of the shell that installed it, which a
-service would not have, and an id, by which the installer recognizes it. ``failure.json`` says why
-the server has not started. Both are private: an address of a proxy may contain a password.
+``service.json`` contains data for the server: variables of the shell that installed it, which a
+service would not have, and an id, which lets the installer recognise the server. ``failure.json``
+says why the server did not start. Both are private, because a proxy's address may contain a
+password.
 """
 
 import json
@@ -25,7 +26,7 @@ _VARIABLES: Final = frozenset(
         *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "PATH"),
     }
 )
-"""Variables that matter to the server besides its settings; PATH is for finding Node.js."""
+"""Variables that the server needs besides its settings; PATH is for finding Node.js."""
 _PREFIXES: Final = (ENVIRONMENT_PREFIX, "PYTHON_KEYRING_", "KEYRING_PROPERTY_")
 _TOKEN: Final = f"{ENVIRONMENT_PREFIX}GITHUB_TOKEN"
 _PATHS: Final = tuple(
@@ -36,7 +37,7 @@ _PATHS: Final = tuple(
 
 @dataclass(frozen=True)
 class Installation:
-    """What the server of an installed service gets."""
+    """The data for the server of an installed service."""
 
     instance: str
     environment: Mapping[str, str]
@@ -44,13 +45,13 @@ class Installation:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why the server has ended."""
+    """Why the server has exited."""
 
     instance: str
     code: int
     """Its exit code."""
     text: str
-    """What it has printed last: an error and its hint."""
+    """Its last output: an error and its hint."""
 
 
 def folder_of(settings: Settings) -> Path:
@@ -59,14 +60,15 @@ def folder_of(settings: Settings) -> Path:
 
 
 def log_file_of(settings: Settings) -> Path:
-    """Return the log file of the service: that of the settings, or its own."""
+    """Return the log file of the service: the one in the settings, or its own."""
     return settings.log_file or folder_of(settings) / _LOG
 
 
 def new_installation(environ: Mapping[str, str]) -> Installation:
     """Return an installation with a new id, and the variables that the service needs.
 
-    Raises `UsageError` if the GitHub token is in a variable: it would have to be written to a file.
+    Raises `UsageError` if the GitHub token is in a variable, because it would have to be written to
+    a file.
     """
     if environ.get(_TOKEN):
         raise UsageError(
@@ -87,7 +89,7 @@ def renewed(installation: Installation) -> Installation:
 
 
 def read_installation(folder: Path) -> Installation | None:
-    """Return what was installed, or None if nothing was or it cannot be read."""
+    """Return the installation, or None if there is none or it cannot be read."""
     try:
         return Installation(**json.loads(_read(folder / _INSTALLATION)))
     except (OSError, ValueError, TypeError):
@@ -95,19 +97,19 @@ def read_installation(folder: Path) -> Installation | None:
 
 
 def write_installation(folder: Path, installation: Installation) -> None:
-    """Write ``service.json``, and forget an earlier failure."""
+    """Write ``service.json``, and forget any earlier failure."""
     replace_private(folder / _INSTALLATION, json.dumps(asdict(installation), indent=2).encode())
     clear_failure(folder)
 
 
 def remove_installation(folder: Path) -> None:
-    """Remove ``service.json`` and the failure; the log stays."""
+    """Remove ``service.json`` and the failure; the log is kept."""
     (folder / _INSTALLATION).unlink(missing_ok=True)
     clear_failure(folder)
 
 
 def read_failure(folder: Path) -> Failure | None:
-    """Return why the server failed to start the last time; None if it did not fail."""
+    """Return why the server failed to start the last time, or None if it did not fail."""
     try:
         return Failure(**json.loads(_read(folder / _FAILURE)))
     except (OSError, ValueError, TypeError):
@@ -115,7 +117,7 @@ def read_failure(folder: Path) -> Failure | None:
 
 
 def write_failure(folder: Path, failure: Failure) -> None:
-    """Write why the server has ended."""
+    """Write why the server has exited."""
     replace_private(folder / _FAILURE, json.dumps(asdict(failure)).encode())
 
 

@@ -1,4 +1,4 @@
-"""Installs and removes the service; a failed installation leaves what was there before."""
+"""Installs and removes the service; a failed installation restores the previous state."""
 
 import sys
 from collections.abc import Mapping
@@ -26,11 +26,11 @@ from copilot_proxy.settings import Settings
 
 _PROGRAM: Final = "copilot_proxy.cli.service_process"
 _STOP_MARGIN: Final = 15
-"""Seconds for stopping, after the open requests have ended."""
+"""Seconds for stopping, after all open requests have finished."""
 
 
 def manager_for(settings: Settings, platform: str = sys.platform) -> ServiceManager:
-    """Return the service manager of an operating system; raises `ServiceError`."""
+    """Return the service manager of an operating system. Raises `ServiceError`."""
     if platform == "linux":
         return Systemd()
     if platform == "darwin":
@@ -44,7 +44,7 @@ def manager_for(settings: Settings, platform: str = sys.platform) -> ServiceMana
 
 
 def service_for(settings: Settings, *, on_demand: bool = False) -> Service:
-    """Return the service of the profile in the settings."""
+    """Return the service for the profile in the settings."""
     listen = None
     if on_demand:
         host = settings.host.strip("[]")
@@ -52,7 +52,7 @@ def service_for(settings: Settings, *, on_demand: bool = False) -> Service:
         listen = str(settings.uds.absolute()) if settings.uds else port
     return Service(
         profile=settings.profile,
-        # -P: a folder in which the service happens to start must not provide modules.
+        # -P: a folder where the service happens to start must not provide modules.
         command=(stable_path(sys.executable), "-P", "-m", _PROGRAM, str(folder_of(settings))),
         stop_timeout=int(settings.shutdown_timeout) + _STOP_MARGIN,
         listen=listen,
@@ -84,8 +84,8 @@ def install(
 ) -> dict[str, Any]:
     """Install the service, start it, and return its ``/health`` as soon as it answers.
 
-    An older installation is replaced. If the server does not start, the older one is restored,
-    and the server's error is raised.
+    An older installation is replaced. If the server does not start, the old installation is
+    restored, and the server's error is raised.
     """
     folder = folder_of(settings)
     files = manager.files(service)
@@ -105,14 +105,14 @@ def install(
 
 
 def restart(manager: ServiceManager, service: Service, settings: Settings) -> None:
-    """Restart the service, and return when the new server answers; raises its error."""
+    """Restart the service, and return when the new server answers. Raises its error."""
     folder = folder_of(settings)
     old = read_installation(folder)
     if old is None:
         raise ServiceError(
             "The service has lost its settings.", hint="Run: copilot-proxy service install"
         )
-    # With another id, the old server cannot be taken for the new one.
+    # With a different id, the old server cannot be mistaken for the new one.
     installation = renewed(old)
     write_installation(folder, installation)
     manager.restart(service)
@@ -153,7 +153,7 @@ def _content(path: Path) -> str | None:
 
 
 def _write(files: Mapping[Path, str | None]) -> None:
-    """Write the files; those without a content are removed."""
+    """Write the files, removing those without content."""
     for path, content in files.items():
         if content is None:
             path.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ _PROCESS: Final = re.compile(r"^\s*pid = (\d+)$", re.MULTILINE)
 
 
 class Launchd:
-    """The launchd of the user's graphical session."""
+    """The launchd instance of the user's graphical session."""
 
     title = "launchd agent"
 
@@ -30,7 +30,7 @@ class Launchd:
         return {_file(service): property_list(service)}
 
     def activate(self, service: Service) -> None:
-        """Load the agent, which starts it; one that is loaded is stopped first."""
+        """Load the agent, which starts it; if it is already loaded, stop it first."""
         _unload(service)
         run_checked(["launchctl", "bootstrap", _domain(), str(_file(service))])
 
@@ -57,7 +57,7 @@ class Launchd:
         )
 
     def advice(self) -> str | None:
-        """Return None: an agent needs nothing else."""
+        """Return None, because an agent needs nothing else."""
         return None
 
 
@@ -81,7 +81,7 @@ def property_list(service: Service) -> str:
 
 
 def _unload(service: Service) -> None:
-    """Stop and unload the agent, and wait until it has ended: until then, it cannot be loaded."""
+    """Stop and unload the agent, and wait until it has exited, since it cannot be loaded before."""
     run(["launchctl", "bootout", _target(service)])
     deadline = time.monotonic() + service.stop_timeout
     while run(["launchctl", "print", _target(service)])[0] == 0 and time.monotonic() < deadline:

@@ -1,21 +1,21 @@
-"""Finds the path of Python under which a service still runs this program after its upgrade.
+"""Finds a path of Python that still runs this program in a service after an upgrade.
 
-mise and Homebrew install each version into a separate folder, so that a service would keep
-running the version that has installed it. Both also have a link to the newest version.
+mise and Homebrew install each version into a separate folder, so a service would keep running the
+version that installed it. Both also have a link to the newest version.
 """
 
 from pathlib import Path
 from typing import Final
 
 _LATEST: Final = "latest"
-"""mise's link, next to the folders of the versions."""
+"""mise's link, next to the versions' folders."""
 _CELLAR: Final = "Cellar"
 """Homebrew's folder for programs; its links are next to it, in ``opt``."""
 
 
 def stable_path(executable: str) -> str:
-    """Return the path of `executable` through a link to the newest version, if that
-    leads to the same version; otherwise `executable`."""
+    """Return the path of `executable` through a link to the newest version, if that is the same
+    version; otherwise `executable`."""
     path = Path(executable)
     for version in path.parents:
         program = version.parent

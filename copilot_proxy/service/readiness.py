@@ -1,4 +1,4 @@
-"""Waits until the server of a service answers, or says why it does not."""
+"""Waits until the service's server answers, or reports why it does not."""
 
 import http.client
 import time
@@ -16,7 +16,7 @@ from copilot_proxy.settings import Settings
 _TIMEOUT: Final = 60.0
 """Seconds; a keyring may have to be unlocked, and GitHub may be slow."""
 _SIGN_IN_TIMEOUT: Final = 10.0
-"""Seconds that GitHub has to accept the token, once the server answers."""
+"""Seconds for GitHub to accept the token, once the server answers."""
 _HEALTH_TIMEOUT: Final = 2.0
 _POLL: Final = 0.1
 
@@ -27,9 +27,10 @@ def address_of(settings: Settings) -> str:
 
 
 def health_of(settings: Settings, timeout: float = _HEALTH_TIMEOUT) -> dict[str, Any] | None:
-    """Return the ``/health`` of the server at the address in the settings; None if there is none.
+    """Return the ``/health`` of the server at the address in the settings, or None if there is
+    none.
 
-    If systemd listens there, this starts the server.
+    If systemd is listening there, this starts the server.
     """
     connection: http.client.HTTPConnection
     if settings.uds:
@@ -43,8 +44,8 @@ def health_of(settings: Settings, timeout: float = _HEALTH_TIMEOUT) -> dict[str,
 def wait_until_ready(settings: Settings, instance: str, folder: Path) -> dict[str, Any]:
     """Wait until the server with the id `instance` answers, and return its ``/health``.
 
-    It has read the token by then. If GitHub has not accepted the token, ``signed_in`` is not
-    ``yes``. Raises `CopilotProxyError` with the server's own error if it has ended.
+    The server has then read the token. If GitHub has not accepted the token, ``signed_in`` is not
+    ``yes``. Raises `CopilotProxyError` with the server's own error if it has exited.
     """
     started = time.monotonic()
     answered: float | None = None
@@ -67,7 +68,7 @@ def wait_until_ready(settings: Settings, instance: str, folder: Path) -> dict[st
 
 
 def error_of(failure: Failure) -> CopilotProxyError:
-    """Return the error that the server has printed."""
+    """Return the error that the server printed."""
     message, _, hint = failure.text.partition("\n")
     message = message.removeprefix("Error: ") or f"The server ended with code {failure.code}."
     if failure.code == NotSignedIn.exit_code:

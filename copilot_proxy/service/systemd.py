@@ -17,7 +17,7 @@ from copilot_proxy.service.definition import (
 )
 
 _RESTART_DELAY: Final = 3
-"""Seconds until a server that has failed is started again."""
+"""Seconds until a failed server is started again."""
 _OTHER: Final = "Or let a container or another service manager run: copilot-proxy serve"
 _STATES: Final = ("active", "activating", "reloading")
 
@@ -95,7 +95,7 @@ class Systemd:
         )
 
     def advice(self) -> str | None:
-        """Say that the service stops when the user logs out, if it does."""
+        """Return a note that the service stops when the user logs out, or None if it does not."""
         if _lingers() is not False:
             return None
         return (
@@ -111,7 +111,7 @@ class Systemd:
 
 
 def service_unit(service: Service) -> str:
-    """Return the unit of the server."""
+    """Return the server's unit."""
     install = "" if service.listen else "\n[Install]\nWantedBy=default.target\n"
     return f"""\
 [Unit]
@@ -174,12 +174,12 @@ def _starts(enabled: bool, on_demand: bool) -> str:
 
 
 def _lingers() -> bool | None:
-    """Return whether systemd runs for the user without a login; None if that is unknown."""
+    """Return whether systemd runs for the user without a login, or None if unknown."""
     try:
         code, output = run(["loginctl", "show-user", getpass.getuser(), "--property=Linger"])
     except (ServiceError, OSError):
         return None
     if code != 0:
-        # loginctl does not know a user without a session; then this file decides.
+        # loginctl does not know users without a session; in that case, this file decides.
         return None if not output else Path("/var/lib/systemd/linger", getpass.getuser()).exists()
     return output == "Linger=yes"

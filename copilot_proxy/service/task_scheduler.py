@@ -12,8 +12,8 @@ from copilot_proxy.service.definition import DESCRIPTION, Service, ServiceState,
 
 _NAMESPACE: Final = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 _RUNNING: Final = ("Running", "267009")
-"""The status of a running task, which is translated in other languages, and its last result, which
-is not: SCHED_S_TASK_RUNNING. Source: Microsoft's constants of the Task Scheduler."""
+"""The status of a running task, which is localised, and its last result, which is not:
+SCHED_S_TASK_RUNNING. Source: Microsoft's constants of the Task Scheduler."""
 
 
 class TaskScheduler:
@@ -22,7 +22,7 @@ class TaskScheduler:
     title = "scheduled task"
 
     def __init__(self, folder: Path) -> None:
-        """`folder` gets the definition of the task."""
+        """`folder` is where the task's definition is written."""
         self._folder = folder
 
     def check(self) -> None:
@@ -59,7 +59,7 @@ class TaskScheduler:
         return ServiceState(True, running=running, starts="when you log in")
 
     def advice(self) -> str | None:
-        """Return None: a task needs nothing else."""
+        """Return None, because a task needs nothing else."""
         return None
 
     @property
@@ -70,10 +70,11 @@ class TaskScheduler:
 def task(service: Service, user: str) -> str:
     """Return the definition of the task for `user` (``DOMAIN\\name``), as XML in ASCII.
 
-    Windows reads it correctly whatever encoding it assumes, with any letters in a path or name.
+    Windows reads this correctly no matter which encoding it assumes, with any characters in paths
+    or names.
     """
     program, *arguments = service.command
-    # The program without a console window.
+    # The variant of the program without a console window.
     windowless = str(PureWindowsPath(program).with_name("pythonw.exe"))
     text = f"""\
 <?xml version="1.0" encoding="UTF-8"?>

@@ -1,13 +1,13 @@
-"""Reads a setting that is a command: a program and its arguments, which no shell sees."""
+"""Parses a setting that is a command: a program and its arguments, not passed to a shell."""
 
 import os
 import shlex
 
 
 def command_line(value: object) -> tuple[str, ...]:
-    """Return the program and its arguments, from a list or from a text with quotes as in a shell.
+    """Return the program and its arguments, from a list or from text with quotes as in a shell.
 
-    On Windows, a backslash in a text stands for itself. Raises `ValueError`.
+    On Windows, backslashes in the text are literal. Raises `ValueError`.
     """
     if isinstance(value, str):
         if os.name == "posix":

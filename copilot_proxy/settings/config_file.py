@@ -6,14 +6,15 @@ from copilot_proxy.errors import UsageError
 
 
 def read_config(path: Path) -> dict[str, object]:
-    """Return the settings in the file by name; none if there is no file. Raises `UsageError`."""
+    """Return the settings in the file by name, or none if there is no file. Raises `UsageError`."""
     try:
         text = path.read_text(encoding="utf-8-sig")  # some editors write a byte order mark
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {error.strerror}.", hint="Make it a file that you can read."
+            f"{path} cannot be read: {error.strerror}.",
+            hint="Make sure that it is a file that you can read.",
         ) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8.") from error

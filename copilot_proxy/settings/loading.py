@@ -23,15 +23,15 @@ from copilot_proxy.settings.settings import Settings
 from copilot_proxy.settings.tables import check_distinct
 
 INSTANCE_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}INSTANCE"
-"""Where a service gets its id from; it is not a setting."""
+"""The variable with a service's id; it is not a setting."""
 _SECRETS: Final = ("github_token", "api_key")
-"""Settings whose value may be in a file that ``…_FILE`` names, for secrets of containers."""
+"""Settings whose value may be in a file named by ``…_FILE``, for secrets in containers."""
 _FILE: Final = "_FILE"
 _CONFIG_HINT: Final = "Correct the setting, or remove it to use its default."
 _SIMILAR: Final = 0.75
-"""How similar, from 0 to 1, a name has to be to one that is suggested."""
+"""Minimum similarity, from 0 to 1, of a name to be suggested."""
 _FLAGS: Final = {"cors_origins": "cors_origin"}
-"""Settings whose flag has another name."""
+"""Settings whose flag has a different name."""
 
 _OnError = Callable[[UsageError], None]
 
@@ -44,7 +44,7 @@ def setting_names() -> dict[str, str]:
 def load_settings(
     flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None
 ) -> Settings:
-    """Return the settings from all four sources; a flag that is None counts as not given.
+    """Return the settings from all four sources. Flags that are None count as not given.
 
     Raises a `UsageError` that names the source, the setting and the problem.
     """
@@ -58,14 +58,14 @@ def load_settings(
 def load_settings_with_errors(
     environ: Mapping[str, str] | None = None,
 ) -> tuple[Settings, list[UsageError]]:
-    """Return the settings without those that are invalid, and an error for each of these."""
+    """Return the settings without the invalid ones, and an error for each of these."""
     errors: list[UsageError] = []
     settings = _load({}, os.environ if environ is None else environ, errors.append)
     return settings, errors
 
 
 def _load(flags: Mapping[str, object], environ: Mapping[str, str], on_error: _OnError) -> Settings:
-    """Return the settings; one that is invalid is left out if `on_error` does not raise."""
+    """Return the settings, leaving out invalid ones if `on_error` does not raise."""
     parsers = {f.name: f.metadata["parse"] for f in fields(Settings) if "parse" in f.metadata}
     given = _flags_and_variables(parsers, flags, environ, on_error)
     values: dict[str, Any] = {}
@@ -80,7 +80,7 @@ def _load(flags: Mapping[str, object], environ: Mapping[str, str], on_error: _On
     for name in ("home_dir", "profile"):
         if name in given:
             read(name)
-    read_at = time.time()  # before the file is read: a later change is missed otherwise
+    read_at = time.time()  # must precede reading the file, or a later change would be missed
     home, profile = values.get("home_dir"), values.get("profile")
     config_file = config_dir(home) / "config.toml"
     config = _config(config_file, parsers, on_error)
@@ -115,7 +115,7 @@ def _flags_and_variables(
     environ: Mapping[str, str],
     on_error: _OnError,
 ) -> dict[str, tuple[object, str]]:
-    """Return the value and the source of each setting that has a flag or a variable."""
+    """Return the value and source of each setting that has a flag or variable."""
     given: dict[str, tuple[object, str]] = {}
     for name in names:
         variable = ENVIRONMENT_PREFIX + name.upper()
@@ -133,7 +133,7 @@ def _flags_and_variables(
 
 
 def _config(file: Path, known: Mapping[str, object], on_error: _OnError) -> profiles.Config:
-    """Return the content of ``config.toml``, after checking the names of its settings."""
+    """Return the contents of ``config.toml``, after checking the names of its settings."""
     try:
         config = profiles.split(read_config(file), file)
     except UsageError as error:
@@ -151,7 +151,7 @@ def _config(file: Path, known: Mapping[str, object], on_error: _OnError) -> prof
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return a warning for each variable with our prefix that is not a setting."""
-    # Compared without the prefix, which would make all of them alike.
+    # Compared without the prefix, which would make all of them look similar.
     known = {name.upper(): "" for name in setting_names()}
     known |= {f"{name.upper()}{_FILE}": "" for name in _SECRETS}
     names = [

@@ -10,7 +10,7 @@ from zlib import crc32
 from copilot_proxy.errors import UsageError
 
 TABLE: Final = "profiles"
-"""The table of ``config.toml`` with a table for each profile."""
+"""The table in ``config.toml`` that contains a table for each profile."""
 DEFAULT: Final = "default"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _FIRST_PORT: Final = 8100
@@ -18,7 +18,7 @@ _PORTS: Final = 900
 
 
 def profile(value: object) -> str | None:
-    """The name of a profile; None for the default one. Raises `ValueError`."""
+    """The name of a profile; None for the default profile. Raises `ValueError`."""
     if not isinstance(value, str) or not (value == "" or _NAME.fullmatch(value)):
         raise ValueError(
             "expected a name of up to 32 lower-case letters, digits, dashes and underscores"
@@ -27,17 +27,17 @@ def profile(value: object) -> str | None:
 
 
 def default_port(name: str) -> int:
-    """Return the port of a profile that sets none: 8100 to 8999, always the same for a name."""
+    """Return the port for a profile without one: from 8100 to 8999, always the same for a name."""
     return _FIRST_PORT + crc32(name.encode()) % _PORTS
 
 
 def folder_of(top: Path, name: str | None) -> Path:
-    """Return the part of the folder `top` that belongs to a profile; for the default one, `top`."""
+    """Return a profile's part of the folder `top`; for the default profile, `top` itself."""
     return top / "profiles" / name if name else top
 
 
 def names_in(*tops: Path) -> list[str]:
-    """Return the names of all profiles but the default one that have a folder in any of `tops`."""
+    """Return the names of all profiles, except the default, that have a folder in any of `tops`."""
     folders = [top / "profiles" for top in tops]
     found = {one.name for folder in folders if folder.is_dir() for one in folder.iterdir()}
     return sorted(name for name in found if _NAME.fullmatch(name))
@@ -45,13 +45,13 @@ def names_in(*tops: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Config:
-    """The settings in ``config.toml``: those at its top, and the table of each profile."""
+    """The settings in ``config.toml``: those at the top, and the table of each profile."""
 
     top: Mapping[str, object]
     tables: Mapping[str, Mapping[str, object]]
 
     def names(self, file: Path) -> Iterator[tuple[str, str]]:
-        """Yield the name of each setting, after the place where it is."""
+        """Yield the place and the name of each setting."""
         yield from ((str(file), name) for name in self.top)
         for profile, table in self.tables.items():
             yield from ((_place(profile, file), name) for name in table)
@@ -59,9 +59,9 @@ class Config:
     def settings(
         self, profile: str | None, own: Container[str], file: Path
     ) -> dict[str, tuple[object, str]]:
-        """Return the settings of a profile, None for the default one, with the place of each.
+        """Return the settings of a profile (None for the default), with the place of each.
 
-        The settings in `own` are not taken from the top by other profiles.
+        Other profiles do not inherit the settings in `own` from the top.
         """
         shared = {
             name: (value, str(file))
@@ -80,7 +80,7 @@ def _place(name: str, file: Path) -> str:
 
 
 def split(content: Mapping[str, object], file: Path) -> Config:
-    """Return the settings in the content of ``config.toml``; raises `UsageError`."""
+    """Return the settings in the parsed ``config.toml``. Raises `UsageError`."""
     found = content.get(TABLE, {})
     if not isinstance(found, dict):
         raise UsageError(

@@ -26,8 +26,8 @@ DEFAULT_GITHUB_API_URL: Final = "https://api.github.com"
 def _setting(
     default: Any, parser: Callable[[object], object], help: str, *, own: bool = False
 ) -> Any:
-    """Declare a setting. If it is `own`, profiles do not take it from the top of ``config.toml``:
-    it belongs to one account, or two servers cannot share it."""
+    """Declare a setting. If it is `own`, profiles do not inherit it from the top of
+    ``config.toml``, because it belongs to one account, or two servers cannot share it."""
     return field(default=default, metadata={"parse": parser, "help": help, "own": own})
 
 
@@ -99,7 +99,7 @@ class Settings:
     small_model: str | None = _setting(
         None,
         parse.header_text,
-        "The model for small jobs of clients, such as titles; by default the one they ask for.",
+        "The model for small jobs of clients, such as titles; by default the one in the request.",
     )
     aliases: Mapping[str, Alias] = field(
         default_factory=lambda: MappingProxyType({}),
@@ -120,7 +120,7 @@ class Settings:
     log_file: Path | None = _setting(
         None,
         parse.path,
-        "A file to write the log to as well; only its owner can read it.",
+        "Also write the log to this file; only its owner can read it.",
         own=True,
     )
     log_file_bytes: int = _setting(
@@ -130,7 +130,7 @@ class Settings:
     ollama: bool = _setting(
         False,
         parse.boolean,
-        "Serve Ollama's API as well, for clients that support no other.",
+        "Also serve Ollama's API, for clients that support no other.",
         own=True,
     )
     ollama_port: int = _setting(
@@ -173,8 +173,8 @@ class Settings:
     header_grace: float = _setting(
         5.0,
         parse.seconds,
-        "Seconds that a stream waits for upstream's status. After that it starts with status 200, "
-        "and an error is sent as an event.",
+        "Seconds that a stream waits for Copilot's status. After that, it starts with status 200, "
+        "and errors are sent as events.",
     )
     connect_timeout: float = _setting(
         10.0, parse.seconds, "Seconds that connecting to GitHub and Copilot may take."
@@ -182,7 +182,7 @@ class Settings:
     read_timeout: float = _setting(
         600.0,
         parse.seconds,
-        "Seconds that upstream may send nothing, or a client read nothing, before the request is "
+        "Seconds without data from Copilot, or without a client reading, after which a request is "
         "aborted.",
     )
     max_body_bytes: int = _setting(
@@ -211,7 +211,7 @@ class Settings:
     fetch_images: bool = _setting(
         False,
         parse.boolean,
-        "Fetch images and PDFs that a request refers to by a public https URL.",
+        "Fetch images and PDFs from public https URLs in requests.",
     )
     shutdown_timeout: float = _setting(
         30.0, parse.seconds, "Seconds that open requests may take to finish when the server stops."
@@ -230,10 +230,10 @@ class Settings:
     api_version: str = _setting(
         Identity.api_version, parse.header_text, "X-GitHub-Api-Version sent to the Copilot API."
     )
-    known_profiles: tuple[str, ...] = ()  # the names of all profiles but the default one
+    known_profiles: tuple[str, ...] = ()  # the names of all profiles except the default
     instance: str | None = None  # the id of a server that is a service, for `/health`
-    read_at: float = field(default=0.0, compare=False)  # when they were read, in Unix time
-    simulated: bool = False  # whether the addresses are those of a simulator
+    read_at: float = field(default=0.0, compare=False)  # when the settings were read, in Unix time
+    simulated: bool = False  # whether the addresses belong to a simulator
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     @cached_property
@@ -287,5 +287,5 @@ class Settings:
 
     @property
     def ledger_file(self) -> Path:
-        """The ledger; the simulator has one of its own, since it charges no real money."""
+        """The ledger's file; the simulator has its own, since it does not charge real money."""
         return self.state_dir / f"ledger{'-simulated' if self.simulated else ''}.sqlite3"

@@ -1,6 +1,6 @@
-"""Parses the settings that are tables: the aliases of models, and the named API keys.
+"""Parses settings that are tables: model aliases and named API keys.
 
-The functions are like those of `values`.
+The functions work like those of `values`.
 """
 
 import re
@@ -45,7 +45,7 @@ def _alias(name: str, entry: object) -> Alias:
 def api_keys(value: object) -> tuple[ApiKey, ...]:
     """A table that maps names to keys, or a string such as ``laptop=KEY1,ci=KEY2``.
 
-    Error messages never show a key, or a text that may be a misplaced key.
+    Error messages never show a key, or text that may be a misplaced key.
     """
     if isinstance(value, str):
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
@@ -66,7 +66,7 @@ def api_keys(value: object) -> tuple[ApiKey, ...]:
 
 
 def check_distinct(keys: tuple[ApiKey, ...]) -> None:
-    """Raise `ValueError` if two names have the same key, as the log could not tell them apart."""
+    """Raise `ValueError` if two names have the same key; the log could not tell them apart."""
     seen: dict[Secret, str | None] = {}
     for api_key in keys:
         if api_key.key in seen:

@@ -1,4 +1,4 @@
-"""Finds the collector for OpenTelemetry data, in the setting or in the standard variables.
+"""Finds the collector for OpenTelemetry data, from the setting or the standard variables.
 
 Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 """
@@ -21,12 +21,12 @@ _DEFAULT: Final = "http://localhost:4318"
 
 @dataclass(frozen=True)
 class OtlpTarget:
-    """A collector that takes OTLP over HTTP."""
+    """A collector that accepts OTLP over HTTP."""
 
     url: str
     """Without the paths of the signals."""
     headers: Mapping[str, str] = field(repr=False)
-    """They may contain a secret."""
+    """May contain a secret."""
     resource: Mapping[str, str]
     """The attributes of the server."""
 
@@ -46,7 +46,7 @@ def otlp_target(settings: Settings, environ: Mapping[str, str]) -> OtlpTarget | 
         except ValueError as error:
             raise UsageError(
                 f"{_ENDPOINT} is invalid: {error}.",
-                hint="Set it to the address of a collector that takes OTLP over HTTP.",
+                hint="Set it to the address of a collector that accepts OTLP over HTTP.",
             ) from None
     service = environ.get(_SERVICE)
     resource = {"service.name": "copilot-proxy", **_pairs(environ, _RESOURCE)}

@@ -1,7 +1,7 @@
 """Parses the values of settings from the configuration file, the environment or a flag.
 
-Each function takes the raw value, a TOML value or a string, and returns the parsed one. It raises
-`ValueError` with a message for the user, in lower case and without a full stop.
+Each function takes the raw value, which is a TOML value or a string, and returns the parsed value.
+It raises `ValueError` with a message for the user, in lower case and without a full stop.
 """
 
 from collections.abc import Callable
@@ -19,11 +19,11 @@ _BOOLEANS: Final = {
 
 _MAX_WORKERS: Final = 64
 _BEYOND_BASE: Final = "@?#"
-"""The characters that begin those parts of a URL that a base URL does not have."""
+"""The characters that start those parts of a URL that a base URL must not have."""
 
 _NOT_IN_TOKENS: Final = " \t\"'`"
 _OTHER_SCHEMES: Final = ("about", "blob", "data", "file", "ftp", "ftps", "javascript", "ws", "wss")
-"""Schemes of URLs that are never those of a web page's origin. Apps have schemes of their own."""
+"""URL schemes that cannot be the origin of a web page. Apps have their own schemes."""
 
 
 def plain_text(value: object) -> str:
@@ -46,7 +46,7 @@ def header_text(value: object) -> str:
 
 
 def secret(value: object) -> Secret | None:
-    """An ASCII secret; None if empty."""
+    """An ASCII secret, or None if empty."""
     text = plain_text(value)
     if not text.isascii():
         raise ValueError("expected plain ASCII text")
@@ -54,15 +54,15 @@ def secret(value: object) -> Secret | None:
 
 
 def token(value: object) -> Secret | None:
-    """A token that can be sent in a header; None if empty."""
+    """A token that can be sent in a header, or None if empty."""
     token = secret(value)
     if token is not None and any(char in _NOT_IN_TOKENS for char in token.reveal()):
-        raise ValueError("a token contains no spaces or quotation marks")
+        raise ValueError("a token cannot contain spaces or quotation marks")
     return token
 
 
 def key(value: object) -> Secret:
-    """An API key. An empty one is an error, because an environment variable that was left empty by
+    """An API key. Empty keys are an error, because an environment variable that was left empty by
     mistake must not disable authentication."""
     if (api_key := secret(value)) is None:
         raise ValueError("it is empty")
@@ -88,7 +88,7 @@ def integer(value: object) -> int:
 
 
 def _quoted(value: object) -> str:
-    """Return the value for a message; not for values that may be secret."""
+    """Return the value for a message. Must not be used for values that may be secret."""
     return repr(mask(str(value)[:40]))
 
 
@@ -96,7 +96,7 @@ def positive(value: object) -> int:
     """A whole number above 0."""
     number = integer(value)
     if number < 1:
-        raise ValueError(f"expected a whole number above 0, not {number}")
+        raise ValueError(f"expected a whole number greater than 0, not {number}")
     return number
 
 
@@ -109,7 +109,7 @@ def workers(value: object) -> int:
 
 
 def not_negative(value: object) -> int:
-    """A whole number, 0 included."""
+    """A whole number, including 0."""
     number = integer(value)
     if number < 0:
         raise ValueError(f"expected a whole number of at least 0, not {number}")
@@ -135,7 +135,7 @@ def seconds(value: object) -> float:
     except ValueError:
         raise ValueError("expected a number of seconds") from None
     if not 0 < seconds < 1e6:
-        raise ValueError("expected a number of seconds above 0")
+        raise ValueError("expected a number of seconds greater than 0")
     return seconds
 
 
@@ -144,7 +144,7 @@ def hours(value: object) -> float:
     try:
         return seconds(value)
     except ValueError:
-        raise ValueError("expected a number of hours above 0") from None
+        raise ValueError("expected a number of hours greater than 0") from None
 
 
 def url(value: object) -> str | None:
@@ -166,7 +166,7 @@ def url(value: object) -> str | None:
 
 
 FROM_ENVIRONMENT: Final = "env"
-"""The value of `otlp_endpoint` that stands for OpenTelemetry's own variables."""
+"""The value of `otlp_endpoint` that refers to OpenTelemetry's own variables."""
 
 
 def collector(value: object) -> str | None:
@@ -180,7 +180,7 @@ def collector(value: object) -> str | None:
 
 
 def _url_parts(text: str) -> SplitResult | None:
-    """Return the parts of an HTTP or HTTPS URL; None if it is not one."""
+    """Return the parts of an HTTP or HTTPS URL, or None if it is not one."""
     try:
         parts = urlsplit(text)
         _ = parts.port  # raises ValueError if it is not a number
@@ -191,7 +191,7 @@ def _url_parts(text: str) -> SplitResult | None:
 
 
 def required_url(value: object) -> str:
-    """Like `url`, but it must not be empty."""
+    """Like `url`, but must not be empty."""
     address = url(value)
     if address is None:
         raise ValueError("it is empty")
@@ -199,7 +199,7 @@ def required_url(value: object) -> str:
 
 
 def path(value: object) -> Path | None:
-    """A path, with ``~`` and ``~NAME`` expanded; None if empty."""
+    """A path, with ``~`` and ``~NAME`` expanded, or None if empty."""
     if isinstance(value, Path):
         return value
     text = plain_text(value)
@@ -210,7 +210,7 @@ def path(value: object) -> Path | None:
 
 
 def names(value: object) -> tuple[str, ...]:
-    """A list of names, or a string of names separated by commas."""
+    """A list of names, or a comma-separated string of names."""
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, list | tuple):
@@ -222,7 +222,7 @@ def host(value: object) -> str:
     """The name or address of a network interface; an IPv6 address may be in brackets."""
     text = header_text(value)
     name = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    if not is_host(name.partition("%")[0]):  # after the %, the zone of an IPv6 address
+    if not is_host(name.partition("%")[0]):  # the zone of an IPv6 address follows the %
         raise ValueError(
             "expected an address such as 127.0.0.1, or a host name, without scheme, port or path, "
             f"not {_quoted(text)}"
@@ -231,7 +231,7 @@ def host(value: object) -> str:
 
 
 def hosts(value: object) -> tuple[str, ...]:
-    """Names of hosts, in lower case; an IPv6 address may be in brackets."""
+    """Host names in lower case; IPv6 addresses may be in brackets."""
     hosts = tuple(name.strip("[]").lower() for name in names(value))
     for host in hosts:
         if not is_host(host):
@@ -247,7 +247,9 @@ def origins(value: object) -> tuple[str, ...]:
     origins = tuple(_without_default_port(origin.rstrip("/").lower()) for origin in names(value))
     for origin in origins:
         if "*" in origin:
-            raise ValueError("`*` would let every web page use your quota; list the origins")
+            raise ValueError(
+                "`*` would let every web page use your quota; list the origins instead"
+            )
         scheme, _, host = origin.partition("://")
         if not scheme or not host or any(char in host for char in "/?#@ \\"):
             raise ValueError(f"expected an origin such as http://localhost:3000, not {origin!r}")

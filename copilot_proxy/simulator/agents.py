@@ -1,4 +1,4 @@
-"""Endpoints that official agents ask for and survive without: their memory and MCP server."""
+"""Endpoints that official agents call, but can do without: their memory and MCP server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 MCP_VERSION = "2025-06-18"
 UNKNOWN_METHOD = -32601
-"""JSON-RPC's code of an unknown method."""
+"""JSON-RPC's error code for an unknown method."""
 
 
 async def memory(call: Call, headers: dict[str, str]) -> None:

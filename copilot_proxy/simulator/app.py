@@ -102,13 +102,13 @@ class Application:
         await Connection(dict(scope), socket, self.state).run()
 
     async def _respond(self, call: Call, handler: GitHubHandler) -> None:
-        """Run a handler, and send its `Refusal`, if it raises one, as the response."""
+        """Run a handler; if it raises a `Refusal`, send that as the response."""
         common = gateway.headers(call) if call.path not in GITHUB_PATHS else github.headers()
         try:
             await handler(call)
         except Refusal as refusal:
             await call.refuse(refusal, common)
-        except RecursionError:  # such as a schema with hundreds of levels
+        except RecursionError:  # for example, a schema with hundreds of levels
             await call.refuse(invalid(), common)
         finally:
             call.unwatch()

@@ -1,4 +1,4 @@
-"""A request: reading its body, sending the response, and noticing a disconnect at once."""
+"""A request: reading its body, sending the response, and noticing a disconnect immediately."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class Call:
     def __init__(self, scope: Scope, receive: Receive, send: Send, state: State) -> None:
         self.state = state
         self.method: str = scope["method"]
-        # A model's id may contain an encoded slash. Only the raw path tells it from a separator.
+        # A model id may contain an encoded slash, which only the raw path distinguishes from a
+        # separator.
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         self.parts = [unquote(part) for part in raw_path.decode().split("/")]
         self.path: str = scope["path"]
@@ -70,7 +71,7 @@ class Call:
         self._watcher = asyncio.create_task(self._watch())
 
     def decoded(self) -> Any:
-        """Return the body decoded as JSON or as a form; None if it is neither."""
+        """Return the body decoded as JSON or as a form, or None if it is neither."""
         if "x-www-form-urlencoded" in self.headers.get("content-type", ""):
             return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
         try:
@@ -84,7 +85,7 @@ class Call:
         self.gone.set()
 
     async def pause(self, seconds: float) -> None:
-        """Wait for some seconds; raise `ClientGone` if the client disconnects while waiting."""
+        """Wait for `seconds`. Raises `ClientGone` if the client disconnects in the meantime."""
         if seconds > 0:
             try:
                 async with asyncio.timeout(seconds):
@@ -111,13 +112,13 @@ class Call:
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def write(self, data: bytes) -> None:
-        """Send a piece of the body at once."""
+        """Send a chunk of the body immediately."""
         if self.gone.is_set():
             raise ClientGone
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes = b"") -> None:
-        """Send the last piece of the body."""
+        """Send the last chunk of the body."""
         if self.gone.is_set():
             raise ClientGone
         self.unwatch()
@@ -144,7 +145,7 @@ class Call:
         await self.answer(status, msgspec.json.encode(value), JSON, headers or {})
 
     async def refuse(self, refusal: Refusal, headers: Mapping[str, str]) -> None:
-        """Send an error response; `headers` are those that every response carries."""
+        """Send an error response; `headers` are those of every response."""
         await self.answer(
             refusal.status, refusal.body, refusal.content_type, {**headers, **refusal.headers}
         )
@@ -152,17 +153,17 @@ class Call:
     async def hang_up(self, *, reset: bool = False) -> None:
         """Close the connection and raise `Broken`.
 
-        What was written still arrives, unless `reset` asks for a TCP reset.
+        Data written before still arrives, unless `reset` requests a TCP reset.
         """
         transport = _transport(self._send)
         if reset:
-            # With a linger time of zero the kernel sends RST instead of FIN.
+            # With a linger time of zero, the kernel sends RST instead of FIN.
             connection: socket.socket = transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             transport.abort()
         else:
             transport.close()
-        # uvicorn logs an error about an unfinished response unless it knows of the disconnect.
+        # uvicorn logs an error about an unfinished response unless it knows about the disconnect.
         await self.gone.wait()
         raise Broken
 
@@ -170,7 +171,7 @@ class Call:
 def _transport(send: Send) -> asyncio.Transport:
     """Return the TCP transport behind an ASGI `send`.
 
-    Some faults break the connection, for which ASGI has no message. In uvicorn `send` is a bound
+    Some faults break the connection, for which ASGI has no message. In uvicorn, `send` is a bound
     method of the object that holds the request and its transport.
     """
     transport: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]

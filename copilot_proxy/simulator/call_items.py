@@ -1,4 +1,4 @@
-"""Validation of the calls and outputs among the input items of responses requests."""
+"""Validation of the calls and outputs in the input items of responses requests."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ TEXTS = {
     "function_call": ("call_id", "name", "arguments"),
     "custom_tool_call": ("call_id", "name", "input"),
 }
-"""Kind of call -> its fields that have to be text."""
+"""Kind of call -> its fields that must be text."""
 NEEDS = {
     "custom_tool_call": "custom",
     "custom_tool_call_output": "custom",
     "tool_search_call": "tool_search",
     "tool_search_output": "tool_search",
 }
-"""Kind of item -> the kind of tool that the model has to know."""
+"""Kind of item -> the kind of tool that the model must know."""
 OUTPUTS = {
     "function_call": "function_call_output",
     "custom_tool_call": "custom_tool_call_output",
@@ -26,7 +26,7 @@ OUTPUTS = {
 
 
 def check(item: Item, model: Model) -> None:
-    """Raise a 400 for an item that the model does not know, or that lacks a field."""
+    """Raise a 400 for an item that is unknown to the model, or that lacks a field."""
     kind = str(item.get("type"))
     if kind in NEEDS and not responses_tools.takes(model, NEEDS[kind]):
         raise invalid(f"unknown kind of input item: {kind}")
@@ -61,7 +61,7 @@ def _output(kind: str, item: Item) -> None:
 def check_answers(found: list[Item]) -> None:
     """Raise a 400 unless every call has an output of its kind, and every output a call."""
     for call, output in OUTPUTS.items():
-        # A search that the server ran has no call_id.
+        # Searches run by the server have no call_id.
         calls = {one.get("call_id") for one in found if one.get("type") == call} - {None}
         outputs = {one.get("call_id") for one in found if one.get("type") == output} - {None}
         words = call.replace("_", " ")

@@ -15,7 +15,7 @@ CATALOGUES = {
     "2026-03": "the models of March 2026",
     "future": "invented models with fields and values that do not exist yet",
 }
-"""Name of each built-in catalogue -> what it holds."""
+"""Name of each built-in catalogue -> what it contains."""
 DEFAULT_CATALOGUE = "2026-11"
 
 CHAT = "/chat/completions"
@@ -24,11 +24,11 @@ SOCKET = "ws:/responses"
 MESSAGES = "/v1/messages"
 EMBEDDINGS = "/embeddings"
 FIRST_WITH_FILES = 5.0
-"""The first GPT that reads documents."""
+"""The first GPT version that reads documents."""
 
 
 def load(name: str = DEFAULT_CATALOGUE) -> list[Model]:
-    """Return a new copy of a built-in catalogue; raise ValueError if the name is unknown."""
+    """Return a new copy of a built-in catalogue. Raises ValueError if the name is unknown."""
     if name not in CATALOGUES:
         raise ValueError(f"Unknown catalogue {name!r}. Catalogues: {', '.join(CATALOGUES)}")
     data = resources.files(__package__).joinpath(f"models-{name}.json").read_bytes()
@@ -36,7 +36,7 @@ def load(name: str = DEFAULT_CATALOGUE) -> list[Model]:
 
 
 def endpoints_of(model: Model) -> list[str]:
-    """Return the endpoints that serve a model; chat completions if its entry names none."""
+    """Return the endpoints that serve a model; chat completions if its entry has none."""
     named = model.get("supported_endpoints")
     if named:
         return list(named)
@@ -45,25 +45,25 @@ def endpoints_of(model: Model) -> list[str]:
 
 
 def supports(model: Model, feature: str) -> Any:
-    """Return one of the model's ``supports`` values; None if the entry lacks it."""
+    """Return one of the model's ``supports`` values, or None if it is missing."""
     return model.get("capabilities", {}).get("supports", {}).get(feature)
 
 
 def limit(model: Model, name: str) -> int | None:
-    """Return one of the model's ``limits``; None if the entry lacks it."""
+    """Return one of the model's ``limits``, or None if it is missing."""
     value = model.get("capabilities", {}).get("limits", {}).get(name)
     return value if isinstance(value, int) else None
 
 
 def vendor(model: Model) -> str:
-    """Return the vendor whose answer format it uses: ``claude``, ``gemini``, ``kimi`` or
+    """Return the vendor whose format the model uses: ``claude``, ``gemini``, ``kimi`` or
     ``azure``."""
     formats = {"Anthropic": "claude", "Google": "gemini", "Moonshot AI": "kimi"}
     return formats.get(model.get("vendor", ""), "azure")
 
 
 def claude_version(model: Model) -> tuple[str, float]:
-    """Return family and version of a Claude model, e.g. ("opus", 4.7); ("", 0) for others."""
+    """Return the family and version of a Claude model, e.g. ("opus", 4.7); ("", 0) for others."""
     found = re.match(r"claude-([a-z]+)-(\d+(?:\.\d+)?)", model["id"])
     return (found[1], float(found[2])) if found else ("", 0.0)
 
@@ -81,7 +81,7 @@ def is_gpt5(model: Model) -> bool:
 
 
 def is_gemini3(model: Model) -> bool:
-    """Return whether the model is a Gemini of version 3 or newer."""
+    """Return whether the model is Gemini 3 or newer."""
     found = re.match(r"gemini-(\d+)", model["id"])
     return found is not None and int(found[1]) >= 3
 

@@ -1,4 +1,4 @@
-"""Answers of chat completions in the format of the model's vendor."""
+"""Chat completions answers in the format of the model's vendor."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def without_choices(facts: ChatFacts) -> Answer:
 
 
 def with_refusal(body: ChatCompletion) -> ChatCompletion:
-    """Return the body with the explanation of a refusal in each message that is one."""
+    """Return the body with the explanation added to each message that is a refusal."""
     for choice in body["choices"]:
         if choice.get("finish_reason") == "refusal":
             choice["message"] |= {"content": None, "refusal": REFUSAL}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .call import Call
 
 CLAUDE_DEFAULT_LIMIT = 4096
-"""The most tokens that Claude answers if the request sets no limit."""
+"""Claude's maximum number of output tokens if the request sets no limit."""
 
 
 async def handle(call: Call, headers: dict[str, str]) -> None:
@@ -57,7 +57,7 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
 
 
 def read(body: ChatRequest, model: Model) -> Conversation:
-    """Return the parts of the request that decide the reply."""
+    """Return the parts of the request that determine the reply."""
     messages = body["messages"]
     format_ = body.get("response_format") or {}
     effort = body.get("reasoning_effort")
@@ -95,7 +95,7 @@ def read(body: ChatRequest, model: Model) -> Conversation:
 
 
 def text_of(content: Any) -> str:
-    """Return the text of a message's content, a string or a list of parts."""
+    """Return the text of a message's content, which is a string or a list of parts."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
@@ -110,9 +110,9 @@ def _last_user_text(messages: list[ChatMessage]) -> str:
 
 
 def _results(messages: list[ChatMessage]) -> list[tuple[str, str]]:
-    """Return (tool name, result) of the results at the end of the conversation.
+    """Return (tool name, result) for each result at the end of the conversation.
 
-    System messages after them are skipped, since coding agents add such messages.
+    System messages after these are skipped, because coding agents add such messages.
     """
     names = {
         one["id"]: one["function"]["name"]

@@ -24,7 +24,7 @@ HIT = {**FILTERS, "violence": {"filtered": True, "severity": "high"}}
 
 @dataclass
 class ChatFacts:
-    """The data from which an answer is made."""
+    """The data for creating an answer."""
 
     model: Model
     reply: Reply
@@ -52,7 +52,7 @@ class ChatFacts:
 
     @property
     def finish(self) -> str:
-        """The finish reason that is sent."""
+        """The finish reason to send."""
         for quirk, reason in FINISHES.items():
             if quirk in self.quirks:
                 return reason
@@ -131,7 +131,7 @@ class ChatFormat:
         raise NotImplementedError
 
     def costs(self) -> Json:
-        """Return the fields with usage and price."""
+        """Return the fields with the usage and the price."""
         if "usage_nowhere" in self.quirks:
             return {}
         return {"usage": self.usage(), "copilot_usage": copilot_usage(self.facts.model, self.reply)}
@@ -140,7 +140,7 @@ class ChatFormat:
         return [] if "wordless" in self.quirks else pieces(self.reply.text)
 
     def index(self, number: int) -> Json:
-        """Return the ``index`` field of a tool call, which the quirks may make wrong."""
+        """Return the ``index`` field of a tool call, which quirks may falsify."""
         if "calls_without_index" in self.quirks:
             return {}
         if "calls_all_zero" in self.quirks:
@@ -148,9 +148,10 @@ class ChatFormat:
         return {"index": number + ("calls_from_one" in self.quirks)}
 
     def extras(self) -> Iterator[ChatChunk]:
-        """Yield chunks that carry no part of the answer."""
+        """Yield chunks that contain no part of the answer."""
         if "references" in self.quirks:
-            yield {"choices": None, "copilot_references": [], **self.facts.envelope}
+            for name in ("copilot_references", "copilot_confirmation", "copilot_errors"):
+                yield {"choices": None, name: [], **self.facts.envelope}
         if "annotations" in self.quirks:
             found = [{"id": 1, "start_offset": 0, "end_offset": 5, "details": {"type": "code"}}]
             yield self.chunk({"content": "", "copilot_annotations": {"IPCodeCitations": found}})

@@ -36,7 +36,7 @@ class Azure(ChatFormat):
         more.setdefault("system_fingerprint", "fp_569604b1f8")
         chunk = super().chunk(delta, finish=finish, **more)
         if self.facts.include_usage:
-            # This is OpenAI's own format: typed chunks, and a null usage until the last one.
+            # OpenAI's own format: typed chunks, and a null usage until the last one.
             chunk |= {"object": "chat.completion.chunk", "usage": None}
             chunk["choices"][0].setdefault("finish_reason", None)
         return chunk
@@ -53,7 +53,7 @@ class Azure(ChatFormat):
             yield {**self.chunk({}), "choices": [], **self.costs()}
 
     def choice(self, index: int) -> Iterator[ChatChunk]:
-        """Yield all chunks of one choice."""
+        """Yield all chunks for one choice."""
         offsets = {"check_offset": 2257, "start_offset": 2257, "end_offset": 2312}
         checked: Json = {
             "content_filter_offsets": offsets,

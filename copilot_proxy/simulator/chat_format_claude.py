@@ -1,4 +1,4 @@
-"""Claude's chat completions: one answer split over choices, first fragments without arguments."""
+"""Claude's chat completions: an answer split over choices, first fragments without arguments."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Claude(ChatFormat):
         }
 
     def reasoning(self) -> list[ChatDelta]:
-        """Return the deltas that carry the reasoning and its signature."""
+        """Return the deltas that contain the reasoning and its signature."""
         if not self.reply.reasoning:
             return []
         names = ("reasoning_text", "reasoning_opaque")

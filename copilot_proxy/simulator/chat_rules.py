@@ -43,7 +43,7 @@ TYPES: dict[str, tuple[type, ...]] = {
 
 
 def shape(body: Any) -> ChatRequest:
-    """Return the body if it has the shape of a request, else raise a 400."""
+    """Return the body if it has the structure of a request. Raises a 400 otherwise."""
     if not isinstance(body, dict):
         raise invalid()
     typed(body, TYPES)
@@ -115,7 +115,7 @@ def _message(message: ChatMessage, kind: str) -> None:
 
 
 def _answered(messages: list[ChatMessage]) -> None:
-    """Check that every tool call is followed by its result, and every result has a call."""
+    """Check that every tool call is followed by its result, and that every result has a call."""
     open_calls: list[str] = []
     place = 0
     for number, message in enumerate(messages):
@@ -141,7 +141,7 @@ def _unmatched(number: int, ids: list[str]) -> Exception:
 
 
 def _parameters(body: ChatRequest, model: Model) -> None:
-    """Check fields that no model accepts, or only models that declare them."""
+    """Check fields that no model accepts, or that only models which declare them accept."""
     for name in ("service_tier", "store"):
         if body.get(name) is not None:
             raise copilot(400, f"{name} is not supported", "unsupported_value", param=name)
@@ -219,7 +219,7 @@ def _properties(number: int, schema: Any) -> None:
 
 
 def check_length(model: Model, count: int) -> None:
-    """Raise a 400 for a prompt of more tokens than the model accepts."""
+    """Raise a 400 for a prompt with more tokens than the model accepts."""
     most = catalogue.limit(model, "max_prompt_tokens")
     if most is not None and count > most:
         raise copilot(

@@ -33,7 +33,7 @@ def gpt5(body: ChatRequest) -> None:
                 f"Unsupported value: '{name}' does not support {body[name]} with this model. "
                 "Only the default (1) value is supported."
             )
-    # Public reports say that GPT-5.4 refuses it, and GPT-5.4 mini does not.
+    # According to public reports, GPT-5.4 refuses this, but GPT-5.4 mini does not.
     if body.get("stop") is not None and not body["model"].endswith("-mini"):
         raise invalid("Unsupported parameter: 'stop' is not supported with this model.")
 
@@ -90,7 +90,7 @@ def _ends_in_space(message: ChatMessage) -> bool:
 
 
 def kimi(body: ChatRequest) -> None:
-    """Apply Kimi's rules: its own temperature and top_p, and those that editors send to all."""
+    """Apply Kimi's rules: its own temperature and top_p, and those that editors always send."""
     for name, own, editors in (("temperature", 1, 0), ("top_p", 0.95, 1)):
         if body.get(name) not in (None, own, editors):
             raise invalid(f"invalid {name}: only {own} is allowed for this model")

@@ -6,11 +6,11 @@ from . import catalogue
 from .types import Model
 
 NO_SAMPLING = 4.7
-"""The first version that accepts only the default temperature, and hides its thinking."""
+"""The first version that only accepts the default temperature, and hides its thinking."""
 ALWAYS_THINKING = {"fable", "mythos"}
-"""Families whose models all think, whatever the request says."""
+"""Families whose models always think, no matter what the request says."""
 FIRST_UNBOUND = 5.0
-"""The newest version, of any family, that does not know ``block_binding``."""
+"""The newest version, in any family, that does not know ``block_binding``."""
 BINDING = {"opus": 5.5, "fable": 5.1, "mythos": 5.1}
 """Family -> the first version whose thinking blocks are bound to the conversation."""
 
@@ -21,7 +21,7 @@ def is_modern(model: Model) -> bool:
 
 
 def always_thinks(model: Model) -> bool:
-    """Return whether thinking cannot be switched off."""
+    """Return whether thinking cannot be turned off."""
     family, version = catalogue.claude_version(model)
     return family in ALWAYS_THINKING or (family == "opus" and version >= BINDING["opus"])
 

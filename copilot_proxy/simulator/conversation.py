@@ -1,4 +1,4 @@
-"""The parts of a request that decide the reply, and the reply itself, for any API."""
+"""The parts of a request that determine the reply, and the reply itself, for any API."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Tool:
     custom: bool = False
     """Whether its input is free text instead of JSON."""
     grammar: Json | None = None
-    """``{"syntax": "lark"|"regex", "definition"}``, if a custom tool's input has to follow one."""
+    """``{"syntax": "lark"|"regex", "definition"}``, if a custom tool's input must follow one."""
     namespace: str | None = None
-    """The name of the group that it belongs to."""
+    """The name of the group that the tool belongs to."""
     deferred: bool = False
-    """Whether the model sees it only after a search."""
+    """Whether the model only sees it after a search."""
     definition: OfferedTool = field(default_factory=dict)
-    """The tool, or the group that it belongs to, as the request has it."""
+    """The tool, or the group it belongs to, as in the request."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,21 @@ class Search:
     client: bool = False
     """Whether the client runs the search."""
     schema: Schema = field(default_factory=dict)
-    """The schema of the arguments, if the client runs it."""
+    """The schema of the arguments, if the client runs the search."""
 
 
 @dataclass
 class Conversation:
-    """The parts of a request that decide the reply, independent of the API."""
+    """The parts of a request that determine the reply, independent of the API."""
 
     model: str
     user: str = ""
     """The text of the last user message."""
     results: list[tuple[str, str]] = field(default_factory=list)
-    """(name, result) of the tools that were run since the last assistant message."""
+    """(name, result) for each tool that was run since the last assistant message."""
     tools: list[Tool] = field(default_factory=list)
     search: Search | None = None
-    """Set if the model may search for tools that are deferred."""
+    """Set if the model may search for deferred tools."""
     forced: str | None = None
     """``none``, ``required``, or the name of a tool; None lets the model choose."""
     parallel: bool = True
@@ -71,14 +71,14 @@ class ToolCall:
 
     name: str
     arguments: str
-    """The input, for a custom tool."""
+    """For a custom tool, the input."""
     custom: bool = False
     namespace: str | None = None
 
 
 @dataclass
 class ToolSearch:
-    """A search for tools, with those that it found if the server ran it."""
+    """A search for tools, including the tools found if the server ran it."""
 
     client: bool
     arguments: Json

@@ -1,4 +1,4 @@
-"""The error responses that can be switched on: names, descriptions and responses."""
+"""The error responses that can be turned on: names, descriptions and responses."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ ANSWERS: dict[str, FaultAnswer] = {
         text(401, "unauthorized: unauthorized: AuthenticateToken authentication failed\n"),
     ),
     "authorize_url": FaultAnswer(
-        "401: an agent requires a separate authorisation",
+        "401: an agent requires a separate authorization",
         lambda value: Refusal(
             401, {"authorize_url": "https://github.com/login/oauth/authorize?client_id=agent"}
         ),
@@ -179,7 +179,7 @@ ANSWERS: dict[str, FaultAnswer] = {
     "bad_gateway_empty": FaultAnswer("502: no body", text(502, "")),
     "bad_gateway_html": FaultAnswer("502: an HTML page", lambda value: refusal.html(502)),
     "unavailable_503": FaultAnswer(
-        "503: plain text; the model's vendor limits GitHub",
+        "503: plain text; the model's vendor rate-limits GitHub",
         text(503, "upstream connect error or disconnect/reset before headers\n"),
     ),
     "gateway_timeout_504": FaultAnswer("504: an HTML page", lambda value: refusal.html(504)),

@@ -1,4 +1,4 @@
-"""Helpers that describe error responses, for the lists of faults."""
+"""Helpers that define error responses, for the lists of faults."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from .refusal import Refusal, copilot, plain
 
 Value = Any
-"""The value with which a fault was switched on; None if there was none."""
+"""The value that a fault was turned on with, or None."""
 
 RATE_TEXT = (
     "Sorry, you've hit a rate limit that restricts the number of Copilot model requests you can "
@@ -22,24 +22,25 @@ WEEKLY_TEXT = (
 
 
 class FaultAnswer(NamedTuple):
-    """An error response: its description, and the function that makes it from the fault's value."""
+    """An error response: its description, and a function that creates it from the fault's value."""
 
     description: str
     make: Callable[[Value], Refusal]
 
 
 def error(status: int, message: str, code: Any = "", /, **more: Any) -> Callable[[Value], Refusal]:
-    """Return a maker of errors in the Copilot API's own shape."""
+    """Return a function that creates errors in the Copilot API's own format."""
     return lambda value: copilot(status, message, code, **more)
 
 
 def text(status: int, text: str) -> Callable[[Value], Refusal]:
-    """Return a maker of plain-text errors."""
+    """Return a function that creates plain-text errors."""
     return lambda value: plain(status, text)
 
 
 def limited(code: str, default: str = "30", message: str = "") -> Callable[[Value], Refusal]:
-    """Return a maker of 429s. The fault's value is Retry-After: seconds, a date, or ``none``."""
+    """Return a function that creates 429s. A fault's value is Retry-After: seconds, date, or
+    ``none``."""
 
     def make(value: Value) -> Refusal:
         wait = default if value is None else str(value)

@@ -1,4 +1,4 @@
-"""The catalogue of faults that can be switched on, and those that are on."""
+"""The catalogue of faults that can be turned on, and the faults that are on."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ QUIRKS = {
     "cot_id": "Azure's reasoning summary, whose cot_id comes after the finish",
     "thinking_fields": "Claude's reasoning under the names thinking and signature",
     "annotations": "copilot_annotations in the deltas",
-    "references": "chunks with choices null that carry copilot_references",
+    "references": "chunks with choices null that carry what only GitHub's agents need",
     "changing_ids": "every chunk has a different id",
     "usage_nowhere": "no usage at all",
     "ignored_tool_choice": "a forced tool is not called",
@@ -72,7 +72,7 @@ QUIRKS = {
     "wordless": "an answer without any text",
     "other_model_name": "the answer names the model by its display name",
     "no_reasoning_deltas": "reasoning summaries appear only in the finished item",
-    "compaction": "a Responses answer that holds a compaction item",
+    "compaction": "a Responses answer with a compaction item",
     "no_sequence_numbers": "Responses events without sequence_number",
     "empty_input_delta": "a tool call without arguments has one empty delta on messages",
     "unordered": "embeddings arrive out of order",
@@ -85,7 +85,7 @@ OTHERS = {
     "models_garbage": "the list of models answers 200 with unusable entries",
     "no_websocket": "the upgrade to a WebSocket is refused with 404, or the status given as value",
     "auto_404": "the choice of a model is not available to the account (404)",
-    "auto_503": "the choice of a model fails for now (503)",
+    "auto_503": "the choice of a model fails temporarily (503)",
     "user_404": "the account endpoint answers 404",
     "user_500": "the account endpoint answers 500",
     "count_tokens_missing": "token counting is not available (404)",
@@ -104,14 +104,14 @@ CATALOGUE: dict[str, str] = {
 
 @dataclass
 class Fault:
-    """A fault that is switched on."""
+    """A fault that is turned on."""
 
     name: str
     value: Any = None
     path: str | None = None
     """The only path that it applies to; None means all paths where it makes sense."""
     times: int | None = None
-    """How many more requests it applies to; None means until it is switched off."""
+    """The number of requests that it still applies to; None means until it is turned off."""
 
 
 class Faults:
@@ -124,19 +124,19 @@ class Faults:
     def on(
         self, name: str, *, times: int | None = None, path: str | None = None, value: Any = None
     ) -> None:
-        """Switch a fault on, for the next `times` requests (None: all), on `path` (None: all)."""
+        """Turn a fault on, for the next `times` requests (None: all), on `path` (None: all)."""
         if name not in CATALOGUE:
             raise ValueError(f"Unknown fault {name!r}. Faults: {', '.join(CATALOGUE)}")
         with self._lock:
             self._on[name] = Fault(name, value, path, times)
 
     def off(self, name: str) -> bool:
-        """Switch a fault off; return whether it was on."""
+        """Turn a fault off; return whether it was on."""
         with self._lock:
             return self._on.pop(name, None) is not None
 
     def clear(self) -> None:
-        """Switch all faults off."""
+        """Turn all faults off."""
         with self._lock:
             self._on.clear()
 
@@ -165,7 +165,7 @@ class Faults:
             return fault
 
     def take_all(self, names: dict[str, str], path: str) -> Quirks:
-        """Return those of `names` that apply to a request to `path`, with their values."""
+        """Return the faults in `names` that apply to a request to `path`, with their values."""
         taken = {}
         for name in list(self._on):
             if name in names and (fault := self.take(name, path)):
@@ -173,7 +173,7 @@ class Faults:
         return taken
 
     def answer(self, path: str) -> Refusal | None:
-        """Return the error response to a Copilot API request to `path`, if a fault says so."""
+        """Return the error response for a Copilot API request to `path`, if a fault demands one."""
         for name in list(self._on):
             if name not in ANSWERS:
                 continue
@@ -185,7 +185,7 @@ class Faults:
         return None
 
     def exchange_answer(self) -> Refusal | None:
-        """Return the error response of the token exchange, if a fault says so."""
+        """Return the error response for the token exchange, if a fault demands one."""
         for name in list(self._on):
             if name in EXCHANGE_ANSWERS and (fault := self.take(name, EXCHANGE)):
                 return EXCHANGE_ANSWERS[name].make(fault.value)

@@ -29,7 +29,7 @@ EDITORS = {
     "vscode", "vscode-insiders", "VisualStudio", "Xcode", "Eclipse", "Neovim", "Vim", "Zed",
     "emacs", "JetBrains-IU", "JetBrains-PY", "JetBrains-IC", "JetBrains-PC",
 }  # fmt: skip
-"""Editors that GitHub knows, as the part of Editor-Version before the slash."""
+"""The editors that GitHub knows, as in the part of Editor-Version before the slash."""
 API_VERSIONS = {
     "2025-04-01", "2025-05-01", "2025-07-16", "2025-10-01", "2026-01-09", "2026-06-01",
     "2026-08-01",
@@ -51,7 +51,7 @@ def headers(call: Call) -> dict[str, str]:
 
 
 def check(call: Call) -> None:
-    """Raise the `Refusal` of a request that the Copilot API would not accept."""
+    """Raise a `Refusal` for a request that the Copilot API would not accept."""
     exchanged = _token(call)
     if exchanged:
         _editor(call)
@@ -60,7 +60,7 @@ def check(call: Call) -> None:
         version not in API_VERSIONS or version < call.state.minimum_api_version
     ):
         raise plain(466, refusal.TOO_OLD)
-    # An exchanged token is valid for one integration only.
+    # An exchanged token is only valid for a single integration.
     if exchanged and call.headers.get("copilot-integration-id") not in call.state.integrations:
         raise plain(403, refusal.TERMS)
 

@@ -215,7 +215,7 @@ async def copilot_user(call: Call) -> None:
 
 
 async def no_settings(call: Call) -> None:
-    """Answer with an empty object: the account has no settings of this kind."""
+    """Answer with an empty object, because the account has no settings of this kind."""
     _accept(call, _oauth_token(call))
     await call.json({}, headers())
 
@@ -229,7 +229,7 @@ async def user(call: Call) -> None:
 
 
 def _oauth_token(call: Call) -> str:
-    """Return the token of the Authorization header, under either scheme that GitHub accepts."""
+    """Return the token in the Authorization header, with either scheme that GitHub accepts."""
     if not call.headers.get("user-agent"):
         raise Refusal(
             403,
@@ -259,7 +259,7 @@ async def _fail(call: Call, error: str, **more: Any) -> None:
 
 
 async def _say(call: Call, answer: Json) -> None:
-    """Answer in JSON if the client accepts it, else as a form; errors are status 200, too."""
+    """Answer in JSON if the client accepts it, otherwise as a form; errors have status 200, too."""
     if "application/json" in call.headers.get("accept", ""):
         await call.answer(200, msgspec.json.encode(answer), JSON, headers())
     else:

@@ -1,4 +1,4 @@
-"""Checks of the tool calls and results in a conversation: ids, arguments and their order."""
+"""Validation of the tool calls and results in a conversation: ids, arguments and order."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .types import Block, ChatMessage
 
 CLAUDE_ID = re.compile(r"[a-zA-Z0-9_-]+")
 MAX_CHAT_ID = 40
-"""The most characters of an id on chat completions, for OpenAI's models."""
+"""Maximum length of an id on chat completions, for OpenAI's models."""
 MAX_CALL_ID = 64
-"""The most characters of an id on responses."""
+"""Maximum length of an id on responses."""
 MAX_CALLS = 128
-"""The most calls in one message on chat completions, for every vendor."""
+"""Maximum number of calls in a message on chat completions, for all vendors."""
 
 
 def bad_id_message(path: str) -> str:
-    """Return Claude's error message about an id with characters that it does not allow."""
+    """Return Claude's error message about an id with invalid characters."""
     return f"{path}: String should match pattern '^[a-zA-Z0-9_-]+$'"
 
 
@@ -35,7 +35,7 @@ def too_long(path: str, text: str, most: int) -> Refusal:
 
 
 def check_chat(messages: list[ChatMessage], kind: str) -> None:
-    """Raise a 400 for tool calls that the vendor does not accept; `kind` names the vendor."""
+    """Raise a 400 for tool calls that the vendor `kind` does not accept."""
     if kind == "claude":
         _claude_ids(messages)
     elif kind == "azure":
@@ -57,7 +57,7 @@ def check_chat(messages: list[ChatMessage], kind: str) -> None:
 
 
 def _claude_ids(messages: list[ChatMessage]) -> None:
-    """Check that no id is used for two calls of the conversation."""
+    """Check that no two calls in the conversation have the same id."""
     earlier: set[str] = set()
     for number, message in enumerate(messages):
         ids = [call["id"] for call in message.get("tool_calls") or []]
@@ -68,7 +68,7 @@ def _claude_ids(messages: list[ChatMessage]) -> None:
 
 
 def _openai_ids(messages: list[ChatMessage]) -> None:
-    """Check that no two results in a row have the same id."""
+    """Check that no two consecutive results have the same id."""
     seen: dict[str, int] = {}
     for number, message in enumerate(messages):
         if message["role"] != "tool":
@@ -109,7 +109,7 @@ def _arguments(text: str, number: int, place: int, kind: str) -> None:
 
 
 def tool_result_error(number: int, found: list[Block], calls: list[str]) -> str | None:
-    """Return Claude's error message about the message after `calls`; None if it is valid."""
+    """Return Claude's error message about the message after `calls`, or None if it is valid."""
     kinds = [block["type"] for block in found]
     results = [block["tool_use_id"] for block in found if block["type"] == "tool_result"]
     if "tool_result" in kinds and kinds != sorted(kinds, key=lambda kind: kind != "tool_result"):

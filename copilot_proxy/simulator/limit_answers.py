@@ -1,4 +1,4 @@
-"""The refusals because of a quota or a limit: names, descriptions and responses."""
+"""Refusals due to a quota or a limit: names, descriptions and responses."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def _nested(value: Value) -> Refusal:
 
 
 def _session(value: Value) -> Refusal:
-    """Return the session limit. Its waiting time, the value in seconds, is only in the text."""
+    """Return the session limit. Its waiting time (`value`, in seconds) is only in the text."""
     wait = f"Please retry after {value or 840} seconds."
     return copilot(429, f"You have hit your session limit. {wait}", "user_global_rate_limited:pro")
 
 
 def _spent(description: str, code: str, message: str, status: int = 402) -> FaultAnswer:
-    """Return the refusal because a quota is used up."""
+    """Return the refusal for a quota that is used up."""
     return FaultAnswer(f"{status}: {description}", error(status, message, code))
 
 
 def _limit(description: str, code: str, *more: Any) -> FaultAnswer:
-    """Return the refusal because of a rate limit; `more` is for `limited`."""
+    """Return the refusal for a rate limit; `more` is passed to `limited`."""
     return FaultAnswer(f"429: {description}", limited(code, *more))
 
 
@@ -91,7 +91,7 @@ LIMITS: dict[str, FaultAnswer] = {
     "agent_mode_limit_exceeded": _limit("a limit on agents", "agent_mode_limit_exceeded"),
     "model_overloaded": _limit("the model is overloaded", "model_overloaded"),
     "upstream_provider_rate_limit": _limit(
-        "the model's vendor limits GitHub", "upstream_provider_rate_limit"
+        "the model's vendor rate-limits GitHub", "upstream_provider_rate_limit"
     ),
     "extension_blocked": FaultAnswer(
         "429: one extension is blocked",

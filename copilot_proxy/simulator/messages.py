@@ -47,7 +47,7 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
 
 
 async def count_tokens(call: Call, headers: dict[str, str]) -> None:
-    """Answer with the token count of a request; this is free of charge."""
+    """Answer with the token count of a request, which is free of charge."""
     if call.state.faults.take("count_tokens_missing", call.path):
         raise plain(404, "404 page not found\n")
     body = messages_rules.shape(call.record.body, call, counting=True)
@@ -56,7 +56,7 @@ async def count_tokens(call: Call, headers: dict[str, str]) -> None:
 
 
 def read(body: MessagesRequest, model: Model) -> Conversation:
-    """Return the parts of the request that decide the reply."""
+    """Return the parts of the request that determine the reply."""
     messages = body["messages"]
     choice = body.get("tool_choice") or {}
     found = Conversation(
@@ -82,7 +82,7 @@ def read(body: MessagesRequest, model: Model) -> Conversation:
 
 
 def _thoughts(body: MessagesRequest, model: Model, call: Call) -> Thoughts:
-    """Check the thinking blocks of the conversation, and say how the next ones are sent."""
+    """Check the thinking blocks in the conversation, and return how to send the next ones."""
     dropped = messages_binding.check(body, model, call.state.opaque_strings)
     controls = messages_betas.BINDING in messages_betas.betas_of(call)
     return Thoughts(
@@ -116,7 +116,7 @@ def _last_user_text(messages: list[ClaudeMessage]) -> str:
 
 
 def _results(messages: list[ClaudeMessage]) -> list[tuple[str, str]]:
-    """Return (tool name, result) of the results in the last non-system message."""
+    """Return (tool name, result) for each result in the last non-system message."""
     names = {
         one["id"]: str(one.get("name"))
         for message in messages

@@ -1,4 +1,4 @@
-"""Answers in the format of Claude's own API, as a whole body and as a stream of events."""
+"""Answers in the format of Claude's own API, as a whole body or a stream of events."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from .types import Block, Json, MessagesAnswer, MessagesUsage, Model, Quirks
 
 @dataclass(frozen=True)
 class Thoughts:
-    """How the thinking of an answer is sent."""
+    """How to send the thinking of an answer."""
 
     hidden: bool = False
-    """Whether thinking blocks have an empty text."""
+    """Whether the text of thinking blocks is empty."""
     mark: bytes | None = None
-    """The mark of the conversation that the blocks are bound to; None if they are not bound."""
+    """The mark of the conversation that the blocks are bound to, or None if they are not bound."""
     transformations: list[Json] | None = None
-    """The blocks that were dropped from the conversation; None if the client did not ask."""
+    """The blocks dropped from the conversation; None if the client did not ask for the list."""
 
     def block(self, text: str, opaque_strings: OpaqueStrings) -> Block:
         """Return a signed thinking block."""
@@ -73,7 +73,7 @@ def stop_reason(reply: Reply, quirks: Quirks) -> str:
 
 
 def usage(reply: Reply) -> MessagesUsage:
-    """Return the token counts; in this API the input excludes cached tokens."""
+    """Return the token counts; in this API, the input excludes cached tokens."""
     return {
         "input_tokens": reply.prompt_tokens - reply.cached_tokens - reply.written_tokens,
         "cache_creation_input_tokens": reply.written_tokens,
@@ -121,7 +121,7 @@ def blocks(
     if reply.reasoning:
         found.append(thoughts.block(reply.reasoning, opaque_strings))
     if reply.text and reply.calls and thoughts.mark is not None:
-        # With these models, text between tool calls is thinking, too.
+        # For these models, text between tool calls is thinking, too.
         found.append(thoughts.block(reply.text, opaque_strings))
     elif reply.text and "wordless" not in quirks:
         found.append({"type": "text", "text": reply.text})
@@ -135,7 +135,7 @@ def _input(call: ToolCall) -> Any:
     try:
         return msgspec.json.decode(call.arguments or "{}")
     except msgspec.DecodeError:
-        # The token limit cut the arguments, and a whole answer cannot show half an object.
+        # The token limit cut off the arguments, and a whole answer cannot contain half an object.
         return {}
 
 
@@ -178,7 +178,7 @@ def _event(kind: str, **more: Any) -> Event:
 
 
 def _begun(block: Block) -> Block:
-    """Return a block as its content_block_start shows it, without content."""
+    """Return a block as in its content_block_start, without content."""
     if block["type"] == "thinking":
         return {"type": "thinking", "thinking": "", "signature": ""}
     if block["type"] == "text":

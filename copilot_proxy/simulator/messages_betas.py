@@ -21,11 +21,11 @@ BETAS = {
     "mid-conversation-output-config-2026-07-01", "inline-tools-2026-09-15",
     "mid-conversation-tool-changes-2026-07-01", "advisor-tool-2026-03-01",
 }  # fmt: skip
-"""The only accepted names, all of which official clients send."""
+"""The only accepted names; official clients send all of them."""
 
 
 def betas_of(call: Call) -> set[str]:
-    """Return the betas of a request; raise a 400 for an unknown one."""
+    """Return the betas of a request. Raises a 400 for unknown ones."""
     given = call.headers.get("anthropic-beta", "")
     betas = {one.strip() for one in given.split(",") if one.strip()}
     if unknown := sorted(betas - BETAS):

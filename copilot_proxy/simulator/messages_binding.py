@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FREE = "signature"
 BOUND = "bound signature"
 MARK_SIZE = 8
-"""Bytes of a mark, which identifies a conversation up to some block."""
+"""Size of a mark, which identifies a conversation up to a block, in bytes."""
 
 
 def mark_of(body: MessagesRequest) -> bytes:
@@ -27,17 +27,17 @@ def mark_of(body: MessagesRequest) -> bytes:
 
 
 def sign(strings: OpaqueStrings, mark: bytes | None) -> str:
-    """Return a new signature, bound to the conversation with that mark if it is not None."""
+    """Return a new signature, bound to the conversation with this mark unless it is None."""
     if mark is None:
         return strings.make(FREE, 200)
     return strings.make(BOUND, 200, mark=mark)
 
 
 def check(body: MessagesRequest, model: Model, strings: OpaqueStrings) -> list[Json]:
-    """Return the entries of ``input_transformations``: one for each block that is dropped.
+    """Return the entries of ``input_transformations``: one for each dropped block.
 
-    Raises a 400 for a signature that is not one, and for a block of another conversation unless
-    the request asks to drop those.
+    Raises a 400 for an invalid signature, and for a block from another conversation unless the
+    request asks to drop those.
     """
     binding = (body.get("thinking") or {}).get("block_binding") or {}
     drops = binding.get("prefix_mismatch_behavior") == "drop_block"
@@ -55,13 +55,13 @@ def check(body: MessagesRequest, model: Model, strings: OpaqueStrings) -> list[J
                 )
             reason = "prefix_binding_mismatch"
             dropped.append({"type": "thinking_dropped", "path": path, "reason": reason})
-        # A block may follow others of the same answer, all of which share the same mark.
+        # A block may follow other blocks of the same answer, which all share the same mark.
         before.append(mark)
     return dropped
 
 
 def _is_valid(block: Block, marks: list[bytes], model: Model, strings: OpaqueStrings) -> bool:
-    """Return whether a block is bound to one of these marks, or to none."""
+    """Return whether a block is bound to one of these marks, or not bound at all."""
     signature = block.get("signature")
     if isinstance(signature, str) and strings.is_valid(BOUND, signature):
         return not claude.binds_history(model) or strings.mark(signature, MARK_SIZE) in marks
@@ -71,9 +71,9 @@ def _is_valid(block: Block, marks: list[bytes], model: Model, strings: OpaqueStr
 
 
 def _marks(body: MessagesRequest) -> Iterator[tuple[str, Block | None, bytes]]:
-    """Yield (path, block with its role, mark up to and including it); first for system and tools.
+    """Yield (path, block with its role, mark up to and including it), first for system and tools.
 
-    Cache breakpoints do not count, nor whether a text is a string or a block.
+    Marks do not depend on cache breakpoints, or on whether a text is a string or a block.
     """
     head = {"system": _list(body.get("system")), "tools": body.get("tools") or []}
     mark = _hash(b"", _plain(head))

@@ -1,4 +1,4 @@
-"""Validation of messages requests; errors come in Claude's own shape or in GitHub's."""
+"""Validation of messages requests; errors are in Claude's own format or in GitHub's."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ BLOCKS = {
 
 
 def shape(body: Any, call: Call, *, counting: bool = False) -> MessagesRequest:
-    """Return the body if it has the shape of a request, else raise a 400."""
+    """Return the body if it has the structure of a request. Raises a 400 otherwise."""
     if not isinstance(body, dict):
         raise invalid_request("The request body is not valid JSON.")
     betas = betas_of(call)
@@ -201,7 +201,7 @@ def _answered(messages: list[ClaudeMessage]) -> None:
 
 
 def check_length(model: Model, count: int) -> None:
-    """Raise a 400 for a prompt of more tokens than the model accepts."""
+    """Raise a 400 for a prompt with more tokens than the model accepts."""
     most = catalogue.limit(model, "max_prompt_tokens")
     if most is not None and count > most:
         raise invalid_request(f"prompt is too long: {count} tokens > {most} maximum")

@@ -1,4 +1,4 @@
-"""Validation of Claude's thinking and effort, and of the sampling values that go with them."""
+"""Validation of Claude's thinking and effort, and of related sampling values."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ KEYS = {
     "adaptive": {"type", "display", "block_binding"},
     "disabled": {"type"},
 }
-"""Type of thinking -> the only fields that it takes."""
+"""Type of thinking -> the only fields that it may have."""
 BEHAVIOURS = ("drop_block", "error")
 CONFIG_KEYS = {"effort", "format"}
 
 
 def invalid_request(message: str) -> Refusal:
-    """Return a 400 in Claude's own shape, with the request id of a backend."""
+    """Return a 400 in Claude's own format, with a backend's request id."""
     request_id = "req_vrtx_" + secrets.token_hex(12)
     return anthropic(400, "invalid_request_error", message, request_id)
 
@@ -48,7 +48,7 @@ def thinks(body: MessagesRequest, model: Model) -> bool:
 
 
 def hides_thinking(body: MessagesRequest, model: Model) -> bool:
-    """Return whether thinking blocks come without their text, the default of newer models."""
+    """Return whether thinking blocks come without their text, as newer models do by default."""
     display = (body.get("thinking") or {}).get("display")
     return display == "omitted" or (display is None and claude.is_modern(model))
 
@@ -73,7 +73,7 @@ def _thinking(body: MessagesRequest, model: Model) -> None:
 
 
 def _fields(thinking: Thinking, model: Model, betas: set[str]) -> None:
-    """Check the fields besides the type: which are known, and which need a beta."""
+    """Check the fields besides the type: whether they are known, and whether they need a beta."""
     kind = thinking.get("type")
     for name in thinking:
         if name not in KEYS[str(kind)]:

@@ -1,4 +1,4 @@
-"""Validation of the tools and the cache breakpoints of messages requests."""
+"""Validation of the tools and cache breakpoints in messages requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOOL_KEYS = {
     "eager_input_streaming",
 }  # fmt: skip
 NO_EAGER_STREAMING = ("haiku", 4.5)
-"""The only Claude that refuses ``eager_input_streaming``."""
+"""The only Claude model that refuses ``eager_input_streaming``."""
 MAX_CACHE_BREAKPOINTS = 4
 TTLS = ("5m", "1h")
 PROPERTY_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
@@ -24,7 +24,7 @@ PROPERTY_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 
 
 def check(body: MessagesRequest, model: Model, betas: set[str]) -> None:
-    """Raise a 400 for tools, or a choice of them, that Copilot does not accept."""
+    """Raise a 400 for tools, or a tool choice, that Copilot does not accept."""
     tools = body.get("tools") or []
     allowed = TOOL_KEYS | ({"defer_loading"} if messages_betas.TOOLS in betas else set())
     if catalogue.claude_version(model) == NO_EAGER_STREAMING:
@@ -55,7 +55,7 @@ def check(body: MessagesRequest, model: Model, betas: set[str]) -> None:
 
 
 def property_error(number: int, schema: Any) -> str | None:
-    """Return Claude's error for the name of a parameter that it does not accept."""
+    """Return Claude's error for a parameter name that it does not accept."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     names = properties if isinstance(properties, dict) else ()
     if all(map(PROPERTY_NAME.fullmatch, names)):

@@ -1,4 +1,4 @@
-"""The models endpoints, and the lookup of the model that a request names."""
+"""The models endpoints, and looking up the model that a request names."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from .state import State
 
 SPLIT_CACHE_PRICES = "2026-08-01"
-"""The first API version that has separate prices for reading and writing a cache."""
+"""The first API version with separate prices for reading and writing a cache."""
 
 
 def visible(state: State, *, versioned: bool = True) -> list[Model]:
     """Return the models that the account may see.
 
-    Clients that send no API version see older models only.
+    Clients that send no API version only see older models.
     """
     segment = state.account.segment
     found = []
@@ -55,7 +55,7 @@ async def models(call: Call, headers: dict[str, str]) -> None:
 
 
 def _with_one_cache_price(model: Model) -> Model:
-    """Return the entry as older API versions show it: each tier has a single cache price."""
+    """Return the entry as in older API versions, where each tier has a single cache price."""
     billing = model.get("billing", {})
     prices = dict(billing.get("token_prices", {}))
     for name in ("default", "long_context"):
@@ -87,7 +87,7 @@ def find(state: State, body: Json, endpoint: str) -> Model:
     model_id = body.get("model")
     model = None
     if model_id is None and endpoint == CHAT:
-        # GitHub chooses a model if the request names none.
+        # GitHub chooses a model if the request does not name one.
         served = [one for one in visible(state) if endpoint in endpoints_of(one)]
         model = next((one for one in served if one.get("is_chat_default")), None)
         model = model or next(iter(served), None)

@@ -12,19 +12,19 @@ _SIZE = 12
 
 
 class OpaqueStrings:
-    """Makes and verifies ids, signatures and encrypted contents; each is valid for one purpose."""
+    """Creates and verifies ids, signatures and encrypted contents, each valid for one purpose."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
 
     def make(self, purpose: str, size: int, *, mark: bytes = b"") -> str:
-        """Return a new opaque string of about `size` characters, which carries `mark`."""
+        """Return a new opaque string of about `size` characters that contains `mark`."""
         salt = mark + secrets.token_bytes(max(size * 3 // 4 - _SIZE - len(mark), 9))
         return base64.b64encode(salt + self._signature(purpose, salt)).decode()
 
     @staticmethod
     def mark(text: str, size: int) -> bytes:
-        """Return the mark of `size` bytes with which a string was made."""
+        """Return the mark of `size` bytes that a string was created with."""
         return base64.b64decode(text)[:size]
 
     def is_valid(self, purpose: str, text: object) -> bool:

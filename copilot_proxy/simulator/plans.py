@@ -1,4 +1,4 @@
-"""The accounts of different plans, and GitHub's descriptions of them and of their quotas."""
+"""The accounts for different plans, and GitHub's descriptions of them and of their quotas."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Plan:
     """Whether the plan is billed by tokens, in AI credits."""
     overage: bool = False
     exhausted: bool = False
-    """Whether the quota that all seats share is used up."""
+    """Whether the quota shared by all seats is used up."""
     organisations: list[dict[str, str]] = field(default_factory=list)
 
     @property
@@ -144,14 +144,14 @@ PLANS: dict[str, Plan] = {
 
 
 def reset_day(now: datetime.datetime | None = None) -> datetime.datetime:
-    """Return the first of next month, midnight UTC, when quotas are reset."""
+    """Return when quotas are reset: the first of next month, midnight UTC."""
     now = now or datetime.datetime.now(datetime.UTC)
     first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return (first + datetime.timedelta(days=32)).replace(day=1)
 
 
 def snapshot(plan: Plan, quota: str, spent: float) -> QuotaSnapshot:
-    """Return one entry of ``quota_snapshots``; `spent` is added to what the plan had used."""
+    """Return an entry of ``quota_snapshots``; `spent` is added to the plan's earlier usage."""
     metered = "chat" if plan.free else "premium_interactions"
     if plan.entitlement == -1:
         return {

@@ -1,4 +1,4 @@
-"""The cost of an answer: ``copilot_usage``, and premium requests of plans billed by request."""
+"""The cost of an answer: ``copilot_usage``, and premium requests for plans billed by request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def copilot_usage(model: Model, reply: Reply) -> CopilotUsage:
     """Return token counts with their prices; the total is in billionths of an AI credit."""
     prices = model.get("billing", {}).get("token_prices", {})
     size = prices.get("batch_size", 1_000_000)
-    # Flat prices are billionths of an AI credit, those of tiers whole credits.
+    # Flat prices are in billionths of an AI credit, tiered prices in whole credits.
     unit = 1.0 if "input_price" in prices else 1e9
     tier = prices if "input_price" in prices else _tier(prices, reply)
     cached = tier.get("cache_read_price", tier.get("cache_price", 0))

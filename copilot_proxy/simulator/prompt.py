@@ -1,4 +1,4 @@
-"""Extracts from a prompt what a model would use: names, numbers, paths, quoted text."""
+"""Extracts values from a prompt that a model would use: names, numbers, paths, quoted text."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Prompt:
         return [part for part in re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+", found[1]) if part]
 
     def mentions(self, value: Any) -> bool:
-        """Return whether the value of an enum occurs in the prompt."""
+        """Return whether an enum value occurs in the prompt."""
         return isinstance(value, str) and bool(
             re.search(rf"\b{re.escape(value)}\b", self.text, re.IGNORECASE)
         )
 
     def number(self) -> float:
-        """Return the first number of the prompt; 1 if there is none."""
+        """Return the first number in the prompt, or 1 if there is none."""
         found = NUMBER.search(self.text)
         return float(found[0]) if found else 1.0
 

@@ -1,6 +1,6 @@
-"""The provider's prompt cache, which tests can turn on: it keeps the beginnings of prompts.
+"""The provider's prompt cache, which tests can turn on. It keeps prefixes of prompts.
 
-Claude keeps what a request marks; GPT keeps whole prompts, in steps of 128 tokens.
+Claude keeps prefixes that a request marks; GPT keeps whole prompts, in steps of 128 tokens.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ STEP = 128
 
 
 class PromptCache:
-    """The caches of all models on one machine; change `machine` to be sent to another one."""
+    """The caches of all models on one machine; change `machine` to be routed to a different one."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, ttl: float = 300) -> None:
-        """`clock` gives seconds; a prompt is kept for `ttl` of them after its last use."""
+        """`clock` returns seconds; a prompt is kept for `ttl` seconds after its last use."""
         self.machine = 0
         self._clock = clock
         self._ttl = ttl
         self._used: dict[tuple[int, str, str], float] = {}
-        """When each beginning was last used, by machine and model."""
+        """When each prefix was last used, by machine and model."""
 
     def use(self, conversation: Conversation, body: Any) -> None:
         """Set the tokens that a request reads from the cache and writes to it."""
@@ -66,7 +66,7 @@ class PromptCache:
 
 
 def _common(one: str, other: str) -> int:
-    """Return the length of the beginning that both texts share."""
+    """Return the length of the prefix that both texts share."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((number for number, (a, b) in pairs if a != b), min(len(one), len(other)))
 

@@ -16,7 +16,7 @@ COMPLETE = "complete"
 CLIENT_GONE = "client_gone"
 FAULT = "fault"
 BUG = "bug"
-"""The simulator itself failed; uvicorn answers 500 and logs the error."""
+"""The simulator itself failed; uvicorn responds with 500 and logs the error."""
 
 
 @dataclass
@@ -29,7 +29,7 @@ class RecordedRequest:
     headers: dict[str, str]
     """Names in lower case."""
     body: Any = None
-    """The decoded JSON or form; None if the body is neither."""
+    """The decoded JSON or form, or None if the body is neither."""
     raw: bytes = b""
     time: float = field(default_factory=time.monotonic)
     status: int | None = None
@@ -39,17 +39,17 @@ class RecordedRequest:
     done: threading.Event = field(default_factory=threading.Event, repr=False)
     """Set when the request has finished."""
     whole: Callable[[], dict[str, Any]] | None = field(default=None, repr=False)
-    """Returns the answer as one body; None for a refusal."""
+    """Returns the answer as a single body; None for a refusal."""
 
     @property
     def charged(self) -> int | None:
-        """What the answer costs if it is complete, in billionths of an AI credit."""
+        """The cost of the answer if it is complete, in billionths of an AI credit."""
         usage = self.whole().get("copilot_usage") if self.whole is not None else None
         return None if usage is None else int(usage["total_nano_aiu"])
 
     @property
     def initiator(self) -> str | None:
-        """``user`` or ``agent``, as the client declared; None if it did not."""
+        """``user`` or ``agent``, as declared by the client, or None if it did not declare it."""
         return self.headers.get("x-initiator")
 
     @property
@@ -148,7 +148,7 @@ class Recorder:
     ) -> RecordedRequest:
         """Return the first matching record, waiting up to `timeout` seconds for it.
 
-        Raises TimeoutError if there is none by then.
+        Raises TimeoutError if there is none in time.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -164,7 +164,7 @@ class Recorder:
     async def wait_for_async(
         self, predicate: Callable[[RecordedRequest], bool], timeout: float = 60.0
     ) -> RecordedRequest:
-        """Call `wait_for` without blocking the event loop."""
+        """Like `wait_for`, but without blocking the event loop."""
         return await asyncio.to_thread(self.wait_for, predicate, timeout)
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""Error responses of GitHub and the Copilot API, in each of the shapes that they use."""
+"""Error responses of GitHub and the Copilot API, in all formats that these use."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Refusal(Exception):
 
 
 def plain(status: int, text: str, **headers: str) -> Refusal:
-    """Return a plain-text error, as the gateway in front of the Copilot API sends it."""
+    """Return a plain-text error, as sent by the gateway in front of the Copilot API."""
     return Refusal(status, text, headers=_dashed(headers))
 
 
@@ -60,7 +60,7 @@ def html(status: int, text: str = UNICORN) -> Refusal:
 
 
 def copilot(status: int, message: str, code: Any = "", **more: Any) -> Refusal:
-    """Return an error in the Copilot API's own shape: JSON that is labelled as plain text."""
+    """Return an error in the Copilot API's own format: JSON labelled as plain text."""
     return Refusal(status, {"error": {"message": message, "code": code, **more}})
 
 
@@ -70,7 +70,7 @@ def invalid(message: str = "invalid request body") -> Refusal:
 
 
 def anthropic(status: int, kind: str, message: str, request_id: str = "") -> Refusal:
-    """Return an error in the shape of Claude's own API, which its backends label as JSON."""
+    """Return an error in the format of Claude's own API, which its backends label as JSON."""
     body: Json = {"type": "error", "error": {"type": kind, "message": message}}
     if request_id:
         body["request_id"] = request_id
@@ -78,7 +78,7 @@ def anthropic(status: int, kind: str, message: str, request_id: str = "") -> Ref
 
 
 def github(status: int, message: str, **more: Any) -> Refusal:
-    """Return an error in the flat shape of api.github.com, which repeats the status as a string."""
+    """Return an error in the flat format of api.github.com, with the status as a string."""
     body = {
         "message": message,
         "documentation_url": "https://docs.github.com/rest",

@@ -40,7 +40,7 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
 
 
 def read(body: ResponsesRequest, model: Model) -> Conversation:
-    """Return the parts of the request that decide the reply."""
+    """Return the parts of the request that determine the reply."""
     items = responses_rules.items(body)
     format_ = (body.get("text") or {}).get("format") or {}
     offered = catalogue.supports(model, "reasoning_effort") or []
@@ -72,7 +72,7 @@ def read(body: ResponsesRequest, model: Model) -> Conversation:
 
 
 def text_of(content: Any) -> str:
-    """Return the text of a content or an output, a string or a list of parts."""
+    """Return the text of a content or an output, which is a string or a list of parts."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
@@ -87,9 +87,9 @@ def _last_user_text(items: list[Item]) -> str:
 
 
 def _results(items: list[Item]) -> list[tuple[str, str]]:
-    """Return (tool name, output) of the outputs at the end of the conversation.
+    """Return (tool name, output) for each output at the end of the conversation.
 
-    System messages after them are skipped, since coding agents add such messages.
+    System messages after these are skipped, because coding agents add such messages.
     """
     names = {one["call_id"]: one["name"] for one in items if one.get("type") in TEXTS}
     found: list[tuple[str, str]] = []

@@ -13,12 +13,12 @@ from .script import REFUSAL
 from .types import Item, Json, Model, Part, Quirks, ResponsesRequest
 
 FIRST_WITH_PHASES = 5.3
-"""The first GPT that says which of its texts is the final answer."""
+"""The first GPT version that marks which of its texts is the final answer."""
 
 
 @dataclass
 class ResponseFacts:
-    """The data from which an answer is made."""
+    """The data for creating an answer."""
 
     model: Model
     reply: Reply
@@ -52,7 +52,7 @@ class ResponseFacts:
 
     @property
     def incomplete(self) -> str | None:
-        """Why the answer is incomplete; None if it is complete."""
+        """Why the answer is incomplete, or None if it is complete."""
         if "content_filter" in self.quirks:
             return "content_filter"
         return "max_output_tokens" if self.reply.finish == "length" else None
@@ -103,7 +103,7 @@ def output(facts: ResponseFacts) -> list[Item]:
 
 
 def _search(facts: ResponseFacts) -> list[Item]:
-    """Return the search for tools; its output too, if the server ran it."""
+    """Return the search for tools, including its output if the server ran it."""
     search = facts.reply.search
     if search is None:
         return []

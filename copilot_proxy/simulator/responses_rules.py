@@ -40,16 +40,16 @@ TYPES: dict[str, tuple[type, ...]] = {
     "prompt_cache_options": (dict,),
 }
 INTERNAL = "internal_chat_message_metadata_passthrough"
-"""A field of items that Codex sends, and that only OpenAI's own servers know."""
+"""An item field that Codex sends, and that only OpenAI's own servers know."""
 FOREIGN_ID = "input item ID does not belong to this connection"
 MAX_ITEM_ID = 64
 MIN_OUTPUT_TOKENS = 16
 FIRST_WITH_BREAKPOINTS = 5.6
-"""The first GPT whose cache supports explicit breakpoints."""
+"""The first GPT version whose cache supports explicit breakpoints."""
 
 
 def shape(body: Any) -> ResponsesRequest:
-    """Return the body if it has the shape of a request, else raise a 400."""
+    """Return the body if it has the structure of a request. Raises a 400 otherwise."""
     if not isinstance(body, dict):
         raise invalid()
     shared_rules.typed(body, TYPES)
@@ -162,13 +162,13 @@ def _reasoning(body: ResponsesRequest, model: Model) -> None:
 
 
 def _item(item: Item, model: Model, call: Call) -> None:
-    """Check an input item; ids and encrypted contents of another connection are a 400."""
+    """Check an input item. Ids and encrypted contents from another connection raise a 400."""
     opaque_strings = call.state.opaque_strings
     given = item.get("id")
     kind = item.get("type", "message")
     if kind == "item_reference":
         raise copilot(400, FOREIGN_ID)
-    # Official clients send reasoning back with its id. They have none of the other ids.
+    # Official clients send reasoning back with its id, but have no other ids.
     own = opaque_strings.is_valid("item", given)
     if own and not (kind == "reasoning" and item.get("encrypted_content")):
         raise copilot(400, FOREIGN_ID)
@@ -205,7 +205,7 @@ def _message(item: Item) -> None:
 
 
 def images(value: Any) -> Iterator[str]:
-    """Yield the URLs of all images of an item, at any depth."""
+    """Yield the URLs of all images in an item, at any depth."""
     for part in parts(value, "input_image"):
         url = part.get("image_url")
         if not isinstance(url, str):
@@ -236,7 +236,7 @@ def _ids(found: list[Item]) -> None:
 
 
 def check_length(model: Model, count: int) -> None:
-    """Raise a 400 for a prompt of more tokens than the model accepts."""
+    """Raise a 400 for a prompt with more tokens than the model accepts."""
     most = catalogue.limit(model, "max_prompt_tokens")
     if most is not None and count > most:
         raise copilot(

@@ -21,8 +21,8 @@ ENDS = ("response.completed", "response.incomplete")
 NOT_OF_A_REQUEST = (
     "type", "initiator", "previous_response_id", "agent_task_id", "parent_agent_id", "headers",
 )  # fmt: skip
-"""Keys of a message besides the request's. The CLI sends the last three: its agents' ids, and what
-it sends as headers over HTTP."""
+"""The keys of a message that are not part of the request. The CLI sends the last three: the ids of
+its agents, and data that it sends as headers over HTTP."""
 
 
 async def _nothing() -> Json:
@@ -34,7 +34,7 @@ async def _nowhere(message: Any) -> None:
 
 
 class SocketCall(Call):
-    """A request that came as a message. What handlers write as SSE is sent as messages."""
+    """A request that arrived as a message. SSE written by handlers is sent as messages."""
 
     def __init__(
         self, scope: Scope, state: State, socket: WebSocket, message: ResponsesRequest
@@ -54,7 +54,7 @@ class SocketCall(Call):
         }
         self.gone = socket.closed
         self.ids: list[str] = []
-        """The ids that the response had in its events."""
+        """The ids of the response in its events."""
         self.output: list[Item] | None = None
         """The output of the finished response."""
         self._socket = socket
@@ -211,7 +211,7 @@ class Connection:
             raise copilot(400, text, "unsupported_api_for_model")
 
     def _continue(self, call: SocketCall, response_id: Any) -> None:
-        """Put the conversation of an earlier response of this connection before the input."""
+        """Prepend the conversation of an earlier response on this connection to the input."""
         if response_id is None:
             return
         if response_id not in self._history:
@@ -221,7 +221,7 @@ class Connection:
         body["input"] = [*self._history[response_id], *responses_rules.items(body)]
 
     def _remember(self, call: SocketCall) -> None:
-        """Keep the conversation up to the response, without ids: they are not checked here."""
+        """Keep the conversation up to the response, without ids, which are not checked here."""
         if call.output is None:
             return
         items = [*responses_rules.items(call.record.body), *call.output]

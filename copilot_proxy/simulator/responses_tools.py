@@ -1,4 +1,4 @@
-"""The tools of responses requests: which kinds each model accepts, and what they look like."""
+"""The tools of responses requests: which kinds each model accepts, and their formats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIRST_VERSIONS = {
     "defer_loading": 5.4,
     "additional_tools": 6.1,
 }
-"""Kind or field of a tool -> the first GPT that accepts it."""
+"""Kind or field of a tool -> the first GPT version that accepts it."""
 WITH_CUSTOM = ("Microsoft",)
 """Other vendors whose models accept custom tools; the CLI offers them ``apply_patch``."""
 CHOICES = ("none", "auto", "required")
@@ -35,7 +35,7 @@ def takes(model: Model, kind: str) -> bool:
 
 
 def check(body: ResponsesRequest, items: list[Item], model: Model, call: Call) -> None:
-    """Raise a 400 for tools, or a choice of them, that the model does not accept."""
+    """Raise a 400 for tools, or a tool choice, that the model does not accept."""
     tools = body.get("tools") or []
     for item in items:
         if item.get("type") == "additional_tools":
@@ -63,7 +63,7 @@ def check(body: ResponsesRequest, items: list[Item], model: Model, call: Call) -
 
 
 def offered(body: ResponsesRequest, items: list[Item]) -> list[Tool]:
-    """Return all tools of a request: its own, additional ones, and those that a search loaded."""
+    """Return all tools of a request: its own, additional ones, and those loaded by a search."""
     found = {}
     for definition in body.get("tools") or []:
         for tool in _flat(definition):
@@ -86,7 +86,7 @@ def search_of(body: ResponsesRequest) -> Search | None:
 
 
 def _flat(tool: OfferedTool, *, loaded: bool = False) -> Iterator[Tool]:
-    """Yield a function or custom tool, or those of a namespace."""
+    """Yield a function or custom tool, or the tools in a namespace."""
     kind = tool.get("type")
     members = tool.get("tools") or [] if kind == "namespace" else [tool]
     for one in members:

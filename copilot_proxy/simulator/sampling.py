@@ -7,12 +7,12 @@ from .types import Json, Model
 
 
 def sampling_error(model: Model, body: Json) -> str | None:
-    """Return Claude's error message about the values of a request; None if they are valid."""
+    """Return Claude's error message about the values in a request, or None if they are valid."""
     _, version = catalogue.claude_version(model)
     temperature, top_p = body.get("temperature"), body.get("top_p")
     if claude.is_modern(model):
         for name in ("temperature", "top_p", "top_k"):
-            # The default value is accepted, since official clients always send it.
+            # Default values are accepted, because official clients always send them.
             if body.get(name) not in ((None,) if name == "top_k" else (None, 1)):
                 return f"`{name}` is deprecated for this model."
         return None

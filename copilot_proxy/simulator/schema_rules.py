@@ -1,4 +1,4 @@
-"""The check of JSON schemas: GitHub refuses tools and formats with an invalid schema."""
+"""Validation of JSON schemas: GitHub refuses tools and formats with an invalid schema."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_SIZES = ("maxItems", "maxLength")
 LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 MAPS = ("properties", "$defs", "definitions")
 MAX_MINIMUM = 100_000
-"""The largest minimum size that a schema may demand, since an answer must be made to fit it."""
+"""The maximum value of a minimum size in a schema, since an answer must be created to fit it."""
 
 
 def is_schema(value: Any) -> bool:
@@ -23,7 +23,8 @@ def is_schema(value: Any) -> bool:
 
 
 def is_gemini_schema(value: Any) -> bool:
-    """Return whether Gemini accepts a schema: ``anyOf`` stands alone, and a type is a single name.
+    """Return whether Gemini accepts a schema: ``anyOf`` must stand alone, and a type must be a
+    single name.
 
     `is_schema` checks the values of its keywords.
     """
@@ -42,7 +43,7 @@ def is_gemini_schema(value: Any) -> bool:
 
 
 def _plain(schema: Schema) -> bool:
-    """Check the keywords that contain no other schema."""
+    """Check the keywords that do not contain other schemas."""
     numbers = [schema[name] for name in NUMBERS if name in schema]
     sizes = [schema[name] for name in (*MIN_SIZES, *MAX_SIZES) if name in schema]
     kind = schema.get("type", "object")

@@ -22,11 +22,11 @@ FORMATS = {
     "uuid": "3f2b8a52-6f0e-4f43-9a59-5a2f2f1f0c11",
 }
 MAX_DEPTH = 12
-"""Depth at which recursion into a self-referential schema stops if the schema allows it."""
+"""Depth at which recursion into a self-referential schema stops, if the schema allows that."""
 
 
 def fill(schema: Any, prompt: Prompt) -> Any:
-    """Return a value that is valid against `schema`, with required properties only."""
+    """Return a value that is valid against `schema`, with only the required properties."""
     root = schema if isinstance(schema, dict) else {}
     return _value(root, root, prompt, "", 0)
 
@@ -130,7 +130,7 @@ def _array(schema: Schema, root: Schema, prompt: Prompt, name: str, depth: int) 
 
 
 def _distinct(values: list[Any], items: Any) -> list[Any]:
-    """Return the values with duplicates made different, for ``uniqueItems``."""
+    """Return the values with duplicates made distinct, for ``uniqueItems``."""
     enum = items.get("enum") if isinstance(items, dict) else None
     if enum:
         return list(enum[: len(values)])

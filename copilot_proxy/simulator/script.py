@@ -1,7 +1,7 @@
 """The reply of the simulated model, for any API: text, tool calls, reasoning and token counts.
 
-The same conversation always gets the same text, so that tests can rely on it. Ids of calls and
-answers are not part of it; they are new each time.
+The same conversation always gets the same text, so that tests can rely on it. The ids of calls and
+answers, however, are new each time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .tool_use import call_tools
 IMAGE_TOKENS = 765
 """The token count of an image of any size."""
 MAX_WORDS = 100_000
-"""The most words of an answer that the prompt asks to be long."""
+"""Maximum number of words in an answer that the prompt wants to be long."""
 
 COUNT_TO = re.compile(r"\bcount\b[^.?!\n]{0,30}?\bto\s+(\d{1,6})\b", re.I)
 WORD_COUNT = re.compile(r"\b(\d{1,6})\s+words\b", re.I)
@@ -34,7 +34,7 @@ FILLER = (
 
 
 def tokens(text: str) -> int:
-    """Estimate the token count of a text, at four characters a token."""
+    """Estimate the token count of a text, at four characters per token."""
     return (len(text) + 3) // 4
 
 
@@ -82,13 +82,13 @@ def make_reply(conversation: Conversation) -> Reply:
 
 
 def refuse(reply: Reply) -> None:
-    """Turn the reply into a refusal, whose explanation is `REFUSAL`."""
+    """Convert the reply to a refusal, with `REFUSAL` as its explanation."""
     reply.text, reply.calls, reply.search, reply.finish = "", [], None, "refusal"
     reply.completion_tokens = tokens(REFUSAL)
 
 
 def pieces(text: str) -> list[str]:
-    """Split a text into the pieces in which it is streamed, of up to a word each."""
+    """Split a text into the chunks in which it is streamed, of up to a word each."""
     return re.findall(r"\s*\S{1,7}|\s+", text)
 
 
@@ -132,7 +132,7 @@ def _reasoning(conversation: Conversation, calls: list[ToolCall]) -> str:
 
 
 def _stop(reply: Reply, sequences: list[str]) -> None:
-    """Truncate the text before the first stop sequence in it."""
+    """Truncate the text before the first stop sequence that occurs in it."""
     found = [(reply.text.find(one), one) for one in sequences if one and one in reply.text]
     if found:
         place, reply.stop_sequence = min(found)

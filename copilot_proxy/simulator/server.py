@@ -24,7 +24,8 @@ _ITERATIONS = 8
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol without an access log, whatever logging the process has set up."""
+    """uvicorn's protocol without an access log, regardless of the process's logging
+    configuration."""
 
     def __init__(self, *args: object, **more: object) -> None:
         super().__init__(*args, **more)  # type: ignore[arg-type]  # uvicorn's arguments
@@ -32,14 +33,14 @@ class _Protocol(HttpToolsProtocol):
 
 
 class _Config(uvicorn.Config):
-    """A configuration that does not touch the logging of the process."""
+    """A configuration that does not touch the process's logging."""
 
     def configure_logging(self) -> None:
         """Do nothing."""
 
 
 class _Server(uvicorn.server.Server):
-    """A server that stops at once, without uvicorn's polling and its wait for open responses."""
+    """A server that stops immediately, without uvicorn's polling or waiting for open responses."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -63,8 +64,8 @@ class _Server(uvicorn.server.Server):
         self._leave.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the port and abort every connection, which makes the handlers end."""
-        # asyncio loses a connection that it accepts in the iteration in which its server closes.
+        """Close the port and abort every connection, which ends the handlers."""
+        # asyncio loses a connection accepted in the same iteration in which its server closes.
         with suppress(NotImplementedError):  # on Windows
             for listener in [listener for server in self.servers for listener in server.sockets]:
                 asyncio.get_running_loop().remove_reader(listener)
@@ -80,8 +81,8 @@ class _Server(uvicorn.server.Server):
     async def _abort_connections(self) -> None:
         """Abort every connection, including those that were just accepted.
 
-        An accepted connection is announced some iterations of the event loop later, and an aborted
-        one is closed in the iteration after.
+        An accepted connection is announced a few iterations of the event loop later, and an aborted
+        one is closed in the next iteration.
         """
         for _ in range(_ITERATIONS):
             for connection in list(self.server_state.connections):
@@ -135,7 +136,7 @@ class Simulator:
         return self
 
     def stop(self) -> None:
-        """Abort open connections and stop; safe to call twice."""
+        """Abort open connections and stop. Safe to call twice."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -170,7 +171,7 @@ class Simulator:
         self.stop()
 
     def _run(self, listener: socket.socket, ready: threading.Event) -> None:
-        """Run uvicorn in an event loop of this thread."""
+        """Run uvicorn in an event loop in this thread."""
         try:
             with asyncio.Runner() as runner:
                 self._loop = runner.get_loop()
@@ -199,8 +200,8 @@ class Simulator:
 
 def _listener(port: int) -> socket.socket:
     """Bind a socket to loopback; the message of an OSError names the port."""
-    # asyncio disables Nagle's algorithm only for sockets that name their protocol. With it, a
-    # response in two writes takes 40 ms longer.
+    # asyncio disables Nagle's algorithm only for sockets that name their protocol. With the
+    # algorithm, a response in two writes takes 40 ms longer.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

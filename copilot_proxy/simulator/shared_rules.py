@@ -1,4 +1,4 @@
-"""Checks of images, tools and field types that all three model APIs share."""
+"""Validation of images, tools and field types that all three model APIs share."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MAX_TOOLS = 128
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.S)
 MAX_IMAGES = {"claude": 20, "gemini": 10}
-"""Images that are accepted in a request; for Claude, on Messages only. VS Code keeps these limits,
-and sends any number to other models, whatever their `max_prompt_images` says."""
+"""Maximum number of images in a request; for Claude, on Messages only. VS Code respects these
+limits, and sends any number to other models, whatever their `max_prompt_images` says."""
 NO_VISION_HEADER = "missing required Copilot-Vision-Request header for vision requests"
 
 
@@ -30,7 +30,7 @@ def typed(body: Json, types: dict[str, tuple[type, ...]]) -> None:
         value = body.get(name)
         if value is None:
             continue
-        # A boolean is a number in Python, but not in JSON.
+        # In Python, but not in JSON, a boolean is a number.
         if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
             raise invalid()
 
@@ -48,10 +48,10 @@ def images(message: ChatMessage) -> Iterator[str]:
 
 
 def check_images(urls: list[str], model: Model, call: Call) -> None:
-    """Raise a 400 for images without the vision header, by URL, of wrong type or over a limit."""
+    """Raise a 400 for images without the vision header, by URL, of wrong type, or over a limit."""
     if not urls:
         return
-    # The language server sends the header on chat completions only.
+    # The language server only sends the header on chat completions.
     if call.path == catalogue.CHAT and not call.record.vision:
         raise copilot(400, NO_VISION_HEADER)
     limits = model.get("capabilities", {}).get("limits", {}).get("vision")
@@ -63,7 +63,7 @@ def check_images(urls: list[str], model: Model, call: Call) -> None:
         found = DATA_URL.fullmatch(url)
         if found is None:
             raise invalid("invalid image data")
-        # The types may include PDFs. Claude accepts those as documents only, Gemini as images.
+        # The types may include PDFs. Claude only accepts these as documents, Gemini as images.
         is_accepted = found[1].startswith("image/") or catalogue.vendor(model) == "gemini"
         if found[1] not in limits["supported_media_types"] or not is_accepted:
             raise copilot(400, "image media type not supported")

@@ -26,9 +26,9 @@ EXCHANGING_CLIENTS = {
     "01ab8ac9400c4e429b23": "gho_",
     "Ov23liV9UpD7Rnfnskm3": "gho_",
 }
-"""Client ids whose tokens may be exchanged -> prefix of those tokens."""
+"""Client ids whose tokens may be exchanged -> prefix of these tokens."""
 CLI = "copilot-developer-cli"
-"""The integration that may use tokens of GitHub directly, even personal access tokens."""
+"""The integration that may use GitHub tokens directly, even personal access tokens."""
 SIMULATED_PAT = "github_pat_Simu1ated00000000000000000000000"
 """A fine-grained personal access token with the permission "Copilot Requests"."""
 OTHER_CLIENTS = {
@@ -81,12 +81,12 @@ class DeviceCode:
 
 @dataclass(kw_only=True)
 class Settings:
-    """Settings that can be passed at the start and assigned at any later time."""
+    """Settings that can be passed at startup and assigned at any later time."""
 
     pace: float = HUMAN_PACE
     """Seconds between two events of a stream."""
     device_flow: Sequence[str] | None = None
-    """The answers to successive polls of a sign-in; the last one repeats."""
+    """The answers to successive polls of a sign-in; the last answer repeats."""
     auto_approve: bool = True
     """Approve a sign-in after two polls if `device_flow` is None."""
     interval: int = 5
@@ -97,22 +97,22 @@ class Settings:
     expires_in: int = 1800
     """Seconds for which a Copilot token is valid."""
     expires_at: int | None = None
-    """Unix seconds that token responses give instead of now + `expires_in`, like a wrong clock."""
+    """Unix time that token responses return instead of now + `expires_in`, like a wrong clock."""
     minimum_api_version: str = "2025-04-01"
     minimum_editor: tuple[int, int] = (1, 100)
     """The oldest accepted VS Code, as (major, minor)."""
     body_limit: int = 5_000_000
-    """Bytes of a request body above which the answer is 413."""
+    """Size of a request body in bytes above which the response is 413."""
     integrations: set[str] = field(default_factory=lambda: {"vscode-chat", "jetbrains-chat", CLI})
     """Accepted values of Copilot-Integration-Id."""
     hosted_tools: set[str] = field(default_factory=set)
-    """Types of tools other than functions that the Responses API accepts, e.g. ``web_search``."""
+    """Tool types other than functions that the Responses API accepts, e.g. ``web_search``."""
     middle: int = 3
-    """Number of events that are sent before a mid-stream fault happens."""
+    """The number of events sent before a mid-stream fault occurs."""
     notification: str | None = None
-    """The notification id with which the exchange refuses the account; None if it accepts it."""
+    """The notification id with which the exchange refuses the account, or None to accept it."""
     prompt_cache: PromptCache | None = None
-    """A cache that works like the providers'; without it, token counts only look like one."""
+    """A cache that works like the providers'; without it, token counts only simulate one."""
     user_notification: dict[str, str] | None = None
     """A notice to the user in a successful exchange, such as the end of a trial."""
 

@@ -20,7 +20,7 @@ ODD_SIZES = (1, 11, 3, 29, 2, 7)
 
 @dataclass(frozen=True)
 class Event:
-    """A server-sent event; `data` is sent verbatim if it is text, else as JSON."""
+    """A server-sent event; `data` is sent verbatim if it is text, otherwise as JSON."""
 
     data: Any
     name: str | None = None
@@ -28,7 +28,7 @@ class Event:
     """Whether the event marks the answer as complete."""
 
     def encode(self) -> bytes:
-        """Return the event as sent over the wire."""
+        """Return the event in the form that is sent."""
         data = self.data.encode() if isinstance(self.data, str) else msgspec.json.encode(self.data)
         name = f"event: {self.name}\n".encode() if self.name else b""
         return name + b"data: " + data + b"\n\n"
@@ -39,7 +39,7 @@ DONE = Event("[DONE]")
 
 @dataclass
 class Answer:
-    """An answer as events and as a whole body, and how its API reports errors inside a stream."""
+    """An answer as events and as a whole body, and how its API reports errors within a stream."""
 
     events: Callable[[], Iterable[Event]]
     whole: Callable[[], Json]
@@ -51,7 +51,7 @@ class Answer:
 
 
 async def send(call: Call, answer: Answer, headers: dict[str, str], *, streamed: bool) -> None:
-    """Send the answer, as a stream or as one JSON body."""
+    """Send the answer, as a stream or as a single JSON body."""
     faults = call.state.faults.take_all(STREAMS, call.path)
     call.record.whole = answer.whole
     if not streamed or "json_instead_of_sse" in faults:
@@ -96,7 +96,7 @@ class _Writer:
         await self._finish()
 
     def _events(self) -> Iterator[Event | tuple[str, Event]]:
-        """Yield the events and, where a fault is due, its name with the event that follows."""
+        """Yield the events and, where a fault is due, its name together with the next event."""
         faults = self.faults
         if "empty_stream" in faults:
             return
@@ -163,7 +163,7 @@ class _Writer:
         await self._write(Event(data, filler.name).encode())
 
     async def _write(self, data: bytes) -> None:
-        """Send bytes, with the line endings, compression and write sizes that the faults demand."""
+        """Send bytes with the line endings, compression and write sizes that the faults require."""
         if "crlf" in self.faults:
             data = data.replace(b"\n", b"\r\n")
         if self.packer:
@@ -171,7 +171,8 @@ class _Writer:
         if "one_byte_writes" not in self.faults and "split_writes" not in self.faults:
             await self.call.write(data)
             return
-        # The end of one event is sent together with the start of the next, so cuts fall anywhere.
+        # The end of an event is sent together with the start of the next one, so cuts may occur
+        # anywhere.
         self.left_over += data
         while len(self.left_over) > (size := next(self.sizes)):
             await self.call.write(self.left_over[:size])

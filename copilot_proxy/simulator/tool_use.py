@@ -1,4 +1,4 @@
-"""Which tools the simulated model calls, and with which arguments."""
+"""Chooses the tools that the simulated model calls, and their arguments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATCH = "*** Begin Patch"
 
 
 def call_tools(conversation: Conversation, reply: Reply) -> None:
-    """Add to the reply the tool calls that the conversation calls for, and a search for tools."""
+    """Add to the reply the tool calls that the conversation asks for, and a search for tools."""
     visible = [tool for tool in conversation.tools if not tool.deferred]
     hidden = [tool for tool in conversation.tools if tool.deferred]
     if conversation.search is not None and conversation.forced is None and not conversation.results:
@@ -48,7 +48,7 @@ def _search(conversation: Conversation, found: list[Tool]) -> ToolSearch:
 
 
 def _calls(conversation: Conversation, tools: list[Tool]) -> list[ToolCall]:
-    """Return the calls of these tools that the reply has, if any."""
+    """Return the calls of these tools that the reply should contain."""
     if not tools or conversation.forced == "none":
         return []
     prompt = Prompt(conversation.user)
@@ -67,7 +67,7 @@ def _calls(conversation: Conversation, tools: list[Tool]) -> list[ToolCall]:
 
 
 def _meant(conversation: Conversation, tools: list[Tool]) -> list[Tool]:
-    """Return those of the tools that the prompt asks for."""
+    """Return the tools that the prompt asks for."""
     text = conversation.user.lower()
     exact = [tool for tool in tools if _named(tool.name, text)]
     if SEVERAL_TOOLS.search(text):
@@ -81,7 +81,7 @@ def _meant(conversation: Conversation, tools: list[Tool]) -> list[Tool]:
 
 
 def _spoken(name: str) -> str:
-    """Turn a tool's name into words: ``getWeather`` and ``get_weather`` give "get weather"."""
+    """Convert a tool's name to words: ``getWeather`` and ``get_weather`` become "get weather"."""
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     return re.sub(r"[\s_-]+", " ", parted).lower()
 
@@ -100,7 +100,7 @@ def _named(name: str, text: str) -> bool:
 
 
 def _nouns(name: str) -> set[str]:
-    """Return the nouns in a tool's name: ``get_weather`` gives {"weather"}."""
+    """Return the nouns in a tool's name: {"weather"} for ``get_weather``."""
     words = _spoken(name).split()
     return {word for word in words if len(word) > 3 and word not in VERBS}
 
@@ -124,7 +124,7 @@ def _call(tool: Tool, prompt: Prompt) -> ToolCall:
 
 
 def _input(tool: Tool, prompt: Prompt) -> str:
-    """Return the input of a custom tool: a patch, a match of a pattern, or words of the prompt."""
+    """Return the input for a custom tool: a patch, a match for a pattern, or the prompt's words."""
     grammar = tool.grammar or {}
     definition = grammar.get("definition", "")
     text = prompt.phrase("input")

@@ -1,6 +1,6 @@
-"""Names for decoded JSON, so that a signature shows what a dictionary holds.
+"""Names for decoded JSON, so that signatures show what a dictionary contains.
 
-They are dictionaries, not classes, because a server also gets fields that it does not know.
+They are dictionaries rather than classes, because a server also receives unknown fields.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ Schema = dict[str, Any]
 Model = dict[str, Any]
 """A model's entry in the catalogue."""
 Quirks = dict[str, Any]
-"""The faults that change this answer: name -> the value that it was switched on with."""
+"""The faults that change this answer: name -> the value that it was turned on with."""
 CopilotUsage = dict[str, Any]
 """The price of an answer: ``total_nano_aiu`` and ``token_details``."""
 
@@ -34,7 +34,7 @@ ChatUsage = dict[str, Any]
 MessagesRequest = dict[str, Any]
 """A request to ``/v1/messages``."""
 ClaudeMessage = dict[str, Any]
-"""A message of a Messages request, or a tool result: what has `content`."""
+"""A message of a Messages request, or a tool result: an object with `content`."""
 Block = dict[str, Any]
 """A content block: text, image, thinking, tool_use ..."""
 Thinking = dict[str, Any]
@@ -45,7 +45,7 @@ MessagesUsage = dict[str, Any]
 """The token counts of a Messages answer."""
 
 ResponsesRequest = dict[str, Any]
-"""A request to ``/responses``, also as a message on a WebSocket."""
+"""A request to ``/responses``, which may also be a message on a WebSocket."""
 Item = dict[str, Any]
 """An item of a Responses request's input, or of an answer's output."""
 Part = dict[str, Any]
@@ -55,7 +55,7 @@ Response = dict[str, Any]
 ResponsesUsage = dict[str, Any]
 """The token counts of a Responses answer."""
 OfferedTool = dict[str, Any]
-"""A tool as the request has it: a function, custom tool, namespace or search."""
+"""A tool in a request: a function, custom tool, namespace or search."""
 
 EmbeddingsRequest = dict[str, Any]
 """A request to ``/embeddings``."""

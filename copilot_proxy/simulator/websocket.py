@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 MAX_SIZE = 16 * 1024 * 1024
-"""Bytes of a message above which the connection is closed."""
+"""Maximum size of a message in bytes; larger messages close the connection."""
 NORMAL, PROTOCOL_ERROR, TOO_BIG = 1000, 1002, 1009
 
 
@@ -29,7 +29,7 @@ class SocketClosed(Exception):
 
 
 class FrameError(Exception):
-    """The client broke the protocol; `code` is the reason for closing the connection."""
+    """The client violated the protocol; `code` is the reason for closing the connection."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -87,7 +87,7 @@ class Frames:
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
-    """Return a frame as a server sends it, in one piece and not masked."""
+    """Return a frame as sent by a server: unfragmented and unmasked."""
     head = bytes([0x80 | opcode])
     size = len(payload)
     if size < 126:
@@ -123,13 +123,13 @@ class WebSocket(asyncio.Protocol):
         self._state.connections.add(self)  # type: ignore[arg-type]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the messages."""
+        """End the stream of messages."""
         self._state.connections.discard(self)
         self.closed.set()
         self._messages.put_nowait(None)
 
     def shutdown(self) -> None:
-        """Close the connection, when the server stops."""
+        """Close the connection when the server stops."""
         self.transport.close()
 
     def data_received(self, data: bytes) -> None:
@@ -158,14 +158,14 @@ class WebSocket(asyncio.Protocol):
             self.close()
 
     async def receive(self) -> bytes:
-        """Return the next message; raise `SocketClosed` if there is none."""
+        """Return the next message. Raises `SocketClosed` if there is none."""
         message = await self._messages.get()
         if message is None:
             raise SocketClosed
         return message
 
     def accept(self, key: str, headers: dict[str, str]) -> None:
-        """Agree to the upgrade."""
+        """Accept the upgrade."""
         digest = hashlib.sha1(key.encode() + MAGIC, usedforsecurity=False).digest()
         accepted = {
             "upgrade": "websocket",
@@ -175,7 +175,7 @@ class WebSocket(asyncio.Protocol):
         self.respond("101 Switching Protocols", {**accepted, **headers}, b"")
 
     def respond(self, status: str, headers: dict[str, str], body: bytes) -> None:
-        """Send an HTTP response; `status` is a code with its phrase."""
+        """Send an HTTP response; `status` is a code and its phrase."""
         lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.items())]
         self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
 
@@ -192,7 +192,7 @@ class WebSocket(asyncio.Protocol):
 
 
 def _scope(head: bytes) -> Scope:
-    """Return the ASGI scope of the head of a request."""
+    """Return the ASGI scope for the head of a request."""
     first, *lines = head.split(b"\r\n")
     method, target, _ = first.split(b" ", 2)
     path, _, query = target.partition(b"?")

@@ -1,1 +1,1 @@
-"""The upstreams that answer requests; `base` has their protocol."""
+"""The upstreams that answer requests; `base` defines their protocol."""

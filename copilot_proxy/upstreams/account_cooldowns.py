@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 
 
 class AccountCooldowns:
-    """One `Cooldowns` for each source of tokens, replaced when its GitHub token changes."""
+    """A `Cooldowns` for each source of tokens, replaced when its GitHub token changes."""
 
     def __init__(self, clock: Clock) -> None:
         self._now = _Elapsed(clock)
@@ -22,7 +22,7 @@ class AccountCooldowns:
         )
 
     def of(self, auth: TokenSource, token: CopilotToken) -> Cooldowns:
-        """Return the cooldowns of `auth`; new ones if `token` belongs to another sign-in."""
+        """Return the cooldowns of `auth`, or new ones if `token` belongs to a different sign-in."""
         known = self._accounts.get(auth)
         owner = token.github_token
         if known is None or (known[0] is not owner and known[0] != owner):
@@ -37,7 +37,8 @@ class AccountCooldowns:
         model: str,
         ask: Callable[[CopilotToken], Awaitable[_T]],
     ) -> _T:
-        """Return the result of `ask` with `token`; during a cooldown, with one of a newer sign-in.
+        """Return the result of `ask` with `token`, or during a cooldown, with a newer sign-in's
+        token.
 
         Raises `CooldownRefusal` during a cooldown if there is no newer sign-in.
         """
@@ -58,7 +59,7 @@ class AccountCooldowns:
 
 
 class _Elapsed:
-    """Elapsed seconds by whichever clock shows more: the monotonic one may stop during sleep."""
+    """Elapsed seconds by the clock that shows more; the monotonic clock may stop during sleep."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

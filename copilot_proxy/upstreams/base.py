@@ -1,4 +1,4 @@
-"""The protocol of an upstream: it takes a `Call` and returns an `UpstreamResponse`.
+"""The protocol of an upstream, which takes a `Call` and returns an `UpstreamResponse`.
 
 The receiver must always close the response, which aborts an unfinished request immediately.
 """
@@ -20,7 +20,7 @@ _Result = TypeVar("_Result")
 
 
 class Call(NamedTuple):
-    """One request to upstream, in the format of `api`."""
+    """A request to upstream, in the format of `api`."""
 
     api: str
     """The name of the API; each API has its own cooldowns."""
@@ -31,17 +31,17 @@ class Call(NamedTuple):
     initiator: Initiator | None = None
     vision: bool = False
     headers: Mapping[str, str] = MappingProxyType({})
-    """Headers of the API, such as ``anthropic-version``."""
+    """Headers required by the API, such as ``anthropic-version``."""
     auth: TokenSource | None = None
     """The caller's token; None to use the server's own sign-in."""
     content: bytes | None = None
-    """`body` as JSON, if it has already been encoded."""
+    """`body` as JSON, if already encoded."""
     size: int = 0
-    """The size of the client's conversation in bytes, about that of the encoded `body`."""
+    """The size of the client's conversation in bytes, roughly that of the encoded `body`."""
 
     @property
     def stream(self) -> bool:
-        """Whether a stream is requested; the response may still not be one."""
+        """Whether a stream is requested; the response may still not be a stream."""
         return self.body.get("stream") is True
 
 
@@ -52,14 +52,14 @@ class UpstreamResponse(Protocol):
     is_stream: bool
 
     async def whole(self) -> Any:
-        """Return the decoded JSON of the body; raises `UpstreamError`."""
+        """Return the decoded JSON of the body. Raises `UpstreamError`."""
         ...
 
     async def receive(self, process: Callable[[list[bytes]], _Result | None]) -> _Result | None:
-        """Call `process` with the data of the events that arrive, until it returns a result.
+        """Call `process` with the data of arriving events until it returns a result.
 
-        Those that arrive together are passed together. Return the result, or None at the end.
-        `process` need not be called from a task. Raises `UpstreamError`.
+        Events that arrive together are passed together. Returns the result, or None at the end.
+        `process` may be called outside of a task. Raises `UpstreamError`.
         """
         ...
 
@@ -83,12 +83,11 @@ class Upstream(Protocol):
     async def catalogue(
         self, auth: TokenSource | None = None, *, max_age: float = MAX_AGE
     ) -> Catalogue:
-        """Return the account's models, from the cache if the list is not older than `max_age`
-        seconds."""
+        """Return the account's models, from the cache if it is at most `max_age` seconds old."""
         ...
 
     def cached_catalogue(self, auth: TokenSource | None = None) -> Catalogue | None:
-        """Return the account's models without waiting; None if no recent list is cached."""
+        """Return the account's models without waiting, or None if no recent list is cached."""
         ...
 
     async def send(self, call: Call) -> UpstreamResponse:

@@ -1,4 +1,4 @@
-"""Caches each account's list of models, and fetches it only once for concurrent requests."""
+"""Caches each account's model list, and fetches it only once for concurrent requests."""
 
 import asyncio
 import time
@@ -12,10 +12,10 @@ from copilot_proxy.catalogue import Catalogue
 from copilot_proxy.errors import UpstreamError
 
 MAX_AGE: Final = 600.0
-"""Seconds that a list is used for; Copilot's own client refreshes it just as often."""
+"""Seconds for which a list is used; Copilot's own client refreshes it just as often."""
 
 _BACKOFF: Final = 5.0
-"""Seconds from a failure to the next attempt; doubled after each further failure."""
+"""Seconds from a failure to the next attempt, doubled after each further failure."""
 
 _MAX_BACKOFF: Final = 300.0
 
@@ -31,7 +31,7 @@ class _Entry:
 
 
 class CatalogueCache:
-    """One list for each sign-in, fetched with `fetch`."""
+    """A model list for each sign-in, fetched with `fetch`."""
 
     def __init__(
         self,
@@ -43,16 +43,17 @@ class CatalogueCache:
         self._entries: WeakKeyDictionary[TokenSource, _Entry] = WeakKeyDictionary()
 
     def recent(self, auth: TokenSource, max_age: float = MAX_AGE) -> Catalogue | None:
-        """Return the list if it is cached and was fetched at most `max_age` seconds ago."""
+        """Return the list if it is cached and at most `max_age` seconds old."""
         entry = self._entries.get(auth)
         is_recent = entry is not None and self._clock() - entry.fetched_at < max_age
         return entry.catalogue if entry is not None and is_recent else None
 
     async def get(self, auth: TokenSource, max_age: float = MAX_AGE) -> Catalogue:
-        """Return the list, from the cache if it was fetched at most `max_age` seconds ago.
+        """Return the list, from the cache if it is at most `max_age` seconds old.
 
-        If the list cannot be fetched, an expired one is returned, or else the error is raised. The
-        next attempt waits for some time, so that a failing upstream is not called for each request.
+        If the list cannot be fetched, an expired list is returned, or else the error is raised.
+        There is a delay before the next attempt, so that a failing upstream is not called for each
+        request.
         """
         recent = self.recent(auth, max_age)
         if recent is not None:
@@ -77,7 +78,7 @@ class CatalogueCache:
             await asyncio.wait(tasks)
 
     async def _update(self, entry: _Entry, auth: TokenSource) -> Catalogue | UpstreamError:
-        """Fetch the list. An error is returned, not raised, because no caller may be waiting."""
+        """Fetch the list. Errors are returned, not raised, since no caller may be waiting."""
         try:
             entry.catalogue = await self._fetch(auth)
         except UpstreamError as error:

@@ -1,10 +1,10 @@
 """Circuit breakers: after a refusal, similar requests are not sent to Copilot for a while.
 
-A refusal with a time to wait starts a cooldown of that length, for its model or, if its code says
-so, for the whole account. A refusal without a time counts as a failure, and the third in a row
-within a minute starts a short cooldown. After a cooldown the breaker is half-open: one request, the
-probe, is sent. If Copilot accepts it, the breaker closes; if not, the next cooldown is longer.
-During a cooldown, requests get the same refusal with the remaining time.
+A refusal with a waiting time starts a cooldown of that length, for its model or, if its code says
+so, for the whole account. A refusal without a waiting time counts as a failure, and the third
+failure in a row within a minute starts a short cooldown. After a cooldown, the breaker is
+half-open: one request, the probe, is sent. If Copilot accepts it, the breaker closes; if not, the
+next cooldown is longer. During a cooldown, requests get the same refusal with the remaining time.
 
 Nothing here waits or sends anything, so tests need no clock and no server.
 """
@@ -34,25 +34,25 @@ _ACCOUNT_WIDE: Final = frozenset(
         "extension_blocked",
     }
 )
-"""Codes of refusals that apply to every model of the account."""
+"""Codes of refusals that apply to all models of the account."""
 
 _FAILURE_THRESHOLD: Final = 3
 _FAILURE_WINDOW: Final = 60.0
 _MIN_COOLDOWN: Final = 10.0
 _MAX_COOLDOWN: Final = 300.0
-"""Seconds of a cooldown for which Copilot gave no time."""
+"""Maximum seconds of a cooldown for which Copilot gave no time."""
 _PROBE_AFTER: Final = 3600.0
-"""Seconds after which a probe is sent even if Copilot gave a longer time: limits of days have been
-lifted after minutes."""
+"""Seconds after which a probe is sent even if Copilot gave a longer time, because limits of days
+have been lifted after minutes."""
 _PROBE_TIMEOUT: Final = 30.0
-"""Seconds in which a probe must be answered; after that another one may be sent."""
+"""Seconds within which a probe must be answered; after that, another may be sent."""
 _MAX_ENTRIES: Final = 256
-"""Maximum number of breakers: without the list of models, clients can send any model name."""
+"""Maximum number of breakers, because without a model list, clients can send any model name."""
 _MAX_NAME_LENGTH: Final = 100
 
 
 class _Target(NamedTuple):
-    """What a breaker protects: one API of a model, a model, or (without a model) the account."""
+    """The target of a breaker: one API of a model, a model, or (without a model) the account."""
 
     model: str | None = None
     api: str | None = None
@@ -69,7 +69,7 @@ class _Breaker:
     probe_at: float
     """When a probe may be sent."""
     until: float | None = None
-    """When the time that Copilot gave ends; None if it gave none."""
+    """The end of the time that Copilot gave; None if it gave none."""
     failed_probes: int = 0
 
     def left(self, now: float) -> float:
@@ -78,7 +78,7 @@ class _Breaker:
 
 
 _Probed = tuple[_Target, _Breaker]
-"""A half-open breaker that a request probes."""
+"""A half-open breaker probed by a request."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,13 @@ class Cooldown:
     scope: Literal["model", "account"]
     model: str | None
     code: str
-    """Copilot's code without its suffix, or ours if it gave none."""
+    """Copilot's code without its suffix, or our own if it gave none."""
     retry_in: int
     """Seconds."""
 
 
 class Cooldowns:
-    """The cooldowns of one account; `now` returns the seconds of a monotonic clock."""
+    """The cooldowns of an account; `now` returns the seconds of a monotonic clock."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -102,14 +102,14 @@ class Cooldowns:
         self._failures: dict[_Target, list[float]] = {}
 
     def guard(self, api: str, model: str) -> "_Guard":
-        """Return a context for a request to Copilot, up to the status of its answer.
+        """Return a context for a request to Copilot, until the status of its answer is known.
 
         Entering it raises `errors.CooldownRefusal` during a cooldown.
         """
         return _Guard(self, api, model)
 
     def _begin(self, api: str, model: str) -> list[_Probed]:
-        """Return the half-open breakers that a request probes; raise if one is open."""
+        """Return the half-open breakers that a request probes. Raises an error if one is open."""
         return self._admit(_targets(model, api)) if self._breakers else []
 
     def _succeeded(self, api: str, model: str, probed: list[_Probed]) -> None:
@@ -139,7 +139,7 @@ class Cooldowns:
         ]
 
     def _admit(self, targets: tuple[_Target, ...]) -> list[_Probed]:
-        """Return the half-open breakers that this request probes; raise if one is open."""
+        """Return the half-open breakers that this request probes. Raises if one is open."""
         now = self._now()
         found = [(one, breaker) for one in targets if (breaker := self._breakers.get(one))]
         for target, breaker in found:
@@ -168,7 +168,7 @@ class Cooldowns:
             failed = before.failed_probes + 1
             pause = min(_MIN_COOLDOWN * 2 ** min(failed, 10), _MAX_COOLDOWN)
             self._open(target, _Breaker(error, now + pause, failed_probes=failed))
-        # Otherwise it was sent before the cooldown began, so its refusal is not news.
+        # Otherwise, the request was sent before the cooldown began, so its refusal is not news.
 
     def _open_for(
         self,
@@ -178,12 +178,12 @@ class Cooldowns:
         wait: float,
         before: _Breaker | None,
     ) -> None:
-        """Start a cooldown of `wait` seconds, as Copilot asked, unless `before` ends later."""
+        """Start a cooldown of `wait` seconds, as Copilot requested, unless `before` ends later."""
         known = before.until if before is not None and before.until is not None else None
         until = now + wait
         if known is not None and known >= until:
             return
-        # Concurrent requests are refused together: one log line is enough.
+        # Concurrent requests are refused together, so one log line is enough.
         is_news = known is None or until - known > 1
         self._open(target, _Breaker(error, min(until, now + _PROBE_AFTER), until), log_it=is_news)
 
@@ -201,7 +201,7 @@ class Cooldowns:
         if log_it:
             cooldown = _cooldown(target, breaker, self._now())
             log.warning(
-                "Copilot refused %s (%s): not sending requests for %d s",
+                "Copilot refused %s (%s): not sending requests for %d s.",
                 f"the model {cooldown.model}" if cooldown.model else "the account",
                 cooldown.code,
                 cooldown.retry_in,
@@ -210,7 +210,7 @@ class Cooldowns:
 
 
 class _Guard:
-    """The context of one request. A class, since a generator would take several times as long."""
+    """The context of a request. A class, because a generator would take several times as long."""
 
     __slots__ = ("_api", "_cooldowns", "_model", "_probed")
 
@@ -244,11 +244,11 @@ def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
         return _ACCOUNT if _code(error) in _ACCOUNT_WIDE else _Target(model)
     if error.upstream_status == 503 and "retry-after" in error.headers:
         return _Target(model)
-    # Each of these has also cost an exchange of the token.
+    # Each of these has also cost a token exchange.
     if error.upstream_status == 421 or (error.upstream_status == error.status == 401):
         return _ACCOUNT
     if error.upstream_status == 403 and error.upstream_code in (None, "forbidden"):
-        # It may apply to this API of the model only, such as counting tokens.
+        # It may only apply to this API of the model, such as counting tokens.
         return _Target(model, api)
     return None
 
@@ -269,12 +269,12 @@ def _cooldown(target: _Target, breaker: _Breaker, now: float) -> Cooldown:
 
 
 def _printable(name: str) -> str:
-    """Return `name` as one short line: clients can send anything as a model name."""
+    """Return `name` as a short line, because clients can send anything as a model name."""
     return "".join(c if c.isprintable() else "?" for c in mask(name)[:_MAX_NAME_LENGTH])
 
 
 def _remember(where: dict[_Target, Any], target: _Target, what: object) -> None:
-    """Store `what` as the newest entry, and drop the oldest if there are too many."""
+    """Store `what` as the newest entry, dropping the oldest entry if there are too many."""
     where.pop(target, None)
     where[target] = what
     if len(where) > _MAX_ENTRIES:

@@ -3,11 +3,12 @@
 import asyncio
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import load
+from benchmarks import candidates, load
 from benchmarks.load_connection import Answer
 from benchmarks.marks import mark
 from benchmarks.measures import ROUTES, Row
@@ -47,6 +48,17 @@ def measured(url: str, work: str, **more: Any) -> dict[str, Any]:
     """The results of the load client."""
     spec = {"work": work, "url": url, "path": CHAT, "model": CHAT_MODEL, "key": KEY, **more}
     return asyncio.run(load.WORK[work](spec))
+
+
+def test_the_upstream_is_measured_without_tls_too(tmp_path: Path) -> None:
+    """The load client speaks plain HTTP, and measures an upstream that proxies use with TLS."""
+    with (
+        helper("upstream", "--tls", str(tmp_path)) as (address, _),
+        candidates.direct(Fake(**address)).start() as target,
+    ):
+        result = measured(target.url, "requests", connections=1, seconds=0.1)
+    assert address["url"].startswith("https:")
+    assert (result["requests"] > 0, 0) == (True, result["wrong"])
 
 
 def test_an_event_is_as_long_as_the_documentation_says() -> None:

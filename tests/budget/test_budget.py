@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -18,8 +19,9 @@ from typing import Any
 import httpx
 import pytest
 
-from copilot_proxy.budget.budget import Budget, BudgetExceeded
+from copilot_proxy.budget.budget import Budget
 from copilot_proxy.budget.formatting import amount
+from copilot_proxy.budget.refusals import BudgetExceeded
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano_aiu import NANO
 from copilot_proxy.formats.permanent_errors import looks_retryable
@@ -77,7 +79,7 @@ def test_a_refusal(simulator: Simulator, path: str, stream: bool) -> None:
     assert "false" == answer.headers["x-should-retry"]
     assert "retry-after" not in answer.headers
     assert "It resets at midnight." in answer.text
-    assert "copilot-proxy budget raise 100" in answer.text
+    assert "copilot-proxy budget raise " in answer.text
     assert not looks_retryable(answer.text)
     assert not [one for one in simulator.state.requests if one.path.endswith(path[3:])]
 
@@ -136,6 +138,27 @@ async def test_ended_requests_that_cost_more_than_expected(tmp_path: Path) -> No
         server.close()
 
     assert [] == stored_reservations(ledger)
+
+
+@pytest.mark.anyio
+async def test_the_first_estimate_of_a_server(tmp_path: Path) -> None:
+    """It knows from the ledger how long the answers of a model are."""
+    ledger = tmp_path / "ledger.sqlite3"
+    answers = [record(str(number), tokens=(10, 0, 40)) for number in range(3)]
+    broken = record("broken", tokens=(10, 0, 9000), error="server_error")
+    writer = Writer(ledger)
+    writer.write([row(one, time.time()) for one in (*answers, broken)])
+    writer.close()
+    budget = Budget(ledger, [Limit(10 * NANO, "day")])
+    known, unknown = record("known"), record("unknown", model="claude-sonnet-5")
+    for one in (known, unknown):
+        await budget.admit(one, {"max_tokens": 5000})
+    budget.close()
+
+    assert known.reserved is not None
+    assert unknown.reserved is not None
+    assert 40 * 2_500_000 < known.reserved < 50 * 2_500_000
+    assert unknown.reserved > 1000 * 1_000_000
 
 
 @pytest.mark.anyio
@@ -262,7 +285,12 @@ def test_raising_while_the_server_runs(
         cli("budget", "set", "0/day", "--client", "codex")
         refused = ask(client, headers={"user-agent": "codex_exec/1"})
         assert 402 == refused.status_code
-        assert "copilot-proxy budget raise 100 --client codex" in refused.text
+        command = re.search(r"copilot-proxy (budget raise \d+ --client codex)", refused.text)
+        assert command is not None
+        assert 0 == cli(*command[1].split()).code
+        assert 200 == ask(client, headers={"user-agent": "codex_exec/1"}).status_code
+        cli("budget", "set", "0/day", "--client", "codex")
+        assert 402 == ask(client, headers={"user-agent": "codex_exec/1"}).status_code
         assert 200 == ask(client, headers={"user-agent": "opencode/1"}).status_code
         cli("budget", "off")
         assert 200 == ask(client, headers={"user-agent": "codex_exec/1"}).status_code
@@ -343,7 +371,7 @@ def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
     ran = cli("budget", "raise", "100")
     assert [
         "Error: There is no budget for all requests to raise.",
-        "The limits and their names: copilot-proxy budget",
+        "To list the budgets, run: copilot-proxy budget",
     ] == ran.err.splitlines()[:2]
     cli("budget", "off")
     cli("budget", "set", "5/day")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from copilot_proxy.budget.estimate import Estimator
-from copilot_proxy.budget.formatting import amount
+from copilot_proxy.budget.formatting import advised_raise, amount
 from copilot_proxy.budget.limits_file import Limits, LimitsFile, Raise, change, days_of, read
 from copilot_proxy.cost.limits import Limit, parse_limit, parse_limits
 from copilot_proxy.cost.nano_aiu import NANO
@@ -125,6 +125,22 @@ def test_raising_at_once(tmp_path: Path) -> None:
             program.communicate(b"go\n", timeout=60)
     now = datetime.now().astimezone()
     assert 100 == read(path).allowed(Limit(0, "day"), now)
+
+
+@pytest.mark.parametrize(
+    ("limit", "missing", "advised"),
+    [
+        ("5/day", 1, "5"),
+        ("500/day", 1, "100"),
+        ("500/day", 230 * NANO, "300"),
+        ("500/month", 450 * NANO, "600"),  # some clients repeat a request if they read 500
+        ("0/day", 0, "1"),
+        ("1.5/session", NANO // 2, "2"),
+    ],
+)
+def test_the_advised_raise(limit: str, missing: int, advised: str) -> None:
+    """It is round, fits the limit, and lets the request pass."""
+    assert f"copilot-proxy budget raise {advised}" == advised_raise(parse_limit(limit), missing)
 
 
 class Time:

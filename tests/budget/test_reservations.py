@@ -137,7 +137,7 @@ def test_others_do_not_wait_for_a_refusal(tmp_path: Path, monkeypatch: pytest.Mo
     server.close()
 
     assert [[State(0, 70)]] == found
-    assert Refusal(LIMITS[0], 100, State(0, 70)) == refusal
+    assert Refusal(LIMITS[0], 100, State(0, 70), 30) == refusal
 
 
 def test_many_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +153,7 @@ def test_many_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         server.release(other.request_id)
     server.settle("a", 90)
     last = asked(record("last"), 20, limits)
-    assert Refusal(LIMITS[0], 100, State(0, 90)) == server.reserve(*last)
+    assert Refusal(LIMITS[0], 100, State(0, 90), 10) == server.reserve(*last)
     server.close()
 
 
@@ -167,7 +167,7 @@ def test_a_replaced_file(tmp_path: Path) -> None:
     set_aside(path)
     assert not server.is_open()
     second = asked(record("b"), 60, limits)
-    assert Refusal(LIMITS[0], 100, State(0, 60)) == server.reserve(*second)
+    assert Refusal(LIMITS[0], 100, State(0, 60), 20) == server.reserve(*second)
     Releaser(path).release(["a"])
     assert [State(0, 60)] == server.reserve(*second)
     assert server.is_open()
@@ -267,7 +267,7 @@ def test_odd_names(tmp_path: Path, name: str) -> None:
     limits = [(Limit(100, "day", "client", name), 100), (Limit(100, "session"), 100)]
     first = asked(record("a", client=name, session=name), 60, limits)
     assert [State(0, 60), State(0, 60)] == server.reserve(*first)
-    assert Refusal(limits[0][0], 100, State(0, 60)) == server.reserve(*first)
+    assert Refusal(limits[0][0], 100, State(0, 60), 20) == server.reserve(*first)
     server.close()
 
 
@@ -331,7 +331,7 @@ def test_a_killed_process_beside_a_running_one(
     common = common_of(asked(record("dead"), 60, [])[2])._replace(pid=2**22 + 1)
     file = ReservationFile(path)
     with file.locked():
-        file.put("dead", Slot(file.table.place(), 60, time.time_ns() // 1000, encode(common)))
+        file.put("dead", Slot(0, 60, time.time_ns() // 1000, encode(common)))
     writer.write([row(record("soon"), NOW.timestamp())])
     monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 31)
     writer.write([row(record("later"), NOW.timestamp())])

@@ -145,7 +145,7 @@ def test_a_model_that_needs_enabling(chat: Chat, account: Simulator) -> None:
     """The error says that the model must be enabled."""
     ran = chat("Hi", "-m", "raptor-mini")
     assert ran.code == 1
-    assert "raptor-mini needs enabling: accept its terms at https://github.com/settings" in ran.err
+    assert "raptor-mini must be enabled first: accept its terms at https://github.com" in ran.err
 
 
 def test_a_refused_sign_in(chat: Chat, account: Simulator) -> None:

@@ -77,6 +77,33 @@ def test_the_shell_can_be_named(cli: Cli, user: Path) -> None:
     assert [".zfunc", ".zshrc"] == sorted(path.name for path in user.iterdir())
 
 
+@pytest.mark.skipif(os.name != "posix", reason="there is no umask")
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_no_other_user_can_change_the_script(cli: Cli, user: Path, shell: str) -> None:
+    """Whatever the umask; the shell would run what another user has written."""
+    before = os.umask(0)
+    try:
+        assert 0 == cli("--install-completion", shell).code
+    finally:
+        os.umask(before)
+    assert [] == [path for path in user.rglob("*") if path.stat().st_mode & 0o22]
+
+
+def test_folders_that_the_user_has_chosen(
+    cli: Cli, user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of zsh and fish may be elsewhere; text that is not UTF-8 stays as it is."""
+    for name in ("dots", "config"):
+        (user / name).mkdir()
+    (user / "dots" / ".zshrc").write_bytes(b"# caf\xe9\n")
+    monkeypatch.setenv("ZDOTDIR", str(user / "dots"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(user / "config"))
+
+    assert [0, 0] == [cli("--install-completion", shell).code for shell in ("zsh", "fish")]
+    assert (user / "dots" / ".zshrc").read_bytes().startswith(b"# caf\xe9\nfpath+=")
+    assert (user / "config/fish/completions/copilot-proxy.fish").exists()
+
+
 @pytest.mark.parametrize("words", [["nosh"], ["zsh", "bash"]])
 def test_a_shell_that_is_not_known(cli: Cli, user: Path, words: list[str]) -> None:
     """The error names those that are."""

@@ -109,7 +109,9 @@ def test_the_first_list_is_remembered(cli: Cli, account: Simulator, seen: Path) 
 def test_another_account(cli: Cli, account: Simulator) -> None:
     """The simulator's models are not compared with the account's."""
     assert 0 == cli("models").code
-    assert "saved for" not in cli("models", "--changed", "--simulate").out
+    simulated = cli("models", "--changed", "--simulate")
+    assert "was saved for the next comparison" in simulated.err
+    assert "" == simulated.out
     assert "Nothing has changed" in cli("models", "--changed").err
 
 

@@ -126,6 +126,13 @@ def test_a_name_cannot_lead_to_another_folder(cli: Cli, name: str) -> None:
     assert (name == "") or "--profile is invalid" in ran.err
 
 
+@pytest.mark.parametrize("words", [["--profile"], ["status", "--profile"]])
+def test_a_flag_without_a_name(cli: Cli, words: list[str]) -> None:
+    """It is not an unknown option, wherever it is."""
+    ran = cli(*words)
+    assert (2, "Error: --profile needs a name.") == (ran.code, ran.err.splitlines()[0])
+
+
 def test_hints_of_the_server_name_its_profile(simulator: Simulator, tmp_path: Path) -> None:
     """A client's user can copy the command; addresses and other words stay as they are."""
     urls = {"GITHUB_URL": simulator.url, "GITHUB_API_URL": simulator.url}

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.cli import server_process
 from copilot_proxy.clients.registry import RUNNABLE
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
@@ -210,20 +210,12 @@ def test_arguments_without_the_dashes(cli: Cli, record: object) -> None:
     assert "go after --" in ran.err
 
 
-def test_a_folder_that_is_removed(
-    record: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The server for the clients stops nevertheless."""
-    home = tmp_path / "home"
-    monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(home))
-    with Terminal("run", "claude", "--simulate", "--", "wait") as terminal:
-        terminal.wait_for("waiting")
-        port = int(record()["environ"]["ANTHROPIC_BASE_URL"].split("/")[2].rpartition(":")[2])
-        shutil.rmtree(home / "run")
-        terminal.press("c")
-        terminal.end()
-
-    wait_until(lambda: not is_listening(port))
+def test_a_folder_that_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server for the clients stops, since no client can find it any more."""
+    stopped: list[bool] = []
+    monkeypatch.setattr(server_process, "_stop", lambda: stopped.append(True))
+    server_process._stop_when_unused(tmp_path / "removed")
+    assert [True] == stopped
 
 
 def test_what_the_server_refuses(
@@ -239,6 +231,23 @@ def test_what_the_server_refuses(
     assert unknown.err.splitlines()[1].startswith("List the account's models with: ")
     assert 1 == unknown.err.count("copilot-proxy models")
     assert "COPILOT_PROXY_API_KEY" in refused.err
+
+
+def test_a_model_that_the_client_cannot_use(
+    cli: Cli, record: Callable[[], Any], running: Proxy
+) -> None:
+    """One for embeddings is refused, except for a program of the user's own; for one that needs
+    enabling, the link is shown."""
+    embeddings = cli("run", "claude", "-m", "text-embedding-3-small")
+    own = cli("run", "env", "-m", "text-embedding-3-small", "--", "true")
+    empty = cli("run", "claude", "-m", "")
+    waiting = cli("run", "claude", "-m", "gemini-4-neon")
+
+    assert (2, 0, 2, 7) == (embeddings.code, own.code, empty.code, waiting.code), own.err
+    assert "text-embedding-3-small is for embeddings, not for chat." in embeddings.err
+    assert "The model name is empty." in empty.err
+    assert "gemini-4-neon must be enabled first" in waiting.err
+    assert "https://github.com/settings/copilot/features" in waiting.err
 
 
 class OldServer(HttpServer):

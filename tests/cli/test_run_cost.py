@@ -28,11 +28,12 @@ def test_a_server_that_takes_its_time(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "This session: no requests." == session_cost(ledger, "run-2")
 
 
-def test_a_ledger_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_ledger_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server can have written no row, so it is not claimed that there were no requests."""
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     (tmp_path / "file").write_text("")
     found = session_cost(tmp_path / "file" / "ledger.sqlite3", "run-1")
-    assert found.startswith("The cost of this session is not known")
+    assert found.startswith("The cost of this session is unknown")
 
 
 def test_the_last_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

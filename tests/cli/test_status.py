@@ -20,7 +20,7 @@ from tests.cli.conftest import Cli
 KEYS = [
     "signed_in", "login", "host", "store", "plan", "sku", "chat_enabled", "api_url", "direct",
     "models", "quota",
-    "resets_on", "runs_out_on", "error",
+    "resets_on", "runs_out_on", "notice", "error",
 ]  # fmt: skip
 
 
@@ -81,6 +81,22 @@ def test_every_plan_has_its_name_and_unit(
 
     assert name == shown["Plan"]
     assert quota in shown["Quota"]
+
+
+def test_what_github_wants_the_user_to_know(cli: Cli, signed_in: Simulator) -> None:
+    """Editors show it; it comes with the token."""
+    signed_in.state.user_notification = {
+        "notification_id": "subscription_trial_ending",
+        "title": "Trial",
+        "message": "Your trial\x1b[2J ends on\nFriday.",
+        "url": "https://github.com/settings/copilot",
+    }
+
+    said = "Your trial[2J ends on Friday. https://github.com/settings/copilot"
+    assert said == rows(cli("status").out)["GitHub says"]
+    assert said == json.loads(cli("status", "--json").out)["notice"]
+    signed_in.state.user_notification = None
+    assert "GitHub says" not in cli("status").out
 
 
 @pytest.mark.parametrize("plan", ["none", "no_seat"])

@@ -285,6 +285,22 @@ def test_recent_requests_with_long_names(
     assert "c" * 64 == json.loads(cli("usage", "show", "--json").out)[0]["client"]
 
 
+@pytest.mark.parametrize(
+    ("flag", "name", "shown"),
+    [
+        ("--model", "opus", "There are no requests with the model 'opus'. Try: claude-opus-5\n"),
+        ("--client", "codexx", "There are no requests with the client 'codexx'. Try: codex\n"),
+        ("--model", "claude-opus-5", ""),
+        ("--key", "laptop", ""),
+    ],
+)
+def test_a_name_that_is_not_in_the_ledger(
+    cli: Cli, ledger: Path, flag: str, name: str, shown: str
+) -> None:
+    """A mistyped name is not taken for one without requests."""
+    assert shown == cli("usage", flag, name, "--since", "2026-11-17", "--until", "2026-11-18").err
+
+
 def test_a_ledger_that_is_locked(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It can be read; a change says what to do."""
     monkeypatch.setattr("copilot_proxy.ledger.database.BUSY_SECONDS", 0.1)
@@ -370,6 +386,7 @@ def test_a_damaged_ledger(cli: Cli, ledger: Path, intact: int, reason: str) -> N
         ("path", "x"),
         ("forget",),
         ("forget", "--before", "soon"),
+        ("forget", "--before", "2999-01-01"),
         ("--before", "2026-01-01"),
         ("--last", "7 days"),
         ("--since", "then"),
@@ -518,6 +535,12 @@ def test_how_long_a_prompt_stays_is_learned(cli: Cli, missed: Path) -> None:
     write("gone", (60, 0), (48, 0), gone=True)
     assert [(540, "observed")] * 2 == learned()
     writer.close()
+
+
+def test_losses_are_not_those_of_another_model(cli: Cli, missed: Path) -> None:
+    """They were charged at the prices of the model that was used."""
+    assert "LOST" in cli("usage", "model").out
+    assert "LOST" not in cli("usage", "--as", "claude-opus-5").out
 
 
 def test_another_model_of_the_simulator(cli: Cli) -> None:

@@ -49,7 +49,7 @@ def config_is_not_toml(machine: Machine) -> None:
     machine.config("port = = 1\n")
 
 
-@fault("settings", "broken", "Make it a file that you can read")
+@fault("settings", "broken", "Make sure that it is a file that you can read")
 def config_is_unreadable(machine: Machine) -> None:
     (machine.home / "config.toml").mkdir()
 
@@ -163,7 +163,7 @@ def damaged_budget(machine: Machine) -> None:
     machine.home.joinpath("budget.json").chmod(0o600)
 
 
-@fault("budget", "warning", "copilot-proxy budget raise 100")
+@fault("budget", "warning", "copilot-proxy budget raise 1")
 def spent_budget(machine: Machine) -> None:
     machine.set(budget="1/day")
     with closing(open_for_writing(ledger_of(machine))) as database:

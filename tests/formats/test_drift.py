@@ -105,6 +105,7 @@ def test_unknown_in_events(
         ("rate_limited", []),
         ("user_model_rate_limited:gpt-9", []),
         ("invalid_request_body", []),
+        ("off_topic", []),
         ("429", []),
         ("moon_phase", [("error code", "moon_phase")]),
         (SECRET, [("error code", "(not a name)")]),

@@ -211,7 +211,7 @@ def test_a_line_that_cannot_be_formatted(capsys: pytest.CaptureFixture[str]) -> 
         log.warning("a", extra={"record": "none"})
         log.warning("b")
     lines = [line[9:] for line in capsys.readouterr().err.splitlines()]
-    assert ["error a log line could not be written: AttributeError", "warning b"] == lines
+    assert ["error A log line could not be written: AttributeError", "warning b"] == lines
 
 
 def test_tokens_are_masked_before_a_line_is_cut(

@@ -161,7 +161,7 @@ def test_an_unusable_path_is_reported_before_the_start(
     assert run(["serve", "--simulate", "--port", "0", "--log-file", str(path)]) == 2
     err = capsys.readouterr().err
     assert f"Error: The log file {path} cannot be used: " in err
-    assert "Name another file with --log-file." in err
+    assert "Choose another file with --log-file." in err
     assert "is ready" not in err
     assert other.read_text() == "untouched"
 
@@ -172,7 +172,7 @@ def test_the_hint_names_where_the_log_file_is_set(
     monkeypatch.setenv("COPILOT_PROXY_LOG_FILE", str(tmp_path))
     assert run(["serve", "--simulate", "--port", "0"]) == 2
 
-    assert "Name another file with COPILOT_PROXY_LOG_FILE." in capsys.readouterr().err
+    assert "Choose another file with COPILOT_PROXY_LOG_FILE." in capsys.readouterr().err
 
 
 def test_write_errors_are_reported_once(

@@ -1,5 +1,6 @@
 """Log lines: what they say about a request, and what they never contain."""
 
+import asyncio
 import io
 import json
 import logging
@@ -58,6 +59,37 @@ def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert failed.endswith("  upstream_broken, client disconnected, 1 note, an-id")
     assert failed[8:].startswith(" 502 gpt-5-mini ")
+
+
+async def test_lines_are_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    """Requests are logged in batches, but before any line about what came later."""
+    reporter = Reporter()
+    with logging_to_stderr("json", reporter):
+        for number in range(20):
+            reporter(record(duration=float(number)))
+        http("GET", "/nowhere", 404)
+        reporter(record(duration=20.0))
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [*range(20), "http", 20] == [line.get("duration", line["event"]) for line in lines]
+    assert sorted(lines, key=lambda line: str(line["time"])) == lines
+
+
+async def test_a_single_request_is_logged_soon() -> None:
+    """Its line waits neither for other requests nor for the end of the server."""
+    logged = asyncio.Event()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            logged.set()
+
+    handler = Handler()
+    with logging_to_stderr("text", reporter := Reporter()):
+        logging.getLogger().addHandler(handler)
+        try:
+            reporter(record())
+            await asyncio.wait_for(logged.wait(), 30)
+        finally:
+            logging.getLogger().removeHandler(handler)
 
 
 @pytest.mark.parametrize(

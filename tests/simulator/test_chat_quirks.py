@@ -136,7 +136,10 @@ def test_chunks_can_have_unusual_fields(copilot, quirk, model, simulator):
     quirk("other_model_name")
     quirk("wordless")
     chunks = [chunk for chunk in copilot.chunks(model=model)[:-1] if chunk["choices"] != []]
-    assert [None] == [chunk["choices"] for chunk in chunks if not chunk["choices"]]
+    empty = [chunk for chunk in chunks if not chunk["choices"]]
+    assert [None] * 3 == [chunk["choices"] for chunk in empty]
+    names = ("copilot_references", "copilot_confirmation", "copilot_errors")
+    assert all(name in chunk for name, chunk in zip(names, empty, strict=True))
     assert any("copilot_annotations" in str(chunk) for chunk in chunks)
     assert len(chunks) == len({chunk["id"] for chunk in chunks})
     assert {simulator.state.model(model)["name"]} == {chunk["model"] for chunk in chunks}

@@ -1,4 +1,4 @@
-// Talks to the server: requests, the live stream, signing in.
+// Communicates with the server: requests, the live stream, signing in.
 
 const EVENTS = ["server", "overview", "rows", "running"];
 
@@ -36,7 +36,7 @@ export class Live {
   #onState;
   #enabled = false;
 
-  /** `handlers` get the data of the events, and `onState` "live", "connecting" or "closed". */
+  /** `handlers` receive the data of events, and `onState` "live", "connecting" or "closed". */
   constructor(handlers, onState) {
     this.#handlers = handlers;
     this.#onState = onState;

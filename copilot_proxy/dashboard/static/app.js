@@ -1,4 +1,4 @@
-// Starts the page: signs in if needed, opens the live stream, and gives its data to the views.
+// Starts the page: signs in if needed, opens the live stream, and passes its data to the views.
 
 import { Live, get, post } from "./api.js";
 import { Chart } from "./chart.js";
@@ -20,7 +20,7 @@ const chart = new Chart((client) => attempt(() => requests.filterClient(client))
 const live = new Live({ server: onServer, overview: onOverview, rows: (rows) => requests.add(rows), running: (rows) => requests.setRunning(rows) }, onState);
 
 function onServer(data) {
-  if (server !== null && server.version !== data.version) location.reload(); // an update needs its own page
+  if (server !== null && server.version !== data.version) location.reload(); // a new version needs its own page
   server = data;
   $("version").textContent = data.profile ? `${data.version}, profile ${data.profile}` : data.version;
   $("simulated").hidden = !data.simulated;
@@ -58,7 +58,7 @@ function onState(state) {
   if (state === "closed") attempt(() => get("spent")).then((worked) => setTimeout(() => worked && live.start(), 2000));
 }
 
-/** Runs something that asks the server; asks for the key if it is needed, and shows other errors. */
+/** Runs a request to the server; asks for the key if needed, and shows any other errors. */
 async function attempt(action) {
   try {
     await action();
@@ -70,7 +70,7 @@ async function attempt(action) {
   }
 }
 
-/** Shows the page once everything has its place. */
+/** Shows the page once the layout is complete. */
 function show() {
   if (overview !== null && chart.isLoaded) $("main").classList.remove("loading");
 }

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { $, el, render } from "./dom.js";
 import { credits, hour, longDay, day, number, percent } from "./format.js";
 
-const MOST = 7; // names with a colour of their own
+const MOST = 7; // names that get their own colour
 const HEIGHT = 220;
 const sum = (numbers) => numbers.reduce((total, one) => total + one, 0);
 
@@ -16,7 +16,7 @@ export class Chart {
   #onSelect;
   #asked = 0;
 
-  /** `onSelect` gets a client's name when the user chooses it. */
+  /** `onSelect` is called with a client's name when the user selects it. */
   constructor(onSelect) {
     this.#onSelect = onSelect;
     $("span").addEventListener("change", () => this.load());
@@ -31,7 +31,7 @@ export class Chart {
     const by = document.querySelector("input[name=by]:checked").value;
     const asked = ++this.#asked;
     const found = await get("spent", { span, by });
-    if (asked !== this.#asked) return; // the user has chosen something else
+    if (asked !== this.#asked) return; // the user has selected something else
     this.#span = span;
     this.#rows = withColours(found.spent, by);
     this.#data = found;
@@ -88,7 +88,7 @@ export class Chart {
     return this.#span === "day" ? hour(start) : day(start);
   }
 
-  /** Says what the bar under the pointer consists of. */
+  /** Shows the parts of the bar under the pointer. */
   #caption(index) {
     if (index === null || index === undefined) {
       $("chart-caption").textContent = "";
@@ -126,7 +126,7 @@ export class Chart {
   }
 }
 
-/** Gives the largest names a colour each, and adds up the others. */
+/** Assigns colours to the names with the largest sums, and adds up the others. */
 function withColours(spent, by) {
   const nameless = by === "key" ? "no name" : by === "project" ? "no project" : "unknown";
   const rows = spent.slice(0, MOST).map((one, i) => ({ ...one, label: one.name ?? nameless, colour: `c${i + 1}` }));

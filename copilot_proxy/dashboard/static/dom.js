@@ -1,4 +1,4 @@
-// Builds elements. Text is only ever set as text, so no name from a client can become markup.
+// Builds elements. Text is only ever set as text, so names from clients can never become markup.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -30,7 +30,7 @@ export function copyButton(text, label) {
   }, "Copy");
 }
 
-/** Copies `text`, and says so on `button` and to screen readers. */
+/** Copies `text`, and confirms it on `button` and to screen readers. */
 export async function copy(text, button) {
   let worked = true;
   try {
@@ -43,7 +43,7 @@ export async function copy(text, button) {
   setTimeout(() => { button.textContent = "Copy"; }, 1500);
 }
 
-/** The clipboard needs https or loopback; elsewhere, a selection can be copied. */
+/** The clipboard requires https or loopback; otherwise, copy a selection. */
 function copyOldWay(text, button) {
   const area = el("textarea", { value: text, className: "hidden" });
   document.body.append(area);

@@ -25,7 +25,7 @@ export const longDay = (seconds) => weekday.format(seconds * 1000);
 export const moment = (seconds) => full.format(seconds * 1000);
 export const iso = (text) => Date.parse(text) / 1000;
 
-/** Formats credits: with two decimals, or two digits if that would be zero. */
+/** Formats credits with two decimals, or two significant digits if that would be zero. */
 export function amount(value) {
   if (value === null || value === undefined) return "?";
   const size = Math.abs(value);
@@ -48,7 +48,7 @@ export function duration(seconds) {
 export const countdown = (seconds) =>
   `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 
-/** Says how long ago a moment was, such as 5 min. ago. */
+/** Formats how long ago something was, such as 5 min. ago. */
 export function ago(seconds) {
   const passed = Date.now() / 1000 - seconds;
   for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {

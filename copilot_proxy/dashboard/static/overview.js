@@ -1,4 +1,4 @@
-// What is left this month, with the pace, and what was spent.
+// The rest of this month's quota, the pace, and the amounts spent.
 
 import { $, el, render } from "./dom.js";
 import { amount, counted, credits, day, iso, number, percent } from "./format.js";
@@ -27,7 +27,7 @@ function left(quota, now) {
     el("p", { className: `forecast ${level}` }, el("strong", {}, text), " ", detail));
 }
 
-/** Draws what is used, with a mark where an even pace would be. */
+/** Draws the used share, with a mark where an even pace would be. */
 function meter(used, elapsed, level) {
   const fill = el("span", { className: `fill ${level}` });
   fill.style.width = `${used * 100}%`;

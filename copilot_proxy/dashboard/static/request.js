@@ -1,4 +1,4 @@
-// Everything about one request, in a dialog.
+// All details of a request, in a dialog.
 
 import { get } from "./api.js";
 import { $, copyButton, el, render } from "./dom.js";

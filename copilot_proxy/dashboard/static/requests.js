@@ -1,11 +1,11 @@
-// The list of requests: running ones on top, then those of the ledger.
+// The list of requests: running ones on top, then those in the ledger.
 
 import { get } from "./api.js";
 import { $, el, render } from "./dom.js";
 import { credits, day, duration, hour, moment, time, tokens } from "./format.js";
 
 const MOST = 500; // rows that the page keeps
-const FADE = 15000; // milliseconds after which a request that is in no ledger disappears
+const FADE = 15000; // milliseconds after which a request that is not in a ledger disappears
 const OUTCOMES = {
   ok: "ok", client_left: "client left", refused_budget: "over budget",
   refused_upstream: "refused", refused_here: "refused here", broken: "broken",
@@ -18,7 +18,7 @@ export class Requests {
   #hasLedger = true;
   #open;
 
-  /** `open` gets the id of the request that the user wants to see. */
+  /** `open` is called with the id of the request that the user wants to see. */
   constructor(open) {
     this.#open = open;
     $("filter-client").addEventListener("change", () => this.reload());
@@ -61,7 +61,7 @@ export class Requests {
     return this.reload();
   }
 
-  /** Adds rows of the live stream, newest first. */
+  /** Adds rows from the live stream, newest first. */
   add(rows) {
     for (const row of rows) this.#running.get(row.request_id)?.node.remove();
     for (const row of rows) this.#running.delete(row.request_id);
@@ -119,7 +119,7 @@ export class Requests {
     render($("requests-empty"), isEmpty || (!this.#hasLedger && !this.#rows.size) ? el("p", {}, text) : null);
   }
 
-  /** Shows the requests that are being answered; one that has ended stays until its row comes. */
+  /** Shows running requests; a completed one stays until its row arrives. */
   setRunning(found) {
     const ids = new Set(found.map((one) => one.request_id));
     for (const one of found.toReversed()) {

@@ -5,10 +5,10 @@ import { $, copyButton, el, render } from "./dom.js";
 import { ago, countdown, counted, credits, day, iso, number, percent, tokens } from "./format.js";
 
 const PERIODS = { day: "today", month: "this month", session: "in today's most expensive session" };
-const LOSSES = 3; // that are shown at once
+const LOSSES = 3; // the number of losses shown at once
 let sessions = [];
 
-/** Shows what the next turn of recent sessions costs, and how long their prompts are cached. */
+/** Shows the cost of the next turn of recent sessions, and how long their prompts stay cached. */
 export function showSessions(found) {
   sessions = found;
   render($("sessions"), found.length ? found.map(session) : el("p", { className: "empty" },
@@ -58,7 +58,7 @@ const loss = (one) => el("div", { className: "item" },
     el("span", { className: "cost" }, `−${credits(one.nano_aiu)} credits`)),
   el("p", { className: "small-text" }, `${counted(one.requests, "request")} ${one.what}. `, el("span", { className: "muted" }, one.advice)));
 
-/** Shows the limits with a form to raise each; `onError` gets what went wrong. */
+/** Shows the limits, each with a form to raise it; `onError` receives any error. */
 export function showBudget(limits, server, onError) {
   if ($("budget").contains(document.activeElement) && document.activeElement.matches("input")) return; // the user is typing
   if (!limits.length) {
@@ -94,7 +94,7 @@ function raiseForm(one, scope, onError) {
     button.disabled = true;
     try {
       await post("raise", { credits: input.value.trim(), kind: one.kind, name: one.name });
-      button.disabled = false; // else it would not take the focus
+      button.disabled = false; // otherwise it could not receive the focus
       button.focus();
     } catch (error) {
       onError(error);

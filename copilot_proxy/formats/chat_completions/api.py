@@ -35,9 +35,9 @@ from copilot_proxy.formats.upstream_api import NativePassage
 from copilot_proxy.headers import Initiator
 
 _REASONING: Final = ("reasoning_content", "reasoning_text", "reasoning_opaque")
-"""The message fields with the model's reasoning, plain and encrypted."""
-
-
+"""The fields of a message with the model's reasoning, plain and encrypted."""
+_OLDER_LIMIT: Final = ClientFields(limit="max_tokens")
+_NEWER_LIMIT: Final = ClientFields(limit="max_completion_tokens")
 _STREAM: Final = StreamFormat(
     sse.CONTENT_TYPE, sse.unnamed_json, sse.unnamed(sse.DONE), sse.KEEP_ALIVE, sse.unnamed
 )
@@ -86,8 +86,7 @@ class ChatCompletionsApi:
         return changed
 
     def fields(self, request: ChatRequest) -> ClientFields:
-        newer = request.get("max_completion_tokens") is not None
-        return ClientFields(limit="max_completion_tokens" if newer else "max_tokens")
+        return _OLDER_LIMIT if request.get("max_completion_tokens") is None else _NEWER_LIMIT
 
     def conversation(self, request: ChatRequest) -> Conversation:
         return Conversation([], message_turns(expanded(request)["messages"]))

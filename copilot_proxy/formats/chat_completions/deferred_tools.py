@@ -6,7 +6,7 @@ from copilot_proxy.formats.types import ChatRequest, Json
 
 _FIELD: Final = "defer_loading"
 _NOTE: Final = (
-    "dropped defer_loading from tools: all are offered, since Chat Completions has no search"
+    "dropped defer_loading from tools: all are offered, since Chat Completions has no tool search"
 )
 
 
@@ -15,8 +15,10 @@ def load_deferred(request: ChatRequest, notes: list[str]) -> ChatRequest:
 
     The field is either next to a tool's type or in its definition.
     """
-    tools = request.get("tools") or []
-    if not any(_FIELD in holder for tool in tools for holder in (tool, *_definitions(tool))):
+    tools = request.get("tools")
+    if not tools or not any(
+        _FIELD in holder for tool in tools for holder in (tool, *_definitions(tool))
+    ):
         return request
     if any(holder.get(_FIELD) for tool in tools for holder in (tool, *_definitions(tool))):
         notes.append(_NOTE)

@@ -9,12 +9,13 @@ from copilot_proxy.formats.chat_completions.tool_choice import apply_allowed_too
 from copilot_proxy.formats.chat_completions.unsigned_calls import replace_unsigned_calls
 from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.custom_tools import custom_arguments, function_of
+from copilot_proxy.formats.paired_calls import CALL, RESULT, TURN, Steps
 from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
 
 _CALL_FIELDS: Final = ("tool_calls", "tool_call_id")
-"""The fields of messages with calls or with the result of one."""
+"""The fields of messages that contain calls or the result of a call."""
 
 
 class ChatBody(OutgoingBody):
@@ -27,6 +28,7 @@ class ChatBody(OutgoingBody):
     fields = ClientFields()
     thinking_field = budget_field = "thinking_budget"
     call_id_key, input_key, result_id_key = "id", "arguments", "tool_call_id"
+    results_in_order = True
 
     def _has_calls(self) -> bool:
         return not self.kinds.fields.isdisjoint(_CALL_FIELDS)
@@ -45,17 +47,14 @@ class ChatBody(OutgoingBody):
         function: Json = call.get("function") or call["custom"]
         return function
 
-    def is_paired(self) -> bool:
-        pending: list[str] = []
+    def _steps(self) -> Steps:
         for message in self.turns:
             if message["role"] == "tool":
-                if not pending or pending.pop() != message["tool_call_id"]:
-                    return False
-            elif pending:
-                return False
-            elif message.get("tool_calls"):
-                pending = [call["id"] for call in reversed(message["tool_calls"])]
-        return not pending
+                yield RESULT, message["tool_call_id"]
+                continue
+            yield TURN
+            for call in message.get("tool_calls") or ():
+                yield CALL, call["id"]
 
     def segments(self) -> list[Segment]:
         return [_segment(message, index) for index, message in enumerate(self.turns)]

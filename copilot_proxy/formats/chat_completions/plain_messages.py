@@ -7,64 +7,130 @@ the decoder rejects anything unusual, and the request is then parsed in the gene
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
+from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
+from copilot_proxy.formats.images import checked_url
 from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.paired_calls import CALL, RESULT, TURN, Steps, are_paired
 from copilot_proxy.formats.plain_turns import PlainDecoder, PlainTurns
 from copilot_proxy.formats.reasoning_labels import OTHER_APIS
-from copilot_proxy.formats.rules.tool_ids import is_accepted
-from copilot_proxy.formats.rules.tool_inputs import is_json
-from copilot_proxy.formats.stringified_results import is_stringified
+from copilot_proxy.formats.rules.images import wrong_type
+from copilot_proxy.formats.rules.tool_ids import are_accepted
+from copilot_proxy.formats.rules.tool_inputs import are_json
+from copilot_proxy.formats.stringified_results import any_stringified
 
 _Filled = Annotated[str, Meta(min_length=1)]
+_Mark = dict[str, Any] | UnsetType
+"""A mark for Claude's prompt cache, which some agents set on messages, calls and texts."""
 
 
-class _Function(Struct, forbid_unknown_fields=True, gc=False):
+class _Plain(Struct, forbid_unknown_fields=True, gc=False):
+    pass
+
+
+class _Function(_Plain):
     name: str
     arguments: _Filled
 
 
-class _Call(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
+class _Call(_Plain, kw_only=True):
     id: str
     type: Literal["function"] = "function"
     function: _Function
+    cache_control: _Mark = UNSET
 
 
-class _Text(Struct, forbid_unknown_fields=True, gc=False):
-    type: Literal["text"]
+class _Text(_Plain, tag_field="type", tag="text"):
     text: str
+    cache_control: _Mark = UNSET
 
 
-class _System(Struct, tag_field="role", tag="system", forbid_unknown_fields=True, gc=False):
-    content: str
+class _Url(_Plain):
+    url: str
+    detail: Literal["auto", "low", "high"] | UnsetType = UNSET
 
 
-class _Developer(Struct, tag_field="role", tag="developer", forbid_unknown_fields=True, gc=False):
-    content: str
+class _Image(_Plain, tag_field="type", tag="image_url"):
+    image_url: _Url
+    cache_control: _Mark = UNSET
 
 
-class _User(Struct, tag_field="role", tag="user", forbid_unknown_fields=True, gc=False):
-    content: str | Annotated[list[_Text], Meta(min_length=1)]
+_Parts = Annotated[list[_Text | _Image], Meta(min_length=1)]
+"""Only users can send images. Other messages have the same type here, because with a single
+type, msgspec would accept parts without it."""
 
 
-class _Assistant(Struct, tag_field="role", tag="assistant", forbid_unknown_fields=True, gc=False):
+class _System(_Plain, tag_field="role", tag="system"):
+    content: str | _Parts
+    cache_control: _Mark = UNSET
+
+
+class _Developer(_Plain, tag_field="role", tag="developer"):
+    content: str | _Parts
+    cache_control: _Mark = UNSET
+
+
+class _User(_Plain, tag_field="role", tag="user"):
+    content: str | _Parts
+    cache_control: _Mark = UNSET
+
+
+class _Assistant(_Plain, tag_field="role", tag="assistant"):
     content: str | None = None
     tool_calls: Annotated[list[_Call], Meta(min_length=1)] | UnsetType = UNSET
     reasoning_text: str | UnsetType = UNSET
     reasoning_opaque: str | UnsetType = UNSET
+    cache_control: _Mark = UNSET
 
 
-class _Result(Struct, tag_field="role", tag="tool", forbid_unknown_fields=True, gc=False):
+class _Result(_Plain, tag_field="role", tag="tool"):
     tool_call_id: str
-    content: str
+    content: str | _Parts
+    cache_control: _Mark = UNSET
+
+
+class _Found:
+    """The calls in a conversation, and the parts of its contents."""
+
+    def __init__(self, messages: list[Any]) -> None:
+        lists = [one.content for one in messages if type(one.content) is list]
+        parts = [part for content in lists for part in content]
+        self.texts = [part for part in parts if type(part) is _Text]
+        self.images = [part for part in parts if type(part) is _Image]
+        self.assistants: list[Any] = [one for one in messages if type(one) is _Assistant]
+        self.calling = [one for one in self.assistants if one.tool_calls]
+        self.calls = [call for one in self.calling for call in one.tool_calls]
+        markable = [*messages, *self.calls, *parts]
+        self.marked = [one for one in markable if one.cache_control is not UNSET]
 
 
 def _plain(messages: list[Any]) -> PlainTurns | None:
-    results = [one.content for one in messages if type(one) is _Result]
-    if not messages or any(is_stringified("chat_completions", text) for text in results):
+    results = [one.content for one in messages if type(one) is _Result and type(one.content) is str]
+    if not messages or any_stringified("chat_completions", results):
         return None
-    return PlainTurns(messages, text_size=sum(map(len, results)))
+    parts = _Found(messages)
+    if parts.images and not (_are_others_texts(messages) and all(map(_is_image, parts.images))):
+        return None
+    text_size = sum(map(len, results)) + sum([len(part.text) for part in parts.texts])
+    return PlainTurns(messages, len(parts.images), text_size, parts)
+
+
+def _are_others_texts(messages: list[Any]) -> bool:
+    """Return whether only the user's messages contain images."""
+    others = [one.content for one in messages if type(one) is not _User]
+    lists = [content for content in others if type(content) is list]
+    return all(type(part) is _Text for parts in lists for part in parts)
+
+
+def _is_image(part: _Image) -> bool:
+    """Return whether Copilot accepts the image's URL unchanged."""
+    try:
+        return checked_url(part.image_url.url, "") == part.image_url.url
+    except RequestError:
+        return False
 
 
 PLAIN: Final = PlainDecoder(
@@ -84,26 +150,30 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 
     Returns None if any of the rules about conversations might need to change them.
     """
-    if profile.tool_id_form or profile.signed_calls or not _is_paired(turns):
+    parts: _Found = turns.parts
+    most = profile.max_images
+    if parts.marked or (most is not None and turns.images > most):
         return None
-    assistants: list[Any] = [one for one in turns if type(one) is _Assistant]
-    calling = [one for one in assistants if one.tool_calls]
-    calls = [call for one in calling for call in one.tool_calls]
+    if profile.tool_id_form or profile.signed_calls or not are_paired(_steps(turns), in_order=True):
+        return None
+    calls = parts.calls
     ids = {call.id for call in calls}
     functions = [call.function for call in calls]
-    if len(ids) < len(calls) or not all(is_accepted(id, profile) for id in ids):
+    if len(ids) < len(calls) or not are_accepted(ids, profile):
         return None
     if not all(map(profile.tool_name.fullmatch, {function.name for function in functions})):
         return None
     arguments = [function.arguments for function in functions]
-    if not all(map(is_json, arguments)):
+    if not are_json(arguments):
         return None
     if profile.object_arguments and not all(text.lstrip()[:1] == "{" for text in arguments):
         return None
     most = profile.max_calls
-    if most is not None and any(len(one.tool_calls) > most for one in calling):
+    if most is not None and any(len(one.tool_calls) > most for one in parts.calling):
         return None
-    if any(not _is_accepted(one) for one in assistants):
+    if not all(map(_is_accepted, parts.assistants)):
+        return None
+    if any(wrong_type(msgspec.to_builtins(image)) for image in parts.images):
         return None
     return _normalized(turns) if _are_texts_accepted(turns, profile) else None
 
@@ -114,18 +184,16 @@ def used_ids(turns: PlainTurns) -> frozenset[str]:
     return frozenset([call.id for calls in calling for call in calls])
 
 
-def _is_paired(turns: PlainTurns) -> bool:
-    """Return whether each call is followed by its result, in the order of the calls."""
-    pending: list[str] = []
+def _steps(turns: PlainTurns) -> Steps:
+    """Yield the calls and results."""
     for one in turns:
         if type(one) is _Result:
-            if not pending or pending.pop() != one.tool_call_id:
-                return False
-        elif pending:
-            return False
-        elif type(one) is _Assistant and one.tool_calls:
-            pending = [call.id for call in reversed(one.tool_calls)]
-    return not pending
+            yield RESULT, one.tool_call_id
+            continue
+        yield TURN
+        if type(one) is _Assistant and one.tool_calls:
+            for call in one.tool_calls:
+                yield CALL, call.id
 
 
 def _is_accepted(message: _Assistant) -> bool:
@@ -147,13 +215,10 @@ def _are_texts_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
         return False
     if profile.accepts_blank_texts:
         return True
-    written = [one for one in turns if type(one) is not _Result]
-    contents = [one.content for one in written if type(one) is not _Assistant or one.content]
-    texts = [
-        text
-        for content in contents
-        for text in ([content] if isinstance(content, str) else [part.text for part in content])
-    ]
+    # Results may be empty, and so may the text of an assistant that calls tools.
+    written = [one for one in turns if type(one) is not _Result and type(one.content) is str]
+    texts = [one.content for one in written if type(one) is not _Assistant or one.content]
+    texts += [part.text for part in turns.parts.texts]
     return all(text and not text.isspace() for text in texts)
 
 
@@ -171,5 +236,5 @@ def _is_normal(message: Any) -> bool:
 
 def _normal(message: _Developer | _Assistant) -> Struct:
     if isinstance(message, _Developer):
-        return _System(message.content)
+        return _System(content=message.content)
     return structs.replace(message, content=None)

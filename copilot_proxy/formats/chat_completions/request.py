@@ -197,6 +197,8 @@ def _turn(message: Json) -> TurnKind | None:
 
 def count_images(value: object) -> int:
     """Return the number of images in the messages, including old and nested ones."""
+    if isinstance(value, PlainTurns):
+        return value.images
     count = 0
     pending = [value]
     for item in pending:

@@ -1,6 +1,6 @@
 """The types of Chat Completions responses, for the OpenAPI page: whole, streamed, and errors.
 
-The errors are those of all paths but Anthropic's.
+All paths except Anthropic's use these errors.
 """
 
 from typing import Literal
@@ -73,21 +73,21 @@ class ChatCompletion(Struct):
 
 
 class CalledFunctionDelta(Struct):
-    """`name` is sent once; the `arguments` of one index are concatenated to one JSON text."""
+    """`name` is sent once; the `arguments` of an index are concatenated to a single JSON text."""
 
     name: str | None = None
     arguments: str | None = None
 
 
 class CalledCustomToolDelta(Struct):
-    """`name` is sent once; the `input` of one index is joined to one text."""
+    """`name` is sent once; the `input` of an index is concatenated to a single text."""
 
     name: str | None = None
     input: str | None = None
 
 
 class ToolCallDelta(Struct):
-    """`id`, `type` and the name are sent only with the first delta of a call."""
+    """`id`, `type` and the name are only sent with the first delta of a call."""
 
     index: int
     function: CalledFunctionDelta | None = None

@@ -46,7 +46,7 @@ class FilePart(Struct, tag_field="type", tag="file"):
 
 
 class RefusalPart(Struct, tag_field="type", tag="refusal"):
-    """An earlier refusal of the assistant."""
+    """An earlier refusal by the assistant."""
 
     refusal: str
 
@@ -70,7 +70,7 @@ class CalledCustomTool(Struct):
 
 
 class ToolCall(Struct):
-    """A tool call of the assistant: of a `function`, or of a `custom` tool."""
+    """A tool call by the assistant: to a `function` or a `custom` tool."""
 
     id: str
     function: CalledFunction | None = None
@@ -100,7 +100,7 @@ class UserMessage(Struct, tag_field="role", tag="user"):
 
 
 class AssistantMessage(Struct, tag_field="role", tag="assistant"):
-    """An earlier message of the model, with its reasoning fields sent back unchanged."""
+    """An earlier message from the model, with its reasoning fields sent back unchanged."""
 
     content: Content | None = None
     tool_calls: list[ToolCall] | None = None
@@ -149,7 +149,7 @@ class ChatTool(Struct):
 
 
 class StreamOptions(Struct):
-    """With `include_usage`, a last chunk without choices contains the usage."""
+    """With `include_usage`, the usage is sent in a final chunk without choices."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None

@@ -45,7 +45,7 @@ def repair_usage(usage: object) -> ChatUsage | None:
 
 
 def _counts(values: object) -> dict[str, int]:
-    """Return the numbers above 0 in `values`, by name."""
+    """Return the positive numbers in `values`, by name."""
     if not isinstance(values, dict):
         return {}
     return {

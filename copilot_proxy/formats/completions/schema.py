@@ -9,7 +9,7 @@ from copilot_proxy.formats.chat_completions.schema import StreamOptions
 
 
 class CompletionsRequest(Struct):
-    """The body of ``POST /v1/completions``; `prompt` is texts, or texts as token ids."""
+    """The body of ``POST /v1/completions``; `prompt` is one or more texts, or their token ids."""
 
     model: str
     prompt: str | list[str | int | list[int]]
@@ -29,7 +29,7 @@ class CompletionsRequest(Struct):
 
 
 class CompletionChoice(Struct):
-    """One continuation, or in a stream a part of it; `index` counts all prompts and `n`."""
+    """A continuation, or in a stream a part of it; `index` counts all prompts and `n`."""
 
     index: int
     text: str
@@ -38,7 +38,7 @@ class CompletionChoice(Struct):
 
 
 class Completion(Struct):
-    """The response, and the event of a stream; `created` is in seconds since 1970."""
+    """The response, or an event of a stream; `created` is in seconds since 1970."""
 
     id: str
     object: Literal["text_completion"]

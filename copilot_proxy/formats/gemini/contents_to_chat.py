@@ -32,7 +32,7 @@ def system_message(instruction: Json | None) -> list[Json]:
     for j, part in enumerate((instruction or {}).get("parts") or ()):
         if part.get("inlineData") is not None:
             raise RequestError(
-                "The system instruction can only be text.",
+                "The system instruction must be text.",
                 param=f"systemInstruction.parts[{j}].inlineData",
                 code="unsupported_value",
                 hint="Send the image or document in `contents`.",

@@ -11,7 +11,7 @@ from copilot_proxy.formats.types import Json
 
 
 class GeminiBlob(Struct, rename="camel"):
-    """The data of an image or a file, in base64."""
+    """The data of an image or file, in base64."""
 
     mime_type: str
     data: str
@@ -19,7 +19,7 @@ class GeminiBlob(Struct, rename="camel"):
 
 
 class GeminiFunctionCall(Struct):
-    """A call of a function. Older Gemini models send no `id`."""
+    """A function call. Older Gemini models send no `id`."""
 
     name: str
     args: Json | None = None
@@ -27,7 +27,7 @@ class GeminiFunctionCall(Struct):
 
 
 class GeminiFunctionResponsePart(Struct, rename="camel"):
-    """An image or a file in the result of a function."""
+    """An image or file in the result of a function."""
 
     inline_data: GeminiBlob | None = None
     file_data: Json | None = None
@@ -43,10 +43,10 @@ class GeminiFunctionResponse(Struct):
 
 
 class GeminiPart(Struct, rename="camel"):
-    """One part of a content; it has one of the fields, and maybe `thought_signature`.
+    """A part of a content, with one of these fields, and possibly `thought_signature`.
 
     A `text` with `thought` is reasoning. Parts of Google's own tools (`executable_code`,
-    `code_execution_result`) are read as text.
+    `code_execution_result`) are treated as text.
     """
 
     text: str | None = None
@@ -68,7 +68,7 @@ class GeminiContent(Struct):
 
 
 class GeminiFunctionDeclaration(Struct, rename="camel"):
-    """A function. `parameters` is a schema of Google's, `parameters_json_schema` a JSON schema."""
+    """A function. `parameters` is a Google schema, `parameters_json_schema` a JSON schema."""
 
     name: str
     description: str | None = None
@@ -77,7 +77,7 @@ class GeminiFunctionDeclaration(Struct, rename="camel"):
 
 
 class GeminiTool(Struct, rename="camel"):
-    """Functions of the client. Copilot has none of Google's own tools."""
+    """The client's functions. Copilot does not have Google's own tools."""
 
     function_declarations: list[GeminiFunctionDeclaration] | None = None
 
@@ -90,14 +90,14 @@ class GeminiFunctionCallingConfig(Struct, rename="camel"):
 
 
 class GeminiToolConfig(Struct, rename="camel"):
-    """Says which functions the model may or must call."""
+    """The functions that the model may or must call."""
 
     function_calling_config: GeminiFunctionCallingConfig | None = None
 
 
 class GeminiThinkingConfig(Struct, rename="camel"):
-    """How much the model thinks: a budget in tokens (0: not at all, -1: as it likes), or a level
-    such as ``HIGH``."""
+    """How much the model thinks: a budget in tokens (0: no thinking, -1: the model decides), or a
+    level such as ``HIGH``."""
 
     include_thoughts: bool | None = None
     thinking_budget: int | None = None
@@ -145,7 +145,7 @@ class GeminiCountTokensRequest(Struct, rename="camel"):
 
 
 class GeminiEmbedContentRequest(Struct, rename="camel"):
-    """The body of ``:embedContent``; the texts of its parts are embedded as one text."""
+    """The body of ``:embedContent``; the texts of its parts are embedded as a single text."""
 
     content: GeminiContent
     model: str | None = None
@@ -161,7 +161,7 @@ class GeminiBatchEmbedContentsRequest(Struct):
 
 
 class GeminiCandidate(Struct, rename="camel"):
-    """The answer, or the next part of it; `finish_reason` is in the last one."""
+    """The answer, or the next part of it; only the last one has a `finish_reason`."""
 
     content: GeminiContent
     index: int
@@ -170,8 +170,8 @@ class GeminiCandidate(Struct, rename="camel"):
 
 
 class GeminiUsage(Struct, rename="camel"):
-    """Token counts. `prompt_token_count` includes the cached ones; `candidates_token_count` does
-    not include those of thoughts."""
+    """Token counts. `prompt_token_count` includes cached tokens, and `candidates_token_count`
+    excludes thoughts."""
 
     prompt_token_count: int
     candidates_token_count: int
@@ -190,7 +190,7 @@ class GenerateContentResponse(Struct, rename="camel"):
 
 
 class GeminiTokenCount(Struct, rename="camel"):
-    """The number of tokens of a request."""
+    """The number of tokens in a request."""
 
     total_tokens: int
 
@@ -208,7 +208,7 @@ class GeminiEmbedContentResponse(Struct):
 
 
 class GeminiModel(Struct, rename="camel"):
-    """A model; its `name` begins with ``models/``."""
+    """A model; its `name` starts with ``models/``."""
 
     name: str
     version: str
@@ -219,7 +219,7 @@ class GeminiModel(Struct, rename="camel"):
 
 
 class GeminiModelList(Struct):
-    """The models of the account, on one page."""
+    """The models of the account, on a single page."""
 
     models: list[GeminiModel]
 

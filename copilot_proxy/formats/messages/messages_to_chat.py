@@ -134,7 +134,7 @@ def _rich_result(
     """Return the message for a tool result that is a list of blocks, and the user parts with its
     images and PDFs.
 
-    The parts refer to the result by its position, since later rules may change the ids of calls.
+    The parts refer to the result by its position, because later rules may change the ids of calls.
     """
     parts: list[Json] = []
     for i, inner in enumerate(block.get("content") or ()):
@@ -156,7 +156,7 @@ def _rich_result(
 
 
 def _result(block: Json, text: str) -> Json:
-    """Return the message of a tool result with this text."""
+    """Return the message for a tool result with this text."""
     if block.get("is_error") is True:
         text = f"{FAILED} {text}".strip()
     return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}

@@ -9,6 +9,7 @@ from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.structured_output import add_instruction, instruct_schema
 from copilot_proxy.formats.messages.system import drop_blank_system
 from copilot_proxy.formats.messages.unsupported_input import drop_empty_content
+from copilot_proxy.formats.paired_calls import CALL, RESULT, TURN, Steps
 from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json, MessagesRequest
@@ -61,26 +62,20 @@ class MessagesBody(OutgoingBody):
         calls = [block for block in blocks if block["type"] == "tool_use"]
         return calls, [block for block in blocks if block["type"] == "tool_result"]
 
-    def is_paired(self) -> bool:
-        open_ids: list[str] = []  # of the calls in the previous message
+    def _steps(self) -> Steps:
         for message in self.turns:
-            content = message["content"]
-            calls: list[str] = []
-            is_first = True  # no blocks so far except results
+            content, is_user = message["content"], message["role"] != "assistant"
+            if not is_user:
+                yield TURN
             for block in content if isinstance(content, list) else ():
-                kind = block["type"]
-                if kind != "tool_result":
-                    is_first = False
-                    if kind == "tool_use":
-                        calls.append(block["id"])
-                elif is_first and block["tool_use_id"] in open_ids:
-                    open_ids.remove(block["tool_use_id"])
-                else:
-                    return False
-            if open_ids:
-                return False
-            open_ids = calls
-        return not open_ids
+                if block["type"] == "tool_use":
+                    yield CALL, block["id"]
+                elif block["type"] == "tool_result":
+                    yield RESULT, block["tool_use_id"] if is_user else ""
+                elif is_user:
+                    yield TURN
+            if is_user:
+                yield TURN
 
     def segments(self) -> list[Segment]:
         segments: list[Segment] = []

@@ -15,11 +15,12 @@ from copilot_proxy.formats.messages.encrypted_reasoning import claude_signature
 from copilot_proxy.formats.messages.schema import MessagesRequest
 from copilot_proxy.formats.messages.unsupported_input import PLACEHOLDER, drop_empty_results
 from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.paired_calls import CALL, RESULT, TURN, Steps, are_paired
 from copilot_proxy.formats.plain_turns import PlainDecoder, PlainTurns
 from copilot_proxy.formats.request_fields import FIELDS
 from copilot_proxy.formats.rules.images import wrong_type
-from copilot_proxy.formats.rules.tool_ids import is_accepted
-from copilot_proxy.formats.stringified_results import is_stringified
+from copilot_proxy.formats.rules.tool_ids import are_accepted
+from copilot_proxy.formats.stringified_results import any_stringified
 
 
 class _Plain(Struct, forbid_unknown_fields=True, gc=False):
@@ -83,7 +84,8 @@ class _Assistant(_Plain, tag_field="role", tag="assistant"):
 
 class _System(_Plain, tag_field="role", tag="system"):
     role: ClassVar[str] = "system"
-    content: str | Annotated[list[_Text], Meta(min_length=1)]
+    content: str | Annotated[list[_Text | _Image], Meta(min_length=1)]
+    """Only texts are valid, but with a single type, msgspec would accept blocks without it."""
     output_config: dict[str, Any] | UnsetType = UNSET
 
 
@@ -105,12 +107,18 @@ class _Blocks:
 
 def _plain(messages: list[Any]) -> PlainTurns | None:
     blocks = _Blocks(messages)
-    if not messages or any(is_stringified("messages", output) for output in blocks.outputs):
+    if not messages or any_stringified("messages", blocks.outputs):
         return None
-    if not all(map(_is_image, blocks.images)):
+    if blocks.images and not (_are_systems_texts(messages) and all(map(_is_image, blocks.images))):
         return None
     text_size = sum(map(len, blocks.outputs)) + sum(map(len, blocks.texts))
-    return PlainTurns(messages, len(blocks.images), text_size)
+    return PlainTurns(messages, len(blocks.images), text_size, blocks)
+
+
+def _are_systems_texts(messages: list[Any]) -> bool:
+    contents = [one.content for one in messages if type(one) is _System]
+    lists = [content for content in contents if type(content) is list]
+    return all(type(block) is _Text for blocks in lists for block in blocks)
 
 
 def _is_image(block: _Image) -> bool:
@@ -139,11 +147,11 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     most = profile.max_images
     if profile.tool_id_form or (most is not None and turns.images > most):
         return None
-    blocks = _Blocks(turns)
-    if not (_are_roles_accepted(turns, profile) and _is_paired(turns)):
+    blocks: _Blocks = turns.parts
+    if not (_are_roles_accepted(turns, profile) and are_paired(_steps(turns))):
         return None
     ids = {call.id for call in blocks.calls}
-    if len(ids) < len(blocks.calls) or not all(is_accepted(id, profile) for id in ids):
+    if len(ids) < len(blocks.calls) or not are_accepted(ids, profile):
         return None
     if not all(map(profile.tool_name.fullmatch, {call.name for call in blocks.calls})):
         return None
@@ -183,26 +191,19 @@ def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelPro
     return turns.replaced(kept)
 
 
-def _is_paired(turns: PlainTurns) -> bool:
-    """Return whether each message with calls is followed by one that starts with their results."""
-    open_ids: list[str] = []  # of the calls in the previous message
+def _steps(turns: PlainTurns) -> Steps:
+    """Yield the calls and results."""
     for message in turns:
-        calls: list[str] = []
-        is_first = True  # no blocks so far except results
-        for block in message.content if type(message.content) is list else ():
-            kind = type(block)
-            if kind is not _Result:
-                is_first = False
-                if kind is _Call:
-                    calls.append(block.id)
-            elif is_first and block.tool_use_id in open_ids:
-                open_ids.remove(block.tool_use_id)
-            else:
-                return False
-        if open_ids:
-            return False
-        open_ids = calls
-    return not open_ids
+        content = message.content if type(message.content) is list else ()
+        if type(message) is _Assistant:
+            yield TURN
+            for block in content:
+                if type(block) is _Call:
+                    yield CALL, block.id
+        else:
+            for block in content:
+                yield (RESULT, block.tool_use_id) if type(block) is _Result else TURN
+            yield TURN
 
 
 def _are_roles_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:

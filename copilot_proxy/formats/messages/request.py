@@ -133,7 +133,7 @@ def _check_tools(tools: list[Json], *, forced: bool) -> None:
         if _CLIENT_RUN.match(str(tool.get("type"))):
             raise _error(
                 f"tools[{i}].type",
-                f"Copilot does not know the tool {tool['type']!r}, which the client runs.",
+                f"Copilot does not support the tool {tool['type']!r}, which the client runs.",
                 code="unsupported_value",
                 hint="Define it as a custom tool, with a description and an input_schema.",
             )

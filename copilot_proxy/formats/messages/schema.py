@@ -2,8 +2,8 @@
 
 Source: Anthropic's Messages API reference, https://platform.claude.com/docs/en/api/messages
 
-They are lenient: unknown types of blocks and tools are accepted. Requests are checked against these
-structs, but passed on as the decoded JSON, so that unknown fields survive.
+They are lenient: unknown types of blocks and tools are accepted. Requests are validated against
+these structs, but passed on as decoded JSON, so that unknown fields are preserved.
 """
 
 from typing import Any, Literal
@@ -21,13 +21,12 @@ class CacheControl(Struct):
 
 
 class Block(Struct):
-    """One block of content; `type` decides which of the other fields it has.
+    """A block of content; `type` determines which of the other fields it has.
 
-    ``text`` has `text`; ``image`` and ``document`` have `source`; ``tool_use`` has `id`, `name`
-    and `input`; ``tool_result`` has `tool_use_id` and `content` (a string or blocks); ``thinking``
-    has `thinking` and `signature`; ``redacted_thinking`` has `data`. An `input` that is not an
-    object is accepted and repaired, because a model can produce one and the conversation has to
-    continue.
+    ``text`` has `text`; ``image`` and ``document`` have `source`; ``tool_use`` has `id`, `name` and
+    `input`; ``tool_result`` has `tool_use_id` and `content` (a string or blocks); ``thinking`` has
+    `thinking` and `signature`; ``redacted_thinking`` has `data`. An `input` that is not an object
+    is accepted and repaired, because a model may have produced it, and the conversation must go on.
     """
 
     type: str
@@ -46,7 +45,7 @@ class Block(Struct):
 
 
 class MessageParam(Struct):
-    """One message; a ``system`` message is an instruction in the middle of a conversation."""
+    """A message; a ``system`` message is an instruction in the middle of a conversation."""
 
     role: Literal["user", "assistant", "system"]
     content: str | list[Block]
@@ -78,7 +77,7 @@ class Thinking(Struct):
 
 
 class OutputConfig(Struct):
-    """How much effort the model puts in (`effort`), and the schema of its answer (`format`)."""
+    """The model's effort (`effort`), and the schema of its answer (`format`)."""
 
     effort: str | None = None
     format: Json | None = None
@@ -120,7 +119,7 @@ class MessagesRequest(Struct):
 
 
 class MessagesUsage(Struct):
-    """Token counts of one request; `input_tokens` exclude cached tokens, read or written."""
+    """The token counts of a request; `input_tokens` exclude cached tokens, read or written."""
 
     input_tokens: int
     output_tokens: int
@@ -156,7 +155,7 @@ class AnthropicError(Struct):
 
 
 class AnthropicErrorBody(Struct):
-    """The body of an error response, and an event of a stream; `request_id` is also in the log."""
+    """The body of an error response, or an event of a stream; `request_id` is also in the log."""
 
     type: Literal["error"]
     error: AnthropicError
@@ -164,10 +163,10 @@ class AnthropicErrorBody(Struct):
 
 
 class ModelInfo(Struct):
-    """One model. Limits are in tokens; `created_at` is the epoch, since Copilot gives no date.
+    """A model. Limits are in tokens; `created_at` is the epoch, since Copilot's list has no dates.
 
-    `lifecycle` is ``deprecated`` if GitHub has announced that the model retires; `retires_at` is
-    the time, if it is known.
+    `lifecycle` is ``deprecated`` if GitHub has announced that the model will be retired;
+    `retires_at` is the time, if known.
     """
 
     type: Literal["model"]

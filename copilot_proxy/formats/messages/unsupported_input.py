@@ -198,7 +198,7 @@ def not_uploaded(path: str) -> RequestError:
         "Copilot has no containers, so it cannot read files that were uploaded to one.",
         param=path,
         code="unsupported_value",
-        hint="Send the file's content as a document or a text.",
+        hint="Send the file's content as a document or text.",
     )
 
 

@@ -2,8 +2,8 @@
 
 Source: Ollama's API reference, https://docs.ollama.com/api
 
-They are lenient, as Ollama is: unknown fields are accepted. Requests are checked against these
-structs, but passed on as the decoded JSON, so that notes can name the fields that have no effect.
+They are as lenient as Ollama: unknown fields are accepted. Requests are validated against these
+structs, but passed on as decoded JSON, so that notes can name fields that have no effect.
 """
 
 from typing import Any, Literal
@@ -28,7 +28,7 @@ class OllamaToolCall(Struct):
 
 
 class OllamaMessage(Struct):
-    """One message; `images` are base64, without a ``data:`` prefix.
+    """A message; `images` are base64, without a ``data:`` prefix.
 
     A ``tool`` message is the result of the call with the id `tool_call_id`, or else of the first
     open call of the tool `tool_name`.
@@ -102,7 +102,7 @@ class OllamaGenerateRequest(Struct):
 
 
 class OllamaShowRequest(Struct):
-    """The body of ``POST /api/show``; `name` is the older name of `model`."""
+    """The body of ``POST /api/show``; `name` is an older name for `model`."""
 
     model: str | None = None
     name: str | None = None
@@ -124,7 +124,7 @@ class OllamaEmbeddingsRequest(Struct):
 
 
 class OllamaAnswer(Struct, kw_only=True):
-    """The fields of all lines of an answer; the counts and durations are only in the last one.
+    """The fields of all lines of an answer; only the last one has the counts and durations.
 
     Durations are in nanoseconds.
     """
@@ -142,20 +142,20 @@ class OllamaAnswer(Struct, kw_only=True):
 
 
 class OllamaChatAnswer(OllamaAnswer, kw_only=True):
-    """The response of ``/api/chat``, or one line of its stream."""
+    """The response of ``/api/chat``, or a line of its stream."""
 
     message: OllamaMessage
 
 
 class OllamaGenerateAnswer(OllamaAnswer, kw_only=True):
-    """The response of ``/api/generate``, or one line of its stream."""
+    """The response of ``/api/generate``, or a line of its stream."""
 
     response: str
     thinking: str | None = None
 
 
 class OllamaDetails(Struct):
-    """What Ollama knows about the files of a model; here, only its family."""
+    """Ollama's details about a model's files; here, only its family."""
 
     parent_model: str
     format: str
@@ -217,7 +217,7 @@ class OllamaEmbeddingsAnswer(Struct):
 
 
 class OllamaErrorBody(Struct):
-    """The body of every error response, or the last line of a stream that failed."""
+    """The body of every error response, or the last line of a failed stream."""
 
     error: str
     code: str | None = None

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
 from copilot_proxy.formats.kinds import Kinds
+from copilot_proxy.formats.paired_calls import CALL, RESULT, Steps
 from copilot_proxy.formats.responses.tool_changes import (
     apply_allowed_tools,
     flatten_namespaces,
@@ -69,20 +70,11 @@ class ResponsesBody(OutgoingBody):
         # Not collected yet, since the first rules replace items; and some items contain tools.
         return any(item.get("type") not in _WITHOUT_TOOLS for item in self.turns)
 
-    def is_paired(self) -> bool:
-        unanswered: set[str] = set()
+    def _steps(self) -> Steps:
         for item in self.turns:
-            kind, id = _KINDS.get(item.get("type")), item.get("call_id")
-            if kind is None or not isinstance(id, str):
-                continue
-            is_call = kind == "assistant"
-            if is_call == (id in unanswered):
-                return False
-            if is_call:
-                unanswered.add(id)
-            else:
-                unanswered.remove(id)
-        return not unanswered
+            kind = _kind(item)
+            if kind is not None:
+                yield CALL if kind == "assistant" else RESULT, item["call_id"]
 
     def segments(self) -> list[Segment]:
         segments = [_segment(item, index) for index, item in enumerate(self.turns)]

@@ -13,15 +13,16 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.images import checked_url
 from copilot_proxy.formats.model_profiles import ModelProfile
+from copilot_proxy.formats.paired_calls import CALL, RESULT, Steps, are_paired
 from copilot_proxy.formats.plain_turns import PlainDecoder, PlainTurns
 from copilot_proxy.formats.request_fields import FIELDS
 from copilot_proxy.formats.responses.encrypted_reasoning import responses_contents
 from copilot_proxy.formats.responses.schema import ResponsesRequest
 from copilot_proxy.formats.responses.tools import ADDITIONAL
 from copilot_proxy.formats.rules.images import wrong_type
-from copilot_proxy.formats.rules.tool_ids import is_accepted
-from copilot_proxy.formats.rules.tool_inputs import is_json
-from copilot_proxy.formats.stringified_results import is_stringified
+from copilot_proxy.formats.rules.tool_ids import are_accepted
+from copilot_proxy.formats.rules.tool_inputs import are_json
+from copilot_proxy.formats.stringified_results import any_stringified
 
 _Type = Literal[
     "message",
@@ -82,7 +83,7 @@ def _plain(items: list[Any]) -> PlainTurns | None:
     outputs = [one.output for one in items if type(one.output) is str]
     if not items or not all(map(_is_sound, items)) or not all(map(_is_sound_part, parts)):
         return None
-    if any(is_stringified("responses", output) for output in outputs):
+    if any_stringified("responses", outputs):
         return None
     turns = [msgspec.to_builtins(one) if one.type == ADDITIONAL else one for one in items]
     texts = [part.text for part in parts if type(part.text) is str]
@@ -140,11 +141,11 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     called = [one for one in turns if type(one) is _Item and one.call_id is not UNSET]
     calls = [one for one in called if one.type in _CALLS]
     ids = {str(call.call_id) for call in calls}
-    if len(ids) < len(calls) or not all(is_accepted(id, profile) for id in ids):
+    if len(ids) < len(calls) or not are_accepted(ids, profile):
         return None
     if not all(map(profile.tool_name.fullmatch, {str(call.name) for call in calls})):
         return None
-    if not (_is_paired(called) and _are_calls_accepted(calls, profile)):
+    if not (are_paired(_steps(called)) and _are_calls_accepted(calls, profile)):
         return None
     thoughts = [one for one in turns if type(one) is _Item and one.type == "reasoning"]
     if not all(map(_is_readable, thoughts)):
@@ -161,19 +162,10 @@ def _has_wrong_type(item: _Item) -> bool:
     return any(wrong_type(msgspec.to_builtins(image)) for image in images)
 
 
-def _is_paired(called: list[Any]) -> bool:
-    """Return whether each call has one result, anywhere after it; `called` has both."""
-    unanswered: set[str] = set()
+def _steps(called: list[Any]) -> Steps:
+    """Yield the calls and results among these items."""
     for item in called:
-        id = item.call_id
-        is_call = item.type in _CALLS
-        if is_call == (id in unanswered):
-            return False
-        if is_call:
-            unanswered.add(id)
-        else:
-            unanswered.remove(id)
-    return not unanswered
+        yield CALL if item.type in _CALLS else RESULT, item.call_id
 
 
 def _are_calls_accepted(calls: list[Any], profile: ModelProfile) -> bool:
@@ -185,7 +177,7 @@ def _are_calls_accepted(calls: list[Any], profile: ModelProfile) -> bool:
         return False
     if profile.object_arguments and not all(text.lstrip()[:1] == "{" for text in functions):
         return False
-    return all(map(is_json, functions))
+    return are_json(functions)
 
 
 def _is_readable(item: _Item) -> bool:

@@ -41,7 +41,7 @@ class PlainItems:
     def __init__(self, items: Sequence[Any], json_size: int) -> None:
         structs = [one for one in items if type(one) is not dict]
         if len(structs) < len(items):
-            # As objects, decoded JSON would take several times the memory.
+            # Objects of decoded JSON would take several times as much memory.
             items = [Raw(msgspec.json.encode(one)) if type(one) is dict else one for one in items]
         self._items = items
         self.size = json_size + _STRUCT_OVERHEAD * len(items) + _excess(structs)
@@ -55,10 +55,10 @@ class PlainItems:
 
 
 def _excess(items: list[Any]) -> int:
-    """Return how many bytes the texts of plain items may take beyond their JSON.
+    """Return how many more bytes the texts of plain items may take than their JSON.
 
-    One character such as a quotation mark makes a text take two bytes for each of its characters,
-    and an emoji four, while its JSON has one for each.
+    A single character such as a quotation mark makes Python use two bytes per character of a text,
+    and an emoji four, whereas JSON uses one byte for most characters.
     """
     values = [one.content for one in items]
     values += [one.output for one in items]

@@ -1,6 +1,6 @@
 """The types of the Responses API, for validating requests and for the OpenAPI page.
 
-Requests are checked against these types but passed on as decoded JSON. Unknown fields, and items
+Requests are validated against these types, but passed on as decoded JSON. Unknown fields, and items
 and tools of unknown types, are allowed; known fields must have the right type.
 """
 
@@ -14,7 +14,7 @@ from copilot_proxy.formats.types import Json
 class InputItem(Struct):
     """A message, a call, its output, or reasoning, depending on `type`; without it, a message.
 
-    An ``item_reference`` stands for the remembered item with this `id`. The parts of a `content` or
+    An ``item_reference`` refers to the remembered item with this `id`. The parts of a `content` or
     an `output` are ``input_text``, ``input_image`` (a ``data:`` URL), ``input_file`` (with
     `file_data` and `filename`), ``output_text`` and ``refusal``.
     """
@@ -53,7 +53,7 @@ class AllowedTool(Struct):
 
 
 class ToolChoice(Struct):
-    """One tool that the model has to call, or the ``allowed_tools``."""
+    """A tool that the model must call, or the ``allowed_tools``."""
 
     type: str | None = None
     name: str | None = None
@@ -116,7 +116,7 @@ class ResponsesRequest(Struct):
 
 
 class InputTokensRequest(Struct):
-    """The body of ``POST /v1/responses/input_tokens``; `model` is ``default`` if it is missing."""
+    """The body of ``POST /v1/responses/input_tokens``; `model` defaults to ``default``."""
 
     model: str | None = None
     input: str | list[InputItem] | None = None
@@ -245,14 +245,14 @@ class DeletedResponse(Struct):
 
 
 class InputTokens(Struct):
-    """The number of tokens that a request has as input."""
+    """The number of input tokens of a request."""
 
     object: Literal["response.input_tokens"]
     input_tokens: int
 
 
 class CompactedResponse(Struct):
-    """A compacted conversation: the user's messages, and one item with a summary of it."""
+    """A compacted conversation: the user's messages, and an item that summarises it."""
 
     id: str
     object: Literal["response.compaction"]

@@ -118,16 +118,16 @@ def parse_message(data: bytes | str, limit: int) -> ClientMessage:
 
 
 def _fields(data: bytes) -> dict[str, msgspec.Raw] | None:
-    """Return the fields of a message; None if it is not a JSON object.
+    """Return the fields of a message, or None if it is not a JSON object.
 
-    Their values are not decoded: they may be large, and are checked with the request.
+    The values are not decoded, because they may be large, and are validated with the request.
     """
     try:
         return msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        # Over HTTP, JSON with half of a surrogate pair is accepted, too.
+        # JSON with half of a surrogate pair is also accepted, as over HTTP.
         decoded = parse_json(data)
     except RequestError:
         return None

@@ -110,7 +110,7 @@ def _flattened(tool: Json, names: ToolNames) -> list[Json]:
         if (client_tool := as_tool(one, namespace)) is not None:
             one["name"] = names.flat(client_tool)
     if inner and (description := tool.get("description")):
-        # The model should see it once.
+        # A single copy of the description is enough.
         about = _DESCRIPTION.format(namespace=namespace, description=description)
         own = inner[0].get("description")
         inner[0]["description"] = f"{own}\n\n{about}" if own else about

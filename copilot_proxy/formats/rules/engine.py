@@ -62,7 +62,7 @@ def _rules_for(profile: ModelProfile, pi_ai: bool, outgoing: OutgoingBody) -> Se
 
 
 def _missing(outgoing: OutgoingBody) -> tuple[str, ...]:
-    """Return the beginnings of the names of the rules about what the request does not have."""
+    """Return the prefixes of rules about features that the request does not use."""
     missing: tuple[str, ...] = ()
     if not outgoing.uses_tools:
         missing += (rule.TOOLS,)

@@ -13,6 +13,7 @@ import msgspec
 from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.kinds import Kinds, kinds_of
 from copilot_proxy.formats.model_profiles import Api
+from copilot_proxy.formats.paired_calls import Steps, are_paired
 from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.rules.body_parts import Segment
 from copilot_proxy.formats.types import Json, UpstreamBody
@@ -30,6 +31,8 @@ class OutgoingConversation(ABC):
     result_id_key: ClassVar[str]
     results_follow: ClassVar[bool] = True
     """Whether results must directly follow their calls; otherwise they may come anywhere later."""
+    results_in_order: ClassVar[bool] = False
+    """Whether results must be in the order of their calls."""
     results_share_a_message: ClassVar[bool] = False
     """Whether the results of a message's calls must also be in a single message."""
     fields: ClientFields
@@ -113,9 +116,14 @@ class OutgoingConversation(ABC):
         """Return the part of a call that holds its ``name`` and arguments."""
         return call
 
-    @abstractmethod
     def is_paired(self) -> bool:
-        """Return whether calls and results are in the order the API requires; False if in doubt."""
+        """Return whether calls and results are in the order that the API requires; false if in
+        doubt."""
+        return are_paired(self._steps(), in_order=self.results_in_order)
+
+    @abstractmethod
+    def _steps(self) -> Steps:
+        """Yield the calls and results, in order."""
 
     @abstractmethod
     def segments(self) -> list[Segment]:

@@ -9,7 +9,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 TOOLS: Final = "tools."
 THINKING: Final = "thinking."
 IMAGES: Final = "images."
-"""The beginnings of the names of rules that need not be applied to a request without these."""
+"""The prefixes of the names of rules that are skipped for requests without these features."""
 
 Apply = Callable[[OutgoingBody, ModelProfile, list[str]], None]
 
@@ -18,7 +18,7 @@ class Rule(NamedTuple):
     """A restriction of some models, and the function that adapts requests to it."""
 
     name: str
-    """It begins with `TOOLS` if the rule only changes requests that use tools, and so on."""
+    """Starts with `TOOLS` if the rule only changes requests that use tools, and so on."""
     source: str
     """Where the restriction is documented or was observed."""
     apply: Apply

@@ -6,6 +6,7 @@ even in later requests.
 """
 
 import re
+from collections.abc import Collection
 from hashlib import sha256
 from typing import Final
 
@@ -27,7 +28,7 @@ def rename_invalid_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
     new_ids = {
         id: shortened(id, _INVALID, max_length or _DEFAULT_LENGTH)
         for id in {str(holder[key]) for holder, key in holders}
-        if not is_accepted(id, profile)
+        if not are_accepted((id,), profile)
     }
     if not new_ids:
         return
@@ -37,13 +38,13 @@ def rename_invalid_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
     notes.append("changed ids of tool calls to a form that the model accepts")
 
 
-def is_accepted(id: str, profile: ModelProfile) -> bool:
-    """Return whether the model accepts this call id."""
+def are_accepted(ids: Collection[str], profile: ModelProfile) -> bool:
+    """Return whether the model accepts all these ids of tool calls."""
     pattern, max_length = profile.tool_id, profile.max_tool_id_length
     return (
-        bool(id)
-        and (max_length is None or len(id) <= max_length)
-        and (pattern is None or pattern.fullmatch(id) is not None)
+        all(ids)
+        and (max_length is None or max(map(len, ids), default=0) <= max_length)
+        and (pattern is None or all(map(pattern.fullmatch, ids)))
     )
 
 

@@ -4,6 +4,7 @@ Otherwise, once a model has written invalid arguments, every later request of th
 be refused. The object contains the original text: ``{"INVALID_JSON": text}``.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -29,17 +30,18 @@ def repair_invalid_json(outgoing: OutgoingBody, profile: ModelProfile, notes: li
         text = function.get(_TEXT_KEY)
         if not isinstance(text, str):
             continue
-        if not is_json(text):
+        if not are_json((text,)):
             function[_TEXT_KEY] = _encode({INVALID_JSON: text} if text.strip() else {})
             changed = True
     if changed:
         notes.append("changed the arguments of an earlier tool call: they are not valid JSON")
 
 
-def is_json(text: str) -> bool:
-    """Return whether the arguments of a call are valid JSON."""
+def are_json(texts: Iterable[str]) -> bool:
+    """Return whether all these tool arguments are valid JSON."""
     try:
-        _validate(text)
+        for text in texts:
+            _validate(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return False
     return True

@@ -1,4 +1,4 @@
-"""Selects the transport to the Copilot API, and provides the one that uses httpx."""
+"""Selects the transport to the Copilot API, and provides the transport that uses httpx."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -19,12 +19,12 @@ _Result = TypeVar("_Result")
 
 
 def make_transport(client: httpx.AsyncClient, *, many: bool) -> Transport:
-    """Return a connection pool for `many` concurrent requests, else a transport for `client`.
+    """Return a connection pool for `many` concurrent requests, or else a transport for `client`.
 
-    If the environment configures a proxy, `client` is always used, as it supports all of them.
+    If the environment configures a proxy, `client` is always used, because it supports all proxies.
     """
     if many and is_direct():
-        # Imported here, because for a single request the import takes longer than it saves.
+        # Imported here, because for a single request, the import takes longer than it saves.
         from copilot_proxy.upstreams.http.connection_pool import ConnectionPool
 
         return ConnectionPool(tls_context())
@@ -38,7 +38,7 @@ class ClientTransport:
         self._client = client
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Send `request` and return its response with an unread body; raises `httpx.HTTPError`."""
+        """Send `request` and return its response with an unread body. Raises `httpx.HTTPError`."""
         httpx_request = httpx.Request(
             request.method,
             request.url,

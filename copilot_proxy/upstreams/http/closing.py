@@ -1,6 +1,6 @@
 """Shields the closing of httpx responses from cancellation.
 
-Closing a response returns its connection to httpx's pool. If that is cancelled, which happens when
+Closing a response returns its connection to httpx's pool. If this is cancelled, which happens when
 a client disconnects just as its response completes, the connection stays open and counts as busy
 forever.
 """
@@ -13,7 +13,7 @@ import httpx
 
 
 def shield_close(response: httpx.Response) -> httpx.Response:
-    """Make closing `response`, which has an unread body, safe from cancellation; returns it."""
+    """Make closing `response`, which has an unread body, safe from cancellation, and return it."""
     if isinstance(response.stream, httpx.AsyncByteStream):
         response.stream = _ShieldedStream(response.stream)
     return response
@@ -34,7 +34,7 @@ class _ShieldedStream(httpx.AsyncByteStream):
 
 
 async def _run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Await `coroutine`; on cancellation, wait for its end before raising `CancelledError`."""
+    """Await `coroutine`; if cancelled, wait for it to end before raising `CancelledError`."""
     task = asyncio.ensure_future(coroutine)
     try:
         await asyncio.shield(task)

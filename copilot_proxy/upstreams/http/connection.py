@@ -1,6 +1,6 @@
 """An HTTP/1.1 connection (RFC 9112): sends complete requests and streams their responses.
 
-Parses with httptools, which uvicorn uses for requests.
+Uses httptools for parsing, as uvicorn does for requests.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ _Result = TypeVar("_Result")
 class HttpExchange(TimedWaiter[Any]):
     """A request sent over `connection`, and its response; methods raise `httpx.TransportError`.
 
-    `timeout` is how many seconds the server may go without sending anything or reading any part of
-    the request while the response is awaited.
+    `timeout` is the number of seconds for which the server may neither send anything nor read any
+    part of the request while we wait for the response.
     """
 
     def __init__(self, connection: "HttpConnection", timeout: float | None) -> None:
@@ -41,7 +41,7 @@ class HttpExchange(TimedWaiter[Any]):
         self.chunks: list[bytes] = []
         """The unread chunks of the body."""
         self.unread = 0
-        """Their size in bytes."""
+        """The size of the unread chunks in bytes."""
         self._process: Callable[[bytes], object] | None = None
         """The function of a waiting `receive`."""
 
@@ -51,7 +51,7 @@ class HttpExchange(TimedWaiter[Any]):
             await self.change()
 
     async def read(self) -> bytes:
-        """Return all unread bytes of the body, at least one; empty at the end."""
+        """Return all unread bytes of the body, at least one, or b"" at the end."""
         while not self.chunks and not self.is_complete:
             await self.change()
         return self._take_unread()
@@ -59,8 +59,9 @@ class HttpExchange(TimedWaiter[Any]):
     async def receive(self, process: Callable[[bytes], _Result | None]) -> _Result | None:
         """Call `process` with the bytes of the body as they arrive, until it returns a result.
 
-        Return this, or None at the end. While this waits, the connection itself calls `process`:
-        waking up a task for each event of a stream takes about as long as translating one.
+        Returns the result, or None at the end. While this waits, the connection itself calls
+        `process`, because waking up a task for each event of a stream takes about as long as
+        translating the event.
         """
         while self.chunks or not self.is_complete:
             if self.chunks:
@@ -85,7 +86,7 @@ class HttpExchange(TimedWaiter[Any]):
         self.wake()
 
     def wake(self) -> None:
-        """Wake up the reader after a change, unless it waits in `receive` for more."""
+        """Wake up the reader after a change, unless it is waiting for more in `receive`."""
         waiter = self.waiter
         if waiter is None or waiter.done():
             return
@@ -114,7 +115,8 @@ class HttpExchange(TimedWaiter[Any]):
 class HttpConnection(asyncio.Protocol):
     """A connection to one host.
 
-    `on_idle` is called when it is ready for the next request, and `on_close` when it has closed.
+    `on_idle` is called when the connection is ready for the next request, and `on_close` when it
+    has closed.
     """
 
     def __init__(
@@ -134,10 +136,10 @@ class HttpConnection(asyncio.Protocol):
         self._ends_with_connection = False
         self._head_size = 0
         self.idle_since = (0.0, 0.0)
-        """Monotonic time, which may stop while the machine sleeps, and wall time."""
+        """The monotonic time, which may stop while the machine sleeps, and the wall time."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's has another base class
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has a different base class
 
     @property
     def is_open(self) -> bool:
@@ -159,7 +161,7 @@ class HttpConnection(asyncio.Protocol):
         return bool(self._poll.poll(0))
 
     def unsent(self) -> int:
-        """Return the number of bytes that are still to be sent."""
+        """Return the number of bytes that have not been sent yet."""
         return self._transport.get_write_buffer_size()
 
     def send(self, head: bytes, body: bytes, timeout: float | None) -> HttpExchange:
@@ -175,12 +177,13 @@ class HttpConnection(asyncio.Protocol):
         return self._exchange
 
     def resume(self, exchange: HttpExchange) -> None:
-        """Resume reading, now that all bytes of `exchange` have been read."""
+        """Resume reading, after all bytes of `exchange` have been read."""
         if exchange is self._exchange:
             self._resume()
 
     def release(self, exchange: HttpExchange) -> None:
-        """Close the connection, unless `exchange` is complete: then it may be in use again."""
+        """Close the connection, unless `exchange` is complete, since it may then be in use
+        again."""
         if exchange is self._exchange:
             self.abort()
 
@@ -191,7 +194,7 @@ class HttpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
         if exchange is None:
-            # Unexpected data would be taken for the response to the next request.
+            # Unexpected data would be mistaken for the response to the next request.
             self._transport.abort()
             return
         try:
@@ -238,14 +241,14 @@ class HttpConnection(asyncio.Protocol):
             self.is_paused = False
             self._transport.resume_reading()
 
-    # Callbacks of the parser.
+    # Parser callbacks.
 
     def on_message_begin(self) -> None:
         if self._exchange is None:
             self._transport.abort()  # a response without a request
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._exchange is not None and not self._exchange.has_head:  # else it is a trailer
+        if self._exchange is not None and not self._exchange.has_head:  # otherwise it is a trailer
             headers, key = self._exchange.headers, _header_name(name)
             text = value.decode("latin-1")
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
@@ -256,7 +259,7 @@ class HttpConnection(asyncio.Protocol):
             return
         exchange.status = self._parser.get_status_code()
         if exchange.status < 200:
-            # An informational response, such as early hints: the final response follows.
+            # This is an informational response, such as early hints; the final response follows.
             exchange.headers.clear()
             return
         exchange.has_head = True
@@ -273,20 +276,24 @@ class HttpConnection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None or not exchange.has_head:
             return
-        # Complete it now, because the parser may fail on data that follows in the same chunk.
+        # Complete it now, because the parser may fail on later data in the same chunk.
         exchange.complete()
         self._exchange = None
         self._resume()
         can_stay = self._parser.should_keep_alive() and not self._ends_with_connection
-        # The response may arrive before the request is sent completely. Then the connection cannot
-        # be used again, because the remaining bytes would precede the next request.
+        # The response may arrive before the request has been sent completely. In that case, the
+        # connection cannot be reused, because the remaining bytes would precede the next request.
         if can_stay and not self.unsent():
-            self.idle_since = (time.monotonic(), time.time())
-            self._on_idle(self)
+            self.become_idle()
         else:
             self._transport.abort()
 
+    def become_idle(self) -> None:
+        """Be ready for the next request, or for the first one of a new connection."""
+        self.idle_since = (time.monotonic(), time.time())
+        self._on_idle(self)
 
-@lru_cache(maxsize=256)  # servers send the same few names
+
+@lru_cache(maxsize=256)  # servers always send the same few names
 def _header_name(name: bytes) -> str:
     return name.decode("latin-1").lower()

@@ -1,14 +1,16 @@
 """A connection pool for the Copilot API, made for many concurrent requests.
 
 httpx's own pool iterates over all its connections for every request, and passes every chunk through
-several layers: with 16 clients that is most of the cost of a request. This pool also shows whether
-a request was sent: certainly not if it failed with `httpx.ConnectError` or `httpx.ConnectTimeout`.
+several layers. With 16 clients, that is most of the cost of a request. This pool also reveals
+whether a request was sent: certainly not if it failed with `httpx.ConnectError` or
+`httpx.ConnectTimeout`.
 """
 
 import asyncio
 import socket
 import ssl
 import time
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -21,27 +23,31 @@ from copilot_proxy.upstreams.http.dns_cache import DnsCache
 from copilot_proxy.upstreams.http.transport import HttpRequest
 
 _KEEP_ALIVE: Final = 30.0
-"""Seconds for which an idle connection may be used again."""
+"""Seconds for which an idle connection may be reused."""
 _SWEEP_INTERVAL: Final = 5.0
 """Seconds between two searches for idle connections to close."""
 _MANY: Final = 16
-"""The number of idle connections above which the others are closed sooner: each takes 50 KiB."""
+"""The number of idle connections above which others are closed sooner; each takes 50 KiB."""
 _HAPPY_EYEBALLS_DELAY: Final = 0.25
-"""Seconds after which the next address of a host is tried as well (RFC 8305)."""
+"""Seconds after which the next address of a host is tried, too (RFC 8305)."""
+_SEVERAL: Final = 2
+"""The number of running requests from which there is a spare connection."""
+_SPARE_TIMEOUT: Final = 10.0
+"""Seconds for opening it."""
 _TCP_KEEP_ALIVE: Final = (
     ("TCP_KEEPIDLE", 60),
     ("TCP_KEEPALIVE", 60),  # the name of TCP_KEEPIDLE on macOS
     ("TCP_KEEPINTVL", 15),
     ("TCP_KEEPCNT", 4),
 )
-"""Options that detect a lost connection. A model may send nothing for minutes, and the connection
+"""Options for detecting a lost connection. A model may send nothing for minutes, and the connection
 may be lost while this machine sleeps."""
 _RECEIVE_BUFFER: Final = 256 * 1024
-"""Bytes of a response that the system buffers; the default of some is 32 MiB. With a round trip of
-100 ms this still allows 2 MiB per second."""
+"""Bytes of a response that the system should buffer; some systems default to 32 MiB. With a round
+trip of 100 ms, this still allows 2 MiB per second."""
 
 _CLOSE_ITERATIONS: Final = 8
-"""Iterations of the event loop in which an aborted connection closes, even with TLS."""
+"""Iterations of the event loop within which an aborted connection closes, even with TLS."""
 
 Origin = tuple[str, str, int]
 
@@ -55,9 +61,11 @@ class _UrlParts(NamedTuple):
 
 
 class ConnectionPool:
-    """A pool without a limit, for direct connections.
+    """A connection pool without a limit, for direct connections.
 
-    It follows no redirects, keeps no cookies, does not decompress, and never sends a request twice.
+    It does not follow redirects, keep cookies, or decompress, and never sends a request twice.
+    While several requests are running, it has a spare connection, so that the next request need not
+    wait for a TLS handshake.
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -67,6 +75,8 @@ class ConnectionPool:
         self._dns = DnsCache()
         self._sweeper: asyncio.TimerHandle | None = None
         self._has_closed = False
+        self._spares: dict[Origin, asyncio.Task[None]] = {}
+        """Spare connections that are being opened."""
 
     async def send(self, request: HttpRequest) -> HttpExchange:
         """Send `request` and return its response with an unread body.
@@ -84,18 +94,22 @@ class ConnectionPool:
         except BaseException:
             connection.release(exchange)
             raise
+        # Not before: the handshake would delay this response.
+        self._open_spare(target.origin)
         return exchange
 
     async def aclose(self) -> None:
         """Close all connections."""
         if self._sweeper is not None:
             self._sweeper.cancel()
+        for spare in self._spares.values():
+            spare.cancel()
         for connection in list(self._open):
             connection.abort()
         self._idle.clear()
-        # The loop closes the sockets in its next iterations.
+        # The event loop closes the sockets in its next iterations.
         for _ in range(_CLOSE_ITERATIONS):
-            if self._open:
+            if self._open or self._spares:
                 await asyncio.sleep(0)
 
     def _take_idle(self, origin: Origin) -> HttpConnection | None:
@@ -107,6 +121,23 @@ class ConnectionPool:
                 return connection
             connection.abort()
         return None
+
+    def _open_spare(self, origin: Origin) -> None:
+        """Open a connection if several requests are running, and none is idle."""
+        if self._idle.get(origin) or origin in self._spares:
+            return
+        if len(self._open) - sum(map(len, self._idle.values())) < _SEVERAL:
+            return
+
+        async def connect() -> None:
+            # If it fails, the next request tries itself, and reports the error.
+            with suppress(httpx.TransportError):
+                connection = await self._connect(origin, _SPARE_TIMEOUT)
+                connection.become_idle()
+
+        spare = asyncio.get_running_loop().create_task(connect())
+        spare.add_done_callback(lambda _: self._spares.pop(origin))
+        self._spares[origin] = spare
 
     async def _connect(self, origin: Origin, timeout: float | None) -> HttpConnection:
         scheme, host, port = origin
@@ -149,9 +180,9 @@ class ConnectionPool:
         return connection
 
     def _sweep(self) -> None:
-        """Close idle connections that are no longer usable, or too many.
+        """Close idle connections that are no longer usable, and those in excess.
 
-        The next call returns their memory, unless it would hold up a request.
+        The next call returns their memory, unless that would delay a request.
         """
         self._sweeper = None
         if self._has_closed and len(self._open) == sum(map(len, self._idle.values())):
@@ -170,7 +201,7 @@ class ConnectionPool:
 
 @lru_cache(maxsize=64)
 def _parse_url(address: str) -> _UrlParts:
-    """Parse a URL. Cached, because there are few, and parsing takes 5% of the time of a request."""
+    """Parse a URL. Cached, since there are few, and parsing takes 5% of a request's time."""
     url = httpx.URL(address)
     port = url.port or (443 if url.scheme == "https" else 80)
     return _UrlParts(

@@ -1,7 +1,7 @@
 """The Copilot API over HTTP: endpoints, headers and retries.
 
-A request is retried only if it cannot have been processed: the connection failed before anything
-was sent, or the token was rejected (401, 421).
+A request is only retried if it cannot have been processed, because the connection failed before
+anything was sent, or the token was rejected (401, 421).
 """
 
 import asyncio
@@ -40,10 +40,10 @@ INTENT: Final = "conversation-panel"
 _MODELS_INTENT: Final = "model-access"
 _MAX_ERROR_BODY: Final = 256 * 1024
 _PERSONAL: Final = b"Personal Access Token"
-"""What Copilot's message names if it does not accept such a token, with status 400, 401 or 403."""
+"""Occurs in Copilot's message if it does not accept such a token, with status 400, 401 or 403."""
 _MODELS_TIMEOUT: Final = 30.0
 _ERROR_BODY_TIMEOUT: Final = 5.0
-"""Seconds for reading the body of an error response; without it, the status is used alone."""
+"""Seconds for reading the body of an error response; after that, only the status is used."""
 
 
 class CopilotUpstream:
@@ -70,15 +70,15 @@ class CopilotUpstream:
     async def catalogue(
         self, auth: TokenSource | None = None, *, max_age: float = MAX_AGE
     ) -> Catalogue:
-        """Return the account's models, from the cache if the list is not older than `max_age`."""
+        """Return the account's models, from the cache if it is at most `max_age` seconds old."""
         return await self._catalogues.get(auth or self._auth, max_age)
 
     def cached_catalogue(self, auth: TokenSource | None = None) -> Catalogue | None:
-        """Return the account's models without waiting; None if no recent list is cached."""
+        """Return the account's models without waiting, or None if no recent list is cached."""
         return self._catalogues.recent(auth or self._auth)
 
     async def send(self, call: Call) -> UpstreamResponse:
-        """Send `call` and return the response, which must be closed; raises `CopilotProxyError`."""
+        """Send `call` and return the response, which must be closed. Raises `CopilotProxyError`."""
         headers = identity_headers.copilot(
             self._identity,
             intent=INTENT,
@@ -141,10 +141,10 @@ class CopilotUpstream:
         content: bytes | None,
         timeout: float | None = None,
     ) -> HttpResponse:
-        """Send a request and return the response, whose status is 2xx and whose body is unread.
+        """Send a request and return the response, which has a 2xx status and an unread body.
 
-        Retries once each for a connection error and for a rejected token. Raises `UpstreamRefusal`
-        or `UpstreamUnreachable`.
+        Retries once each after a connection error and after a rejected token. Raises
+        `UpstreamRefusal` or `UpstreamUnreachable`.
         """
         may_reconnect = may_renew = True
         while True:
@@ -203,7 +203,7 @@ def is_stale_token(status: int, body: bytes) -> bool:
 
 
 async def _read_error_body(response: HttpResponse) -> bytes:
-    """Read the body of an error response within limits of time and size, and close it."""
+    """Read the body of an error response, within limits on time and size, and close it."""
     body = b""
     try:
         async with asyncio.timeout(_ERROR_BODY_TIMEOUT):
@@ -213,7 +213,7 @@ async def _read_error_body(response: HttpResponse) -> bytes:
                 if len(body) > _MAX_ERROR_BODY:
                     break
     except (TimeoutError, httpx.HTTPError, httpx.StreamError):
-        pass  # report the error with what has been read
+        pass  # report the error with the part that was read
     finally:
         await response.aclose()
     return body

@@ -1,7 +1,7 @@
 """Caches DNS lookups for a few seconds, and shares a lookup between concurrent requests.
 
-The lookups run in daemon threads: the event loop's own lookups run in threads that are joined at
-exit, so one that hangs would delay the shutdown of the server by half a minute.
+Lookups run in daemon threads. The event loop's own lookups run in threads that are joined at exit,
+so a lookup that hangs would delay the server's shutdown by half a minute.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from copilot_proxy.daemon_threads import run_in_thread
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 
 _MAX_AGE: Final = 10.0
-"""Seconds that a result is used for."""
+"""Seconds for which a result is used."""
 
 
 class DnsCache:
@@ -26,7 +26,7 @@ class DnsCache:
         self._lookups: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
 
     async def addresses(self, host: str, port: int) -> list[Address]:
-        """Return the addresses of `host`; raises `OSError`, usually `socket.gaierror`."""
+        """Return the addresses of `host`. Raises `OSError`, usually `socket.gaierror`."""
         key = (host, port)
         if (result := self._results.get(key)) is not None:
             looked_up_at, addresses = result
@@ -40,7 +40,7 @@ class DnsCache:
         return await asyncio.shield(lookup)
 
     def remove(self, host: str, port: int) -> None:
-        """Remove a result, because connecting to it failed."""
+        """Remove a result, because connecting to it has failed."""
         self._results.pop((host, port), None)
 
     async def _look_up(self, host: str, port: int) -> list[Address]:

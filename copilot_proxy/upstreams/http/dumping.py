@@ -23,7 +23,8 @@ _CHUNK: Final = 256 * 1024
 class DumpingTransport:
     """Wraps `transport` and dumps every attempt of a request that has a dump in `dumps`.
 
-    Requests that no client request caused, such as those for the list of models, are not dumped.
+    Requests that were not caused by a client request, such as those for the model list, are not
+    dumped.
     """
 
     def __init__(self, transport: Transport, dumps: Dumps) -> None:
@@ -31,7 +32,7 @@ class DumpingTransport:
         self._dumps = dumps
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Send `request` and return its response with an unread body; raises `httpx.HTTPError`."""
+        """Send `request` and return its response with an unread body. Raises `httpx.HTTPError`."""
         dump = self._dumps.find(request.headers.get("x-request-id"))
         if dump is None:
             return await self._transport.send(request)
@@ -56,7 +57,7 @@ class DumpingTransport:
 
 
 class _DumpingResponse:
-    """A response that is dumped while it is read."""
+    """A response that is dumped as it is read."""
 
     def __init__(self, response: HttpResponse, file: DumpFile) -> None:
         self._response = response

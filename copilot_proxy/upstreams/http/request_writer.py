@@ -1,17 +1,17 @@
-"""Writes a request to a connection, in one write or in pieces."""
+"""Writes a request to a connection, either in a single write or in parts."""
 
 import asyncio
 from typing import Final
 
 MAX_JOINED: Final = 16 * 1024
-"""Bytes of a body that is sent in one write with its headers: the size of a TLS record."""
+"""Maximum size of a body that is sent in a single write with its headers: a TLS record."""
 PIECE: Final = 64 * 1024
-"""Bytes of a larger body that are encrypted at a time. Each piece is on its way while the next one
-is encrypted. The connection keeps a buffer as large as the largest piece."""
+"""The number of bytes of a larger body to encrypt at a time. Each part is sent while the next one
+is encrypted. The connection keeps a buffer that is as large as the largest part."""
 
 
 def write_request(transport: asyncio.Transport, head: bytes, body: bytes) -> None:
-    """Write a whole request, unless the connection is lost meanwhile."""
+    """Write a whole request, unless the connection is lost in the meantime."""
     if len(body) <= MAX_JOINED:
         transport.write(head + body)
     elif transport.get_extra_info("ssl_object") is None:

@@ -22,7 +22,7 @@ _Result = TypeVar("_Result")
 _MAX_BODY: Final = 64 * 1024 * 1024
 """Maximum size in bytes of a body that is not streamed; embeddings can have 20 MB."""
 _PAUSE_AFTER: Final = 4 * 1024 * 1024
-"""Bytes that are decompressed before other requests continue; they take some 10 ms."""
+"""Bytes to decompress before other requests get a turn; decompressing them takes some 10 ms."""
 _Read = Callable[[], Awaitable[bytes]]
 _DRAIN_TIMEOUT: Final = 0.3
 """Seconds for reading the end of a complete response, usually an empty chunk."""
@@ -42,7 +42,7 @@ class CopilotResponse:
         self._is_complete = False
 
     async def whole(self) -> Any:
-        """Return the decoded JSON of the body; raises `BrokenResponse`."""
+        """Return the decoded JSON of the body. Raises `BrokenResponse`."""
         chunks: list[bytes] = []
         size = 0
         try:
@@ -58,9 +58,9 @@ class CopilotResponse:
         return decode_body(b"".join(chunks))
 
     async def receive(self, process: Callable[[list[bytes]], _Result | None]) -> _Result | None:
-        """Call `process` with the data of the events that arrive, until it returns a result.
+        """Call `process` with the data of arriving events until it returns a result.
 
-        Return this, or None at the end. Raises `BrokenResponse`.
+        Returns the result, or None at the end. Raises `BrokenResponse`.
         """
         feed = self._decoder.feed
 
@@ -80,8 +80,8 @@ class CopilotResponse:
         self._is_complete = True
 
     async def aclose(self) -> None:
-        """Close the response. If it is complete, read its end, so that the connection can be used
-        again."""
+        """Close the response. If it is complete, read to its end to make the connection
+        reusable."""
         try:
             if self._is_complete:
                 with contextlib.suppress(TimeoutError, httpx.HTTPError, httpx.StreamError):
@@ -89,12 +89,12 @@ class CopilotResponse:
                         while await self._read():
                             pass
         finally:
-            # Even if the client disconnects here, as many do after the last event.
+            # Even if the client disconnects here, as many clients do after the last event.
             await self._response.aclose()
 
 
 def decode_body(body: bytes) -> Any:
-    """Decode the JSON of a complete response; raises `BrokenResponse`."""
+    """Decode the JSON of a complete response. Raises `BrokenResponse`."""
     if not body.strip():
         raise broken_responses.empty_answer()
     try:
@@ -111,10 +111,10 @@ def decode_body(body: bytes) -> Any:
 
 
 def body_reader(response: HttpResponse) -> _Read:
-    """Return a function that reads the next decompressed bytes of the body; empty at the end.
+    """Return a function that reads the next decompressed bytes of the body, or b"" at the end.
 
-    It returns small chunks, so that a body that expands to gigabytes is noticed in time. Raises
-    `httpx.HTTPError`.
+    The function returns small chunks, so that a body that expands to gigabytes is noticed in time.
+    Raises `httpx.HTTPError`.
     """
     read: _Read = response.read
     encodings = response.headers.get("content-encoding")
@@ -127,7 +127,7 @@ def body_reader(response: HttpResponse) -> _Read:
 
 
 def _decompressing(read: _Read, decompressor: Decompressor) -> _Read:
-    """Decompress what `read` returns."""
+    """Return a function that decompresses the result of `read`."""
     chunks: Iterator[bytes] = iter(())
     size = 0
 
@@ -140,7 +140,7 @@ def _decompressing(read: _Read, decompressor: Decompressor) -> _Read:
                 raise httpx.DecodingError(str(error)) from error
             if chunk:
                 size += len(chunk)
-                if size >= _PAUSE_AFTER:  # what has arrived may take long
+                if size >= _PAUSE_AFTER:  # the data that has arrived may take long
                     size = 0
                     await asyncio.sleep(0)
                 return chunk

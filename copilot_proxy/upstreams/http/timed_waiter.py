@@ -1,4 +1,4 @@
-"""Waiting for what a server sends, with a timeout."""
+"""Waiting for data from a server, with a timeout."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -8,36 +8,37 @@ from typing import Any, Final, Generic, TypeVar
 import httpx
 
 _GRACE: Final = 0.05
-"""Seconds between a timeout and its error, for reading data that has already arrived: this process
-may have been suspended itself."""
+"""Seconds between a timeout and its error, for reading data that has already arrived, because this
+process itself may have been suspended."""
 
 _Change = TypeVar("_Change")
 
 
 class WaitTimer:
-    """The timer of all waits on one connection, of which there is one at a time.
+    """The timer for all waits on a connection, which has one wait at a time.
 
-    It is not stopped when a wait ends: almost all waits are too short to be worth starting one.
+    It is not stopped when a wait ends, because almost all waits are too short to be worth starting
+    a timer for.
     """
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
         self._due = 0.0
-        """When the timer runs out."""
+        """When the timer expires."""
         self._waiter: TimedWaiter[Any] | None = None
 
     def watch(self, waiter: "TimedWaiter[Any]", due: float) -> None:
-        """Check `waiter` at the time `due` of the loop's clock, instead of any other."""
+        """Check `waiter` at the time `due` of the loop's clock, replacing any other waiter."""
         self._waiter = waiter
         if self._handle is not None and self._due > due:
             self.cancel()
         if self._handle is None:
             self._due = due
-            self._handle = self._loop.call_at(due, self._check)
+            self._handle = self.loop.call_at(due, self._check)
 
     def cancel(self) -> None:
-        """Check nothing any more."""
+        """Stop checking."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -50,9 +51,9 @@ class WaitTimer:
 
 
 class TimedWaiter(ABC, Generic[_Change]):
-    """Waits for changes. It fails if there is none for `timeout` seconds.
+    """Waits for changes, and fails if there is none for `timeout` seconds.
 
-    Sending a part of the request is a change, too: `unsent` returns how many bytes are left.
+    Sending a part of the request is a change, too; `unsent` returns how many bytes are left.
     """
 
     def __init__(self, timer: WaitTimer, timeout: float | None, unsent: Callable[[], int]) -> None:
@@ -60,13 +61,13 @@ class TimedWaiter(ABC, Generic[_Change]):
         self._timeout = timeout
         self._unsent = unsent
         self._last_unsent = unsent()
-        self._loop = asyncio.get_running_loop()
-        self.now = self._loop.time
-        """The clock of the timeout."""
+        self._loop = timer.loop
+        self.now = timer.loop.time
+        """The clock for the timeout."""
         self.last_change = 0.0
-        """When the timeout began."""
+        """When the timeout started."""
         self._grace_for: float | None = None
-        """The `last_change` that the grace period is about."""
+        """The `last_change` that the grace period belongs to."""
         self.waiter: asyncio.Future[_Change] | None = None
         self.error: httpx.TransportError | None = None
 
@@ -75,7 +76,7 @@ class TimedWaiter(ABC, Generic[_Change]):
         """Set the result of `waiter` after a change."""
 
     def change(self) -> "asyncio.Future[_Change]":
-        """Return a future for the next change; raises the error after `fail`."""
+        """Return a future for the next change. Raises the error after `fail`."""
         if self.error is not None:
             raise self.error
         self.waiter = self._loop.create_future()
@@ -90,7 +91,7 @@ class TimedWaiter(ABC, Generic[_Change]):
         self.wake()
 
     def check_timeout(self) -> None:
-        """Fail with a timeout if there was no change, else have this checked again."""
+        """Fail with a timeout if there was no change, or else schedule another check."""
         if self.waiter is None or self.waiter.done() or self._timeout is None:
             return
         due = self.last_change + self._timeout

@@ -1,7 +1,6 @@
 """The protocols of a transport to Copilot, its requests and its responses.
 
-They are used instead of httpx's classes, whose handling of headers took a tenth of the time of a
-request.
+These are used instead of httpx's classes, whose header handling took a tenth of a request's time.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -32,20 +31,20 @@ class HttpResponse(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Headers with lower-case names; repeated ones are joined with commas. Values are decoded
-        as latin-1."""
+        """Headers with lower-case names; repeated headers are joined with commas. Values are
+        decoded as latin-1."""
         ...
 
     async def read(self) -> bytes:
-        """Return the next bytes of the body, without decompressing them; empty at the end. Raises
+        """Return the next bytes of the body without decompressing them, or b"" at the end. Raises
         `httpx.TransportError`."""
         ...
 
     async def receive(self, process: Callable[[bytes], _Result | None]) -> _Result | None:
         """Call `process` with the bytes of the body as they arrive, until it returns a result.
 
-        Return this, or None at the end. `process` need not be called from a task. Raises the same
-        errors as `read`, and those of `process`.
+        Returns the result, or None at the end. `process` may be called outside of a task. Raises
+        the same errors as `read`, and those of `process`.
         """
         ...
 
@@ -58,7 +57,7 @@ class Transport(Protocol):
     """Sends requests to Copilot."""
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Send a request and return its response once the headers have arrived; raises
+        """Send a request and return its response once the headers have arrived. Raises
         `httpx.HTTPError`."""
         ...
 
@@ -70,7 +69,7 @@ class Transport(Protocol):
 async def receive_by_reading(
     read: Callable[[], Awaitable[bytes]], process: Callable[[bytes], _Result | None]
 ) -> _Result | None:
-    """`HttpResponse.receive` for a response that can only be read."""
+    """`HttpResponse.receive` for a response that only supports `read`."""
     while data := await read():
         if (result := process(data)) is not None:
             return result

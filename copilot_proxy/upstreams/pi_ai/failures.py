@@ -1,4 +1,4 @@
-"""Maps the errors that the sidecar reports, with Node's error codes, to `UpstreamError`."""
+"""Maps errors reported by the sidecar, with Node's error codes, to `UpstreamError`."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -24,8 +24,8 @@ class _ErrorMapping(NamedTuple):
 _NETWORK_HINT: Final = "Check the network. Behind a company proxy, set HTTPS_PROXY."
 _UNTRUSTED: Final = _ErrorMapping(
     "The certificate of {host} is not trusted.",
-    "A company proxy may intercept the connection. Set SSL_CERT_FILE to a file with your company's "
-    "certificate authority.",
+    "A company proxy may be intercepting the connection. Set SSL_CERT_FILE to a file with your "
+    "company's certificate authority.",
 )
 _NOT_RESOLVED: Final = _ErrorMapping("The host name {host} could not be resolved.", _NETWORK_HINT)
 _NOT_REACHED: Final = _ErrorMapping("{host} could not be reached.", _NETWORK_HINT, temporary=True)
@@ -46,8 +46,8 @@ _BY_CODE: Final[Mapping[str, _ErrorMapping]] = {
     ),
     "UND_ERR_ABORTED": _ErrorMapping(
         "The proxy refused to connect to {host}.",
-        "Check HTTPS_PROXY, and include user and password if the proxy requires them. To bypass "
-        "the proxy for some hosts, list them in NO_PROXY.",
+        "Check HTTPS_PROXY, and include the user and password if the proxy requires them. To "
+        "bypass the proxy for some hosts, list them in NO_PROXY.",
     ),
     "ENOTFOUND": _NOT_RESOLVED,
     "EAI_AGAIN": _NOT_RESOLVED,
@@ -71,7 +71,7 @@ _BROKEN: Final = _ErrorMapping(
 def request_error(outcome: Mapping[str, object], url: str) -> UpstreamError:
     """Return the error for a request without a response: `{"code": ..., "text": ...}`.
 
-    Its `sent` is false only if it is certain that nothing was sent.
+    Its `sent` is false only if certainly nothing was sent.
     """
     code, text = str(outcome.get("code", "")), str(outcome.get("text", ""))
     if code == PI_AI_FAILED:

@@ -86,7 +86,7 @@ function decompress({ headers, body }) {
   return body;
 }
 
-// Reads the first `limit` bytes of a body. If it breaks off: the bytes so far, or an error if `entire`.
+// Reads the first `limit` bytes of a body. If it breaks off, returns the bytes so far, or throws if `entire`.
 async function readText(body, limit, entire = false) {
   const chunks = [];
   let size = 0;
@@ -114,7 +114,7 @@ function monitored(request, body, endTimeout) {
   }
   async function pull(controller) {
     await request.waitForWindow();
-    // pi-ai ignores such an event of Claude.
+    // pi-ai ignores this event from Claude.
     if (monitor.garbled) return fail(controller, "garbled", new Error("An event is garbled."));
     const timer = monitor.finished && setTimeout(() => body.destroy(), endTimeout);
     try {
@@ -154,7 +154,7 @@ const LAST = /^data: ?\[DONE\]|"type": ?"(?:message_stop|response\.(?:completed|
 const REASON =
   /"(?:finish|stop)_reason": ?"|"type": ?"(?:response\.(?:incomplete|failed)|error)"|"error": ?[{"]/;
 
-// Monitors the events of a response before pi-ai gets them, because pi-ai waits for the end of the
+// Monitors the events of a response before pi-ai sees them, because pi-ai waits for the end of the
 // connection, and does not report all finish reasons.
 export class StreamMonitor {
   finished = false; // the model has sent a finish reason
@@ -186,7 +186,7 @@ export class StreamMonitor {
       this.finished ||= FINISH.test(text);
       this.#ending ||= LAST.test(text);
       if (REASON.test(text)) this.last = parseJson(line.subarray(5));
-      // Copilot sends the JSON of an event in one line.
+      // Copilot sends the JSON of an event on one line.
       this.garbled ||= text.startsWith("data: {") && !text.trimEnd().endsWith("}");
     }
   }

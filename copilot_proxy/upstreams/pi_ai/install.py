@@ -32,12 +32,12 @@ from copilot_proxy.upstreams.pi_ai.package import (
 _REQUIRED_SPACE: Final = 200 * 1000**2
 """Bytes that must be free in the data folder."""
 _MAX_AGE: Final = 3600
-"""Age in seconds at which a temporary folder must be left over from a killed installation: longer
-than npm may run."""
+"""Age in seconds after which a temporary folder must be left over from a killed installation:
+longer than npm may run."""
 
 
 class Installer:
-    """Installs pi-ai into `folder`, for the Node at `node`; `report` gets a line for each step."""
+    """Installs pi-ai into `folder`, for the Node at `node`; `report` is called with each step."""
 
     def __init__(self, folder: Path, node: str, report: Callable[[str], None]) -> None:
         self._folder = folder
@@ -87,7 +87,7 @@ class Installer:
 
     def _install(self, npm: Npm, folder: Path) -> None:
         shipped = json.loads(manifest())
-        # Without a package.json here, npm would use one of a parent folder.
+        # Without a package.json here, npm would use one from a parent folder.
         package_file = folder / "package.json"
         package_file.write_text(json.dumps({"private": True}), encoding="utf-8")
         self._report(f"Fetching {PACKAGE} {version()} ...")

@@ -12,12 +12,12 @@ _INTERRUPTING: Final = [
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Deliver signals that arrive during the block at its end."""
+    """Defer signals that arrive during the block until it ends."""
     received: list[int] = []
     handlers: dict[int, Any] = {}
     for number in _INTERRUPTING:
         if signal.getsignal(number) in (signal.SIG_IGN, None):
-            continue  # for example under nohup; child processes must inherit that
+            continue  # for example under nohup, which child processes must inherit
         with suppress(ValueError):  # signals only interrupt the main thread
             handlers[number] = signal.signal(number, lambda number, _: received.append(number))
     try:

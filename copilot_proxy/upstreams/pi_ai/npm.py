@@ -25,7 +25,7 @@ _FLAGS: Final = (
     "--fetch-timeout=60000",
 )
 _TIMEOUT: Final = 900
-"""Seconds that npm may run."""
+"""Maximum seconds that npm may run."""
 _MAX_OUTPUT: Final = 400
 _PREFIX: Final = re.compile(r"^npm (?:error|ERR!)(?: code)? ?", re.MULTILINE)
 _LOG_FILE: Final = re.compile(r"^A complete log of this run .*", re.MULTILINE | re.DOTALL)
@@ -39,8 +39,8 @@ _ERRORS: Final[Sequence[tuple[str, str, str]]] = (
     (
         r"\w*CERT(?:_\w+)?\b|UNABLE_TO_(?:GET|VERIFY)_\w+",
         "npm does not trust the certificate of its registry.",
-        "A company proxy may intercept the connection. Set a file with your company's certificate "
-        "authority: npm config set cafile FILE",
+        "A company proxy may be intercepting the connection. Set a file with your company's "
+        "certificate authority: npm config set cafile FILE",
     ),
     (r"E404|ETARGET", "One of the packages is not in your npm registry.", _REGISTRY_HINT),
     (r"E401|E403|ENEEDAUTH", "Your npm registry denied access.", _REGISTRY_HINT),
@@ -51,7 +51,7 @@ _ERRORS: Final[Sequence[tuple[str, str, str]]] = (
         "Check the network. Behind a company proxy, set HTTPS_PROXY.",
     ),
 )
-"""Patterns of npm's error codes in the order to search for them, each with a message and a hint."""
+"""Patterns for npm's error codes, in search order, each with a message and a hint."""
 
 
 class Npm:
@@ -71,13 +71,13 @@ class Npm:
         self._environ = environ
 
     def run(self, folder: Path, *arguments: str) -> None:
-        """Run npm in `folder`, without the scripts of packages; raises `CopilotProxyError`.
+        """Run npm in `folder`, without the scripts of packages. Raises `CopilotProxyError`.
 
         If this is interrupted, npm is killed.
         """
         process = None
         try:
-            # If Ctrl+C arrived while the process starts, it could not be killed afterwards.
+            # If Ctrl+C arrived while the process is starting, it could not be killed afterwards.
             with uninterrupted():
                 process = self._start(folder, arguments)
             output, errors = process.communicate(timeout=_TIMEOUT)
@@ -89,7 +89,7 @@ class Npm:
             ) from None
         finally:
             if process is not None:
-                process.kill()  # has no effect on a process that has exited
+                process.kill()  # has no effect if the process has exited
                 with process:  # closes its pipes and waits for it
                     pass
         if process.returncode:

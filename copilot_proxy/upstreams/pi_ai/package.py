@@ -17,7 +17,7 @@ from copilot_proxy.upstreams.pi_ai.sidecar_process import SidecarCommand
 
 PACKAGE: Final = "@earendil-works/pi-ai"
 _OLD_PACKAGE: Final = "@mariozechner/pi-ai"
-"""Its name before version 0.74, under which older versions of this program installed it."""
+"""The package's name before version 0.74, used by older versions of this program."""
 MIN_NODE_VERSION: Final = "22.19.0"
 """Required by pi-ai and its libraries."""
 INSTALL: Final = "Install it with: copilot-proxy pi-ai install"
@@ -27,13 +27,13 @@ _NODE_HINT: Final = (
 _MAX_VERSION: Final = 40
 _MIN_TIMEOUT_MS: Final = 1
 _LOAD_TIMEOUT: Final = 60
-"""Seconds that the sidecar may take to load its packages."""
+"""Maximum seconds for the sidecar to load its packages."""
 _PASSED_VARIABLES: Final = re.compile(
     r"PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|WINDIR|COMSPEC|PATHEXT|USERPROFILE"
     r"|NODE_EXTRA_CA_CERTS|SSL_CERT_(?:FILE|DIR)",
     re.IGNORECASE,
 )
-"""The environment variables that the sidecar gets: no settings and no tokens."""
+"""The environment variables passed to the sidecar, which include no settings or tokens."""
 
 
 def manifest() -> str:
@@ -48,12 +48,12 @@ def version() -> str:
 
 
 def folder_of(settings: Settings) -> Path:
-    """Return the folder in which pi-ai is installed."""
+    """Return the folder where pi-ai is installed."""
     return settings.shared_data_dir / "pi-ai"
 
 
 def installed(folder: Path) -> str | None:
-    """Return the version that is installed in `folder`, or None."""
+    """Return the version installed in `folder`, or None."""
     return _installed(folder, PACKAGE) or _installed(folder, _OLD_PACKAGE)
 
 
@@ -67,7 +67,7 @@ def _installed(folder: Path, package: str) -> str | None:
 
 
 def find_node() -> str:
-    """Return the path of Node; raises `CopilotProxyError` if it is missing or too old."""
+    """Return the path of Node. Raises `CopilotProxyError` if it is missing or too old."""
     node = shutil.which("node")
     if node is None:
         raise _missing("pi-ai needs Node, which is not on the PATH.", _NODE_HINT)
@@ -86,7 +86,7 @@ def find_node() -> str:
 
 
 def command_for(settings: Settings) -> SidecarCommand:
-    """Return the command that starts the sidecar; raises `CopilotProxyError` if it cannot start."""
+    """Return the command that starts the sidecar. Raises `CopilotProxyError` if it cannot start."""
     node, folder = find_node(), folder_of(settings)
     current, required = installed(folder), version()
     if current is None:
@@ -130,7 +130,7 @@ def _arguments(node: str, folder: Path, connect_timeout: float, read_timeout: fl
 
 
 def sidecar_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for the sidecar, a part of `environ`."""
+    """Return the environment for the sidecar, a subset of `environ`."""
     passed = {name: value for name, value in environ.items() if _PASSED_VARIABLES.fullmatch(name)}
     if file := certificate_file(passed):
         # Node uses these in addition to its own certificate authorities.
@@ -139,12 +139,12 @@ def sidecar_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def certificate_file(environ: Mapping[str, str]) -> str | None:
-    """Return the file of certificate authorities that `environ` names, or the system's."""
+    """Return the file of certificate authorities named in `environ`, or the system's."""
     return environ.get("SSL_CERT_FILE") or environ.get("NODE_EXTRA_CA_CERTS") or _system_store()
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Return the parts of a version for comparison; empty if it is not a version."""
+    """Return the parts of a version for comparison, or () if it is not a version."""
     match = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
     return tuple(map(int, match.groups())) if match else ()
 

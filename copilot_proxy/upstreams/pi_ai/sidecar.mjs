@@ -24,7 +24,7 @@ const [folder, connectTimeout, readTimeout, endTimeout = 3000] = process.argv.sl
 const MAX_LINE = 8 * 1024 * 1024; // characters; Python accepts lines of up to 32 MiB
 
 // The output of libraries is discarded: it must not appear between the lines, and may contain a
-// conversation. Of an error only the name and the stack are written.
+// conversation. For an error, only the name and the stack are written.
 for (const name of ["log", "info", "debug", "warn", "error", "trace"]) console[name] = () => {};
 function logError(prefix, error) {
   const stack = String(error?.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
@@ -73,10 +73,10 @@ class SidecarRequest {
     this.reported = false; // whether the outcome was reported: head, whole, refused or unreachable
     this.monitor = new StreamMonitor();
     this.waiting = [];
-    this.started = new Set(); // the indexes of content of which a delta was sent
+    this.started = new Set(); // the indexes of content for which a delta was sent
     this.surrogates = new Map();
-    this.unread = {}; // what pi-ai does not read or not report, by Copilot's names
-    this.transformations = undefined; // what Claude's API says it left out of the conversation
+    this.unread = {}; // fields that pi-ai does not read or report, by Copilot's names
+    this.transformations = undefined; // the parts of the conversation that Claude's API says it removed
   }
 
   send(message) {
@@ -122,7 +122,7 @@ class SidecarRequest {
         fetch: (url, init) => fetchFor(this, url, init),
         signal: this.abort.signal,
         maxRetries: 0, // Python decides about retries
-        timeoutMs: 2 * readTimeout, // our own timeout comes first, and has a better message
+        timeoutMs: 2 * readTimeout, // our own timeout is shorter, and has a better message
         onPayload: (body) => addOpaque({ ...body, ...payload }, opaque),
         onProviderStreamEvent: this.readers[pi.api],
       });
@@ -159,7 +159,7 @@ class SidecarRequest {
       compact.input_transformations = this.transformations;
       this.transformations = null;
     }
-    // Some models send a text only at the end, and then pi-ai has no delta for it.
+    // Some models send a text only at the end, in which case pi-ai has no delta for it.
     if (!this.started.has(event.contentIndex)) compact.content = event.content;
     const line = encode({ id: this.id, event: compact });
     if (line.length <= MAX_LINE) {
@@ -170,11 +170,11 @@ class SidecarRequest {
     this.drop();
   }
 
-  // By API: read what pi-ai does not report, from Copilot's events.
+  // By API: read fields that pi-ai does not report from Copilot's events.
   readers = {
     "openai-completions": (chunk) => {
       this.keepCharge(chunk);
-      // Gemini sends zeros until the end, so zeros do not replace earlier counts.
+      // Gemini sends zeros until the end, so zeros must not replace earlier counts.
       if (chunk?.usage?.total_tokens) this.unread.usage = chunk.usage;
       for (const choice of Array.isArray(chunk?.choices) ? chunk.choices : []) {
         for (const name of ["reasoning_opaque", "refusal"]) {
@@ -268,11 +268,11 @@ const timeouts = {
 };
 const STREAMS = {};
 let fetchFor;
-// pi-ai and its libraries must send requests only with the function that they are given.
+// pi-ai and its libraries must only send requests with the function they are given.
 globalThis.fetch = () => Promise.reject(new Error("Requests may only be sent to Copilot."));
 try {
   fetchFor = createFetch((await packages("undici/index.js")).default, timeouts);
-  // Not from pi-ai's index, which takes longer to load and adds a step for each event.
+  // Not from pi-ai's index, which loads more slowly and adds a step for each event.
   for (const api of ["anthropic-messages", "openai-completions", "openai-responses"]) {
     const { streamSimple } = await packages(`@earendil-works/pi-ai/dist/api/${api}.js`);
     if (!streamSimple) throw new TypeError(api);

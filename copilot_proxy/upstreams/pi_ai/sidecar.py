@@ -1,7 +1,6 @@
-"""Starts the sidecar process when it is first needed, and restarts it after it has died.
+"""Starts the sidecar process when it is first needed, and restarts it if it dies.
 
-A restart happens with the next exchange, after a delay that grows as long as the process keeps
-dying.
+The process is restarted for the next exchange, after a delay that grows as long as it keeps dying.
 """
 
 import asyncio
@@ -19,7 +18,7 @@ from copilot_proxy.upstreams.pi_ai.sidecar_process import (
 )
 
 _START_TIMEOUT: Final = 20.0
-"""Seconds that the process may take until it is ready."""
+"""Maximum seconds until the process must be ready."""
 _PING_INTERVAL: Final = 15.0
 """Seconds between two pings of the process."""
 _DAMAGED: Final = "its files are missing or damaged"
@@ -28,7 +27,7 @@ _RESTART_DELAYS: Final = (0.0, 0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 class Sidecar:
-    """The sidecar, whether or not its process runs. Must be used from one event loop."""
+    """The sidecar, whether or not its process is running. Must be used from a single event loop."""
 
     def __init__(
         self,
@@ -54,7 +53,7 @@ class Sidecar:
     async def exchange(
         self, request: Mapping[str, Any], size: int = 0
     ) -> AsyncIterator[SidecarExchange]:
-        """Send `request`, of about `size` bytes; leaving the context cancels it.
+        """Send `request`, which has about `size` bytes; leaving the context cancels it.
 
         Raises `UpstreamUnreachable` if the process cannot be started.
         """
@@ -73,7 +72,7 @@ class Sidecar:
                 process.write({"drop": exchange.id})
 
     async def aclose(self) -> None:
-        """End the process, and do not start another."""
+        """Stop the process, and do not start another."""
         self._closed = True
         if self._process is not None:
             await self._process.aclose()
@@ -84,7 +83,7 @@ class Sidecar:
         return self._process.process.pid if self._process is not None else None
 
     async def _running_process(self) -> SidecarProcess:
-        """Return the running process, or start one; raises `UpstreamUnreachable`."""
+        """Return the running process, or start one. Raises `UpstreamUnreachable`."""
         async with self._start_lock:
             if self._closed:
                 raise self._unusable("it is being shut down")

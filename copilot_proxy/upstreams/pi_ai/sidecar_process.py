@@ -1,7 +1,7 @@
-"""One run of the sidecar process, which exchanges JSON lines for many requests at once.
+"""A run of the sidecar process, which exchanges JSON lines for many requests at once.
 
 Each exchange has flow control: the process may only send as many messages as its window allows, and
-the window is enlarged when messages have been read. The process's stderr is logged, masked.
+the window is enlarged as messages are read. The process's stderr is logged with secrets masked.
 """
 
 import asyncio
@@ -28,9 +28,9 @@ WINDOW: Final = 128
 _MAX_LINE: Final = 32 * 1024 * 1024
 _MAX_LOG_LINE: Final = 2000
 _MAX_MISSED_PINGS: Final = 2
-"""Pings in a row without any message, after which the process is killed."""
+"""Consecutive pings without any message after which the process is killed."""
 _EXIT_TIMEOUT: Final = 3.0
-"""Seconds that the process may take to exit by itself."""
+"""Seconds for the process to exit on its own."""
 
 
 class SidecarMessage(msgspec.Struct, omit_defaults=True):
@@ -63,7 +63,7 @@ class SidecarCommand:
 
 
 class SidecarExchange:
-    """One request to the process, and the messages received for it."""
+    """A request to the process, and the messages received for it."""
 
     def __init__(self, process: "SidecarProcess", id: int) -> None:
         self.id = id
@@ -94,7 +94,7 @@ class SidecarExchange:
         return len(self._messages)
 
     async def read(self) -> list[SidecarMessage]:
-        """Return all unread messages, at least one; none at the end.
+        """Return all unread messages, at least one, or none at the end.
 
         Raises `BrokenResponse` if the process died.
         """
@@ -119,7 +119,7 @@ class SidecarExchange:
 
 
 class SidecarProcess:
-    """One process, from its start to its exit."""
+    """A process, from its start to its exit."""
 
     def __init__(
         self, name: str, process: asyncio.subprocess.Process, ping_interval: float
@@ -144,7 +144,7 @@ class SidecarProcess:
     async def start(
         cls, name: str, command: SidecarCommand, ping_interval: float
     ) -> "SidecarProcess":
-        """Start the process; raises `OSError`."""
+        """Start the process. Raises `OSError`."""
         own_group: dict[str, Any] = (
             # Ctrl+C must only reach the server, which waits for open requests.
             {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
@@ -172,7 +172,7 @@ class SidecarProcess:
             stdin.writelines((line, b"\n"))
 
     async def send(self, message: Mapping[str, Any], size: int) -> None:
-        """Send a message of about `size` bytes and wait until the pipe can take more.
+        """Send a message of about `size` bytes, and wait until the pipe can accept more.
 
         If the process has died, the next read raises the error. Raises `RequestError` for a message
         that cannot be encoded.
@@ -212,7 +212,7 @@ class SidecarProcess:
                 self._received_message = True
                 self._handle(decoder.decode(line))
         except (ValueError, msgspec.DecodeError):
-            # A line is too long or not a message, so the following ones are not reliable.
+            # A line is too long or not a message, so the lines after it cannot be trusted.
             reason = "sent an invalid message"
         self._died(reason)
 
@@ -237,7 +237,7 @@ class SidecarProcess:
                 log.warning("%s: %s", self._name, text[:_MAX_LOG_LINE])
 
     async def _ping(self) -> None:
-        # Missed pings are counted instead of seconds, so that the process has a chance to answer
+        # Missed pings are counted rather than seconds, so that the process has a chance to answer
         # after this process was suspended, for example because the machine slept.
         missed = 0
         while self.is_alive:

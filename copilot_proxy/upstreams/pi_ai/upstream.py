@@ -1,7 +1,7 @@
 """Copilot through pi-ai: conversations go to the sidecar, all other calls to Copilot.
 
-Authentication, the choice of the host and retries work as without pi-ai. The sidecar gets
-a token with each request and does not store it.
+Authentication, host selection and retries work as without pi-ai. The sidecar gets a token with each
+request and does not store it.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,9 +53,9 @@ class PiAiStreamResponse:
         raise BrokenResponse("pi-ai does not send complete responses.")
 
     async def receive(self, process: Callable[[list[bytes]], _Result | None]) -> _Result | None:
-        """Call `process` with the data of the events that arrive, until it returns a result.
+        """Call `process` with the data of arriving events until it returns a result.
 
-        Return this, or None at the end. Raises `BrokenResponse`.
+        Returns the result, or None at the end. Raises `BrokenResponse`.
         """
         messages, self._more = self._more or await self._exchange.read(), []
         while messages:
@@ -66,7 +66,7 @@ class PiAiStreamResponse:
         return None
 
     def finish(self) -> None:
-        """Do nothing: the sidecar itself closes complete responses."""
+        """Do nothing, because the sidecar itself closes complete responses."""
 
     async def aclose(self) -> None:
         """Close the exchange, which cancels an unfinished request."""
@@ -74,7 +74,7 @@ class PiAiStreamResponse:
 
 
 class PiAiWholeResponse:
-    """A complete response of Copilot's `api`, sent although a stream was requested."""
+    """A complete response of Copilot's `api`, sent even though a stream was requested."""
 
     is_stream = False
 
@@ -111,7 +111,7 @@ class PiAiUpstream:
         self.sidecar = sidecar
 
     def cached_catalogue(self, auth: TokenSource | None = None) -> Catalogue | None:
-        """Return the account's models without waiting; None if no recent list is cached."""
+        """Return the account's models without waiting, or None if no recent list is cached."""
         return self._copilot.cached_catalogue(auth)
 
     async def catalogue(
@@ -121,7 +121,7 @@ class PiAiUpstream:
         return await self._copilot.catalogue(auth, max_age=max_age)
 
     async def send(self, call: Call) -> UpstreamResponse:
-        """Send `call` and return the response, which must be closed; raises `CopilotProxyError`."""
+        """Send `call` and return the response, which must be closed. Raises `CopilotProxyError`."""
         if call.path is not None:
             return await self._copilot.send(call)
         auth = call.auth or self._auth
@@ -152,8 +152,8 @@ class PiAiUpstream:
     ) -> UpstreamResponse:
         """Send `call` and return the response.
 
-        Retries once each for a connection error and for a rejected token. Raises `UpstreamRefusal`
-        or `UpstreamUnreachable`.
+        Retries once each after a connection error and after a rejected token. Raises
+        `UpstreamRefusal` or `UpstreamUnreachable`.
         """
         may_reconnect = may_renew = True
         while True:

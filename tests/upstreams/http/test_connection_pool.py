@@ -1,0 +1,113 @@
+"""The connection pool: when it opens connections, on a real server."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from copilot_proxy.upstreams.http.connection import HttpExchange
+from copilot_proxy.upstreams.http.connection_pool import ConnectionPool
+from copilot_proxy.upstreams.http.transport import HttpRequest
+
+_BEGIN = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n"
+_END = b"0\r\n\r\n"
+
+
+class Upstream:
+    """A server whose answers begin at once, and end when `may_end` is set."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.used: list[int] = []
+        """The number of the connection that each request came on."""
+        self.may_end = asyncio.Event()
+        self.changed = asyncio.Condition()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        host, port = self._server.sockets[0].getsockname()
+        self.url = f"http://{host}:{port}/"
+
+    def stop_listening(self) -> None:
+        self._server.close()
+
+    async def have_connected(self, count: int) -> None:
+        """Wait until there have been so many connections."""
+        async with self.changed:
+            await asyncio.wait_for(self.changed.wait_for(lambda: self.connections >= count), 30)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with self.changed:
+            self.connections += 1
+            self.changed.notify_all()
+        number = self.connections
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                self.used.append(number)
+                writer.write(_BEGIN)
+                await self.may_end.wait()
+                writer.write(_END)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    started = Upstream()
+    await started.start()
+    yield started
+    started.stop_listening()
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[ConnectionPool]:
+    made = ConnectionPool(ssl.create_default_context())
+    yield made
+    await made.aclose()
+
+
+async def ask(pool: ConnectionPool, upstream: Upstream) -> HttpExchange:
+    return await pool.send(HttpRequest("GET", upstream.url, {}, None, {"connect": 5, "read": 5}))
+
+
+async def test_requests_one_after_the_other_share_a_connection(
+    pool: ConnectionPool, upstream: Upstream
+) -> None:
+    """No spare connection is opened for them."""
+    upstream.may_end.set()
+    for _ in range(5):
+        exchange = await ask(pool, upstream)
+        while await exchange.read():
+            pass
+    assert [1] * 5 == upstream.used
+    assert 1 == upstream.connections
+
+
+async def test_a_spare_connection(pool: ConnectionPool, upstream: Upstream) -> None:
+    """While several requests are running, the next one finds a connection that is open."""
+    for _ in range(2):
+        await ask(pool, upstream)
+    await upstream.have_connected(3)
+    await ask(pool, upstream)
+    assert [1, 2, 3] == upstream.used
+    await upstream.have_connected(4)
+    assert 4 == upstream.connections
+
+
+async def test_a_spare_connection_that_cannot_be_opened(
+    pool: ConnectionPool, upstream: Upstream
+) -> None:
+    """The running requests go on, and the next one reports the error."""
+    exchanges = [await ask(pool, upstream)]
+    waiting = asyncio.create_task(ask(pool, upstream))
+    await upstream.have_connected(2)
+    upstream.stop_listening()
+    exchanges.append(await waiting)
+    with pytest.raises(httpx.ConnectError):
+        await asyncio.gather(*(ask(pool, upstream) for _ in range(2)))
+    upstream.may_end.set()
+    for exchange in exchanges:
+        assert b"ok" == await exchange.read()
+        assert b"" == await exchange.read()
