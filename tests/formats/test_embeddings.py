@@ -33,6 +33,7 @@ def parsed(**more: Any) -> dict[str, Any]:
         ({"input": []}, "input"),
         ({"input": None}, "input"),
         ({"input": 5}, "input"),
+        ({"input": [[1], []]}, "input[1]"),
         ({"input": ["x", 1]}, "input"),
         ({"input": [[1], "x"]}, "input"),
         ({"input": [{"text": "x"}]}, "input[0]"),

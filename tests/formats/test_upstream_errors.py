@@ -276,6 +276,14 @@ def test_a_wait_without_end() -> None:
         assert str(31 * 24 * 3600) == error.headers["retry-after"]
 
 
+def test_no_wait() -> None:
+    """A time of 0, or one that is over, is passed on, but not said in words."""
+    error = parse_error_response(429, {"retry-after": "0"}, coded("rate_limited", "Slow down"))
+
+    assert "0" == error.headers["retry-after"]
+    assert "Wait a while" in str(error.hint)
+
+
 def test_a_page_that_an_agent_of_github_requires_is_named() -> None:
     """Such an error has nothing but the page's address; signing in again would not help."""
     body = b'{"authorize_url":"https://github.com/login/oauth/authorize?client_id=x"}'
