@@ -197,6 +197,7 @@ class Reserver:
         """Release the reservation of a request that gets no row, or already has one."""
         with self._waiting() as files, files.reservations.locked():
             files.reservations.clear([request_id])
+            self._refreshed = float("-inf")
 
     def recent_outputs(self) -> Sequence[tuple[str, int]]:
         """Return models and the output tokens of their latest answers, the newest last."""
