@@ -196,6 +196,7 @@ class Reserver:
         """Release the reservation of a request that gets no row, or already has one."""
         with self._waiting() as files, files.reservations.locked():
             files.reservations.clear([request_id])
+            self._refreshed = float("-inf")
 
     def recent_outputs(self) -> Sequence[tuple[str, int]]:
         """Return the models and output tokens of recent answers, oldest first."""
