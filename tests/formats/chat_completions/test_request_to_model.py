@@ -60,7 +60,7 @@ def test_the_model_id_is_sent() -> None:
     ],
 )
 def test_which_models_fix_their_sampling(model: Model | None, expected: bool) -> None:
-    """GPT-5, the o-series and newer models do; older GPT models and other vendors' do not."""
+    """GPT-5, the o-series and newer models fix it; older GPT models and other vendors do not."""
     profile = profile_of(model, "chat_completions")
     assert expected is ("max_completion_tokens" == profile.limit_field)
 

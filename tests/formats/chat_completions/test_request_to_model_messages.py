@@ -1,4 +1,4 @@
-"""Messages are adapted to the model, above all earlier responses that clients send back."""
+"""Messages are adapted to the model, especially earlier responses that clients send back."""
 
 from typing import Any
 
@@ -114,9 +114,14 @@ VALUES = st.sampled_from(
 )  # fmt: skip
 TEXTS = st.sampled_from(["", "x"])
 PARTS = st.sampled_from(
-    [image(), {"type": "text", "text": ""}, {"type": "text", "text": "x"},
-     {"type": "refusal", "refusal": "No."}, {"type": "image_url", "image_url": PNG}]
-)  # fmt: skip
+    [
+        image(),
+        {"type": "text", "text": ""},
+        {"type": "text", "text": "x"},
+        {"type": "refusal", "refusal": "No."},
+        {"type": "image_url", "image_url": PNG},
+    ]
+)  # Streaming follows the request, but some models cannot, and Claude must for long output.
 CONTENT = TEXTS | st.lists(PARTS, max_size=2)
 CALLS = st.lists(
     st.fixed_dictionaries(
