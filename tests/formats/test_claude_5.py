@@ -49,7 +49,7 @@ def test_sampling_is_left_at_the_default(client: str, id: str) -> None:
     "id", ["claude-opus-5.5", "claude-fable-5", "claude-fable-5.2", "claude-mythos-1"]
 )
 def test_models_that_always_think_are_asked_to(client: str, id: str) -> None:
-    """The error names the field."""
+    """Thinking that cannot be turned off is adaptive, whatever the client requests."""
     off = {"reasoning_effort": "none"}
     own = {
         "chat_completions": off,

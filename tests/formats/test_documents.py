@@ -329,7 +329,7 @@ def test_names(name: str | None, expected: str) -> None:
         assert [expected] == [file["filename"] for file in parts_of(prepared)]
 
 
-def test_what_a_translation_loses_is_noted() -> None:
+def test_translation_losses_are_noted() -> None:
     """Document citations are kept for Claude, and noted otherwise; the context becomes text."""
     block = {**BLOCK, "title": "T", "context": "C", "citations": {"enabled": True}}
 

@@ -12,7 +12,7 @@ from tests.conftest import recorded_events, recorded_json
 SECRET = "what the user said, in full: " + "x" * 60
 
 
-def test_what_has_been_seen_is_known() -> None:
+def test_recordings_have_nothing_unknown() -> None:
     """Recorded model lists and streams contain nothing unknown."""
     assert [] == unknown_in_models(parse_models(recorded_json("models.json")))
     assert [] == unknown_in_models(parse_models(load("2026-11")))

@@ -121,7 +121,7 @@ PARTS = st.sampled_from(
         {"type": "refusal", "refusal": "No."},
         {"type": "image_url", "image_url": PNG},
     ]
-)  # Streaming follows the request, but some models cannot, and Claude must for long output.
+)  # fmt: skip
 CONTENT = TEXTS | st.lists(PARTS, max_size=2)
 CALLS = st.lists(
     st.fixed_dictionaries(

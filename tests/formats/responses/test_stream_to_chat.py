@@ -110,7 +110,7 @@ def test_content_that_comes_only_at_the_end_is_kept(kept: str) -> None:
     assert message_of(events) == message_of(thinned)
 
 
-def test_whole_texts_add_only_what_is_missing() -> None:
+def test_complete_texts_add_only_missing_parts() -> None:
     """The whole text at the end adds what is missing, and repeats nothing."""
     up = Upstream()
     events = up.text(0, "Hel")

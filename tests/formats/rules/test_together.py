@@ -92,7 +92,7 @@ def test_nothing_to_answer_with_a_cache_mark_for_the_end(content: object) -> Non
 
 @every_client
 @pytest.mark.parametrize("route", ["chat_completions", "messages"])
-def test_what_claude_refuses_together_with_thinking(client: str, route: str) -> None:
+def test_fields_that_claude_refuses_with_thinking(client: str, route: str) -> None:
     """With thinking, Claude refuses a forced tool and a temperature, wherever it is served."""
     supports = {"reasoning_effort": ["low", "high"], "adaptive_thinking": True}
     model = model_on(route, "claude-sonnet-4.6", "Anthropic", **supports)
