@@ -37,6 +37,12 @@ class PlainTurns(list[Any]):
         super().__init__(turns)
         self.parts = parts
         """Information about the conversation; its type depends on the API."""
+        self.wide_size = 0
+        """How many more bytes its texts may take than their JSON; only known for Responses.
+
+        A single character such as a quotation mark makes Python use two bytes per character of a
+        text, and an emoji four, whereas JSON uses one byte for most characters.
+        """
         self.images = images
         """The number of images in the conversation."""
         self.text_size = text_size
@@ -49,7 +55,9 @@ class PlainTurns(list[Any]):
 
     def replaced(self, turns: Iterable[Any]) -> "PlainTurns":
         """Return a different form of the same conversation."""
-        return PlainTurns(turns, self.images, self.text_size)
+        other = PlainTurns(turns, self.images, self.text_size)
+        other.wide_size = self.wide_size
+        return other
 
     def decoded(self) -> list[dict[str, Any]]:
         """Return the messages as decoded JSON, which may be modified."""

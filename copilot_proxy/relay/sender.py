@@ -48,7 +48,7 @@ class _Attempt:
     refused: list[UpstreamApi] = field(default_factory=list)
     """The APIs on which Copilot has refused the model, in that order."""
     reroutes: int = 0
-    """How often the request was sent on another API after such a refusal."""
+    """The number of times the request was sent on another API after such a refusal."""
     foreign: frozenset[str] = frozenset()
     """The encrypted reasoning that the model has refused."""
     restores_reasoning: bool = True

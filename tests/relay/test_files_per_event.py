@@ -125,12 +125,13 @@ def server() -> Iterator[Proxy]:
 def test_files_per_event(server: Proxy, client: str, api: str) -> None:
     """A piece of text passes through at most 9 files if it is only repaired, and through 11 if it
     is translated. A request and its events go back up at most 6 times."""
-    # While the machine is busy, many events may arrive together, or before the first is sent.
+    # On a busy machine, many events may arrive together, or some before others are awaited.
     for _ in range(20):
         trace = traced(server, client, api)
         # The most common part of an answer is one more piece of its text.
         (files, count), *_ = Counter(map(frozenset, trace.parts)).most_common()
-        if count > 4 and files > {"relay/reply", "routes/streaming"}:
+        is_usual = count > 4 and files > {"relay/reply", "routes/streaming"}
+        if is_usual and len(trace.climbs) <= 6:
             break
     assert count > 4
     assert {"relay/reply", "routes/streaming"} < files

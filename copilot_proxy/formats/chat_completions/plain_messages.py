@@ -100,14 +100,11 @@ class _Found:
         parts = [part for content in lists for part in content]
         self.texts = [part for part in parts if type(part) is _Text]
         self.images = [part for part in parts if type(part) is _Image]
-        assistants: list[Any] = [one for one in messages if type(one) is _Assistant]
-        self.calling = [one for one in assistants if one.tool_calls]
+        self.assistants: list[Any] = [one for one in messages if type(one) is _Assistant]
+        self.calling = [one for one in self.assistants if one.tool_calls]
         self.calls = [call for one in self.calling for call in one.tool_calls]
-        self.has_marks = any(map(_has_mark, (*messages, *self.calls, *parts)))
-
-
-def _has_mark(part: Any) -> bool:
-    return part.cache_control is not UNSET
+        markable = [*messages, *self.calls, *parts]
+        self.marked = [one for one in markable if one.cache_control is not UNSET]
 
 
 def _plain(messages: list[Any]) -> PlainTurns | None:
@@ -155,7 +152,7 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     """
     parts: _Found = turns.parts
     most = profile.max_images
-    if parts.has_marks or (most is not None and turns.images > most):
+    if parts.marked or (most is not None and turns.images > most):
         return None
     if profile.tool_id_form or profile.signed_calls or not are_paired(_steps(turns), in_order=True):
         return None
@@ -174,7 +171,7 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     most = profile.max_calls
     if most is not None and any(len(one.tool_calls) > most for one in parts.calling):
         return None
-    if not all(_is_accepted(one) for one in turns if type(one) is _Assistant):
+    if not all(map(_is_accepted, parts.assistants)):
         return None
     if any(wrong_type(msgspec.to_builtins(image)) for image in parts.images):
         return None

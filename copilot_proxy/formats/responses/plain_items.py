@@ -5,6 +5,7 @@ accepts, so the decoder rejects anything unusual, and the request is then parsed
 """
 
 from copy import copy
+from sys import getsizeof
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -87,8 +88,14 @@ def _plain(items: list[Any]) -> PlainTurns | None:
         return None
     turns = [msgspec.to_builtins(one) if one.type == ADDITIONAL else one for one in items]
     texts = [part.text for part in parts if type(part.text) is str]
-    text_size = sum(map(len, outputs)) + sum(map(len, texts))
-    return PlainTurns(turns, len(images), text_size)
+    read = PlainTurns(turns, len(images), sum(map(len, outputs)) + sum(map(len, texts)))
+    values: list[Any] = [one.content for one in items]
+    values += [one.arguments for one in items]
+    values += [one.input for one in items]
+    texts += [*outputs, *[value for value in values if type(value) is str]]
+    wide = [text for text in texts if not text.isascii()]
+    read.wide_size = sum(map(getsizeof, wide)) - sum(map(len, wide))
+    return read
 
 
 def _is_sound(item: _Item) -> bool:

@@ -14,11 +14,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from sys import getsizeof
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
+
+from copilot_proxy.formats.plain_turns import PlainTurns
 
 MAX_RESPONSES: Final = 1000
 MAX_BYTES: Final = 64 * 1024 * 1024
@@ -38,13 +39,14 @@ class PlainItems:
 
     __slots__ = ("_items", "size")
 
-    def __init__(self, items: Sequence[Any], json_size: int) -> None:
-        structs = [one for one in items if type(one) is not dict]
-        if len(structs) < len(items):
+    def __init__(self, items: PlainTurns, json_size: int) -> None:
+        self._items: Sequence[Any] = items
+        if items.objects:
             # Objects of decoded JSON would take several times as much memory.
-            items = [Raw(msgspec.json.encode(one)) if type(one) is dict else one for one in items]
-        self._items = items
-        self.size = json_size + _STRUCT_OVERHEAD * len(items) + _excess(structs)
+            self._items = [
+                Raw(msgspec.json.encode(one)) if type(one) is dict else one for one in items
+            ]
+        self.size = json_size + _STRUCT_OVERHEAD * len(items) + items.wide_size
         """Memory in bytes."""
 
     def __len__(self) -> int:
@@ -52,22 +54,6 @@ class PlainItems:
 
     def __iter__(self) -> Iterator[bytes]:
         return map(msgspec.json.encode, self._items)
-
-
-def _excess(items: list[Any]) -> int:
-    """Return how many more bytes the texts of plain items may take than their JSON.
-
-    A single character such as a quotation mark makes Python use two bytes per character of a text,
-    and an emoji four, whereas JSON uses one byte for most characters.
-    """
-    values = [one.content for one in items]
-    values += [one.output for one in items]
-    values += [one.arguments for one in items]
-    values += [one.input for one in items]
-    texts = [value for value in values if type(value) is str]
-    texts += [part.text for parts in values if type(parts) is list for part in parts]
-    wide = [text for text in texts if type(text) is str and not text.isascii()]
-    return sum(map(getsizeof, wide)) - sum(map(len, wide))
 
 
 class Exchange:
