@@ -118,5 +118,5 @@ def _add_line(path: Path, line: str) -> None:
 
 
 def _open(path: str, flags: int) -> int:
-    """Open a file of a shell so that no other user can change what the shell runs."""
+    """Open a shell's file; a new one is only writable by its owner, since the shell runs it."""
     return os.open(path, flags, 0o644)

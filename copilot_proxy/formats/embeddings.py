@@ -84,6 +84,12 @@ def check_request(request: ClientRequest) -> None:
     if not value:
         raise RequestError("The input is empty.", param="input", code="invalid_value")
     if isinstance(value, list):
+        if [] in value:
+            raise RequestError(
+                "A list of token ids is empty.",
+                param=f"input[{value.index([])}]",
+                code="invalid_value",
+            )
         types = {type(item) for item in value}
         if len(types) > 1:
             raise RequestError(

@@ -113,7 +113,7 @@ def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
 
 def _with_wait(hint: str | None, wait: str | None) -> str | None:
     """Return `hint` with the seconds from Retry-After, for users who do not see the header."""
-    if wait is None:
+    if wait is None or int(wait) == 0:
         return hint and hint.replace(WAIT_PLACEHOLDER, "a while")
     span = _span(int(wait))
     if hint and WAIT_PLACEHOLDER in hint:

@@ -76,16 +76,15 @@ class Reserver:
         """The value of `reads` at that time."""
 
     def is_open(self) -> bool:
-        """Return whether the files are open, and still there; does not wait and does not raise an
-        error."""
+        """Return whether the files are open and at their paths. Does not wait or raise errors."""
         return self._is_current()
 
     def reserve_now(self, request_id: str, cost: int, plan: Plan) -> list[Used] | Refusal | None:
-        """Do what `reserve` does, without waiting and without raising an error.
+        """Like `reserve`, but without waiting or raising errors.
 
-        Returns None if that is not possible: another process has just locked the reservations, or
-        the files have to be opened, perhaps because they were replaced, which is checked from time
-        to time.
+        Returns None if that is impossible: usually because another process has just locked the
+        reservations, or because the files are not open or were replaced, which is only checked from
+        time to time.
         """
         if not self._lock.acquire(blocking=False):
             return None
@@ -197,6 +196,7 @@ class Reserver:
         """Release the reservation of a request that gets no row, or already has one."""
         with self._waiting() as files, files.reservations.locked():
             files.reservations.clear([request_id])
+            self._refreshed = float("-inf")
 
     def recent_outputs(self) -> Sequence[tuple[str, int]]:
         """Return the models and output tokens of recent answers, oldest first."""

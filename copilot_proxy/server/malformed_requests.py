@@ -91,9 +91,9 @@ _AFTER_A_BODY: Final = _Fault(
 
 
 def invalid(reason: str = "", *, is_tls: bool = False, is_first: bool = True) -> RequestError:
-    """Return the error for data that is not HTTP; `reason` is the parser's message.
+    """Return the error for data that is not valid HTTP; `reason` is the parser's message.
 
-    `is_first` is whether it is the first request on its connection.
+    `is_first` tells whether this is the first request on its connection.
     """
     reason = reason.lower()
     fault = _TLS if is_tls else next((one for one in _FAULTS if one.word in reason), _OTHER)

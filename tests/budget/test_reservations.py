@@ -17,7 +17,8 @@ from copilot_proxy.budget.limits_file import days_of
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.ledger import reserved_sums
 from copilot_proxy.ledger.database import open_for_writing, set_aside
-from copilot_proxy.ledger.insertion import insert
+from copilot_proxy.ledger.insertion import insert, known
+from copilot_proxy.ledger.ledger import Ledger
 from copilot_proxy.ledger.limit_states import State, state
 from copilot_proxy.ledger.maintenance import forget
 from copilot_proxy.ledger.releaser import Releaser
@@ -344,3 +345,50 @@ def test_a_killed_process_beside_a_running_one(
     writer.close()
 
     assert ([], (60,)) == (left, costs)
+
+
+def test_a_process_that_was_killed_after_a_row_was_written(tmp_path: Path) -> None:
+    """A request that has a row, but whose reservation is still in the file, gets no second row."""
+    path = tmp_path / "ledger.sqlite3"
+    common = common_of(asked(record("a"), 60, [])[2])._replace(pid=2**22 + 1)
+    file = ReservationFile(path)
+    with file.locked():
+        for name in ("recorded", "running"):
+            file.put(name, Slot(0, 60, time.time_ns() // 1000, encode(common)))
+    file.close()
+    with closing(open_for_writing(path)) as database:
+        insert(database, [row(record("recorded", credits=5e-8), NOW.timestamp())])
+        writer = Writer(path)
+        writer.write([row(record("next", credits=1e-8), NOW.timestamp())])
+        writer.close()
+        rows = database.execute("SELECT request_id, nano_aiu FROM requests ORDER BY 1").fetchall()
+
+    assert [("next", 10), ("recorded", 50), ("running", 60)] == rows
+    assert [] == stored_reservations(path)
+
+
+@pytest.mark.anyio
+async def test_rows_that_the_ledger_has_written(tmp_path: Path) -> None:
+    """The ledger tells the budget of its process which requests have rows; even if no other request
+    follows, no reservation stays in the file."""
+    path = tmp_path / "ledger.sqlite3"
+    budget = Budget(path, [Limit(10**12, "month")])
+    ledger = Ledger(path, budget.end)
+    for name in ("a", "b", "c"):
+        made = record(name)
+        await budget.admit(made, {"max_tokens": 1})
+        ledger(made)
+        budget(made)
+    for _ in range(2000):
+        if not stored_reservations(path):
+            break
+        await asyncio.sleep(0.01)
+    assert [] == stored_reservations(path)
+    with closing(open_for_writing(path)) as database:
+        found = known(database, ["a", "b", "c"])
+        used = state(database, Limit(10**12, "month"), *days_of(datetime.now(UTC)))
+    ledger.close()
+    budget.close()
+
+    assert {"a", "b", "c"} == found
+    assert State(3 * 112_500_000, 0) == used

@@ -63,7 +63,12 @@ class _Native:
     def translator(
         self, request: MessagesRequest, tool_names: Mapping[str, str], request_id: str
     ) -> MessagesRepair:
-        return MessagesRepair(request_id, tool_names, unrequested=unrequested_fields(request))
+        return MessagesRepair(
+            request_id,
+            tool_names,
+            unrequested=unrequested_fields(request),
+            model=request["model"],
+        )
 
 
 class _Counting:

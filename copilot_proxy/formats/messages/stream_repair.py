@@ -41,7 +41,8 @@ class MessagesRepair:
 
     `usage` has the token counts so far, in the format of Chat Completions. `tool_names` maps the
     tool names sent to the model to the client's names. `unrequested` are the fields to leave out,
-    from `unrequested_fields`.
+    from `unrequested_fields`. `model` is the client's name of the model, which replaces Copilot's:
+    older versions of Claude Code send thinking back only if it came with the name they asked for.
     """
 
     repeated: RepeatedEvents | None = None
@@ -52,8 +53,10 @@ class MessagesRepair:
         tool_names: Mapping[str, str] | None = None,
         *,
         unrequested: Collection[str] = (),
+        model: str | None = None,
     ) -> None:
         self.notes: list[str] | None = None
+        self._model = model
         self._request_id = request_id
         self._unrequested = unrequested
         self._tool_names = tool_names or {}
@@ -109,7 +112,7 @@ class MessagesRepair:
             if self._unrequested:
                 data = without_fields(data, self._unrequested)
         if is_message(data):
-            self._message = repair_message(data, self._tool_names)
+            self._message = self._named(repair_message(data, self._tool_names))
             events = message_to_events(self._message)
             return [event for part in events for event in self.feed(part)]
         before = self._missing_before(data)
@@ -125,12 +128,15 @@ class MessagesRepair:
             return self._end(_UNSTATED_END)
         if kind == "content_block_start" and not self._has_started:
             self._has_started = True
-            return [{"type": "message_start", "message": repair_message({"content": []})}]
+            message = self._named(repair_message({"content": []}))
+            return [{"type": "message_start", "message": message}]
         return []
 
     def _passed(self, data: MessagesEvent) -> list[MessagesEvent]:
         """Return the events for an event, without additions and with the client's names."""
         event = without_additions(data)
+        if data["type"] == "message_start" and isinstance(event.get("message"), dict):
+            return [{**event, "message": self._named(event["message"])}]
         if self._tool_names and data["type"] == "content_block_start":
             event = {
                 **event,
@@ -139,6 +145,10 @@ class MessagesRepair:
         if data["type"].startswith("content_block_"):
             return self._blocks.feed(event)
         return self._end(event) if data["type"] in _ENDS else [event]
+
+    def _named(self, message: Message) -> Message:
+        """Return the message with the client's name of the model."""
+        return message if self._model is None else {**message, "model": self._model}
 
     def close(self, *, done: bool = False) -> list[MessagesEvent]:
         """Return the last events, if Copilot did not send them."""

@@ -56,6 +56,18 @@ def test_a_correct_stream_is_not_changed() -> None:
     assert "Hello from stream." == read_stream(events).content[0].text  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("start", [RECORDED[:1], []])
+def test_the_model_has_the_clients_name(start: list[Any]) -> None:
+    """The message names the model as the client did, streamed or not, even without its start."""
+    stream = MessagesRepair(model="opus")
+
+    streamed = [event for data in [*start, *RECORDED[1:]] for event in stream.feed(data)]
+    whole = MessagesRepair(model="opus").feed(message_from_events(RECORDED))
+
+    assert "message_start" == streamed[0]["type"]
+    assert ["opus"] * 2 == [one["message"]["model"] for one in (streamed[0], whole[0])]
+
+
 def test_copilots_additions_are_removed() -> None:
     """Only the fields that Copilot adds are removed; its usage is kept and passed on."""
     copilot_usage = {"total_nano_aiu": 8100000}
@@ -335,7 +347,7 @@ def test_a_message_of_events_has_all_its_fields() -> None:
 
 
 def test_a_missing_start_and_a_missing_end_are_added() -> None:
-    """The SDK fails at blocks before the message, and agents wait without a stop reason."""
+    """The SDK fails on blocks before the message start, and agents hang without a stop reason."""
     blocks = [one for one in RECORDED if one["type"].startswith("content_block_")]
 
     unstarted, _ = repaired([*blocks, FINISH, STOP])
