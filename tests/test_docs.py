@@ -127,7 +127,7 @@ def test_every_note_about_a_loss_is_explained() -> None:
     assert sorted(set(notes_about_losses())) == sorted(documented)
 
 
-def test_what_pi_ai_loses_is_documented() -> None:
+def test_losses_of_pi_ai_are_documented() -> None:
     """The tables in docs/pi-ai.md have exactly the fields that are refused and dropped."""
     refused, dropped = re.findall(
         r"^\| field \| \|\n\|---\|---\|\n((?:\|.*\n)+)",

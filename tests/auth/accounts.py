@@ -1,4 +1,4 @@
-"""Helpers of the token tests: clocks, a credential store, and waiting for exchanges."""
+"""Helpers for the token tests: clocks, a credential store, and waiting for exchanges."""
 
 import asyncio
 from collections.abc import Callable

@@ -72,7 +72,7 @@ def settings(simulator: Simulator) -> Settings:
 
 @pytest.fixture
 async def client(own_home: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client as the program makes it."""
+    """An HTTP client set up as in the program."""
     async with make_client(load_settings(environ={})) as made:
         yield made
 

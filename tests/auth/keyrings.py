@@ -67,7 +67,7 @@ class PromptingKeyring(MemoryKeyring):
 
 
 class EmptyChain(ChainerBackend):
-    """A chain of no backends, as keyring makes it on a bare machine."""
+    """A chain without backends, as keyring creates it on a bare machine."""
 
     priority: ClassVar[float] = -1
     backends: ClassVar[list[KeyringBackend]] = []

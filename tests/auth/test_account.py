@@ -151,7 +151,7 @@ def test_credits_beyond_the_plan_are_counted() -> None:
 
 
 @pytest.mark.parametrize("more", [0, 500, -1, None, "odd"])
-def test_what_may_be_bought_beyond_the_plan_is_not_left_of_it(more: object) -> None:
+def test_the_overage_entitlement_is_not_part_of_the_quota(more: object) -> None:
     """`overage_entitlement`, which may be -1 for no limit, changes neither quota nor state."""
     snapshot = {
         "entitlement": 1500,
@@ -187,7 +187,7 @@ def test_the_reset_day_may_be_in_the_snapshot() -> None:
     ],
 )
 def test_missing_and_odd_fields_are_unknown(payload: dict[str, object]) -> None:
-    """Missing and malformed fields are unknown; all others are still shown."""
+    """Missing and malformed fields are unknown; the rest is still shown."""
     account = parse_account(payload)
 
     assert (None, None, None, None, None) == (

@@ -129,7 +129,7 @@ async def test_made_up_tokens_do_not_push_out_working_ones(
 async def test_made_up_tokens_do_not_hammer_github(
     client: httpx.AsyncClient, settings: Settings, simulator: Simulator
 ) -> None:
-    """A few tokens are tried at once, then one per ten seconds; others get a Retry-After."""
+    """A few tokens are tried at once, then one every ten seconds; others get a Retry-After."""
     now = Time()
     callers = CallerTokens(GitHub(client, settings), settings, github_com, clock=now.clock)
     codes = []
@@ -241,7 +241,7 @@ async def test_a_copilot_token_for_an_unknown_host_is_refused(real: CallerTokens
 
 
 async def test_the_setting_decides_the_host_of_a_copilot_token(client: httpx.AsyncClient) -> None:
-    """The setting for the Copilot API's URL applies to callers' tokens, too."""
+    """The setting for the Copilot API's URL also applies to callers' tokens."""
     settings = load_settings(environ={"COPILOT_PROXY_COPILOT_API_URL": "http://127.0.0.1:9"})
     callers = CallerTokens(GitHub(client, settings), settings, acme, clock=CLOCK)
     source = callers.for_header(copilot(proxy="proxy.evil.example"))

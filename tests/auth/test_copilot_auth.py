@@ -1,4 +1,4 @@
-"""The Copilot token while GitHub works: caching, renewal and secrecy."""
+"""The Copilot token while GitHub is available: caching, renewal and secrecy."""
 
 import asyncio
 import logging
@@ -126,7 +126,7 @@ async def test_a_short_lived_token_is_renewed_before_it_expires(
 async def test_the_host_of_the_credential_determines_the_addresses(
     client: httpx.AsyncClient, now: Time, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A tenant's token goes to the tenant, whose API is the default host of its answer."""
+    """A tenant's token is only sent to the tenant, whose API is the default for the exchange."""
     asked: list[str] = []
 
     async def answer(
@@ -168,7 +168,7 @@ async def test_an_unknown_api_host_gets_no_token(
     assert "The Copilot token could not be fetched." == auth.state().last_error
 
 
-# What may be shown
+# Values that may be shown
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Waiting for the approval of a sign-in, with a simulated clock."""
+"""Waiting for the approval of a sign-in, on a simulated clock."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ DOWN = UpstreamUnreachable(
 
 
 class Script:
-    """A GitHub with scripted answers, a clock, and a sleep that only moves the clock."""
+    """Plays GitHub with scripted answers, a clock, and a sleep that only moves the clock."""
 
     def __init__(self, *answers: Secret | Pending | CopilotProxyError, takes: float = 0) -> None:
         self.answers = list(answers)
@@ -97,7 +97,7 @@ async def test_polling_ends_when_the_code_expires() -> None:
 
 
 async def test_the_time_that_polls_take_counts() -> None:
-    """The time that polls take counts towards the life of the code."""
+    """The duration of polls counts towards the lifetime of the code."""
     script = Script(Pending(), takes=10)
     with pytest.raises(LoginFailed):
         await script.wait(expires_in=20)
@@ -118,7 +118,7 @@ async def test_network_errors_do_not_end_polling() -> None:
 
 
 async def test_if_all_polls_fail_the_network_error_is_reported() -> None:
-    """If all polls fail, the network error is reported, not only the expiry of the code."""
+    """If all polls fail, the network error is reported in addition to the expiry of the code."""
     script = Script(DOWN)
     with pytest.raises(LoginFailed, match=r"github\.com could not be reached") as caught:
         await script.wait(expires_in=10)
@@ -139,7 +139,7 @@ async def test_retry_after_is_honoured() -> None:
 
 
 async def test_retry_after_beyond_the_life_of_the_code_ends_the_wait() -> None:
-    """A Retry-After beyond the life of the code ends the wait at once."""
+    """A Retry-After beyond the lifetime of the code ends the wait at once."""
     script = Script(LIMITED)
     with pytest.raises(UpstreamRefusal, match="Slow"):
         await script.wait(expires_in=66)

@@ -1,4 +1,4 @@
-"""The calls to GitHub, and the meaning of each answer."""
+"""The calls to GitHub, and how each answer is interpreted."""
 
 import time
 from email.utils import formatdate
@@ -289,7 +289,7 @@ async def test_the_life_of_a_token_that_seems_expired_is_refresh_in(
 async def test_unused_fields_may_have_any_type(
     client: httpx.AsyncClient, drift: dict[str, object]
 ) -> None:
-    """Only token, expires_at and refresh_in must have their known types."""
+    """Only token, expires_at and refresh_in must have the expected types."""
     github, server = await github_with(client, Answer({**EXCHANGE, **drift}))
     with server:
         exchange = await github.exchange(TOKEN)
@@ -361,7 +361,7 @@ async def test_an_account_without_copilot(
 
 
 async def test_a_refusal_of_the_account_without_details(client: httpx.AsyncClient) -> None:
-    """Even empty error details mean that the account was refused."""
+    """Even empty error details mean that GitHub refused the account."""
     error = await refusal(client, Answer({"error_details": {}}, status=403), "exchange")
 
     assert isinstance(error, NoCopilotAccess)
@@ -405,7 +405,7 @@ async def test_githubs_refusal_of_a_personal_access_token(client: httpx.AsyncCli
 
 
 async def test_a_token_of_another_app_is_used_itself(github: GitHub, simulator: Simulator) -> None:
-    """After a 404 of the exchange, the account names the API host."""
+    """If the exchange answers 404, the API host comes from the account."""
     found = await github.exchange(Secret(FOREIGN_TOKEN))
 
     assert (True, FOREIGN_TOKEN, simulator.url) == (
@@ -416,7 +416,7 @@ async def test_a_token_of_another_app_is_used_itself(github: GitHub, simulator: 
 
 
 async def test_a_token_of_another_app_without_copilot(github: GitHub, simulator: Simulator) -> None:
-    """The 404 of the exchange may also mean that the account has no Copilot."""
+    """If the exchange answers 404, the account may also lack Copilot."""
     simulator.state.plan = "none"
     with pytest.raises(NoCopilotAccess):
         await github.exchange(Secret(FOREIGN_TOKEN))
@@ -425,7 +425,7 @@ async def test_a_token_of_another_app_without_copilot(github: GitHub, simulator:
 async def test_a_fine_grained_token_is_never_exchanged(
     github: GitHub, simulator: Simulator
 ) -> None:
-    """It could only be refused."""
+    """An exchange would always be refused."""
     found = await github.exchange(Secret(SIMULATED_PAT))
 
     assert found.direct
@@ -484,7 +484,7 @@ async def test_an_unknown_refusal_is_shown(client: httpx.AsyncClient) -> None:
 
 
 async def test_github_cannot_be_reached(github: GitHub, simulator: Simulator) -> None:
-    """A failed connection is `UpstreamUnreachable`, whose causes do not hold the request."""
+    """A failed connection raises `UpstreamUnreachable`, whose causes do not contain the request."""
     simulator.state.github_down = True
     with pytest.raises(UpstreamUnreachable) as caught:
         await github.exchange(TOKEN)
@@ -540,7 +540,7 @@ async def test_refusals_of_the_account_endpoints(
 
 
 async def test_another_host_is_another_github(client: httpx.AsyncClient) -> None:
-    """A credential's host decides the addresses; the same host reuses the object."""
+    """A credential's host determines the addresses; the same host reuses the object."""
     github = GitHub(client, Settings())
 
     assert github is github.at("github.com")

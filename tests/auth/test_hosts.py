@@ -204,7 +204,7 @@ def test_a_default_setting_does_not_allow_a_host() -> None:
 
 
 def test_the_setting_overrides_the_endpoint_of_the_answer() -> None:
-    """COPILOT_API_URL overrides the endpoint of the answer."""
+    """COPILOT_API_URL overrides the endpoint in the answer."""
     ours = settings(COPILOT_API_URL="http://127.0.0.1:9")
 
     assert "http://127.0.0.1:9" == hosts.copilot_url("https://evil.example", {}, "github.com", ours)
@@ -233,7 +233,7 @@ def test_without_an_endpoint_that_of_the_token_is_used(endpoint: object) -> None
 
 
 def test_an_unknown_host_in_the_token_is_refused() -> None:
-    """An unknown host in the token's field is refused, too."""
+    """An unknown host in the token's field is refused as well."""
     with pytest.raises(SignInError):
         hosts.copilot_url(None, {"proxy-ep": "proxy.evil.example"}, "github.com", DEFAULTS)
 

@@ -1,4 +1,4 @@
-"""What GitHub wants the user to know, in the server's log."""
+"""Notices that GitHub sends to the user, in the server's log."""
 
 import logging
 from typing import Any
@@ -15,7 +15,7 @@ CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 def test_it_is_logged_once(
     proxy: Proxy, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Every token repeats it; a new one is logged again."""
+    """Every token repeats the notice, but only a new one is logged again."""
     caplog.set_level(logging.INFO)
     with proxy.client() as client:
         for text in ("The trial ends soon.", "The trial ends soon.", "The trial has ended."):
@@ -39,5 +39,5 @@ def test_it_is_logged_once(
     ],
 )
 def test_odd_notices(notice: Any, expected: str | None) -> None:
-    """Whatever GitHub sends does not break the token."""
+    """Malformed notices do not invalidate the token."""
     assert expected == notice_of({"user_notification": notice})

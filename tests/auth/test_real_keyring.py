@@ -94,7 +94,7 @@ class Desktop:
         self._keyring.wait()
 
     def run(self, *arguments: str, program: Path = PROGRAM, answer: str = "") -> tuple[int, str]:
-        """Run a command; return its exit code, and all that it has printed."""
+        """Run a command; return its exit code and its whole output."""
         done = subprocess.run(
             [program, *arguments],
             env=self.environment,
@@ -152,7 +152,7 @@ def test_a_keyring_of_a_desktop(desktop: Desktop) -> None:
 
 @only_in_ci
 def test_a_locked_keyring(desktop: Desktop) -> None:
-    """A locked keyring is named as the reason, with what to do; unlocked, it works again."""
+    """The reason names the locked keyring and the remedy; once unlocked, it works again."""
     assert 0 == desktop.sign_in()[0]
     assert 0 == desktop.run("-c", LOCK, program=Path(sys.executable))[0]
     for command in (["status"], ["chat", "hi"], ["serve", "--port", "0"]):
@@ -172,7 +172,7 @@ def test_a_locked_keyring(desktop: Desktop) -> None:
 
 @only_in_ci
 def test_a_keyring_that_dies(desktop: Desktop) -> None:
-    """Without its daemon, commands say so, and a token can be stored in a file."""
+    """Without the daemon, commands report this, and a token can be stored in a file."""
     assert 0 == desktop.sign_in()[0]
     desktop.kill_keyring()
     code, shown = desktop.run("status")

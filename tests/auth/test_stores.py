@@ -1,4 +1,4 @@
-"""Credential stores: the contract of all of them, then the specifics of each."""
+"""Credential stores: first the contract that all share, then the specifics of each."""
 
 import asyncio
 import json
@@ -64,7 +64,7 @@ def test_an_empty_store_has_nothing_to_load_or_forget(store: CredentialStore) ->
     assert store.delete() is False
 
 
-def test_what_is_saved_is_loaded_and_replaced_and_forgotten(store: CredentialStore) -> None:
+def test_a_credential_can_be_saved_loaded_replaced_and_forgotten(store: CredentialStore) -> None:
     """Token, host and login are loaded as saved, with the store's name."""
     store.save(MONA)
     assert same(MONA, store.load(), store.name)
@@ -89,7 +89,7 @@ def test_the_check_leaves_nothing_behind(store: CredentialStore, tmp_path: Path)
 
 
 def test_a_store_describes_itself(store: CredentialStore) -> None:
-    """The description fits after "the token is in"."""
+    """The description fits after the words "the token is in"."""
 
     assert store.describe().startswith("the ")
 
@@ -230,8 +230,8 @@ def test_a_link_is_not_followed(file: FileStore, tmp_path: Path) -> None:
     assert not file.path.is_symlink()
 
 
-def test_forgetting_a_link_leaves_what_it_points_to(file: FileStore, tmp_path: Path) -> None:
-    """Only the link is removed."""
+def test_forgetting_a_link_leaves_its_target(file: FileStore, tmp_path: Path) -> None:
+    """Only the link is removed, not its target."""
     elsewhere = tmp_path / "elsewhere.json"
     file.path.rename(elsewhere)
     file.path.symlink_to(elsewhere)
@@ -592,10 +592,10 @@ def test_an_unanswered_prompt_times_out() -> None:
     assert store.load() is None
 
 
-def test_a_keyring_that_hangs_is_not_asked_for_what_the_file_has(
+def test_a_keyring_that_hangs_does_not_delay_loading_from_the_file(
     credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The token in the file is found at once; only saving it asks the keyring, for a short time."""
+    """A token in the file is found at once; only saving one waits for the keyring, briefly."""
     monkeypatch.setattr(stores, "_CLEANUP_TIMEOUT", 0.05)
     backend = PromptingKeyring()
     keyring.set_keyring(backend)
@@ -610,7 +610,7 @@ def test_a_keyring_that_hangs_is_not_asked_for_what_the_file_has(
 def test_a_long_wait_is_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After a while the program says that it waits for the keyring."""
+    """After a while, the program says that it is waiting for the keyring."""
     monkeypatch.setattr(keyring_store, "_QUIET", 0.01)
     backend = PromptingKeyring()
     keyring.set_keyring(backend)
@@ -658,12 +658,12 @@ def test_settings_without_a_token() -> None:
     assert EnvironmentStore(Settings()).load() is None
 
 
-# All of them together
+# All stores together
 
 
 @pytest.fixture
 def credentials(own_home: Path) -> Credentials:
-    """As the program makes them."""
+    """Credentials as the program creates them."""
     return Credentials.from_settings(load_settings())
 
 
@@ -706,7 +706,7 @@ def test_a_failing_keyring_is_reported(credentials: Credentials) -> None:
 def test_classic_tokens_are_refused_from_every_source(
     place: str, memory_keyring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is refused before any network call, and the error names its source."""
+    """A classic token is refused before any network call, and the error names its source."""
     if place == "environment":
         monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghp_classic")
     else:

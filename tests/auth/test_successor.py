@@ -1,4 +1,4 @@
-"""The search for a new sign-in while the current token does not work."""
+"""The search for a new sign-in when the current token does not work."""
 
 import asyncio
 

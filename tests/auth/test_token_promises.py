@@ -1,4 +1,4 @@
-"""The Copilot token as clients see it: it always works."""
+"""Clients never notice that Copilot tokens expire."""
 
 import asyncio
 import logging
@@ -47,7 +47,7 @@ def count_calls(simulator: Simulator, path: str) -> int:
 
 
 async def test_many_first_requests_make_one_exchange(proxy: Proxy, simulator: Simulator) -> None:
-    """All share one token and one list of models, and all are answered."""
+    """All first requests share one token and one model list, and all are answered."""
     async with many(proxy) as client:
         answers = await asyncio.gather(
             *(client.post(PATH, json={**CHAT, "stream": n % 2 == 0}) for n in range(MANY))
@@ -80,7 +80,7 @@ async def test_expiry_in_mid_load_fails_no_request(proxy: Proxy, simulator: Simu
 async def test_a_token_that_ends_by_the_clock_fails_no_request(
     proxy: Proxy, simulator: Simulator, now: Time
 ) -> None:
-    """The token is renewed ahead of time by one exchange, while requests go on."""
+    """The token is renewed ahead of time by one exchange, while requests continue."""
     async with many(proxy) as client:
         for _ in range(12):
             answers = await asyncio.gather(*(client.post(PATH, json=CHAT) for _ in range(10)))
@@ -94,7 +94,7 @@ async def test_a_token_that_ends_by_the_clock_fails_no_request(
 async def test_a_revoked_login_is_reported_once(
     proxy: Proxy, simulator: Simulator, now: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each request gets a clear error, GitHub is asked once, and the log has one line."""
+    """Each request gets a clear error, GitHub is called once, and the log has one line."""
     async with many(proxy) as client:
         await client.post(PATH, json=CHAT)
         simulator.state.revoke()

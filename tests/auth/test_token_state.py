@@ -1,4 +1,4 @@
-"""Which events make a token suspect, and which end its use."""
+"""Which events make a token suspect, and which ones end its use."""
 
 import pytest
 
@@ -61,14 +61,14 @@ def state_after(now: Time, events: str) -> TokenState:
         ("refused locked refused", False),
         ("down refused", True),
         ("down refused refused", False),
-        # If another request succeeded with it, it is good.
+        # A later success with the token clears the suspicion.
         ("refused down accepted refused", True),
         ("refused down refused accepted", True),
-        # After each failure it gets another chance, which ends with one refusal.
+        # After each failure, the token gets another chance, which ends with one refusal.
         ("refused down refused 2 down", True),
         ("refused down refused 2 down refused", False),
         ("refused down refused renewed", True),
-        # GitHub's refusal counts if upstream has refused the token, too.
+        # GitHub's refusal only counts if Copilot has refused the token as well.
         ("revoked", True),
         ("blocked", True),
         ("refused accepted revoked", True),
@@ -108,12 +108,12 @@ def test_is_refresh_due(now: Time, events: str, due: bool) -> None:
         ("down 1", "down"),
         ("down 3", None),
         ("down renewed", None),
-        # A laptop that slept has waited.
+        # A laptop that was asleep has waited long enough.
         ("down down down down down down slept", None),
         ("down down down down down down 20", "down"),
         ("down down down down down down 38", None),
         ("down down broken 3", None),
-        # The store may contain another sign-in by now.
+        # The store may contain another sign-in now.
         ("revoked 2", "revoked"),
         ("revoked 3", None),
     ],

@@ -56,8 +56,8 @@ async def test_the_headers_of_the_model_list(github: GitHub, simulator: Simulato
     assert sent["authorization"].startswith("Bearer tid=")
 
 
-async def test_a_short_failure_of_github_is_retried(github: GitHub, simulator: Simulator) -> None:
-    """A short failure of GitHub does not make the sign-in fail."""
+async def test_a_brief_failure_of_github_is_retried(github: GitHub, simulator: Simulator) -> None:
+    """A brief failure of GitHub does not make the sign-in fail."""
     simulator.state.faults.on("exchange_500", times=2)
     pauses = Pauses()
     await verify(github, MONA, sleep=pauses)
@@ -76,7 +76,7 @@ async def test_a_lasting_failure_is_reported(github: GitHub, simulator: Simulato
 
 
 async def test_without_a_network_the_failure_is_reported_at_once(settings: Settings) -> None:
-    """A name that cannot be resolved will not be resolved seconds later."""
+    """If a name cannot be resolved, retrying seconds later would not help."""
 
     def fail(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("no name", request=request) from socket.gaierror()

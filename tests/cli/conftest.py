@@ -35,7 +35,7 @@ Cli = Callable[..., Ran]
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Returns a function that runs a command line in this process, without a terminal."""
+    """Return a function that runs a command line in this process, without a terminal."""
 
     def call(*arguments: str, stdin: str = "", terminal: bool = False) -> Ran:
         given = io.StringIO(stdin)
@@ -62,7 +62,7 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
 
 @pytest.fixture
 def program() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Returns a function that runs a command line as a separate program."""
+    """Return a function that runs a command line as a separate program."""
 
     def call(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -95,7 +95,7 @@ class Terminal:
         )
 
     def expect(self, text: str) -> str:
-        """Wait until `text` has been written, and return the screen."""
+        """Wait until `text` appears, and return the screen."""
         self.child.expect_exact(text)
         self._show(self.child.before + self.child.after)
         return self.screen
@@ -127,7 +127,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal() -> Iterator[Callable[..., Terminal]]:
-    """Returns a function that starts a program on a pseudo-terminal; all are ended afterwards."""
+    """Return a function that starts a program on a pseudo-terminal; all are ended afterwards."""
     started: list[Terminal] = []
 
     def start(*arguments: str, **environ: str) -> Terminal:

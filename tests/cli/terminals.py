@@ -24,7 +24,7 @@ from tests.ports import free_port
 
 TIMEOUT = 60.0
 _REACTION_TIMEOUT = 2.0
-"""Seconds after which a key without effect is pressed again."""
+"""Seconds after which a key that had no effect is pressed again."""
 
 
 class Terminal:
@@ -36,7 +36,7 @@ class Terminal:
         self._screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=1)
         self._stream = pyte.ByteStream(self._screen)
         self._lines: list[str] | None = None
-        """The lines as last read; None if more has been written since."""
+        """The lines as last read; None if more was written since."""
         self.written = b""
         with warnings.catch_warnings():
             # The child calls exec at once, so the threads of this process do not affect it.
@@ -85,7 +85,7 @@ class Terminal:
         return self.text
 
     def wait_for_prompt(self) -> None:
-        """Read until the prompt is shown; what is typed earlier may be lost."""
+        """Read until the prompt is shown, since earlier input may be lost."""
         deadline = time.monotonic() + TIMEOUT
         while self.text.split("\n")[self._screen.cursor.y - self._screen.lines] != ">":
             assert time.monotonic() < deadline, f"no prompt in:\n{self.text}"
@@ -102,8 +102,11 @@ class Terminal:
         self._child.sendcontrol(key)
 
     def interrupt(self, text: str) -> None:
-        """Press Ctrl+C at a prompt until `text` is shown. It has to be repeated because Python
-        misses a Ctrl+C between writing the prompt and waiting for input."""
+        """Press Ctrl+C at a prompt until `text` is shown.
+
+        Repetition is necessary because Python misses a Ctrl+C between writing the prompt and
+        waiting for input.
+        """
         deadline = time.monotonic() + TIMEOUT
         while text not in self.text:
             assert time.monotonic() < deadline, f"no {text!r} in:\n{self.text}"
@@ -172,7 +175,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 class _Ready(logging.Handler):
-    """A log handler that sets `shown` when the banner has been shown."""
+    """Set `shown` when the log has the banner."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -36,7 +36,7 @@ def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
 
 @pytest.fixture
 def chat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Chat:
-    """Returns a function that runs ``chat`` here, with `piped` as stdin, or with a terminal."""
+    """Return a function that runs ``chat`` here, with `piped` as stdin, or with a terminal."""
 
     def call(*arguments: str, piped: bytes = b"", keyboard: str | None = None) -> Ran:
         data = piped if keyboard is None else keyboard.encode()
@@ -61,7 +61,7 @@ def last_request(simulator: Simulator, number: int = -1) -> dict[str, Any]:
 
 
 def test_an_answer(chat: Chat, account: Simulator) -> None:
-    """It goes to stdout as plain text with a newline at the end; stderr stays empty."""
+    """The answer goes to stdout as plain text with a newline at the end; stderr stays empty."""
     ran = chat("Say", "hi")
     assert ran.code == 0
     assert ran.out.endswith("You said: Say hi\n")
@@ -78,8 +78,8 @@ def test_a_newline_is_not_doubled(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "text\n"
 
 
-def test_what_is_piped_in(chat: Chat, account: Simulator) -> None:
-    """Piped input follows the prompt after an empty line, or is the prompt."""
+def test_piped_input(chat: Chat, account: Simulator) -> None:
+    """Piped input follows the prompt after an empty line, or serves as the prompt."""
     assert "" == chat("Summarise", piped=b"\xef\xbb\xbfsome text\n").err
     assert last_request(account)["messages"] == [
         {"role": "user", "content": "Summarise\n\nsome text"}
@@ -108,7 +108,7 @@ def test_piped_binary_data(chat: Chat) -> None:
 def test_no_stdin_at_all(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A closed stdin counts as empty, so there can be no conversation."""
+    """A closed stdin counts as empty, so a conversation is impossible."""
     monkeypatch.setattr(sys, "stdin", None)
     assert 0 == run(["chat", "Hi", "--simulate"])
     assert "piped" not in capsys.readouterr().err
@@ -212,7 +212,7 @@ def test_the_summary_of_an_answer() -> None:
 
 
 def test_simulated(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No account is needed; without --simulate, exit code 3 and a hint how to sign in."""
+    """No account is needed; without --simulate, the exit code is 3 and a hint explains sign-in."""
     monkeypatch.delenv("COPILOT_PROXY_GITHUB_TOKEN")
     ran = chat("Hi")
     assert ran.code == 3
@@ -244,7 +244,7 @@ def test_hints_of_the_simulator_in_a_conversation(chat: Chat) -> None:
 
 
 def test_an_image_from_the_web(chat: Chat, account: Simulator) -> None:
-    """Only files can be attached; the error shows the URL as it was typed."""
+    """The error shows the URL as typed, and says that only files can be attached."""
     ran = chat("Hi", "-i", "https://a.example//b.png")
     assert ran.code == 2
     assert "The image https://a.example//b.png is a URL." in ran.err
@@ -339,7 +339,7 @@ def image(tmp_path: Path) -> Path:
     ],
 )
 def test_images(chat: Chat, account: Simulator, image: Path, data: bytes, media_type: str) -> None:
-    """Their type is detected from their contents, and they are sent with the question."""
+    """The type of an image is detected from its contents, and it is sent with the question."""
     image.write_bytes(data)
     assert "I see 1 image" in chat("What is it?", "-m", "gpt-5-mini", "-i", str(image)).out
     text, picture = last_request(account)["messages"][0]["content"]
@@ -389,7 +389,7 @@ def test_images_for_an_unknown_model(image: Path) -> None:
 
 
 def test_an_answer_on_a_terminal() -> None:
-    """It is rendered as Markdown, without anything around it."""
+    """The answer is rendered as Markdown, without a frame or heading."""
     with Terminal("chat", "-v", "Some **bold** words") as terminal:
         assert terminal.end() == 0
         first = terminal.lines[0]
@@ -398,7 +398,7 @@ def test_an_answer_on_a_terminal() -> None:
 
 
 def test_an_answer_longer_than_the_screen() -> None:
-    """Each word is shown once and in order, including those that have scrolled away."""
+    """Each word is shown once and in order, even if it has scrolled off the screen."""
     with Terminal("chat", "count to 3000", lines=10) as terminal:
         assert terminal.end() == 0
         assert terminal.text.split() == [str(number) for number in range(1, 3001)]
@@ -498,7 +498,7 @@ def drawn(pieces: list[str], *, height: int = 8, terminal: bool = True) -> str:
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_markdown_does_not_depend_on_the_pieces(size: int) -> None:
-    """The result does not depend on how the answer was split into pieces."""
+    """The rendering does not depend on how the answer was split into pieces."""
     pieces = [MARKDOWN[i : i + size] for i in range(0, len(MARKDOWN), size)]
     assert drawn(pieces, terminal=False) == drawn([MARKDOWN], terminal=False)
     shown = drawn([MARKDOWN], terminal=False)
@@ -514,7 +514,7 @@ def test_markdown_without_control_characters() -> None:
 
 
 def test_markdown_without_words() -> None:
-    """An answer of whitespace, or of link definitions only, prints nothing."""
+    """An answer of only whitespace or link definitions prints nothing."""
     assert drawn(["\n", "  \n"], terminal=False) == ""
     assert drawn(["[x]: http://y\n"], terminal=False) == ""
 
@@ -529,15 +529,15 @@ LONG = {
 
 @crossed(size=[1, 7, 40], kind=LONG)
 def test_a_block_that_is_longer_than_the_screen(kind: str, size: int) -> None:
-    """It is printed in parts, which together look like the whole block."""
+    """A long block is printed in parts that look the same as the whole block."""
     text = f"Before\n\n{LONG[kind]}\nThe end.\n"
     pieces = [text[i : i + size] for i in range(0, len(text), size)]
     assert drawn(pieces, terminal=False) == drawn([text], height=200, terminal=False)
 
 
 @pytest.mark.parametrize("kind", ["code", "items", "bullets"])
-def test_what_is_finished_scrolls_away(kind: str) -> None:
-    """The beginning of a long block is printed before the block has ended."""
+def test_finished_parts_scroll_away(kind: str) -> None:
+    """The beginning of a long block is printed before the end of the block arrives."""
     file = io.StringIO()
     screen = MarkdownPrinter(Console(file=file, width=40, height=8, color_system=None))
     screen.write(LONG[kind].removesuffix("```\n"))
@@ -559,13 +559,13 @@ def test_what_is_finished_scrolls_away(kind: str) -> None:
         ("", []),
     ],
 )
-def test_what_is_finished(text: str, finished: list[str]) -> None:
-    """A block is finished when the next block has a complete line."""
+def test_when_a_block_is_finished(text: str, finished: list[str]) -> None:
+    """A block is finished once the next block has a complete line."""
     assert split(text) == (finished, text[len("".join(finished)) :])
 
 
 def test_redrawing_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While redrawing would take too much time, the last drawing is shown again."""
+    """If redrawing would take too long, the last drawing is shown again."""
     module = import_module("copilot_proxy.cli.markdown")
     now = iter([0.0, 1.0, 2.0, 10.0, 10.1])
     monkeypatch.setattr(module.time, "perf_counter", lambda: next(now))
@@ -661,7 +661,7 @@ def test_lines_can_be_recalled(talking: Terminal) -> None:
 
 
 def test_ctrl_c_before_the_answer(talking: Terminal, account: Simulator) -> None:
-    """A question without an answer is not kept, so that it can be asked again."""
+    """An unanswered question is not kept, so it can be asked again."""
     account.state.faults.on("stall_before_headers", times=1)
     talking.type("First")
     account.state.recorder.wait_for(lambda one: one.path == "/chat/completions")
@@ -677,7 +677,7 @@ def test_ctrl_c_before_the_answer(talking: Terminal, account: Simulator) -> None
 
 
 def converse(chat: Chat, *lines: str, arguments: tuple[str, ...] = ()) -> Ran:
-    """Run a conversation without a terminal, whose answers go to a file."""
+    """Run a conversation without a terminal, with its answers going to a file."""
     return chat(*arguments, keyboard="".join(line + "\n" for line in lines))
 
 
@@ -736,7 +736,7 @@ def test_a_conversation_continues_after_an_error(chat: Chat, account: Simulator)
 def test_images_are_sent_with_the_first_question(
     chat: Chat, account: Simulator, image: Path
 ) -> None:
-    """They are sent with the first question and stay in the history."""
+    """Images are sent with the first question and stay in the history."""
     converse(chat, "Look", "And?", arguments=("-i", str(image)))
     first, _, third = last_request(account)["messages"]
     assert first["content"][1]["type"] == "image_url"
@@ -744,13 +744,13 @@ def test_images_are_sent_with_the_first_question(
 
 
 def test_a_conversation_that_cannot_start(chat: Chat, account: Simulator, image: Path) -> None:
-    """An unknown model, or one without vision for an image, is an error at once."""
+    """An unknown model, or an image for a model without vision, is an error at once."""
     assert converse(chat, "Hi", arguments=("-m", "nope")).code == 1
     assert converse(chat, "Hi", arguments=("-m", "gpt-4", "-i", str(image))).code == 2
 
 
 class Interrupted:
-    """A relay in which Ctrl+C is pressed after `at` lookups."""
+    """A relay that simulates Ctrl+C after `at` lookups."""
 
     def __init__(self, at: int) -> None:
         self._left = at

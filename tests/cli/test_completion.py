@@ -1,4 +1,4 @@
-"""Completion in a shell: what follows a command, as the shell asks for it."""
+"""Shell completion: the candidates that the shell gets for a command line."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from tests.cli.conftest import Cli
 
 
 def completed(home: Path, line: str) -> list[str]:
-    """Return what bash would offer after `line`."""
+    """Return the completions that bash would offer after `line`."""
     words = line.split(" ")
     asked = {
         "_COPILOT_PROXY_COMPLETE": "complete_bash",
@@ -45,7 +45,7 @@ def completed(home: Path, line: str) -> list[str]:
     ],
 )
 def test_words(tmp_path: Path, line: str, expected: list[str]) -> None:
-    """The words of a command are offered, and what they take if there is only one choice."""
+    """Subcommands and options are offered, and values if there is a fixed set."""
     assert expected == completed(tmp_path, f"copilot-proxy {line}")
 
 
@@ -61,7 +61,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_shell_can_be_named(cli: Cli, user: Path) -> None:
-    """It is installed for that shell, whichever is running, and a second time changes nothing."""
+    """Completion is installed for the named shell, and a second time changes nothing."""
     (user / ".zshrc").write_text("export A=1")
     first = cli("--install-completion", "zsh")
     before = (user / ".zshrc").read_text()
@@ -80,7 +80,7 @@ def test_the_shell_can_be_named(cli: Cli, user: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="there is no umask")
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_no_other_user_can_change_the_script(cli: Cli, user: Path, shell: str) -> None:
-    """Whatever the umask; the shell would run what another user has written."""
+    """The script is not writable for others under any umask, because the shell runs it."""
     before = os.umask(0)
     try:
         assert 0 == cli("--install-completion", shell).code
@@ -89,10 +89,8 @@ def test_no_other_user_can_change_the_script(cli: Cli, user: Path, shell: str) -
     assert [] == [path for path in user.rglob("*") if path.stat().st_mode & 0o22]
 
 
-def test_folders_that_the_user_has_chosen(
-    cli: Cli, user: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The files of zsh and fish may be elsewhere; text that is not UTF-8 stays as it is."""
+def test_custom_folders(cli: Cli, user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Custom folders of zsh and fish are respected, and text that is not UTF-8 is kept."""
     for name in ("dots", "config"):
         (user / name).mkdir()
     (user / "dots" / ".zshrc").write_bytes(b"# caf\xe9\n")
@@ -106,7 +104,7 @@ def test_folders_that_the_user_has_chosen(
 
 @pytest.mark.parametrize("words", [["nosh"], ["zsh", "bash"]])
 def test_a_shell_that_is_not_known(cli: Cli, user: Path, words: list[str]) -> None:
-    """The error names those that are."""
+    """The error names the shells that are supported."""
     ran = cli("--install-completion", *words)
 
     assert 2 == ran.code

@@ -1,4 +1,4 @@
-"""``connect``: configures clients in a separate home, tries them, and changes everything back."""
+"""``connect``: configures clients in a separate home, tests them, and undoes the changes."""
 
 import json
 import os
@@ -25,7 +25,7 @@ SETTINGS = '{\n  // mine\n  "model": "opus",\n  "env": {"CLAUDE_CODE_USE_BEDROCK
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with settings of Claude Code, and nothing else; no client is installed."""
+    """A home with only settings of Claude Code; no client is installed."""
     home = tmp_path / "user"
     (home / ".claude").mkdir(parents=True)
     (home / ".claude" / "settings.json").write_text(SETTINGS)
@@ -45,7 +45,7 @@ def copilot() -> Iterator[Simulator]:
 
 @pytest.fixture
 def running(home: Path, copilot: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """A server that wants a key, at the address in the settings."""
+    """A server that requires a key, at the address in the settings."""
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", KEY)
     with Proxy(settings_at(copilot, ledger=True)) as proxy:
         monkeypatch.setenv("COPILOT_PROXY_PORT", proxy.url.rpartition(":")[2])
@@ -57,8 +57,10 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_client(cli: Cli, home: Path, running: Proxy) -> None:
-    """Its settings get what they need, and keep the rest; a request shows that it works, and what
-    it has cost; undoing restores the file."""
+    """Required settings are added and the rest is kept; a test request reports its cost.
+
+    Undoing restores the file.
+    """
     before = snapshot(home)
     ran = cli("connect", "claude", "--yes", "--model", "haiku")
 
@@ -89,7 +91,7 @@ def test_a_client(cli: Cli, home: Path, running: Proxy) -> None:
 
 
 def test_all_clients(cli: Cli, home: Path, running: Proxy) -> None:
-    """Each is configured and changed back, or the instructions are printed, and nothing else."""
+    """Each client is configured and restored, or only its instructions are printed."""
     before = snapshot(home)
     for client in CLIENTS:
         word = client.word
@@ -116,7 +118,7 @@ def test_all_clients(cli: Cli, home: Path, running: Proxy) -> None:
 
 
 def test_it_asks(home: Path, running: Proxy) -> None:
-    """On a terminal, the diff is shown and a question asked; without a yes, nothing happens."""
+    """On a terminal, the diff and a question are shown; without a yes, nothing is changed."""
     before = snapshot(home)
     with Terminal("connect", "claude") as terminal:
         shown = terminal.wait_for("[y/N]")
@@ -127,7 +129,7 @@ def test_it_asks(home: Path, running: Proxy) -> None:
 
 
 def test_without_a_terminal(cli: Cli, home: Path, running: Proxy) -> None:
-    """Consent has to be given; with --dry-run, the diff is the result."""
+    """Consent requires a flag; with --dry-run, the diff is the result."""
     before = snapshot(home)
     asked, dry = cli("connect", "claude"), cli("connect", "claude", "--dry-run")
 
@@ -145,7 +147,7 @@ def test_without_a_terminal(cli: Cli, home: Path, running: Proxy) -> None:
 def test_a_file_that_cannot_be_changed(
     cli: Cli, home: Path, running: Proxy, content: str, mode: int, reason: str
 ) -> None:
-    """The reason is named, and what to write into it is printed."""
+    """The reason is named, and the lines to add by hand are printed."""
     path = home / ".claude" / "settings.json"
     path.write_text(content)
     path.chmod(mode)
@@ -158,7 +160,7 @@ def test_a_file_that_cannot_be_changed(
 
 
 def test_another_address(cli: Cli, running: Proxy) -> None:
-    """Instructions for a container have the address that it uses."""
+    """Instructions for a container use the address that is reachable from it."""
     ran = cli("connect", "open-webui", "--url", "http://host.docker.internal:8000/v1/")
     assert "http://host.docker.internal:8000/c/open-webui/v1" in ran.out
 
@@ -166,7 +168,7 @@ def test_another_address(cli: Cli, running: Proxy) -> None:
 
 
 def test_a_unix_socket(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients cannot use it, so they are not pointed at an address where nothing listens."""
+    """Clients cannot use a Unix socket, so they are not configured with a dead address."""
     monkeypatch.setenv("COPILOT_PROXY_UDS", str(home / "socket"))
     ran = cli("connect", "claude", "--yes")
 
@@ -175,8 +177,10 @@ def test_a_unix_socket(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_banner(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal, the server names the clients that are on this machine, and the commands; not
-    if a flag for the address would make those look elsewhere."""
+    """On a terminal, the banner names the installed clients and their commands.
+
+    It does not if an address flag means that those commands would look elsewhere.
+    """
     (tmp_path / "bin").mkdir()
     for name in ("codex", "claude"):
         (tmp_path / "bin" / name).touch(mode=0o755)
@@ -212,7 +216,7 @@ def test_a_variable_that_wins(cli: Cli, running: Proxy, monkeypatch: pytest.Monk
 
 
 def test_a_request_that_fails(cli: Cli, running: Proxy, copilot: Simulator) -> None:
-    """What the client would see is shown; the change stays, since it is not the reason."""
+    """The error that the client would see is shown; the change stays, since it is not the cause."""
     copilot.state.faults.on("quota_exceeded")
     ran = cli("connect", "pi", "--yes")
 
@@ -223,7 +227,7 @@ def test_a_request_that_fails(cli: Cli, running: Proxy, copilot: Simulator) -> N
 
 
 def test_the_list(cli: Cli, home: Path, running: Proxy, tmp_path: Path) -> None:
-    """It says which clients are here, which are connected, and when the last request was."""
+    """The list shows which clients are installed and connected, and their last request."""
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "claude"
     program.write_text("#!/bin/sh\necho 7.8.9\n")
@@ -245,7 +249,7 @@ def test_the_list(cli: Cli, home: Path, running: Proxy, tmp_path: Path) -> None:
 
 
 def test_without_a_server(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One is started for the models; the message says that the client needs one, too."""
+    """A temporary server provides the models; a message says that the client needs one as well."""
     monkeypatch.setenv("PYTHONPATH", str(Path(connect_files.__file__).parents[2]))
     with Simulator(pace=0) as simulator:
         sign_in(monkeypatch, simulator)
@@ -266,13 +270,13 @@ def test_mistakes(cli: Cli, home: Path) -> None:
     assert 3 == nobody.code
     assert "copilot-proxy connect zed --simulate" in nobody.err.replace("\xa0", " ")
     assert 2 == cli("connect", "--undo").code
-    cursor = cli("connect", "cursor")  # no sign-in would help
+    cursor = cli("connect", "cursor")  # signing in would not help
     assert 1 == cursor.code
     assert "Cursor cannot use this server" in cursor.out
 
 
 def test_completion(cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients, families, aliases and the models of the last list, even with a broken file."""
+    """Clients, families, aliases and the last known models are offered, even with a broken file."""
     assert [("codex", "Codex CLI"), ("codecompanion", "codecompanion.nvim")] == sorted(
         complete_client("cod"), reverse=True
     )
@@ -292,7 +296,7 @@ def test_completion(cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch) -
     "content", ["{", "[]", "[" * 5000, '{"files": [{"path": 1}], "about": {}}']
 )
 def test_a_damaged_journal(cli: Cli, home: Path, tmp_path: Path, content: str) -> None:
-    """It is not taken for one without changes, and says where the old files are."""
+    """A damaged journal does not count as empty, and the error says where the old files are."""
     journal = load_settings({}).state_dir / "backups" / "claude-code" / "journal.json"
     journal.parent.mkdir(parents=True)
     journal.write_text(content)

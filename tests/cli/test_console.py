@@ -1,4 +1,4 @@
-"""How messages are printed: wrapping, runnable commands, and all kinds of stdout."""
+"""How messages are printed: wrapping, runnable commands, and every kind of stdout."""
 
 import os
 import subprocess
@@ -42,7 +42,7 @@ def test_long_lines_are_broken_between_words(capsys: pytest.CaptureFixture[str])
 
 
 def test_an_error_on_a_terminal() -> None:
-    """No word of it is broken."""
+    """No word of the error is broken."""
     with Terminal("status", columns=30) as terminal:
         terminal.end()
         assert terminal.lines[:2] == ["Error: Not signed in to", "GitHub."]
@@ -162,7 +162,7 @@ def shell(line: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_characters_that_stdout_cannot_write() -> None:
-    """They are replaced, because the answer has been paid for already."""
+    """Characters that stdout cannot encode are replaced, because the answer is already paid for."""
     ran = shell("copilot-proxy chat --simulate 'smile 😀' | cat", PYTHONIOENCODING="cp1252")
     assert ran.stderr == ""
     assert ran.stdout.endswith("You said: smile ?\n")
@@ -179,7 +179,7 @@ def test_a_full_disk(command: str) -> None:
 
 
 def test_a_closed_stdout() -> None:
-    """It is an error, except for commands that write nothing to stdout."""
+    """A closed stdout is an error, except for commands that write nothing to it."""
     ran = shell("copilot-proxy --version >&-")
     assert ran.returncode == 1
     assert ran.stderr.startswith("Error: The output cannot be written: ")
@@ -224,7 +224,7 @@ def test_system_errors_have_the_systems_message(
 
 
 def test_a_system_error_without_a_message(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is reported as an unexpected error."""
+    """A system error without a message is reported as unexpected."""
     assert raising(OSError()) == 1
     assert "An unexpected error occurred" in capsys.readouterr().err
 

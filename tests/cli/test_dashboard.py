@@ -1,4 +1,4 @@
-"""``copilot-proxy dashboard``: finds the server, and signs the browser in."""
+"""``copilot-proxy dashboard`` finds the server and signs the browser in."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ def at(server: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_address(cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a browser, it prints the address."""
+    """Without a browser, the command prints the address."""
     with Proxy(settings_at(simulator)) as server:
         at(server, monkeypatch)
         ran = cli("dashboard", "--no-browser")
@@ -31,8 +31,10 @@ def test_the_address(cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyP
 def test_the_code(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
 ) -> None:
-    """With a key, the address has a code that signs in once; the key is not in it. It need not be
-    in the settings: a server may have it from ``--api-key``."""
+    """With a key, the address contains a one-time sign-in code instead of the key.
+
+    The key need not be in the settings: a server may have it from ``--api-key``.
+    """
     if is_known:
         monkeypatch.setenv("COPILOT_PROXY_API_KEY", KEY)
     with Proxy(settings_at(simulator, api_key=KEY)) as server, server.client() as client:
@@ -54,7 +56,7 @@ def test_the_code(
 def test_the_browser(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It opens the browser of the variable BROWSER."""
+    """The command opens the browser named by the variable BROWSER."""
     browser, opened = tmp_path / "browser", tmp_path / "opened"
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.new; mv {opened}.new {opened}\n')
     browser.chmod(0o755)
@@ -80,7 +82,7 @@ def test_the_browser(
 
 
 def test_no_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a server, it says how to start one."""
+    """Without a server, the command says how to start one."""
     monkeypatch.setenv("COPILOT_PROXY_PORT", "1")
     ran = cli("dashboard", "--simulate")
 
@@ -93,7 +95,7 @@ def test_no_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_unknown_port(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
-    """With port 0 the server takes any free one, so nothing is told to look for it at port 0."""
+    """With port 0 the server picks a free port, so no hint mentions port 0."""
     monkeypatch.setenv("COPILOT_PROXY_PORT", "0")
     ran = cli(*command)
 

@@ -1,4 +1,4 @@
-"""The warning that the account does not have the configured default model."""
+"""The warning about a configured default model that the account does not have."""
 
 import json
 from importlib import import_module
@@ -54,8 +54,8 @@ def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
         ),
     ],
 )
-def test_what_default_means(wanted: str | None, used: str, said: str | None) -> None:
-    """There is one rule, including aliases, and no warning unless a default is configured."""
+def test_the_meaning_of_default(wanted: str | None, used: str, said: str | None) -> None:
+    """One rule applies everywhere, including aliases; only a configured default can warn."""
     settings = load_settings({"default_model": wanted, "aliases": {"mine": Alias("two")}}, {})
     model = default_model(CATALOGUE, settings)
     assert model is not None
@@ -114,7 +114,7 @@ def test_serve(capsys: pytest.CaptureFixture[str], form: str) -> None:
 
 
 def test_a_model_chosen_in_a_conversation_is_checked_at_once(account: Simulator) -> None:
-    """It has to exist, be for chat, and be enabled."""
+    """The chosen model must exist, support chat, and be enabled."""
     with Terminal("chat") as terminal:
         terminal.wait_for_prompt()
         for name, said in (

@@ -15,7 +15,7 @@ from tests.selection import first
 
 
 def questions(simulator: Simulator) -> list[object]:
-    """Return the last user message of each request that was sent."""
+    """Return the last user message of each request."""
     bodies = [one.body for one in simulator.state.requests if one.path == "/chat/completions"]
     return [body["messages"][-1]["content"] for body in bodies if isinstance(body, dict)]
 
@@ -54,7 +54,7 @@ def test_paste_without_brackets(talking: Terminal, simulator: Simulator, count: 
 
 
 def test_a_last_line_without_an_end(talking: Terminal, simulator: Simulator) -> None:
-    """It can still be edited, and is sent with the others."""
+    """The last line can still be edited, and is sent with the others."""
     talking.send("one\rtwo\rthr")
     talking.wait_for(". thr")
     talking.type("ee")
@@ -85,7 +85,7 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], int]]:
 
 
 def test_waiting_lines(line: Callable[[bytes], None], capsys: pytest.CaptureFixture[str]) -> None:
-    """Waiting lines belong to the first one, even if the answers go to a file."""
+    """Waiting lines belong to the first one, even if answers go to a file."""
     line("eins\nzwei ü\n\ndrei\n".encode())
     assert keyboard.read_input() == "eins\nzwei ü\n\ndrei"
     line(b"one\n")
@@ -100,7 +100,7 @@ def test_waiting_lines(line: Callable[[bytes], None], capsys: pytest.CaptureFixt
 def test_an_empty_line_that_arrives_alone(
     monkeypatch: pytest.MonkeyPatch, typed: str, text: str
 ) -> None:
-    """It is part of a text in triple quotes, and otherwise ignored."""
+    """An empty line is part of a text in triple quotes, and is otherwise ignored."""
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     waiting = iter(["\n", "", "", ""])
     monkeypatch.setattr(keyboard, "_waiting", lambda: next(waiting))

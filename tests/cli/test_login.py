@@ -41,8 +41,7 @@ def models(simulator: Simulator) -> int:
 def test_a_sign_in_reports_login_plan_and_models(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
-    """It prints plain lines on stderr, nothing on stdout, and the token's file is for its owner
-    only."""
+    """Plain lines go to stderr, nothing goes to stdout, and the token file is private."""
     ran = cli("login", "--store", "file")
     lines = ran.err.splitlines()
 
@@ -68,7 +67,7 @@ def test_no_token_is_printed(cli: Cli, simulator: Simulator, own_home: Path) -> 
 def test_tokens_are_stored_in_the_keyring_by_default(
     cli: Cli, simulator: Simulator, memory_keyring: MemoryKeyring, own_home: Path
 ) -> None:
-    """Then no file is written."""
+    """With a keyring, no token file is written."""
     ran = cli("login")
 
     assert 0 == ran.code
@@ -80,7 +79,7 @@ def test_tokens_are_stored_in_the_keyring_by_default(
 def test_without_keyring_and_terminal_the_sign_in_does_not_start(
     cli: Cli, simulator: Simulator
 ) -> None:
-    """Otherwise the user would learn only after the sign-in that the token cannot be stored."""
+    """The sign-in does not start if the token could not be stored afterwards."""
     ran = cli("login")
 
     assert 1 == ran.code
@@ -93,7 +92,7 @@ def test_without_keyring_and_terminal_the_sign_in_does_not_start(
 
 
 def test_a_locked_keyring(cli: Cli, simulator: Simulator) -> None:
-    """It is detected before the sign-in."""
+    """A locked keyring is detected before the sign-in."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     ran = cli("login")
 
@@ -106,7 +105,7 @@ def test_a_locked_keyring(cli: Cli, simulator: Simulator) -> None:
 def test_the_requested_store_is_checked_first(
     cli: Cli, simulator: Simulator, own_home: Path, store: str
 ) -> None:
-    """It is checked before the sign-in."""
+    """The requested store is checked before the sign-in."""
     (own_home / FILE).mkdir(parents=True)
     keyring.set_keyring(BrokenKeyring(OSError("gone")))
     ran = cli("login", "--store", store)
@@ -130,7 +129,7 @@ def test_the_file_may_be_chosen_although_there_is_a_keyring(
 
 
 def test_a_stored_token_without_a_login(cli: Cli, simulator: Simulator, own_home: Path) -> None:
-    """It is replaced like any other."""
+    """A token without a login is replaced like any other."""
     own_home.mkdir()
     (own_home / FILE).write_text('{"token": "ghu_old"}')
 
@@ -141,7 +140,7 @@ def test_a_stored_token_without_a_login(cli: Cli, simulator: Simulator, own_home
 
 
 def test_a_corrupt_file_is_replaced(cli: Cli, simulator: Simulator, own_home: Path) -> None:
-    """It is replaced."""
+    """A corrupt file does not prevent signing in."""
     own_home.mkdir()
     (own_home / FILE).write_text("corrupt")
 
@@ -152,7 +151,7 @@ def test_a_corrupt_file_is_replaced(cli: Cli, simulator: Simulator, own_home: Pa
 def test_a_token_in_the_environment_is_mentioned(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It takes precedence over the stored one."""
+    """The token in the environment takes precedence over the stored one."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_env")
     ran = cli("login", "--store", "file")
 
@@ -163,7 +162,7 @@ def test_a_token_in_the_environment_is_mentioned(
 def test_an_old_token_that_cannot_be_deleted_is_reported(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the keyring fails to delete the old token, it could be used again later."""
+    """If the old token stays in the keyring, it could be used again later."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     ran = cli("login", "--store", "file")
 
@@ -189,7 +188,7 @@ def test_a_failed_sign_in_stores_nothing(
 
 
 def test_temporary_errors_are_reported_once_each(cli: Cli, simulator: Simulator) -> None:
-    """They do not end the sign-in."""
+    """Temporary errors do not end the sign-in."""
     simulator.state.device_flow = ["drop", "drop", "html", "pending", "ok"]
     ran = cli("login", "--store", "file")
 
@@ -214,7 +213,7 @@ def test_an_account_without_copilot_gets_githubs_message(
 def test_the_login_is_added_to_githubs_message(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A user with two accounts can see which one it was."""
+    """Users with two accounts can see which one was refused."""
     simulator.state.block("programmatic_token_generation")
     ran = cli("login", "--store", "file")
 
@@ -252,7 +251,7 @@ def test_an_unreachable_github_is_reported_at_once(
 def test_the_host_is_stored_with_the_token(
     cli: Cli, simulator: Simulator, own_home: Path, pasted: str
 ) -> None:
-    """The host may be pasted in any form."""
+    """The host may be given in any form."""
     assert 0 == cli("login", "--store", "file", "--host", pasted).code
 
     kept = stored(own_home)
@@ -362,7 +361,7 @@ def test_a_sign_in_without_a_login(cli: Cli, simulator: Simulator) -> None:
 
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pretends that stdin and stderr are a terminal of 100 columns, and opens no browser."""
+    """Makes stdin and stderr look like a terminal of 100 columns, and opens no browser."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("BROWSER", "true")
     monkeypatch.setattr(login_module, "stderr_is_tty", lambda: True)
@@ -372,7 +371,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("watched")
 def test_the_panel_shows_code_and_url(cli: Cli, simulator: Simulator) -> None:
-    """The code and the URL are not broken, so that they can be copied."""
+    """Code and URL are not broken across lines, so that they can be copied."""
     ran = cli("login", "--store", "file")
 
     assert "Sign in to GitHub" in ran.err
@@ -397,7 +396,7 @@ def test_the_file_store_needs_a_confirmation(
 
 
 def test_the_countdown_shows_remaining_time_and_errors() -> None:
-    """It counts down between two reports."""
+    """The countdown continues between two reports."""
     from copilot_proxy.auth.device_flow import Waiting
 
     line = login_screen._Line()
@@ -528,7 +527,7 @@ def test_ctrl_c_at_the_question(terminal: Callable[..., Terminal], simulator: Si
 def test_a_token_typed_at_a_terminal_is_not_shown(
     terminal: Callable[..., Terminal], simulator: Simulator, own_home: Path
 ) -> None:
-    """It is entered like a password."""
+    """The typed token is hidden like a password."""
     person = terminal("login", "--with-token", "--store", "file")
     person.expect("GitHub OAuth token: ")
     person.type(SIMULATED_TOKEN)

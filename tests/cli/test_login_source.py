@@ -21,7 +21,7 @@ FILE = "credentials.json"
 
 @pytest.fixture(autouse=True)
 def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The home folder of a user without any other program."""
+    """The home folder of a user without any other programs."""
     home = tmp_path / "user"
     home.mkdir()
     for name in ("HOME", "USERPROFILE", "LOCALAPPDATA"):
@@ -50,7 +50,7 @@ def editor_folder(user: Path) -> Path:
 def test_the_token_of_an_editor_is_exchanged(
     cli: Cli, simulator: Simulator, own_home: Path, user: Path
 ) -> None:
-    """Of several apps, the editors' own is preferred; other hosts are ignored."""
+    """Of several apps, the editor plugins' own is preferred; other hosts are ignored."""
     apps = {
         "github.com:Iv23other": {"user": "mona", "oauth_token": FOREIGN_TOKEN},
         "acme.ghe.com:Iv1.b507a08c87ecfe98": {"oauth_token": "ghu_of_another_host"},
@@ -70,7 +70,7 @@ def test_the_token_of_an_editor_is_exchanged(
 def test_the_token_of_github_cli_is_used_directly(
     cli: Cli, program: Program, simulator: Simulator, user: Path
 ) -> None:
-    """It cannot be exchanged, and a message says so; Copilot accepts it directly."""
+    """This token cannot be exchanged, but Copilot accepts it directly, and a message says so."""
     install_gh(user, f'test "$*" = "auth token --hostname github.com" && echo {FOREIGN_TOKEN}')
     ran = cli("login", "--from", "gh", "--yes", "--store", "file")
 
@@ -91,7 +91,7 @@ def test_the_token_of_github_cli_is_used_directly(
 def test_the_token_of_copilot_cli(
     cli: Cli, simulator: Simulator, user: Path, table: str, entry: object
 ) -> None:
-    """Its file has comments, and both forms of the table occur."""
+    """The file may have comments and either form of the table."""
     text = json.dumps({table: {"https://github.com:mona": entry}, "a": "https://b"}, indent=1)
     write(user / ".copilot/config.json", f"// Managed automatically.\n{text}")
     ran = cli("login", "--from", "copilot-cli", "--yes", "--store", "file")
@@ -109,7 +109,7 @@ def test_the_token_of_another_host_is_not_taken(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    """It would be sent to a host that it is not for, whose name is only part of its own."""
+    """The token would be sent to the wrong host, whose name only contains that of its own."""
     text = json.dumps({"copilotTokens": {name: FOREIGN_TOKEN}})
     write(user / ".copilot/config.json", text)
     monkeypatch.setattr(
@@ -127,12 +127,12 @@ def test_the_token_of_copilot_cli_in_the_keyring(
     memory_keyring: MemoryKeyring,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The name of its entry does not matter."""
+    """The name of the keyring entry does not matter."""
     found = SimpleCredential("https://github.com:mona", FOREIGN_TOKEN)
     monkeypatch.setattr(
         memory_keyring,
         "get_credential",
-        # As the Secret Service does.
+        # As the Secret Service does
         lambda service, name: found if (service, name) == ("copilot-cli", None) else None,
     )
     ran = cli("login", "--from", "copilot-cli", "--yes")
@@ -152,7 +152,7 @@ def test_the_token_of_copilot_cli_in_the_keyring(
 def test_the_message_names_what_is_missing(
     cli: Cli, simulator: Simulator, own_home: Path, program: str, message: str
 ) -> None:
-    """Nothing is sent, and the other way to sign in is named."""
+    """Nothing is sent, and the message names the other way to sign in."""
     ran = cli("login", "--from", program, "--yes", "--store", "file")
 
     assert 1 == ran.code
@@ -164,7 +164,7 @@ def test_the_message_names_what_is_missing(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the program is a shell script")
 def test_github_cli_is_not_signed_in(cli: Cli, simulator: Simulator, user: Path) -> None:
-    """Its own command is named."""
+    """The hint names GitHub CLI's own sign-in command."""
     install_gh(user, "echo no oauth token found >&2; exit 1")
     ran = cli("login", "--from", "gh", "--yes", "--store", "file")
 
@@ -173,16 +173,16 @@ def test_github_cli_is_not_signed_in(cli: Cli, simulator: Simulator, user: Path)
 
 
 def test_an_encrypted_token_is_named_as_such(cli: Cli, simulator: Simulator, user: Path) -> None:
-    """Newer plugins store it in a database."""
+    """Newer plugins store the token in an encrypted database."""
     write(editor_folder(user) / "auth.db", "SQLite")
     ran = cli("login", "--from", "editor", "--yes", "--store", "file")
     assert "encrypts its token" in ran.err
 
 
-def test_it_asks_first(
+def test_it_asks_for_consent_first(
     cli: Cli, simulator: Simulator, user: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a terminal, the flag is needed; nothing is read before that."""
+    """Without a terminal, the flag is required; nothing is read before that."""
     monkeypatch.setattr(other_programs, "find_token", None)
     ran = cli("login", "--from", "gh", "--store", "file")
 
@@ -192,7 +192,7 @@ def test_it_asks_first(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the program is a shell script")
 def test_one_error_names_all_flags(cli: Cli, simulator: Simulator, user: Path) -> None:
-    """Without a terminal and a keyring, there would be two questions; the hint answers both."""
+    """Without a terminal and a keyring, the hint has the flags that answer both questions."""
     install_gh(user, f"echo {FOREIGN_TOKEN}")
     ran = cli("login", "--from", "gh")
     hint = ran.err.replace("\xa0", " ").splitlines()[-1]
@@ -206,7 +206,7 @@ def test_one_error_names_all_flags(cli: Cli, simulator: Simulator, user: Path) -
 def test_one_question_is_enough(
     terminal: Callable[..., Terminal], simulator: Simulator, user: Path
 ) -> None:
-    """On a terminal without a keyring, it covers the other program's sign-in and the file."""
+    """On a terminal without a keyring, one question covers both the sign-in and the file."""
     install_gh(user, f"echo {FOREIGN_TOKEN}")
     person = terminal("login", "--from", "gh")
     asked = " ".join(person.expect("[y/N]: ").split())
@@ -221,7 +221,7 @@ def test_one_question_is_enough(
 def test_a_fine_grained_token_with_the_permission_works(
     cli: Cli, program: Program, simulator: Simulator
 ) -> None:
-    """Copilot accepts it as from Copilot CLI."""
+    """Copilot accepts the token as if from Copilot CLI."""
     ran = cli("login", "--with-token", "--store", "file", stdin=SIMULATED_PAT)
 
     assert 0 == ran.code, ran.err
@@ -232,7 +232,7 @@ def test_a_fine_grained_token_with_the_permission_works(
 def test_a_fine_grained_token_without_the_permission(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
-    """The permission is named, and the token is not stored."""
+    """The error names the missing permission, and the token is not stored."""
     token = "github_pat_11Without0000000000"
     simulator.state._oauth[token] = False
     ran = cli("login", "--with-token", "--store", "file", stdin=token)

@@ -43,7 +43,7 @@ def test_the_simulator_has_no_page(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_every_store_is_cleared(cli: Cli, memory_keyring: MemoryKeyring, own_home: Path) -> None:
-    """Every store is named, and so is the page of each host."""
+    """Every store is named, along with the page of each host."""
     keep(MONA, "file")
     keep(ACME, "keyring")
     ran = cli("logout")
@@ -100,7 +100,7 @@ def test_a_corrupt_file_is_deleted(cli: Cli, own_home: Path) -> None:
 def test_no_network_is_needed(
     program: Callable[..., subprocess.CompletedProcess[str]], own_home: Path
 ) -> None:
-    """It works offline."""
+    """Signing out works offline."""
     keep(MONA, "file")
 
     assert 0 == program("logout").returncode

@@ -50,7 +50,7 @@ def raising(error: BaseException) -> Callable[[], object]:
 
 
 def test_the_version_names_the_distribution(cli: Cli) -> None:
-    """It prints the name of the distribution, since another package has the plain name."""
+    """The version includes the distribution's name, since another package has the plain name."""
     ran = cli("--version")
 
     assert (0, f"g-copilot-proxy {copilot_proxy.__version__}\n") == (ran.code, ran.out)
@@ -58,7 +58,7 @@ def test_the_version_names_the_distribution(cli: Cli) -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
 def test_the_help_lists_the_commands_and_the_first_step(cli: Cli, arguments: list[str]) -> None:
-    """The command without arguments shows the help, too."""
+    """Without arguments, the program shows its help as well."""
     ran = cli(*arguments)
 
     assert 0 == ran.code
@@ -81,7 +81,7 @@ def test_the_help_lists_the_commands_and_the_first_step(cli: Cli, arguments: lis
     ],
 )
 def test_help_and_version_as_commands(cli: Cli, words: str, same: str) -> None:
-    """As in git and gh."""
+    """`help` and `version` work as commands, as in git and gh."""
     ran, wanted = cli(*words.split()), cli(*same.split())
 
     assert (0, "") == (ran.code, ran.err)
@@ -98,8 +98,8 @@ def test_help_and_version_as_commands(cli: Cli, words: str, same: str) -> None:
         ("Zed", "connect zed"),
     ],
 )
-def test_the_command_that_was_meant(cli: Cli, typed: str, meant: str) -> None:
-    """It may be mistyped, have another name in other programs, or be that of a client."""
+def test_a_suggestion_for_an_unknown_command(cli: Cli, typed: str, meant: str) -> None:
+    """An unknown command gets a suggestion if it is mistyped, a client, or known from elsewhere."""
     ran = cli(typed)
 
     assert 2 == ran.code
@@ -108,7 +108,7 @@ def test_the_command_that_was_meant(cli: Cli, typed: str, meant: str) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no umask")
 def test_a_umask_that_takes_everything(tmp_path: Path) -> None:
-    """The program can read its own files again, and others cannot."""
+    """The program can still read its own files, and others cannot."""
     environ = {**environment(), "COPILOT_PROXY_HOME_DIR": str(tmp_path / "home")}
     command = [sys.executable, "-m", "copilot_proxy", "budget", "set", "5/day"]
     subprocess.run(command, env=environ, umask=0o777, capture_output=True, check=True)
@@ -118,7 +118,7 @@ def test_a_umask_that_takes_everything(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("extra", [("foo",), ("foo", "bar")])
 def test_surplus_arguments(cli: Cli, extra: tuple[str, ...]) -> None:
-    """The message is not Typer's."""
+    """The message is ours instead of Typer's."""
     ran = cli("status", *extra)
 
     assert 2 == ran.code
@@ -139,7 +139,7 @@ def test_variables_without_a_setting(cli: Cli, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("command", ["login", "logout", "status"])
 def test_each_command_has_its_help(cli: Cli, command: str) -> None:
-    """It is printed to stdout, so that it can be piped into a pager."""
+    """Help is printed to stdout, so that it can be piped into a pager."""
     ran = cli(command, "--help")
 
     assert 0 == ran.code
@@ -157,7 +157,7 @@ def test_each_command_has_its_help(cli: Cli, command: str) -> None:
     ],
 )
 def test_a_usage_error_is_two_lines_and_exit_2(cli: Cli, arguments: list[str], where: str) -> None:
-    """They say what is wrong, and which help to read."""
+    """The lines say what is wrong, and which help to read."""
     ran = cli(*arguments)
 
     assert (2, "") == (ran.code, ran.out)
@@ -174,8 +174,7 @@ def test_a_usage_error_is_two_lines_and_exit_2(cli: Cli, arguments: list[str], w
 def test_a_malformed_url_is_a_wrong_setting(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str, name: str
 ) -> None:
-    """Every command reports it before any request, neither as a failed name lookup nor as an
-    unexpected error."""
+    """Every command reports a malformed URL before any request, and as an error in the settings."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_0123456789abcdef")
     monkeypatch.setenv(f"COPILOT_PROXY_{name}", "https://api..github.com")
     ran = cli(*command.split(), terminal=True)
@@ -200,7 +199,7 @@ def test_a_malformed_url_is_a_wrong_setting(
 def test_known_errors_have_a_sentence_a_hint_and_an_exit_code(
     capsys: pytest.CaptureFixture[str], error: CopilotProxyError, code: int
 ) -> None:
-    """They go to stderr, without a traceback."""
+    """The error goes to stderr, without a traceback."""
     error.hint = "Do this."
 
     assert code == run_command(raising(error), debug=False)
@@ -208,7 +207,7 @@ def test_known_errors_have_a_sentence_a_hint_and_an_exit_code(
 
 
 def test_an_error_without_a_hint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """There is no empty line, and no "None"."""
+    """The output has no empty line and no "None"."""
     run_command(raising(UsageError("It cannot.")), debug=False)
 
     assert "Error: It cannot.\n" == capsys.readouterr().err
@@ -235,7 +234,7 @@ def test_an_option_without_its_value_names_the_command(cli: Cli) -> None:
 
 
 def test_a_group_without_a_command_shows_its_help(cli: Cli) -> None:
-    """As does the program without arguments."""
+    """A group shows its help, as the program does without arguments."""
     ran = cli("pi-ai")
 
     assert (0, "") == (ran.code, ran.err)
@@ -243,7 +242,7 @@ def test_a_group_without_a_command_shows_its_help(cli: Cli) -> None:
 
 
 def test_an_interruption_while_the_command_is_loaded(tmp_path: Path) -> None:
-    """Ctrl+C during the imports prints no traceback either."""
+    """Ctrl+C during the imports does not print a traceback either."""
     slow = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
     (tmp_path / "typer.py").write_text(slow)
 
@@ -325,7 +324,7 @@ def test_log_lines_are_not_printed_by_commands(
 
 
 def test_the_entry_point_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The entry point of the installed command exits with this code."""
+    """The entry point of the installed command exits with the given code."""
     monkeypatch.setattr(sys, "argv", ["copilot-proxy", "bogus"])
     with pytest.raises(SystemExit) as caught:
         main_module.main()
@@ -391,15 +390,14 @@ def test_a_failed_last_flush_is_an_error(
 
 
 def loaded_by(code: str, names: tuple[str, ...]) -> str:
-    """Return which of the modules `names` a new Python process has loaded after `code`, as a
-    printed list."""
+    """Return which of the modules `names` a new Python process loads by running `code`."""
     ran = subprocess.run(
         [
             sys.executable,
             "-c",
             f"import sys; {code}; print([name for name in {names!r} if sys.modules.get(name)])",
         ],
-        # Coverage, which would measure this process too, loads its own modules.
+        # Coverage would measure this process too, and loads modules of its own.
         env={k: v for k, v in environment().items() if not k.startswith("COVERAGE_")},
         capture_output=True,
         text=True,
@@ -410,14 +408,14 @@ def loaded_by(code: str, names: tuple[str, ...]) -> str:
 
 
 def test_the_help_imports_nothing_heavy() -> None:
-    """A server, a keyring or an HTTP client would make every command slow."""
+    """Importing a server, keyring or HTTP client would make every command slow."""
     others = tuple(f"copilot_proxy.cli.{name}" for name in COMMANDS)
     names = (*HEAVY, *others, "copilot_proxy.settings", "copilot_proxy.masking")
     assert "[]" == loaded_by("from copilot_proxy.cli.main import run; run(['--help'])", names)
 
 
 def test_a_command_imports_no_other_command() -> None:
-    """Each imports modules that the others do not need."""
+    """Each command imports modules that the others do not need."""
     others = tuple(
         f"copilot_proxy.cli.{name}" for name in COMMANDS if name not in ("usage", "budget")
     )
@@ -426,7 +424,7 @@ def test_a_command_imports_no_other_command() -> None:
 
 
 def test_the_list_of_commands_says_what_their_help_says(cli: Cli) -> None:
-    """The list is written without importing the commands, and must not differ from them."""
+    """The list is written without importing the commands, and must match their help."""
     command = typer.main.get_command(main_module.app)
     assert isinstance(command, TyperGroup)
     short = {name: one.get_short_help_str(100) for name, one in command.commands.items()}
@@ -461,6 +459,6 @@ def test_a_server_imports_no_unused_modules() -> None:
 
 
 def test_a_worker_imports_no_command_line() -> None:
-    """Each worker would take memory for it."""
+    """Each worker would need extra memory for it."""
     code = "import copilot_proxy.cli.worker"
     assert "[]" == loaded_by(code, ("typer", "copilot_proxy.cli.main", "copilot_proxy.cli.serve"))

@@ -1,4 +1,4 @@
-"""``models --changed``: what is new, gone, about to retire, or has another price."""
+"""``models --changed``: models that are new, gone or retiring, or have another price."""
 
 import json
 import os
@@ -31,7 +31,7 @@ AFTER = [
 
 @pytest.fixture
 def seen(tmp_path: Path) -> Path:
-    """The file in which the list is remembered."""
+    """The file that the list is saved in."""
     return tmp_path / "home" / "models-seen.json"
 
 
@@ -47,8 +47,8 @@ def change(account: Simulator) -> None:
     account.state.catalogue = [entry(line) for line in AFTER]
 
 
-def test_what_has_changed(cli: Cli, account: Simulator, seen: Path) -> None:
-    """Each change is one line, with the successor of what is gone; the list is then remembered."""
+def test_changes(cli: Cli, account: Simulator, seen: Path) -> None:
+    """Each change is one line, with the successor of a removed model; then the list is saved."""
     first = cli("models", "--changed")
     assert (0, "") == (first.code, first.out)
     assert "The list of 4 models was saved for the next comparison." in first.err
@@ -73,7 +73,7 @@ def test_what_has_changed(cli: Cli, account: Simulator, seen: Path) -> None:
 
 
 def test_json(cli: Cli, account: Simulator) -> None:
-    """Programs get the same; the first time, nothing has changed."""
+    """Programs get the same data; the first time, nothing has changed."""
     nothing: dict[str, Any] = {"added": [], "gone": [], "retiring": [], "prices": []}
     first = json.loads(cli("models", "--changed", "--json").out)
     assert nothing == {name: value for name, value in first.items() if name != "since"}
@@ -89,7 +89,7 @@ def test_json(cli: Cli, account: Simulator) -> None:
 
 
 def test_the_size_is_remembered(cli: Cli, account: Simulator) -> None:
-    """The successor has the size of the model that is gone, whatever its name says."""
+    """A removed model's successor has the same size, whatever its name suggests."""
     account.state.catalogue.append(entry("gpt-5.5 powerful medium 200 1000"))
     cli("models", "--changed")
     change(account)
@@ -99,7 +99,7 @@ def test_the_size_is_remembered(cli: Cli, account: Simulator) -> None:
 
 
 def test_the_first_list_is_remembered(cli: Cli, account: Simulator, seen: Path) -> None:
-    """`models` remembers the first list that it shows, and leaves later ones to --changed."""
+    """`models` saves the first list that it shows, and leaves later ones to --changed."""
     assert 0 == cli("models").code
     change(account)
     assert 0 == cli("models").code
@@ -117,7 +117,7 @@ def test_another_account(cli: Cli, account: Simulator) -> None:
 
 @pytest.mark.parametrize("content", ["", "[]", '{"127.0.0.1": 5}', '{"127.0.0.1": {"at": 1}}'])
 def test_a_damaged_file(cli: Cli, seen: Path, content: str) -> None:
-    """It counts as no list, and is replaced."""
+    """A damaged file counts as missing, and is replaced."""
     seen.parent.mkdir(exist_ok=True)
     seen.write_text(content, encoding="utf-8")
     assert "was saved" in cli("models", "--changed").err
@@ -138,5 +138,5 @@ def test_a_file_that_cannot_be_written(cli: Cli, seen: Path) -> None:
 
 @pytest.mark.parametrize("more", [["opus"], ["--all"]])
 def test_not_with_a_filter(cli: Cli, more: list[str]) -> None:
-    """A part of the list cannot be compared."""
+    """A filtered list cannot be compared."""
     assert 2 == cli("models", "--changed", *more).code

@@ -35,7 +35,7 @@ def row(table: str, name: str) -> str:
 
 
 def test_the_table(cli: Cli) -> None:
-    """Each model has a row with what matters for a choice; explanations go to stderr."""
+    """Each model has a row with what matters when choosing; explanations go to stderr."""
     ran = cli("models")
     assert ran.code == 0
     assert ran.out.startswith("MODEL ")
@@ -52,8 +52,8 @@ def test_the_table(cli: Cli) -> None:
     assert "Ready for chat: 32 of 33; 17 more models with --all." in ran.err
 
 
-def test_what_retires(cli: Cli, account: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table and the JSON mark the default, and what retires and when; a successor is named."""
+def test_retiring_models(cli: Cli, account: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default, retiring models, their dates and their successors are marked."""
     account.state.catalogue = [
         entry("claude-sonnet-5 versatile medium 200 1000 retires"),
         entry("claude-sonnet-6 versatile medium 200 1000"),
@@ -96,7 +96,7 @@ def test_columns_are_aligned(cli: Cli) -> None:
 
 
 def test_a_filter(cli: Cli) -> None:
-    """It matches text in the id, name or vendor, ignoring case."""
+    """The filter matches text in the id, name or vendor, ignoring case."""
     assert len(cli("models", "OPUS 4.7").out.splitlines()) == 2
     assert "grok" in cli("models", "xai").out
     assert "hidden" not in cli("models", "opus").err
@@ -108,7 +108,7 @@ def test_a_filter_finds_models_that_are_not_in_the_picker(cli: Cli) -> None:
 
 
 def test_models_that_are_not_in_the_picker(cli: Cli) -> None:
-    """It is said that they can be used, and embedding models are counted separately."""
+    """A note says that these models can be used; embedding models are counted separately."""
     ran = cli("models", "--all")
     line = next(one for one in ran.err.splitlines() if one.startswith("Not in Copilot's own menu"))
 
@@ -148,7 +148,7 @@ def test_all(cli: Cli) -> None:
 
 
 def test_json(cli: Cli) -> None:
-    """It prints the objects of /v1/models, and nothing else on stdout."""
+    """stdout has the objects of /v1/models and nothing else."""
     ran = cli("models", "--json", "gpt-4o")
     found = json.loads(ran.out)
     assert found[0]["object"] == "model"
@@ -190,7 +190,7 @@ def test_malformed_entries_do_not_hide_others(cli: Cli, account: Simulator) -> N
     assert ":smile:" in row(ran.out, "[red]m")
     assert " 500 " in row(ran.out, "short")
     heading = ran.out.splitlines()[0]
-    # The name has three characters, which are six columns wide.
+    # The name has three characters but is six columns wide.
     assert row(ran.out, "weit").index("unknown") == heading.index("VENDOR") - 3
 
 
@@ -207,7 +207,7 @@ def test_malformed_entries_do_not_hide_others(cli: Cli, account: Simulator) -> N
     ),
 )
 def test_a_narrow_terminal(columns: int, shown: list[str], dropped: list[str]) -> None:
-    """Columns that do not fit are dropped, the least important first; no line wraps."""
+    """Columns that do not fit are dropped, least important first; no line wraps."""
     with Terminal("models", columns=columns, lines=60) as terminal:
         assert terminal.end() == 0
         heading = next(line for line in terminal.lines if line.startswith("MODEL")).split()
@@ -279,8 +279,10 @@ def test_light_imports(program: Callable[..., object]) -> None:
     ],
 )
 def test_prices(billing: dict[str, object], price: str) -> None:
-    """Tokens are priced in dollars per million, and requests by their multiplier; without tiers,
-    GitHub's numbers are nano-AIU."""
+    """Tokens are priced in dollars per million, and requests by their multiplier.
+
+    Without tiers, GitHub's numbers are nano-AIU.
+    """
     assert price_text(model(billing=billing)) == price
 
 
@@ -295,7 +297,7 @@ def test_credits() -> None:
 
 
 def test_apis() -> None:
-    """The APIs have the names of this server's APIs; unknown ones are left out."""
+    """The APIs have the names that this server uses; unknown ones are left out."""
     assert model_table.apis(model(supported_endpoints=["/v1/messages", "/chat/completions"])) == (
         "chat messages"
     )
@@ -303,7 +305,7 @@ def test_apis() -> None:
 
 
 def test_reasoning() -> None:
-    """All the ways in which the list says that a model reasons are recognised."""
+    """Every indication of reasoning support in the list is recognised."""
     column = next(column for column in model_table.COLUMNS if column.title == "REASONING")
     for supports in (
         {"reasoning_effort": ["low"]},

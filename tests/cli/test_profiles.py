@@ -34,7 +34,7 @@ def settings(home: Path, config: str = "", profile: str = "work", **variables: s
 def test_a_profile_has_its_own_sign_in(
     cli: Cli, simulator: Simulator, own_home: Path, words: list[str]
 ) -> None:
-    """The flag may stand anywhere; the default profile stays signed out, and hints name it."""
+    """The flag may come anywhere; the default profile stays signed out; hints name the profile."""
     assert 0 == cli(*words).code
 
     assert (own_home / "profiles/work/credentials.json").is_file()
@@ -56,7 +56,7 @@ def test_a_profile_has_its_own_sign_in(
 def test_the_keyring_has_an_entry_for_each_profile(
     cli: Cli, simulator: Simulator, memory_keyring: MemoryKeyring
 ) -> None:
-    """Signing out of one keeps the other."""
+    """Signing out of one profile keeps the other's entry."""
     for profile in ("default", "work"):
         assert 0 == cli("login", "--with-token", "--profile", profile, stdin=SIMULATED_TOKEN).code
     assert 0 == cli("logout").code
@@ -64,8 +64,8 @@ def test_the_keyring_has_an_entry_for_each_profile(
     assert [("g-copilot-proxy", "github:work")] == list(memory_keyring.entries)
 
 
-def test_a_profile_does_not_take_what_belongs_to_another_account(tmp_path: Path) -> None:
-    """The top of the file applies, except for the port, the token, keys, the budget, and so on."""
+def test_a_profile_ignores_settings_of_another_account(tmp_path: Path) -> None:
+    """Top-level settings apply, except for the port, token, keys, budget and so on."""
     found = settings(
         tmp_path / "home",
         """
@@ -89,7 +89,7 @@ def test_a_profile_does_not_take_what_belongs_to_another_account(tmp_path: Path)
 
 
 def test_the_default_profile_is_as_before(tmp_path: Path) -> None:
-    """Its files stay where they are, and tables of others do not matter."""
+    """Its files stay where they are, and other profiles' tables do not matter."""
     config = "port = 8123\n[profiles.work]\nport = 8200"
     found = settings(tmp_path / "home", config, profile="default")
 
@@ -112,7 +112,7 @@ def test_the_default_profile_is_as_before(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_explained(tmp_path: Path, config: str, message: str) -> None:
-    """Also those in the table of a profile that is not in use."""
+    """This includes mistakes in the table of a profile that is not in use."""
     with pytest.raises(UsageError) as caught:
         settings(tmp_path / "home", config, profile="home")
     assert message in caught.value.message
@@ -120,7 +120,7 @@ def test_mistakes_are_explained(tmp_path: Path, config: str, message: str) -> No
 
 @pytest.mark.parametrize("name", ["Work", "../work", "a b", "", "x" * 33])
 def test_a_name_cannot_lead_to_another_folder(cli: Cli, name: str) -> None:
-    """A name has letters, digits, dashes and underscores; an empty one is the default profile."""
+    """Names have letters, digits, dashes and underscores; an empty one is the default profile."""
     ran = cli("status", "--profile", name)
     assert (3 if name == "" else 2) == ran.code
     assert (name == "") or "--profile is invalid" in ran.err
@@ -128,13 +128,13 @@ def test_a_name_cannot_lead_to_another_folder(cli: Cli, name: str) -> None:
 
 @pytest.mark.parametrize("words", [["--profile"], ["status", "--profile"]])
 def test_a_flag_without_a_name(cli: Cli, words: list[str]) -> None:
-    """It is not an unknown option, wherever it is."""
+    """The error is not about an unknown option, wherever the flag is."""
     ran = cli(*words)
     assert (2, "Error: --profile needs a name.") == (ran.code, ran.err.splitlines()[0])
 
 
 def test_hints_of_the_server_name_its_profile(simulator: Simulator, tmp_path: Path) -> None:
-    """A client's user can copy the command; addresses and other words stay as they are."""
+    """The command in a hint can be copied; addresses and other words are unchanged."""
     urls = {"GITHUB_URL": simulator.url, "GITHUB_API_URL": simulator.url}
     with Proxy(settings(tmp_path / "home", **urls)) as proxy, proxy.client() as client:
         assert "work" == client.get("/health").json()["profile"]
@@ -146,7 +146,7 @@ def test_hints_of_the_server_name_its_profile(simulator: Simulator, tmp_path: Pa
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_in_a_message_names_the_profile(name: str) -> None:
-    """But not where the program itself is meant."""
+    """Commands are rewritten, but not the name of the program itself."""
     assert f"Run: copilot-proxy --profile work {name} x" == with_profile(
         f"Run: copilot-proxy {name} x", "work"
     )

@@ -1,4 +1,4 @@
-"""``run``: starts clients, on a server that runs already or on one that they share."""
+"""``run``: starts clients, using a running server or one that they share."""
 
 import json
 import re
@@ -65,7 +65,7 @@ sys.exit(7)
 
 @pytest.fixture
 def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
-    """A fake Claude Code, and a home; returns a function for what the client has noticed."""
+    """Install a fake Claude Code in a new home; return a function to read what it received."""
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "claude").write_text(PROGRAM.format(python=sys.executable))
@@ -82,7 +82,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]
 
 @pytest.fixture
 def running(monkeypatch: pytest.MonkeyPatch, record: object) -> Iterator[Proxy]:
-    """A server that wants a key, at the address in the settings."""
+    """A server that requires a key, at the address in the settings."""
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", KEY)
     with Simulator(pace=0) as simulator:
         settings = settings_at(simulator, ledger=True)
@@ -96,8 +96,10 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_client(cli: Cli, record: Callable[[], Any], running: Proxy, tmp_path: Path) -> None:
-    """The client uses the running server with its key; its files stay as they are; then the bill
-    of this session is shown."""
+    """The client uses the running server with its key, and its own files are unchanged.
+
+    Then the cost of this session is shown.
+    """
     before = snapshot(tmp_path / "user")
     with running.client() as other:
         other.post("/v1/responses", json={"input": "hi"}, headers={"x-api-key": KEY})
@@ -127,7 +129,7 @@ def test_a_client(cli: Cli, record: Callable[[], Any], running: Proxy, tmp_path:
 def test_the_environment_of_a_client(
     cli: Cli, record: Callable[[], Any], running: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Variables that would lead the client elsewhere are gone, and proxies are not used."""
+    """Variables that would point the client elsewhere are removed, and proxies are not used."""
     monkeypatch.setenv("CLAUDE_CODE_USE_BEDROCK", "1")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "example.com")
@@ -149,13 +151,13 @@ def test_any_other_program(
     environ = record()["environ"]
     assert ["x"] == record()["arguments"]
     assert f"{environ['ANTHROPIC_BASE_URL']}/v1" == environ["OPENAI_BASE_URL"]
-    # Anthropic's SDK warns if there are two of them.
+    # Anthropic's SDK warns if both are set.
     assert {"ANTHROPIC_API_KEY"} == {"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"} & set(environ)
     assert "/c/claude/s/run-" in environ["OPENAI_BASE_URL"]
 
 
 def test_the_variables_for_a_shell(cli: Cli, record: object) -> None:
-    """``env`` alone prints them, and says that there is no server."""
+    """``env`` alone prints the variables, and a message if no server is running."""
     ran = cli("run", "env")
 
     port = load_settings().port
@@ -167,7 +169,7 @@ def test_the_variables_for_a_shell(cli: Cli, record: object) -> None:
 
 
 def test_the_list(cli: Cli, record: object) -> None:
-    """Without a client, all are listed: with their versions, or how to install them."""
+    """Without a client, all are listed with their versions, or how to install them."""
     ran = cli("run")
 
     lines = ran.out.splitlines()
@@ -177,7 +179,7 @@ def test_the_list(cli: Cli, record: object) -> None:
 
 
 def test_a_client_that_is_not_there(cli: Cli, record: object) -> None:
-    """The error says how to install it; for a mistyped name, which one was meant."""
+    """The error says how to install the client, or suggests one for a mistyped name."""
     missing, mistyped = cli("run", "codex"), cli("run", "cladue")
 
     assert 127 == missing.code
@@ -194,7 +196,7 @@ def test_a_client_that_is_not_there(cli: Cli, record: object) -> None:
 
 
 def test_a_client_that_cannot_be_started(cli: Cli, record: object) -> None:
-    """An editor is configured instead; for one that cannot be, there are reasons."""
+    """For an editor, the hint suggests `connect`; for unsupported clients, it gives the reason."""
     zed, cursor = cli("run", "zed"), cli("run", "cursor")
 
     assert 2 == zed.code == cursor.code
@@ -210,7 +212,7 @@ def test_arguments_without_the_dashes(cli: Cli, record: object) -> None:
     assert "go after --" in ran.err
 
 
-def test_a_folder_that_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_removed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server for the clients stops, since no client can find it any more."""
     stopped: list[bool] = []
     monkeypatch.setattr(server_process, "_stop", lambda: stopped.append(True))
@@ -218,10 +220,10 @@ def test_a_folder_that_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [True] == stopped
 
 
-def test_what_the_server_refuses(
+def test_requests_that_the_server_refuses(
     cli: Cli, record: object, running: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An unknown model, and a server with another key: the client is not started."""
+    """The client is not started for an unknown model, or if the server has another key."""
     unknown = cli("run", "claude", "--model", "nonesuch")
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", "another-key")
     refused = cli("run", "claude")
@@ -236,8 +238,10 @@ def test_what_the_server_refuses(
 def test_a_model_that_the_client_cannot_use(
     cli: Cli, record: Callable[[], Any], running: Proxy
 ) -> None:
-    """One for embeddings is refused, except for a program of the user's own; for one that needs
-    enabling, the link is shown."""
+    """An embedding model is refused, except for a program of the user's own.
+
+    For a model that must be enabled, the link is shown.
+    """
     embeddings = cli("run", "claude", "-m", "text-embedding-3-small")
     own = cli("run", "env", "-m", "text-embedding-3-small", "--", "true")
     empty = cli("run", "claude", "-m", "")
@@ -251,7 +255,7 @@ def test_a_model_that_the_client_cannot_use(
 
 
 class OldServer(HttpServer):
-    """A server of a version that knows no paths with a client."""
+    """A server of a version without client names in its paths."""
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         health = handler.path == "/health"
@@ -273,8 +277,10 @@ def test_an_older_server(cli: Cli, record: object, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_server_of_their_own(record: Callable[[], Any]) -> None:
-    """Without a server, the first client starts one; the next one uses it too; it survives Ctrl+C,
-    which is for the client, and stops when the last client has ended."""
+    """The first client starts a server, which later ones use; it stops after the last one ends.
+
+    It survives Ctrl+C, which is meant for the client.
+    """
     with Terminal("run", "claude", "--simulate", "--", "wait") as terminal:
         terminal.wait_for("waiting")
         first = record()["environ"]["ANTHROPIC_BASE_URL"].split("/")[2]
@@ -308,7 +314,7 @@ def test_a_server_of_their_own(record: Callable[[], Any]) -> None:
 def test_a_port_that_is_taken(
     cli: Cli, record: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If another program listens there, the server for the clients uses another port."""
+    """If another program uses the port, the clients' server picks a different one."""
     with Simulator(pace=0) as simulator, socket.create_server(("127.0.0.1", 0)) as other:
         sign_in(monkeypatch, simulator)
         taken = other.getsockname()[1]
@@ -324,7 +330,7 @@ def test_a_port_that_is_taken(
 
 
 def test_without_a_sign_in(cli: Cli, record: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server cannot start; the error is that of ``serve``, with a workaround."""
+    """The server cannot start; the error is the same as for ``serve``, with a workaround."""
     monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
     ran = cli("run", "claude")
 
@@ -337,7 +343,7 @@ def test_without_a_sign_in(cli: Cli, record: object, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("name", ["run", "run/{port}-simulated/start.lock"])
 def test_a_file_that_cannot_be_written(cli: Cli, record: object, name: str) -> None:
-    """The server needs a folder for its log and its lock; the error says how to choose another."""
+    """The server needs a folder for its log and lock; the error says how to choose another."""
     settings = load_settings()
     path = settings.state_dir / name.format(port=settings.port)
     if path.suffix:

@@ -1,4 +1,4 @@
-"""What a session of `run` has cost, in one line."""
+"""The cost of a `run` session, in one line."""
 
 import time
 from pathlib import Path
@@ -10,8 +10,8 @@ from copilot_proxy.ledger.writer import Writer
 from tests.ledger.rows import record, row
 
 
-def test_a_server_that_takes_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that is written late, by a busy server or one that is stopping, is not missed."""
+def test_a_slow_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request is counted even if a busy or stopping server writes it late."""
     ledger = tmp_path / "ledger.sqlite3"
     Writer(ledger).close()
     slept = []
@@ -29,7 +29,7 @@ def test_a_server_that_takes_its_time(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_ledger_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server can have written no row, so it is not claimed that there were no requests."""
+    """If the server could not write rows, the summary does not claim that there were none."""
     monkeypatch.setattr(time, "sleep", lambda _: None)
     (tmp_path / "file").write_text("")
     found = session_cost(tmp_path / "file" / "ledger.sqlite3", "run-1")
@@ -37,7 +37,7 @@ def test_a_ledger_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_last_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The request that a client was ended in is written after the others, and is not missed."""
+    """A request that was running when the client ended is written last, and is still counted."""
     ledger = tmp_path / "ledger.sqlite3"
     writer = Writer(ledger)
     names = iter(["first", "cut"])

@@ -73,11 +73,10 @@ def test_the_banner_has_a_curl_command_that_works(
     assert "simulator" in answers[0].json()["choices"][0]["message"]["content"]
 
 
-def test_the_banner_has_all_that_a_client_needs(
+def test_the_banner_has_everything_that_a_client_needs(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The banner has the base URL, the key, three models with prices, and how to stop; stdout stays
-    empty."""
+    """The banner has base URL, key, three priced models, and how to stop; stdout stays empty."""
     urls: list[str] = []
     assert serve_while(lambda client: urls.append(str(client.base_url))) == 0
     out, err = capsys.readouterr()
@@ -224,7 +223,7 @@ def test_a_json_log_is_json_from_the_first_line_to_the_last(
 
 
 def test_the_notice_is_shown_once(account: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """The notice that this is unofficial is shown only at the first start."""
+    """The notice about unofficial use is shown only at the first start."""
     notice = "not made or endorsed by GitHub"
     assert serve_while(ask_health) == 0
     assert notice in capsys.readouterr().err
@@ -233,13 +232,13 @@ def test_the_notice_is_shown_once(account: Simulator, capsys: pytest.CaptureFixt
 
 
 def test_the_notice_with_a_read_only_folder(tmp_path: Path) -> None:
-    """The notice is shown even if this cannot be remembered."""
+    """The notice is shown even if the program cannot record that."""
     (tmp_path / "file").touch()
     assert banner.first_time_notice(tmp_path / "file" / "data") is not None
 
 
 def test_simulated(capsys: pytest.CaptureFixture[str]) -> None:
-    """No account is needed; the banner says so, and how to make the simulator fail."""
+    """No account is needed; the banner says so, and explains how to simulate failures."""
     codes: list[int] = []
 
     def use(client: httpx.Client) -> None:
@@ -383,7 +382,7 @@ def test_a_server_for_the_network(host: str, shown: str | None) -> None:
 def test_the_network_needs_a_key_that_is_not_guessed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A short key is refused and not shown; the hint says how to make a good one."""
+    """A short key is refused and not shown; the hint says how to generate a good one."""
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", "kkkkkkk")
     assert run(["serve", "--host", "0.0.0.0", "--simulate"]) == 2
     err = capsys.readouterr().err
@@ -395,7 +394,7 @@ def test_the_network_needs_a_key_that_is_not_guessed(
 def test_commands_in_the_banner_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They have the path of the program if needed, and --simulate for a simulated server."""
+    """Commands include the program's path if needed, and --simulate for a simulated server."""
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "copilot-proxy"), "serve"])
     text = banner.Banner(
         settings=load_settings(),
@@ -538,8 +537,7 @@ def test_a_host_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_network_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a key the server does not start on the network; the command in the hint makes a good
-    one."""
+    """Without a key, the server does not listen on the network; the hint generates a good one."""
     assert run(["serve", "--host", "0.0.0.0", "--simulate"]) == 2
     err = capsys.readouterr().err
     assert "could use your Copilot" in err
@@ -552,7 +550,7 @@ def test_the_network_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_commands_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands to paste are for the shell of the system."""
+    """The commands to paste match the system's shell."""
     monkeypatch.setattr(sys, "platform", "win32")
     assert listen_socket._make_key_command().startswith("$env:COPILOT_PROXY_API_KEY = ")
     greeting = banner.Banner(settings=load_settings(), address="http://x", catalogue=None)
@@ -577,7 +575,7 @@ def test_base_url(host: str, url: str) -> None:
 
 @pytest.mark.parametrize("host", ["::1", "::", "localhost"])
 def test_listens_on_other_hosts(host: str) -> None:
-    """Names and IPv6 work; all IPv6 addresses include those of IPv4."""
+    """Names and IPv6 work; listening on all IPv6 addresses includes IPv4."""
     if not socket.has_ipv6:
         pytest.skip("this machine has no IPv6")
     settings = load_settings({"host": host, "port": 0, "api_key": "k" * 8})
@@ -606,7 +604,7 @@ def test_a_free_port(account: Simulator) -> None:
 
 @contextlib.contextmanager
 def long_answer(url: str, record: list[str]) -> Iterator[threading.Thread]:
-    """A stream that is open; its lines are appended to `record`."""
+    """Open a stream, and append its lines to `record`."""
     begun = threading.Event()
 
     def read() -> None:
@@ -674,8 +672,7 @@ def test_a_second_ctrl_c_aborts_open_requests(account: Simulator) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGHUP")
 def test_a_closed_terminal_lets_open_answers_end(account: Simulator) -> None:
-    """Both the shell and the system send SIGHUP; open requests finish all the same, and the server
-    ends."""
+    """The shell and the system both send SIGHUP; open requests finish, and the server ends."""
     account.state.pace = 0.05
     record: list[str] = []
     with Terminal("serve", "--port", "0") as terminal:
@@ -693,7 +690,7 @@ def test_a_closed_terminal_lets_open_answers_end(account: Simulator) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
 def test_nohup(account: Simulator) -> None:
-    """A server that was started with nohup outlives the terminal."""
+    """A server started with nohup outlives the terminal."""
     command = ["nohup", sys.executable, "-m", "copilot_proxy", "serve", "--port", "0"]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
@@ -737,7 +734,7 @@ def test_stopping_here(
 
 
 def test_ctrl_c_while_the_server_starts(account: Simulator) -> None:
-    """There is no traceback, whether or not the server accepts connections already."""
+    """There is no traceback, whether or not the server accepts connections yet."""
     account.state.faults.on("stall_before_headers", path="/models")
     with Terminal("serve", "--port", "0") as terminal:
         account.state.recorder.wait_for(lambda one: one.path == "/models", timeout=60)

@@ -1,4 +1,4 @@
-"""Commands on a terminal, without a sign-in: the way from nothing to the first answer."""
+"""Commands run on a terminal without a sign-in: the path to the first answer."""
 
 from collections.abc import Callable
 
@@ -13,13 +13,13 @@ from tests.ports import free_port
 
 @pytest.fixture
 def start(simulator: Simulator, terminal: Callable[..., Terminal]) -> Callable[[int], Terminal]:
-    """Returns a function that starts ``serve`` on a port, without a sign-in."""
+    """Return a function that starts ``serve`` on a port, without a sign-in."""
     simulator.state.device_flow = ["ok"]
     return lambda port: terminal("serve", "--port", str(port), BROWSER="true")
 
 
 def test_it_offers_to_sign_in_and_then_serves(start: Callable[[int], Terminal]) -> None:
-    """One command leads from nothing to an answer."""
+    """A single command leads from a fresh install to an answer."""
     port = free_port()
     screen = start(port)
     screen.expect("Sign in now? [Y/n]")
@@ -39,7 +39,7 @@ def test_it_offers_to_sign_in_and_then_serves(start: Callable[[int], Terminal]) 
 
 
 def test_no_is_an_answer(start: Callable[[int], Terminal]) -> None:
-    """Then it ends like without a terminal."""
+    """The command then ends as it does without a terminal."""
     screen = start(free_port())
     screen.expect("Sign in now? [Y/n]")
     screen.type("n")
@@ -48,8 +48,8 @@ def test_no_is_an_answer(start: Callable[[int], Terminal]) -> None:
     assert "login" in screen.screen
 
 
-def test_chat_offers_it_too(simulator: Simulator, terminal: Callable[..., Terminal]) -> None:
-    """The question that was asked is answered after the sign-in."""
+def test_chat_offers_it(simulator: Simulator, terminal: Callable[..., Terminal]) -> None:
+    """The question is answered after the sign-in."""
     simulator.state.device_flow = ["ok"]
     screen = terminal("chat", "Say hello", BROWSER="true")
     _sign_in(screen)
@@ -57,7 +57,7 @@ def test_chat_offers_it_too(simulator: Simulator, terminal: Callable[..., Termin
     assert 0 == screen.end()
 
 
-def test_run_offers_it_too(simulator: Simulator, terminal: Callable[..., Terminal]) -> None:
+def test_run_offers_it(simulator: Simulator, terminal: Callable[..., Terminal]) -> None:
     """The program starts after the sign-in."""
     simulator.state.device_flow = ["ok"]
     command = ("run", "env", "--", "sh", "-c", "echo has $OPENAI_API_KEY")

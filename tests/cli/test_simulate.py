@@ -40,7 +40,7 @@ def test_the_printed_variables_are_sufficient(monkeypatch: pytest.MonkeyPatch, c
 
 
 def test_signing_in_to_it() -> None:
-    """The instructions explain a login with a temporary folder; SIGTERM exits with 0."""
+    """The instructions show how to sign in with a temporary folder; SIGTERM exits with 0."""
     with Terminal("simulate", "--port", "0") as terminal:
         shown = terminal.wait_for("Stop with Ctrl+C.")
         assert "export COPILOT_PROXY_HOME_DIR=$(mktemp -d)" in shown

@@ -45,7 +45,7 @@ def rows(text: str) -> dict[str, str]:
 def test_status_shows_account_store_and_quota(
     cli: Cli, signed_in: Simulator, own_home: Path
 ) -> None:
-    """It prints two columns to stdout."""
+    """The command prints two columns to stdout."""
     ran = cli("status")
     shown = rows(ran.out)
 
@@ -83,8 +83,8 @@ def test_every_plan_has_its_name_and_unit(
     assert quota in shown["Quota"]
 
 
-def test_what_github_wants_the_user_to_know(cli: Cli, signed_in: Simulator) -> None:
-    """Editors show it; it comes with the token."""
+def test_githubs_notice_to_the_user(cli: Cli, signed_in: Simulator) -> None:
+    """Copilot sends this notice with the token, and editors show it."""
     signed_in.state.user_notification = {
         "notification_id": "subscription_trial_ending",
         "title": "Trial",
@@ -111,7 +111,7 @@ def test_an_account_without_copilot_is_exit_4(cli: Cli, signed_in: Simulator, pl
 
 
 def test_not_signed_in_is_exit_3(cli: Cli) -> None:
-    """The hint says how to sign in or do without, and stdout stays empty."""
+    """The hint says how to sign in or do without it, and stdout stays empty."""
     ran = cli("status")
 
     assert (3, "") == (ran.code, ran.out)
@@ -123,7 +123,7 @@ def test_not_signed_in_is_exit_3(cli: Cli) -> None:
 
 
 def test_github_being_down_shows_what_is_known(cli: Cli, signed_in: Simulator) -> None:
-    """The name and the store are shown; the error says what is missing."""
+    """Account name and store are shown; the error says what is missing."""
     signed_in.state.github_down = True
     ran = cli("status")
 
@@ -142,7 +142,7 @@ def test_a_revoked_token_is_exit_3(cli: Cli, signed_in: Simulator) -> None:
 
 
 def test_a_failing_keyring_is_reported(cli: Cli) -> None:
-    """It is not reported as signed out."""
+    """A failed keyring is not reported as being signed out."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     ran = cli("status")
 
@@ -212,7 +212,7 @@ def test_the_login_of_a_token_in_the_environment(
 
 
 def test_an_unknown_login(cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the login is neither stored nor available from GitHub, it says so."""
+    """If the login is neither stored nor available from GitHub, the output says so."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
     simulator.state.github_down = True
 
@@ -314,7 +314,7 @@ def test_a_missing_account_endpoint(cli: Cli, signed_in: Simulator) -> None:
 
 
 def test_a_failing_account_endpoint(cli: Cli, signed_in: Simulator) -> None:
-    """The data of the token exchange is shown, and an error for the rest."""
+    """The data from the token exchange is shown, with an error for the rest."""
     signed_in.state.faults.on("user_500")
     ran = cli("status")
 
@@ -326,7 +326,7 @@ def test_a_failing_account_endpoint(cli: Cli, signed_in: Simulator) -> None:
 def test_a_refused_token_in_the_environment(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not reported as signed in, and the variable is named."""
+    """The user is not reported as signed in, and the error names the variable."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_unknown")
     ran = cli("status")
 
@@ -367,7 +367,7 @@ def use(simulator: Simulator, token: str) -> None:
 
 
 def test_a_token_that_is_used_directly(cli: Cli, simulator: Simulator, own_home: Path) -> None:
-    """GitHub has not accepted it for Copilot, so Copilot is asked, which says how many models."""
+    """GitHub's acceptance says nothing about Copilot, so Copilot's model list is requested."""
     use(simulator, SIMULATED_PAT)
     ran = cli("status")
     assert 0 == ran.code, ran.err
@@ -381,7 +381,7 @@ def test_a_token_that_is_used_directly(cli: Cli, simulator: Simulator, own_home:
 def test_a_direct_token_that_copilot_refuses(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
-    """The permission that it lacks is named."""
+    """The error names the missing permission."""
     use(simulator, "github_pat_11Without0000000000")
     ran = cli("status")
     assert 3 == ran.code

@@ -22,14 +22,14 @@ EVIL = "a\x1b]52;c;ZXZpbA==\x07\x9b2J\u202egnp\u2066\u2028b\nFAKE 200 line\r\x00
 
 
 def is_safe(text: str) -> bool:
-    """Whether no character of `text` does more than show itself or begin a line."""
+    """Return whether every character of `text` only shows itself or begins a line."""
     return all(
         unicodedata.category(char) not in ("Cc", "Cf", "Zl", "Zp") for char in text if char != "\n"
     )
 
 
-def test_all_that_is_unsafe_is_escaped() -> None:
-    """Control characters and marks that reorder text become visible; the rest stays the same."""
+def test_everything_unsafe_is_escaped() -> None:
+    """Control characters and bidirectional marks become visible; the rest is unchanged."""
     assert is_safe(escape_controls(EVIL))
     assert "a\\u001b]52;c;ZXZpbA==\\u0007\\u009b2J\\u202egnp" in escape_controls(EVIL)
     same = "Grüße, 日本語, مرحبا, 👩\u200d💻\n\tcode {}"
@@ -37,13 +37,13 @@ def test_all_that_is_unsafe_is_escaped() -> None:
 
 
 def test_a_json_document_stays_the_same() -> None:
-    """The escapes are those of JSON."""
+    """JSON escapes are used in JSON documents."""
     document = {"name": EVIL}
     assert document == json.loads(escape_controls(json.dumps(document, ensure_ascii=False)))
 
 
 def test_results_messages_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
-    """They are safe, and an error is one line."""
+    """Results and messages are safe, and an error is one line."""
     print_result(EVIL)
     print_message(EVIL)
     print_error(CopilotProxyError(f"Copilot said: {EVIL}"))
@@ -54,7 +54,7 @@ def test_results_messages_and_errors(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    """A message of any library is one safe line."""
+    """A log message of any library is one safe line."""
     entry = logging.LogRecord("x", logging.WARNING, "f", 1, "%s", (EVIL,), None)
     line = TextFormatter().format(entry)
     assert is_safe(line)
@@ -93,7 +93,7 @@ def test_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
 def test_commands(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
-    """No command passes on what it got from a model list, a refusal or its own words."""
+    """No command prints unsafe text from a model list, a refusal or its own arguments."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
     evil = {"id": f"m{EVIL}", "name": EVIL, "vendor": EVIL, "model_picker_enabled": True}
     assert isinstance(simulator.state.catalogue, list)
@@ -106,7 +106,7 @@ def test_commands(
 
 @pytest.mark.parametrize("locale", ["C.UTF-8", "POSIX"])
 def test_arguments_that_are_not_utf_8(tmp_path: Path, locale: str) -> None:
-    """They are read as UTF-8 in every locale, and invalid bytes are replaced."""
+    """Arguments are read as UTF-8 in every locale, and invalid bytes are replaced."""
     ran = subprocess.run(
         [sys.executable, "-m", "copilot_proxy", "chat", "--simulate", b"caf\xe9 caf\xc3\xa9"],
         env=environment()

@@ -1,4 +1,4 @@
-"""The notice of a newer version, with the real pip and a package index on this machine."""
+"""The notice of a newer version, with the real pip and a local package index."""
 
 import http.server
 import json
@@ -47,7 +47,7 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What is remembered, for a released version on a terminal; nothing is started."""
+    """The state file, for a released version on a terminal; no process is started."""
     monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(tmp_path))
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(updates, "is_interactive", lambda: True)
@@ -56,14 +56,14 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_pip_finds_the_newest_version(index: None) -> None:
-    """It is that of the index that the user has configured."""
+    """The version comes from the index that the user has configured."""
     assert "98.7.6" == latest_version()
 
 
 def test_it_is_found_in_the_background_and_shown_once(
     index: None, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The first command looks, the next one says so, and further ones are silent for a day."""
+    """The first command looks it up, the next one shows it, and then there is silence for a day."""
     show_update("status")
     assert "" == capsys.readouterr().err
     deadline = time.monotonic() + 60
@@ -83,7 +83,7 @@ def test_it_is_found_in_the_background_and_shown_once(
 def test_it_is_silent(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], reason: str
 ) -> None:
-    """Nothing is shown, looked for or written."""
+    """Nothing is shown, looked up or written."""
     if reason == "no terminal":
         monkeypatch.setattr(updates, "is_interactive", lambda: False)
     elif reason == "setting":

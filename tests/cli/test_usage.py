@@ -1,4 +1,4 @@
-"""``usage``: what requests have cost, as text, JSON, CSV and one line."""
+"""``usage``: the cost of requests as text, JSON, CSV and one line."""
 
 import csv
 import io
@@ -35,7 +35,7 @@ MISS_COLUMNS = ("cache_verdict", "cache_lost_nano_aiu", "cache_detail")
 
 @pytest.fixture(autouse=True)
 def noon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """It is noon of the 20th of November 2026 in a place five hours behind UTC."""
+    """Set the clock to noon on 20 November 2026, five hours behind UTC."""
     monkeypatch.setenv("TZ", "XXX+5")
     time.tzset()
 
@@ -62,14 +62,14 @@ def at(days: float = 0, hours: float = 0) -> float:
 
 @pytest.fixture
 def ledger() -> Path:
-    """Four requests of this month, two of them today, and one of the month before."""
+    """A ledger with four requests of this month, two of them today, and one of last month."""
     path = load_settings().ledger_file
     writer = Writer(path)
     writer.write(
         [
             row(record("old", credits=7.0), at(days=30)),
             row(record("monday", credits=2.0, session="s1"), at(days=4)),
-            row(record("early", credits=1.0, client="codex"), at(hours=6.5)),  # 00:30 there
+            row(record("early", credits=1.0, client="codex"), at(hours=6.5)),  # 00:30 local time
             row(record("late", credits=4.0, client=None), at(hours=7.5)),  # 23:30 the day before
             row(
                 record(
@@ -84,7 +84,7 @@ def ledger() -> Path:
 
 
 def test_the_overview(cli: Cli, ledger: Path) -> None:
-    """Bare: today (since local midnight), this month by model, and what is left."""
+    """Without options: today (since local midnight), this month by model, and what is left."""
     ran = cli("usage")
 
     assert [
@@ -102,7 +102,7 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
 
 
 def test_another_period(cli: Cli, ledger: Path) -> None:
-    """What was today and this month is not part of it."""
+    """Requests of today and this month are not included."""
     shown = cli("usage", "--last", "4w").out
     assert shown.startswith("MODEL "), shown
 
@@ -129,7 +129,7 @@ def test_json(cli: Cli, ledger: Path) -> None:
 
 
 def test_many_sessions(cli: Cli, ledger: Path) -> None:
-    """The costliest have a line, and the others are summed up in one; CSV has all."""
+    """The costliest sessions have a line each, and the rest are summed up in one; CSV has all."""
     writer = Writer(ledger)
     made = [record(f"m{n}", credits=10 + n, session=f"many-{n}") for n in range(102)]
     writer.write([row(one, at()) for one in made])
@@ -167,7 +167,7 @@ def test_many_sessions(cli: Cli, ledger: Path) -> None:
 def test_views_and_periods(
     cli: Cli, ledger: Path, arguments: tuple[str, ...], expected: dict[str, int]
 ) -> None:
-    """Every view in every way to name a period; days end at local midnight."""
+    """Every view works with every way to name a period; days end at local midnight."""
     ran = cli("usage", *arguments, "--csv")
     rows = list(csv.DictReader(io.StringIO(ran.out)))
 
@@ -177,13 +177,13 @@ def test_views_and_periods(
 @pytest.mark.parametrize("flag", ["--since", "--until"])
 @pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31", "9999-12-31T23:00", "2026-13-01"])
 def test_impossible_dates(cli: Cli, flag: str, text: str) -> None:
-    """A date that cannot be calculated with is wrong usage, not an error of the program."""
+    """A date out of range is a usage error, not an unexpected one."""
     ran = cli("usage", flag, text)
     assert (2, f"Error: {text!r} is not a date.") == (ran.code, ran.err.splitlines()[0])
 
 
 def test_names_that_look_like_formulas(cli: Cli) -> None:
-    """A spreadsheet computes nothing that a client has chosen for its name."""
+    """Names chosen by clients are not evaluated as formulas by spreadsheets."""
     writer = Writer(load_settings().ledger_file)
     names = ("=1+1", "-rf", "@x", "codex")
     writer.write([row(record(name, credits=1.0, client=name), at()) for name in names])
@@ -203,7 +203,7 @@ def test_bars(cli: Cli, ledger: Path) -> None:
 
 
 def test_line_and_threshold(cli: Cli, ledger: Path) -> None:
-    """One line for a status bar; the exit code tells scripts when to stop."""
+    """The status bar gets one line; the exit code tells scripts when to stop."""
     ran = cli("usage", "--line")
 
     assert "1.00 today · 900 of 1,500 left (60 %)\n" == ran.out
@@ -212,7 +212,7 @@ def test_line_and_threshold(cli: Cli, ledger: Path) -> None:
 
 @pytest.mark.parametrize(("left", "code", "text"), [(5.0, 1, "until 21 Nov"), (0.0, 2, "used up")])
 def test_running_out(cli: Cli, ledger: Path, left: float, code: int, text: str) -> None:
-    """The forecast names the day; a quota that is spent is exit code 2."""
+    """The forecast names the day; a used-up quota gives exit code 2."""
     writer = Writer(ledger)
     writer.write([row(record("last", quota=QUOTA._replace(percent_left=left)), at())])
     writer.close()
@@ -222,7 +222,7 @@ def test_running_out(cli: Cli, ledger: Path, left: float, code: int, text: str) 
 
 
 def test_one_request(cli: Cli, ledger: Path) -> None:
-    """`show` finds a request by the start of its id, and says where its cost comes from."""
+    """`show` finds a request by a prefix of its id, and shows the source of its cost."""
     shown = cli("usage", "show", "mond").out
 
     assert "Request       monday\n" in shown
@@ -235,7 +235,7 @@ def test_one_request(cli: Cli, ledger: Path) -> None:
 
 
 def test_recent_requests(cli: Cli, ledger: Path) -> None:
-    """`show` without an id lists the latest requests, the last one at the end."""
+    """`show` without an id lists the latest requests, newest last."""
     lines = cli("usage", "show").out.splitlines()
     assert ["REQUEST", "ENDED", "CLIENT", "MODEL", "CREDITS", "OUTCOME"] == lines[0].split()
     assert ["old", "monday", "late", "early", "now"] == [line.split()[0] for line in lines[1:]]
@@ -511,7 +511,7 @@ def test_the_next_turn(cli: Cli, missed: Path) -> None:
     }
 
 
-def test_how_long_a_prompt_stays_is_learned(cli: Cli, missed: Path) -> None:
+def test_the_cache_lifetime_is_learned(cli: Cli, missed: Path) -> None:
     """A prompt that was read after a longer pause counts, unless one was gone sooner than that."""
     writer = Writer(missed)
 

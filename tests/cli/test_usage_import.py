@@ -88,7 +88,7 @@ def rows() -> list[dict[str, Any]]:
         return [dict(one) for one in database.execute("SELECT * FROM requests ORDER BY id")]
 
 
-def test_what_is_imported(cli: Cli, store: Store) -> None:
+def test_imported_requests(cli: Cli, store: Store) -> None:
     """Exact costs, tokens by class, session and repository; never a folder or a text."""
     store.add()
     store.add(session_id="s2", model="gpt-6.1-sol", api_endpoint="ws:/responses",

@@ -20,7 +20,7 @@ def shown(changes: Sequence[Change]) -> list[str]:
     return [change.shown() for change in changes]
 
 
-def test_what_to_write_by_hand() -> None:
+def test_lines_to_add_by_hand() -> None:
     """Each change can be printed for users who write it themselves."""
     path = Path("f")
     assert '{\n  "a": {\n    "b": 1\n  }\n}\n' == JsonValues(path, [(("a", "b"), 1)]).shown()

@@ -207,7 +207,7 @@ def test_backups(home: Path, state: Path) -> None:
         ("list", "no object"),
     ],
 )
-def test_what_is_not_touched(home: Path, state: Path, kind: str, reason: str) -> None:
+def test_unrelated_text_is_not_changed(home: Path, state: Path, kind: str, reason: str) -> None:
     """A file that cannot be changed safely stays as it is, and so do all others."""
     good, path = home / "good.json", home / "x" / "s.json"
     good.write_bytes(HARD[1])
@@ -298,7 +298,7 @@ def test_an_interrupted_change(home: Path, state: Path, monkeypatch: pytest.Monk
     assert HARD[1] == first.read_bytes() == second.read_bytes()
 
 
-def test_what_is_written_is_checked(
+def test_written_files_are_checked(
     home: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A result that is anything other than the old data with the new values is not written."""

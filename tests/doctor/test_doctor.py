@@ -235,7 +235,7 @@ def test_a_check_that_hangs_is_a_finding_and_others_are_shown() -> None:
     assert "did not finish within" in findings[0].result.what
 
 
-def test_what_cannot_be_fixed_stays_a_problem(tmp_path: Path) -> None:
+def test_unfixable_problems_stay(tmp_path: Path) -> None:
     check = Check("x", "X", lambda _: [warning("Open.", "Close it.", lambda: _missing(tmp_path))])
     (one,) = runner.fix(runner.run_checks(context(), [check]))
     assert Status.WARNING == one.result.status

@@ -1,4 +1,4 @@
-"""Conversations of agents in each API, plain and unusual ones."""
+"""Agent conversations in each API, both common and unusual."""
 
 import base64
 import json
@@ -57,7 +57,7 @@ def responses_pair(
 
 
 def thought(signature: str, text: str = "hm") -> Any:
-    """Return thinking of Claude."""
+    """Return a thinking block as Claude sends it."""
     return {"type": "thinking", "thinking": text, "signature": signature}
 
 
@@ -85,7 +85,7 @@ def photo(media_type: str = "image/png", **more: Any) -> Any:
 
 
 def shared(pair: Callable[..., list[Any]], invalid: Any) -> dict[str, list[Any]]:
-    """Return the conversations that can be had on all APIs."""
+    """Return the conversations that all APIs can express."""
     return {
         "plain": [USER, *pair(), *pair("call_2"), USER],
         "blank": [{"role": "user", "content": " "}, *pair(), USER],

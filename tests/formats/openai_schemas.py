@@ -1,4 +1,4 @@
-"""OpenAI's objects as JSON schemas that allow no fields but the documented extensions."""
+"""OpenAI's objects as JSON schemas that allow no fields except documented extensions."""
 
 from typing import Any
 

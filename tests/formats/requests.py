@@ -1,4 +1,4 @@
-"""Helpers to write requests, and the models to which they are adapted."""
+"""Helpers that write requests, and the models that they are adapted to."""
 
 import json
 from typing import Any
@@ -41,7 +41,7 @@ def image(url: Any = PNG) -> Json:
 
 
 def chat_request(*messages: Json, **fields: Any) -> ChatRequest:
-    """Return a request, parsed as by the server."""
+    """Return a request, parsed as in the server."""
     request = {"model": "m", "messages": list(messages) or [user()], **fields}
     return parse_request(json.dumps(request).encode())
 

@@ -1,6 +1,6 @@
-"""Sends a request of each client API to a model on each of Copilot's APIs, and reads the answer.
+"""Sends requests from each client API to models on each of Copilot's APIs, and reads the answers.
 
-Nothing is sent: the request is prepared, and the answer is made of events that a test writes.
+Nothing is sent: the request is prepared, and the answer is made from events that a test writes.
 """
 
 import json
@@ -49,7 +49,7 @@ def model_on(route: str, id: str, vendor: str = "OpenAI", **supports: Any) -> Mo
 
 
 def claude(id: str, **supports: Any) -> Model:
-    """Return a Claude on Messages, with adaptive thinking and all efforts unless overridden."""
+    """Return a Claude model on Messages, with adaptive thinking and all efforts by default."""
     supported = {
         "adaptive_thinking": True,
         "reasoning_effort": EFFORTS,
@@ -66,7 +66,7 @@ def sent(
 ) -> PreparedRequest:
     """Return the prepared request of `client` with a conversation of `steps`.
 
-    `wish` is that of `asking.body_of`, and `own` has further fields of the request.
+    `wish` takes the options of `asking.body_of`, and `own` has further fields of the request.
     """
     own = wish.pop("own", {})
     body = {"model": model.id, **body_of(client, *steps, **wish), **own}
@@ -81,14 +81,14 @@ def prepared(
     betas: Iterable[str] = (),
     cache: ReasoningCache | None = None,
 ) -> PreparedRequest:
-    """Return the prepared request of `client` with `body`, parsed as by the server."""
+    """Return the prepared request of `client` with `body`, parsed as in the server."""
     api = APIS[client]
     request = api.parse(json.dumps(body).encode())
     return prepare(api, request, model, cache or ReasoningCache(), betas=list(betas))
 
 
 class Answer(NamedTuple):
-    """What a client learns from an answer, whatever its API."""
+    """The content of an answer, independent of the client's API."""
 
     text: str
     finish: str

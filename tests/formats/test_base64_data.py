@@ -1,4 +1,4 @@
-"""Images and documents reach every model in one form, however a client has written them."""
+"""Images and documents reach every model in one form, however a client encodes them."""
 
 import base64
 import json
@@ -79,7 +79,7 @@ def in_message(part: Json) -> Json:
 
 
 def on_openai(url: str) -> list[tuple[str, Json]]:
-    """Return requests with an image at every place that has a URL."""
+    """Return requests with an image in every place that has a URL."""
     nested = {"type": "image_url", "image_url": {"url": url, "media_type": "image/jpg"}}
     image = {"type": "input_image", "image_url": url}
     output = {"type": "function_call_output", "call_id": "a", "output": [image]}
@@ -195,7 +195,7 @@ def test_without_base64(url: str) -> None:
 @pytest.mark.parametrize("url", [f"data:image/jpg;base64,{JPEG}", f"data:image/png;base64,{JPEG}"])
 @pytest.mark.parametrize("model", [MODELS[2], MODELS[3]], ids=lambda model: model.id)
 def test_long_conversations(model: Model, url: str) -> None:
-    """Most of them are read in a quicker way, which must not miss an image."""
+    """The faster parser used for long conversations does not miss an image."""
     declared, _, data = url.removeprefix("data:").partition(";base64,")
     source = {"type": "base64", "media_type": declared, "data": data}
     for client, name, image in (

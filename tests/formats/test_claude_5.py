@@ -1,4 +1,4 @@
-"""What newer Claude models require goes up from the clients of every API."""
+"""Clients of every API meet the requirements of newer Claude models."""
 
 import json
 from typing import Any
@@ -29,14 +29,14 @@ USE: Json = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
 
 
 def thinking(client: str, id: str, *, betas: list[str] | None = None, **wish: Any) -> Any:
-    """Return the thinking that goes up for a request of `client`."""
+    """Return the thinking settings sent upstream for a request of `client`."""
     return sent(client, claude(id), betas=betas or [], **wish).body.get("thinking")
 
 
 @every_client
 @pytest.mark.parametrize("id", ["claude-haiku-5.5", "claude-sonnet-5.5", "claude-opus-4.8"])
 def test_sampling_is_left_at_the_default(client: str, id: str) -> None:
-    """Every Claude from 4.7 on gets no sampling but the default temperature."""
+    """Claude 4.7 and later get no sampling except the default temperature."""
     request = sent(client, claude(id), temperature=0.5, top_p=0.5)
     default = sent(client, claude(id), temperature=1)
 
@@ -49,7 +49,7 @@ def test_sampling_is_left_at_the_default(client: str, id: str) -> None:
     "id", ["claude-opus-5.5", "claude-fable-5", "claude-fable-5.2", "claude-mythos-1"]
 )
 def test_models_that_always_think_are_asked_to(client: str, id: str) -> None:
-    """Thinking that cannot be turned off is adaptive, whatever the client asks."""
+    """Thinking that cannot be turned off is adaptive, whatever the client requests."""
     off = {"reasoning_effort": "none"}
     own = {
         "chat_completions": off,
@@ -63,7 +63,7 @@ def test_models_that_always_think_are_asked_to(client: str, id: str) -> None:
 
 @every_client
 def test_models_that_can_do_without_thinking_are_not_asked_to(client: str) -> None:
-    """If the client does not ask for it, a model thinks only if that cannot be turned off."""
+    """Without a request for it, a model thinks only if thinking cannot be turned off."""
     assert thinking(client, "claude-sonnet-5.5") is None
     assert thinking(client, "claude-sonnet-4.6") is None
 
@@ -95,7 +95,7 @@ HIDING = [
 @pytest.mark.parametrize(("client", "own"), SHOWING)
 @pytest.mark.parametrize("id", ["claude-opus-5", "claude-opus-5.5", "claude-sonnet-5.5"])
 def test_clients_that_show_reasoning_get_a_summary(client: str, own: Json, id: str) -> None:
-    """Newer models leave out the text of their thinking unless it is asked for."""
+    """Newer models omit the text of their thinking unless a summary is requested."""
     asked = thinking(client, id, own=own)
 
     assert ("adaptive", "summarized") == (asked["type"], asked["display"])
@@ -103,12 +103,12 @@ def test_clients_that_show_reasoning_get_a_summary(client: str, own: Json, id: s
 
 @pytest.mark.parametrize(("client", "own", "display"), HIDING)
 def test_other_clients_keep_their_display(client: str, own: Json, display: str | None) -> None:
-    """A client that shows no reasoning, or has said how, gets what it asked for."""
+    """A client that shows no reasoning, or sets the display itself, gets what it requested."""
     assert display == thinking(client, "claude-opus-5", own=own).get("display")
 
 
 @pytest.mark.parametrize("client", ["chat_completions", "messages"])
-def test_the_display_survives_a_change_of_form(client: str) -> None:
+def test_the_display_survives_the_change_to_a_budget(client: str) -> None:
     """Adaptive thinking that becomes a budget keeps its display."""
     own = {"thinking": {"type": "adaptive", "display": "omitted"}}
     model = claude("claude-sonnet-4.5", adaptive_thinking=None, reasoning_effort=None)
@@ -131,7 +131,7 @@ def test_the_display_survives_a_change_of_form(client: str) -> None:
     ],
 )
 def test_bound_thinking_goes_with_its_beta(client: str, id: str, bound: bool) -> None:
-    """Models whose thinking belongs to the conversation get the field and its beta, or neither."""
+    """Models whose thinking is bound to the conversation get the field and its beta, or neither."""
     own = {
         "chat_completions": {"reasoning_effort": "high"},
         "responses": {"reasoning": {"effort": "high"}},
@@ -159,7 +159,7 @@ def test_a_clients_own_binding_is_kept_or_dropped_with_its_beta() -> None:
 
 
 def test_disabled_thinking_has_no_other_fields() -> None:
-    """What only belongs to thinking is left out where it is turned off."""
+    """Fields that only apply to thinking are left out when it is disabled."""
     own = {"thinking": {"type": "disabled", "display": "summarized"}}
 
     assert {"type": "disabled"} == thinking("messages", "claude-sonnet-5.5", own=own)
@@ -176,7 +176,7 @@ FORCED = {
 @pytest.mark.parametrize("one", [False, True])
 @pytest.mark.parametrize("route", ["messages", "chat_completions"])
 def test_a_forced_tool_becomes_an_instruction(client: str, one: bool, route: str) -> None:
-    """A model that cannot be forced is asked to call the tool, and a note says so."""
+    """A model that cannot be forced is instructed to call the tool, and a note says so."""
     model = claude("claude-opus-5.5")
     if route == "chat_completions":
         model = model_on(route, "claude-opus-5.5", "Anthropic")
@@ -201,7 +201,7 @@ def test_other_models_are_forced(client: str) -> None:
 
 
 def thought(*blocks: Json) -> list[Json]:
-    """Return the events of an answer with these blocks."""
+    """Return the events of a response with these blocks."""
     events = [START]
     for index, block in enumerate(blocks):
         start = {**block, "thinking": "", "signature": ""} if "thinking" in block else block
@@ -223,7 +223,7 @@ def _deltas(block: Json) -> list[Json]:
 
 
 def _history(client: str, answer: Json) -> list[Json]:
-    """Return the client's next conversation: its question, the whole answer, and the result."""
+    """Return the next conversation: the client's question, the whole answer, the tool result."""
     question = {"role": "user", "content": "Hi"}
     if client == "chat_completions":
         result = {"role": "tool", "tool_call_id": "toolu_1", "content": "done"}
@@ -254,7 +254,7 @@ LATER = {"type": "thinking", "thinking": "So.", "signature": "bb"}
     ],
 )
 def test_hidden_thinking_comes_back_to_the_model(client: str, id: str, blocks: list[Json]) -> None:
-    """Signed thinking without text reaches every client, and the model with the tool's result."""
+    """Signed thinking without text reaches every client, and returns with the tool result."""
     model = claude(id)
     first = sent(client, model, user(), tool="f", effort="high")
     answer = answer_of(first, thought(*blocks), client)
@@ -275,7 +275,7 @@ def test_hidden_thinking_comes_back_to_the_model(client: str, id: str, blocks: l
 
 
 def test_hidden_thinking_is_remembered_for_clients_that_drop_it() -> None:
-    """A client of Chat Completions that knows no `reasoning_opaque` does not lose the thinking."""
+    """Chat Completions clients that ignore `reasoning_opaque` do not lose the thinking."""
     model, cache = claude("claude-opus-5.5"), ReasoningCache()
     question = {"role": "user", "content": "Hi"}
     ask = {"model": model.id, "messages": [question]}
@@ -291,8 +291,8 @@ def test_hidden_thinking_is_remembered_for_clients_that_drop_it() -> None:
 
 
 @pytest.mark.parametrize("own", [{"type": "adaptive"}, {"type": "enabled", "budget_tokens": 2000}])
-def test_thinking_goes_on_in_the_tool_loop(own: Json) -> None:
-    """A turn with hidden thinking is a turn with thinking, so that the model goes on thinking."""
+def test_thinking_continues_in_the_tool_loop(own: Json) -> None:
+    """A turn with hidden thinking counts as one with thinking, so the model keeps thinking."""
     messages = [
         {"role": "user", "content": "Hi"},
         {"role": "assistant", "content": [HIDDEN, USE]},
@@ -333,7 +333,7 @@ def test_adaptive_thinking_may_begin_in_the_middle_of_a_turn(client: str) -> Non
 
 
 def test_omitted_thinking_is_hidden_from_messages_clients() -> None:
-    """A client that asks for no text of the thinking gets none from other models, either."""
+    """A client that requests no thinking text gets none from other models, either."""
     own = {"thinking": {"type": "adaptive", "display": "omitted"}}
     events = [
         {"choices": [{"delta": {"reasoning_text": "Hm.", "reasoning_opaque": "xyz"}}]},
@@ -350,7 +350,7 @@ def test_omitted_thinking_is_hidden_from_messages_clients() -> None:
 
 @pytest.mark.parametrize("client", APIS)
 def test_reasoning_summary_never_leaves_the_program(client: str) -> None:
-    """The wish for a summary is expressed in fields that Copilot knows."""
+    """A request for a summary is expressed in fields that Copilot knows."""
     own = {"reasoning": {"effort": "low", "summary": "auto"}} if client == "responses" else {}
 
     for route in APIS:
@@ -372,7 +372,7 @@ def test_reasoning_summary_does_not_reach_pi_ai() -> None:
 
 
 def test_eager_input_is_for_models_that_support_it() -> None:
-    """Only Haiku 4.5 gets tools without `eager_input_streaming`; `strict` is for all."""
+    """Only Haiku 4.5 gets tools without `eager_input_streaming`; all models get `strict`."""
     tool = {"name": "f", "input_schema": {"type": "object"}, "strict": True}
     own = {"tools": [{**tool, "eager_input_streaming": True}]}
 
@@ -384,8 +384,8 @@ def test_eager_input_is_for_models_that_support_it() -> None:
 
 
 @every_client
-def test_many_images_go_up(client: str) -> None:
-    """The catalogue's limit of images is not Copilot's, so all images are sent."""
+def test_many_images_are_sent(client: str) -> None:
+    """Copilot does not enforce the catalogue's image limit, so all images are sent."""
     data = "iVBORw0KGgo="
     url = f"data:image/png;base64,{data}"
     part = {
@@ -418,7 +418,7 @@ def test_many_images_go_up(client: str) -> None:
     ],
 )
 def test_the_class_of_thinking_follows_from_id_and_catalogue(id: str, expected: str) -> None:
-    """A model of the catalogue thinks as its family does."""
+    """A model in the catalogue thinks as its family does."""
     supports = {} if id != "claude-haiku-4.5" else {"adaptive_thinking": None}
 
     assert expected == profile_of(claude(id, **supports), "messages").thinking

@@ -1,4 +1,4 @@
-"""The texts of a request and the limit on its answer, whatever the API calls their fields."""
+"""The texts and output limit of a request, whatever their fields are called."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def test_each_api(api: Any) -> None:
 
 
 def test_without_a_limit() -> None:
-    """-1 is Ollama's way to set none."""
+    """Ollama uses -1 to set no limit."""
     limits = {
         api.name: api.output_limit({"options": {"num_predict": -1}, "max_tokens": None})
         for api in client_apis()

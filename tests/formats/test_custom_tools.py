@@ -1,4 +1,4 @@
-"""Custom tools as functions: the form of the function, and the input while it arrives."""
+"""Custom tools as functions: their definition, and their streamed input."""
 
 import json
 import re
@@ -27,7 +27,7 @@ CUSTOM = {"apply_patch"}
 
 
 def decoded(arguments: str, cuts: list[int]) -> list[str]:
-    """Return what the decoder returns for arguments that are cut at these positions."""
+    """Return the decoder's output for arguments split at these positions."""
     decoder = InputDecoder()
     ends = [0, *sorted(cut for cut in cuts if cut < len(arguments)), len(arguments)]
     return [*(decoder.feed(arguments[a:b]) for a, b in pairwise(ends)), decoder.close()]
@@ -45,7 +45,7 @@ def test_the_function_has_the_grammar() -> None:
 
 
 def test_each_api_has_its_form_of_a_grammar() -> None:
-    """A format can be changed to the other API's form and back; a text format is the same."""
+    """Grammar formats convert between the APIs and back; text formats are the same on both."""
     assert (FLAT, NESTED) == (flat_format(NESTED), nested_format(FLAT))
     assert (FLAT, NESTED) == (flat_format(FLAT), nested_format(NESTED))
     assert [{"type": "text"}] * 2 == [
@@ -62,7 +62,7 @@ def test_each_api_has_its_form_of_a_grammar() -> None:
     st.booleans(),
 )
 def test_any_input_arrives_whole(text: str, cuts: list[int], escape: bool) -> None:
-    """However arguments are cut and escaped, the pieces add up to the input."""
+    """However arguments are split and escaped, the pieces add up to the input."""
     arguments = json.dumps({"input": text}, ensure_ascii=escape)
 
     assert text == "".join(decoded(arguments, cuts)) == custom_input(arguments)
@@ -70,7 +70,7 @@ def test_any_input_arrives_whole(text: str, cuts: list[int], escape: bool) -> No
 
 
 def test_the_input_is_not_held_back() -> None:
-    """Each piece of the arguments gives the text in it at once."""
+    """Each piece of the arguments returns its text at once."""
     pieces = ['{"in', 'put": "ab', "c\\", "n\\ud83d", "\\ude00d", '"}']
     decoder = InputDecoder()
 
@@ -97,14 +97,14 @@ def test_the_input_is_not_held_back() -> None:
     ],
 )
 def test_malformed_arguments_lose_nothing(arguments: str, text: str) -> None:
-    """Arguments of another form are the input, and odd escapes are kept."""
+    """Arguments in another form become the input, and unusual escapes are kept."""
     for size in (1, 3, 100):
         cuts = list(range(0, len(arguments), size))
         assert text == "".join(decoded(arguments or " ", cuts)).strip()
 
 
 def test_a_function_call_becomes_a_custom_call() -> None:
-    """A chat client gets its custom tool's call, and the input in pieces."""
+    """A chat client gets a call of its custom tool, with the input in pieces."""
     events = [
         calling(call("a", "apply_patch", '{"input": "*** ')),
         calling(call(arguments='x\\n"}')),
@@ -163,7 +163,7 @@ def test_a_native_custom_call_is_passed_on() -> None:
     assert "length" == cut["finish_reason"]
 
 
-def test_a_cut_custom_call_keeps_what_arrived() -> None:
+def test_a_custom_call_that_was_cut_off_keeps_what_arrived() -> None:
     """A call that was cut off is not completed."""
     events = [calling(call("a", "apply_patch", '{"input": "ab')), event("length")]
 

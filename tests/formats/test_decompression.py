@@ -50,7 +50,7 @@ def test_an_incomplete_member_is_not_the_end() -> None:
 
 
 def test_the_number_of_members_is_limited() -> None:
-    """Every member takes some time, however small it is."""
+    """The number of members is limited, since even small ones take time."""
     packed = gzip.compress(b"") * MAX_MEMBERS
 
     assert [] == list(Decompressor("gzip").feed(packed))

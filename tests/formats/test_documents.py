@@ -1,4 +1,4 @@
-"""PDFs from every client API to every API of a model, and files that are something else."""
+"""PDFs from every client API to every API of a model, and files of other types."""
 
 import base64
 import json
@@ -18,13 +18,13 @@ from tests.pdfs import PDF, PDF_BYTES, PDF_URL
 
 WITHOUT_DOCUMENTS: Final = ("completions", "ollama")
 CLIENTS: Final = {api.name: api for api in client_apis() if api.name not in WITHOUT_DOCUMENTS}
-"""The APIs that have documents."""
+"""The APIs that support documents."""
 EACH_CLIENT = pytest.mark.parametrize("client", list(CLIENTS))
 NAME: Final = "paper.pdf"
 
 
 def a_model(id: str, vendor: str, *paths: str, pdf: bool = False, vision: bool = True) -> Model:
-    """Return a model with these paths, whose entry may list PDFs and image input."""
+    """Return a model on these paths, which may accept PDFs and images."""
     types = ["image/png", *(["application/pdf"] if pdf else [])]
     capabilities: Json = {
         "type": "chat",
@@ -48,7 +48,7 @@ def encoded(content: bytes, media_type: str) -> str:
 
 
 def part(client: str, url: str = PDF_URL, name: str | None = NAME) -> Json:
-    """Return the part of a client with a file; `url` is a base64 ``data:`` URL."""
+    """Return a client's part with a file; `url` is a base64 ``data:`` URL."""
     header, _, data = url.partition(",")
     if client == "gemini":
         blob = {"mimeType": header[5:].partition(";")[0], "data": data}
@@ -101,7 +101,7 @@ def with_result(client: str, file: Json) -> Json:
 
 
 def sent(client: str, request: Json, model: Model | None, **options: Any) -> PreparedRequest:
-    """Return the request to Copilot, from a request that is parsed as by the server."""
+    """Return the request to Copilot for a request parsed as in the server."""
     api = CLIENTS[client]
     parsed = api.parse(json.dumps(request).encode())
     return prepare(api, parsed, model, ReasoningCache(), **options)
@@ -118,7 +118,7 @@ def refusal(
 
 
 def parts_of(prepared: PreparedRequest) -> list[Json]:
-    """Return the parts of the messages to Copilot that are neither text nor calls."""
+    """Return the parts of messages to Copilot that are neither text nor calls."""
     found: list[Json] = []
     pending: list[Any] = [prepared.body.get("messages") or prepared.body["input"]]
     while pending:
@@ -153,7 +153,7 @@ AS_IMAGE = {"type": "image_url", "image_url": {"url": PDF_URL}}
 def test_pdfs_reach_models_of_every_api(
     client: str, make: Any, model: Model, route: str, expected: Json
 ) -> None:
-    """A PDF, from the user or a tool, reaches the model in the form that its API has."""
+    """A PDF from the user or a tool reaches the model in its API's form."""
     prepared = sent(client, make(client, part(client)), model)
 
     assert (route, [expected]) == (prepared.api.name, parts_of(prepared))
@@ -169,8 +169,10 @@ def test_pdfs_reach_models_of_every_api(
     ],
 )
 def test_the_api_that_has_documents_is_preferred(client: str, model: Model, route: str) -> None:
-    """A PDF is sent on the API that has documents, even if the client's own is Chat Completions;
-    requests without one stay on the client's own."""
+    """A PDF is sent on an API that supports documents, even if the client uses Chat Completions.
+
+    Requests without a PDF stay on the client's own API.
+    """
     text = {"type": "input_text" if client == "responses" else "text", "text": "Hi"}
     own = {"chat_completions": CHAT, "responses": RESPONSES, "messages": MESSAGES}.get(client)
 
@@ -194,7 +196,7 @@ def test_the_api_that_has_documents_is_preferred(client: str, model: Model, rout
 )
 @pytest.mark.parametrize("make", [body, with_result])
 def test_other_models_refuse_pdfs_clearly(client: str, model: Model, make: Any) -> None:
-    """The error names the field of the client's request, and models that accept PDFs."""
+    """The error names the request's field, and models that accept PDFs."""
     error = refusal(client, make(client, part(client)), model)
 
     if client == "gemini":
@@ -213,7 +215,7 @@ def test_other_models_refuse_pdfs_clearly(client: str, model: Model, make: Any) 
 
 @EACH_CLIENT
 def test_pi_ai_refuses_pdfs(client: str) -> None:
-    """pi-ai has no documents, so the model would never see them."""
+    """pi-ai does not support documents, so the model would never see them."""
     error = refusal(client, body(client, part(client)), fixed_api=PI_AI)
 
     assert "unsupported_value" == error.code
@@ -222,7 +224,7 @@ def test_pi_ai_refuses_pdfs(client: str) -> None:
 
 @EACH_CLIENT
 def test_without_a_catalogue_pdfs_are_sent(client: str) -> None:
-    """If the list of models cannot be read, Copilot decides."""
+    """If the model list cannot be loaded, Copilot decides."""
     assert 1 == len(parts_of(sent(client, body(client, part(client)), None)))
 
 
@@ -240,7 +242,7 @@ def test_without_a_catalogue_pdfs_are_sent(client: str) -> None:
 def test_other_files_become_text(
     client: str, model: Model, content: bytes, media_type: str
 ) -> None:
-    """Every model reads the text of a file that is not a PDF, with its name."""
+    """Every model can read a file that is not a PDF as text, with its name."""
     prepared = sent(
         client, body(client, part(client, encoded(content, media_type), "notes")), model
     )
@@ -281,7 +283,7 @@ def test_invalid_files_are_refused(client: str, url: str, code: str) -> None:
 
 
 def test_only_the_bytes_say_what_a_file_is() -> None:
-    """PDF readers allow other bytes before the magic number; the media type may be missing."""
+    """A PDF may have other bytes before its magic number, and no media type."""
     data = base64.b64encode(b"\n" * 1000 + PDF_BYTES).decode()
 
     for url in (data, f"data:;base64,{data}", f"data:text/plain;base64,{data}"):
@@ -307,7 +309,7 @@ def test_only_the_bytes_say_what_a_file_is() -> None:
     ],
 )
 def test_files_without_data_are_refused(client: str, file: Json, field: str, code: str) -> None:
-    """Ids and URLs are refused with the field and what to send instead."""
+    """Ids and URLs are refused; the error names the field and says what to send instead."""
     kind = (
         {"type": "file", "file": file} if client != "responses" else {"type": "input_file", **file}
     )
@@ -321,15 +323,14 @@ def test_files_without_data_are_refused(client: str, file: Json, field: str, cod
 
 @pytest.mark.parametrize(("name", "expected"), [(None, DEFAULT_NAME), ("A study", "A study.pdf")])
 def test_names(name: str | None, expected: str) -> None:
-    """OpenAI requires the name of a PDF, and judges it by its ending."""
+    """OpenAI requires a file name for PDFs, and checks its extension."""
     for client in CLIENTS:
         prepared = sent(client, body(client, part(client, name=name)), GPT)
         assert [expected] == [file["filename"] for file in parts_of(prepared)]
 
 
-def test_what_a_translation_loses_is_noted() -> None:
-    """Claude's citations of a document are kept for Claude, and noted otherwise; its context
-    becomes text."""
+def test_translation_losses_are_noted() -> None:
+    """Document citations are kept for Claude, and noted otherwise; the context becomes text."""
     block = {**BLOCK, "title": "T", "context": "C", "citations": {"enabled": True}}
 
     kept = sent("messages", body("messages", block), CLAUDE)
@@ -348,7 +349,7 @@ def test_what_a_translation_loses_is_noted() -> None:
 @pytest.mark.parametrize("make", [body, with_result])
 @pytest.mark.parametrize("model", [CLAUDE, GPT, GEMINI])
 def test_documents_that_consist_of_blocks(model: Model, make: Any) -> None:
-    """Their texts and images reach every model, in order and between tags with the title."""
+    """Texts and images in a document reach every model in order, between tags with the title."""
     image = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
     content = [{"type": "text", "text": "One."}, {"type": "image", "source": image}]
     block = {"type": "document", "title": NAME, "source": {"type": "content", "content": content}}

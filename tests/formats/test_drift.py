@@ -1,4 +1,4 @@
-"""What Copilot sends that this program does not know is found by name, without content."""
+"""Unknown data from Copilot is detected by name, without its content."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from tests.conftest import recorded_events, recorded_json
 SECRET = "what the user said, in full: " + "x" * 60
 
 
-def test_what_has_been_seen_is_known() -> None:
-    """A recorded list, that of November, and recorded streams have nothing unknown."""
+def test_recordings_have_nothing_unknown() -> None:
+    """Recorded model lists and streams contain nothing unknown."""
     assert [] == unknown_in_models(parse_models(recorded_json("models.json")))
     assert [] == unknown_in_models(parse_models(load("2026-11")))
     for name in ("plain-text.sse", "tool-call.sse", "gemini-reasoning-tool-call.sse"):
@@ -22,7 +22,7 @@ def test_what_has_been_seen_is_known() -> None:
 
 
 def test_offers_and_optional_features_are_known() -> None:
-    """A promotion with a banner, a discount of the Auto model, and editing of the context."""
+    """A promotion with a banner, a discount for the Auto model, and context editing are known."""
     promo = {"id": "launch", "discount_percent": 50, "message": SECRET, "show_banner": True}
     entry = {
         "id": "a-1",
@@ -58,7 +58,7 @@ def test_offers_and_optional_features_are_known() -> None:
     ],
 )  # fmt: skip
 def test_unknown_in_models(entry: dict[str, Any], expected: tuple[str, str]) -> None:
-    """Fields, values, codes and models are found; a text that is not a name is not repeated."""
+    """Unknown fields, values, codes and models are found; text that is not a name is not logged."""
     catalogue = parse_models([{"id": "a-1", "vendor": "OpenAI", **entry}])
 
     assert [Unknown(*expected)] == unknown_in_models(catalogue)
@@ -93,7 +93,7 @@ def test_a_list_that_is_all_unknown() -> None:
 def test_unknown_in_events(
     api: str, event: dict[str, Any], expected: tuple[str, str] | None
 ) -> None:
-    """Types of events, blocks and items are found, and fields of chunks."""
+    """Unknown types of events, blocks and items are found, and unknown fields of chunks."""
     assert ([Unknown(*expected)] if expected else []) == unknown_in_event(api, event)
 
 
@@ -112,5 +112,5 @@ def test_unknown_in_events(
     ],
 )
 def test_unknown_codes(code: str | None, expected: list[tuple[str, str]]) -> None:
-    """The code of an error is found unless it is known."""
+    """An error code is reported unless it is known."""
     assert expected == unknown_codes(code)

@@ -1,4 +1,4 @@
-"""Empty values, which ask for nothing, are left out, and forced calls without tools refused."""
+"""Empty values are left out, and forced calls without tools are refused."""
 
 import json
 from typing import Any, Final
@@ -59,7 +59,7 @@ CASES: Final = [(client, own) for client, cases in EMPTY.items() for own in case
 @every_model
 @pytest.mark.parametrize(("client", "own"), CASES, ids=str)
 def test_empty_fields(client: str, own: dict[str, Any], model: Model) -> None:
-    """The model gets the same request as without them, and the client needs no note."""
+    """The model gets the same request as without the fields, and the client gets no note."""
     expected = sent(client, model)
     request = sent(client, model, own=own)
 
@@ -68,7 +68,7 @@ def test_empty_fields(client: str, own: dict[str, Any], model: Model) -> None:
 
 
 def test_values_that_only_equal_empty_ones() -> None:
-    """In Python, false equals 0: a wrong type is still refused."""
+    """Although false equals 0 in Python, values of the wrong type are still refused."""
     with pytest.raises(RequestError, match="must be a number"):
         sent("chat_completions", MODELS[0], own={"frequency_penalty": False})
 
@@ -76,7 +76,7 @@ def test_values_that_only_equal_empty_ones() -> None:
 @every_model
 @pytest.mark.parametrize("content", [[], None, "", ...], ids=str)
 def test_empty_results_of_chats(model: Model, content: Any) -> None:
-    """A tool may return nothing. Clients in Go leave the field out."""
+    """A tool may return nothing, and clients in Go omit the field then."""
     result = {"role": "tool", "tool_call_id": "a", "content": content}
     if content is ...:
         del result["content"]
@@ -124,7 +124,7 @@ def test_gemini_without_stop_sequences() -> None:
 
 @every_model
 def test_completions_without_penalties(model: Model) -> None:
-    """Clients of the older API send the default of every field."""
+    """Clients of the older API send the default value of every field."""
     base = {"model": "m", "prompt": "Hi"}
     defaults = {"best_of": 1, "frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}}
     requests = [
@@ -138,7 +138,7 @@ def test_completions_without_penalties(model: Model) -> None:
 
 
 def test_a_seed_of_zero() -> None:
-    """Zero is a seed, so its loss is noted like that of any other."""
+    """Zero is a valid seed, so a note says that it was dropped."""
     request = sent("chat_completions", MODELS[5], own={"seed": 0})
 
     assert ["dropped seed: Claude has no equivalent"] == request.notes
@@ -158,7 +158,7 @@ def test_a_seed_of_zero() -> None:
     ids=str,
 )
 def test_forced_calls_without_tools(client: str, choice: Any, model: Model) -> None:
-    """The client relies on a call, so it is told that there can be none."""
+    """The client relies on a call, so the error says that there can be none."""
     with pytest.raises(RequestError, match="the request has no tools") as error:
         sent(client, model, own={"tools": [], "tool_choice": choice})
 
@@ -174,6 +174,6 @@ def test_forced_calls_without_tools(client: str, choice: Any, model: Model) -> N
     ],
 )
 def test_unknown_output_formats(client: str, own: dict[str, Any], model: Model) -> None:
-    """They would be lost in a translation."""
+    """An unknown output format would get lost in translation, so it is refused."""
     with pytest.raises(RequestError, match="json_schema"):
         sent(client, model, own=own)

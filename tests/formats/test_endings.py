@@ -1,4 +1,4 @@
-"""Answers that end in unusual ways reach the clients of every API as what they are."""
+"""Responses that end in unusual ways reach the clients of every API unaltered in meaning."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def chat_event(*calls: Json) -> Json:
     ],
 )
 def test_an_answer_with_only_token_counts_has_no_text(client: str, probe: Json) -> None:
-    """A probe of one token that Copilot answers with token counts alone is not a failure."""
+    """A one-token probe that Copilot answers with only token counts is not a failure."""
     model = model_on("chat_completions", "claude-sonnet-4.6", "Anthropic")
 
     answer = answer_of(sent(client, model, limit=1), [probe], client)
@@ -66,7 +66,7 @@ def test_an_answer_with_only_token_counts_has_no_text(client: str, probe: Json) 
 def test_the_end_mark_completes_an_answer_of_chat_completions(
     client: str, event: Json, text: str, finish: str
 ) -> None:
-    """`[DONE]` without a finish reason ends the answer; a tool call that is cut stays cut."""
+    """`[DONE]` without a finish reason ends the response; a partial tool call stays partial."""
     model = model_on("chat_completions", "gemini-4-neon", "Google")
 
     answer = answer_of(sent(client, model, tool="f"), [event], client)
@@ -81,7 +81,7 @@ def test_the_end_mark_completes_an_answer_of_chat_completions(
 @every_client
 @pytest.mark.parametrize("events", [[START, BLOCK], [START, BLOCK, STOP]])
 def test_the_end_mark_completes_an_answer_of_messages(client: str, events: list[Json]) -> None:
-    """A message that ends without a stop reason is complete if its end is marked."""
+    """A message without a stop reason is complete if the stream has an end mark."""
     model = model_on("messages", "claude-opus-5", "Anthropic")
 
     answer = answer_of(sent(client, model), events, client)
@@ -92,7 +92,7 @@ def test_the_end_mark_completes_an_answer_of_messages(client: str, events: list[
 @pytest.mark.parametrize(("route", "event"), [("chat_completions", TEXT), ("messages", START)])
 @every_client
 def test_without_an_end_mark_the_answer_was_cut(client: str, route: str, event: Json) -> None:
-    """An answer with neither a finish reason nor an end mark is an error."""
+    """A response with neither a finish reason nor an end mark is an error."""
     translator = sent(client, model_on(route, "m")).translator
     translator.feed(event)
 
@@ -135,7 +135,7 @@ def test_a_refusal_of_messages_is_explained(client: str, whole: bool) -> None:
 
 @every_client
 def test_a_refusal_of_responses_is_explained(client: str) -> None:
-    """A refusal of GPT reaches every client."""
+    """A GPT refusal reaches every client."""
     part = {"type": "refusal", "refusal": EXPLANATION}
     message = {"type": "message", "role": "assistant", "content": [part], "status": "completed"}
     details = {"reason": "content_filter"}
@@ -148,7 +148,7 @@ def test_a_refusal_of_responses_is_explained(client: str) -> None:
 
 
 def test_a_streamed_refusal_keeps_its_details() -> None:
-    """A client that streams finds Claude's explanation next to the stop reason."""
+    """A streaming client gets Claude's explanation next to the stop reason."""
     stopped = {"stop_reason": "refusal", "stop_sequence": None, "stop_details": REFUSAL}
     model = model_on("messages", "claude-opus-5", "Anthropic")
 
@@ -160,8 +160,7 @@ def test_a_streamed_refusal_keeps_its_details() -> None:
 
 @every_client
 def test_a_paused_turn_is_not_complete(client: str) -> None:
-    """Messages has a stop reason for it; on other APIs the answer is one that was cut off, with a
-    note."""
+    """Messages has a stop reason for it; elsewhere the response is cut off, with a note."""
     request = sent(client, model_on("messages", "claude-opus-5", "Anthropic"))
     paused = {"type": "message_delta", "delta": {"stop_reason": "pause_turn"}, "usage": {}}
     events = [START, BLOCK, paused, STOP]

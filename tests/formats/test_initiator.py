@@ -42,7 +42,7 @@ def user(*content: Any) -> Json:
     return {"role": "user", "content": list(content)}
 
 
-# The messages for each word of a shape in each API, as clients send them.
+# The messages for each word of a shape, as clients of each API send them.
 CHAT: Final[dict[str, list[Json]]] = {
     "words": [{"role": "user", "content": "Hi"}],
     "parts": [user(text("Hi"))],
@@ -172,14 +172,14 @@ TABLE: Final[list[tuple[list[str], str]]] = [
     (["system"], "user"),
     (["developer"], "user"),
     (["tools", "developer"], "user"),
-    # Reminders that clients add after tool results are not the user's.
+    # Reminders that clients add after tool results are not from the user.
     (["words", "call", "results, reminder"], "agent"),
     (["words", "call", "results, blank"], "agent"),
     (["words", "call", "results, reminder", "system"], "agent"),
     ([*LOOP, "reminder"], "agent"),
     ([*LOOP, "blank"], "agent"),
     ([*LOOP, "system", "reminder", "blank"], "agent"),
-    # Without tool results, the user has pressed Enter.
+    # Without tool results, the user must have sent the message.
     (["reminder"], "user"),
     (["blank"], "user"),
     (["words", "reminder"], "user"),
@@ -205,7 +205,7 @@ CASES: Final = [
 
 @pytest.mark.parametrize(("api", "shape", "expected"), CASES, ids=str)
 def test_the_initiator(api: str, shape: list[str], expected: str) -> None:
-    """It is `user` exactly if the last turn is the user's, on every API."""
+    """The initiator is `user` only if the last turn is the user's, on every API."""
     given = [message for word in shape for message in APIS[api][word]]
 
     if api == "chat_completions":
@@ -237,7 +237,7 @@ def test_the_initiator(api: str, shape: list[str], expected: str) -> None:
     ],
 )
 def test_only_complete_reminders_are_ignored(words: str, turn: str) -> None:
-    """Any text outside of reminders makes the turn the user's."""
+    """Any text outside a reminder makes the turn the user's."""
     assert turn == user_turn(words)
     assert turn == user_turn([{"type": "text", "text": words}])
 

@@ -1,4 +1,4 @@
-"""What a conversation has is found at every place that a client may put it."""
+"""Content types are found wherever a client may put them in a conversation."""
 
 from typing import Any
 

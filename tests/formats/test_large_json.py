@@ -1,4 +1,4 @@
-"""Large bodies are decoded and encoded as small ones are, and have a limit of values."""
+"""Large bodies are processed like small ones, and their number of values is limited."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ VALUES = st.recursive(
 
 @pytest.fixture(autouse=True, scope="module")
 def small_pieces() -> Any:
-    """Make every body large, every string of some length long, and pieces as small as may be."""
+    """Treat every body as large, and split it into the smallest possible pieces."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("copilot_proxy.formats.request_json.LARGE", 0)
         patch.setattr(large_json, "_LONG", 8)
@@ -37,7 +37,7 @@ def small_pieces() -> Any:
 @examples(300)
 @given(VALUES, st.booleans())
 def test_large_bodies_are_decoded_like_small_ones(value: Any, ascii_only: bool) -> None:
-    """Pieces split neither characters nor escapes."""
+    """Splitting into pieces breaks neither characters nor escapes."""
     body = json.dumps(value, ensure_ascii=ascii_only).encode()
 
     assert value == parse_json(body)
@@ -46,7 +46,7 @@ def test_large_bodies_are_decoded_like_small_ones(value: Any, ascii_only: bool) 
 @examples(300)
 @given(VALUES)
 def test_large_bodies_are_encoded_like_small_ones(value: Any) -> None:
-    """The pieces of a text make the same JSON as the whole."""
+    """Text encoded in pieces results in the same JSON as when encoded whole."""
     assert msgspec.json.encode(value) == encode_json(value, large_json.LARGE)
 
 
@@ -59,7 +59,7 @@ def test_large_bodies_are_encoded_like_small_ones(value: Any) -> None:
     ],
 )
 def test_surrogates_at_the_end_of_pieces(body: bytes, expected: str) -> None:
-    """A pair stays together, and a lone one is replaced."""
+    """Split surrogate pairs stay together, and a lone surrogate is replaced."""
     assert [expected] == parse_json(body)
 
 
@@ -77,7 +77,7 @@ def test_surrogates_at_the_end_of_pieces(body: bytes, expected: str) -> None:
     ],
 )
 def test_broken_bodies_are_refused(body: bytes) -> None:
-    """A body that is not JSON gets the error of a small one."""
+    """A body that is not JSON gets the same error as a small one."""
     with pytest.raises(RequestError):
         parse_json(body)
 
@@ -85,7 +85,7 @@ def test_broken_bodies_are_refused(body: bytes) -> None:
 @examples(300)
 @given(VALUES, st.integers(0, 40))
 def test_values_are_counted(value: Any, limit: int) -> None:
-    """Commas and brackets within texts do not count."""
+    """Commas and brackets inside strings do not count as values."""
     body = json.dumps(value, separators=(",", ":")).encode()
     count = _count(value)
 

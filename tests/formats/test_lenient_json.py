@@ -1,4 +1,4 @@
-"""Slightly invalid JSON is accepted as far as its meaning is clear."""
+"""Slightly invalid JSON is accepted if its meaning is clear."""
 
 from typing import Any
 

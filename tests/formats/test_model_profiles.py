@@ -59,7 +59,7 @@ def test_an_unknown_vendor_is_treated_leniently() -> None:
     ],
 )
 def test_thinking_classes_that_the_catalogue_omits(id: str, thinking: ThinkingClass) -> None:
-    """Claude models think as Anthropic's documentation says."""
+    """Claude's thinking class follows Anthropic's documentation."""
     assert thinking == claude(id).thinking
 
 
@@ -102,7 +102,7 @@ def test_the_catalogue_takes_precedence(
     ],
 )
 def test_sampling_of_claude(id: str, fixed: bool) -> None:
-    """Every Claude 4.7 and later accepts only default sampling, whatever its kind."""
+    """Every Claude from 4.7 on accepts only default sampling, whatever its tier."""
     assert fixed is ("temperature" in claude(id).fixed_sampling)
 
 
@@ -131,7 +131,7 @@ def test_which_models_can_be_forced_to_call_a_tool(id: str, forced: bool) -> Non
     ],
 )
 def test_versions_of_claude(id: str, expected: Any) -> None:
-    """Kind and version are read from the id, even if it joins the two numbers."""
+    """Tier and version are read from the id, even if it joins the two numbers."""
     assert expected == claude_version(a_model(id, "Anthropic"))
 
 
@@ -144,7 +144,7 @@ def test_every_row_has_its_source(family: Any) -> None:
 
 
 def test_limits_of_claude() -> None:
-    """Claude's limits come from the catalogue; the Messages API gets a default without one."""
+    """Claude's limits come from the catalogue; on Messages there is a default."""
     limits = {"max_output_tokens": 64000, "max_non_streaming_output_tokens": 16000}
     model = a_model("claude-x", "Anthropic", limits=limits)
 
@@ -163,5 +163,5 @@ def test_limits_of_claude() -> None:
 
 
 def test_fields_are_listed_for_each_api() -> None:
-    """The APIs have different fields, so a list of fields never applies to all of them."""
+    """Each API has different fields, so no list of fields applies to all of them."""
     assert [] == [one.name for one in FAMILIES if "fields" in one.traits and not one.apis]

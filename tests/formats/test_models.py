@@ -13,7 +13,7 @@ from tests.formats.requests import RECORDED, a_model, recorded
 
 
 def test_every_recorded_model_has_the_shape() -> None:
-    """The list of a recorded account matches OpenAI's schema and the documented one."""
+    """The list of a recorded account matches OpenAI's schema and the documented extensions."""
     body = model_list(RECORDED)
 
     msgspec.convert(body, ModelList)
@@ -79,7 +79,7 @@ def test_a_model_with_few_properties(type: str, endpoints: str, output: str) -> 
 def test_a_model_that_retires_says_when(
     field: str, code: str, text: str, expected: str | None
 ) -> None:
-    """GitHub's announcement is in the list, with its day if the text names one."""
+    """The list has GitHub's retirement notice, with the date if the text names one."""
     (model,) = parse_models([{"id": "m", field: [{"code": code, "message": text}]}])
     body = model_object(model)
 
@@ -106,7 +106,7 @@ def test_a_model_that_retires_says_when(
     ],
 )
 def test_other_messages_announce_nothing(message: Any) -> None:
-    """A message about something else does not mark a model."""
+    """A message on another subject does not mark a model as retiring."""
     (model,) = parse_models([{"id": "m", "info_messages": [message]}])
 
     assert not {"deprecated", "retires_on"} & set(model_object(model))
@@ -114,7 +114,7 @@ def test_other_messages_announce_nothing(message: Any) -> None:
 
 
 def test_the_default_is_marked() -> None:
-    """The model that `default` means is marked in the list, and under its alias."""
+    """The model that `default` stands for is marked in the list, and under its alias."""
     catalogue = parse_models([{"id": "a"}, {"id": "b"}])
     default = catalogue.get("b")
 

@@ -1,4 +1,4 @@
-"""Final errors contain nothing that makes an agent repeat the request."""
+"""Permanent errors contain nothing that makes an agent retry."""
 
 import re
 
@@ -17,13 +17,13 @@ RETRIED = re.compile(
     "server error|connection error",
     re.IGNORECASE,
 )
-"""What opencode 1.18 and pi 1.6 look for in an error."""
+"""Patterns in errors that opencode 1.18 and pi 1.6 retry on."""
 
 
 @pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422])
 def test_permanent_errors_are_reworded(api: ClientApi, status: int) -> None:
-    """Numbers and words that would start a retry are changed everywhere in the error."""
+    """Numbers and words that would trigger a retry are replaced everywhere in the error."""
     error = CopilotProxyError(
         "Quota exhausted: 1500 of 1500 used, Server error 429, 150293 tokens.",
         hint="The rate limit is 503 a minute.",
@@ -43,13 +43,13 @@ def test_permanent_errors_are_reworded(api: ClientApi, status: int) -> None:
 @pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_errors_that_may_pass_are_not_changed(api: ClientApi, status: int) -> None:
-    """A client may repeat these, so the words stay as they are."""
+    """Clients may retry temporary errors, so their text is unchanged."""
     error = CopilotProxyError("The rate limit is 500.", status=status)
     assert "The rate limit is 500." in str(api.error_body(error, "id"))
 
 
 def test_the_port_of_an_address_is_kept() -> None:
-    """The address of this server works if it is copied from a hint."""
+    """The address of this server still works when copied from a hint."""
     assert "Use http://[::1]:42900/v1, not 4 29." == permanent_text(
         "Use http://[::1]:42900/v1, not 429."
     )
@@ -58,7 +58,7 @@ def test_the_port_of_an_address_is_kept() -> None:
 @pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
 @pytest.mark.parametrize("wait", [429, 500, 5024, 52400])
 def test_a_used_up_quota(api: ClientApi, wait: int) -> None:
-    """The refusal and its repetition are final, however long the wait is."""
+    """A refusal for a used-up quota stays permanent when repeated, however long the wait is."""
     body = b'{"error": {"message": "You have exhausted your quota", "code": "quota_exceeded"}}'
     refusal = parse_error_response(402, {"retry-after": str(wait)}, body)
     for error in (refusal, repeat_refusal(refusal, wait)):
@@ -68,5 +68,5 @@ def test_a_used_up_quota(api: ClientApi, wait: int) -> None:
 
 
 def test_request_ids() -> None:
-    """No id contains one of the numbers: 1 of 20 random ones would."""
+    """Request ids never contain these numbers, although 1 in 20 random ids would."""
     assert not any(RETRIED.search(new_request_id()) for _ in range(2000))

@@ -1,4 +1,4 @@
-"""Long plain conversations are sent to Copilot like short ones, however they are read."""
+"""Long plain conversations are sent to Copilot like short ones, whichever decoder reads them."""
 
 import json
 from collections.abc import Callable
@@ -67,7 +67,7 @@ CLAUDE_ON_CHAT = next(one for one in LISTED if one.id == "claude-haiku-4.5")
 
 
 def sent(client: Any, content: bytes) -> list[Any]:
-    """Return what the models get, and what else depends on the conversation."""
+    """Return the request for each model, and everything else derived from the conversation."""
     found: list[Any] = []
     for model in (None, *MODELS, CLAUDE_ON_CHAT):
         try:
@@ -94,7 +94,7 @@ def chat_parts(id: str) -> list[Any]:
 def test_nothing_depends_on_how_it_is_read(
     client: Any, field: str, turns: list[Any], tools: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every model gets the same messages, with the same notes, and every error is the same."""
+    """Both decoders give every model the same messages and notes, and produce the same errors."""
     offered = {"tools": [TOOLS[client]]} if tools else {}
     body = {"model": "gpt-4o", field: turns, **MORE[client], **offered}
     content = json.dumps(body).encode()
@@ -115,13 +115,13 @@ def test_nothing_depends_on_how_it_is_read(
     ],
 )
 def test_long_conversations_stay_small_objects(client: Any, pair: Callable[..., list[Any]]) -> None:
-    """What needs no change is not decoded into dictionaries, unless Copilot refuses a field."""
+    """Messages that need no change are not decoded to dicts, unless Copilot refuses a field."""
     turns = [USER, *[turn for number in range(2000) for turn in pair(f"call_{number}")], USER]
     (field,) = FIELDS[client]
     body = {"model": "gpt-4o", field: turns, **MORE[client], "tools": [TOOLS[client]]}
     request = client.parse(json.dumps(body).encode())
     model = next((one for one in MODELS if client.path in (one.endpoints or ())), None)
-    model = None if client is CHAT_COMPLETIONS else model  # Gemini wants signed calls
+    model = None if client is CHAT_COMPLETIONS else model  # Gemini requires signed calls
     prepared = prepare(client, request, model, ReasoningCache())
 
     assert isinstance(prepared.body[field], PlainTurns)
@@ -132,7 +132,7 @@ def test_long_conversations_stay_small_objects(client: Any, pair: Callable[..., 
 
 @pytest.mark.parametrize("client", FIELDS, ids=lambda client: client.name)
 def test_values_are_counted(client: Any) -> None:
-    """A long request may have commas in its texts, but not too many values."""
+    """A long request may have commas in its texts, but only a limited number of values."""
     (field,) = FIELDS[client]
     body = {"model": "gpt-4o", field: [{"role": "user", "content": "a"}], **MORE[client]}
     turn = {"role": "user", "content": "a," * 250_000}
@@ -147,7 +147,7 @@ def test_values_are_counted(client: Any) -> None:
 @pytest.mark.parametrize("text", ["def f(a: int) -> int:\n", "写一个函数\n"], ids=["code", "中文"])
 @pytest.mark.parametrize("client", FIELDS, ids=lambda client: client.name)
 def test_tokens_are_estimated_alike(client: Any, text: str) -> None:
-    """The estimate hardly depends on how a request is read."""
+    """The estimate is nearly the same with either decoder."""
     body = agent_body(client.client_path, 200_000, "Go on.")
     (field,) = FIELDS[client]
     said = [{"role": "user", "content": text * 2000}]

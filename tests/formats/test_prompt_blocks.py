@@ -1,4 +1,4 @@
-"""A prompt is cut into the blocks that providers cache, in their order."""
+"""A prompt is split into the blocks that providers cache, in their order."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ MARK = {"type": "ephemeral"}
 
 
 def names(api: str, body: dict[str, Any]) -> list[str]:
-    """Return kind, number and name of each block."""
+    """Return the kind, number and name of each block."""
     return [" ".join(map(str, one[:3])).strip() for one in blocks(api, body)]
 
 
@@ -76,7 +76,7 @@ def data(api: str, body: dict[str, Any]) -> list[bytes]:
     ],
 )
 def test_the_order(api: str, body: dict[str, Any], expected: str) -> None:
-    """Tools, system prompt, conversation; in every API."""
+    """The order is tools, system prompt, conversation, in every API."""
     assert expected == ",".join(names(api, body))
 
 
@@ -112,13 +112,13 @@ def test_the_order(api: str, body: dict[str, Any], expected: str) -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_does_not_matter(api: str, one: dict[str, Any], other: dict[str, Any]) -> None:
-    """Marks, ids, and the form of a text are not part of the prompt."""
+def test_irrelevant_differences(api: str, one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Marks, ids and the format of a text are not part of the prompt."""
     assert data(api, one) == data(api, other)
 
 
 def test_a_text_about_marks() -> None:
-    """A text that mentions a mark stays as it is."""
+    """A text that mentions a mark is unchanged."""
     result = {"type": "tool_result", "content": 'Set "cache_control": 1 here.'}
     (block,) = blocks("messages", {"messages": [{"role": "user", "content": [result]}]})
 
@@ -126,6 +126,6 @@ def test_a_text_about_marks() -> None:
 
 
 def test_sizes() -> None:
-    """The data of an image is not its size; a long text is."""
+    """Image data does not count towards the size, but long texts do."""
     image = b'["user",{"type":"image","source":{"type":"base64","data":"' + b"A" * 100_000
     assert [6400, 100_000] == [size_of(content) for content in (image, b"word " * 20_000)]

@@ -1,4 +1,4 @@
-"""Parameters of tools whose names Claude refuses are renamed, and calls get the names back."""
+"""Tool parameters whose names Claude refuses are renamed, and restored in calls."""
 
 import json
 from collections.abc import Callable
@@ -58,7 +58,7 @@ MODELS: Final = ("claude-sonnet-4.5", "claude-opus-5")
     ],
 )
 def test_keys(text: str, expected: str) -> None:
-    """Only those of the first level are renamed, however the text is divided."""
+    """Only names at the top level are renamed, however the text is split."""
     for size in (1, 2, 3, 100):
         renamer = KeyRenamer({"$a": "a"})
         pieces = [renamer.feed(text[i : i + size]) for i in range(0, len(text), size)]
@@ -68,7 +68,7 @@ def test_keys(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize("client", ["chat_completions", "responses", "messages"])
 def test_schemas(client: str) -> None:
-    """The new names are short, differ from each other, and are the same in later requests."""
+    """The new names are short, distinct, and the same in later requests."""
     request = sent(client, claude("claude-opus-5"), tool="f", schema=SCHEMA)
 
     schema = request.body["tools"][0]["input_schema"]
@@ -80,7 +80,7 @@ def test_schemas(client: str) -> None:
 
 @pytest.mark.parametrize("client", ["chat_completions", "responses", "messages"])
 def test_other_models(client: str) -> None:
-    """They accept any names."""
+    """Other models accept any names."""
     request = sent(client, model_on("responses", "gpt-6-sol"), tool="f", schema=SCHEMA)
 
     assert (
@@ -90,7 +90,7 @@ def test_other_models(client: str) -> None:
 
 @pytest.mark.parametrize("client", ["chat_completions", "responses", "messages"])
 def test_references_to_renamed_properties(client: str) -> None:
-    """They have the new name, so that they still lead to a schema; texts in values stay."""
+    """References follow the renaming, and text in values is unchanged."""
     properties = {
         "$filter": {"type": "object", "properties": {"id": {"const": {"$ref": "#/properties/$x"}}}},
         "a/b~c d": {"type": "string"},
@@ -113,7 +113,7 @@ CITY: Final = "What is the weather in Paris?"
 
 
 def ask(client: httpx.Client, api: str, model: str, stream: bool) -> tuple[str, Any]:
-    """Return the name of the tool and the arguments that the model calls it with."""
+    """Return the tool name and arguments of the model's call."""
     tool: Json = {"name": "get_weather", "parameters": WEATHER}
     turns = [{"role": "user", "content": CITY}]
     body: Json = {"model": model, "stream": stream, "messages": turns}
@@ -182,7 +182,7 @@ READERS: Final[dict[tuple[str, bool], Callable[[httpx.Response], tuple[str, Any]
 
 
 def test_calls(proxy: Proxy, simulator: Simulator) -> None:
-    """Claude gets names that it accepts, and every client its own, streamed or not."""
+    """Claude gets names that it accepts, and clients get their own back, streamed or not."""
     with proxy.client() as client:
         for api, stream in READERS:
             for model in MODELS:
@@ -193,7 +193,7 @@ def test_calls(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_arguments_that_are_cut_off(proxy: Proxy) -> None:
-    """No character is lost if the output limit ends the arguments within a key."""
+    """No character is lost if the output limit cuts the arguments off within a key."""
     tool: Json = {"name": "get_weather", "parameters": WEATHER}
     body: Json = {
         "model": "claude-sonnet-4.5",

@@ -58,7 +58,7 @@ def test_nothing_else_is_restored(model: str, message: Json) -> None:
 
 
 def test_the_cache_is_bounded() -> None:
-    """The cache is limited by number and size, and entries that are too large are not stored."""
+    """The cache has a limited number and total size of entries, and rejects large ones."""
     few = ReasoningCache(calls=2)
     small = ReasoningCache(characters=10)
     for memory in (few, small):
@@ -105,7 +105,7 @@ def test_encrypted_reasoning_of_other_vendors_is_not_sent() -> None:
 
 
 def test_callers_do_not_share_reasoning() -> None:
-    """Two callers with the same call id get their own reasoning, and a third one gets none."""
+    """Callers with the same call id get only their own reasoning, and a third caller gets none."""
     memory = ReasoningCache()
     memory.store(b"a", "m", ["one"], "", "of a")
     memory.store(b"b", "m", ["one"], "", "of b")

@@ -1,4 +1,4 @@
-"""A refusal without a reason is explained from the request that was refused."""
+"""If Copilot refuses a request without a reason, the request itself is searched for one."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def inside(schema: Json) -> Json:
     ],
 )
 def test_the_suspicious_part_of_a_tool_is_named(schema: Json, where: str) -> None:
-    """The error names the tool, by the client's name of it, and the part of its schema."""
+    """The error has the client's name of the tool and the suspicious part of its schema."""
     body = {"tools": [tool("fine", inside({"type": "string"})), tool("short", inside(schema))]}
 
     error = refused(body, tool_names={"short": "mcp__long"})
@@ -62,7 +62,7 @@ def test_without_a_suspect_the_tools_are_named(text: bytes) -> None:
 
 
 def test_without_tools_the_fields_are_named() -> None:
-    """A request without tools names what Copilot got."""
+    """For a request without tools, the error names the fields that Copilot got."""
     error = refused({"model": "m", "messages": []})
 
     assert "Copilot received: messages, model." in error.hint
@@ -71,8 +71,8 @@ def test_without_tools_the_fields_are_named() -> None:
 @pytest.mark.parametrize(
     ("text", "status"), [(b"max_tokens is too large", 400), (b"Bad Request", 500)]
 )
-def test_other_refusals_keep_their_words(text: bytes, status: int) -> None:
-    """An error that says something, or is of another kind, is not changed."""
+def test_other_refusals_are_unchanged(text: bytes, status: int) -> None:
+    """An error with a reason, or of another kind, is not changed."""
     error = refused({"tools": [tool("f", inside({"oneOf": []}))]}, text, status)
 
     assert text.decode() == error.message

@@ -1,4 +1,4 @@
-"""Refusals as each client API reports them: what must not be repeated, and what to compact on."""
+"""Refusals as each client API reports them, so that clients retry and compact correctly."""
 
 import json
 from typing import Any, Final
@@ -28,7 +28,7 @@ TOO_LONG: Final = {
 }
 ITEM: Final = {"type": "message", "id": "m", "role": "assistant", "content": []}
 UPSTREAMS: Final[dict[str, tuple[list[Json], Json]]] = {
-    # Events that begin an answer, and the one that breaks it off.
+    # Events that begin an answer, and one that breaks it off.
     "/chat/completions": (
         [{"id": "c", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hi"}}]}],
         {"error": TOO_LONG},
@@ -58,7 +58,7 @@ def refused(status: int, code: str | None, message: str = "No.", **headers: str)
     return parse_error_response(status, named, body)
 
 
-# A request for completions is several of these; tests/faults tries them as a whole.
+# A completions request consists of several calls; tests/faults covers it as a whole.
 @pytest.mark.parametrize("client", [name for name in CLIENTS if name != "completions"])
 @pytest.mark.parametrize("path", list(UPSTREAMS))
 @pytest.mark.parametrize("flat", [False, True])
@@ -132,7 +132,7 @@ def _error_of(event: Json) -> Json:
     ids=lambda error: f"{error.upstream_status} {error.upstream_code}",
 )
 def test_final_refusals_are_not_repeated(client: str, error: UpstreamRefusal) -> None:
-    """What a repetition cannot change has a status that no client repeats."""
+    """If retrying is pointless, the status is one that no client retries."""
     status = CLIENTS[client].error_status(error)
 
     assert status in NEVER_REPEATED
@@ -141,8 +141,7 @@ def test_final_refusals_are_not_repeated(client: str, error: UpstreamRefusal) ->
 
 @EACH_CLIENT
 def test_a_used_up_quota(client: str) -> None:
-    """OpenAI's clients stop at a 400, Anthropic's at a 402 of type billing_error, Google's at a
-    402."""
+    """OpenAI clients stop at 400, Anthropic's at 402 with type billing_error, Google's at 402."""
     error = refused(402, "session_quota_exceeded")
     body: Any = CLIENTS[client].error_body(error, "id")
 
@@ -166,7 +165,7 @@ def test_a_used_up_quota(client: str) -> None:
 @EACH_CLIENT
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 529])
 def test_passing_failures_may_be_repeated(client: str, status: int) -> None:
-    """What may pass keeps its status, and nothing tells clients not to repeat it."""
+    """Temporary failures keep their status, and nothing tells clients not to retry."""
     error = refused(status, None)
 
     assert status == CLIENTS[client].error_status(error)
@@ -175,7 +174,7 @@ def test_passing_failures_may_be_repeated(client: str, status: int) -> None:
 
 @EACH_CLIENT
 def test_a_session_limit_in_words(client: str) -> None:
-    """Its time to wait becomes Retry-After, and the cooldown of the whole account."""
+    """The wait in the message becomes Retry-After, and the cooldown for the whole account."""
     time = Time()
     cooldowns = Cooldowns(lambda: time.monotonic)
     error = refused(
@@ -195,7 +194,7 @@ def test_a_session_limit_in_words(client: str) -> None:
 
 
 def test_quota_headers_are_passed_on_with_all_their_fields() -> None:
-    """Fields that GitHub adds to its quota headers reach clients as they are."""
+    """Fields that GitHub adds to its quota headers reach clients unchanged."""
     value = "ent=300&ov=0.0&ovPerm=false&rem=87.3&tbb=true&ovEnt=-1&totRem=261.9"
     headers = {"x-quota-snapshot-premium_interactions": value, "x-usage-ratelimit-session": value}
 

@@ -115,7 +115,7 @@ def test_recordings_cut_anywhere(name: str, line_end: bytes) -> None:
 
     assert expected == decode(b"".join(frames))
     assert expected == decode(*(bytes([byte]) for byte in b"".join(frames)))
-    # Each event is decoded by itself, so it is enough to split each pair of neighbours.
+    # Each event is decoded independently, so splitting each pair of neighbours is enough.
     for (one, two), wanted in zip(pairwise(frames), pairwise(expected), strict=True):
         for at in range(len(one) + 1):
             assert list(wanted) == decode(one[:at], one[at:] + two)
@@ -220,8 +220,10 @@ def test_encoding() -> None:
     ],
 )
 def test_names_with_line_breaks_are_left_out(name: str) -> None:
-    """Event names may come from upstream: a name with a line break, which could inject an event, is
-    left out. The data contains the type as well."""
+    """An event name with a line break is left out, since it could inject an event.
+
+    Names may come from upstream, and the data contains the type as well.
+    """
     assert b"data: {}\n\n" == encode(b"{}", name)
 
 
@@ -241,7 +243,7 @@ LINE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size
 def test_encoded_events_are_decoded_unchanged(
     events: list[tuple[str, str]], data: st.DataObject
 ) -> None:
-    """Any list of events, encoded and split anywhere, is decoded unchanged."""
+    """Any list of events is the same after encoding, splitting and decoding."""
     stream = b"".join(encode(text.encode(), name) for name, text in events)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
     pieces = [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)])]

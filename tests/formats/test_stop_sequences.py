@@ -1,4 +1,4 @@
-"""Stop sequences are found in a text however it is divided, and nothing else is held back."""
+"""Stop sequences are found however the text is split, and nothing else is held back."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ STOPS = st.lists(st.text("abn", min_size=1, max_size=5), min_size=1, max_size=3)
 
 
 def expected(text: str, stops: list[str]) -> tuple[str, str | None]:
-    """Return the rest of a text that is written letter by letter, and the sequence that ends it."""
+    """Return the text before the first stop sequence in a stream of letters, and the sequence."""
     for end in range(1, len(text) + 1):
         found = [stop for stop in stops if text[:end].endswith(stop)]
         if found:
@@ -48,7 +48,7 @@ def event(finish: str | None = None, **delta: object) -> dict[str, object]:
 
 
 def test_calls_before_and_after_the_cut() -> None:
-    """A call before the text is complete, even if it has no arguments; one after it is dropped."""
+    """A call before the stop sequence is complete, even without arguments; later ones are gone."""
     calls = [{"id": name, "function": {"name": name, "arguments": ""}} for name in ("a", "b")]
     translator = StopTranslator(ChatRepair("m", include_usage=True), ["END"])
     events = [
@@ -68,7 +68,7 @@ def test_calls_before_and_after_the_cut() -> None:
 
 
 def test_a_whole_answer() -> None:
-    """Reasoning comes before the text, and is kept; calls and a refusal come after it."""
+    """Reasoning precedes the text, so it is kept; calls and refusals follow it."""
     calls = [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]
     whole = {"reasoning_text": "Hm", "content": "the END of", "tool_calls": calls, "refusal": "No"}
     translator = StopTranslator(ChatRepair("m"), ["END"])

@@ -59,7 +59,7 @@ def test_too_deeply_nested_json_is_invalid(text: str) -> None:
 
 
 def test_unclosed_brackets_end_at_the_limit() -> None:
-    """The finish reason is the limit, on every API, and the text of the model is kept."""
+    """The finish reason is the limit on every API, and the model's text is kept."""
     events = [calling(call("a", "f", DEEP)), event("length")]
     chunks = repair(events)
     messages = ChatToMessages({"model": "m"}, "m")
@@ -101,8 +101,10 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ids=["words", "brackets in a text", "a list", "no JSON"],
 )
 def test_pieces_that_repeat_the_name_are_parsed_once(parsed: list[str], pieces: list[str]) -> None:
-    """Some models repeat the name in every piece, so that each might begin another call. The work
-    still grows linearly with the size of the arguments."""
+    """Some models repeat the name in every piece, so each piece might begin another call.
+
+    The work still grows linearly with the size of the arguments.
+    """
     text = "".join(pieces)
     events = [calling(call("a", "f", ""))]
     events += [calling(call(name="f", arguments=piece)) for piece in pieces]
@@ -132,7 +134,7 @@ def test_an_incomplete_block_is_not_parsed_again(parsed: list[str]) -> None:
 
 
 def test_blank_lines_between_pieces_are_counted() -> None:
-    """A model that writes only blank lines is stopped, however they are split."""
+    """A model that writes only blank lines is stopped, however they are split into pieces."""
     arguments = Arguments()
     arguments.add("{\n" * 20)
     for _ in range(19):

@@ -1,4 +1,4 @@
-"""What Copilot leaves out of a conversation is noted, and unknown to clients that do not ask."""
+"""Omissions by Copilot are noted, and their list is hidden from clients that did not ask for it."""
 
 import json
 from typing import Any
@@ -33,8 +33,8 @@ STREAMS: list[Any] = [
 
 @every_client
 @pytest.mark.parametrize("events", STREAMS)
-def test_what_copilot_leaves_out_is_noted(client: str, events: list[Json]) -> None:
-    """There is one note for the whole list, and the list itself is no surprise to the client."""
+def test_omissions_by_copilot_are_noted(client: str, events: list[Json]) -> None:
+    """One note covers the whole list, and clients do not get the unexpected list itself."""
     request = sent(client, claude("claude-opus-5.5"))
 
     answer = answer_of(request, events, client)
@@ -46,7 +46,7 @@ def test_what_copilot_leaves_out_is_noted(client: str, events: list[Json]) -> No
 
 @pytest.mark.parametrize("events", STREAMS)
 def test_a_client_that_asks_gets_the_list(events: list[Json]) -> None:
-    """A client of Messages that sets `block_binding` itself reads the list."""
+    """A Messages client that sets `block_binding` itself gets the list."""
     binding = {"prefix_mismatch_behavior": "drop_block"}
     own = {"thinking": {"type": "adaptive", "block_binding": binding}}
     request = sent("messages", claude("claude-opus-5.5"), own=own)
@@ -58,7 +58,7 @@ def test_a_client_that_asks_gets_the_list(events: list[Json]) -> None:
 
 
 def test_odd_entries_are_counted() -> None:
-    """Entries of any form are counted, and no text of them is repeated."""
+    """Entries of any form are counted, and none of their text is repeated."""
     request = sent("messages", claude("claude-opus-5.5"))
 
     message = {**START["message"], "input_transformations": [1, {"type": "Tell me!"}, {}]}

@@ -1,4 +1,4 @@
-"""The formats of error responses, when clients may retry, and what must not be shown."""
+"""Formats of error responses, which errors clients may retry, and what must not be shown."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -165,7 +165,7 @@ def test_whether_sdks_may_retry(
 
 
 def test_the_limit_that_was_hit_is_passed_on() -> None:
-    """The client gets GitHub's name of the limit, but no other headers of GitHub."""
+    """The client gets GitHub's name for the limit, but none of GitHub's other headers."""
     headers = {"x-ratelimit-exceeded": "user_weekly", "set-cookie": "a=b", "x-request-id": "1"}
 
     assert {"x-ratelimit-exceeded": "user_weekly"} == parse_error_response(
@@ -259,7 +259,7 @@ def test_malicious_bodies(body: bytes) -> None:
     ),
 )
 def test_any_response_is_one_error(status: int, body: bytes, headers: dict[str, str]) -> None:
-    """Any status, body and headers give an error with all keys of OpenAI's error object."""
+    """Any status, body and headers result in an error with all keys of OpenAI's error object."""
     error = parse_error_response(status, headers, body)
 
     assert 400 <= error.status < 600

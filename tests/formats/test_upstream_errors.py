@@ -246,7 +246,7 @@ SESSION = "You have reached your session limit. Please retry after 840 seconds."
     ],
 )
 def test_the_time_to_wait_in_words(status: int, message: str, expected: str | None) -> None:
-    """A rate limit whose time to wait is only in its message gets it as Retry-After."""
+    """A rate limit gets a Retry-After even if the wait is only in its message."""
     error = parse_error_response(
         status, {}, coded("user_global_rate_limited:pro" if status == 429 else None, message)
     )
@@ -256,7 +256,7 @@ def test_the_time_to_wait_in_words(status: int, message: str, expected: str | No
 
 
 def test_the_header_wins_over_the_words() -> None:
-    """The message is only read if no header or field has the time."""
+    """The message is only parsed if no header or field has the time."""
     for headers, fields in (({"retry-after": "7"}, {}), ({}, {"retry_after": 7})):
         error = parse_error_response(429, headers, coded("rate_limited", SESSION, **fields))
         assert "7" == error.headers["retry-after"]
@@ -269,7 +269,7 @@ def test_the_header_wins_over_the_words() -> None:
 
 
 def test_a_wait_without_end() -> None:
-    """Every quota is renewed within a month, so a longer wait is a mistake."""
+    """A wait of over a month must be a mistake, since every quota is renewed by then."""
     for wait in ("9" * 20, "Fri, 31 Dec 9999 23:59:59 GMT"):
         error = parse_error_response(429, {"retry-after": wait}, coded("rate_limited", "Slow down"))
 
@@ -285,7 +285,7 @@ def test_no_wait() -> None:
 
 
 def test_a_page_that_an_agent_of_github_requires_is_named() -> None:
-    """Such an error has nothing but the page's address; signing in again would not help."""
+    """Such an error contains only the address of the page; signing in again would not help."""
     body = b'{"authorize_url":"https://github.com/login/oauth/authorize?client_id=x"}'
     error = parse_error_response(401, {}, body)
 

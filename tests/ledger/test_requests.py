@@ -175,7 +175,7 @@ def test_failures(
     assert expected == (row["outcome"], row["cost_source"], nano if not nano else nano > 0)
 
 
-def test_what_costs_nothing(settings: Settings) -> None:
+def test_free_requests(settings: Settings) -> None:
     """Counted tokens are free, and so are requests that never reach Copilot."""
     with Proxy(settings) as proxy, proxy.client() as client:
         counted = client.post(

@@ -81,7 +81,7 @@ def test_closing_twice(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closers[0].join()
 
 
-def test_what_is_recorded_is_written(path: Path) -> None:
+def test_recorded_requests_are_written(path: Path) -> None:
     """Closing writes everything; a ledger can be used again after that."""
     ledger = Ledger(path)
     for number in range(3):

@@ -92,7 +92,7 @@ def copilot() -> Iterator[Copilot]:
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_what_cannot_be_decrypted(copilot: Copilot, name: str) -> None:
+def test_parts_that_cannot_be_decrypted(copilot: Copilot, name: str) -> None:
     """It is left out, once Copilot has refused it, and everything else is sent again; the next
     request of the conversation is not refused any more."""
     items, *refusal = REFUSALS[name]

@@ -79,7 +79,9 @@ STOP = b'{"type": "message_stop"}'
 @every_client
 @pytest.mark.parametrize("early", [True, False])
 @pytest.mark.anyio
-async def test_what_copilot_dropped_is_in_the_header_or_the_log(client: str, early: bool) -> None:
+async def test_fields_dropped_by_copilot_are_in_the_header_or_the_log(
+    client: str, early: bool
+) -> None:
     """A change that Copilot reports after the headers of a stream is shown in the log line."""
     record = RequestRecord("r", client)
     request = sent(client, claude("claude-opus-5.5"))

@@ -46,7 +46,7 @@ async def test_long_conversations_are_put_together_in_a_thread() -> None:
     )
 
 
-async def test_what_is_too_long_is_not_remembered() -> None:
+async def test_long_responses_are_not_remembered() -> None:
     """The response to too many items, or to more bytes than fit, says that it is not stored."""
     memory = ResponseMemory(ResponseStore(size=10_000), limit=LIMIT)
     many: Any = {"model": "m", "input": [{"role": "user", "content": "x"}] * MAX_ITEMS}

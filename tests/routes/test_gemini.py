@@ -347,7 +347,7 @@ def test_what_is_refused(
     assert not [one for one in simulator.state.requests if one.path == "/chat/completions"]
 
 
-def test_what_is_lost_is_noted(http: httpx.Client) -> None:
+def test_losses_are_noted(http: httpx.Client) -> None:
     """Parameters that Copilot does not have are named in the notes."""
     body = {
         **HI,

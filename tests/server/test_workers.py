@@ -345,7 +345,7 @@ async def test_one_failing_worker_does_not_stop_the_server(
 
 
 @pytest.mark.parametrize("by", ["order", "silence"])
-def test_what_a_worker_does(simulator: Simulator, by: str) -> None:
+def test_the_work_of_a_worker(simulator: Simulator, by: str) -> None:
     """It reports when it is ready, serves, and ends on command or when the supervisor is gone."""
     ours, theirs = socket.socketpair()
     listener = socket.create_server(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Chunks that are passed on without being decoded are the same as those that are decoded."""
+"""Chunks passed on undecoded are identical to decoded ones."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def written(data: Any) -> bytes:
 
 
 class Stream:
-    """What becomes of a stream of Copilot's events, with or without the shortcut."""
+    """The result of a stream of Copilot's events, with and without the shortcut."""
 
     def __init__(self, batch: Iterable[bytes], *, has_shortcut: bool) -> None:
         self.passed: list[bytes] = []
@@ -82,7 +82,7 @@ def shortcut(*events: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_streams_stay_the_same(name: str) -> None:
-    """Most of a text is passed on without being decoded, but not tool calls or the end."""
+    """Most text is passed on without being decoded; tool calls and the end never are."""
     events = RECORDED[name]
     passed = shortcut(*events)
 
@@ -92,7 +92,10 @@ def test_recorded_streams_stay_the_same(name: str) -> None:
 
 ONE, TWO = written(event(content="One")), written(event(content=" two"))
 KNOWN = ONE, TWO, TWO
-"""After these, their form is known: the first one is more than a text, as it begins the answer."""
+"""Makes the form of text events known.
+
+The first event adds the role, so it has a different form.
+"""
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,7 @@ KNOWN = ONE, TWO, TWO
     ],
 )
 def test_texts_are_passed_on(text: str) -> None:
-    """Whatever is in them, the client gets the same text."""
+    """The client gets the same text, whatever characters it contains."""
     same = written(event(content=text))
 
     assert [same] == shortcut(*KNOWN, same)
@@ -141,14 +144,14 @@ def test_texts_are_passed_on(text: str) -> None:
     ],
 )
 def test_everything_else_is_decoded(other: bytes) -> None:
-    """Once; of what is repeated, only what adds nothing but text is passed on."""
+    """Events that do more than add text are decoded, even if they are repeated."""
     assert [] == shortcut(*KNOWN, other)
     if any(name in other for name in (b"usage", b"finish_reason", b"refusal", b"error")):
         assert [] == shortcut(ONE, other, other, other)
 
 
 def test_forms_in_turn() -> None:
-    """Copilot repeats a few forms in turn; if it changes something every time, nothing is known."""
+    """A few forms may alternate, but nothing is passed on if the form changes with every event."""
     forms = [written({**event(content="a"), "created": number}) for number in range(1, 5)]
     assert forms == shortcut(ONE, *forms, *forms, *forms)
 
@@ -195,7 +198,7 @@ def edited(data: bytes, edits: list[tuple[float, int, list[bytes]]]) -> bytes:
 
 
 def with_text(data: bytes, text: str, as_ascii: bool) -> bytes:
-    """Return `data` with another text in place of its first one."""
+    """Return `data` with its first text replaced."""
     before, found, after = data.partition(b'"content":"')
     inside = json.dumps(text, ensure_ascii=as_ascii).encode("utf-8", "surrogatepass")[1:-1]
     return before + found + inside + after[after.find(b'"') :] if found else data
@@ -210,6 +213,6 @@ def with_text(data: bytes, text: str, as_ascii: bool) -> bytes:
 def test_damaged_events_stay_the_same(
     forms: list[tuple[bytes, Any]], texts: list[tuple[int, str, bool]]
 ) -> None:
-    """Whatever Copilot sends, in whatever order, the shortcut changes nothing."""
+    """The shortcut changes nothing, whatever Copilot sends and in whatever order."""
     sources = [edited(data, edits) for data, edits in forms]
     shortcut(*(with_text(sources[n % len(sources)], text, ascii) for n, text, ascii in texts))

@@ -292,7 +292,7 @@ def test_any_json_is_a_request_or_an_error(body: Any) -> None:
     except RequestError:
         return
 
-    # Only what is empty has been left out.
+    # Only empty values have been left out.
     kept = {name: body[name] for name in request if name in body}
     assert request == json.loads(json.dumps(kept))
     assert not any(value for name, value in body.items() if name not in request)

@@ -1,4 +1,4 @@
-"""A table of what happens to each field of OpenAI's request, per vendor."""
+"""What happens to each field of OpenAI's request, per vendor."""
 
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from tests.selection import crossed
 MODELS: Final = ("gpt-4o", "gpt-5-mini", "claude-sonnet-4.6", "gemini-3.1-pro-preview")
 
 TABLE: Final[dict[str, tuple[Any, str]]] = {
-    # kept: unchanged.  gone: dropped with a note.  quiet: dropped without one, as nothing changes.
+    # kept: unchanged.  gone: dropped with a note.  quiet: dropped without a note; nothing changes.
     # refused: with an error.  Another field's name: renamed to it, with a note.
     #                        a value           gpt-4o  gpt-5  claude  gemini
     "audio": ({"voice": "alloy", "format": "mp3"}, "gone gone gone gone"),
@@ -56,7 +56,7 @@ TABLE: Final[dict[str, tuple[Any, str]]] = {
 @pytest.mark.parametrize("model_id", MODELS)
 @pytest.mark.parametrize("field", TABLE)
 def test_each_field_of_openais(field: str, model_id: str) -> None:
-    """Each field is passed on, renamed, dropped or refused as the table says."""
+    """Each field is passed on, renamed, dropped or refused as in the table."""
     value, fates = TABLE[field]
     fate = fates.split()[MODELS.index(model_id)]
     model = recorded(model_id)

@@ -60,7 +60,7 @@ def test_the_model_id_is_sent() -> None:
     ],
 )
 def test_which_models_fix_their_sampling(model: Model | None, expected: bool) -> None:
-    """GPT-5, the o-series and newer models do; older GPT models and other vendors' do not."""
+    """GPT-5, the o-series and newer models fix it; older GPT models and other vendors do not."""
     profile = profile_of(model, "chat_completions")
     assert expected is ("max_completion_tokens" == profile.limit_field)
 
@@ -186,10 +186,10 @@ def test_parallel_calls_only_where_they_are_offered(says: object, expected: bool
         (recorded("claude-sonnet-4.5"), {"max_completion_tokens": 20000}, True),
     ],
 )
-def test_when_copilot_is_asked_for_a_stream(
+def test_when_a_stream_is_requested_from_copilot(
     model: Model | None, fields: Any, expected: bool
 ) -> None:
-    """As requested, except that some models cannot stream and Claude must for long output."""
+    """Streaming is as requested, but some models cannot, and Claude must for long output."""
     body = adapted(model, **fields)
 
     assert expected is body["stream"]

@@ -1,4 +1,4 @@
-"""Messages are adapted to the model, above all earlier responses that clients send back."""
+"""Messages are adapted to the model, especially earlier responses that clients send back."""
 
 from typing import Any
 
@@ -114,8 +114,13 @@ VALUES = st.sampled_from(
 )  # fmt: skip
 TEXTS = st.sampled_from(["", "x"])
 PARTS = st.sampled_from(
-    [image(), {"type": "text", "text": ""}, {"type": "text", "text": "x"},
-     {"type": "refusal", "refusal": "No."}, {"type": "image_url", "image_url": PNG}]
+    [
+        image(),
+        {"type": "text", "text": ""},
+        {"type": "text", "text": "x"},
+        {"type": "refusal", "refusal": "No."},
+        {"type": "image_url", "image_url": PNG},
+    ]
 )  # fmt: skip
 CONTENT = TEXTS | st.lists(PARTS, max_size=2)
 CALLS = st.lists(

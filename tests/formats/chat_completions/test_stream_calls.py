@@ -182,14 +182,14 @@ def test_calls(events: list[Any], expected: list[tuple[str | None, str, str]]) -
 
 
 def test_the_finish_may_come_with_the_call() -> None:
-    """A whole call in the delta with the finish reason is not lost."""
+    """A complete call in the delta with the finish reason is not lost."""
     data = event("tool_calls", content=None, tool_calls=[call("a", "f", LONDON)])
 
     assert [("a", "f", LONDON)] == calls_of([data])
 
 
-def test_a_whole_answer_with_calls_has_null_content() -> None:
-    """The content is null, not an empty text, if there are only calls."""
+def test_a_whole_response_with_only_calls_has_null_content() -> None:
+    """A response with only calls has null content, not an empty string."""
     message = complete([calling(call("a", "f", "{}")), event("stop")])["choices"][0]["message"]
 
     assert message["content"] is None
@@ -228,8 +228,8 @@ def test_ids_and_names_come_once() -> None:
         pytest.param([call("a", "f", "{}"), call("b", "g", index=1)], id="before the second's"),
     ],
 )
-def test_a_call_that_was_cut_does_not_look_whole(reason: str, fragments: list[Any]) -> None:
-    """If the limit cuts a call, the finish reason says so, and the arguments are not completed."""
+def test_a_call_that_was_cut_off_does_not_look_complete(reason: str, fragments: list[Any]) -> None:
+    """If the limit cuts off a call, it is not completed, and the finish reason says so."""
     events = [calling(*fragments), event(reason)]
     expected = {"content_filter": "content_filter"}.get(reason, "length")
 
@@ -237,14 +237,14 @@ def test_a_call_that_was_cut_does_not_look_whole(reason: str, fragments: list[An
     assert fragments[-1]["function"].get("arguments", "") == calls_of(events)[-1][2]
 
 
-def test_a_call_before_the_one_that_was_cut_is_whole() -> None:
+def test_a_call_before_one_that_was_cut_off_is_complete() -> None:
     """A call without arguments gets an empty object if another call follows."""
     events = [calling(call("a", "f"), call("b", "g", "[", index=1)), event("length")]
 
     assert [("a", "f", "{}"), ("b", "g", "[")] == calls_of(events)
 
 
-def test_whole_calls_before_the_limit_can_be_carried_out() -> None:
+def test_complete_calls_before_the_limit_can_be_run() -> None:
     """If the limit was reached after the last call, the finish reason is `tool_calls`."""
     events = [calling(call("a", "f"), call("b", "g", "{}", index=1)), event("length")]
 

@@ -26,7 +26,7 @@ ANSWERS = [
 
 
 def said(events: list[Any], field: str) -> str:
-    """The texts of `field` in the recorded events, joined."""
+    """Return the texts of `field` in the recorded events, joined."""
     choices = [choice for event in events for choice in event["choices"]]
     return "".join(choice["delta"].get(field) or "" for choice in choices)
 
@@ -37,7 +37,7 @@ def fragments(events: list[Any]) -> list[dict[str, Any]]:
 
 
 def called(events: list[Any]) -> list[tuple[str, str, str]]:
-    """The id, name and arguments of the recorded calls; in all recordings, an id begins a call."""
+    """Return the id, name and arguments of the recorded calls; each id begins a new call."""
     calls: list[list[str]] = []
     for part in fragments(events):
         if "id" in part:
@@ -49,7 +49,7 @@ def called(events: list[Any]) -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize("include_usage", [True, False])
 @pytest.mark.parametrize("name", STREAMS)
 def test_recorded_streams_are_valid_streams(name: str, include_usage: bool) -> None:
-    """Each is a valid OpenAI stream, with usage only if it was requested."""
+    """Each recording becomes a valid OpenAI stream, with usage only if requested."""
     events = recorded_events(name)
     chunks = repair(events, include_usage=include_usage)
     counted = any(event.get("usage") for event in events)

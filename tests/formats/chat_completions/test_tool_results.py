@@ -1,4 +1,4 @@
-"""Tool results with parts that Chat Completions does not have, as Copilot CLI sends them."""
+"""Tool results with parts that Chat Completions lacks, as Copilot CLI sends them."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def resolved(content: object) -> object:
     ],
 )
 def test_other_parts_become_text(part: Json, text: str) -> None:
-    """A reference names its tool; the JSON of an unknown part is shown."""
+    """A tool reference becomes the tool's name, and an unknown part becomes its JSON."""
     known = {"type": "text", "text": "b"}
 
     assert [{"type": "text", "text": text}, known] == resolved([part, known])

@@ -1,4 +1,4 @@
-"""Calls of the current turn that another model made, for a model that needs its own signatures."""
+"""Calls made by another model in the current turn, for a model that requires its own signatures."""
 
 from copilot_proxy.formats.chat_completions.unsigned_calls import replace_unsigned_calls
 from copilot_proxy.formats.types import Json
@@ -17,8 +17,8 @@ def result(id: str, content: str | list[Json] = "done") -> Json:
     return {"role": "tool", "tool_call_id": id, "content": content}
 
 
-def test_what_is_signed_or_old_stays() -> None:
-    """The model's own calls stay calls, and so do those before the last user message."""
+def test_signed_and_old_calls_are_kept() -> None:
+    """The model's own calls stay calls, and so do calls before the last user message."""
     turns = [USER, called("a"), result("a"), USER, called("b", opaque="sig"), result("b")]
 
     assert turns is replace_unsigned_calls(turns)

@@ -8,7 +8,7 @@ from copilot_proxy.formats.chat_completions.usage import repair_usage
 
 
 def usage(prompt: int, completion: int, total: int, *, cached: int = 0, reasoning: int = 0) -> Any:
-    """Usage with all fields of OpenAI's schema."""
+    """Return usage with all fields of OpenAI's schema."""
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,

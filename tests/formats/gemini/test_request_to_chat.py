@@ -1,4 +1,4 @@
-"""Gemini requests as chat requests."""
+"""Gemini requests translated to chat requests."""
 
 import base64
 import json
@@ -31,7 +31,7 @@ def messages(contents: Any) -> list[Json]:
 
 
 def test_pieces_of_an_answer() -> None:
-    """SDKs store each event of a stream as a content: together they are one message."""
+    """SDKs store each streamed event as a separate content; together they become one message."""
     contents = [
         {"parts": [{"text": "Hi"}]},
         *({"role": "model", "parts": [{"text": text}]} for text in ("One ", "two ", "three")),
@@ -45,7 +45,7 @@ def test_pieces_of_an_answer() -> None:
 
 @given(st.booleans(), st.booleans())
 def test_results_find_their_calls(has_call_ids: bool, has_result_ids: bool) -> None:
-    """By their ids, or else by name, in order; always with the same ids."""
+    """Results are matched to calls by id, or else by name and order, with reproducible ids."""
     names = ["f", "g", "f"]
     calls = [
         {"name": name, "args": {}} | ({"id": f"id-{i}"} if has_call_ids else {})
@@ -74,7 +74,7 @@ def test_results_find_their_calls(has_call_ids: bool, has_result_ids: bool) -> N
 
 @given(st.text(), st.sampled_from(["messages:QUJD", "responses:x y", "gAAA="]))
 def test_signatures(text: str, opaque: str) -> None:
-    """Reasoning comes back as it was, even if an SDK has changed the alphabet of the base64."""
+    """Reasoning is returned unchanged, even if an SDK has switched the base64 alphabet."""
     signature = seal(Reasoning(text, opaque))
     again = base64.urlsafe_b64encode(base64.b64decode(signature)).decode().rstrip("=")
 
@@ -85,7 +85,7 @@ def test_signatures(text: str, opaque: str) -> None:
     "signature", ["skip_thought_signature_validator", "CiQB0e2Kb", "x", "", "é"]
 )
 def test_signatures_of_others(signature: str) -> None:
-    """They mean nothing to any model here, and are left out."""
+    """Signatures of other vendors are dropped, since no model here can use them."""
     contents = [
         {"parts": [{"text": "Hi"}]},
         {"role": "model", "parts": [{"text": "Ho", "thoughtSignature": signature}]},
@@ -96,7 +96,7 @@ def test_signatures_of_others(signature: str) -> None:
 
 
 def test_thoughts_that_come_back() -> None:
-    """The text in the signature wins over the parts, which clients drop or change."""
+    """The text in the signature takes precedence over the parts, which clients drop or change."""
     signature = seal(Reasoning("All of it", "messages:QUJD"))
     said = [
         {"text": "A part", "thought": True},
@@ -125,7 +125,7 @@ def test_thoughts_that_come_back() -> None:
     ],
 )
 def test_the_initiator(parts: list[Json], role: str, expected: str) -> None:
-    """It is the user if, and only if, the last content has their own words."""
+    """The initiator is the user only if the last content has the user's own words."""
     blob = {"mimeType": "image/png", "data": "AAAA"}
     parts = [{"inlineData": blob} if "inlineData" in part else part for part in parts]
     call = {"functionCall": {"name": "f", "args": {}}}
@@ -145,7 +145,7 @@ def test_the_initiator(parts: list[Json], role: str, expected: str) -> None:
     ],
 )
 def test_thinking(config: Json, effort: str | None, summary: str) -> None:
-    """A level or a budget is an effort; thoughts are only asked for if they are shown."""
+    """A level or budget becomes an effort; thoughts are only requested if they are shown."""
     request = parsed(generation_config={"thinking_config": config})
     found = to_chat(request, [])
 
@@ -154,7 +154,7 @@ def test_thinking(config: Json, effort: str | None, summary: str) -> None:
 
 
 def test_parameters_of_an_alias() -> None:
-    """They replace those of the request."""
+    """Parameters of an alias override those of the request."""
     request = parsed(generationConfig={"maxOutputTokens": 9, "temperature": 1})
     fixed = {"reasoning_effort": "low", "max_tokens": 50, "top_p": 0.5}
     found = to_chat(GEMINI.with_parameters(request, fixed), [])
@@ -163,7 +163,7 @@ def test_parameters_of_an_alias() -> None:
 
 
 def test_schemas() -> None:
-    """Google's notation becomes that of JSON schemas; the client's own names stay as they are."""
+    """Google's notation becomes JSON Schema; the client's own names are unchanged."""
     schema = {
         "type": "OBJECT",
         "properties": {
@@ -188,7 +188,7 @@ def test_schemas() -> None:
 
 @pytest.mark.parametrize(("required", "strict"), [(["a"], True), ([], False)])
 def test_strict_output(required: list[str], strict: bool) -> None:
-    """Strict output allows no optional properties, so only other schemas are not strict."""
+    """Strict output allows no optional properties, so a schema with one is not strict."""
     schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": required}
     config = {"responseMimeType": "application/json", "responseJsonSchema": schema}
     form = chat(generationConfig=config)["response_format"]["json_schema"]
@@ -197,6 +197,6 @@ def test_strict_output(required: list[str], strict: bool) -> None:
 
 
 def test_a_schema_needs_json() -> None:
-    """Otherwise the client would get text, and not what it asked for."""
+    """A schema without the JSON media type is refused, since the client would get plain text."""
     with pytest.raises(RequestError, match="application/json"):
         chat(generationConfig={"responseSchema": {"type": "STRING"}})

@@ -1,4 +1,4 @@
-"""Chat chunks as events of a Gemini stream."""
+"""Chat chunks translated to events of a Gemini stream."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ THOUGHTS: Json = {"thinkingConfig": {"includeThoughts": True}}
 
 
 def translated(*deltas: Json, finish: str | None = "stop", **config: Any) -> list[ClientEvent]:
-    """Return the events for chunks with these deltas, and a finish."""
+    """Return the events for chunks with these deltas and a finish reason."""
     body = {"contents": "Hi", "generationConfig": config}
     writer = ChatToGemini(parse_call(json.dumps(body).encode(), "models/m", stream=True))
     events: list[ClientEvent] = []
@@ -36,7 +36,7 @@ def call(index: int, arguments: str, *, start: bool = True) -> Json:
 
 
 def test_calls_in_pieces() -> None:
-    """Calls are whole, and in order, even if their arguments arrive in turns."""
+    """Calls are complete and in order, even if their arguments are interleaved."""
     deltas: list[Json] = [
         {"tool_calls": [call(0, '{"a":')]},
         {"tool_calls": [call(1, "")]},
@@ -58,7 +58,7 @@ def test_calls_in_pieces() -> None:
     ],
 )
 def test_a_call_that_is_not_complete(arguments: str, finish: str, expected: str) -> None:
-    """It is left out, and the finish says why."""
+    """An incomplete call is left out, and the finish reason says why."""
     (event,) = translated({"tool_calls": [call(0, arguments)]}, finish=finish)
 
     (candidate,) = event["candidates"]
@@ -67,8 +67,10 @@ def test_a_call_that_is_not_complete(arguments: str, finish: str, expected: str)
 
 
 def test_thoughts_and_their_signature() -> None:
-    """Clients that want to see thoughts get them, with the signature at the end, or at the first
-    call; it holds the text as well, since clients drop the parts with thoughts."""
+    """Clients that request thoughts get them, with the signature at the end or on the first call.
+
+    The signature contains the text as well, since clients drop the parts with thoughts.
+    """
     thinking: Json = {"reasoning_content": "Hm. ", "reasoning_opaque": "messages:AAAA"}
     more = {"reasoning_content": "Well.", "reasoning_opaque": " 4:BBBB"}
     first, second, text, last = parts(thinking, more, {"content": "Hi"}, **THOUGHTS)
@@ -84,7 +86,7 @@ def test_thoughts_and_their_signature() -> None:
 
 
 def test_hidden_thoughts() -> None:
-    """Only a call carries the signature, because the model needs it with the result."""
+    """Only a call carries the signature, because the model needs it along with the result."""
     thinking: Json = {"reasoning_content": "Hm.", "reasoning_opaque": "opaque"}
     (called,) = parts(thinking, {"tool_calls": [call(0, "{}")]}, finish="tool_calls")
 
@@ -97,7 +99,7 @@ def test_hidden_thoughts() -> None:
     [("stop", "STOP"), ("length", "MAX_TOKENS"), ("content_filter", "SAFETY"), ("odd", "OTHER")],
 )
 def test_finishes(finish: str, expected: str) -> None:
-    """The reason is in the last event; a refusal has the model's words."""
+    """The last event has the finish reason; a refusal includes the model's explanation."""
     *_, last = translated({"content": "Hi"}, finish=finish)
     *_, refused = translated({"refusal": "I will not."}, finish=finish)
 
@@ -109,7 +111,7 @@ def test_finishes(finish: str, expected: str) -> None:
 
 
 def test_an_answer_that_breaks_off() -> None:
-    """An answer without a finish is an error."""
+    """A response without a finish reason is an error."""
     with pytest.raises(BrokenResponse):
         translated({"content": "Hi"}, finish=None)
 
@@ -124,7 +126,7 @@ def test_an_answer_that_breaks_off() -> None:
     ],
 )
 def test_a_wrapped_answer(pieces: list[str], expected: str) -> None:
-    """What the request has wrapped is unwrapped; if that is not possible, it stays as it is."""
+    """Output that the request wrapped is unwrapped, or left as it is if that is impossible."""
     config = {"responseMimeType": "application/json", "responseSchema": {"type": "ARRAY"}}
     (part,) = parts(*({"content": piece} for piece in pieces), **config)
 

@@ -1,5 +1,4 @@
-"""Helpers to build requests, to read responses with the official SDK, and to check bodies against
-Copilot's rules."""
+"""Helpers to build requests, read responses with the official SDK, and check bodies."""
 
 import copy
 import json
@@ -36,7 +35,7 @@ def recorded(name: str) -> Any:
 
 
 def simulated(model_id: str) -> Model:
-    """Return a model of the simulator's list, which has newer models than the recordings."""
+    """Return a model from the simulator's list, which has newer models than the recordings."""
     model = CATALOGUE.get(model_id)
     assert model is not None
     return model
@@ -47,7 +46,7 @@ def text(words: str, **more: Any) -> Json:
 
 
 def user(*blocks: Any) -> Json:
-    """Return a user message; the content is a string if the only block is one."""
+    """Return a user message; a single string block becomes the content itself."""
     if len(blocks) == 1 and isinstance(blocks[0], str):
         return {"role": "user", "content": blocks[0]}
     return {"role": "user", "content": list(blocks)}

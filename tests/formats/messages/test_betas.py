@@ -63,12 +63,12 @@ def test_betas(headers: list[str], fields: Json, selected: list[str], dropped: l
     ],
 )
 def test_betas_of_official_clients_are_passed_on(name: str) -> None:
-    """What official clients send to Copilot is passed on if the client names it."""
+    """Betas that official clients send to Copilot are passed on if the client names them."""
     assert ([name], {}) == select_betas([name], request())
 
 
 def test_every_beta_has_its_source() -> None:
-    """Every beta of the table has a source, and there are no two rows for one name."""
+    """Every beta in the table has a source, and no name has two rows."""
     names = [beta.name for beta in BETAS]
 
     assert all(beta.source for beta in BETAS)

@@ -1,4 +1,4 @@
-"""Streams with badly framed blocks are repaired: Anthropic's SDK reads them, and calls are run."""
+"""Streams with badly framed blocks are repaired so that Anthropic's SDK can read them."""
 
 from typing import Any
 
@@ -100,7 +100,7 @@ def test_stop_reasons(block: Json, stated: str, reason: str) -> None:
 
 
 def test_an_end_without_usage() -> None:
-    """SDKs read the token counts of the last event, so they are there."""
+    """The last event has token counts, which SDKs read there."""
     events, message = read([], {"delta": {"stop_reason": "end_turn"}})
 
     assert {"output_tokens": 3} == events[1]["usage"]
@@ -108,7 +108,7 @@ def test_an_end_without_usage() -> None:
 
 
 def test_an_end_without_a_reason() -> None:
-    """A stream that has ended properly after a call, without a reason, has called a tool."""
+    """A stream that ends properly after a call, but without a reason, gets `tool_use`."""
     repair = MessagesRepair("r")
     sent = [{"type": "message_start", "message": HEAD}, start(0, use()), delta(0, PIECE)]
     events = [event for data in sent for event in repair.feed(data)] + repair.close(done=True)

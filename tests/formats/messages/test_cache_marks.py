@@ -70,7 +70,7 @@ def marked(count: int, words: str) -> list[Json]:
 def test_the_most_useful_marks_are_kept(
     tools: int, system: int, messages: int, expected: str
 ) -> None:
-    """Of more than four marks, those that cover the most and that most requests share are kept."""
+    """Only four marks are kept: those covering the most, for the most requests."""
     notes: list[str] = []
     sent = request(
         user(text("Hi"), *marked(messages, "m")),
@@ -96,7 +96,7 @@ def test_the_most_useful_marks_are_kept(
     ],
 )
 def test_a_mark_on_the_request_is_put_on_its_last_block(last: Json, expected: Json) -> None:
-    """A mark on the request itself, which stands for the whole prompt, is put on the last block."""
+    """A mark on the request itself, which covers the whole prompt, is moved to the last block."""
     notes: list[str] = []
 
     body = messages_for_model(request(last, **HOUR), MODEL, notes).body

@@ -1,4 +1,4 @@
-"""Tools that a search finds, as Claude Code uses it, with models of other vendors."""
+"""Tools that a search finds, as in Claude Code, for models of other vendors."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def names(chat: Json) -> list[str]:
 
 
 def test_deferred_tools_wait_for_the_search() -> None:
-    """A tool that the client's search has not found is not offered, and a note says so."""
+    """A tool that the client's search has not found yet is not offered, and a note says so."""
     chat, notes = translated(tools=[FINDER, *DEFERRED])
 
     assert ["ToolSearch"] == names(chat)
@@ -42,7 +42,7 @@ def test_deferred_tools_wait_for_the_search() -> None:
 
 
 def test_found_tools_are_offered() -> None:
-    """A reference becomes a text, and its tool is offered from then on."""
+    """A reference becomes text, and its tool is offered from then on."""
     found = result(content=[reference("b"), reference("gone")])
 
     chat, notes = translated(assistant(use()), user(found), tools=[FINDER, *DEFERRED])
@@ -64,7 +64,7 @@ def test_found_tools_are_offered() -> None:
     ids=["chosen", "called"],
 )
 def test_tools_in_use_are_offered(fields: Json) -> None:
-    """A deferred tool that was called, or that must be called, is offered."""
+    """A deferred tool that was called, or whose call is forced, is offered."""
     messages = fields.pop("messages", [])
 
     chat, _ = translated(*messages, tools=[FINDER, *DEFERRED], **fields)
@@ -73,7 +73,7 @@ def test_tools_in_use_are_offered(fields: Json) -> None:
 
 
 def test_a_hosted_search_offers_everything() -> None:
-    """A search that Anthropic would run finds no tools here, so all are offered at once."""
+    """A search that Anthropic would run cannot work here, so all tools are offered at once."""
     chat, notes = translated(tools=[HOSTED, *DEFERRED])
 
     assert ["a", "b"] == names(chat)
@@ -96,7 +96,7 @@ def test_many_deferred_tools_are_allowed() -> None:
 
 
 def test_other_blocks_of_a_result_become_text() -> None:
-    """A result is never empty because Chat Completions lacks a type of block."""
+    """A result is never empty just because Chat Completions lacks a block type."""
     odd = {"type": "browser_state", "url": "x"}
 
     chat, _ = translated(assistant(use()), user(result(content=[odd])), tools=[TOOL])

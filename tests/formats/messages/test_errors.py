@@ -86,7 +86,7 @@ TOO_LONG = "prompt is too long: 138898 tokens > 128000 maximum"
     ],
 )
 def test_a_prompt_that_is_too_long(body: Any, expected: str) -> None:
-    """Whatever Copilot's message is, the client gets one that makes it compact the chat."""
+    """The client gets a message that makes it compact the chat, whatever Copilot's message says."""
     error = parse_error_response(400, {}, msgspec.json.encode(body))
     details = error_body(error, "x")["error"]
 
@@ -94,7 +94,7 @@ def test_a_prompt_that_is_too_long(body: Any, expected: str) -> None:
 
 
 def test_claudes_own_error_type_is_kept() -> None:
-    """An overload that is reported in an event is an overload, although the status is different."""
+    """An overload reported in an event keeps its type, even if its status is different."""
     error = parse_error_event({"error": {"type": "overloaded_error", "message": "Overloaded"}})
 
     assert "overloaded_error" == error_body(error, "x")["error"]["type"]

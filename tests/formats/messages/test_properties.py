@@ -80,7 +80,7 @@ def chats(draw: st.DrawFn) -> list[Json]:
 
 
 def summarize(messages: list[Json]) -> tuple[str, list[Any]]:
-    """Return the instructions, and the texts, calls, images and results in order.
+    """Summarize instructions, texts, calls, images and results in order.
 
     Consecutive messages with the same role are merged and blank texts are left out, as Claude
     requires.
@@ -145,7 +145,7 @@ FIELDS = st.fixed_dictionaries(
 def test_every_chat_becomes_a_request_that_copilot_accepts(
     messages: list[Json], fields: Json, model: Any
 ) -> None:
-    """A valid chat request never breaks a rule of Copilot's Messages API."""
+    """A valid chat request never results in one that Copilot's Messages API refuses."""
     chat = {"model": "m", "messages": messages, **fields}
     check_request(chat)
 
@@ -315,7 +315,7 @@ EVENTS = st.one_of(
 @examples(300)
 @given(st.lists(maybe_broken(EVENTS), max_size=8))
 def test_every_stream_is_a_response_or_an_error(events: list[Any]) -> None:
-    """However broken the events are, the chunks and messages are valid, or an error is raised."""
+    """Malformed events result in valid chunks and messages, or in an error."""
     stream = MessagesToChat(MODEL, include_usage=True)
     try:
         chunks = [chunk for data in events for chunk in stream.feed(data)] + stream.close()

@@ -94,7 +94,7 @@ def test_an_invalid_field_is_named(sent: Any, param: str, code: str | None) -> N
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"3", b'{"a":' + b"[" * 5000])
 def test_a_body_that_is_not_an_object_is_rejected(body: bytes) -> None:
-    """Anything but a JSON object is an error of the client."""
+    """Anything but a JSON object is the client's error."""
     with pytest.raises(RequestError):
         parse_request(body)
 
@@ -151,7 +151,7 @@ def test_all_images_are_counted(messages: list[Any], expected: bool) -> None:
 
 @pytest.mark.parametrize("input", ["{", [1], 4, None])
 def test_an_invalid_input_of_an_earlier_call_is_accepted(input: Any) -> None:
-    """An invalid input from a model does not end the conversation, since it is repaired later."""
+    """Invalid input in an earlier call is accepted, since it is repaired later."""
     sent = request(user("Hi"), assistant({**use(), "input": input}), user(result()))
 
     assert sent == parse_request(json.dumps(sent).encode())
@@ -159,7 +159,7 @@ def test_an_invalid_input_of_an_earlier_call_is_accepted(input: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["bash_20250124", "text_editor_20250728", "memory_20250818"])
 def test_tools_of_anthropic_that_the_client_runs_are_refused(kind: str) -> None:
-    """Without them the model could do nothing, so they are not dropped with a note."""
+    """Anthropic's client tools are refused instead of dropped, since the model depends on them."""
     sent = request(tools=[TOOL, {"type": kind, "name": "x"}])
 
     with pytest.raises(RequestError, match=kind) as raised:
@@ -169,7 +169,7 @@ def test_tools_of_anthropic_that_the_client_runs_are_refused(kind: str) -> None:
 
 
 def test_tools_of_anthropic_that_its_servers_run_are_accepted() -> None:
-    """Claude Code sends them with every request; the model can do without."""
+    """Tools that Claude Code sends with every request are accepted, since models can do without."""
     sent = request(tools=[{"type": "web_search_20250305", "name": "web_search"}])
 
     assert sent == parse_request(json.dumps(sent).encode())

@@ -362,7 +362,7 @@ def test_other_models_get_an_instruction(
 
 
 def test_the_text_format_changes_nothing() -> None:
-    """A response format of plain text changes nothing, since it is the default."""
+    """A plain-text response format, the default, changes nothing."""
     assert translated([HI]) == translated([HI], response_format={"type": "text"})
 
 

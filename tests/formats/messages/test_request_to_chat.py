@@ -181,7 +181,7 @@ REQUIRED = {"type": "object", "properties": {"a": {"type": "string"}}, "required
     ],
 )
 def test_fields(fields: Json, expected: Json, notes: list[str]) -> None:
-    """Each field is translated to that of Chat Completions, or dropped with a note."""
+    """Each field is translated to its Chat Completions equivalent, or dropped with a note."""
     assert ({**HEAD, "messages": [HI], **expected}, notes) == translated(request(**fields))
 
 
@@ -382,7 +382,7 @@ def redacted(data: str) -> Json:
 def test_thinking_keeps_its_signature(
     blocks: list[Json], reasoning: str | None, opaque: str | None
 ) -> None:
-    """Reasoning keeps the signature of the API that made it, and never gets the tag of another."""
+    """Reasoning keeps the signature of the API that made it, and never gets another API's tag."""
     chat, notes = translated(request(user("Hi"), assistant(*blocks, text("a")), user("Hi")))
 
     message = chat["messages"][1]

@@ -470,7 +470,7 @@ def test_counting_drops_fields_of_the_response() -> None:
 
 
 def test_a_request_to_an_unknown_model_is_not_changed() -> None:
-    """For a model that is not in the catalogue, name, limit and thinking are the client's."""
+    """The model, limit and thinking are left as the client sent them for an unknown model."""
     thinking = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}
     sent = request(model="claude-new", max_tokens=10**6, **thinking)
 
@@ -484,7 +484,7 @@ def test_an_alias_becomes_the_models_id() -> None:
 
 @pytest.mark.parametrize("source", [{"type": "base64", "data": PDF}, "odd"])
 def test_documents_with_their_data_are_passed_on(source: Any) -> None:
-    """Documents with their data are sent to Copilot, which decides if it supports them."""
+    """Documents with their data are sent to Copilot, which decides whether it supports them."""
     block = {"type": "document", "source": source}
 
     assert [user(block)] == prepared(request(user(block)), checked=False)[0]["messages"]

@@ -37,7 +37,7 @@ def enabled(budget: int | None) -> Json:
 
 
 def adapted(model: Model, fields: Json) -> tuple[Json, list[str]]:
-    """Return the fields of the body that these tests are about, and the notes."""
+    """Return the fields of the body that these tests check, and the notes."""
     notes: list[str] = []
     messages = fields.pop("messages", [user("Hi")])
     body = messages_for_model(request(*messages, **fields), model, notes).body
@@ -232,14 +232,14 @@ DROPPED = ["dropped thinking: the current turn began without it"]
     ],
 )
 def test_thinking_does_not_start_with_tool_results(messages: list[Json], notes: list[str]) -> None:
-    """After calls without thinking, there is none with their results, as Claude requires."""
+    """Results of calls made without thinking are sent without thinking, as Claude requires."""
     expected: Any = {} if notes else {"thinking": enabled(2000)}
 
     assert (expected, notes) == adapted(BUDGETED, {"thinking": enabled(2000), "messages": messages})
 
 
 def test_adaptive_thinking_does_not_start_with_tool_results_either() -> None:
-    """A model without adaptive thinking would get a budget for it, which it refuses there."""
+    """Without adaptive thinking, the model would get a budget, which it refuses at this point."""
     messages = [user("Hi"), assistant(use()), user(result())]
 
     kept, notes = adapted(BUDGETED, {"thinking": {"type": "adaptive"}, "messages": messages})
@@ -275,5 +275,5 @@ def test_orphaned_results_do_not_stop_thinking(messages: list[Json]) -> None:
     ],
 )
 def test_the_nearest_effort(effort: str, supported: tuple[str, ...], expected: str | None) -> None:
-    """An unsupported effort becomes the nearest one; an unknown one is left to the upstream."""
+    """An unsupported effort becomes the nearest supported one; unknown efforts are passed on."""
     assert expected == nearest_effort(effort, supported)

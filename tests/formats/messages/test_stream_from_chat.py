@@ -34,7 +34,7 @@ def chunk(finish: str | None = None, *, index: int = 0, **delta: Any) -> ChatChu
 
 
 def called(index: int, arguments: str, id: str | None = None, name: str = "f") -> ChatChunk:
-    """Return a chunk with a piece of a call; the first piece has an id."""
+    """Return a chunk with part of a call; the first part has an id."""
     piece: Json = {"index": index, "function": {"arguments": arguments}}
     if id is not None:
         piece = {**piece, "id": id, "type": "function"}
@@ -49,9 +49,9 @@ LAST: Json = {"choices": [], "usage": USAGE, "copilot_usage": {"total_nano_aiu":
 def written(
     chunks: list[ChatChunk], sent: MessagesRequest | None = None, *, exact: bool = True
 ) -> tuple[list[MessagesEvent], Message]:
-    """Return the events and the message.
+    """Return the events and the message, after the SDK has read both.
 
-    The SDK can read both; with `exact`, it reads the same blocks from both.
+    With `exact`, the SDK must read the same blocks from both.
     """
     writer = ChatToMessages(sent or THINKING, MODEL)
     events = [event for one in chunks for event in writer.feed(one)] + writer.close()
@@ -157,7 +157,7 @@ def test_the_events_of_a_response() -> None:
 
 
 def test_chunks_are_sent_at_once() -> None:
-    """A piece of the response is sent without delay if no block before it is incomplete."""
+    """Each part of the response is sent at once, unless an earlier block is incomplete."""
     writer = ChatToMessages(request(), MODEL)
     writer.feed(ROLE)
 
@@ -181,7 +181,7 @@ def test_chunks_are_sent_at_once() -> None:
     ],
 )
 def test_stop_reasons(finish: str, expected: str) -> None:
-    """Each finish reason has a stop reason of Claude's; without usage, the counts are zero."""
+    """Each finish reason becomes one of Claude's stop reasons; missing usage becomes zeros."""
     _, message = written([ROLE, chunk(finish)])
 
     assert (expected, [], ZERO) == (message["stop_reason"], message["content"], message["usage"])
@@ -189,7 +189,7 @@ def test_stop_reasons(finish: str, expected: str) -> None:
 
 @pytest.mark.parametrize(("finish", "expected"), [("stop", "refusal"), ("length", "max_tokens")])
 def test_a_refusal(finish: str, expected: str) -> None:
-    """A refusal becomes text, and the stop reason says that it is one."""
+    """A refusal becomes text, and the stop reason is `refusal`."""
     _, message = written([ROLE, chunk(refusal="I "), chunk(refusal="won't."), chunk(finish)])
 
     assert ([text("I won't.")], expected) == (message["content"], message["stop_reason"])
@@ -238,7 +238,7 @@ def test_a_refusal(finish: str, expected: str) -> None:
     ],
 )
 def test_calls(chunks: list[Json], expected: list[Json]) -> None:
-    """Calls keep their order, ids and arguments, even if their pieces alternate."""
+    """Calls keep their order, ids and arguments, even if their parts are interleaved."""
     objects = all(one.get("input") != {} for one in expected) or "null" not in str(chunks)
     exact = objects and "INVALID_JSON" not in str(expected)
 
@@ -313,7 +313,7 @@ def thought(thinking: str, signature: str) -> Json:
 def test_thinking_is_only_sent_to_clients_that_turned_it_on(
     chunks: list[Json], shown: list[Json], hidden: list[Json]
 ) -> None:
-    """Other clients only get the encrypted reasoning that the model needs with tool results."""
+    """Clients without thinking get only the encrypted reasoning that tool results need."""
     finish = chunk("stop")
 
     assert shown == written([ROLE, *chunks, finish])[1]["content"]
@@ -357,7 +357,7 @@ def repaired(events: list[Any]) -> list[ChatChunk]:
 
 @pytest.mark.parametrize("name", ["plain-text", "tool-call", "gemini-reasoning-tool-call"])
 def test_recorded_streams_are_translated(name: str) -> None:
-    """Recorded streams of Copilot's models reach an Anthropic client complete."""
+    """Recorded streams of Copilot's models arrive complete at an Anthropic client."""
     chunks = repaired(recorded_events(f"{name}.sse"))
     _, message = written(chunks)
 

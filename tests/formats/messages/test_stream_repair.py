@@ -347,7 +347,7 @@ def test_a_message_of_events_has_all_its_fields() -> None:
 
 
 def test_a_missing_start_and_a_missing_end_are_added() -> None:
-    """The SDK fails at blocks before the message, and agents wait without a stop reason."""
+    """The SDK fails on blocks before the message start, and agents hang without a stop reason."""
     blocks = [one for one in RECORDED if one["type"].startswith("content_block_")]
 
     unstarted, _ = repaired([*blocks, FINISH, STOP])

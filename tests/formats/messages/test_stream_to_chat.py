@@ -312,7 +312,7 @@ def test_counts_are_known_before_the_end() -> None:
     ],
 )
 def test_unusual_streams_keep_their_text(events: list[MessagesEvent]) -> None:
-    """No text is lost if events are missing, repeated, unknown or have fields of a wrong type."""
+    """No text is lost if events are missing, repeated, unknown or have fields of the wrong type."""
     assert {"content": "a", "finish": "stop"} == summary(events)
 
 

@@ -1,4 +1,4 @@
-"""Fields of Claude's answers that clients only know if they asked for them."""
+"""Fields of Claude's responses that clients expect only if they requested them."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ APPLIED: Json = {"context_management": {"original_input_tokens": 9}}
 
 @pytest.mark.parametrize("edits", [None, {"edits": []}])
 def test_token_count(edits: Json | None) -> None:
-    """A token count tells what the edits change only to a client that sent edits."""
+    """A token count mentions the effect of edits only if the client sent edits."""
     request: Json = {"model": "m", "messages": [], "context_management": edits}
 
     counted = COUNTING.answer(request, {"input_tokens": 3, **APPLIED})
@@ -24,5 +24,5 @@ def test_token_count(edits: Json | None) -> None:
 
 @pytest.mark.parametrize("answer", [None, [], {}, {"input_tokens": "3"}])
 def test_answers_without_a_count(answer: object) -> None:
-    """An answer of another form is not a count."""
+    """A response in another format is not treated as a token count."""
     assert COUNTING.answer({"model": "m", "messages": []}, answer) is None

@@ -1,4 +1,4 @@
-"""The product has decided about every field that Ollama's own library can send."""
+"""The program handles every field that Ollama's own library can send."""
 
 import pytest
 from ollama._types import ChatRequest, EmbeddingsRequest, EmbedRequest, GenerateRequest, Message
@@ -9,7 +9,7 @@ from copilot_proxy.formats.ollama.request_to_chat import _UNNEEDED_FIELDS
 from copilot_proxy.formats.request_fields import FIELDS
 
 UNNEEDED = {*_UNNEEDED_FIELDS, "options"}
-"""What has no meaning for vectors."""
+"""Fields that have no meaning for embeddings."""
 
 
 @pytest.mark.parametrize(
@@ -23,11 +23,11 @@ UNNEEDED = {*_UNNEEDED_FIELDS, "options"}
     ],
 )
 def test_every_field_is_known(sdk: type[BaseModel], known: set[str]) -> None:
-    """A table of the product names it."""
+    """Every field of the library is in a request schema or in a table of decisions."""
     assert set() == sdk.model_fields.keys() - known
 
 
-def test_no_row_is_too_many() -> None:
-    """Every decision is about a field that the library can send."""
+def test_no_row_is_unused() -> None:
+    """The table has no field that the library cannot send."""
     sent = ChatRequest.model_fields.keys() | GenerateRequest.model_fields.keys()
     assert set() == FIELDS["ollama"].keys() - sent

@@ -1,4 +1,4 @@
-"""Ollama's requests as Chat Completions: options, formats, thinking, and calls without ids."""
+"""Ollama requests translated to chat: options, formats, thinking, and calls without ids."""
 
 import json
 from typing import Any
@@ -35,7 +35,7 @@ def called(name: str, **arguments: str) -> Json:
 
 
 def test_defaults() -> None:
-    """A plain request is streamed, unless it says otherwise, and nothing is added."""
+    """A plain request is streamed by default, and nothing is added."""
     expected = {"model": "m", "messages": [USER], "stream": True}
     assert (expected, []) == to_chat()
     assert (expected, []) == to_chat(stream=None, options=None, tools=[], format="", think=None)
@@ -43,7 +43,7 @@ def test_defaults() -> None:
 
 
 def test_options() -> None:
-    """Options that the chat API has are passed on; those of runners are not mentioned."""
+    """Options that the chat API has are passed on; only runner settings are dropped silently."""
     options = {"temperature": 0, "top_p": 0.5, "seed": 7, "stop": ["x"], "num_predict": 9}
     chat, notes = to_chat(options={**options, "num_ctx": 2048, "num_gpu": 1, "mirostat": 1})
 
@@ -55,7 +55,7 @@ def test_options() -> None:
 
 @pytest.mark.parametrize("limit", [-1, -2, 0])
 def test_no_limit(limit: int) -> None:
-    """Ollama's numbers for no limit set none."""
+    """Ollama's values for "no limit" set no limit."""
     assert "max_tokens" not in to_chat(options={"num_predict": limit})[0]
 
 
@@ -72,7 +72,7 @@ def test_no_limit(limit: int) -> None:
     ],
 )
 def test_thinking(think: object, effort: str | None) -> None:
-    """It becomes an effort."""
+    """Ollama's thinking setting becomes an effort."""
     assert effort == to_chat(think=think)[0].get("reasoning_effort")
     assert (effort not in (None, "none")) == OLLAMA.wants_reasoning(parsed(think=think))
 
@@ -100,7 +100,7 @@ OPTIONAL = {"type": "object", "properties": {"a": {"type": "string"}, "b": {}}, 
     ],
 )  # fmt: skip
 def test_schemas(schema: Json, strict: bool) -> None:
-    """A schema is binding if OpenAI's rules for that allow it; it is never made wider."""
+    """A schema is strict if OpenAI's rules allow it, and is never loosened."""
     format = to_chat(format=schema)[0]["response_format"]["json_schema"]
     assert strict == format["strict"]
     if not strict:
@@ -110,7 +110,7 @@ def test_schemas(schema: Json, strict: bool) -> None:
 
 
 def test_json() -> None:
-    """Models that require the word in the conversation get it, once."""
+    """If a model requires the word JSON in the conversation, it is added once."""
     chat, notes = to_chat(format="json")
     assert {"type": "json_object"} == chat["response_format"]
     assert "JSON" in chat["messages"][0]["content"]
@@ -121,7 +121,7 @@ def test_json() -> None:
 
 
 def test_calls_without_ids() -> None:
-    """They get ids by position; a result belongs to the first open call of its tool."""
+    """Calls get ids by position; each result belongs to the first open call of its tool."""
     messages = [
         {"role": "assistant", "tool_calls": [called("a"), called("b"), called("a", x="2")]},
         {"role": "tool", "tool_name": "b", "content": "of b"},
@@ -140,7 +140,7 @@ def test_calls_without_ids() -> None:
 
 
 def test_calls_with_ids() -> None:
-    """They are kept, and decide to which call a result belongs."""
+    """Ids are kept, and determine which call a result belongs to."""
     calls = [{"id": "one", **called("a")}, {"id": "two", **called("a")}]
     messages = [
         {"role": "assistant", "content": "", "tool_calls": calls},
@@ -161,14 +161,14 @@ def test_calls_with_ids() -> None:
     ],
 )
 def test_initiator(last: Json, initiator: Initiator) -> None:
-    """It is the user exactly if the last message is the user's."""
+    """The initiator is the user only if the last message is the user's."""
     assert initiator == OLLAMA.initiator(parsed(messages=[USER, last]))
     assert "user" == OLLAMA.initiator(OLLAMA.parse_generate(b'{"model": "m", "prompt": "Hi"}'))
 
 
 @pytest.mark.parametrize("image", [PNG, f"data:image/png;base64,{PNG}"])
 def test_images(image: str) -> None:
-    """They get their type from their first bytes."""
+    """The media type of an image is detected from its first bytes."""
     message = {"role": "user", "content": "Hi", "images": [image]}
     text, picture = to_chat(messages=[message])[0]["messages"][0]["content"]
     assert {"type": "text", "text": "Hi"} == text
@@ -193,14 +193,14 @@ def test_images(image: str) -> None:
     ],
 )
 def test_invalid_requests(body: Json, param: str) -> None:
-    """They are refused with the name of the field and a hint."""
+    """Invalid requests are refused with the name of the field and a hint."""
     error = refusal(**body)
     assert (400, param) == (error.status, error.param)
     assert error.hint
 
 
 def test_tools_of_generate() -> None:
-    """It has none, and they are not dropped silently."""
+    """/api/generate has no tools, so a request with tools is refused."""
     with pytest.raises(RequestError, match="does not support tools"):
         OLLAMA.parse_generate(b'{"model": "m", "prompt": "x", "tools": [{}]}')
 

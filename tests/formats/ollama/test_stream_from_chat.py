@@ -1,4 +1,4 @@
-"""Chat chunks as the lines of an Ollama stream."""
+"""Chat chunks translated to the lines of an Ollama stream."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def messages(events: list[ClientEvent]) -> list[Json]:
 
 
 def test_calls_come_in_one_piece() -> None:
-    """However their arguments arrive, each call has them as an object, after the text."""
+    """Each call has its complete arguments as an object, after the text."""
     events = lines(
         chunk(tool_calls=[call(0, '{"a":', id="one", name="f")]),
         chunk(content="Wait."),
@@ -46,8 +46,8 @@ def test_calls_come_in_one_piece() -> None:
     assert (True, "stop") == (events[-1]["done"], events[-1]["done_reason"])
 
 
-def test_a_call_that_was_cut_is_left_out() -> None:
-    """A client must not run it; the complete one before it stays."""
+def test_a_call_that_was_cut_off_is_left_out() -> None:
+    """A client must not run a call that was cut off; the complete one before it is kept."""
     events = lines(
         chunk(tool_calls=[call(0, "{}", id="one", name="f")]),
         chunk(tool_calls=[call(1, '{"a": "b', id="two", name="g")]),
@@ -59,7 +59,7 @@ def test_a_call_that_was_cut_is_left_out() -> None:
 
 
 def test_arguments_that_are_not_an_object() -> None:
-    """They are wrapped, as on the Messages API."""
+    """Arguments that are not an object are wrapped in one, as on the Messages API."""
     events = lines(chunk(tool_calls=[call(0, "[1", id="one", name="f")]), chunk("tool_calls"))
     (only,) = messages(events)
     assert {"INVALID_JSON": "[1"} == only["tool_calls"][0]["function"]["arguments"]
@@ -67,7 +67,7 @@ def test_arguments_that_are_not_an_object() -> None:
 
 @pytest.mark.parametrize("generates", [False, True])
 def test_thinking(generates: bool) -> None:
-    """It has its own field, and is left out for clients that want none."""
+    """Thinking has its own field, and is left out for clients that do not want it."""
     chunks = (chunk(reasoning_content="Hm."), chunk(content="Yes."), chunk("stop"))
     writer = ChatToOllama("m", generates=generates, shows_thinking=True)
     whole = writer.whole([e for c in chunks for e in writer.feed(c)] + writer.close())
@@ -79,14 +79,14 @@ def test_thinking(generates: bool) -> None:
 
 
 def test_a_refusal() -> None:
-    """The model's explanation is text, and the reason is not that of a complete answer."""
+    """The explanation is sent as text, and the reason differs from that of a complete response."""
     events = lines(chunk(refusal="I must not."), chunk("content_filter"))
     assert [{"content": "I must not."}] == messages(events)
     assert "content_filter" == events[-1]["done_reason"]
 
 
 def test_counts() -> None:
-    """They come with the usage, which follows the finish."""
+    """Token counts are sent with the usage, which follows the finish reason."""
     usage = {"prompt_tokens": 7, "completion_tokens": 3}
     last = lines(chunk(content="x"), chunk("stop"), {"choices": [], "usage": usage})[-1]
     assert (7, 3) == (last["prompt_eval_count"], last["eval_count"])
@@ -95,7 +95,7 @@ def test_counts() -> None:
 
 
 def test_an_answer_that_breaks_off() -> None:
-    """It does not end like a complete one, and the error is a line."""
+    """A broken stream does not end like a complete one; its last line is the error."""
     writer = ChatToOllama("m", generates=False, shows_thinking=True)
     writer.feed(chunk(content="x"))
     with pytest.raises(BrokenResponse):

@@ -97,7 +97,7 @@ def test_no_content_is_lost(messages: list[Json], model: Model) -> None:
         messages = _merged(messages)
     pieces = [_pieces(m) for m in context["messages"]]
     expected = [_given(m) for m in messages if m["role"] not in ("system", "developer")]
-    # What some models need, besides what the client has sent.
+    # Content that some models need in addition to the client's.
     pieces = [one for one in pieces if one not in (["Please begin."], ["Please continue."])]
     if not profile_of(model, APIS[api_of(model)]).accepts_blank_texts:
         pieces, expected = ([_filled(one) for one in side] for side in (pieces, expected))
@@ -172,7 +172,7 @@ CUT = st.lists(SAID, min_size=1, max_size=4)
     )
 )
 def test_pieces_make_the_same_completion(blocks: list[tuple[str, list[str]]]) -> None:
-    """The completion has everything that was in the pieces, wherever they were cut."""
+    """The completion has everything from the pieces, however it was split."""
     events: list[Json] = []
     for index, (kind, pieces) in enumerate(blocks):
         if kind == "text":

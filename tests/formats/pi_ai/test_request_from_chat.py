@@ -160,14 +160,14 @@ def test_a_model_is_described_from_the_catalogue() -> None:
     ],
 )
 def test_the_catalogue_determines_the_api(model: Model, api: str) -> None:
-    """The vendor's own API is used if the model lists it."""
+    """The vendor's own API is used if the catalogue lists it for the model."""
     body, _ = translated(model)
 
     assert api == body["pi"]["api"]
 
 
 def test_claude_gets_whole_schemas() -> None:
-    """pi-ai would drop references in Claude's tools, so they are added to its request."""
+    """pi-ai would drop references in Claude's tools, so the schemas are added to its request."""
     function = {"name": "look", "parameters": {**SCHEMA, "$defs": {"x": {}}}}
     other = {"name": "hear"}
     tools = [{"type": "function", "function": one} for one in (function, other)]
@@ -295,7 +295,7 @@ def test_bound_thinking_of_another_conversation_is_dropped(
 
 
 def test_reasoning_can_be_turned_off_on_responses() -> None:
-    """pi-ai would not ask for it, so it is added to its request."""
+    """pi-ai would not disable reasoning, so this is added to its request."""
     thinker = model("gpt-6-luna", RESPONSES, reasoning_effort=["none", "low"])
 
     body, notes = translated(thinker, reasoning_effort="none")
@@ -339,7 +339,7 @@ def test_only_a_supported_beta_is_sent(model: Model, effort: str | None, beta: s
 def test_limits_and_temperatures(
     model: Model, fields: Json, options: Json, note: str | None
 ) -> None:
-    """They are passed on as far as the model supports them."""
+    """Limits and temperatures are passed on if the model supports them."""
     body, notes = translated(model, **fields)
 
     assert {"cacheRetention": "short", **options} == body["options"]
@@ -403,7 +403,7 @@ def test_unknown_fields_are_noted() -> None:
 
 
 def test_parallel_tool_calls_cannot_be_disabled() -> None:
-    """Models may call several tools at once; a note says so if the request disables it."""
+    """Models may call several tools at once, so a request that disables this gets a note."""
     _, notes = translated(GPT_4, tools=[TOOL], parallel_tool_calls=False)
 
     assert ["dropped parallel_tool_calls: pi-ai does not support it"] == notes
@@ -503,7 +503,7 @@ def test_encrypted_reasoning_of_chat_completions_is_noted() -> None:
 
 
 def test_call_ids_fit_the_api() -> None:
-    """Calls and results still match if their ids must be changed."""
+    """Calls and results still match if their ids have to change."""
     history = (
         user(),
         {"role": "assistant", "content": None, "tool_calls": [call("a|b.c")]},
@@ -599,7 +599,7 @@ def test_an_empty_list_of_parts() -> None:
 
 
 def test_a_model_that_always_thinks_is_not_forced_to_call_a_tool() -> None:
-    """It would refuse that, whatever calls it."""
+    """A model that always thinks would refuse a forced call, so the choice is left to it."""
     thinker = model("claude-opus-5.5", MESSAGES, vendor="Anthropic")
     body, notes = translated(thinker, tools=[TOOL], tool_choice="required")
 

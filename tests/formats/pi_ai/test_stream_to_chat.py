@@ -79,7 +79,7 @@ def deltas(*events: Json) -> list[Json]:
 
 
 def test_a_stream_with_all_kinds_of_content() -> None:
-    """Pieces are passed on as they come; calls have their own index, and an id and name once."""
+    """Content is passed on as it arrives; each call has its own index, and id and name once."""
     result = deltas(
         start("anthropic-messages"),
         *thought(0, "Hm", thinkingSignature="SIG"),
@@ -126,7 +126,7 @@ def test_usage_has_openais_shape() -> None:
 
 @pytest.mark.parametrize("usage", [None, {"input": 0, "output": 0}])
 def test_missing_usage(usage: Any) -> None:
-    """Without token counts there is no usage, rather than zeros."""
+    """Missing token counts are left out instead of reported as zeros."""
     result = completion_from_chunks(read(start(), text("Hi"), done(usage=usage)))
 
     assert "usage" not in result
@@ -164,7 +164,7 @@ def test_arguments_are_not_repeated() -> None:
 
 
 def test_calls_that_pi_ai_has_joined_are_an_error() -> None:
-    """One call with the arguments of two calls could not be run by any client."""
+    """Joined arguments of two calls are an error, since no client could run them."""
     events = called(0, "a", "f", '{"x": 1}', ' {"x": 2}')
 
     with pytest.raises(BrokenResponse, match="joined several"):
@@ -216,7 +216,7 @@ def test_encrypted_reasoning_has_the_same_labels(
 
 
 def test_content_only_at_the_end_of_a_block() -> None:
-    """Some models do not stream their thinking, and send it as a whole."""
+    """Some models send their thinking as a whole instead of streaming it."""
     result = message(
         start("openai-responses"),
         {"type": "thinking_start", "contentIndex": 0},
@@ -314,14 +314,14 @@ def stopped(reason: str) -> Json:
     ],
 )
 def test_copilots_finish_reason_takes_precedence(event: Json, finish: str) -> None:
-    """pi-ai treats some ends as failures, and some failures as ends."""
+    """pi-ai treats some normal ends as failures, and some failures as normal ends."""
     completion = complete(start(), text("Hi"), event)
 
     assert finish == completion["choices"][0]["finish_reason"]
 
 
 def test_a_response_without_content() -> None:
-    """A response with only token counts is one whose limit left room for nothing."""
+    """A response with only token counts ran out of tokens before any output."""
     counts = {"usage": {"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 9}}
 
     (choice,) = complete(start("openai-completions"), {**done(usage=None), "unread": counts})[
@@ -332,20 +332,20 @@ def test_a_response_without_content() -> None:
 
 
 def test_usage_of_an_incomplete_response() -> None:
-    """It is taken from Copilot's event."""
+    """Usage is taken from Copilot's event."""
     usage = complete(start(), text("Hi"), {**done(usage=None), "last": incomplete("x")})["usage"]
 
     assert (9, 6) == (usage["prompt_tokens"], usage["completion_tokens"])
 
 
 def test_a_finish_after_a_failure_is_ignored() -> None:
-    """If pi-ai gave up at a broken event, the later ones are lost, even with a finish reason."""
+    """Once pi-ai gives up at a broken event, later events are lost, even with a finish reason."""
     with pytest.raises(BrokenResponse, match="not a JSON object"):
         stream(start(), text("Hi"), failed("Unterminated string in JSON", last=stopped("end_turn")))
 
 
 def test_encrypted_reasoning_of_chat_completions() -> None:
-    """The client gets it, so that it can send it back with the tool call that it belongs to."""
+    """The client gets it, so that it can send it back with its tool call."""
     completion = complete(start(), text("Hi"), {**done(), "unread": {"reasoning_opaque": "abc"}})
 
     assert "abc" == completion["choices"][0]["message"]["reasoning_opaque"]
@@ -408,7 +408,7 @@ def test_start_makes_no_chunk() -> None:
     ],
 )
 def test_a_whole_response(api: str, body: Json) -> None:
-    """Copilot sometimes sends a whole response to a request for a stream; it is read, too."""
+    """Copilot sometimes answers a request for a stream with a whole response, which is accepted."""
     completion = complete({"type": "whole", "api": api, "body": body})
 
     assert "Hello" == completion["choices"][0]["message"]["content"]
@@ -472,7 +472,7 @@ def test_failures_in_mid_stream(event: Json, code: str | None, words: str) -> No
 
 @pytest.mark.parametrize("events", [[], [start()], [start(), text("Hi")]])
 def test_an_end_without_a_finish_is_an_error(events: list[Json]) -> None:
-    """A response that just stops is not complete."""
+    """A stream that just stops is incomplete."""
     with pytest.raises(BrokenResponse, match=r"broke off|empty answer"):
         stream(*events)
 

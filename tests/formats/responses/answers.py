@@ -37,7 +37,7 @@ def request(given: Any = "Hi", **fields: Any) -> Json:
 
 
 class Upstream:
-    """Writes one response as Copilot does, with another id for the same thing in every event."""
+    """Writes a response as Copilot does, with a different id for the same item in every event."""
 
     def __init__(self) -> None:
         self._ids = 0
@@ -143,7 +143,7 @@ def _halves(text: str) -> tuple[str, str]:
 
 
 def read_strictly(events: list[Json], tools: Any = omit) -> Response:
-    """Check all events of a finished stream; return the response that OpenAI's SDK makes of it."""
+    """Check all events of a finished stream; return the response that OpenAI's SDK builds."""
     assert list(range(len(events))) == [event["sequence_number"] for event in events]
     state: Any = ResponseStreamState(input_tools=tools, text_format=omit)
     last: Any = None
@@ -157,7 +157,7 @@ def read_strictly(events: list[Json], tools: Any = omit) -> Response:
 
 
 def check_event(event: Json) -> None:
-    """Raise unless the event is valid for the SDK's own type."""
+    """Raise an error unless the event is valid for the SDK's own type."""
     _EVENT.validate_python(event)
 
 

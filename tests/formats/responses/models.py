@@ -1,4 +1,4 @@
-"""Models of the catalogue."""
+"""Models in the form of the catalogue, for the tests of Responses."""
 
 from typing import Any
 
@@ -26,6 +26,6 @@ GPT = model(
 OLD = model("gpt-5.1", streaming=True, parallel_tool_calls=True)
 """A model that takes only functions."""
 NEW = model("gpt-6.1-sol", streaming=True, parallel_tool_calls=True)
-"""A model that accepts tools of all kinds, even in the conversation."""
+"""A model that accepts all kinds of tools, even within the conversation."""
 PLAIN = model("other-1", vendor="Other")
 """A model that does not reason or stream, and calls one tool at a time."""

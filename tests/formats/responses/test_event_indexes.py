@@ -1,4 +1,4 @@
-"""Events without the indexes of their item and part are assigned to the right ones."""
+"""Events that lack item and part indexes are assigned to the right ones."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ INDEXES = ("output_index", "content_index", "summary_index")
 
 
 def calls(up: Upstream, *, steady_ids: bool) -> tuple[list[Json], list[Json]]:
-    """Return the events of two calls; `steady_ids` gives each one id in all its events."""
+    """Return the events of two calls; with `steady_ids`, each has the same id in all its events."""
     both = [up.call(n, "f", '{"a"', f":{n}}}", call_id=f"call_{n}") for n in (2, 3)]
     for number, events in enumerate(both if steady_ids else ()):
         for event in events:
@@ -35,7 +35,7 @@ def indexes(events: list[Json]) -> list[Any]:
 
 @pytest.mark.parametrize("steady_ids", [True, False], ids=["steady ids", "changing ids"])
 def test_indexes_are_added(steady_ids: bool) -> None:
-    """Clients of every API get the same answer as with the indexes."""
+    """Clients of every API get the same response as with the indexes."""
     up = Upstream()
     first, second = calls(up, steady_ids=steady_ids)
     complete = stream(up, *first, *second)
@@ -50,7 +50,7 @@ def test_indexes_are_added(steady_ids: bool) -> None:
 
 
 def test_ids_tell_items_apart() -> None:
-    """Each of two calls that arrive at the same time gets its own arguments."""
+    """If two calls arrive at the same time, each gets its own arguments."""
     up = Upstream()
     first, second = calls(up, steady_ids=True)
     mixed = [event for pair in zip(first, second, strict=True) for event in pair]

@@ -1,4 +1,4 @@
-"""Items of a conversation that Copilot's models do not know, as Codex and others send them."""
+"""Conversation items that Copilot's models do not know, as Codex and others send them."""
 
 import json
 from typing import Any
@@ -33,7 +33,7 @@ ACTION: Json = {"type": "exec", "command": ["ls", "-l"]}
 
 
 def native(*items: Json) -> tuple[list[Json], list[str]]:
-    """Return the items that a GPT model gets after the user's, and the notes."""
+    """Return the items after the user's that a GPT model gets, and the notes."""
     notes: list[str] = []
     return responses_for_model(request([USER, *items]), GPT, notes).body["input"][1:], notes
 
@@ -45,7 +45,7 @@ def chat(*items: Json) -> tuple[list[Json], list[str]]:
 
 
 def test_a_message_of_another_agent_is_read() -> None:
-    """It becomes a user message that names the agents; what is encrypted is noted."""
+    """It becomes a user message that names the agents; encrypted content gets a note."""
     (item,), notes = native(AGENT)
     (message,), also = chat(AGENT)
 
@@ -57,7 +57,7 @@ def test_a_message_of_another_agent_is_read() -> None:
 
 @pytest.mark.parametrize("kind", ["compaction", "context_compaction", "compaction_summary"])
 def test_compactions(kind: str) -> None:
-    """GPT models get the compaction under OpenAI's name; others get a text that says so."""
+    """GPT models get the compaction under OpenAI's name; others get a text that mentions it."""
     item = {"type": kind, "id": "cmp_1", "encrypted_content": "gBBBB"}
 
     assert [{"type": "compaction", "encrypted_content": "gBBBB"}] == native(item)[0]
@@ -67,7 +67,7 @@ def test_compactions(kind: str) -> None:
 
 
 def test_an_empty_compaction_says_nothing() -> None:
-    """Codex's mark without a content is left out."""
+    """A compaction marker of Codex without content is left out."""
     assert (
         ([], []) == native({"type": "context_compaction"}) == chat({"type": "context_compaction"})
     )
@@ -81,7 +81,7 @@ def test_every_model_compacts() -> None:
 
 
 def test_our_own_compactions_are_read() -> None:
-    """The summary reaches any model; content that only looks like ours does not end the request."""
+    """The summary reaches any model; content that only resembles one does not end the request."""
     response = {
         "id": "resp_1",
         "status": "completed",
@@ -104,7 +104,7 @@ def test_our_own_compactions_are_read() -> None:
     "response", [{"status": "completed", "output": []}, {"status": "incomplete", "output": []}]
 )
 def test_a_summary_must_be_complete(response: Json) -> None:
-    """Half a summary would silently lose the rest of the conversation."""
+    """An incomplete summary would silently lose the rest of the conversation."""
     with pytest.raises(BrokenResponse):
         compaction_response(response)
 
@@ -154,7 +154,7 @@ def test_calls_of_other_tools(items: list[Json], name: str, arguments: Json, out
 
 
 def test_a_screenshot_stays_an_image() -> None:
-    """The picture in the output of a computer call is one that the model can see."""
+    """The model can see the picture in the output of a computer call."""
     shot = {"type": "computer_screenshot", "image_url": SCREENSHOT}
     items = [
         {"type": "computer_call", "call_id": "a", "action": {"type": "screenshot"}},
@@ -193,7 +193,7 @@ def test_hosted_calls_become_text() -> None:
 
 
 def test_an_unknown_item_is_never_lost() -> None:
-    """It is passed on to GPT models, which may know it, and is a text for others."""
+    """GPT models, which may know it, get the item as it is; others get it as text."""
     item: Json = {"type": "later_invention", "id": "x", "words": "important"}
 
     assert ([{"type": "later_invention", "words": "important"}], []) == native(item)
@@ -203,7 +203,7 @@ def test_an_unknown_item_is_never_lost() -> None:
 
 
 def test_items_without_words_are_noted() -> None:
-    """What only controls OpenAI's own servers is dropped with a note."""
+    """Items that only control OpenAI's servers are dropped with a note."""
     note = "dropped an input item: Copilot does not support configuration_update"
     item: dict[str, Any] = {"type": "configuration_update", "id": "x"}
 

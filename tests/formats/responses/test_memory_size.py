@@ -1,4 +1,4 @@
-"""What is counted for a remembered conversation is what it takes in memory, or more."""
+"""The counted size of a stored conversation is at least the memory that it uses."""
 
 import gc
 import json
@@ -48,7 +48,7 @@ def conversation(text: str) -> list[Json]:
 )
 @pytest.mark.parametrize("escaped", [False, True])
 def test_the_memory_of_a_plain_conversation(items: list[Json], escaped: bool) -> None:
-    """However the client has encoded it; and no more than twice as much is counted."""
+    """The counted size is at least the memory used, in any encoding, and at most twice that."""
     body = json.dumps({"model": "gpt-6-sol", "input": items}, ensure_ascii=escaped).encode()
     gc.collect()
     tracemalloc.start()

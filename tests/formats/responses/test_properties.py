@@ -75,7 +75,7 @@ def assistant_turns(draw: st.DrawFn) -> list[Json]:
 
 TURNS = st.lists(
     st.tuples(PROMPTS, st.lists(assistant_turns(), max_size=2).filter(
-        # Consecutive assistant messages without a result between become one.
+        # Consecutive assistant messages without a result between them become one.
         lambda answers: all(len(answer) > 1 for answer in answers[:-1])
     )),
     min_size=1,
@@ -111,7 +111,7 @@ def test_responses_survive_a_round_trip(said: list[tuple[str, Any]]) -> None:
     for i, (name, what) in enumerate(said):
         if name in ("f", "apply_patch"):
             pieces = json.dumps({"input": "".join(what)}, separators=(",", ":"), ensure_ascii=False)
-            # JSON escapes can be written in several ways, and endless blanks are an error.
+            # JSON escapes can be written in several ways, and endless whitespace is an error.
             if "\\" in pieces or not pieces.isprintable():
                 continue
             events.append(calling(call(f"c{i}", name, index=i)))
@@ -279,7 +279,7 @@ def test_any_events_make_a_valid_stream_or_an_upstream_error(
 def test_any_native_events_stay_in_order_or_make_an_upstream_error(
     events: list[Any], last: list[Any], tools: list[Any]
 ) -> None:
-    """Any events make a native stream with numbers, an end and one id, or an error."""
+    """Any events result in a native stream with numbers, an end and one id, or an error."""
     stream = ResponsesRepair(request(tools=tools))
     out = []
     try:

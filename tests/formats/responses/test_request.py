@@ -1,4 +1,4 @@
-"""Checks of Responses requests, their initiators and their images."""
+"""Validation of Responses requests, their initiators and their images."""
 
 import json
 from typing import Any
@@ -130,7 +130,7 @@ def test_invalid_requests_are_refused(fields: Json, param: str, code: str | None
 
 
 def test_a_stored_conversation_is_not_found() -> None:
-    """A stored conversation does not exist, and the hint says what to do instead."""
+    """The error says that the conversation does not exist, and the hint suggests what to do."""
     with pytest.raises(RequestError) as caught:
         check_request(request(conversation="conv_1"))
 

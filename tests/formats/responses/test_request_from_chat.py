@@ -271,7 +271,7 @@ def test_images_of_results_follow_the_last_result(after: list[Json]) -> None:
     ],
 )  # fmt: skip
 def test_fields_are_translated_or_noted(fields: Json, left: Json, notes: list[str]) -> None:
-    """Each field reaches the model under its name there, or a note says that it was dropped."""
+    """Each field reaches the model under the name used there, or a note says it was dropped."""
     assert ({"input": [ITEM], **left}, notes) == translated(**fields)
 
 
@@ -297,7 +297,7 @@ def test_fields_are_translated_or_noted(fields: Json, left: Json, notes: list[st
 def test_fields_fit_the_model(
     model: Model | None, fields: Json, left: Json, notes: list[str]
 ) -> None:
-    """Sampling, reasoning and streaming are limited to what the catalogue says of the model."""
+    """Sampling, reasoning and streaming are adapted to the model's catalogue entry."""
     assert ({"input": [ITEM], "stream": False, **left}, notes) == translated(model, **fields)
 
 

@@ -216,7 +216,7 @@ def test_unsupported_items_are_dropped(item: Json, note: str) -> None:
     ],
 )  # fmt: skip
 def test_fields_are_translated_or_noted(fields: Json, chat: Json, notes: list[str]) -> None:
-    """Each field reaches the model under its name there, or a note says that it was dropped."""
+    """Each field reaches the model under the name used there, or a note says it was dropped."""
     messages = [USER]
     if text := fields.get("instructions"):
         messages = [{"role": "system", "content": text}, USER]
@@ -247,7 +247,7 @@ def test_fields_are_translated_or_noted(fields: Json, chat: Json, notes: list[st
     ],
 )
 def test_tools_and_the_tool_choice_keep_their_kind(choice: Any, left: Any) -> None:
-    """Functions and custom tools, and choices of them, are the same in the chat request."""
+    """Functions, custom tools and choices between them are the same in the chat request."""
     tools = [{**FUNCTION, "strict": True, "allowed_callers": []}, {"type": "custom", "name": "p"}]
 
     chat, notes = translated(tools=tools, tool_choice=choice, parallel_tool_calls=False)
@@ -276,7 +276,7 @@ def test_tools_and_the_tool_choice_keep_their_kind(choice: Any, left: Any) -> No
     ],
 )  # fmt: skip
 def test_unsupported_parts_are_refused(given: list[Json], param: str) -> None:
-    """A part that would be lost silently is refused, and the error names its path."""
+    """A part that would silently be lost is refused, and the error names its path."""
     with pytest.raises(RequestError) as caught:
         to_chat(request(given), [])
 

@@ -212,8 +212,10 @@ def test_an_unknown_model_gets_all_fields() -> None:
     ],
 )  # fmt: skip
 def test_items_lose_only_their_ids(item: Json, out: list[Json]) -> None:
-    """Ids are removed, since other connections refuse them, and fields of the SDK and of Codex that
-    are not for Copilot; all others are kept."""
+    """Ids are removed, since other connections refuse them.
+
+    So are fields of the SDK and of Codex that are not for Copilot; all others are kept.
+    """
     after = out[1:] if out[0].get("type") == "custom_tool_call" else []
     if out[0].get("type") == "function_call":
         after = [{"type": "function_call_output", "call_id": "a", "output": "ok"}]
@@ -337,7 +339,7 @@ def test_tools_become_functions() -> None:
 def test_the_tool_choice_is_kept(
     choice: Any, names: list[str], left: Any, notes: list[str]
 ) -> None:
-    """The model may call what the client allows, even if Copilot lacks that form of choice."""
+    """The model may call what the client allows, even if Copilot lacks that form of tool choice."""
     tools = [FUNCTION, {**FUNCTION, "name": "g"}]
 
     body, said = prepared(tools=tools, tool_choice=choice)

@@ -1,4 +1,4 @@
-"""The memory of responses: its bounds, its callers, and what a later response keeps alive."""
+"""The response store: its limits, its callers, and what a later response keeps alive."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ class Clock:
 def answered(
     id: str, asked: str = "Hi", said: str = "Hello", previous: StoredResponse | None = None
 ) -> StoredResponse:
-    """Return a response with one message in and one out."""
+    """Return a response with one input message and one output message."""
     item = {"role": "user", "content": asked}
     out = {"id": f"msg_{id}", "type": "message", "role": "assistant", "content": said}
     before = previous.exchange if previous else None
@@ -38,12 +38,12 @@ def answered(
 
 
 def said(response: StoredResponse) -> list[str]:
-    """Return the texts of the whole conversation of a response."""
+    """Return the texts of a response's whole conversation."""
     return [item["content"] for item in decoded(response.exchange.history())]
 
 
 def test_only_its_caller_finds_a_response() -> None:
-    """Neither the response nor its items exist for anyone else."""
+    """Neither the response nor its items exist for any other caller."""
     store = ResponseStore()
     store.store(b"a", answered("resp_1"))
 
@@ -57,7 +57,7 @@ def test_only_its_caller_finds_a_response() -> None:
 
 
 def test_responses_expire() -> None:
-    """What is not used is forgotten; each use counts."""
+    """Responses that are not used are forgotten; each use restarts the clock."""
     clock = Clock()
     store = ResponseStore(seconds=10, now=clock)
     store.store(b"", answered("resp_1"))
@@ -75,7 +75,7 @@ def test_responses_expire() -> None:
 
 
 def test_the_number_of_responses_is_bounded() -> None:
-    """The least recently used response goes first."""
+    """The least recently used response is removed first."""
     store = ResponseStore(responses=2)
     store.store(b"", answered("resp_1"))
     store.store(b"", answered("resp_2"))
@@ -87,7 +87,7 @@ def test_the_number_of_responses_is_bounded() -> None:
 
 
 def test_the_bytes_are_bounded() -> None:
-    """Several that are too large together are not kept, and neither is one that is too large."""
+    """Responses that are too large, alone or together, are not kept."""
     store = ResponseStore(size=10_000)
     for number in range(5):
         store.store(b"", answered(f"resp_{number}", said="x" * 3000))
@@ -116,7 +116,7 @@ def test_a_conversation_outlives_its_first_responses() -> None:
     assert response is not None
     assert [text for n in range(50) for text in (f"q{n}", f"a{n}")] == said(response)
     assert store.find(b"", "resp_3") is None
-    # Every exchange takes about the same, so nothing is stored twice.
+    # All exchanges have about the same size, so nothing is stored twice.
     assert sizes[49] < 26 * sizes[1]
     for id in ("resp_48", "resp_49"):
         store.forget(b"", id)
@@ -124,7 +124,7 @@ def test_a_conversation_outlives_its_first_responses() -> None:
 
 
 def test_branches_share_their_beginning() -> None:
-    """Two responses may continue the same one, and each has its own end."""
+    """Two responses may continue the same one, and each keeps its own end."""
     store = ResponseStore()
     first = answered("resp_1")
     left, right = answered("resp_l", "left", "L", first), answered("resp_r", "right", "R", first)
@@ -167,6 +167,6 @@ def test_pages_of_items() -> None:
               (None, "up")],
 )  # fmt: skip
 def test_invalid_queries_are_refused(given: tuple[str | None, str | None]) -> None:
-    """The limits are OpenAI's."""
+    """The limits are the same as OpenAI's."""
     with pytest.raises(RequestError):
         parse_query(*given, None)

@@ -54,12 +54,12 @@ class Copilot:
         self.models: Catalogue = parse_models(models)
 
     def quirk(self, name: str) -> None:
-        """Make every later response fail in this way."""
+        """Make every later response fail with this quirk."""
         if name != "none":
             self.simulator.state.faults.on(name)
 
     def send(self, body: Json, *, vision: bool = False) -> list[Any]:
-        """Return the decoded events of the response, or the whole response as the only one."""
+        """Return the decoded events of the response; a whole response is the only event."""
         headers = {**self._headers, **({"copilot-vision-request": "true"} if vision else {})}
         answer = self._http.post("/responses", json=body, headers=headers)
         assert 200 == answer.status_code, answer.text
@@ -106,7 +106,7 @@ def copilot(simulator: Simulator) -> Iterator[Copilot]:
 
 TOOLS: list[Json] = [WEATHER, PATCH, {"type": "web_search"}]
 ASKED: Json = {
-    # Codex and others request it; Copilot does not support it.
+    # Codex and others request this, but Copilot does not support it.
     "tools": TOOLS,
     "reasoning": {"effort": "minimal", "summary": "auto"},
     "include": ["reasoning.encrypted_content"],
@@ -157,7 +157,7 @@ def test_a_native_response_can_be_whole(copilot: Copilot) -> None:
 
 @crossed(quirk=QUIRKS, model=["gpt-5.1", "gpt-5.4"])
 def test_a_hub_conversation_continues(copilot: Copilot, model: str, quirk: str) -> None:
-    """A chat client's conversation continues over turns, with tools and encrypted reasoning."""
+    """A chat client's conversation continues over several turns, with tools and reasoning."""
     copilot.quirk(quirk)
     tool = {"type": "function", "function": {"name": "get_weather", "parameters": PARAMETERS}}
     fields: Json = {
@@ -202,7 +202,7 @@ def test_a_hub_conversation_continues(copilot: Copilot, model: str, quirk: str) 
     ],
 )
 def test_a_broken_response_is_an_error(copilot: Copilot, fault: str) -> None:
-    """Every way in which a response can break is an error, in both directions."""
+    """Every kind of broken response is an error, in both directions."""
     asked = {**request("Weather?", tools=[WEATHER], tool_choice="required"), "model": "gpt-5.4"}
     body = {**responses_for_model(asked, copilot.models.get("gpt-5.4"), []).body, "stream": True}
     copilot.quirk(fault)

@@ -248,7 +248,7 @@ def test_chunks_without_a_finish_are_an_error() -> None:
 
 @pytest.mark.parametrize("before", [0, 3])
 def test_a_failure_ends_the_stream(before: int) -> None:
-    """A failed stream is valid and says what went wrong, at whatever point it failed."""
+    """A stream that fails at any point stays valid and says what went wrong."""
     writer = ChatToResponses(request(), MODEL, now=NOW)
     sent = [
         one

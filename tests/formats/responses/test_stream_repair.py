@@ -90,7 +90,7 @@ def test_short_ids_are_kept() -> None:
 
 
 def test_items_that_share_an_id_get_two() -> None:
-    """If upstream uses an id for two items, the client gets two ids."""
+    """If upstream uses one id for two items, the client gets two ids."""
     up = Upstream()
     events = [*up.text(0, "a"), *up.text(1, "b")]
     for event in events:
@@ -298,7 +298,7 @@ def test_a_namespaced_tool_is_called_by_its_own_name() -> None:
 
 
 def test_the_end_of_arguments_names_the_tool() -> None:
-    """OpenAI's schema requires the name there; Copilot leaves it out."""
+    """The final arguments event includes the tool's name, which OpenAI's schema requires."""
     up = Upstream()
     items = up.call(0, "f", '{"a":', "1}")
     del items[-2]["name"]
@@ -430,7 +430,7 @@ def test_an_error_as_the_first_event_is_raised() -> None:
 
 
 def test_a_failed_response_without_a_reason_is_still_a_failure() -> None:
-    """A failure without an error is reported, too."""
+    """A failure without an error is also reported."""
     stream = ResponsesRepair(request())
 
     stream.feed(Upstream().end([], "failed", error=None))
@@ -478,7 +478,7 @@ def test_an_error_object_is_raised() -> None:
 
 
 def test_a_model_stuck_in_blank_lines_is_stopped() -> None:
-    """Endless white space in arguments ends the response before it costs more."""
+    """Endless whitespace in arguments ends the response before it costs more."""
     up = Upstream()
     events = [*up.begin(), *up.call(0, "f", *["\n\t"] * 11)]
 
@@ -492,7 +492,7 @@ def test_a_model_stuck_in_blank_lines_is_stopped() -> None:
 
 
 def test_a_call_without_a_name_is_unchanged() -> None:
-    """Upstream's missing name is not made up."""
+    """A name that upstream omits is not made up."""
     up = Upstream()
     item = {"type": "function_call", "call_id": "a", "arguments": None}
 

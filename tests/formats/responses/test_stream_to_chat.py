@@ -110,7 +110,7 @@ def test_content_that_comes_only_at_the_end_is_kept(kept: str) -> None:
     assert message_of(events) == message_of(thinned)
 
 
-def test_whole_texts_add_only_what_is_missing() -> None:
+def test_complete_texts_add_only_missing_parts() -> None:
     """The whole text at the end adds what is missing, and repeats nothing."""
     up = Upstream()
     events = up.text(0, "Hel")
@@ -164,7 +164,7 @@ def test_calls_only_in_the_final_event_are_added() -> None:
 
 @pytest.mark.parametrize("pieces", [(), ('x"',), ("x", '"')])
 def test_a_custom_call_stays_one(pieces: tuple[str, ...]) -> None:
-    """A call of a custom tool is one for chat clients, too, with or without deltas."""
+    """A call of a custom tool stays a custom call for chat clients, with or without deltas."""
     up = Upstream()
     item = {"type": "custom_tool_call", "call_id": "a", "name": "p", "input": 'x"'}
     at = {"output_index": 0, "item_id": up.id()}
@@ -196,7 +196,7 @@ def test_raw_reasoning_becomes_reasoning() -> None:
 
 
 def test_raw_reasoning_of_a_whole_response() -> None:
-    """It has the reasoning text, too, once, whether or not that was streamed."""
+    """Reasoning text is included exactly once, whether or not it was streamed."""
     up = Upstream()
     delta = {"type": "response.reasoning_text.delta", "output_index": 0, "delta": "Hm."}
     content = [{"type": "reasoning_text", "text": "Hm."}]
@@ -207,7 +207,7 @@ def test_raw_reasoning_of_a_whole_response() -> None:
 
 
 def test_encrypted_content_with_spaces_is_dropped() -> None:
-    """Spaces separate encrypted contents, so a content must not have any."""
+    """Encrypted contents are separated by spaces, so content with spaces is dropped."""
     up = Upstream()
 
     message = message_of(up.whole([*up.reasoning(0, "x", encrypted="A B"), *up.text(1, "y")]))
@@ -264,7 +264,7 @@ def test_an_unfinished_call_is_not_completed() -> None:
     ],
 )
 def test_errors_are_raised(event: Any, message: str) -> None:
-    """A failed response never looks like a complete one, and its cost is known."""
+    """A failed response never looks complete, and its cost is known."""
     up = Upstream()
     stream = ResponsesToChat(MODEL, now=NOW)
     for begun in [*up.begin(), *up.text(0, "Hi")]:
@@ -295,7 +295,7 @@ def test_a_cut_stream_is_an_error(cut: int) -> None:
 
 
 def test_a_model_stuck_in_blank_lines_is_stopped() -> None:
-    """Endless white space in arguments ends the response before it costs more."""
+    """Endless whitespace in arguments ends the response before it costs more."""
     up = Upstream()
 
     with pytest.raises(BrokenResponse) as caught:
@@ -337,7 +337,7 @@ def test_an_odd_recorded_stream_is_read() -> None:
 
 
 def test_tokens_written_to_the_cache() -> None:
-    """They have a separate price, so they are counted separately, like those that were read."""
+    """Tokens written to the cache have their own price, so they are counted separately."""
     details = {"cached_tokens": 3, "cache_write_tokens": 4}
     usage: Any = usage_to_chat({"input_tokens": 9, "input_tokens_details": details})
 

@@ -77,7 +77,7 @@ def kinds(body: Json) -> list[str]:
 def test_a_model_gets_the_kinds_that_it_takes(
     to: Model | None, tools: list[str], lifted: bool
 ) -> None:
-    """What a model takes is passed on; everything else becomes a function."""
+    """Supported kinds of tools are passed on; all others become functions."""
     body = body_of([ADDED, USER], to, tools=[CUSTOM, MOON, SEARCH])
 
     assert [*tools, *(["function"] if lifted else [])] == kinds(body)
@@ -94,7 +94,7 @@ def test_calls_are_passed_on_as_they_are() -> None:
 
 
 def test_calls_become_calls_of_functions() -> None:
-    """Earlier calls have the names and the form of the functions."""
+    """Earlier calls get the names and form of the functions."""
     body = body_of([USER, *CALLS], OLD, tools=[MOON])
 
     assert [
@@ -107,7 +107,7 @@ def test_calls_become_calls_of_functions() -> None:
 
 
 def test_a_namespace_describes_its_tools_once() -> None:
-    """The description of a namespace is in that of its first tool."""
+    """The description of a namespace is added to its first tool only."""
     body = body_of("Hi", OLD, tools=[MOON])
 
     about = "About all the mcp__moon tools: The moon."
@@ -115,7 +115,7 @@ def test_a_namespace_describes_its_tools_once() -> None:
 
 
 def test_names_never_collide() -> None:
-    """Tools whose joined names are equal get different ones, and calls find their tool."""
+    """Tools whose joined names are equal get different ones, and calls reach the right tool."""
     tools = [{**FUNCTION, "name": "n__f"}, {**MOON, "name": "n", "tools": [FUNCTION]}]
     called = {"type": "function_call", "call_id": "a", "name": "f", "namespace": "n",
               "arguments": "{}"}  # fmt: skip
@@ -132,7 +132,7 @@ def test_names_never_collide() -> None:
 
 
 def test_long_names_come_back() -> None:
-    """A joined name of more than 64 characters is shortened, and restored in the answer."""
+    """A joined name longer than 64 characters is shortened, and restored in the response."""
     tools = [{"type": "namespace", "name": "n" * 40, "tools": [{**FUNCTION, "name": "f" * 40}]}]
     asked = request(tools=tools)
 
@@ -145,7 +145,7 @@ def test_long_names_come_back() -> None:
 
 @pytest.mark.parametrize("to", [GPT, OLD])
 def test_allowed_tools_reduce_the_tools(to: Model) -> None:
-    """Only the allowed tools are offered, also those in a namespace."""
+    """Only allowed tools are offered, including those in a namespace."""
     choice = {
         "type": "allowed_tools",
         "mode": "required",
@@ -169,7 +169,7 @@ def test_allowed_tools_must_exist() -> None:
 
 
 def test_too_many_tools_are_refused() -> None:
-    """What Copilot would count is counted: a namespace is one tool, until it is flattened."""
+    """Tools are counted as Copilot counts them: a namespace is one tool unless it is flattened."""
     many = [{**FUNCTION, "name": f"f{i}"} for i in range(MAX_TOOLS + 1)]
     tools = [{"type": "namespace", "name": "n", "tools": many}]
 
@@ -186,7 +186,7 @@ def test_too_many_tools_are_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["shell", "local_shell", "apply_patch", "later_invention"])
 def test_other_tools_are_never_lost(kind: str) -> None:
-    """A tool of another type is passed on, or refused where it has no equivalent."""
+    """A tool of another type is passed on, or refused if it has no equivalent."""
     assert [{"type": kind}] == body_of("Hi", GPT, tools=[{"type": kind}])["tools"]
     with pytest.raises(RequestError) as caught:
         to_chat(request(tools=[FUNCTION, {"type": kind}]), [])
@@ -242,8 +242,8 @@ def test_custom_tools_of_a_chat_client_become_functions() -> None:
     assert {"type": "function", "name": "exec"} == body["tool_choice"]
 
 
-def test_custom_calls_survive_the_way_back() -> None:
-    """A Responses request that became a chat request is the same when it is changed back."""
+def test_custom_calls_survive_the_round_trip() -> None:
+    """A Responses request survives translation to a chat request and back."""
     asked = request([USER, CALLED, ANSWERED], tools=[CUSTOM], tool_choice={**CUSTOM})
 
     again = from_chat(to_chat(asked, []), profile_of(GPT, "responses"), [])
@@ -306,7 +306,7 @@ def test_native_calls_reach_the_client() -> None:
 
 
 def test_a_native_call_in_a_namespace_is_not_another_tool() -> None:
-    """A call with a namespace is that tool's, even if another tool has the same name."""
+    """A call with a namespace belongs to the tool in it, even if another tool has the same name."""
     up = Upstream()
     item = {"type": "function_call", "call_id": "a", "name": "exec", "arguments": "{}",
             "namespace": "n"}  # fmt: skip
@@ -319,7 +319,7 @@ def test_a_native_call_in_a_namespace_is_not_another_tool() -> None:
 
 
 def test_hosted_searches_reach_the_client() -> None:
-    """What the model searched for by itself is passed on, with ids that stay the same."""
+    """Searches that the model ran are passed on, with stable ids."""
     up = Upstream()
     search: Json = {"type": "tool_search_call", "execution": "server", "call_id": None,
               "status": "completed", "arguments": {"paths": ["mcp__moon"]}}  # fmt: skip
@@ -335,7 +335,7 @@ def test_hosted_searches_reach_the_client() -> None:
 
 
 def test_input_of_a_function_arrives_in_pieces() -> None:
-    """If a function represents a custom tool, its input is streamed, by either API."""
+    """If a function stands for a custom tool, its input is streamed on either API."""
     up = Upstream()
     asked = request(tools=[CUSTOM])
     ways = [

@@ -49,7 +49,7 @@ OUTPUT: Json = {
     "tools": [FOUND],
 }
 NAMED: Json = {**FOUND, "description": FOUND["name"]}
-"""What Copilot gets of it: a namespace needs a description."""
+"""What Copilot gets: a namespace must have a description."""
 SUN: Json = {
     "type": "function",
     "name": "sun",
@@ -89,7 +89,7 @@ def test_models_that_search_get_everything() -> None:
 
 
 def test_other_models_get_functions() -> None:
-    """The search and the tools that it found become functions, each of them once."""
+    """The search and the tools that it found become functions, each only once."""
     notes: list[str] = []
     again = [{**CALL, "call_id": "c2"}, {**OUTPUT, "call_id": "c2"}]
 
@@ -119,7 +119,7 @@ def test_other_models_get_functions() -> None:
 def test_deferred_tools_are_offered_once_they_are_found(
     items: list[Json], choice: Json | None, offered: list[str]
 ) -> None:
-    """A deferred tool is offered if the client's search has found it, or if it was called."""
+    """A deferred tool is offered if the client's search found it, or if it was called."""
     given = request([USER, *items], tools=[SEARCH, FOUND, SUN], tool_choice=choice)
     old: list[str] = []
     other: list[str] = []
@@ -179,7 +179,7 @@ def test_calls_of_a_native_model() -> None:
 
 @pytest.mark.parametrize(("arguments", "query"), [('{"query":"moon"}', "moon"), ('{"que', None)])
 def test_calls_through_the_hub(arguments: str, query: str | None) -> None:
-    """Calls from models of other APIs have that form, too; cut arguments search for nothing."""
+    """Calls from models of other APIs get that form, too; incomplete arguments start no search."""
     calls = calling(
         call("c1", "tool_search", arguments, index=0),
         call("c2", "mcp__moon__phase", "{}", index=1),
@@ -202,7 +202,7 @@ FOUND_BY_SERVER: list[Json] = [
 
 
 def test_models_that_search_by_themselves_do() -> None:
-    """Deferred tools stay deferred, and what the model has found is passed on."""
+    """Deferred tools stay deferred, and tools that the model found are passed on."""
     notes: list[str] = []
     given = [USER, *({**item, "id": "x", "call_id": None} for item in FOUND_BY_SERVER)]
 

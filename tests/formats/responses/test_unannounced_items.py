@@ -1,4 +1,4 @@
-"""Items that upstream does not announce, and calls without arguments, as clients need them."""
+"""Items that upstream does not announce, and calls without arguments, are completed for clients."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ MESSAGE = {"type": "message", "id": "m1", "role": "assistant", "status": "comple
 
 
 def repair(*events: Any, output: list[Any] | None = None) -> list[Any]:
-    """Return the client's events for `events`, between the first and the last of a response."""
+    """Return the client's events for `events`, between the first and last event of a response."""
     response = {"id": "resp_1", "object": "response", "output": [], "status": "in_progress"}
     last = {**response, "output": output or [], "status": "completed"}
     stream = ResponsesRepair({"model": "m", "input": "x"}, now=1)
@@ -39,7 +39,7 @@ def text_delta(text: str) -> Any:
 
 @pytest.mark.parametrize("output", [[{**MESSAGE, "content": [PART]}], []])
 def test_a_message_is_announced_before_its_first_piece(output: list[Any]) -> None:
-    """The text streams, and the item is complete, even if the final event does not have it."""
+    """The text streams, and the item is complete even if the final event omits it."""
     events = repair(text_delta("Hel"), text_delta("lo."), output=output)
 
     assert kinds(events) == [

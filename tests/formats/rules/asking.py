@@ -22,7 +22,7 @@ def assistant(text: str) -> Json:
 
 
 def called(*ids: str, arguments: Any = "{}") -> Json:
-    """A message with tool calls; the arguments are JSON text, or for Messages any value."""
+    """Return a message with tool calls; arguments are JSON text, or any value for Messages."""
     return {"said": "call", "ids": ids or ("a",), "arguments": arguments}
 
 
@@ -34,7 +34,7 @@ def body_of(client: str, *steps: Json, **options: Any) -> Json:
     """Return a request of `client` with a conversation of `steps`.
 
     `options` may have `tool` (a name), `schema`, `forced`, `limit`, `effort`, `budget`, `stops`,
-    `system`, and fields whose name is the same on all APIs.
+    `system`, and fields with the same name on all APIs.
     """
     return _BODIES[client](list(steps) or [user()], options)
 
@@ -193,13 +193,13 @@ def budget(body: Json) -> Any:
 
 
 def thinks(body: Json) -> bool:
-    """Whether thinking is enabled, by whatever field."""
+    """Return whether thinking is enabled, by any field."""
     form = (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
     return form or bool(body.get("reasoning_effort") or body.get("thinking_budget"))
 
 
 def forced(body: Json) -> bool:
-    """Whether a tool call is forced."""
+    """Return whether a tool call is forced."""
     choice = body.get("tool_choice")
     return choice == "required" or (isinstance(choice, dict) and choice["type"] in ("any", "tool"))
 
@@ -216,12 +216,12 @@ def schemas(body: Json) -> list[Any]:
 
 
 def is_object(arguments: Any) -> bool:
-    """Whether arguments are an object, or the JSON text of one."""
+    """Return whether arguments are an object, or the JSON text of one."""
     return isinstance(arguments, dict) or (is_json(arguments) and arguments[:1] == "{")
 
 
 def is_json(arguments: Any) -> bool:
-    """Whether arguments are JSON text, or already decoded."""
+    """Return whether arguments are JSON text, or already decoded."""
     if not isinstance(arguments, str):
         return True
     try:

@@ -1,4 +1,4 @@
-"""For every rule of the book: a request that needs it, and how to tell that it was not applied."""
+"""For every rule: a request that needs it, and a check that it was applied."""
 
 import json
 from collections.abc import Callable
@@ -31,13 +31,13 @@ from tests.formats.rules.asking import (
 from tests.selection import covering
 
 CLAUDE: Final = ("claude-sonnet-4.5", "claude-opus-5")
-"""Served on Chat Completions and Messages, and on Messages only."""
+"""Models served on both Chat Completions and Messages, and models on Messages only."""
 GPT: Final = ("gpt-4o", "gpt-5.4")
-"""Served on Chat Completions, and on Responses."""
+"""Models served on Chat Completions, and on Responses."""
 ALL: Final = (*GPT, *CLAUDE, "gemini-2.5-pro")
 ALWAYS_THINKS: Final = "claude-opus-5.5"
 KIMI: Final = "kimi-k3"
-"""These two are not in the simulator's catalogue; the test adds them."""
+"""Models missing from the simulator's catalogue, which the test adds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Case:
 
     models: tuple[str, ...]
     broken: Callable[[Json], bool]
-    """Whether a body for Copilot is one that the model refuses."""
+    """Returns whether a model would refuse this body for Copilot."""
     steps: tuple[Json, ...] = ()
     options: Json = field(default_factory=dict)
     own: dict[str, Json] = field(default_factory=dict)
@@ -54,9 +54,10 @@ class Case:
     clients: tuple[str, ...] = tuple(CLIENTS)
     note: str = ""
     bites: Callable[[str, str], bool] = lambda client, route: True
-    """Whether a client's request needs the rule on a Copilot API.
+    """Returns whether the rule matters for a client's request on a Copilot API.
 
-    On other APIs the translation already leaves the field out."""
+    On other APIs, the translation already leaves the field out.
+    """
 
     def body(self, client: str, model: str) -> Json:
         """Return the request in the format of `client`."""
@@ -133,10 +134,10 @@ FLAT: Final = {"type": "function", "name": "f", "parameters": {"type": "object",
 BOXED: Final = {"type": "function", "function": {"name": "f"}}
 RESPONSES: Final = ("responses",)
 OLD: Final = ("gpt-5.1",)
-"""A model that Copilot serves on Responses, and that only supports functions there."""
+"""Models that Copilot serves on Responses, and that only support functions there."""
 
 OWN: Final = {"own_field": 1}
-"""A field of a program's own, as programs keep them in the messages that they store."""
+"""A program's own field, as some keep in the messages that they store."""
 
 CASES: Final[dict[str, Case]] = {
     "fields.refused": Case(
@@ -442,7 +443,7 @@ CASES: Final[dict[str, Case]] = {
     ),
     "turns.consecutive": Case(
         models=("gemini-3-flash-preview",),
-        # Items of Responses are already merged when they are translated to messages.
+        # Responses items are already merged by the translation to messages.
         clients=STOPPING,
         steps=(user(), assistant("a"), assistant("b"), user()),
         broken=lambda body: ["assistant"] * 2 == [who for who, _ in said(body)[1:3]],
@@ -689,8 +690,7 @@ CASES: Final[dict[str, Case]] = {
 
 
 def combinations() -> list[tuple[str, str, str]]:
-    """Return every rule with each client and each model of its case, though not always with each
-    pair of the two."""
+    """Return every rule with each client and each model of its case, but not every pair of them."""
     return [
         (name, *pair)
         for name, case in CASES.items()

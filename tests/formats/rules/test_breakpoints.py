@@ -23,8 +23,8 @@ both = pytest.mark.parametrize(
 
 @both
 @pytest.mark.parametrize("id", ["gpt-5.6-luna", "gpt-6-sol", "gpt-6.2-sol", "gpt-7-sol"])
-def test_newer_gpt_gets_them(client: str, own: Json, marks: int, id: str) -> None:
-    """GPT-5.6 and later know them, whichever of OpenAI's APIs the client speaks."""
+def test_newer_gpt_models_get_them(client: str, own: Json, marks: int, id: str) -> None:
+    """GPT-5.6 and later get these fields, whichever of OpenAI's APIs the client uses."""
     request = sent(client, model_on("responses", id), own={**own, **OPTIONS})
 
     assert marks == str(request.body).count("prompt_cache_breakpoint")
@@ -32,7 +32,7 @@ def test_newer_gpt_gets_them(client: str, own: Json, marks: int, id: str) -> Non
     assert [] == request.notes
 
 
-def test_newer_gpt_gets_no_unknown_fields() -> None:
+def test_newer_gpt_models_get_no_unknown_fields() -> None:
     """Other fields that Copilot refuses are still dropped."""
     request = sent(
         "responses", model_on("responses", "gpt-6-sol"), own={"metadata": {"a": "b"}, "x": 1}
@@ -44,7 +44,7 @@ def test_newer_gpt_gets_no_unknown_fields() -> None:
 @both
 @pytest.mark.parametrize("id", ["gpt-5.4", "gpt-5.3-codex", "o4-mini", "grok-4.7", "mai-code-2"])
 def test_other_models_do_not(client: str, own: Json, marks: int, id: str) -> None:
-    """They refuse both, so that both are dropped, with a note."""
+    """Other models refuse both fields, so both are dropped with a note."""
     request = sent(client, model_on("responses", id), own={**own, **OPTIONS})
 
     assert "prompt_cache" not in str(request.body)

@@ -1,4 +1,4 @@
-"""Combinations at the top of a tool's schema become one object schema that allows the same."""
+"""Combinations at the top level of a tool's schema become one equivalent object schema."""
 
 from typing import Any
 
@@ -83,7 +83,7 @@ def test_a_reference_to_itself_ends() -> None:
 
 
 def test_other_schemas_stay() -> None:
-    """A combination inside of a property is accepted."""
+    """A combination inside a property is accepted."""
     schema = an_object(a={"anyOf": [TEXT, NUMBER]})
 
     assert schema is without_combinations(schema)

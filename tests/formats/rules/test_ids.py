@@ -18,7 +18,10 @@ every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.i
 
 
 def pairs(*expected: str) -> list[tuple[str, str]]:
-    """The calls and results of turns: ``"a b"`` are two calls of one message, then the results."""
+    """Return the calls and results of turns.
+
+    ``"a b"`` means two calls in one message, followed by their results.
+    """
     return [(kind, id) for group in expected for kind in ("call", "result") for id in group.split()]
 
 
@@ -41,7 +44,7 @@ def test_an_id_that_is_used_twice_gets_another(client: str, model: Model) -> Non
 @every_client
 @every_model
 def test_an_interrupted_call_does_not_get_a_later_result(client: str, model: Model) -> None:
-    """If there are fewer results than calls with the same id, the last calls have been answered."""
+    """If calls share an id and there are fewer results, the last calls get them."""
     request = sent(client, model, user(), called("a"), user(), called("a"), result("a"), user())
 
     assert pairs("a", "a_2") == ids(request.body)
@@ -64,7 +67,7 @@ def test_empty_ids(client: str, model: Model) -> None:
 
 @every_client
 def test_a_new_id_is_not_one_that_is_used(client: str) -> None:
-    """The ids that the client has sent are not given to other calls."""
+    """An id that the client has used is never given to another call."""
     steps = [called("a", "a_2", "a"), result("a"), result("a_2"), result("a")]
 
     calls = [id for kind, id in ids(sent(client, MODELS[0], user(), *steps).body) if kind == "call"]
@@ -113,7 +116,7 @@ def test_many_calls_are_split(client: str, model: Model) -> None:
     ],
 )
 def test_long_ids_are_shortened_on_chat(client: str, id: str, vendor: str, length: int) -> None:
-    """All vendors get at most 40 characters, but for those that are known to accept more."""
+    """All vendors get at most 40 characters, except those known to accept more."""
     model = model_on("chat_completions", id, vendor)
     long = "x" * 60
 

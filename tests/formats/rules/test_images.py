@@ -1,5 +1,4 @@
-"""Which images are replaced if a conversation has more than the model accepts, and which types are
-corrected."""
+"""How images over a model's limit are replaced, and wrong media types corrected."""
 
 from typing import Any
 
@@ -16,7 +15,7 @@ IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png"
 
 
 def kept(turns: list[Any]) -> str:
-    """Return an ``i`` for each image and a ``t`` for each text that has replaced one."""
+    """Return ``i`` for each image and ``t`` for each text that replaced one."""
     found = ""
     for turn in turns:
         for part in turn["content"] if isinstance(turn["content"], list) else ():
@@ -42,7 +41,7 @@ def kept(turns: list[Any]) -> str:
     ],
 )
 def test_the_oldest_are_replaced(earlier: int, last: int, expected: str) -> None:
-    """In steps, so that the prompt cache remains valid; those of the last message stay."""
+    """They are replaced in batches, to keep the prompt cache valid, except in the last message."""
     turns = [{"role": "user", "content": [CHAT_IMAGE]}] * earlier
     turns += [{"role": "user", "content": [CHAT_IMAGE] * last}]
     chat: Json = {"model": "x", "messages": turns}
@@ -56,7 +55,7 @@ def test_the_oldest_are_replaced(earlier: int, last: int, expected: str) -> None
 
 
 def test_screenshots_of_tools() -> None:
-    """On Messages they are in the results."""
+    """On Messages, screenshots are inside the tool results."""
     turns: list[Json] = [{"role": "user", "content": "Hi"}]
     for number in range(22):
         use = {"type": "tool_use", "id": f"a{number}", "name": "f", "input": {}}
@@ -84,8 +83,7 @@ def test_screenshots_of_tools() -> None:
     ],
 )
 def test_types(model: str, url: str, sent: str) -> None:
-    """Models get the type that the first bytes show. If they show none, the declared type
-    stays."""
+    """The media type follows the first bytes; if those are unknown, the declared type is kept."""
     part: Json = {"type": "image_url", "image_url": {"url": url}}
     chat: Json = {"model": "x", "messages": [{"role": "user", "content": [part]}]}
 

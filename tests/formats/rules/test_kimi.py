@@ -1,4 +1,4 @@
-"""Kimi gets only its default sampling, and ids of tool calls in the form that it expects."""
+"""Kimi gets only its default sampling, and tool call ids in the form that it expects."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_sampling_is_the_default(client: str, route: str) -> None:
     ("id", "expected"), [("kimi-k3", "f:"), ("kimi-k2.5", "functions.f:"), ("kimi-k4", "f:")]
 )
 def test_ids_of_other_models_are_numbered(client: str, route: str, id: str, expected: str) -> None:
-    """A call that another model made gets the form that Kimi expects, and so does its result."""
+    """A call made by another model gets an id in Kimi's form, and so does its result."""
     steps = [user(), called("toolu_1"), result("toolu_1"), called("f:0"), result("f:0"), user()]
 
     request = sent(client, model_on(route, id, "Moonshot AI"), *steps)
@@ -40,7 +40,7 @@ def test_ids_of_other_models_are_numbered(client: str, route: str, id: str, expe
 
 @every_client
 def test_its_own_ids_are_left_alone(client: str) -> None:
-    """A conversation with only Kimi's own ids is not changed, wherever its numbers begin."""
+    """A conversation with only Kimi's own ids is unchanged, whatever number they start at."""
     steps = [user(), called("f:3"), result("f:3"), called("f:7"), result("f:7"), user()]
 
     request = sent(client, model_on("chat_completions", K3, "Moonshot AI"), *steps)
@@ -72,7 +72,7 @@ def test_kimis_ids_are_changed_for_claude(client: str, id: str) -> None:
 
 @every_client
 def test_efforts_are_the_models(client: str) -> None:
-    """An effort that Kimi does not list becomes the nearest."""
+    """An effort that Kimi does not list becomes the nearest one that it does."""
     offered = ["low", "high", "max"]
     model = model_on("chat_completions", K3, "Moonshot AI", reasoning_effort=offered)
 

@@ -1,4 +1,4 @@
-"""Schemas of tools for Kimi refer only to ``$defs``, and mean what they meant before."""
+"""References in tool schemas for Kimi point only to ``$defs``, and keep their meaning."""
 
 import json
 import re
@@ -16,7 +16,7 @@ NUMBER: Json = {"type": "number"}
 
 
 def tree(reference: str, **more: Any) -> Json:
-    """A schema whose property `a` is what the reference means."""
+    """Return a schema whose property `a` is the target of the reference."""
     return {"type": "object", "properties": {"a": {"$ref": reference}, "b": TEXT}, **more}
 
 
@@ -51,7 +51,7 @@ def tree(reference: str, **more: Any) -> Json:
     ],
 )
 def test_references_are_moved(schema: Json, valid: Any, invalid: Any) -> None:
-    """The same values are valid as before; the given schema is not changed."""
+    """The same values are valid as before; the original schema is not changed."""
     before = json.dumps(schema)
 
     moved = with_definitions(schema)
@@ -75,14 +75,14 @@ def test_references_are_moved(schema: Json, valid: Any, invalid: Any) -> None:
     ],
 )
 def test_other_schemas_are_not_touched(schema: Json) -> None:
-    """A schema that is accepted, or cannot be made so, stays the same object."""
+    """A schema that is accepted already, or cannot be fixed, stays the same object."""
     assert schema is with_definitions(schema)
 
 
 @every_client
 @pytest.mark.parametrize("route", ["chat_completions", "responses"])
 def test_only_for_kimi(client: str, route: str) -> None:
-    """Kimi gets the schema rewritten, with a note; other models get it as it is."""
+    """Kimi gets the schema rewritten, with a note; other models get it unchanged."""
     schema = tree("#/definitions/A", definitions={"A": NUMBER})
 
     kimi = sent(client, model_on(route, "kimi-k3", "Moonshot AI"), tool="f", schema=schema)

@@ -93,7 +93,7 @@ def test_a_valid_conversation_is_not_changed(messages: list[Json]) -> None:
             [user(), called("a", "b"), result("b")],
             [user(), called("a", "b"), result("a", NO_RESULT), result("b")],
         ),
-        # A result that comes too late, or in another order, is moved to its call.
+        # A result that is late or out of order is moved to its call.
         (
             [user(), called("a"), user("wait"), result("a"), said()],
             [user(), called("a"), result("a"), user("wait"), said()],
@@ -256,8 +256,7 @@ def test_surplus_cache_marks_are_dropped() -> None:
 
 
 def test_images_of_tool_results_are_moved() -> None:
-    """Images of tool results are moved to a user message after the results, which says whose they
-    are."""
+    """Images in tool results move to a user message after them, which names the tool."""
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
     text = {"type": "text", "text": "t"}
     notes: list[str] = []
@@ -332,7 +331,7 @@ ORPHAN = "(Result of an earlier tool call)"
     ],
 )
 def test_results_of_messages(messages: list[Json], expected: list[Json]) -> None:
-    """On Messages, results come first in the message after their calls, one for each call."""
+    """On Messages, results come first in the message after their calls, one per call."""
     body = MessagesBody({"messages": messages})
     before = repr(messages)
     notes: list[str] = []

@@ -1,4 +1,4 @@
-"""Tool names, call ids and arguments that a model refuses are changed, on all three APIs."""
+"""Tool names, call ids and arguments that a model would refuse are changed, on all three APIs."""
 
 import json
 import re
@@ -197,7 +197,7 @@ def ids_of(body: Json) -> list[str]:
 
 
 def test_different_ids_stay_different() -> None:
-    """Ids that differ only in invalid characters stay different, and the same in every request."""
+    """Ids that differ only in invalid characters stay different, in every request."""
     first = [
         ids_of(chat_for_model(chat(id=id), CLAUDE, []).body)[0] for id in ("a:1", "a_1", "a.1")
     ]
@@ -267,7 +267,7 @@ def test_inputs_of_messages_that_are_not_objects(given: Any, expected: Json) -> 
 
 
 def test_a_schema_with_hundreds_of_levels() -> None:
-    """What the rules cannot walk through is refused, as what cannot be decoded is."""
+    """A schema too deep for the rules to walk is refused, like one too deep to decode."""
     levels = 450
     schema = '{"type": "object", "properties": {"a": ' + '{"anyOf": [' * levels + "{}"
     schema += "]}" * levels + "}}"

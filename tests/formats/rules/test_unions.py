@@ -1,4 +1,4 @@
-"""Tool schemas that Gemini refuses are rewritten, and all others left alone."""
+"""Tool schemas that Gemini refuses are rewritten, and all others are left alone."""
 
 from typing import Any
 
@@ -133,7 +133,7 @@ def test_refused_schemas_are_rewritten(schema: Json, expected: Json) -> None:
 
 
 def test_parameters_stay_an_object() -> None:
-    """The `anyOf` of the parameters themselves is merged: only common fields are required."""
+    """The `anyOf` of the parameters is merged; only fields required by all stay required."""
     parameters = {
         "type": "object",
         "properties": {"a": TEXT},
@@ -155,7 +155,7 @@ def test_parameters_stay_an_object() -> None:
 
 
 def test_deep_schemas_are_left_alone() -> None:
-    """A schema that is nested very deeply does not exhaust the stack."""
+    """A deeply nested schema does not exhaust the stack."""
     deep: Json = {"type": ["string", "null"]}
     for _ in range(300):
         deep = inside(deep)
@@ -166,7 +166,7 @@ def test_deep_schemas_are_left_alone() -> None:
 @every_client
 @pytest.mark.parametrize("vendor", ["Google", "OpenAI"])
 def test_only_gemini_gets_rewritten_schemas(client: str, vendor: str) -> None:
-    """The schema of a tool for Gemini is rewritten for every client; other models get it as is."""
+    """For Gemini, tool schemas are rewritten for every client; other models get them unchanged."""
     schema = inside({"type": ["string", "null"]})
     model = model_on("chat_completions", "gemini-4-neon" if vendor == "Google" else "m", vendor)
 
@@ -178,7 +178,7 @@ def test_only_gemini_gets_rewritten_schemas(client: str, vendor: str) -> None:
 
 @every_client
 def test_newer_gemini_models_get_the_validated_choice(client: str) -> None:
-    """`validated` is passed on to the models whose clients send it, and is `auto` for others."""
+    """`validated` is passed on to models whose clients send it, and becomes `auto` for others."""
     choice = {"type": "validated"} if client == "messages" else "validated"
     chosen = {
         ("chat_completions", "gemini-4-neon", "Google"): "validated",

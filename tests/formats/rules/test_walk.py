@@ -1,4 +1,4 @@
-"""Every rule of the book, from each client API to each of Copilot's APIs, on a real server."""
+"""Every rule, from each client API to each of Copilot's APIs, on a real server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ FOREIGN = {
     "responses": ("max_tokens", "max_completion_tokens", "reasoning_effort", "messages["),
     "messages": ("max_output_tokens", "max_completion_tokens", "reasoning", "input["),
 }
-"""Fields of other APIs than the client's, which its notes must not name."""
+"""Fields of other APIs, which notes to the client must not name."""
 
 
 class Walk:
@@ -36,13 +36,13 @@ class Walk:
 
     @property
     def last_body(self) -> Any:
-        """The body that Copilot received."""
+        """Return the body that Copilot received."""
         return self._simulator.state.requests[-1].body
 
 
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
-    """One server for all tests, with the models of both of the simulator's catalogues."""
+    """One server for all tests, with the models of both simulator catalogues."""
     folder: Path = tmp_path_factory.mktemp("walk")
     with pytest.MonkeyPatch.context() as patch:
         clear_environment(patch, folder)
@@ -55,7 +55,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
 
 
 def test_every_rule_has_a_case() -> None:
-    """Every rule has a case that shows that it is needed, and a source."""
+    """Every rule has a source, and a case that shows why it is needed."""
     names = [rule.name for rule in rule_book.RULES]
 
     assert sorted(names) == sorted(CASES)
@@ -67,7 +67,7 @@ def test_every_rule_has_a_case() -> None:
 def test_a_rule_fixes_the_request(
     walk: Walk, monkeypatch: pytest.MonkeyPatch, name: str, client: str, model: str
 ) -> None:
-    """With the rule the model answers; without it, the model gets a body that it refuses."""
+    """With the rule, the model answers; without it, it gets a body that it refuses."""
     case = CASES[name]
 
     answer = walk.ask(case, client, model)
@@ -94,7 +94,7 @@ def test_a_rule_fixes_the_request(
 def test_rules_about_tools_change_nothing_in_requests_without_tools(
     walk: Walk, monkeypatch: pytest.MonkeyPatch, client: str
 ) -> None:
-    """They are not applied to such requests, so they must not be needed there."""
+    """Tool rules are not applied to requests without tools, so they must not be needed there."""
     steps = (assistant("Hello."), assistant("Yes?"), user(), assistant("Go"))
     options = {"system": "Be brief.", "effort": "high", "limit": 2000}
     case = Case(models=ALL, broken=lambda body: False, steps=steps, options=options)

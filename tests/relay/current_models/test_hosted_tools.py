@@ -68,7 +68,7 @@ def test_counting_needs_no_tool_that_runs(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_what_a_search_has_found_is_still_known(
+def test_search_results_are_still_known(
     http: httpx.Client, simulator: Simulator, model: str
 ) -> None:
     """A conversation that began at Anthropic goes on with what its servers did, as text."""
@@ -97,7 +97,7 @@ def test_what_a_search_has_found_is_still_known(
 @pytest.mark.parametrize(
     "block", [{"type": "container_upload", "file_id": "f"}, {"type": "brand_new"}]
 )
-def test_what_a_user_sends_is_never_left_out(http: httpx.Client, block: Json, model: str) -> None:
+def test_user_content_is_never_left_out(http: httpx.Client, block: Json, model: str) -> None:
     """A file or a block that no model can read is refused, with its place in the request."""
     content = [{"type": "text", "text": "Read it"}, block]
     body = {"model": model, "max_tokens": 99, "messages": [{"role": "user", "content": content}]}
