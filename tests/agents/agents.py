@@ -1,4 +1,4 @@
-"""The coding agents that the tests run, as ``copilot-proxy run`` starts them, or connected.
+"""The coding agents that the tests run, started by ``copilot-proxy run`` or connected.
 
 They run without a terminal, with one prompt, and print the answer.
 """
@@ -46,35 +46,38 @@ class Agent:
     """A coding agent."""
 
     client: Client
-    """The product's definition, which says how it is pointed at the server."""
+    """The product's definition, which says how to point the agent at the server."""
     program: Path
     arguments: Sequence[str]
-    """Before the prompt."""
+    """Arguments before the prompt."""
     own_files: Mapping[str, str] = field(default_factory=dict)
-    """Paths in the home, with the contents: a configuration that uses another server."""
+    """Contents of files in the home folder, by path: a configuration for another server."""
     connected: Sequence[str] | None = None
-    """The arguments after ``connect``, if they differ; ``~`` is the home."""
+    """The arguments after ``connect``, if different; ``~`` is the home folder."""
     environ: Mapping[str, str] = field(default_factory=dict)
-    """The variables that it needs after ``connect``."""
+    """The variables that the agent needs after ``connect``."""
     tool: str = "bash"
-    """A tool that runs a command of a shell, or that lists files; none if it has no tools."""
+    """A tool that runs a shell command or lists files; empty if the agent has no tools."""
     argument: str = "ls"
-    """What the tool is called with."""
+    """The arguments of the tool call."""
     is_script: bool = True
     """Whether Node runs the program."""
     requests: int = 1
-    """How many requests it makes of a model that refuses each."""
+    """How many requests the agent makes of a model that refuses them all."""
     unknown_model: str = ""
-    """Its own words for a model that the server refuses, if it does not show the server's."""
+    """The agent's own message for a refused model, if it does not show the server's."""
     is_slow: bool = False
-    """Whether it waits for its vendor's servers each time. It would wait for ever for a proxy that
-    does not answer, so it gets one that refuses, and only a few of the tests."""
+    """Whether the agent waits for its vendor's servers each time.
+
+    It would wait forever for a proxy that does not answer, so its proxy refuses, and it runs in
+    only a few tests.
+    """
     is_split: bool = False
-    """Whether it quotes a prompt of several words, unless each is an argument."""
+    """Whether the agent quotes a prompt of several words, unless each is an argument."""
 
     @property
     def command(self) -> list[str]:
-        """The words that start it."""
+        """The command line that starts the agent."""
         node = str(NODE) if NODE.exists() else shutil.which("node") or "node"
         return [node, str(self.program)] if self.is_script else [str(self.program)]
 
@@ -83,7 +86,7 @@ _IN_CI = (
     Agent(
         CLAUDE_CODE,
         CLIENTS / "@anthropic-ai/claude-code/cli-wrapper.cjs",
-        # As root it refuses to skip its questions, so the tool is allowed by name.
+        # As root, it refuses to skip its questions, so the tool is allowed by name.
         ["--allowedTools", "Bash", "-p"],
         {
             ".claude/settings.json": f"""{{
@@ -130,7 +133,7 @@ base_url = "{NOWHERE}/v1"
 }}"""
         },
         is_script=False,
-        requests=2,  # one of them for the title of the session
+        requests=2,  # one of them is for the title of the session
         is_split=True,
     ),
     Agent(
@@ -267,7 +270,7 @@ _BY_HAND = (
         AGENTS / f"@kilocode/cli-linux-{MACHINE}/bin/kilo",
         ["run"],
         {
-            # It adds the schema and the permission itself, if they are missing.
+            # The agent adds the schema and the permission itself, if they are missing.
             ".config/kilo/kilo.jsonc": f"""{{
   "$schema": "https://app.kilo.ai/config.json",
   // mine
@@ -282,13 +285,13 @@ _BY_HAND = (
   }},
 }}"""
         },
-        # It adds its own text after the prompt, which the simulator mistakes for the prompt.
+        # The agent adds text after the prompt, which the simulator would take for the prompt.
         tool="",
         is_script=False,
         is_slow=True,
         is_split=True,
     ),
-    # It needs a different version of OpenAI's package than llm, and so a separate environment.
+    # Needs another version of the openai package than llm, and so its own environment.
     Agent(
         GPTME,
         TESTS.parent / ".venv-gptme" / "bin" / "gptme",
@@ -307,5 +310,5 @@ base_url = "{NOWHERE}/v1"
     ),
 )
 IS_COMPLETE: Final = os.environ.get("AGENTS") == "all"
-"""Whether all agents and all tests run, and not only those of CI."""
+"""Whether to run all agents and tests, instead of only those for CI."""
 ALL = (*_IN_CI, *_BY_HAND) if IS_COMPLETE else _IN_CI

@@ -26,13 +26,13 @@ collect_ignore_glob = [] if os.environ.get("AGENTS") else ["test_*.py"]
 
 @dataclass(frozen=True)
 class Ran:
-    """How an agent ended."""
+    """The result of an agent run."""
 
     code: int
     shown: str
-    """All that it printed, to both streams."""
+    """Everything that the agent printed to stdout and stderr."""
     records: list[RequestRecord]
-    """The requests that it made of a model."""
+    """The model requests that the agent made."""
 
 
 class Runner:
@@ -47,7 +47,7 @@ class Runner:
         self._is_refused = False
 
     def set_budget(self, limit: str) -> None:
-        """Limit what requests may cost, as the user would."""
+        """Limit the cost of requests, as the user would."""
         command = [sys.executable, "-m", "copilot_proxy", "budget", "set", limit]
         subprocess.run(command, env=environment(), capture_output=True, timeout=60, check=True)
 
@@ -59,17 +59,17 @@ class Runner:
         return self._call(*own, "--", *agent.arguments, *words)
 
     def run_connected(self, agent: Agent, prompt: str) -> Ran:
-        """Configure `agent` with ``connect``, start it without us, and wait for it to end.
+        """Configure `agent` with ``connect``, start it directly, and wait for it to end.
 
-        Its own files are symbolic links, as those of users who keep them in a repository.
+        Its own files are symbolic links, like those of users who keep them in a repository.
         """
         self._prepare(agent, linked=True)
         model = ("--model", "claude-sonnet", "--yes", "--no-probe")
         connected = self.connect(agent, *model)
         assert 0 == connected.code, connected.shown
-        # Only until the agent writes them itself: Cline puts a file in the place of a link.
+        # Only until the agent writes them itself: Cline replaces a link with a file.
         assert all((self.home / name).is_symlink() for name in agent.own_files)
-        # Copilot CLI reads only variables; they are printed for the shell.
+        # Copilot CLI only reads variables, which are printed for the shell.
         exports = re.findall(r"^export (\w+)=(.*)$", connected.shown, re.M)
         variables = {name: shlex.split(value)[0] for name, value in exports}
         arguments = [
@@ -78,7 +78,7 @@ class Runner:
         words = prompt.split() if agent.is_split else [prompt]
         return self._call(
             *(agent.client.programs[0], *arguments, *words),
-            # `run` sees to it itself; users with a proxy have it.
+            # `run` handles this itself; users with a proxy have set it.
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
             **agent.environ,
             **variables,
@@ -154,7 +154,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
 
 
 def end_daemons(folder: Path) -> None:
-    """End what agents, such as Cline, have left running in `folder`."""
+    """End processes that agents, such as Cline, left running in `folder`."""
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if (process / "cwd").resolve().is_relative_to(folder):

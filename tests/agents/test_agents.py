@@ -1,4 +1,4 @@
-"""Coding agents answer through the server, use tools, and end at once when they are refused."""
+"""Coding agents get answers through the server, use tools, and stop at once when refused."""
 
 import pytest
 
@@ -17,7 +17,7 @@ REFUSALS = {
     "model_not_supported": "model is not supported",
     BUDGET: "budget for today, 0.01 AI credits",
 }
-"""Faults with which Copilot refuses every request, or our own limit; and what the agent shows."""
+"""Faults that make Copilot refuse every request, or our own limit, and the agent's message."""
 TRIED = REFUSALS if IS_COMPLETE else ["quota_exceeded", BUDGET]
 
 pytestmark = pytest.mark.timeout(600)
@@ -25,8 +25,10 @@ pytestmark = pytest.mark.timeout(600)
 
 @EACH
 def test_a_question(runner: Runner, agent: Agent) -> None:
-    """The agent shows the model's answer, and nothing that it sends is refused. Its requests are in
-    the ledger under its name, and its own configuration stays as it was."""
+    """The agent shows the model's answer, and none of its requests is refused.
+
+    Its requests are in the ledger under its name, and its own configuration is unchanged.
+    """
     ran = runner.run(agent, "Say hello to me")
 
     assert 0 == ran.code, ran.shown
@@ -43,7 +45,7 @@ def test_a_question(runner: Runner, agent: Agent) -> None:
 @pytest.mark.skipif(not IS_COMPLETE, reason="test_connected uses a tool as well: AGENTS=all")
 @EACH_QUICK
 def test_a_tool(runner: Runner, agent: Agent) -> None:
-    """The model calls one of the agent's tools, and gets its result."""
+    """The model calls one of the agent's tools, and gets the result."""
     if not agent.tool:
         pytest.skip("it has no tools by default")
     ran = runner.run(agent, f'Call {agent.tool} with "{agent.argument}"')
@@ -55,8 +57,10 @@ def test_a_tool(runner: Runner, agent: Agent) -> None:
 
 @EACH
 def test_connected(runner: Runner, agent: Agent) -> None:
-    """After ``connect``, the agent answers and uses a tool, and the ledger has its name. After
-    ``--undo``, its files are what they were."""
+    """After ``connect``, the agent answers and uses a tool, and the ledger has its name.
+
+    After ``--undo``, its files are restored.
+    """
     if agent.client is AIDER:
         pytest.skip("connect only prints what to add to a YAML file that exists")
     prompt = f'Call {agent.tool} with "{agent.argument}"' if agent.tool else "Say hello to me"
@@ -72,7 +76,7 @@ def test_connected(runner: Runner, agent: Agent) -> None:
     assert agent.own_files == {
         name: (runner.home / name).read_text(encoding="utf-8") for name in agent.own_files
     }
-    # What the agents themselves store is theirs; of ours, nothing is left.
+    # Agents may leave files of their own, but nothing of ours is left.
     left = [path for path in runner.home.rglob("*copilot-proxy*") if path.is_file()]
     assert [] == [path.name for path in left if path.suffix in (".toml", ".json", ".yaml", ".ts")]
 
@@ -80,7 +84,7 @@ def test_connected(runner: Runner, agent: Agent) -> None:
 @pytest.mark.parametrize("fault", TRIED)
 @EACH_QUICK
 def test_a_refusal(runner: Runner, agent: Agent, fault: str) -> None:
-    """A permanent refusal ends the agent at once, and it shows the message."""
+    """A permanent refusal stops the agent at once, and it shows the message."""
     if fault == BUDGET:
         runner.set_budget(BUDGET)
     else:

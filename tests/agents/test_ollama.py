@@ -1,4 +1,4 @@
-"""Continue with its Ollama provider, which knows an address without ``/v1`` and Ollama's names."""
+"""Continue with its Ollama provider, which uses an address without ``/v1`` and Ollama's names."""
 
 import json
 import os
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 def test_continue(tmp_path: Path) -> None:
-    """It answers, and runs a tool whose result reaches the model."""
+    """Continue shows an answer, and runs a tool whose result reaches the model."""
     (agent,) = (one for one in ALL if one.client is CONTINUE)
     if not agent.program.exists():
         pytest.skip("Continue is not installed: make agents")

@@ -1,4 +1,4 @@
-"""Coding agents that use the Responses API over a WebSocket, if they are configured to."""
+"""Coding agents that use the Responses API over a WebSocket, if configured to."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 def check(ran: Ran, agent: Agent) -> None:
-    """The model has called a tool, and every request was answered."""
+    """Fail unless the model called a tool and every request was answered."""
     assert 0 == ran.code, ran.shown
     assert f"{agent.tool} answered" in ran.shown
     assert "found.txt" in ran.shown

@@ -15,7 +15,7 @@ _EVENTS = 40
 
 
 def idle_connections(site: Site) -> str:
-    """While 10,000 connections are idle, others are answered."""
+    """While 10,000 connections are idle, other requests are answered."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard < _IDLE + 500:
         raise Impossible(f"this machine permits {hard} open files")

@@ -29,7 +29,7 @@ def _fill(folder: Path) -> None:
 
 
 def full_log(site: Site) -> str:
-    """If the disk of the log file is full, requests are answered, and one line says so."""
+    """If the disk of the log file is full, requests are answered, and one line reports it."""
     with _small_disk(site.folder / "small") as small:
         with site.serve("--log-file", str(small / "log")) as server:
             server.check()
@@ -73,7 +73,7 @@ def full_data(site: Site) -> str:
 
 
 def full_sign_in(site: Site) -> str:
-    """If a token cannot be stored, a sentence says so, and no half-written file is left."""
+    """If a token cannot be stored, a message says so, and no half-written file is left."""
     with _small_disk(site.folder / "home") as small:
         _fill(small)
         done = subprocess.run(
@@ -94,7 +94,7 @@ def full_sign_in(site: Site) -> str:
 
 
 def read_only_home(site: Site) -> str:
-    """If the home folder cannot be written, requests are answered."""
+    """If the home folder is not writable, requests are answered."""
     home = site.folder / "home"
     with _small_disk(home):
         if subprocess.run(["mount", "-o", "remount,ro", str(home)], check=False).returncode:

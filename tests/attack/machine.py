@@ -1,4 +1,4 @@
-"""Limits of the system, clocks that jump, and networks that are not there."""
+"""Limits of the system, clocks that jump, and missing networks."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from .site import PROGRAM, Impossible, Site, Stream, until
 
 
 def closed_terminal(site: Site) -> str:
-    """With standard input, output or errors closed, it starts, answers and stops."""
+    """With stdin, stdout or stderr closed, the server starts, answers and stops."""
     for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
         with site.serve(shell=closed) as server:
             server.check()
@@ -25,7 +25,7 @@ def closed_terminal(site: Site) -> str:
 
 
 def few_files(site: Site) -> str:
-    """With 64 file descriptors, a crowd waits or is refused, and later requests are answered."""
+    """With 1.5 GB of memory, large requests are answered or refused, and the server survives."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
@@ -44,7 +44,7 @@ def few_files(site: Site) -> str:
 
 
 def little_memory(site: Site) -> str:
-    """With 1.5 GB of memory, many large requests are answered or refused, and it survives."""
+    """With 1.5 GB of memory, the server answers or refuses many large requests, and survives."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (1536 * 2**20, 1536 * 2**20))
@@ -84,7 +84,7 @@ def clock_jumps(site: Site) -> str:
     more = {
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(offset),
-        # Seconds. Reading the file each time makes the start take many times as long.
+        # In seconds. Reading the file each time makes the start take many times as long.
         "FAKETIME_CACHE_DURATION": "1",
         # The monotonic clock does not jump.
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
@@ -102,7 +102,7 @@ def clock_jumps(site: Site) -> str:
 
 
 def only_ipv6(site: Site) -> str:
-    """With the IPv6 loopback only, it answers there and nowhere else."""
+    """With only the IPv6 loopback, the server answers there and nowhere else."""
     try:
         free_port("::1")
     except OSError as error:
@@ -117,7 +117,7 @@ def only_ipv6(site: Site) -> str:
 
 
 def no_route(site: Site) -> str:
-    """On a machine without a network, the simulator works, and GitHub is a clear error."""
+    """On a machine without a network, the simulator works, and GitHub causes a clear error."""
     if not shutil.which("unshare") or os.geteuid():
         raise Impossible("a network namespace needs root")
     script = """
@@ -154,7 +154,7 @@ kill $server; wait $server; echo "server: $?"
 
 
 def two_servers(site: Site) -> str:
-    """Two servers with one sign-in and one ledger answer at once, and every request is recorded."""
+    """Two servers with one sign-in and one ledger both answer, and every request is recorded."""
     with site.serve() as one, site.serve() as other:
         streams = [Stream(server, rate=50, count=50) for server in (one, other) for _ in range(4)]
         for _ in range(50):

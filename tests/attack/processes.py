@@ -1,4 +1,4 @@
-"""Processes that are killed, stopped and restarted at the wrong moment."""
+"""Processes that are killed, stopped and restarted at the worst moments."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from .site import Server, Site, Stream, can_listen, until
 
 
 def killed_worker(site: Site) -> str:
-    """If a worker is killed, streams of the other are complete, and its own are visibly cut."""
+    """If a worker is killed, the other's streams are complete, and its own are visibly cut off."""
     with site.serve("--workers", "2") as server:
         first, second = server.children()
         kept = _streams_without(second, server)
@@ -84,7 +84,7 @@ def _is_running(process: int) -> bool:
 
 
 def restarts(site: Site) -> str:
-    """After each of a hundred restarts on one port, some of them kills, it answers."""
+    """After each of a hundred restarts on one port, some by kill, the server answers."""
     port = free_port()
     for number in range(int(os.environ.get("RESTARTS", "100"))):
         with site.serve(port=port) as server:
@@ -98,7 +98,7 @@ def restarts(site: Site) -> str:
 
 
 def double_stop(site: Site) -> str:
-    """If it is asked to stop again and again, it stops, and open streams end with an error."""
+    """If it is told repeatedly to stop, it stops, and open streams end with an error."""
     with site.serve() as server:
         stream = Stream(server, rate=10, count=1000)
         for _ in range(20):

@@ -1,4 +1,4 @@
-"""The server as its user starts it, before an upstream that only sends prepared bytes."""
+"""The server as its user starts it, with an upstream that only sends prepared bytes."""
 
 import contextlib
 import http.client
@@ -24,16 +24,16 @@ from tests.ports import free_port
 
 PROGRAM: Final = Path(sys.executable).with_name("copilot-proxy")
 PATIENCE: Final = 60.0
-"""Seconds that anything may take which should happen at once."""
+"""A timeout in seconds for anything that should happen at once."""
 CHAT: Final = "/v1/chat/completions"
 
 
 class Impossible(Exception):
-    """This machine cannot try it; the text says why."""
+    """Raised if the attack cannot be tried on this machine; the text says why."""
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
-    """Return the first true value of `condition`; AssertionError after `seconds`."""
+    """Return the first true value of `condition`; raise AssertionError after `seconds`."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         if found := condition():
@@ -43,7 +43,7 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) ->
 
 
 def can_listen(port: int) -> bool:
-    """Whether nothing listens on the port any more."""
+    """Return whether the port is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -56,19 +56,19 @@ def can_listen(port: int) -> bool:
 
 @dataclass
 class Answer:
-    """What a request got."""
+    """The response to a request."""
 
     status: int
     body: str
 
     @property
     def message(self) -> str:
-        """The sentence of an error in OpenAI's format."""
+        """The message of an error in OpenAI's format."""
         return str(json.loads(self.body)["error"]["message"])
 
 
 class Stream:
-    """A streamed answer of `count` events, `rate` a second, which a thread reads."""
+    """A streamed answer of `count` events, `rate` per second, read by a thread."""
 
     def __init__(self, server: "Server", *, rate: int, count: int) -> None:
         self.text = ""
@@ -83,12 +83,12 @@ class Stream:
 
     @property
     def events(self) -> int:
-        """How many events have arrived."""
+        """The number of events that have arrived."""
         return self.text.count("~")
 
     @property
     def is_whole(self) -> bool:
-        """Wait for the end; whether every event and the end marker have arrived."""
+        """Wait for the end; return whether every event and the end marker arrived."""
         self._thread.join(PATIENCE * 3)
         assert not self._thread.is_alive(), "a stream did not end"
         return self.events == self._count and self.text.rstrip().endswith("data: [DONE]")
@@ -117,7 +117,7 @@ class Server:
 
     @property
     def said(self) -> str:
-        """All that it has written to the terminal."""
+        """Everything that the server has written to the terminal."""
         return self.output.read_text(errors="replace")
 
     def connect(self) -> http.client.HTTPConnection:
@@ -135,14 +135,14 @@ class Server:
         return "POST", CHAT, json.dumps(body), {"content-type": "application/json"}
 
     def ask(self, more: str = "") -> Answer:
-        """Ask a question."""
+        """Send a question."""
         with contextlib.closing(self.connect()) as connection:
             connection.request(*self.question(False, 0, 1, more))
             response = connection.getresponse()
             return Answer(response.status, response.read().decode())
 
     def get(self, path: str) -> Answer:
-        """Get a path."""
+        """Send a GET request for a path."""
         with contextlib.closing(self.connect()) as connection:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -154,13 +154,13 @@ class Server:
         assert 200 == answer.status, answer
 
     def is_answering(self) -> bool:
-        """Whether a question is answered."""
+        """Return whether a question is answered."""
         with contextlib.suppress(OSError, http.client.HTTPException):
             return self.ask().status == 200
         return False
 
     def is_up(self) -> bool:
-        """Whether the server answers."""
+        """Return whether the server answers."""
         assert self.process.poll() is None, f"it ended by itself: {self.said[-500:]}"
         with contextlib.suppress(OSError, http.client.HTTPException):
             return self.get("/health").status in (200, 503)
@@ -225,8 +225,8 @@ class Site:
     ) -> Iterator[Server]:
         """Run ``copilot-proxy serve ARGUMENTS`` while the block runs.
 
-        `before` is a program with its arguments that starts it, and `shell` redirections of a
-        shell that does. `prepare` runs in the new process.
+        `before` is a program with arguments that starts the server, and `shell` has redirections
+        for a shell that does. `prepare` runs in the new process.
         """
         port = port or free_port(host)
         command = [

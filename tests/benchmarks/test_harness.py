@@ -51,7 +51,7 @@ def measured(url: str, work: str, **more: Any) -> dict[str, Any]:
 
 
 def test_the_upstream_is_measured_without_tls_too(tmp_path: Path) -> None:
-    """The load client speaks plain HTTP, and measures an upstream that proxies use with TLS."""
+    """The load client supports plain HTTP, and measures an upstream that proxies use with TLS."""
     with (
         helper("upstream", "--tls", str(tmp_path)) as (address, _),
         candidates.direct(Fake(**address)).start() as target,
@@ -61,7 +61,7 @@ def test_the_upstream_is_measured_without_tls_too(tmp_path: Path) -> None:
     assert (result["requests"] > 0, 0) == (True, result["wrong"])
 
 
-def test_an_event_is_as_long_as_the_documentation_says() -> None:
+def test_sizes_of_events_match_the_documentation() -> None:
     """Chat events have about 220 bytes, whole answers about 1.5 KB."""
     chat = SHAPES["/chat/completions"]
     assert 200 < len(chat.event(1, mark(1))) < 250
@@ -91,7 +91,7 @@ def test_streams_of_every_route_arrive_whole(
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/responses", "/messages"])
 def test_the_upstream_can_be_measured_like_a_proxy(path: str, fake: Fake) -> None:
-    """It answers on the paths that clients of a proxy use, with requests of agents as well."""
+    """The upstream also answers on the paths of a proxy, including requests of agents."""
     result = measured(
         fake.url, "streams", path="/v1" + path, streams=1, rate=60, count=2, size=200_000
     )
@@ -108,7 +108,7 @@ def test_paced_streams_report_their_delays(proxy: Proxy) -> None:
 
 
 def test_a_disconnect_reaches_the_upstream(proxy: Proxy, fake: Fake) -> None:
-    """A client's disconnect closes the upstream connection, and the harness measures when."""
+    """A client's disconnect closes the upstream connection, and the harness measures the delay."""
     result = measured(proxy.url, "leaving", times=2, upstream=fake.url)
     assert (2, 0) == (result["left"], result["never"])
     assert result["closed_p50"] > 0
@@ -141,7 +141,7 @@ def test_the_load_client_finds_wrong_marks(body: bytes, problem: str | None) -> 
 
 
 def test_the_table_compares_with_the_first_column() -> None:
-    """The table shows medians with their range, and how many times better the first column is."""
+    """The table shows medians with their range, and the ratio to the first column."""
     results = Results(["ours", "other"])
     row = Row("requests/s", "rate", 0, more_is_better=True)
     for ours, other in ((100, 40), (300, 60), (200, 50)):
@@ -158,8 +158,8 @@ def test_cpu_and_memory_of_a_process_are_read() -> None:
     assert memory(os.getpid()) > 1_000_000
 
 
-def test_the_table_says_what_a_proxy_adds_to_the_upstream() -> None:
-    """If the upstream is measured as well, its time is subtracted from that of each round."""
+def test_the_table_shows_what_a_proxy_adds_to_the_upstream() -> None:
+    """If the upstream is measured as well, its time in each round is subtracted."""
     results = Results(["ours", DIRECT])
     row = Row("time to first token", "first", is_latency=True)
     for ours, direct in ((5, 1), (9, 2), (5, 2)):

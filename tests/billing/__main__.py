@@ -1,5 +1,7 @@
-"""``python -m tests.billing [ORDERS [CREDITS]]``: compares the ledger with what was charged, then
-lets twenty agents work with a budget of so many credits a day, and prints what that has shown."""
+"""``python -m tests.billing [ORDERS [CREDITS]]``: compares the ledger with the actual charges.
+
+Then lets twenty agents work with a budget of CREDITS a day, and prints the results.
+"""
 
 import sys
 import tempfile

@@ -1,6 +1,6 @@
-"""Parallel agents that work until the budget refuses them, and what they have spent then.
+"""Parallel agents that work until the budget refuses them, and how much they spent by then.
 
-Their conversations grow with each turn. What Copilot charges differs from what the product expects:
+Their conversations grow with each turn. Copilot's charges differ from the product's estimates:
 texts have between 3.2 and 4.4 characters per token, and answers between 40 and 3,000 tokens.
 """
 
@@ -43,8 +43,10 @@ _RUNNING_LAST = """
 SELECT nano_aiu, reserved_nano_aiu FROM requests WHERE reserved_nano_aiu IS NOT NULL
 AND ended_us >= (SELECT max(started_us) FROM requests WHERE reserved_nano_aiu IS NOT NULL)
 """
-"""What the requests cost, and had reserved, that were running when the last one was admitted. From
-its end on, what a request has cost is reserved instead of its estimate."""
+"""The cost and reservations of requests that were running when the last one was admitted.
+
+From the end of a request on, its cost is reserved instead of its estimate.
+"""
 
 
 class Spending(NamedTuple):
@@ -58,10 +60,13 @@ class Spending(NamedTuple):
     recorded: int
     """According to the ledger."""
     excess: int
-    """What was spent beyond the limit; negative if something is left."""
+    """Amount spent beyond the limit; negative if something is left."""
     running_error: int
-    """By how much those requests that were running when the last one was admitted, and cost more
-    than they had reserved, did so in total: the limit may be exceeded by no more."""
+    """Upper bound on the amount over the limit.
+
+    It is the total by which requests that were running when the last one was admitted cost more
+    than they had reserved.
+    """
     ratios: Sequence[float]
     """For each request, the cost divided by its reservation, in order."""
 

@@ -1,7 +1,7 @@
-"""The fake Copilot's answers in the formats of its APIs, as whole answers and as streams.
+"""The fake Copilot's answers in the formats of its APIs, whole and streamed.
 
-A stream is in three parts: its beginning with some text, the rest with the cost, and its end. The
-places of ``copilot_usage`` are those of Copilot's own answers.
+A stream has three parts: its beginning with some text, the rest with the cost, and its end.
+``copilot_usage`` is placed as in Copilot's own answers.
 """
 
 import json
@@ -20,16 +20,16 @@ class Stream(NamedTuple):
 
     begin: bytes
     cost: bytes
-    """With the cost, and what makes the answer complete."""
+    """The rest, with the cost and the finish reason."""
     end: bytes
     failure: bytes
-    """In place of the end: an error, where a Responses stream has its cost."""
+    """Replaces the end: an error, at the point where a Responses stream has its cost."""
     early: bytes
-    """In place of the cost: an error that names a limit, as if the request had been refused."""
+    """Replaces the cost: an error that names a limit, as if the request had been refused."""
 
 
 def usage_of(bill: Bill, *, total: bool, parts: bool) -> Json:
-    """Return the ``copilot_usage`` of an answer, in a dictionary; empty without both."""
+    """Return the ``copilot_usage`` of an answer in a dict; empty without a total and parts."""
     if not total and not parts:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""Compares the ledger with what the fake Copilot has charged, order by order."""
+"""Compares the ledger with the fake Copilot's charges, order by order."""
 
 import sqlite3
 from collections import Counter
@@ -13,7 +13,7 @@ from tests.billing.copilot import Charge
 WRITE_SECONDS: Final = 5.0
 """The longest time between the end of a request and its row, even on a busy machine."""
 _SURE: Final = ("reported", "details", "models")
-"""Where a cost comes from that is exact."""
+"""Sources of exact costs."""
 _EXPECTED: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "good": (("ok",), ("reported",)),
     "parts": (("ok",), ("details",)),
@@ -26,22 +26,22 @@ _EXPECTED: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "refused": (("refused_upstream", "refused_here"), ("free",)),
     "unwell": (("refused_upstream", "broken"), ("unknown",)),
 }
-"""The outcome and the source of the cost of each kind of order."""
+"""The outcome and the cost source of each kind of order."""
 
 
 class Audit(NamedTuple):
-    """What the comparison has found."""
+    """The result of the comparison."""
 
     orders: int
     rows: int
     charged: int
-    """What was charged for the orders whose cost is in the ledger exactly, in nano-AIU."""
+    """Charges for orders whose exact cost is in the ledger, in nano-AIU."""
     recorded: int
-    """What the ledger has for the same orders."""
+    """The ledger's costs for the same orders."""
     killed: int
-    """Orders that were running, or were not written yet, when their server was killed."""
+    """Orders that were running, or not written yet, when their server was killed."""
     sources: Counter[str]
-    """The rows by where their cost comes from."""
+    """The number of rows by cost source."""
     problems: list[str]
 
 
@@ -56,10 +56,10 @@ def audit(
         order = outcome.order
         charge = charges.get(order.number, Charge())
         found = rows.pop(order.session, [])
-        # What a killed server has sent may still be read a moment later.
+        # Data that a killed server sent may still be read shortly afterwards.
         is_excused = any(-1.0 < kill - outcome.ended < WRITE_SECONDS for kill in kills)
         if len(found) != 1:
-            # A client may leave before a busy server has read its request.
+            # A client may disconnect before a busy server has read its request.
             is_early = order.kind == "left" and outcome.status is None
             is_lost = charge.calls > 0 or not (outcome.is_broken or is_excused or is_early)
             if found or is_lost:
@@ -94,7 +94,7 @@ def _differences(row: dict[str, Any], outcome: Outcome, charge: Charge) -> list[
         outcomes, sources = _EXPECTED["refused"]
     if order.kind == "left" and not charge.calls:  # before the request was sent
         sources = ("free", *sources)
-    if outcome.is_broken:  # the server was killed, and had written the row already
+    if outcome.is_broken:  # the server was killed after it had written the row
         outcomes = (*outcomes, "client_left")
     problems = []
     if row["outcome"] not in outcomes:

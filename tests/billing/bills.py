@@ -1,6 +1,6 @@
-"""What the fake Copilot charges: amounts that follow from a number, in exact arithmetic.
+"""The fake Copilot's charges: amounts that follow from a number, in exact arithmetic.
 
-It shares nothing with the product: a cost is a fraction of a credit here, and is rounded once.
+Nothing is shared with the product: a cost is a fraction of a credit here, and is rounded once.
 """
 
 import random
@@ -18,17 +18,17 @@ _BATCH = 1_000_000
 
 
 class Bill(NamedTuple):
-    """The tokens of an answer, and what they cost."""
+    """The tokens of an answer and their cost."""
 
     fresh: int
     cached: int
     output: int
     premium: int
-    """Nano-AIU that are added to the price of a batch, so that amounts are not round."""
+    """Nano-AIU added to the price of a batch, so that amounts are not round."""
 
     @property
     def details(self) -> list[dict[str, Any]]:
-        """The parts, as Copilot reports them."""
+        """The parts of the cost, as Copilot reports them."""
         return [
             {
                 "token_type": kind,
@@ -64,9 +64,9 @@ def bill_of(number: int, *, at_list_price: bool = False) -> Bill:
 
 
 def bill_of_turn(number: int, chars: int, seen: int) -> tuple[Bill, int]:
-    """Return the bill of an agent's turn whose request has this many characters, and its prompt.
+    """Return the bill of an agent's turn with this many characters, and its prompt tokens.
 
-    `seen` are the tokens of the prompt before, which are read from the cache.
+    `seen` is the number of tokens in the previous prompt, which are read from the cache.
     """
     choose = random.Random(number)
     per_token = 3.2 + 1.2 * (number // 1000 % 7) / 6

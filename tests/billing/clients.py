@@ -1,4 +1,4 @@
-"""Clients that place orders: several at once, each one request after the other."""
+"""Clients that place orders: several at once, each sending one request after the other."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from tests.billing.orders import Order
 from tests.billing.server import Server
 
 _LEAVE_SECONDS: Final = 0.15
-"""After which a client leaves that does not get a stream."""
+"""Seconds after which a client that does not get a stream disconnects."""
 _START_SECONDS: Final = 120.0
 
 
@@ -23,7 +23,7 @@ class Outcome:
 
     order: Order
     ended: float
-    """As `time.monotonic` has it."""
+    """As returned by `time.monotonic`."""
     status: int | None = None
     """None if the connection broke before the headers."""
     is_broken: bool = False
@@ -31,13 +31,13 @@ class Outcome:
 
 
 Hook = Callable[[int], Awaitable[None]]
-"""Called with the number of orders that have been taken so far."""
+"""Called with the number of orders taken so far."""
 
 
 async def place(
     server: Server, orders: Sequence[Order], *, clients: int = 8, hook: Hook | None = None
 ) -> list[Outcome]:
-    """Place all orders, and return how they ended."""
+    """Place all orders, and return their outcomes."""
     waiting = iter(enumerate(orders))
     outcomes: list[Outcome] = []
 
@@ -59,7 +59,7 @@ async def _client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def _place(server: Server, client: httpx.AsyncClient, order: Order) -> Outcome:
-    """Place one order; it is placed again only if it certainly has not arrived."""
+    """Place one order; it is placed again only if it certainly did not arrive."""
     until = time.monotonic() + _START_SECONDS
     outcome = Outcome(order, 0.0)
     while True:

@@ -1,4 +1,4 @@
-"""A fake GitHub and Copilot that charges known amounts, and remembers what it has charged.
+"""A fake GitHub and Copilot that charges known amounts and remembers its charges.
 
 It is a separate small server: it shares no code with the product or with its simulator.
 """
@@ -20,16 +20,16 @@ _STREAMED: Final = re.compile(r'"stream":\s*true')
 _REFUSAL: Final = {"error": {"message": "It is not allowed.", "code": "invalid_request_body"}}
 _WRONG_API: Final = {"error": {"message": "It is not here.", "code": "unsupported_api_for_model"}}
 _TURN_SECONDS: Final = 0.2
-"""How long an agent's answer takes, so that many run at once."""
+"""Duration of an agent's answer in seconds, so that many run at once."""
 _REASONS: Final = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 500: "Server Error"}
 
 
 @dataclass
 class Charge:
-    """What the calls of one order were charged."""
+    """The charges for the calls of one order."""
 
     calls: int = 0
-    """The calls that were processed; refusals are not."""
+    """The calls that were processed, without refusals."""
     nano: int = 0
     seen: set[str] = field(default_factory=set)
     """Paths that have refused the order once."""
@@ -73,12 +73,12 @@ class FakeCopilot(ThreadedServer):
     def __init__(self) -> None:
         super().__init__()
         self.charges: dict[int, Charge] = {}
-        """What each order was charged, by its number."""
+        """The charges for each order, by its number."""
         self._prompts: dict[int, int] = {}
-        """The tokens of each agent's last prompt."""
+        """The number of tokens in each agent's last prompt."""
 
     def listening(self) -> AbstractAsyncContextManager[int]:
-        """Serve while the context is open, which gives the port."""
+        """Serve while the context is open, which returns the port."""
         return serving(self._serve, backlog=500)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -117,7 +117,7 @@ class FakeCopilot(ThreadedServer):
         body: str,
         order: re.Match[str],
     ) -> bool:
-        """Answer an order; return whether the connection can be used again."""
+        """Answer an order; return whether the connection can be reused."""
         number, kind = int(order[1]), order[2]
         charge = self.charges.setdefault(number, Charge())
         if kind == "refused":

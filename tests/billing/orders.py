@@ -1,4 +1,4 @@
-"""What the clients ask for: a mix of requests, each with a number from which everything follows."""
+"""The clients' orders: a mix of requests, each determined by its number."""
 
 import random
 from typing import Any, Final, Literal, NamedTuple
@@ -6,11 +6,11 @@ from typing import Any, Final, Literal, NamedTuple
 Kind = Literal[
     "good",  # answered, with the cost as a total and in parts
     "parts",  # answered, with the cost in parts only
-    "silent",  # answered, without a cost, so that the list of prices decides
+    "silent",  # answered without a cost, so the price list decides
     "failing",  # fails after the cost was reported
     "erring",  # fails before the cost was reported, with an error in the stream
     "cut",  # breaks off before the cost
-    "left",  # the client leaves before the cost
+    "left",  # the client disconnects before the cost
     "refused",  # Copilot refuses it, and charges nothing
     "stale",  # Copilot refuses the token first
     "unwell",  # Copilot answers with a server error, which may have been charged
@@ -36,7 +36,7 @@ COUNTING: Final = "/v1/messages/count_tokens"
 MODELS: Final = {"gpt-4o": CHAT, "gpt-5.4": RESPONSES, "claude-opus-4.7": MESSAGES}
 """Models that Copilot serves on one API each."""
 MOVED_MODEL: Final = "gpt-5-mini"
-"""A model that is listed for Chat Completions, which refuses it, and for the Responses API."""
+"""A model listed for Chat Completions, which refuses it, and for the Responses API."""
 EMBEDDING_MODEL: Final = "text-embedding-3-small"
 CLIENTS: Final = (
     "claude-cli/2.1.332",
@@ -61,7 +61,7 @@ class Order(NamedTuple):
 
     @property
     def session(self) -> str:
-        """The session that the request belongs to, alone."""
+        """The session of the request, which no other request has."""
         return f"order-{self.number}"
 
     @property

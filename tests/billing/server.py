@@ -1,4 +1,4 @@
-"""The product as a user runs it: ``serve`` in separate processes, which can be killed."""
+"""The product as a user runs it: ``serve`` in separate processes that can be killed."""
 
 import os
 import signal
@@ -19,13 +19,13 @@ _START_SECONDS: Final = 120.0
 
 
 class Server:
-    """``copilot-proxy serve``; runs inside a `with` block, and can be killed and started again."""
+    """``copilot-proxy serve``; runs inside a `with` block, and can be killed and restarted."""
 
     def __init__(self, home: Path, upstream: str, *flags: str, budget: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.ready = threading.Event()
-        """Whether it is supposed to answer."""
+        """Whether the server is supposed to answer."""
         self._log = home / "server.log"
         self._command = [
             sys.executable, "-m", "copilot_proxy", "serve", "--port", str(self.port), *flags,
@@ -89,7 +89,7 @@ class Server:
         os.kill(self._workers()[0], signal.SIGKILL)
 
     def kill(self) -> None:
-        """Kill all processes at once, without any warning."""
+        """Kill all processes at once, without warning."""
         self.ready.clear()
         for process in [*self._workers(), self._process.pid]:
             with suppress(ProcessLookupError):

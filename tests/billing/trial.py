@@ -1,4 +1,4 @@
-"""One trial: clients place orders with a server that is killed twice on the way."""
+"""One trial: clients place orders with a server that is killed twice along the way."""
 
 import asyncio
 import time
@@ -13,18 +13,18 @@ from tests.billing.server import Server
 
 
 class Trial(NamedTuple):
-    """What a trial has found."""
+    """The result of a trial."""
 
     audit: Audit
     sound: bool
-    """Whether ``usage --verify`` has found nothing."""
+    """Whether ``usage --verify`` found no problems."""
     seconds: float
 
 
 def run_trial(home: Path, count: int) -> Trial:
-    """Place `count` orders by eight clients at once; two workers, with a budget that suffices.
+    """Place `count` orders by eight clients at once, with two workers and a sufficient budget.
 
-    After a third of the orders one worker is killed, after two thirds the whole server.
+    One worker is killed after a third of the orders, and the whole server after two thirds.
     """
     orders = make_orders(count)
     kills: list[float] = []

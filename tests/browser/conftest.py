@@ -51,7 +51,7 @@ def server(settings: Settings) -> Iterator[Proxy]:
 
 
 class Opened:
-    """Opens pages, and notes what goes wrong in them."""
+    """Opens pages, and collects their problems."""
 
     def __init__(self, browser: "Browser") -> None:
         self._browser = browser
@@ -84,7 +84,7 @@ class Opened:
 
 @pytest.fixture
 def opened(browser: "Browser") -> Iterator[Opened]:
-    """Pages in which nothing may go wrong, unless the test empties `problems`."""
+    """Opens pages without problems, unless the test empties `problems`."""
     pages = Opened(browser)
     yield pages
     pages.close()

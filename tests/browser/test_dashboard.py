@@ -21,8 +21,8 @@ KEY = "the-owners-key"
 
 
 def serious_problems(page: "Page") -> list[str]:
-    """Return what axe-core finds that is serious or critical."""
-    # Our policy lets no page add scripts, so the checker comes through the debugger.
+    """Return the serious and critical findings of axe-core."""
+    # Our policy lets no page add scripts, so the checker is added through the debugger.
     page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
     found = page.evaluate("() => axe.run()")
     return [
@@ -34,7 +34,7 @@ def serious_problems(page: "Page") -> list[str]:
 
 
 def test_every_view(opened: Opened, server: Proxy) -> None:
-    """Every part of the page shows what the ledger and the server know."""
+    """Every part of the page shows data of the ledger and the server."""
     page = opened(server.url)
     page.wait_for_selector(".u-wrap canvas")
 
@@ -81,7 +81,7 @@ def test_one_request(opened: Opened, server: Proxy) -> None:
 
 
 def test_requests_as_they_run(opened: Opened, server: Proxy, simulator: Simulator) -> None:
-    """A request appears when it starts, and turns into its row when it ends."""
+    """A request appears when it starts, and becomes a ledger row when it ends."""
     page = opened(server.url)
     before = page.locator("#rows tr").first.get_attribute("data-id")
     simulator.state.pace = 0.1
@@ -103,7 +103,7 @@ def test_requests_as_they_run(opened: Opened, server: Proxy, simulator: Simulato
 
 @pytest.mark.parametrize("viewport", [PHONE, {"width": 1280, "height": 900}], ids=["phone", "wide"])
 def test_long_names(opened: Opened, server: Proxy, viewport: dict[str, int]) -> None:
-    """Long names are cut off with an ellipsis, so that no column is pushed out of sight."""
+    """Long names end in an ellipsis, so that no column is pushed off the screen."""
     name = "W" * 64
     body = {"model": name, "messages": [{"role": "user", "content": "Hi"}]}
     with server.client() as client:
@@ -186,7 +186,7 @@ def test_keyboard_only(opened: Opened, server: Proxy) -> None:
 
 
 def test_signing_in(opened: Opened, simulator: Simulator) -> None:
-    """A server with a key shows nothing before, and everything after signing in."""
+    """A server with a key shows nothing before signing in, and everything afterwards."""
     settings = settings_at(simulator, ledger=True, api_key=KEY)
     fill(settings.ledger_file, days=1)
     with Proxy(settings) as server:
@@ -209,7 +209,7 @@ def test_signing_in(opened: Opened, simulator: Simulator) -> None:
 
 
 def test_the_code_of_the_command(opened: Opened, simulator: Simulator) -> None:
-    """The address that `copilot-proxy dashboard` opens signs in once, and does not stay."""
+    """The address that `copilot-proxy dashboard` opens works once, and is not kept."""
     settings = settings_at(simulator, ledger=True, api_key=KEY)
     with Proxy(settings) as server:
         address = f"{server.url}/#code={make_code(settings.state_dir)}"
@@ -221,7 +221,7 @@ def test_the_code_of_the_command(opened: Opened, simulator: Simulator) -> None:
 
 
 def test_a_hidden_page_closes_its_stream(opened: Opened, server: Proxy) -> None:
-    """The server does nothing for a page that is hidden; when it is shown, it is live again."""
+    """The server does nothing for a hidden page; once the page is shown, it updates again."""
     page = opened(server.url)
     script = """hidden => {
         Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
@@ -236,7 +236,7 @@ def test_a_hidden_page_closes_its_stream(opened: Opened, server: Proxy) -> None:
 
 
 def test_names_are_only_text(opened: Opened, server: Proxy) -> None:
-    """A client's name is shown as it is, whatever it contains."""
+    """A client's name is shown literally, whatever it contains."""
     name = "<img src=x onerror=alert(1)>"
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}
     with server.client() as client:
@@ -248,8 +248,8 @@ def test_names_are_only_text(opened: Opened, server: Proxy) -> None:
     assert 0 == page.locator("main img").count()
 
 
-def test_numbers_of_another_country(opened: Opened, server: Proxy) -> None:
-    """Numbers have the form of the browser's locale."""
+def test_numbers_in_another_locale(opened: Opened, server: Proxy) -> None:
+    """Numbers follow the browser's locale."""
     page = opened(server.url, locale="de-DE")
 
     assert "von 7.000" not in page.inner_text("main")
@@ -257,7 +257,7 @@ def test_numbers_of_another_country(opened: Opened, server: Proxy) -> None:
 
 
 def test_no_jumps(opened: Opened, server: Proxy) -> None:
-    """While the page fills, what is shown already stays where it is."""
+    """While the page loads, visible content stays where it is."""
     page = opened(server.url, wait=".u-wrap canvas")
     page.locator("#rows tr").first.wait_for()
     moved = page.evaluate(

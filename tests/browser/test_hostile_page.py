@@ -1,4 +1,4 @@
-"""Another page in the same browser reads nothing of the dashboard, and changes nothing."""
+"""Another page in the same browser can neither read nor change the dashboard."""
 
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -73,7 +73,7 @@ class HostileSite(HttpServer):
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 @pytest.mark.parametrize("key", [None, KEY], ids=["open", "with a key"])
 def test_a_hostile_page(opened: Opened, simulator: Simulator, host: str, key: str | None) -> None:
-    """Not even in a browser that is signed in, from the same host with another port."""
+    """The page has no access even in a signed-in browser, from the same host with another port."""
     settings = settings_at(simulator, ledger=True, budget="1000/day", api_key=key)
     fill(settings.ledger_file, days=1)
     with Proxy(settings) as server, HostileSite() as site:
@@ -85,7 +85,7 @@ def test_a_hostile_page(opened: Opened, simulator: Simulator, host: str, key: st
         hostile = page.context.new_page()
         hostile.goto(f"http://{host}:{site.port}/")
         read: dict[str, Any] = hostile.evaluate(ATTACK, server.url)
-        # A link is allowed, and the page it leads to is out of reach.
+        # A link is allowed, but the target page is out of reach.
         framed = hostile.evaluate(OPEN, server.url)
         still = page.evaluate("fetch('/dashboard/requests').then((answer) => answer.status)")
 

@@ -1,4 +1,4 @@
-"""The budget: what does not fit is refused in a way at which every client stops."""
+"""The budget: requests over the limit are refused in a way that stops every client."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ def settings_with(simulator: Simulator, *limits: str) -> Settings:
 
 
 def amounts(settings: Settings) -> tuple[int, int]:
-    """Return what is spent and what is reserved, after the server has stopped."""
+    """Return the amounts spent and reserved, after the server has stopped."""
     with closing(sqlite3.connect(settings.ledger_file)) as database:
         assert [] == verify(database).changes
         (spent,) = database.execute("SELECT ifnull(sum(nano_aiu), 0) FROM sums").fetchone()
@@ -67,7 +67,7 @@ def amounts(settings: Settings) -> tuple[int, int]:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", BODIES)
 def test_a_refusal(simulator: Simulator, path: str, stream: bool) -> None:
-    """Its status is one that no client repeats, and no text in it looks like a failure."""
+    """The status is one that no client retries, and the text does not look like a failure."""
     with Proxy(settings_with(simulator, "0/day")) as proxy, proxy.client() as client:
         answer = ask(client, path, stream=stream)
         count = {"model": MODEL, "messages": USER}
@@ -107,10 +107,10 @@ def test_many_at_once(simulator: Simulator) -> None:
 
 
 def test_one_after_another(simulator: Simulator) -> None:
-    """A request that has just ended counts with what it cost, not with its higher estimate."""
+    """A request that has just ended counts with its cost, not with its higher estimate."""
     with Proxy(settings_with(simulator, "2.4/day")) as proxy, proxy.client() as client:
         statuses = []
-        # The first is estimated at 2.3 AI credits. Before it, one whose row is written at once.
+        # The first is estimated at 2.3 AI credits; before it, one whose row is written at once.
         for number, model in enumerate(["gpt-5-mini", MODEL, MODEL], 1):
             body = {"model": model, "messages": USER, "max_tokens": 900}
             statuses.append(client.post("/v1/messages", json=body).status_code)
@@ -120,7 +120,7 @@ def test_one_after_another(simulator: Simulator) -> None:
 
 @pytest.mark.anyio
 async def test_ended_requests_that_cost_more_than_expected(tmp_path: Path) -> None:
-    """What one has cost counts for the next on any server, before and after its row is written."""
+    """A request's actual cost counts for the next on any server, with or without its row."""
     ledger = tmp_path / "ledger.sqlite3"
     servers = [Budget(ledger, [Limit(10 * NANO, "day")]) for _ in range(2)]
     first, second, third = record("1", credits=6.0), record("2", credits=6.0), record("3")
@@ -142,7 +142,7 @@ async def test_ended_requests_that_cost_more_than_expected(tmp_path: Path) -> No
 
 @pytest.mark.anyio
 async def test_the_first_estimate_of_a_server(tmp_path: Path) -> None:
-    """It knows from the ledger how long the answers of a model are."""
+    """The server knows from the ledger how long a model's answers are."""
     ledger = tmp_path / "ledger.sqlite3"
     answers = [record(str(number), tokens=(10, 0, 40)) for number in range(3)]
     broken = record("broken", tokens=(10, 0, 9000), error="server_error")
@@ -162,8 +162,8 @@ async def test_the_first_estimate_of_a_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_row_that_was_just_written(tmp_path: Path) -> None:
-    """For a moment, a request has a row and a reservation. Nothing is refused because of that."""
+async def test_a_row_that_was_just_written_is_not_counted_twice(tmp_path: Path) -> None:
+    """A request may briefly have both a row and a reservation, which must not cause refusals."""
     ledger = tmp_path / "ledger.sqlite3"
     servers = [Budget(ledger, [Limit(10 * NANO, "day")]) for _ in range(2)]
     first = record("first", credits=6.0)
@@ -180,8 +180,10 @@ async def test_a_row_that_was_just_written(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_a_note_about_an_ended_request(tmp_path: Path) -> None:
-    """A request that has just ended counts, even if the ledger does not have its row yet; one of
-    another client does not."""
+    """A request that has just ended counts even without a row in the ledger.
+
+    A request of another client does not.
+    """
     limits = [Limit(10 * NANO, "day"), Limit(9 * NANO, "day", "client", "codex")]
     budget = Budget(tmp_path / "ledger.sqlite3", limits)
     first, second, third = record("1", credits=8.5), record("2"), record("3", client="codex")
@@ -257,7 +259,7 @@ def test_a_notice_about_a_session(simulator: Simulator, tmp_path: Path) -> None:
 def test_a_command_that_fails(
     simulator: Simulator, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """The log says so, and requests are answered as usual."""
+    """The failure is logged, and requests are answered as usual."""
     settings = settings_at(simulator, ledger=True, budget=["0/day"], notify=str(tmp_path / "none"))
     with Proxy(settings) as proxy, proxy.client() as client:
         assert [402, 402] == [ask(client).status_code for _ in range(2)]
@@ -271,7 +273,7 @@ def test_raising_while_the_server_runs(
     cli: Callable[..., Any],  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """`budget` shows, sets, raises and removes limits, and the server follows at once."""
+    """`budget` shows, sets, raises and removes limits, and the server applies them at once."""
     # The commands run in this process, so they may take less time than until the next look.
     monkeypatch.setattr("copilot_proxy.budget.applying_limits._LOOK_SECONDS", 0.0)
     settings = settings_with(simulator)

@@ -297,12 +297,12 @@ def test_recent_requests_with_long_names(
 def test_a_name_that_is_not_in_the_ledger(
     cli: Cli, ledger: Path, flag: str, name: str, shown: str
 ) -> None:
-    """A mistyped name is not taken for one without requests."""
+    """A mistyped name is an error, not a name without requests."""
     assert shown == cli("usage", flag, name, "--since", "2026-11-17", "--until", "2026-11-18").err
 
 
 def test_a_ledger_that_is_locked(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It can be read; a change says what to do."""
+    """A locked ledger can be read; for a change, the error says what to do."""
     monkeypatch.setattr("copilot_proxy.ledger.database.BUSY_SECONDS", 0.1)
     with closing(sqlite3.connect(ledger, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -314,7 +314,7 @@ def test_a_ledger_that_is_locked(cli: Cli, ledger: Path, monkeypatch: pytest.Mon
 
 
 def test_tiny_amounts(cli: Cli, own_home: Path) -> None:
-    """An amount that is not zero is never shown as zero."""
+    """A nonzero amount is never shown as zero."""
     writer = Writer(own_home / "ledger.sqlite3")
     writer.write([row(record("tiny", credits=0.004), time.time())])
     writer.close()
@@ -325,7 +325,7 @@ def test_tiny_amounts(cli: Cli, own_home: Path) -> None:
 
 
 def test_another_model(cli: Cli, ledger: Path) -> None:
-    """`--as` uses the other model's prices for the same tokens, even without a sign-in."""
+    """`--as` prices the same tokens for another model, even without a sign-in."""
     ran = cli("usage", "--as", "claude-opus-5", "--json")
     expected = 30 * 500_000 + 6 * 2_500_000 + 1200 * 500_000 + 4_100_000 * 50_000 + 5 * 2_500_000
 
@@ -333,7 +333,7 @@ def test_another_model(cli: Cli, ledger: Path) -> None:
 
 
 def test_verify(cli: Cli, ledger: Path) -> None:
-    """A sound ledger is compared with GitHub's quota."""
+    """An intact ledger is compared with GitHub's quota."""
     ran = cli("usage", "--verify")
 
     assert 0 == ran.code
@@ -341,7 +341,7 @@ def test_verify(cli: Cli, ledger: Path) -> None:
 
 
 def test_backup_and_forget(cli: Cli, ledger: Path, tmp_path: Path) -> None:
-    """A copy is private and complete; whole days can be removed, and the rest stays sound."""
+    """A backup is private and complete; whole days can be removed, and the rest stays intact."""
     copy = tmp_path / "copy.sqlite3"
     assert 0 == cli("usage", "backup", str(copy)).code
     assert 1 == cli("usage", "backup", str(copy)).code
@@ -368,8 +368,7 @@ def test_without_a_ledger(cli: Cli) -> None:
     [(0, "file is not a database"), (4096, "database disk image is malformed")],
 )
 def test_a_damaged_ledger(cli: Cli, ledger: Path, intact: int, reason: str) -> None:
-    """It is an error without a traceback, which says what happens next, even if only the sums are
-    damaged."""
+    """There is no traceback; the error says what happens next, even if only totals are damaged."""
     content = ledger.read_bytes()
     ledger.write_bytes(content[:intact] + b"\xff" * (len(content) - intact))
     ran = cli("usage")
@@ -394,7 +393,7 @@ def test_a_damaged_ledger(cli: Cli, ledger: Path, intact: int, reason: str) -> N
     ],
 )
 def test_wrong_usage(cli: Cli, arguments: tuple[str, ...]) -> None:
-    """What cannot be understood is an error with code 2."""
+    """Invalid arguments are an error with exit code 2."""
     assert 2 == cli("usage", *arguments).code
 
 
@@ -418,14 +417,14 @@ def test_wrong_usage(cli: Cli, arguments: tuple[str, ...]) -> None:
 def test_options_without_effect(
     cli: Cli, ledger: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    """An option that is not used is refused, so that no script relies on it."""
+    """An option without effect is refused, so that no script relies on it."""
     ran = cli("usage", *arguments)
     assert (2, "") == (ran.code, ran.out)
     assert message in " ".join(ran.err.split())
 
 
 def test_chat_is_recorded(cli: Cli) -> None:
-    """The terminal's own requests are in the ledger; the simulator's are apart."""
+    """Requests from the terminal are in the ledger, and those to the simulator are separate."""
     assert 0 == cli("chat", "--simulate", "Hello", terminal=True).code
     found = json.loads(cli("usage", "client", "--simulate", "--json", "--since", "2026-01-01").out)
 
@@ -436,7 +435,7 @@ def test_chat_is_recorded(cli: Cli) -> None:
 
 @pytest.fixture
 def missed() -> Path:
-    """A session of Claude Code with a pause, and two of opencode whose tools have changed."""
+    """A session of Claude Code with a pause, and two of opencode after its tools changed."""
     path = load_settings().ledger_file
     writer = Writer(path)
     rows = []
@@ -470,7 +469,7 @@ def remember(writer: Writer, session: str, used: float, ttl: int) -> None:
 
 
 def test_why(cli: Cli, missed: Path) -> None:
-    """Each client and reason is a sentence, with what to do; the most expensive comes first."""
+    """Each client and reason is a sentence with advice, most expensive first."""
     assert [
         "7 requests lost 18.35 AI credits by not reading from the prompt cache:",
         "",
@@ -498,7 +497,7 @@ def test_why(cli: Cli, missed: Path) -> None:
 
 
 def test_the_next_turn(cli: Cli, missed: Path) -> None:
-    """What it costs now, and for how long, and what it costs afterwards."""
+    """The cost of the next turn is shown for now, with its time limit, and for later."""
     assert cli("usage", "--line").out.endswith(" · next turn 0.42 for 3:00, then 4.10\n")
     assert [
         "Next turn of s-1 with claude-opus-5: 0.42 for 3:00, then 4.10",
@@ -512,7 +511,7 @@ def test_the_next_turn(cli: Cli, missed: Path) -> None:
 
 
 def test_the_cache_lifetime_is_learned(cli: Cli, missed: Path) -> None:
-    """A prompt that was read after a longer pause counts, unless one was gone sooner than that."""
+    """A cache hit after a longer pause counts, unless a shorter pause caused a miss."""
     writer = Writer(missed)
 
     def write(session: str, *turns: tuple[float, int], gone: bool = False) -> None:
@@ -538,13 +537,13 @@ def test_the_cache_lifetime_is_learned(cli: Cli, missed: Path) -> None:
 
 
 def test_losses_are_not_those_of_another_model(cli: Cli, missed: Path) -> None:
-    """They were charged at the prices of the model that was used."""
+    """Losses were charged at the prices of the model that was used."""
     assert "LOST" in cli("usage", "model").out
     assert "LOST" not in cli("usage", "--as", "claude-opus-5").out
 
 
 def test_another_model_of_the_simulator(cli: Cli) -> None:
-    """With `--simulate`, the prices are those of the simulator's models."""
+    """With `--simulate`, the prices come from the simulator's models."""
     assert 0 == cli("chat", "--simulate", "Hello", terminal=True).code
     ran = cli("usage", "--as", "gpt-mini", "--simulate", "--since", "2026-01-01")
 
@@ -553,6 +552,6 @@ def test_another_model_of_the_simulator(cli: Cli) -> None:
 
 
 def test_without_a_sign_in_nothing_is_recorded(cli: Cli, program: Program) -> None:
-    """A question that could not be asked is not in the ledger."""
+    """A question that could not be sent is not in the ledger."""
     assert 3 == program("chat", "Hi").returncode
     assert 0 == json.loads(cli("usage", "--json").out)["total"]["requests"]

@@ -1,4 +1,4 @@
-"""``usage import copilot-cli``: the requests that Copilot CLI has recorded, in the same views."""
+"""``usage import copilot-cli``: requests recorded by Copilot CLI appear in the same views."""
 
 import json
 import sqlite3
@@ -15,7 +15,7 @@ from copilot_proxy.settings import load_settings
 from tests.cli.conftest import Cli
 from tests.ledger.rows import record, row
 
-# The tables of Copilot CLI 1.0.102, without what is not read.
+# The tables of Copilot CLI 1.0.102, without columns that are not read.
 TABLES = """
 CREATE TABLE sessions (id TEXT PRIMARY KEY, cwd TEXT, repository TEXT);
 CREATE TABLE assistant_usage_events (
@@ -58,7 +58,7 @@ EVENT: dict[str, Any] = {
 
 
 class Store:
-    """The file of Copilot CLI, which keeps it open."""
+    """The database of Copilot CLI, which keeps it open."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -89,7 +89,7 @@ def rows() -> list[dict[str, Any]]:
 
 
 def test_imported_requests(cli: Cli, store: Store) -> None:
-    """Exact costs, tokens by class, session and repository; never a folder or a text."""
+    """Exact costs, tokens by class, session and repository are imported, but no folders or text."""
     store.add()
     store.add(session_id="s2", model="gpt-6.1-sol", api_endpoint="ws:/responses",
               total_nano_aiu=None)  # fmt: skip
@@ -116,7 +116,7 @@ def test_imported_requests(cli: Cli, store: Store) -> None:
 
 
 def test_importing_again(cli: Cli, store: Store) -> None:
-    """Only what is new is added."""
+    """Only new requests are added."""
     store.add()
     cli("usage", "import", "copilot-cli")
     store.add(created_at="2026-11-20T12:00:01.000Z")
@@ -127,7 +127,7 @@ def test_importing_again(cli: Cli, store: Store) -> None:
 
 
 def test_requests_through_this_server(cli: Cli, store: Store) -> None:
-    """They are in the ledger already; a similar one that was sent directly is not."""
+    """Requests through this server are in the ledger already; a similar direct request is not."""
     own = record("own", credits=2.85882, model="claude-opus-5.5", tokens=(6602, 6601, 43),
                  client="openai-js")  # fmt: skip
     writer = Writer(load_settings().ledger_file)
@@ -143,7 +143,7 @@ def test_requests_through_this_server(cli: Cli, store: Store) -> None:
 
 
 def test_nothing_to_import(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the file, or with another one, an error says what to do."""
+    """Without the file, or with a different file, an error says what to do."""
     monkeypatch.setenv("COPILOT_HOME", str(tmp_path))
     ran = cli("usage", "import", "copilot-cli")
     assert (1, True) == (ran.code, "COPILOT_HOME" in ran.err)

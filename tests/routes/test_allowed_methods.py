@@ -1,4 +1,4 @@
-"""The header Allow, on every path: in responses to OPTIONS, and in those to a wrong method."""
+"""The Allow header on every path, in responses to OPTIONS and to wrong methods."""
 
 import re
 
@@ -28,7 +28,7 @@ PATHS = sorted(
     ],
 )
 def test_a_path_lists_what_it_accepts(proxy: Proxy, path: str, allow: str) -> None:
-    """Both are asked: OPTIONS, and a method that no path accepts."""
+    """OPTIONS and a method that no path accepts get the same list."""
     with proxy.client() as client:
         options, wrong = client.options(path), client.patch(path)
 
@@ -37,7 +37,7 @@ def test_a_path_lists_what_it_accepts(proxy: Proxy, path: str, allow: str) -> No
 
 
 def test_no_listed_method_is_refused(simulator: Simulator) -> None:
-    """On every path; and a method that is refused is not listed. HEAD stands for GET."""
+    """Listed methods are not refused, and refused methods are not listed. HEAD stands for GET."""
     settings = settings_at(simulator, ollama=True)
     with Proxy(settings) as proxy, proxy.client() as client:
         for path in PATHS:
@@ -50,7 +50,7 @@ def test_no_listed_method_is_refused(simulator: Simulator) -> None:
 
 
 def test_options_of_an_api_that_is_off(proxy: Proxy) -> None:
-    """OPTIONS is like every other method: the path does not exist."""
+    """OPTIONS gets the same answer as any other method: the path does not exist."""
     with proxy.client() as client:
         answer = client.options("/api/chat")
 

@@ -41,7 +41,7 @@ def test_beta_in_the_address(proxy: Proxy, simulator: Simulator, query: str) -> 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/v1/embeddings"])
 def test_openais_paths_with_the_version(proxy: Proxy, path: str) -> None:
-    """A client that sends anthropic-version on a path of OpenAI's gets OpenAI's errors."""
+    """A client that sends anthropic-version on one of OpenAI's paths gets OpenAI's errors."""
     with proxy.client(headers=VERSION) as client:
         answer = client.post(path, json={"model": "no-such-model", "messages": [], "input": "Hi"})
 
@@ -50,7 +50,7 @@ def test_openais_paths_with_the_version(proxy: Proxy, path: str) -> None:
 
 
 def test_head_of_the_root(proxy: Proxy) -> None:
-    """HEAD /, with which clients check that the server is up, gets an empty response."""
+    """HEAD /, which clients use to check that the server is up, gets an empty response."""
     with proxy.client() as client:
         answer = client.head("/")
 
@@ -176,7 +176,7 @@ def test_stored_responses(proxy: Proxy, simulator: Simulator, method: str, path:
 
 
 def test_previous_response(proxy: Proxy, simulator: Simulator) -> None:
-    """A request with previous_response_id gets the code after which SDKs resend everything."""
+    """A request with previous_response_id gets the error code that makes SDKs resend everything."""
     body = {"model": "gpt-5.5", "input": "Hi", "previous_response_id": "resp_1"}
     with proxy.client() as client:
         answer = client.post("/v1/responses", json=body)
@@ -187,7 +187,7 @@ def test_previous_response(proxy: Proxy, simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-5.4", "gemini-2.5-pro"])
 def test_the_length_of_the_prompt_comes_first(proxy: Proxy, model: str) -> None:
-    """A stream begins with about as many input tokens as it ends with, even for other models."""
+    """Even for other models, a stream begins with about as many input tokens as it ends with."""
     words = "How many words are in this sentence, and is the answer odd or even? " * 20
     asked = {"model": model, "messages": [{"role": "user", "content": words}], "max_tokens": 50}
     with proxy.client() as client:
@@ -204,7 +204,7 @@ def test_the_length_of_the_prompt_comes_first(proxy: Proxy, model: str) -> None:
 
 
 def test_a_title_as_json_by_haiku() -> None:
-    """Claude Code asks its small model for a title by a schema, which that refuses on Messages."""
+    """Claude Code's small model gets a schema for a title, which it refuses on Messages."""
     schema = {"type": "object", "properties": {"title": {"type": "string"}}}
     config = {"effort": "low", "format": {"type": "json_schema", "schema": schema}}
     asked = {**HELLO, "model": "claude-haiku-4.5", "max_tokens": 50, "output_config": config}

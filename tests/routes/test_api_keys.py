@@ -56,7 +56,7 @@ def models_called(simulator: Simulator) -> list[str]:
 
 @pytest.mark.parametrize("path", REQUESTS)
 def test_a_key_allows_its_models_only(limited: Proxy, simulator: Simulator, path: str) -> None:
-    """On every API another model is refused in the API's format, and Copilot is not called."""
+    """On every API, other models are refused in the API's format, and Copilot is not called."""
     model = "text-embedding-3-small" if "embeddings" in path else "gpt-5.5"
     refused = ask(limited, model, path)
 
@@ -104,7 +104,7 @@ def test_other_names_of_its_models(limited: Proxy, name: str) -> None:
 def test_no_alias_gets_around_the_limit(
     limited: Proxy, simulator: Simulator, name: str, listed: bool
 ) -> None:
-    """The limit applies to the model that a name means, on every path, even without the list."""
+    """The limit applies to the model that a name stands for, on every path, even without a list."""
     if not listed:
         simulator.state.faults.on("models_500")
 
@@ -118,8 +118,10 @@ def test_no_alias_gets_around_the_limit(
 def test_without_the_list_a_name_means_the_same_on_every_path(
     simulator: Simulator, path: str
 ) -> None:
-    """The key is checked for the model that an alias means, and Copilot gets that same model,
-    even if the alias is the id of a model that the key does not allow."""
+    """The key is checked for the model that the alias stands for, which is also sent to Copilot.
+
+    This is true even if the alias is the id of a model that the key does not allow.
+    """
     simulator.state.faults.on("models_500")
     settings = settings_at(
         simulator,
@@ -144,7 +146,7 @@ def test_without_the_list_its_models_still_answer(limited: Proxy, simulator: Sim
 
 
 def test_an_alias_as_the_limit(simulator: Simulator) -> None:
-    """A limit may be one of the user's aliases; it allows the model that the alias means now."""
+    """A limit may be one of the user's aliases; it allows the alias's current model."""
     keys = {"ci": {"key": CI, "models": ["smart"]}}
     with Proxy(settings_at(simulator, aliases=ALIASES, api_keys=keys)) as proxy:
         codes = [ask(proxy, name).status_code for name in ("smart", "claude-opus-5", "fast")]
@@ -153,7 +155,7 @@ def test_an_alias_as_the_limit(simulator: Simulator) -> None:
 
 
 def test_the_long_context_is_a_separate_model(simulator: Simulator) -> None:
-    """A client that asks for the long context gets the edition that its key allows."""
+    """A client that requests the long context gets the edition that its key allows."""
     keys = {"ci": {"key": CI, "models": ["claude-opus-4.6"]}, "laptop": LAPTOP}
     beta = {"anthropic-beta": "context-1m-2025-08-07"}
     with Proxy(settings_at(simulator, api_keys=keys)) as proxy:
@@ -164,7 +166,7 @@ def test_the_long_context_is_a_separate_model(simulator: Simulator) -> None:
 
 
 def test_the_list_has_the_allowed_models(limited: Proxy) -> None:
-    """The list of models has only those that the key allows, so that a client offers no other."""
+    """The model list has only models that the key allows, so clients offer no others."""
     with limited.client(headers={"x-api-key": CI}) as client:
         listed = [entry["id"] for entry in client.get("/v1/models").json()["data"]]
         version = {"anthropic-version": "2023-06-01"}
@@ -194,7 +196,7 @@ def test_the_list_has_the_allowed_models(limited: Proxy) -> None:
     ],
 )
 def test_any_of_the_keys(simulator: Simulator, headers: dict[str, str], status: int) -> None:
-    """Each key gives access, named or not, in either header; nothing similar to a key does."""
+    """Each key gives access in either header, named or not; similar values do not."""
     keys = {"laptop": LAPTOP, "ci": CI}
     settings = settings_at(simulator, api_key="the-unnamed", api_keys=keys)
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -202,7 +204,7 @@ def test_any_of_the_keys(simulator: Simulator, headers: dict[str, str], status: 
 
 
 def test_the_record_has_the_name(limited: Proxy) -> None:
-    """The record has the name of the key, even for refused requests, and never the key."""
+    """The request record has the key's name, even for refused requests, and never the key."""
     ask(limited, "gpt-5-mini")
     ask(limited, "gpt-5.5")
     ask(limited, "gpt-5.5", key=LAPTOP)
@@ -237,7 +239,7 @@ ci = {{key = "{CI}", models = ["gpt-5-mini", "claude-*"]}}
 
 
 def test_in_the_file_and_in_the_environment(tmp_path: Path) -> None:
-    """Keys are a table in the file and pairs in the environment; printing settings shows none."""
+    """Keys are a table in the file and pairs in the environment; printed settings show none."""
     (tmp_path / "config.toml").write_text(CONFIG, encoding="utf-8")
     home = {"COPILOT_PROXY_HOME_DIR": str(tmp_path)}
     given = load_settings(environ=home)
@@ -279,7 +281,7 @@ def test_in_the_file_and_in_the_environment(tmp_path: Path) -> None:
     ids=str,
 )
 def test_unusable_keys(keys: object) -> None:
-    """The error says what is wrong without showing a key, not even one in the wrong place."""
+    """The error says what is wrong without showing any key, even one in the wrong place."""
     with pytest.raises(UsageError) as raised:
         load_settings({"api_keys": keys})
 
@@ -289,7 +291,7 @@ def test_unusable_keys(keys: object) -> None:
 
 
 def test_a_named_key_differs_from_the_unnamed(tmp_path: Path) -> None:
-    """Two equal keys are an error: it would be unclear which limit applies."""
+    """Two equal keys are an error, since it would be unclear which limit applies."""
     with pytest.raises(UsageError) as raised:
         load_settings({"api_key": LAPTOP, "api_keys": {"ci": {"key": LAPTOP, "models": ["x"]}}})
 
@@ -298,7 +300,7 @@ def test_a_named_key_differs_from_the_unnamed(tmp_path: Path) -> None:
 
 
 def test_a_refusal_in_json(limited: Proxy) -> None:
-    """A stream of a model that the key does not allow gets an error status in JSON."""
+    """A streaming request for a model that the key does not allow gets an error status in JSON."""
     with limited.client(headers={"x-api-key": CI}) as client:
         answer = client.post(
             "/v1/chat/completions", json={"model": "gpt-5.5", "messages": USER, "stream": True}
@@ -314,7 +316,7 @@ def test_a_refusal_in_json(limited: Proxy) -> None:
 def test_every_line_of_the_log_names_the_key(
     limited: Proxy, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A request without a model, such as a refused lookup, has the key in its log line, too."""
+    """The log line has the key's name even without a model, as for a refused lookup."""
     with logging_to_stderr(form, Reporter()), limited.client() as client:
         refused = client.get("/v1/models/gpt-5.5", headers={"x-api-key": CI})
         client.get("/v1/models", headers={"x-api-key": "wrong"})

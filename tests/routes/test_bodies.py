@@ -94,7 +94,7 @@ def test_broken_encodings(proxy: Proxy, encoding: str, body: bytes, status: int)
 
 
 def test_brotli_is_optional(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without its library, a body compressed with brotli is refused, with what to do instead."""
+    """Without its library, a brotli body is refused, with an alternative in the hint."""
     monkeypatch.setitem(sys.modules, "brotli", None)
     with proxy.client() as client:
         answer = client.post(PATH, content=b"", headers={"content-encoding": "br"})
@@ -105,7 +105,7 @@ def test_brotli_is_optional(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_too_large(simulator: Simulator) -> None:
-    """A body over the limit is refused: by declared, received and decompressed size."""
+    """A body over the limit is refused by its declared, received or decompressed size."""
     with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy, proxy.client() as client:
         declared = client.post(PATH, content=b"x" * 2001)
         streamed = client.post(PATH, content=iter([b"x" * 1500] * 2))
@@ -127,7 +127,7 @@ def test_too_large(simulator: Simulator) -> None:
 
 
 def test_too_large_a_body_is_refused_before_it_is_sent(simulator: Simulator) -> None:
-    """A client that declares too large a body gets its error at once."""
+    """A client that declares a body over the limit gets its error at once."""
     with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy:
         address = urlsplit(proxy.url)
         with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
@@ -148,7 +148,7 @@ def test_too_large_a_body_is_refused_before_it_is_sent(simulator: Simulator) -> 
 def test_a_client_that_is_still_sending_sees_its_error(
     simulator: Simulator, version: str, more: str, refused: str
 ) -> None:
-    """A connection that the client wants closed is not reset while the client is sending."""
+    """A connection that should be closed is not reset while the client is still sending."""
     body = b"x" * 8_000_000
     if "chunked" in more:
         framed = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
@@ -167,7 +167,7 @@ def test_a_client_that_is_still_sending_sees_its_error(
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_http_1_0(proxy: Proxy, stream: bool) -> None:
-    """A client that speaks HTTP/1.0 gets no chunks: the body ends with the connection."""
+    """An HTTP/1.0 client gets no chunks: the body ends with the connection."""
     address = urlsplit(proxy.url)
     body = json.dumps({**json.loads(CHAT), "stream": stream}).encode()
     head = f"POST {PATH} HTTP/1.0\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -187,7 +187,7 @@ def test_http_1_0(proxy: Proxy, stream: bool) -> None:
 
 @crossed(size=[1, 100, 65536], chunked=[True, False], upgrade=["h2c", "websocket", "TLS/1.0"])
 def test_ignored_upgrades(proxy: Proxy, upgrade: str, chunked: bool, size: int) -> None:
-    """A body is read although the client offers another protocol, as Java's clients do."""
+    """The body is read even if the client offers another protocol, as Java's clients do."""
     address = urlsplit(proxy.url)
     length = "transfer-encoding: chunked" if chunked else f"content-length: {len(CHAT)}"
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(CHAT), CHAT) if chunked else CHAT
@@ -273,7 +273,7 @@ def test_a_refused_client_does_not_send_its_body(proxy: Proxy, refused: str) -> 
     ],
 )
 def test_wrong_bodies(proxy: Proxy, body: bytes, param: str | None, code: str | None) -> None:
-    """An invalid body gets a 400 with all four keys, which names the field."""
+    """An invalid body gets a 400 error with all four keys, which names the field."""
     with proxy.client() as client:
         answer = client.post(PATH, content=body)
 
@@ -408,7 +408,7 @@ def test_no_error_in_the_middle_of_an_answer(proxy: Proxy, simulator: Simulator)
     ],
 )
 def test_a_very_long_model_name(proxy: Proxy, path: str, more: dict[str, object]) -> None:
-    """It is refused without a lookup; a name of the maximum length is looked up."""
+    """A very long name is refused without a lookup; one of the maximum length is looked up."""
     with proxy.client() as client:
         for length in (257, 3_000_000):
             answer = client.post(f"/v1/{path}", json={"model": "x" * length, **more})
@@ -422,7 +422,7 @@ def test_a_very_long_model_name(proxy: Proxy, path: str, more: dict[str, object]
 
 
 def test_a_very_long_model_name_in_a_path(proxy: Proxy) -> None:
-    """It gets a 404, and is not compared with all model names."""
+    """The response is 404, and the name is not compared with every model name."""
     with proxy.client() as client:
         answer = client.get(f"/v1/models/{'claude-' * 2000}")
 

@@ -1,4 +1,4 @@
-"""What the server remembers of one caller never reaches another."""
+"""State that the server keeps for one caller never reaches another."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ WEATHER = {
 
 
 def ask(client: httpx.Client, token: str, messages: list[Json]) -> Json:
-    """Return the message that answers `messages` for the caller with its own sign-in."""
+    """Return the message that answers `messages` for a caller with its own sign-in."""
     body = {"model": "gemini-2.5-pro", "messages": messages, "tools": [WEATHER]}
     headers = {"authorization": f"Bearer {token}"}
     answer = client.post("/v1/chat/completions", json=body, headers=headers)
@@ -27,7 +27,7 @@ def ask(client: httpx.Client, token: str, messages: list[Json]) -> Json:
 
 
 def test_reasoning_is_restored_for_its_caller_only(proxy: Proxy, simulator: Simulator) -> None:
-    """Two sign-ins have a call of the same id; only the one that got the reasoning gets it back."""
+    """Two callers have calls with the same id, but each gets back only its own reasoning."""
     one, two = (simulator.state.issue_oauth_token(CLIENT_ID) for _ in range(2))
     question = {"role": "user", "content": "Use the tool: weather in Paris"}
     with proxy.client() as client:

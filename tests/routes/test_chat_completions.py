@@ -37,7 +37,7 @@ def events(answer: httpx.Response) -> list[Any]:
 
 
 def test_headers_of_a_stream(proxy: Proxy) -> None:
-    """A stream has the headers of one, is not cached or buffered, and ends with [DONE]."""
+    """A stream has the right headers, is neither cached nor buffered, and ends with [DONE]."""
     with proxy.client() as client:
         answer = client.post(PATH, json=chat(stream=True))
 
@@ -111,7 +111,7 @@ def test_other_fields_pass(proxy: Proxy, simulator: Simulator) -> None:
 def test_initiator(
     proxy: Proxy, simulator: Simulator, messages: list[dict[str, Any]], initiator: str
 ) -> None:
-    """X-Initiator says truthfully who started the request: the last message decides."""
+    """X-Initiator says who started the request, which depends on the last message."""
     with proxy.client() as client:
         assert 200 == client.post(PATH, json={"model": "gpt-4o", "messages": messages}).status_code
 
@@ -131,7 +131,7 @@ def test_identity(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_client_headers_are_not_passed_on(proxy: Proxy, simulator: Simulator) -> None:
-    """A client's headers, above all its key, are not sent to Copilot."""
+    """A client's headers, especially its key, are not sent to Copilot."""
     with proxy.client() as client:
         client.post(
             PATH,
@@ -165,8 +165,7 @@ def test_unknown_model(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_needs_enabling(proxy: Proxy, simulator: Simulator) -> None:
-    """A model whose terms have not been accepted gets an error with the page for accepting them;
-    no list offers it."""
+    """The error links to the page for accepting the model's terms, and no list offers the model."""
     disabled = next(
         m["id"]
         for m in simulator.state.catalogue
@@ -203,7 +202,7 @@ def test_needs_enabling(proxy: Proxy, simulator: Simulator) -> None:
 def test_aliases(
     proxy: Proxy, simulator: Simulator, alias: str, resolved: str, stream: bool
 ) -> None:
-    """Common model names mean one of the account's models; the answer repeats the name."""
+    """Common model names map to one of the account's models; the answer repeats the name."""
     ids = ["gpt-4", "gpt-9-luna", "claude-haiku-9", "claude-sonnet-9", "claude-sonnet-9.1"]
     simulator.state.catalogue = [
         {"id": one, "model_picker_category": "lightweight" if "luna" in one else "versatile"}
@@ -219,7 +218,7 @@ def test_aliases(
 
 
 def test_catalogue_down(proxy: Proxy, simulator: Simulator) -> None:
-    """Without the list of models, a request is sent to Copilot as it is."""
+    """Without the model list, requests are sent to Copilot unchanged."""
     simulator.state.faults.on("models_500")
     with proxy.client() as client:
         answer = client.post(PATH, json=chat())
@@ -231,7 +230,7 @@ def test_catalogue_down(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_long_answers_of_claude(proxy: Proxy, simulator: Simulator) -> None:
-    """An answer that Copilot only streams because of its length is returned in one piece."""
+    """An answer that Copilot must stream because of its length is returned in one piece."""
     with proxy.client() as client:
         answer = client.post(PATH, json=chat(model="claude-sonnet-4.5", max_tokens=20_000))
 
@@ -241,7 +240,7 @@ def test_long_answers_of_claude(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_models_that_cannot_stream(proxy: Proxy, simulator: Simulator) -> None:
-    """A client can stream the answer of a model that does not support streaming."""
+    """Clients can stream answers from models that do not support streaming."""
     model = simulator.state.model("gpt-4o")
     assert model is not None
     model["capabilities"]["supports"]["streaming"] = False
@@ -275,7 +274,7 @@ def test_models_that_cannot_stream(proxy: Proxy, simulator: Simulator) -> None:
     ],
 )
 def test_oddities_are_harmless(proxy: Proxy, simulator: Simulator, model: str, fault: str) -> None:
-    """However oddly an answer is sent, the client gets all of it."""
+    """The client gets the complete answer, however oddly Copilot sends it."""
     text = "Grüße, 世界 🙂"
     simulator.state.faults.on(fault, path="/chat/completions")
     with proxy.client() as client:
@@ -304,7 +303,7 @@ def test_oddities_are_harmless(proxy: Proxy, simulator: Simulator, model: str, f
 def test_failures_before_the_first_word(
     proxy: Proxy, simulator: Simulator, fault: str, code: str | None
 ) -> None:
-    """An accepted request without an answer gets an HTTP error that no SDK retries by itself."""
+    """An accepted request that fails without an answer gets an error that SDKs do not retry."""
     simulator.state.faults.on(fault, path="/chat/completions")
     with proxy.client() as client:
         answer = client.post(PATH, json=chat(stream=True))
@@ -320,7 +319,7 @@ def test_failures_before_the_first_word(
     "fault", ["cut_mid_event", "end_early", "error_chunk", "invalid_json_event"]
 )
 def test_failures_in_mid_stream(proxy: Proxy, simulator: Simulator, fault: str) -> None:
-    """The chunks so far are kept, an error event follows, and there is no finish reason."""
+    """The chunks so far are kept and followed by an error event, without a finish reason."""
     simulator.state.faults.on(fault, path="/chat/completions")
     with proxy.client() as client:
         frames = events(client.post(PATH, json=chat("Write 30 words", stream=True)))
@@ -373,13 +372,13 @@ def test_failure_after_the_grace_period(simulator: Simulator) -> None:
 @pytest.mark.parametrize("fault", [None, "stall_before_headers", "stall_mid_stream"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_client_leaves(simulator: Simulator, fault: str | None, stream: bool) -> None:
-    """If the client disconnects, the call to Copilot ends at once, and nothing more is billed."""
+    """When the client disconnects, the call to Copilot ends at once, so nothing more is billed."""
     simulator.state.pace = 3600
     if fault is not None:
         simulator.state.faults.on(fault, path="/chat/completions")
     body = json.dumps(chat("Write 500 words", stream=stream)).encode()
     answered = stream and fault != "stall_before_headers"
-    # The client leaves when it has the headers, which come after the grace period.
+    # The client disconnects after the headers, which are sent after the grace period.
     settings = settings_at(simulator, **({"header_grace": "0.05"} if answered else {}))
     with Proxy(settings) as proxy:
         address = urlsplit(proxy.url)
@@ -399,11 +398,13 @@ def test_client_leaves(simulator: Simulator, fault: str | None, stream: bool) ->
 
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("stream", [True, False])
-def test_client_leaves_with_requests_waiting(
+def test_client_disconnects_with_requests_waiting(
     simulator: Simulator, stream: bool, at_once: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If a client has sent further requests before it disconnects, it is noticed all the same, and
-    those requests are not sent to Copilot."""
+    """A disconnect is noticed even if further requests are queued on the connection.
+
+    Those requests are not sent to Copilot.
+    """
     simulator.state.faults.on("stall_before_headers", path="/chat/completions")
     body = json.dumps(chat("Write 500 words", stream=stream)).encode()
     with Proxy(settings_at(simulator)) as proxy:
@@ -427,10 +428,8 @@ def test_client_leaves_with_requests_waiting(
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_client_leaves_during_a_request_that_had_to_wait(
-    simulator: Simulator, stream: bool
-) -> None:
-    """The second of three requests on a connection is cut, too, when the client disconnects."""
+def test_client_disconnects_during_a_queued_request(simulator: Simulator, stream: bool) -> None:
+    """The second of three queued requests is also cancelled when the client disconnects."""
     simulator.state.faults.on("stall_before_headers", path="/chat/completions")
     body = json.dumps(chat("Write 500 words", stream=stream)).encode()
     with Proxy(settings_at(simulator)) as proxy:
@@ -470,7 +469,7 @@ def test_records(proxy: Proxy) -> None:
 
 
 def test_openapi_describes_the_shapes(proxy: Proxy) -> None:
-    """The document has the schemas of request and answer, and all references in it resolve."""
+    """The OpenAPI document has the schemas of request and answer, and its references resolve."""
     with proxy.client() as client:
         document = client.get("/schema/openapi.json").json()
         page = client.get("/schema")

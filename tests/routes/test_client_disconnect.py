@@ -1,4 +1,4 @@
-"""How a running answer ends when its client disconnects, tested at each turn of the loop."""
+"""How a running answer ends when its client disconnects, tested at each step of the event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ class Client:
         self.leaves = asyncio.Event()
 
     async def receive(self) -> Any:
-        """Return what uvicorn sends to the application."""
+        """Return messages as uvicorn sends them to the application."""
         await self.leaves.wait()
         return {"type": "http.disconnect"}
 
@@ -56,7 +56,7 @@ async def outcome(
 ) -> tuple[asyncio.Task[None], bool]:
     """Run `work` until the client disconnects, with `during` at the same time.
 
-    Returns the task that ran it, and whether the work has cleaned up completely.
+    Returns the task that ran it, and whether the cleanup was completed.
     """
 
     async def wait() -> None:
@@ -74,8 +74,8 @@ async def outcome(
     return task, work.was_cleaned
 
 
-async def test_a_disconnect_ends_only_the_work(client: Client, work: Work) -> None:
-    """The clean-up is awaited, and the waiting task continues normally."""
+async def test_a_disconnect_only_ends_the_work(client: Client, work: Work) -> None:
+    """The cleanup is awaited, and the waiting task continues normally."""
 
     async def leave(_: asyncio.Task[None]) -> None:
         client.leaves.set()
@@ -88,7 +88,7 @@ async def test_a_disconnect_ends_only_the_work(client: Client, work: Work) -> No
 
 
 async def test_a_disconnect_does_not_interrupt_the_clean_up(client: Client, work: Work) -> None:
-    """If a shutdown has cancelled the answer already, its clean-up runs to the end."""
+    """If a shutdown has already cancelled the answer, its cleanup still runs to the end."""
 
     async def cancel_and_leave(task: asyncio.Task[None]) -> None:
         task.cancel()
@@ -104,7 +104,7 @@ async def test_a_disconnect_does_not_interrupt_the_clean_up(client: Client, work
 
 @pytest.mark.parametrize("turns", range(6))
 async def test_a_disconnect_while_an_inner_timeout_ends(client: Client, turns: int) -> None:
-    """The work ends whenever the client disconnects, even while an inner timeout is handled."""
+    """The work ends even if the client disconnects while an inner timeout is being handled."""
     cleaning, was_left = asyncio.Event(), asyncio.Event()
 
     async def work_with_timeout() -> None:

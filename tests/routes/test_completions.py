@@ -1,4 +1,4 @@
-"""The Completions API, and the APIs of OpenAI that are not supported."""
+"""The Completions API, and OpenAI's unsupported APIs."""
 
 import json
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
 
 
 def prompts(simulator: Simulator) -> list[str]:
-    """The prompts that the model got."""
+    """Return the prompts that the model got."""
     bodies = [one.body for one in simulator.state.requests if one.path == "/chat/completions"]
     assert all(1 == len(body["messages"]) for body in bodies)
     return [body["messages"][0]["content"] for body in bodies]
 
 
 def test_a_text(client: openai.OpenAI, simulator: Simulator, proxy: Proxy) -> None:
-    """The prompt is a user message; limits reach the model under their names."""
+    """The prompt becomes a user message, and limits reach the model under its own names."""
     answer = client.completions.create(
         model=CHAT, prompt="Say hello", max_tokens=50, stop=["END"], temperature=0.5, seed=1
     )
@@ -54,7 +54,7 @@ def test_a_text(client: openai.OpenAI, simulator: Simulator, proxy: Proxy) -> No
 
 @pytest.mark.parametrize("model", PATHS)
 def test_every_model(client: openai.OpenAI, model: str) -> None:
-    """Models of every API continue a prompt, streamed and not, with the same text."""
+    """Models on every API continue a prompt with the same text, streamed or not."""
     whole = client.completions.create(model=model, prompt="Say hello")
     events = [*client.completions.create(model=model, prompt="Say hello", stream=True)]
 
@@ -67,7 +67,7 @@ def test_every_model(client: openai.OpenAI, model: str) -> None:
 
 
 def test_several_prompts(client: openai.OpenAI, simulator: Simulator, proxy: Proxy) -> None:
-    """Each prompt, and each of `n`, is a call with a record; token counts and costs are added."""
+    """Each prompt, and each of `n`, is a call with a record; tokens and costs are summed."""
     raw = client.completions.with_raw_response.create(
         model=CHAT, prompt=["One", "Two"], n=2, echo=True
     )
@@ -91,7 +91,7 @@ def test_several_prompts(client: openai.OpenAI, simulator: Simulator, proxy: Pro
 
 
 def test_a_stream_of_several(client: openai.OpenAI) -> None:
-    """The continuations follow each other in one stream, with the sum at the end."""
+    """The continuations follow each other in one stream, with the totals at the end."""
     events = [
         *client.completions.create(
             model=CHAT,
@@ -114,7 +114,7 @@ def test_a_stream_of_several(client: openai.OpenAI) -> None:
 
 @pytest.mark.parametrize("prompt", [[9906, 1917], [[9906, 1917]]], ids=["one", "list"])
 def test_token_ids(client: openai.OpenAI, simulator: Simulator, prompt: Any) -> None:
-    """Token ids become text, and a note says how."""
+    """Token ids become text, and a note mentions the encoding."""
     raw = client.completions.with_raw_response.create(model=CHAT, prompt=prompt)
 
     assert ["Hello world"] == prompts(simulator)
@@ -122,7 +122,7 @@ def test_token_ids(client: openai.OpenAI, simulator: Simulator, prompt: Any) -> 
 
 
 async def test_async(proxy: Proxy) -> None:
-    """The asynchronous SDK, as a stream that the client leaves."""
+    """The asynchronous SDK can stream, and disconnect in mid-stream."""
     http = openai.DefaultAsyncHttpxClient(verify=NO_TLS)
     url = f"{proxy.url}/v1"
     async with openai.AsyncOpenAI(base_url=url, api_key="x", http_client=http) as one:
@@ -154,7 +154,7 @@ async def test_async(proxy: Proxy) -> None:
     ids=lambda value: str(value)[:20],
 )
 def test_refused(proxy: Proxy, simulator: Simulator, field: str, value: Any, code: str) -> None:
-    """What Copilot cannot do is refused with the reason, and the model is not asked."""
+    """Unsupported fields are refused with a reason, and the model is not called."""
     with proxy.client() as http:
         answer = http.post("/v1/completions", json={"model": CHAT, "prompt": "x", field: value})
 
@@ -167,12 +167,12 @@ def test_refused(proxy: Proxy, simulator: Simulator, field: str, value: Any, cod
 
 @pytest.mark.parametrize("more", [{"best_of": 1}, {"best_of": 2, "n": 2}, {"suffix": ""}])
 def test_harmless(client: openai.OpenAI, more: dict[str, Any]) -> None:
-    """Values that ask for what happens anyway are accepted."""
+    """Values that match the default behaviour are accepted."""
     assert client.completions.create(model=CHAT, prompt="x", **more).choices
 
 
 def test_a_failure_in_between(client: openai.OpenAI, simulator: Simulator) -> None:
-    """If a later call fails, the error says what was charged, and the client does not repeat it."""
+    """If a later call fails, the error says what was charged, and the client does not retry."""
     simulator.state.pace = 0.05
     prompts = ["Write 600 words", "Two", "Six"]
     stream = iter(client.completions.create(model=CHAT, prompt=prompts, stream=True))
@@ -212,7 +212,7 @@ UNSUPPORTED = {
 
 
 def test_apis_that_copilot_lacks(proxy: Proxy) -> None:
-    """The error names what Copilot does not have, and what to do instead."""
+    """The error names the missing API and an alternative."""
     with proxy.client() as http:
         for name, (method, path) in UNSUPPORTED.items():
             for one in (path, path.removeprefix("/v1"), f"/c/me{path}/"):
@@ -223,8 +223,8 @@ def test_apis_that_copilot_lacks(proxy: Proxy) -> None:
         assert "unknown_url" == http.get("/v1/nothing").json()["error"]["code"]
 
 
-def test_the_sdk_shows_what_there_cannot_be(client: openai.OpenAI) -> None:
-    """The SDK raises its error for things that are not found."""
+def test_the_sdk_raises_its_error(client: openai.OpenAI) -> None:
+    """The SDK raises its usual error for missing resources."""
     with pytest.raises(openai.NotFoundError, match="Copilot has no moderation model"):
         client.moderations.create(input="x")
 

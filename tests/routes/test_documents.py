@@ -1,4 +1,4 @@
-"""PDFs on each route of a running server: what reaches Copilot, and how a refusal looks."""
+"""PDFs on each route of a running server: what reaches Copilot, and how refusals look."""
 
 import json
 from typing import Final
@@ -29,7 +29,7 @@ def body(path: str, model: str) -> Json:
 
 @EACH_PATH
 def test_claude_reads_pdfs(proxy: Proxy, simulator: Simulator, path: str) -> None:
-    """Every client can send a PDF to Claude, which is asked on Messages, without images."""
+    """Every client can send a PDF to Claude, which gets it on Messages, and not as images."""
     with proxy.client() as client:
         answer = client.post(path, json=body(path, "claude-sonnet-4.5"))
 
@@ -60,7 +60,7 @@ def test_other_apis(
 
 @EACH_PATH
 def test_refusals(proxy: Proxy, simulator: Simulator, path: str) -> None:
-    """A model without PDFs is not asked; the error says in the client's format what to do."""
+    """A model without PDF support is not called; the error has the client's format and a hint."""
     with proxy.client() as client:
         answer = client.post(path, json=body(path, "gpt-4o"))
 

@@ -1,4 +1,4 @@
-"""The names of events: text from upstream cannot break the format of a stream."""
+"""Event names: text from upstream cannot break the format of a stream."""
 
 import json
 from typing import Any
@@ -29,8 +29,10 @@ STREAMS: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize("api", STREAMS)
 def test_types_with_line_breaks(simulator: Simulator, api: str) -> None:
-    """An event of an unknown type reaches the client as one event. It has no name if its type could
-    break the format; otherwise its name is its type."""
+    """An event of an unknown type reaches the client as one event.
+
+    Its name is its type, unless the type could break the format.
+    """
     turns = [{"role": "user", "content": "Hi"}]
     asked = {"input": turns} if api == "responses" else {"messages": turns, "max_tokens": 9}
     with raw_upstream() as upstream:

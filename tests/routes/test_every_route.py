@@ -27,7 +27,7 @@ class OpenProxy(Proxy):
     """A server whose routes can be listed."""
 
     def routes(self) -> Iterator[tuple[str, str]]:
-        """Yield each method and path, and an unknown path."""
+        """Yield each method and path, and one unknown path."""
         router: Any = _ROUTER
         paths = {route.path_format: route.methods for route in router.routes}
         assert {"/v1/chat/completions", "/schema/openapi.json", "/health"} <= paths.keys()
@@ -44,7 +44,7 @@ def server(simulator: Simulator) -> Iterator[OpenProxy]:
 
 
 def code_of(body: ErrorBody) -> str:
-    """Return the code in an error of any API."""
+    """Return the error code in any API's format."""
     error = body["error"]
     if isinstance(error, dict) and "details" in error:
         return str(error["details"][0]["reason"]).lower()  # Google's
@@ -149,7 +149,7 @@ def test_origins_that_are_not_allowed(
 
 @crossed(mode=["no-cors", "cors", "websocket", None], site=["cross-site", "same-site"])
 def test_pages_without_an_origin(server: OpenProxy, site: str, mode: str | None) -> None:
-    """Images, scripts and the like of other sites' pages are refused."""
+    """Images, scripts and the like requested by pages of other sites are refused."""
     headers = {"sec-fetch-site": site} | ({"sec-fetch-mode": mode} if mode else {})
 
     assert {"origin_not_allowed"} == refusals(server, headers)
@@ -179,7 +179,7 @@ def test_forms_without_an_origin(server: OpenProxy, simulator: Simulator) -> Non
     ids=str,
 )
 def test_opening_the_address(server: OpenProxy, headers: dict[str, str]) -> None:
-    """Typing the address or following a link works, and so do Node's programs."""
+    """Typing the address, following a link and Node programs all work."""
     with server.client() as client:
         codes = [client.get(path, headers=headers).status_code for path in ("/", "/schema")]
 
@@ -187,10 +187,10 @@ def test_opening_the_address(server: OpenProxy, headers: dict[str, str]) -> None
 
 
 def test_no_page_in_a_frame_and_no_cookie(server: OpenProxy) -> None:
-    """No response sets a cookie, runs scripts, or can be put into a frame."""
+    """No response sets a cookie, runs scripts, or can be framed."""
     with server.client() as client:
         for method, path in server.routes():
-            # Only the headers are read: one of the routes is a stream without an end.
+            # Only the headers are read, because one of the routes is an endless stream.
             with client.stream(method, path, content="{" if method == "POST" else None) as answer:
                 pass
             assert answer.status_code < 500 or answer.status_code == 501, f"{method} {path}"
@@ -233,7 +233,7 @@ def test_the_preflight_of_an_allowed_page(simulator: Simulator) -> None:
 
 
 def test_every_route_requires_the_key(simulator: Simulator) -> None:
-    """Without the key, every route except /health answers 401, whether or not it exists."""
+    """Without the key, every route except /health answers 401, even for unknown paths."""
     with (
         OpenProxy(settings_at(simulator, api_key="secret-key")) as server,
         server.client() as client,
@@ -330,7 +330,7 @@ def test_ambiguous_requests(
 ) -> None:
     """Requests that two programs could interpret differently are refused."""
     with OpenProxy(settings_at(simulator)) as server, server.client() as client:
-        # Load the router: `send` closes its side at once, which ends a request that has to wait.
+        # Load the router, because `send` closes its side at once, ending requests that must wait.
         client.get("/nowhere")
         assert Outcome(status, code) == send(server, request_text)
 
@@ -364,7 +364,7 @@ def test_a_preflight_cannot_inject_headers(simulator: Simulator) -> None:
     ],
 )
 def test_hints_for_invalid_http(proxy: Proxy, request_text: str, hint: str) -> None:
-    """Each says what is wrong; only TLS is answered with the advice to use http://."""
+    """Each hint says what is wrong; only TLS gets the advice to use http://."""
     address = urlsplit(proxy.url)
     with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
         conn.sendall(request_text.replace("\n", "\r\n").encode())

@@ -1,4 +1,4 @@
-"""Bytes that follow the body of a request."""
+"""Bytes after the body of a request."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ BODY = json.dumps(
 
 
 def answer_to(proxy: Proxy, content_length: int, body: bytes, connection: str = "close") -> bytes:
-    """Return the response to a POST with this Content-Length, which ends the connection."""
+    """Return the response to a POST with this Content-Length, which closes the connection."""
     address = urlsplit(proxy.url)
     head = (
         "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
@@ -27,7 +27,7 @@ def answer_to(proxy: Proxy, content_length: int, body: bytes, connection: str = 
 
 @pytest.mark.parametrize("extra", [b"\r\n", b"\n\n"])
 def test_line_breaks_are_ignored(proxy: Proxy, extra: bytes) -> None:
-    """Some clients send one after the body (RFC 9112, section 2.2)."""
+    """Some clients send a line break after the body (RFC 9112, section 2.2)."""
     body = BODY.encode()
 
     assert answer_to(proxy, len(body), body + extra).startswith(b"HTTP/1.1 200 ")
@@ -35,7 +35,7 @@ def test_line_breaks_are_ignored(proxy: Proxy, extra: bytes) -> None:
 
 @pytest.mark.parametrize("connection", ["close", "keep-alive"])
 def test_a_length_in_characters(proxy: Proxy, connection: str) -> None:
-    """If the body is longer than Content-Length says, the error names the likely mistake."""
+    """If the body is longer than Content-Length, the error names the likely mistake."""
     answer = answer_to(proxy, len(BODY), BODY.encode(), connection)
 
     assert answer.startswith(b"HTTP/1.1 400 ")

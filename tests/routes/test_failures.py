@@ -1,4 +1,4 @@
-"""Internal errors: reported to the client without details, and logged with a traceback."""
+"""Internal errors are reported to the client without details, and logged with a traceback."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ def test_before_the_answer(
     caplog: pytest.LogCaptureFixture,
     stream: bool,
 ) -> None:
-    """A bug before the first byte causes a 500 in OpenAI's format that no SDK retries."""
+    """A bug before the first byte causes a 500 in OpenAI's format that SDKs do not retry."""
 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("the inner workings")

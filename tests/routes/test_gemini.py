@@ -1,4 +1,4 @@
-"""Google's Gemini API: paths, keys, streams, errors, and what is translated or refused."""
+"""Google's Gemini API: paths, keys, streams, errors, translated and refused fields."""
 
 import base64
 import json
@@ -67,7 +67,7 @@ def sent(simulator: Simulator) -> Json:
     ],
 )
 def test_paths(http: httpx.Client, proxy: Proxy, path: str) -> None:
-    """The API works on all its versions, and however clients put base URLs together."""
+    """The API works under all its versions, and however clients join base URL and path."""
     assert "You said: Ahoy" in said(http.post(path, json=HI))
 
     sender = proxy.wait_for_record().attribution
@@ -94,7 +94,7 @@ def test_paths(http: httpx.Client, proxy: Proxy, path: str) -> None:
 def test_errors(
     http: httpx.Client, method: str, path: str, status: int, expected: str | None
 ) -> None:
-    """They have Google's format, with a hint in the message."""
+    """Errors have Google's format, with a hint in the message."""
     answer = http.request(method, path, json=HI)
 
     error = answer.json()["error"]
@@ -137,8 +137,10 @@ def test_a_stream_as_an_array(http: httpx.Client) -> None:
 
 @pytest.mark.parametrize("query", ["", "?alt=sse"])
 def test_silence_and_a_late_error(simulator: Simulator, query: str) -> None:
-    """A silent stream is kept open with empty lines, which all clients ignore, and an error ends
-    it as one more event."""
+    """A silent stream is kept open with empty lines, which all clients ignore.
+
+    An error ends it as one more event.
+    """
     simulator.state.faults.on("stall_mid_stream", value=0.5)
     simulator.state.faults.on("cut_mid_stream")
     settings = settings_at(simulator, header_grace=0.01, keep_alive=0.02)
@@ -153,7 +155,7 @@ def test_silence_and_a_late_error(simulator: Simulator, query: str) -> None:
 
 @pytest.mark.parametrize("query", ["", "?alt=sse"])
 def test_an_error_before_the_answer(simulator: Simulator, query: str) -> None:
-    """If the headers had to be sent already, it is the only event."""
+    """If the headers were already sent, the error is the only event."""
     simulator.state.faults.on("stall_before_headers")
     settings = settings_at(simulator, header_grace=0.01, keep_alive=0.05, read_timeout=1)
     with Proxy(settings) as proxy, proxy.client() as http:
@@ -187,7 +189,7 @@ def test_a_client_that_disconnects(simulator: Simulator) -> None:
     ],
 )
 def test_keys(simulator: Simulator, headers: dict[str, str], query: str) -> None:
-    """The key may be in Google's header or parameter; a wrong one is refused in its format."""
+    """The key may be in Google's header or parameter; a wrong one is refused in Google's format."""
     settings = settings_at(simulator, api_keys={"laptop": {"key": KEY, "models": ["gpt-4o"]}})
     with Proxy(settings) as proxy, proxy.client() as http:
         assert "Ahoy" in said(http.post(GENERATE + query, json=HI, headers=headers))
@@ -203,10 +205,10 @@ def test_keys(simulator: Simulator, headers: dict[str, str], query: str) -> None
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_key_in_the_url_is_written_nowhere(
+def test_a_key_in_the_url_is_never_written(
     simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
 ) -> None:
-    """Not to the log, the dumps, an answer or /health; not even a wrong one."""
+    """The key is not in the log, the dumps, an answer or /health; nor is a wrong one."""
     wrong = "wr0ng-secret-4711"
     folder = tmp_path / "dumps"
     settings = settings_at(simulator, api_key=KEY, dump_dir=folder)
@@ -234,7 +236,7 @@ def test_a_github_token_as_the_key(simulator: Simulator) -> None:
 
 
 def test_functions(http: httpx.Client, simulator: Simulator) -> None:
-    """Google's schemas become JSON schemas; ids and results of calls are put together by name."""
+    """Google's schemas become JSON schemas; calls and results are matched by name."""
     user = {"role": "user", "parts": [{"text": "What is the weather in Paris and London?"}]}
     tools = [{"function_declarations": [FUNCTION]}]
     answer = http.post(GENERATE, json={"contents": user, "tools": tools}).json()
@@ -334,10 +336,10 @@ def test_the_choice_of_functions(
         ),
     ],
 )  # fmt: skip
-def test_what_is_refused(
+def test_unsupported_fields_are_refused(
     http: httpx.Client, simulator: Simulator, body: Json, field: str | None
 ) -> None:
-    """What Copilot cannot do is an error that names the field, and never dropped."""
+    """Unsupported fields are errors that name the field, and are never dropped."""
     answer = http.post(GENERATE, json={**HI, **body})
 
     error = answer.json()["error"]
@@ -365,7 +367,7 @@ def test_losses_are_noted(http: httpx.Client) -> None:
 
 @pytest.mark.parametrize("alphabet", [base64.b64encode, base64.urlsafe_b64encode])
 def test_images_in_both_alphabets(http: httpx.Client, simulator: Simulator, alphabet: Any) -> None:
-    """SDKs write base64 in the alphabet for URLs, which Copilot does not take."""
+    """SDKs use the URL-safe base64 alphabet, which Copilot does not accept."""
     data = alphabet(base64.b64decode(PNG) + b"\xfb\xef\xff").decode().rstrip("=")
     part = {"inlineData": {"mimeType": "image/png", "data": data}}
     answer = http.post(GENERATE, json={"contents": [{"parts": [part, {"text": "What is it?"}]}]})
@@ -396,7 +398,7 @@ def test_structured_output(http: httpx.Client, schema: Json, expected: type) -> 
 
 
 def test_counting_and_embedding(http: httpx.Client) -> None:
-    """Tokens are estimated; one or several texts are embedded."""
+    """Tokens are estimated, and one or several texts can be embedded."""
     count = http.post("/v1beta/models/gpt-4o:countTokens", json=HI)
     whole = {"generateContentRequest": {**HI, "systemInstruction": {"parts": [{"text": "Hm"}]}}}
     more = http.post("/v1beta/models/gpt-4o:countTokens", json=whole).json()["totalTokens"]
@@ -413,7 +415,7 @@ def test_counting_and_embedding(http: httpx.Client) -> None:
 
 
 def test_names_of_old_models(http: httpx.Client) -> None:
-    """A name that clients have built in means a model of the same size, with a note."""
+    """A built-in name of a client maps to a model of the same size, with a note."""
     answer = http.post("/v1beta/models/gemini-1.5-flash:generateContent", json=HI)
 
     assert "changed model: gemini-1.5-flash" in answer.headers["x-copilot-proxy-notes"]

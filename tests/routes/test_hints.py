@@ -34,7 +34,7 @@ def test_every_mistake_in_a_body_has_a_hint(proxy: Proxy) -> None:
 
 
 def test_a_wrong_method_says_which_is_right(proxy: Proxy) -> None:
-    """The Allow header names the right method for programs, and the hint for users."""
+    """The Allow header names the right method for programs, and the hint names it for users."""
     with proxy.client() as client:
         answers = [client.delete("/v1/models"), client.get("/v1/chat/completions")]
 
@@ -45,7 +45,7 @@ def test_a_wrong_method_says_which_is_right(proxy: Proxy) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("simulated", [False, True])
 def test_commands_for_the_simulator(simulator: Simulator, simulated: bool, stream: bool) -> None:
-    """A server with the simulator names the command that lists the simulator's models."""
+    """With the simulator, the hint has the command that lists the simulator's models."""
     settings = settings_at(simulator)
     with Proxy(settings, simulated=simulated) as proxy, proxy.client() as client:
         body = {**CHAT, "model": "nope", "stream": stream}
@@ -60,7 +60,7 @@ def test_commands_for_the_simulator(simulator: Simulator, simulated: bool, strea
 def test_a_failed_token_exchange_may_be_repeated(
     simulator: Simulator, path: str, stream: bool
 ) -> None:
-    """Copilot was not called, so nothing can be billed, and SDKs may retry."""
+    """Copilot was not called, so nothing can have been billed, and SDKs may retry."""
     simulator.state.github_down = True
     body = json.dumps({**CHAT, "max_tokens": 9, "stream": stream})
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
@@ -72,7 +72,7 @@ def test_a_failed_token_exchange_may_be_repeated(
 
 
 def test_a_failed_list_of_models_may_be_retried(simulator: Simulator) -> None:
-    """A failed list of models may be retried: listing models is free."""
+    """Listing models is free, so clients may retry it."""
     simulator.state.github_down = True
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         answer = client.get("/v1/models")
@@ -106,7 +106,7 @@ def test_a_refused_token_of_the_environment_is_named(
 
 
 def test_a_models_name_in_another_services_spelling(proxy: Proxy) -> None:
-    """The error suggests the model that is meant, and no other."""
+    """The error suggests only the model that is meant."""
     with proxy.client() as client:
         for name in ("GPT-4.1", "openai/gpt-4.1"):
             answer = client.post("/v1/chat/completions", json={**CHAT, "model": name})
@@ -126,7 +126,7 @@ def test_a_models_name_in_another_services_spelling(proxy: Proxy) -> None:
     ],
 )
 def test_a_model_that_copilot_does_not_serve(catalogue: str, model: str, hint: str) -> None:
-    """If the account cannot choose any model, the hint does not suggest another one."""
+    """The hint does not suggest another model if the account cannot use any."""
     with (
         Simulator(catalogue=catalogue, pace=0) as simulator,
         Proxy(settings_at(simulator)) as proxy,

@@ -1,4 +1,4 @@
-"""Images given as URLs, on each API: refused with a hint, or fetched and inserted."""
+"""Images given as URLs, on each API: refused with a hint, or downloaded and inserted."""
 
 import base64
 import json
@@ -105,7 +105,7 @@ Make = Callable[[str], ClientRequest]
 def test_on(
     online: OnlineProxy, simulator: Simulator, path: str, make: Make, where: str, model: str
 ) -> None:
-    """The image's data reaches Copilot with the vision header, whatever API the model has."""
+    """The image data reaches Copilot with the vision header on every API."""
     with online.client() as client:
         answer = client.post(path, json={"model": model, **make(URL)})
 
@@ -157,7 +157,7 @@ def as_gemini(url: str) -> ClientRequest:
     ],
 )
 def test_no_image(proxy: Proxy, simulator: Simulator, url: str, what: str) -> None:
-    """Data without an image is refused before Copilot is called, on all APIs, with its place."""
+    """Data that is not an image is refused before Copilot is called, and the error locates it."""
     requests: dict[str, list[tuple[Make, str]]] = {
         "/v1/chat/completions": [(chat, "messages[0].content[0].image_url")],
         "/v1/responses": [
@@ -184,7 +184,7 @@ def test_no_image(proxy: Proxy, simulator: Simulator, url: str, what: str) -> No
 def test_failures(
     online: OnlineProxy, simulator: Simulator, internet: Internet, path: str, make: Make, where: str
 ) -> None:
-    """An image that cannot be fetched is an error in the API's format; Copilot is not called."""
+    """An image that cannot be downloaded is an error in the API's format; Copilot is not called."""
     internet.pages["/a.png"] = Page(b"gone", 404)
     with online.client() as client:
         answer = client.post(path, json={"model": "gpt-4o", "stream": True, **make(URL)})
@@ -226,7 +226,7 @@ def test_counting_tokens(online: OnlineProxy, simulator: Simulator) -> None:
 def test_requests_without_images(
     online: OnlineProxy, internet: Internet, content: bytes, status: int
 ) -> None:
-    """They are handled as if the setting were off."""
+    """Requests without images are handled as if the setting were off."""
     with online.client() as client:
         answer = client.post("/v1/chat/completions", content=content)
 
@@ -259,7 +259,7 @@ async def test_the_setting_is_the_switch(simulator: Simulator) -> None:
 def test_gemini(
     online: OnlineProxy, simulator: Simulator, model: str, make: Make, where: str
 ) -> None:
-    """On the Gemini API, a file with a web address is fetched as well."""
+    """On the Gemini API, a file with a web address is downloaded as well."""
     with online.client() as client:
         answer = client.post(f"/v1beta/models/{model}:generateContent", json=make(URL))
 

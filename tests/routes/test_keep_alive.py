@@ -16,7 +16,7 @@ FORMAT = StreamFormat(b"text/plain", lambda event: event["text"].encode(), b"", 
 
 
 class Reply:
-    """A reply of one event, which comes when `may_come` is set; ending the call takes a while."""
+    """Replies with one event, sent when `may_come` is set; ending the call takes a while."""
 
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
@@ -39,7 +39,7 @@ class Reply:
 
 
 async def sent(reply: Reply, on_keep_alive: Callable[[], Coroutine[Any, Any, None]]) -> list[bytes]:
-    """Return the pieces of the stream; `on_keep_alive` is called when one is being sent."""
+    """Return the pieces of the stream; `on_keep_alive` is called while one is being sent."""
     pieces: list[bytes] = []
 
     async def send(message: Any) -> None:
@@ -66,7 +66,7 @@ def run(work: Callable[[], Coroutine[Any, Any, list[bytes]]]) -> list[bytes]:
 
 
 def test_nothing_follows_the_last_event() -> None:
-    """A client that reads lines would take what follows the last one for another."""
+    """A client that reads lines would take a keep-alive after the last event for another event."""
 
     async def work() -> list[bytes]:
         reply = Reply()
@@ -81,8 +81,8 @@ def test_nothing_follows_the_last_event() -> None:
     assert (b"the last line\n", b"") == (last, end)
 
 
-def test_a_loop_that_is_held_up() -> None:
-    """A keep-alive that begins before a waiting event continues is not sent after it."""
+def test_a_blocked_event_loop() -> None:
+    """A keep-alive that starts before a waiting event is not sent after it."""
 
     async def work() -> list[bytes]:
         reply, may_end = Reply(), asyncio.Event()

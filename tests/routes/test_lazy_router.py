@@ -15,8 +15,8 @@ from tests import conftest
 from tests.conftest import Proxy, settings_at
 
 
-def test_requests_at_the_same_time_load_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of them are answered."""
+def test_concurrent_requests_load_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Concurrent requests load the router once, and all are answered."""
     loaded: list[ASGIApp] = []
     answered: list[Scope] = []
 
@@ -42,8 +42,10 @@ def test_requests_at_the_same_time_load_it_once(monkeypatch: pytest.MonkeyPatch)
 def test_an_update_of_the_running_program(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If the new files do not fit the old ones in memory, the error says what to do; the paths that
-    are loaded already work."""
+    """If the new files do not match the modules in memory, the error says what to do.
+
+    Paths that are already loaded still work.
+    """
 
     def load() -> ASGIApp:
         raise ImportError("cannot import name 'new' from 'copilot_proxy.old'")
@@ -59,8 +61,10 @@ def test_an_update_of_the_running_program(
     assert "cannot import name" in caplog.text
 
 
-def test_a_client_that_sends_no_more(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If it has closed its side after a GET, it is answered, even while the router is loaded."""
+def test_a_client_that_closed_its_side(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that closed its side after a GET is answered even while the router loads."""
     load, may_load = lazy_router._load, threading.Event()
 
     def load_later() -> ASGIApp:
@@ -74,7 +78,7 @@ def test_a_client_that_sends_no_more(simulator: Simulator, monkeypatch: pytest.M
         with socket.create_connection((address.hostname or "", address.port or 0), 60) as half:
             half.sendall(b"GET /v1/models/gpt-4.1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             half.shutdown(socket.SHUT_WR)
-            client.get("/health")  # by then, the server has read both
+            client.get("/health")  # the server has read both now
             may_load.set()
             answer = b"".join(iter(lambda: half.recv(65536), b""))
 

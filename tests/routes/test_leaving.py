@@ -17,13 +17,13 @@ REQUESTS: dict[str, tuple[dict[str, Any], bytes]] = {
         b"event: message_stop",
     ),
 }
-"""By path: a request, and the event with which its streams end."""
+"""A request and the last event of its stream, by path."""
 
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "claude-opus-5", "gpt-4o"])
 @pytest.mark.parametrize("path", REQUESTS)
 def test_disconnecting_after_the_last_event(simulator: Simulator, path: str, model: str) -> None:
-    """Codex disconnects on the last event; the record does not say that the client left early."""
+    """Codex disconnects on the last event, which the record does not count as a disconnect."""
     request, end = REQUESTS[path]
     body = json.dumps({"model": model, "stream": True, **request}).encode()
     head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"

@@ -24,7 +24,7 @@ OPEN_FILES = 2_600
 HUGE = 24 * 1024 * 1024
 PIECE = 32 * 1024
 MAX_IN_TRANSIT = 4 * 1024 * 1024
-"""Bytes that may be in transit while the client does not read, mostly in the system's buffers."""
+"""Bytes that may be in transit while the client does not read, mostly in system buffers."""
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def a_few(name: str) -> Pieces:
 
 
 def a_lot(name: str) -> Pieces:
-    """Return far more than all buffers together hold."""
+    """Return far more data than all buffers together hold."""
     return lambda number: f"{number:08}".ljust(PIECE, name[0]) if number < HUGE // PIECE else None
 
 
@@ -123,7 +123,7 @@ def behind(simulator: Simulator, upstream: FlatOut, **flags: object) -> Proxy:
 
 @pytest.mark.usefixtures("open_files")
 def test_many_streams(simulator: Simulator) -> None:
-    """All simultaneous streams arrive to the last byte, and none is mixed up with another."""
+    """All simultaneous streams arrive complete, and none is mixed up with another."""
     names = [f"s{number}" for number in range(STREAMS)]
 
     async def read(name: str) -> str:
@@ -148,7 +148,7 @@ def test_many_streams(simulator: Simulator) -> None:
 
 
 def test_a_slow_reader_delays_only_its_own_stream(simulator: Simulator) -> None:
-    """If a client stops reading, so does the server; others continue; later it gets every byte."""
+    """If a client stops reading, the server waits and others continue; no byte is lost."""
     with (
         FlatOut(a_lot) as upstream,
         behind(simulator, upstream) as proxy,
@@ -168,7 +168,7 @@ def test_a_slow_reader_delays_only_its_own_stream(simulator: Simulator) -> None:
 
 
 def test_a_client_that_never_reads(simulator: Simulator) -> None:
-    """A client that never reads is disconnected, and the call to Copilot is ended."""
+    """A client that never reads is disconnected, and its call to Copilot ends."""
     with (
         FlatOut(a_lot) as upstream,
         behind(simulator, upstream, read_timeout=0.3) as proxy,

@@ -1,4 +1,4 @@
-"""Messages and handshakes of a WebSocket that no usual client sends."""
+"""WebSocket messages and handshakes that normal clients do not send."""
 
 import json
 
@@ -22,7 +22,7 @@ from tests.routes.test_web_socket import NATIVE, TRANSLATED, opened, text_of
 def test_json_that_is_accepted_over_http(
     proxy: Proxy, model: str, start: str, written: str, read: str
 ) -> None:
-    """Half of an emoji, or a byte order mark: the client gets the answer that it is charged for."""
+    """Half a surrogate pair or a byte order mark still gets the answer that is charged for."""
     with opened(proxy) as one:
         one.connection.send(
             f'{start}{{"type":"response.create","model":"{model}","input":"{written}"}}'
@@ -34,7 +34,7 @@ def test_json_that_is_accepted_over_http(
 
 @pytest.mark.parametrize("path", ["/health", "/v1/chat/completions"])
 def test_a_path_without_web_sockets(proxy: Proxy, path: str) -> None:
-    """The refusal names the path that has them."""
+    """The refusal names the path that has WebSockets."""
     with pytest.raises(InvalidStatus) as refused, opened(proxy, path):
         pass
 

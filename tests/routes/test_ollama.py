@@ -1,4 +1,4 @@
-"""Ollama's API on the server: off and on, its paths, streams, callers and refusals."""
+"""Ollama's API on the server: on and off, its paths, streams, callers and refusals."""
 
 import json
 import socket
@@ -30,7 +30,7 @@ PATHS = (
 
 @pytest.fixture
 def proxy(simulator: Simulator) -> Iterator[Proxy]:
-    """A server with Ollama's API."""
+    """A server with Ollama's API enabled."""
     with Proxy(settings_at(simulator, ollama=True)) as running:
         yield running
 
@@ -41,7 +41,7 @@ def chat(text: str = "Hi", **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("method", "path"), PATHS)
 def test_off(simulator: Simulator, method: str, path: str) -> None:
-    """Without the setting, the paths do not exist, and the error says how to turn them on."""
+    """Without the setting, the paths do not exist, and the error says how to enable them."""
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         answer = client.request(method, path, json=chat())
         root = client.get("/").text
@@ -59,7 +59,7 @@ def test_off(simulator: Simulator, method: str, path: str) -> None:
     [("/", "*/*", True), ("/", "text/html,*/*;q=0.8", False)],
 )
 def test_the_root(proxy: Proxy, path: str, accept: str, is_ollama: bool) -> None:
-    """Ollama's clients look for its own words; browsers get the page for users."""
+    """Ollama's clients look for its exact text; browsers get the page for users."""
     with proxy.client(headers={"accept": accept}) as client:
         answer, head = client.get(path), client.head(path)
 
@@ -79,7 +79,7 @@ def test_the_root(proxy: Proxy, path: str, accept: str, is_ollama: bool) -> None
     ],
 )
 def test_spellings(proxy: Proxy, path: str) -> None:
-    """Base URLs that users put together in other ways work, and name clients."""
+    """Base URLs that users assemble in other ways work, and name clients."""
     with proxy.client() as client:
         answer = client.post(f"{proxy.url}{path}", json=chat(stream=False))
 
@@ -89,8 +89,8 @@ def test_spellings(proxy: Proxy, path: str) -> None:
     assert expected == proxy.wait_for_record().attribution.client
 
 
-def test_paths_of_others_remain(proxy: Proxy) -> None:
-    """Claude Code's check and telemetry, and the quiet answers to LM Studio's clients."""
+def test_paths_of_other_apis_remain(proxy: Proxy) -> None:
+    """Claude Code's check and telemetry still work, as do the answers for LM Studio clients."""
     with proxy.client() as client:
         assert {"message": "hello"} == client.get("/api/hello").json()
         assert 204 == client.post("/api/event_logging/batch", json={}).status_code
@@ -98,8 +98,7 @@ def test_paths_of_others_remain(proxy: Proxy) -> None:
 
 
 def test_vs_code(proxy: Proxy) -> None:
-    """The requests that VS Code's Ollama provider sends: it ends at Chat Completions, with a name
-    from the list."""
+    """VS Code's Ollama provider works; it ends with Chat Completions for a listed name."""
     with proxy.client() as client:
         version = client.get("/api/version").json()["version"]
         assert (0, 6, 4) <= tuple(map(int, version.split(".")))
@@ -118,7 +117,7 @@ def test_vs_code(proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("model", ["sonnet:latest", "default:latest", "mine", "mine:latest"])
 def test_names(simulator: Simulator, model: str) -> None:
-    """Families and aliases have the tag as well, and an alias keeps its parameters."""
+    """Families and aliases also have the tag, and an alias keeps its parameters."""
     aliases = {"mine": {"model": "sonnet", "reasoning_effort": "low"}}
     with Proxy(settings_at(simulator, ollama=True, aliases=aliases)) as proxy:
         with proxy.client() as client:
@@ -133,7 +132,7 @@ def test_names(simulator: Simulator, model: str) -> None:
 
 
 def test_keys_and_their_models(simulator: Simulator) -> None:
-    """A key is required, lists only its models, and is refused others."""
+    """A key is required; it lists only its models, and other models are refused."""
     key = {"key": "secret-key", "models": ["gpt-4o"]}
     with (
         Proxy(settings_at(simulator, ollama=True, api_keys={"home": key})) as proxy,
@@ -157,7 +156,7 @@ def test_keys_and_their_models(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("fault", ["stall_before_headers", "stall_mid_stream"])
 def test_keep_alive(simulator: Simulator, fault: str) -> None:
-    """A silent stream gets blanks, which are not separate lines."""
+    """A silent stream gets whitespace that does not count as a separate line."""
     simulator.state.faults.on(fault, path="/chat/completions")
     settings = settings_at(simulator, ollama=True, header_grace="0.02", keep_alive="0.02")
     received = b""
@@ -175,8 +174,8 @@ def test_keep_alive(simulator: Simulator, fault: str) -> None:
     assert b"\n\n" not in received
 
 
-def test_the_library_bears_the_keep_alive(simulator: Simulator) -> None:
-    """Ollama's own client reads a stream with pauses to its end, and a late error as an error."""
+def test_the_library_accepts_keep_alives(simulator: Simulator) -> None:
+    """Ollama's own client reads a stream with pauses to its end, and reports a late error."""
     simulator.state.faults.on("stall_before_headers", path="/chat/completions", value="0.3")
     simulator.state.faults.on("end_early", path="/chat/completions", times=1)
     settings = settings_at(simulator, ollama=True, header_grace="0.02", keep_alive="0.02")
@@ -193,7 +192,7 @@ def test_the_library_bears_the_keep_alive(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_client_leaves(simulator: Simulator, stream: bool) -> None:
-    """If the client disconnects, the call to Copilot ends at once."""
+    """When the client disconnects, the call to Copilot ends at once."""
     fault = "stall_mid_stream" if stream else "stall_before_headers"
     simulator.state.faults.on(fault, path="/chat/completions")
     body = json.dumps(chat(stream=stream)).encode()
@@ -213,7 +212,7 @@ def test_client_leaves(simulator: Simulator, stream: bool) -> None:
 
 
 def test_a_used_up_budget(simulator: Simulator) -> None:
-    """It is a status that no client repeats, and loading a model costs nothing."""
+    """The status is one that no client retries, and loading a model costs nothing."""
     settings = settings_at(simulator, ollama=True, ledger=True, budget=["0/day"])
     with Proxy(settings) as proxy, proxy.client() as client:
         refused = client.post("/api/chat", json=chat(model="claude-opus-5"))
@@ -226,7 +225,7 @@ def test_a_used_up_budget(simulator: Simulator) -> None:
 
 
 def test_notes(proxy: Proxy) -> None:
-    """What is dropped is in the header, on the stream as well; what is relied on is refused."""
+    """Dropped fields are in the header, even for streams; essential fields are refused."""
     options = {"top_k": 5, "num_ctx": 4096, "temperature": 0.5}
     with proxy.client() as client:
         answer = client.post("/api/chat", json=chat(options=options, keep_alive="5m"))

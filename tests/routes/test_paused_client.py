@@ -1,4 +1,4 @@
-"""A client that does not read when the first event of its stream arrives."""
+"""A client that is not reading when the first event of its stream arrives."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ class Reply:
 
 
 def test_an_array_keeps_its_beginning() -> None:
-    """Gemini's array begins with a bracket, which must not be lost when the event is sent later."""
+    """Gemini's array begins with a bracket, which must not be lost if the event is sent later."""
 
     @asynccontextmanager
     async def open_reply() -> AsyncIterator[Reply]:

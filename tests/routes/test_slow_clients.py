@@ -39,7 +39,7 @@ def head(size: int, path: str = PATH, more: str = "") -> bytes:
 
 
 def all_of(conn: socket.socket) -> bytes:
-    """Return everything that arrives until the server closes the connection."""
+    """Return everything received until the server closes the connection."""
     read = b""
     while part := conn.recv(65536):
         read += part
@@ -116,7 +116,7 @@ def test_an_incomplete_body(hasty: Proxy, simulator: Simulator, path: str, more:
 
 
 def test_an_incomplete_chunked_body(hasty: Proxy) -> None:
-    """The same for a chunked body."""
+    """A chunked body that does not arrive is treated in the same way."""
     start = head(0, more="transfer-encoding: chunked\r\n").replace(b"content-length: 0\r\n", b"")
     with connected(hasty) as conn:
         conn.sendall(start + b"5\r\n{    \r\n")
@@ -124,7 +124,7 @@ def test_an_incomplete_chunked_body(hasty: Proxy) -> None:
 
 
 def test_a_large_body_over_a_slow_connection(hasty: Proxy) -> None:
-    """The more of a large body has arrived, the more time it has."""
+    """The more of a large body has arrived, the more time it gets."""
     body = CHAT + b" " * 2_000_000
     with connected(hasty) as conn:
         conn.sendall(head(len(body)) + body[:-1])

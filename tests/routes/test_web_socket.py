@@ -40,7 +40,7 @@ class Socket:
         self.connection = connection
 
     def send(self, **fields: Any) -> None:
-        """Ask for a response."""
+        """Request a response."""
         self.connection.send(json.dumps({"type": "response.create", **fields}))
 
     def receive(self) -> Json:
@@ -56,12 +56,12 @@ class Socket:
         return received
 
     def ask(self, **fields: Any) -> list[Json]:
-        """Ask for a response, and return its events."""
+        """Request a response, and return its events."""
         self.send(**fields)
         return self.events()
 
     def refused(self, **fields: Any) -> tuple[int, str]:
-        """Ask for a response; return the status and the code of the error."""
+        """Request a response; return the status and code of the error."""
         (event,) = self.ask(**fields)
         assert "error" == event["type"]
         return event["status"], event["error"]["code"]
@@ -87,7 +87,7 @@ def web_socket(proxy: Proxy) -> Iterator[Socket]:
 
 
 def refusal(proxy: Proxy, path: str = "/v1/responses", **headers: str) -> tuple[int, str]:
-    """Return the status and the code with which a handshake is refused."""
+    """Return the status and code that refuse a handshake."""
     with pytest.raises(InvalidStatus) as refused, opened(proxy, path, **headers):
         pass
     answer = refused.value.response
@@ -108,7 +108,7 @@ def sent(simulator: Simulator) -> Json:
 
 @pytest.mark.parametrize("model", PATHS)
 def test_events(web_socket: Socket, proxy: Proxy, model: str) -> None:
-    """The events are those of a stream over HTTP; the first one also has its headers."""
+    """The events are the same as in a stream over HTTP; the first one also has its headers."""
     asked = {"model": model, "input": "Say hello"}
     events = web_socket.ask(**asked)
     with proxy.client() as client:
@@ -167,7 +167,7 @@ def test_continuation(web_socket: Socket, proxy: Proxy, simulator: Simulator) ->
 
 
 def test_stored_responses(web_socket: Socket, proxy: Proxy) -> None:
-    """Other responses are remembered for HTTP, too, even after the WebSocket is closed."""
+    """Other responses are stored for HTTP as well, even after the WebSocket is closed."""
     first = web_socket.ask(model=NATIVE, input="Hello")[-1]["response"]
     web_socket.connection.close()
 
@@ -177,12 +177,12 @@ def test_stored_responses(web_socket: Socket, proxy: Proxy) -> None:
 
 
 def test_a_closed_web_socket_is_forgotten(proxy: Proxy) -> None:
-    """What only a WebSocket could continue takes no memory after it is closed."""
+    """Responses that only one WebSocket could continue are freed when it closes."""
     memory = proxy.running.responses._web_sockets
     with opened(proxy) as one:
         one.ask(model=NATIVE, input="Hello", store=False)
         assert 1 == memory.count
-    with opened(proxy):  # is accepted after the end of the first one
+    with opened(proxy):  # accepted after the end of the first one
         assert (0, 0) == (memory.count, memory.size)
 
 
@@ -243,7 +243,7 @@ def test_notes(web_socket: Socket) -> None:
 def test_bad_messages(
     web_socket: Socket, message: str | bytes, param: str | None, code: str | None
 ) -> None:
-    """An error says what is wrong with a message, and the WebSocket stays open."""
+    """The error says what is wrong with a message, and the WebSocket stays open."""
     web_socket.connection.send(message)
     (event,) = web_socket.events()
 
@@ -256,7 +256,7 @@ def test_bad_messages(
 
 
 def test_other_messages(web_socket: Socket) -> None:
-    """Input for a running response is refused; what needs no answer gets none."""
+    """Input for a running response is refused; messages that need no answer get none."""
     connection = web_socket.connection
     connection.send(json.dumps({"type": "response.processed", "response_id": "resp_1"}))
     steer = {"input": "Stop", "previous_response_id": "resp_1"}
@@ -284,7 +284,7 @@ def test_input_that_cannot_be_repeated(web_socket: Socket) -> None:
 
 
 def test_refusals_of_copilot(web_socket: Socket, simulator: Simulator) -> None:
-    """Status, code and waiting time of a refusal reach the client, as over HTTP."""
+    """Status, code and wait of a refusal reach the client, as over HTTP."""
     simulator.state.faults.on("rate_limited", times=1)
     (event,) = web_socket.ask(model=NATIVE, input="Hello", stream_id="lane.1")
 
@@ -303,7 +303,7 @@ def test_a_failure_in_the_stream(web_socket: Socket, simulator: Simulator) -> No
 
 
 def test_lanes(web_socket: Socket, simulator: Simulator) -> None:
-    """Messages with another `stream_id` do not wait; those with the same one are in order."""
+    """Messages with different `stream_id` run in parallel; those with the same one run in order."""
     simulator.state.faults.on("stall_mid_stream", times=1)
     web_socket.send(model=NATIVE, input="Wait", stream_id="a")
     simulator.state.recorder.wait_for(lambda r: r.path == "/responses")
@@ -317,7 +317,7 @@ def test_lanes(web_socket: Socket, simulator: Simulator) -> None:
 
 
 def test_too_many_messages(web_socket: Socket, simulator: Simulator) -> None:
-    """A WebSocket has a limited number of messages that wait for their turn."""
+    """The number of waiting messages on a WebSocket is limited."""
     simulator.state.faults.on("stall_mid_stream")
     for _ in range(16):
         web_socket.send(model=NATIVE, input="Wait")
@@ -329,7 +329,7 @@ def test_too_many_messages(web_socket: Socket, simulator: Simulator) -> None:
 
 
 def test_too_large_messages(simulator: Simulator) -> None:
-    """So is the size of those that wait together."""
+    """The total size of waiting messages is limited."""
     simulator.state.faults.on("stall_mid_stream")
     with Proxy(settings_at(simulator, max_body_bytes=20_000)) as proxy, opened(proxy) as one:
         one.send(model=NATIVE, input="x" * 11_000, stream_id="a")
@@ -339,7 +339,7 @@ def test_too_large_messages(simulator: Simulator) -> None:
 
 
 def test_an_internal_error(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message that cannot be answered because of a fault of the server gets an error."""
+    """An internal error while a message is processed is reported to the client."""
 
     def fail(*_: Any) -> Any:
         raise RuntimeError("broken")
@@ -352,7 +352,7 @@ def test_an_internal_error(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_disconnect_ends_the_call(proxy: Proxy, simulator: Simulator) -> None:
-    """When the client leaves, the calls to Copilot end, also those of messages that waited."""
+    """When the client disconnects, its calls to Copilot end, as do those of waiting messages."""
     simulator.state.faults.on("stall_mid_stream")
     with opened(proxy) as one:
         one.send(model=NATIVE, input="Hello")
@@ -365,7 +365,7 @@ def test_a_disconnect_ends_the_call(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_an_aborted_connection_ends_the_call(proxy: Proxy, simulator: Simulator) -> None:
-    """The same without a closing handshake."""
+    """The call also ends without a closing handshake."""
     simulator.state.faults.on("stall_mid_stream")
     with opened(proxy) as one:
         one.send(model=NATIVE, input="Hello")
@@ -410,7 +410,7 @@ def test_keys(simulator: Simulator) -> None:
 
 
 def test_size(simulator: Simulator) -> None:
-    """A message has the size limit of a body. One of much more ends the connection."""
+    """A message has the size limit of a body; a far larger one closes the connection."""
     with Proxy(settings_at(simulator, max_body_bytes=10_000)) as proxy, opened(proxy) as one:
         status, _ = one.refused(model=NATIVE, input="x" * 12_000)
         assert 413 == status
@@ -425,7 +425,7 @@ def test_size(simulator: Simulator) -> None:
 def test_an_answer_after_the_end(
     proxy: Proxy, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If the server ends the connection, as for a message that is too long, answers end as well."""
+    """If the server closes the connection, such as after a long message, answers end as well."""
     simulator.state.pace = 0.002
     with opened(proxy) as one:
         one.send(model=NATIVE, input="Write 5000 words")
@@ -437,7 +437,7 @@ def test_an_answer_after_the_end(
 
 
 def test_budget_and_cooldown(simulator: Simulator, tmp_path: Path) -> None:
-    """A message over the budget is refused as over HTTP, and one in a cooldown is not sent."""
+    """A message over the budget is refused as over HTTP, and none is sent during a cooldown."""
     budget = ("0.001/day",)
     settings = settings_at(simulator, ledger=True, home_dir=tmp_path, budget=budget)
     with Proxy(settings) as proxy, opened(proxy) as one:
@@ -453,7 +453,7 @@ def test_budget_and_cooldown(simulator: Simulator, tmp_path: Path) -> None:
 
 
 def test_concurrency(simulator: Simulator) -> None:
-    """Messages take slots like requests, so one over the limit is refused."""
+    """Messages use concurrency slots like requests, so a message over the limit is refused."""
     limits = {"max_concurrency": 1, "max_queue": 0}
     simulator.state.faults.on("stall_mid_stream", times=1)
     with Proxy(settings_at(simulator, **limits)) as proxy, opened(proxy) as one:
@@ -465,7 +465,7 @@ def test_concurrency(simulator: Simulator) -> None:
 
 
 def test_pings_without_end(proxy: Proxy) -> None:
-    """A client that only sends pings and reads nothing does not fill the memory with answers."""
+    """A client that only sends pings and never reads does not fill memory with pongs."""
     address = urlsplit(proxy.url)
     with socket.socket() as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -490,7 +490,7 @@ def test_pings_without_end(proxy: Proxy) -> None:
 def test_a_client_that_answers_no_ping(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client that disappears without closing the connection is noticed by its silence."""
+    """A client that vanishes without closing the connection is detected by a missing pong."""
     monkeypatch.setattr(uvicorn_config, "_PING_INTERVAL", 0.3)
     simulator.state.faults.on("stall_mid_stream")
     with Proxy(settings_at(simulator)) as proxy, opened(proxy) as one:
@@ -501,7 +501,7 @@ def test_a_client_that_answers_no_ping(
 
 
 def test_a_client_that_does_not_read(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that reads nothing does not keep the call open."""
+    """A client that does not read does not keep the call open."""
     monkeypatch.setattr(uvicorn_config, "_PING_INTERVAL", 0.3)
     with Proxy(settings_at(simulator)) as proxy, opened(proxy) as one:
         one.send(model=NATIVE, input="Write 60000 words")
@@ -525,7 +525,7 @@ def test_a_client_that_does_not_read(simulator: Simulator, monkeypatch: pytest.M
     ids=lambda head: repr(head[:90]),
 )
 def test_broken_handshakes(proxy: Proxy, head: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A request that is not a handshake gets a 4xx, and nothing fails inside the server."""
+    """A request that is not a handshake gets a 4xx, and causes no error inside the server."""
     address = urlsplit(proxy.url)
     with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
         conn.sendall(f"{head}\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n".encode())

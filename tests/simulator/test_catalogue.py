@@ -56,7 +56,7 @@ def test_models_of_every_kind_exist(by_id, model, endpoints):
     "model", ["claude-sonnet-4.5", "gpt-4.1", "gpt-4o", "gpt-5-mini", "claude-haiku-4.5"]
 )
 def test_common_models_chat(copilot, model):
-    """The most common models answer on chat completions."""
+    """Models for chat only, responses only, messages only, both, none and unknown endpoints."""
     assert 200 == copilot.chat(model=model).status_code
 
 
@@ -79,7 +79,7 @@ def test_unusual_entries(by_id):
 
 
 def test_without_an_api_version_the_list_is_shorter(copilot, listed):
-    """Clients that send no API version see older models only."""
+    """Clients that send no API version see only older models."""
     shorter = copilot.get("/models", x_github_api_version=None).json()["data"]
     assert 0 < len(shorter) < len(listed)
     assert not any("supported_endpoints" in model for model in shorter)
@@ -111,7 +111,7 @@ def test_every_recorded_model_exists(by_id):
 
 @pytest.mark.parametrize("model", ["nothing", "raptor-mini", "", 7])
 def test_unknown_and_disabled_models_are_refused(copilot, model):
-    """Both give the same error; an id of a wrong type is an invalid body."""
+    """Both give the same error; an id of the wrong type is an invalid body."""
     answer = copilot.chat(model=model)
     code = "invalid_request_body" if model == 7 else "model_not_supported"
     assert (400, code) == (answer.status_code, answer.json()["error"]["code"])

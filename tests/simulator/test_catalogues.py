@@ -36,7 +36,7 @@ def test_an_unknown_name_is_an_error():
 
 @pytest.mark.parametrize("name", ["2026-11", "future"])
 def test_entries_have_what_github_always_sends(name):
-    """An official client throws the whole list away if one entry lacks one of these."""
+    """An official client discards the whole list if one entry lacks one of these fields."""
     for model in load(name):
         assert set() == ALWAYS_SENT - set(model), model["id"]
         assert set() == CAPABILITIES - set(model["capabilities"]), model["id"]
@@ -58,7 +58,7 @@ def test_every_vendor_of_today_is_there():
 
 
 def test_prices_are_credits_per_batch():
-    """Two dollars per million tokens are 200 AI credits; long prompts have their own tier."""
+    """Two dollars per million tokens are 200 AI credits; long prompts have a separate tier."""
     prices = by_id("2026-11")["gpt-6.1-sol"]["billing"]["token_prices"]
     assert 1_000_000 == prices["batch_size"]
     assert {
@@ -68,8 +68,8 @@ def test_prices_are_credits_per_batch():
     assert 400 == prices["long_context"]["input_price"]
 
 
-def test_today_has_every_oddity():
-    """There are deprecated, disabled and hidden models, an id that occurs twice, a completion."""
+def test_the_list_of_today_has_every_oddity():
+    """There are deprecated, disabled and hidden models, a duplicate id, and a completion model."""
     entries = load("2026-11")
     models = by_id("2026-11")
     for model, field in (("grok-4.5", "warning_messages"), ("claude-opus-5", "info_messages")):
@@ -110,7 +110,7 @@ def test_a_model_that_is_not_enabled_is_refused(copilot):
 
 
 @pytest.mark.parametrize("simulator", ["2026-11", "future"], indirect=True)
-def test_without_a_model_github_chooses_one_that_chats(copilot):
+def test_without_a_model_github_chooses_a_chat_model(copilot):
     """A chat request without a model is served by a model with chat completions."""
     body = {"messages": [{"role": "user", "content": "Hi"}]}
     assert 200 == copilot.post("/chat/completions", body).status_code
@@ -118,7 +118,7 @@ def test_without_a_model_github_chooses_one_that_chats(copilot):
 
 @pytest.mark.parametrize("simulator", ["2026-11"], indirect=True)
 def test_older_api_versions_have_one_cache_price(copilot):
-    """Before 2026-08-01, tiers carry cache_price instead of a read and a write price."""
+    """Before 2026-08-01, tiers carry one cache_price instead of separate read and write prices."""
 
     def tiers(version: str) -> dict[str, Any]:
         listed = copilot.get("/models", x_github_api_version=version).json()["data"]

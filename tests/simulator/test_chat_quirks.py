@@ -102,7 +102,7 @@ def test_a_tool_without_arguments(copilot):
 
 
 def test_claude_can_answer_in_its_native_format(copilot, quirk, weather_tool):
-    """The newest Claude may give a whole answer of its native API, without choices."""
+    """The newest Claude may send a whole answer in its native format, without choices."""
     quirk("native_claude_body")
     body = copilot.chat(ASK, "claude-opus-4.7", tools=[weather_tool]).json()
     assert "choices" not in body
@@ -120,7 +120,7 @@ def test_reasoning_summaries_of_azure_come_late(copilot, quirk):
 
 
 def test_claude_may_use_other_names_for_its_reasoning(copilot, quirk):
-    """thinking and signature instead of reasoning_text and reasoning_opaque."""
+    """Claude may send thinking and signature instead of reasoning_text and reasoning_opaque."""
     quirk("thinking_fields")
     chunks = copilot.chunks(model="claude-sonnet-4.6", reasoning_effort="low")
     keys = {key for chunk in chunks[:-1] for key in chunk["choices"][0]["delta"]}

@@ -121,7 +121,7 @@ def test_valid_bodies_are_accepted(copilot, fields):
 
 
 def test_a_schema_with_hundreds_of_levels_is_refused(copilot):
-    """It is a refusal, and not an error of the simulator."""
+    """A deeply nested schema is refused, and does not crash the simulator."""
     schema = '{"type": "array", "items": ' * 900 + "{}" + "}" * 900
     body = (
         '{"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}], "tool_choice": '
@@ -153,7 +153,7 @@ def test_gpt5_refuses_max_tokens(copilot, model):
 
 @pytest.mark.parametrize("name", ["temperature", "top_p"])
 def test_gpt5_accepts_only_the_default_temperature(copilot, name):
-    """Only the temperature 1 is accepted."""
+    """Only temperature 1 is accepted."""
     assert "Only the default (1)" in refused(copilot.chat(model="gpt-5-mini", **{name: 0.5}))
     assert 200 == copilot.chat(model="gpt-5-mini", **{name: 1}).status_code
 
@@ -326,7 +326,7 @@ def test_unsupported_image_types_are_refused(copilot):
 
 
 def test_the_number_of_images_is_limited(copilot):
-    """The number of images is limited for Gemini, but not by what the list of models says."""
+    """The number of images is limited for Gemini, but not by the number in the model list."""
     many = [picture()] * 11
     assert "image count of 11 exceeds the limit of 10" == refused(
         look(copilot, *many, model="gemini-2.5-pro")
@@ -342,7 +342,7 @@ def test_models_without_vision_refuse_images(copilot):
 
 
 def test_long_prompts_are_refused(copilot):
-    """The limit is max_prompt_tokens, and the error has count and limit."""
+    """The limit is max_prompt_tokens, and the error has both count and limit."""
     words = refused(copilot.chat("x" * 4 * 64000), "model_max_prompt_tokens_exceeded")
     assert "prompt token count of 64007 exceeds the limit of 64000" == words
     assert 200 == copilot.chat("x" * 4 * 63000).status_code

@@ -1,4 +1,4 @@
-"""Chat completions of today: Kimi, Gemini's schemas, refusals, and answers without choices."""
+"""Current chat completions: Kimi, Gemini's schemas, refusals, and answers without choices."""
 
 import pytest
 
@@ -24,8 +24,8 @@ def message_of(answer):
     return answer.json()["error"]["message"]
 
 
-def test_kimi_takes_one_temperature(copilot):
-    """Temperature 1 and top_p 0.95 are accepted, and 0 and 1 of the language server; no others."""
+def test_kimi_accepts_one_temperature(copilot):
+    """Only temperature 1 with top_p 0.95, or the language server's 0 and 1, are accepted."""
     for temperature, top_p in ((1, 0.95), (0, 1)):
         answer = copilot.chat(model="kimi-k3", temperature=temperature, top_p=top_p)
         assert 200 == answer.status_code
@@ -57,7 +57,7 @@ def test_kimi_numbers_its_calls(copilot):
 
 @pytest.mark.parametrize("model", GEMINI)
 def test_gemini_validates_tool_calls(copilot, model):
-    """Gemini takes tool_choice validated with tools; other models do not."""
+    """Gemini accepts tool_choice validated with tools; other models do not."""
     more = {"tools": [tool(WEATHER)], "tool_choice": "validated"}
     assert 200 == copilot.chat(model=model, **more).status_code
     assert 400 == copilot.chat(model=model, tool_choice="validated").status_code
@@ -79,7 +79,7 @@ def test_gemini_validates_tool_calls(copilot, model):
     ],
 )
 def test_geminis_schemas(copilot, model, schema, taken):
-    """A type next to anyOf, or a list of types, is a bare 400; other vendors take it."""
+    """A type next to anyOf, or a list of types, is a bare 400; other vendors accept it."""
     answer = copilot.chat(model=model, tools=[tool(with_property(schema))])
     if taken:
         assert 200 == answer.status_code
@@ -90,7 +90,7 @@ def test_geminis_schemas(copilot, model, schema, taken):
 
 @pytest.mark.parametrize("properties", [[], "x", {"a": {"anyOf": "x"}}, {"a": {"items": [1]}}])
 def test_malformed_schemas_for_gemini(copilot, properties):
-    """They are refused like those for other models."""
+    """Malformed schemas are refused like those for other models."""
     malformed = {"type": "object", "properties": properties}
     answers = [copilot.chat(model=m, tools=[tool(malformed)]) for m in (GEMINI[0], "kimi-k3")]
     assert [400, 400] == [answer.status_code for answer in answers]
@@ -98,8 +98,8 @@ def test_malformed_schemas_for_gemini(copilot, properties):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_one_token_of_claude_is_none(copilot, stream):
-    """Newer Claude models answer a single token without choices, but with usage."""
+def test_a_limit_of_one_token_gives_no_choices(copilot, stream):
+    """Newer Claude models answer a limit of one token without choices, but with usage."""
     answer = copilot.chat(model="claude-opus-4.8", max_tokens=1, stream=stream)
     body = copilot.events(answer.text)[0].data if stream else answer.json()
     assert ([], True) == (body["choices"], body["usage"]["prompt_tokens"] > 0)
@@ -129,7 +129,7 @@ def test_a_refusal_on_messages(simulator, copilot):
 
 
 def test_a_refusal_on_responses(simulator, copilot):
-    """The message has a part of type refusal, which is streamed under its own events."""
+    """The message has a part of type refusal, which is streamed in its own events."""
     simulator.state.faults.on("refusal")
     part = {"type": "refusal", "refusal": REFUSAL}
     assert [part] == copilot.responses("Hi", "gpt-6.1-sol").json()["output"][-1]["content"]
@@ -140,7 +140,7 @@ def test_a_refusal_on_responses(simulator, copilot):
 
 @pytest.mark.parametrize("model", CHATTING)
 def test_a_stream_may_lack_its_finish(simulator, copilot, model):
-    """The fault no_finish leaves [DONE], and no finish_reason before it."""
+    """With the fault no_finish, [DONE] is sent without a finish_reason before it."""
     simulator.state.faults.on("no_finish")
     events = copilot.events(copilot.chat(model=model, stream=True).text)
     assert "[DONE]" == events[-1].data

@@ -1,4 +1,4 @@
-"""The rules of Claude from version 4.7 on: sampling, thinking, bound history, betas, documents."""
+"""The rules of Claude 4.7 and later: sampling, thinking, bound history, betas, documents."""
 
 import base64
 
@@ -37,7 +37,7 @@ def tool_round(copilot, model, **fields):
 
 @crossed(fields=[{"temperature": 0.5}, {"top_p": 0.5}, {"top_k": 5}], model=MODERN)
 def test_sampling_is_refused(copilot, model, fields):
-    """Every Claude from 4.7 on takes only the default temperature and top_p."""
+    """Claude 4.7 and later accept only the default temperature and top_p."""
     assert "is deprecated for this model" in refused(ask(copilot, model, **fields))
     assert 200 == ask(copilot, model, temperature=1).status_code
 
@@ -54,7 +54,7 @@ def test_sampling_is_refused(copilot, model, fields):
     ],
 )
 def test_classes_of_thinking(copilot, model, accepted):
-    """A budget for older models, adaptive or disabled for newer ones, only adaptive for others."""
+    """Older models take a budget, newer ones adaptive or disabled, and some only adaptive."""
     forms = {
         "enabled": {"type": "enabled", "budget_tokens": 1024},
         "adaptive": ADAPTIVE,
@@ -101,8 +101,8 @@ def test_the_beta_of_binding_needs_its_field(copilot, model, thinking, words):
 
 
 @crossed(stream=[False, True], model=MODERN)
-def test_thinking_is_hidden_unless_asked_for(copilot, model, stream):
-    """Blocks come empty with a full signature; `summarized` brings the text."""
+def test_thinking_is_hidden_unless_requested(copilot, model, stream):
+    """Blocks are empty but have a full signature; `summarized` adds the text."""
     for display, shown in ((None, False), ("omitted", False), ("summarized", True)):
         thinking = {**ADAPTIVE, **({"display": display} if display else {})}
         answer = ask(copilot, model, thinking=thinking, stream=stream)
@@ -117,14 +117,14 @@ def test_thinking_is_hidden_unless_asked_for(copilot, model, stream):
 
 
 @pytest.mark.parametrize("model", ALWAYS)
-def test_thinking_does_not_need_to_be_asked_for(copilot, model):
+def test_thinking_does_not_have_to_be_requested(copilot, model):
     """Models that always think do so without the field, too."""
     assert "thinking" == ask(copilot, model).json()["content"][0]["type"]
 
 
 @pytest.mark.parametrize("model", ["claude-opus-5", *BOUND])
-def test_empty_blocks_are_taken_back(copilot, model):
-    """A block without text is valid with its signature, and not without it."""
+def test_empty_blocks_are_accepted_back(copilot, model):
+    """A block without text is valid with its signature, but not without it."""
     turns = tool_round(copilot, model)
     more = {"tools": [TOOL], "thinking": ADAPTIVE}
     assert "" == turns[1]["content"][0]["thinking"]
@@ -135,7 +135,7 @@ def test_empty_blocks_are_taken_back(copilot, model):
 
 @pytest.mark.parametrize("model", BOUND)
 def test_text_between_tool_calls_is_thinking(copilot, model):
-    """What these models say before a call comes as a second thinking block."""
+    """Text before a call becomes a second thinking block on these models."""
     kinds = [block["type"] for block in tool_round(copilot, model)[1]["content"]]
     assert ["thinking", "thinking", "tool_use"] == kinds
     kinds = [block["type"] for block in tool_round(copilot, "claude-opus-5")[1]["content"]]
@@ -172,7 +172,7 @@ def test_history_is_bound(copilot, model, edit):
 
 @pytest.mark.parametrize("model", BOUND)
 def test_unchanged_history_is_whole(copilot, model):
-    """Cache breakpoints and the form of a text do not count; nothing is dropped."""
+    """Cache breakpoints and the form of a text do not count as edits; nothing is dropped."""
     turns = tool_round(copilot, model)
     turns[0]["content"] = [{"type": "text", "text": turns[0]["content"], "cache_control": MARK}]
     turns[2]["content"].append({"type": "text", "text": "Go on."})
@@ -191,7 +191,7 @@ def test_older_models_do_not_bind(copilot):
 @pytest.mark.parametrize("model", ALWAYS)
 @pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": TOOL["name"]}])
 def test_tools_cannot_be_forced(copilot, model, choice):
-    """Where thinking cannot be off, any and tool are refused; auto and none are not."""
+    """If thinking cannot be disabled, `any` and `tool` are refused; `auto` and `none` are not."""
     assert "forces tool use" in refused(ask(copilot, model, tools=[TOOL], tool_choice=choice))
     for kind in ("auto", "none"):
         answer = ask(copilot, model, tools=[TOOL], tool_choice={"type": kind})
@@ -199,7 +199,7 @@ def test_tools_cannot_be_forced(copilot, model, choice):
 
 
 def test_betas_of_official_clients_pass(copilot):
-    """Each name is accepted, one by one."""
+    """Each beta name is accepted individually."""
     for name in (
         "structured-outputs-2025-11-13", "extended-cache-ttl-2025-04-11",
         "fallback-credit-2026-07-01", "mid-conversation-output-config-2026-07-01",
@@ -209,8 +209,8 @@ def test_betas_of_official_clients_pass(copilot):
         assert 200 == ask(copilot, "claude-sonnet-5.5", name).status_code
 
 
-def test_a_cache_lives_an_hour_with_its_beta(copilot):
-    """`ttl` needs the beta and is 5m or 1h; `scope` is always refused."""
+def test_a_cache_lives_for_an_hour_with_its_beta(copilot):
+    """`ttl` requires the beta and is 5m or 1h; `scope` is always refused."""
 
     def mark(**fields):
         block = {"type": "text", "text": "x", "cache_control": {**MARK, **fields}}
@@ -222,7 +222,7 @@ def test_a_cache_lives_an_hour_with_its_beta(copilot):
 
 
 def test_eager_input_streaming(copilot):
-    """Only Haiku 4.5 does not know it; `strict` is accepted everywhere."""
+    """Only Haiku 4.5 lacks the field; `strict` is accepted everywhere."""
     tool = {**TOOL, "eager_input_streaming": True, "strict": True}
     assert 200 == ask(copilot, "claude-sonnet-5.5", tools=[tool]).status_code
     assert "Extra inputs" in refused(ask(copilot, "claude-haiku-4.5", tools=[tool]))
@@ -261,7 +261,7 @@ def test_unknown_output_config_is_refused(copilot):
     ],
 )
 def test_documents(copilot, source, words):
-    """A PDF is read if it is one; addresses and other types are refused."""
+    """A valid PDF is read; URLs and other types are refused."""
     block = {"type": "document", **({"source": source} if source else {})}
     turn = {"role": "user", "content": [block, {"type": "text", "text": "Hi"}]}
     answer = ask(copilot, "claude-sonnet-5.5", messages=[turn])

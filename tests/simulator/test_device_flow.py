@@ -1,4 +1,4 @@
-"""The device flow, as github.com implements it."""
+"""The device flow, as implemented by github.com."""
 
 from urllib.parse import parse_qs
 

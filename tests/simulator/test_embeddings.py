@@ -21,7 +21,7 @@ def test_the_answer_lacks_object_and_model(copilot):
 
 
 def test_vectors(copilot):
-    """Vectors have length 1; equal texts have equal vectors, and other texts have others."""
+    """Vectors have length 1; equal texts have equal vectors, and different texts differ."""
     first, second, third = (
         one["embedding"] for one in embed(copilot, ["a", "b", "a"]).json()["data"]
     )
@@ -45,13 +45,13 @@ def test_the_encoding_is_ignored(copilot):
 
 @pytest.mark.parametrize("given", ["text", None, [1, 2], [[1, 2]], {"a": 1}])
 def test_anything_but_a_list_of_strings_is_a_bad_request(copilot, given):
-    """Other inputs give a plain-text 400 without a reason."""
+    """Other inputs result in a plain-text 400 without a reason."""
     answer = embed(copilot, given)
     assert (400, "Bad Request\n") == (answer.status_code, answer.text)
 
 
 def test_a_body_that_is_not_an_object_is_a_bad_request(copilot):
-    """A body that is not an object gives the same 400."""
+    """A body that is not an object results in the same 400."""
     assert "Bad Request\n" == copilot.post("/embeddings", []).text
 
 

@@ -1,4 +1,4 @@
-"""The token exchange and the account endpoints, as api.github.com implements them."""
+"""The token exchange and the account endpoints, as implemented by api.github.com."""
 
 import time
 
@@ -11,8 +11,10 @@ from copilot_proxy.simulator.state import FOREIGN_TOKEN
 
 
 def test_a_token_has_the_real_shape(simulator, copilot):
-    """The token has the format of Copilot's: pairs, a colon and a MAC; the rest of the answer says
-    how to use it."""
+    """The token has the format of Copilot's: pairs, a colon and a MAC.
+
+    The rest of the answer says how to use it.
+    """
     before = time.time()
     body = copilot.exchange().json()
     after = time.time()
@@ -26,7 +28,7 @@ def test_a_token_has_the_real_shape(simulator, copilot):
 
 
 def test_every_exchange_is_new_and_counted(simulator, copilot):
-    """No two exchanges give the same token."""
+    """No two exchanges return the same token."""
     found = {copilot.exchange(scheme=scheme).json()["token"] for scheme in ("token", "Bearer")}
     assert (2, 3) == (len(found), simulator.state.exchanges)
 
@@ -109,7 +111,7 @@ def test_a_revoked_token_is_bad_credentials(simulator, copilot):
 
 
 def test_an_expired_copilot_token_is_401_in_plain_text(simulator, copilot):
-    """Expiring tokens takes effect at once; a new exchange helps."""
+    """Expiring tokens takes effect at once; a new exchange fixes it."""
     simulator.state.expire_tokens()
     answer = copilot.chat()
     assert (401, "IDE token expired: unauthorized: token expired\n") == (
@@ -249,8 +251,10 @@ def test_business_seats(copilot):
 
 
 def test_an_exhausted_pool_is_unlimited_without_quota(copilot):
-    """The account is “unlimited” with nothing left: only has_quota shows that, and premium models
-    answer 402."""
+    """The account is “unlimited” although nothing is left.
+
+    Only has_quota shows that, and premium models answer 402.
+    """
     premium = account(copilot, "pool_exhausted")["quota_snapshots"]["premium_interactions"]
     assert (True, False) == (premium["unlimited"], premium["has_quota"])
     answer = copilot.chat(model="claude-sonnet-4.5")
@@ -278,8 +282,7 @@ def test_the_account_endpoint_can_fail(simulator, copilot):
 
 
 def test_quota_is_spent_by_users_and_not_by_agents(simulator, copilot):
-    """Users' requests cost the model's multiplier, agents' requests nothing; the quota headers
-    agree."""
+    """Users' requests cost the model's multiplier, and agents' nothing; the headers agree."""
     body = {"model": "claude-opus-4.6", "messages": [{"role": "user", "content": "Hi"}]}
     copilot.post("/chat/completions", body, x_initiator="agent")
     assert 0 == simulator.state.spent

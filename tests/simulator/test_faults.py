@@ -111,7 +111,7 @@ def test_the_number_of_failures_can_be_set(copilot):
 
 
 def test_the_path_of_a_fault_can_be_set(copilot):
-    """`path` limits a fault to one path, even one that it would not apply to otherwise."""
+    """`path` limits a fault to one path, even one where it would otherwise not apply."""
     faults = copilot.simulator.state.faults
     faults.on("server_error_500", path="/responses")
     assert (200, 500) == (copilot.chat().status_code, copilot.responses().status_code)
@@ -164,7 +164,7 @@ def test_the_connection_can_be_reset_before_the_answer(copilot):
 
 
 def test_faults_before_the_answer_reach_every_path_that_is_named(copilot):
-    """Other paths, such as the token exchange, can also be cut or stalled."""
+    """Other paths, such as the token exchange, can also be cut off or stalled."""
     on(copilot, "cut_before_headers", path="/copilot_internal/v2/token")
     assert 200 == copilot.chat().status_code
     with pytest.raises(httpx.TransportError):

@@ -1,4 +1,4 @@
-"""The checks that the Copilot API makes before it reads a request."""
+"""The checks that the Copilot API makes before reading a request."""
 
 import pytest
 
@@ -57,7 +57,7 @@ def test_the_editor_version_is_checked(copilot, value, status, text):
 
 @pytest.mark.parametrize("editor", sorted(EDITORS))
 def test_known_editors_are_served(copilot, editor):
-    """Editors other than VS Code have separate versions."""
+    """Editors other than VS Code have their own version numbers."""
     version = "1.137.0" if editor == "vscode" else "0.11.4"
     headers = copilot.merged({"editor-version": f"{editor}/{version}"})
     assert 200 == copilot.http.get("/models", headers=headers).status_code

@@ -1,4 +1,4 @@
-"""Tool calls and results that the vendors refuse, each with its own message."""
+"""Tool calls and results that vendors refuse, each with a specific message."""
 
 import json
 from typing import Any
@@ -49,7 +49,7 @@ def message_of(answer):
     ],
 )
 def test_calls_that_chat_refuses(copilot, model, id, arguments, words):
-    """OpenAI limits the length of ids, Claude their characters; arguments must be JSON."""
+    """OpenAI limits the length of ids, and Claude their characters; arguments must be JSON."""
     assert words in message_of(chat(copilot, model, id, arguments))
 
 
@@ -68,7 +68,7 @@ def test_calls_that_chat_accepts(copilot, model, id, arguments):
 
 
 def conversation(*messages_ids):
-    """Chat messages: for each tuple of ids a message with calls, and the results."""
+    """Chat messages: for each tuple of ids, a message with calls, then the results."""
     turns: list[dict[str, Any]] = [USER]
     for ids in messages_ids:
         function = {"name": "f", "arguments": "{}"}
@@ -89,7 +89,7 @@ def conversation(*messages_ids):
     ],
 )
 def test_ids_that_are_used_twice_on_chat(copilot, model, ids, words):
-    """Claude refuses them in the whole conversation, and OpenAI's models in one message."""
+    """Claude refuses duplicates in the whole conversation, and OpenAI's models within a message."""
     answer = copilot.post("/chat/completions", {"model": model, "messages": conversation(*ids)})
     if words:
         assert words in message_of(answer)
@@ -111,7 +111,7 @@ def test_calls_in_a_message_are_limited_on_chat(copilot, model):
 
 @pytest.mark.parametrize("ids", [("aa",), ("a", "a")])
 def test_ids_that_are_used_twice_on_messages(copilot, ids):
-    """Claude's own API refuses them, too."""
+    """Claude's own API refuses duplicates, too."""
     turns: list[dict[str, Any]] = [USER]
     for group in ids:
         uses = [{"type": "tool_use", "id": id, "name": "f", "input": {}} for id in group]
@@ -154,7 +154,7 @@ def test_ids_that_messages_refuses(copilot):
 @pytest.mark.parametrize("field", ["temperature", "top_p", "top_k"])
 @pytest.mark.parametrize("model", ["claude-opus-4.7", "claude-sonnet-5"])
 def test_sampling_of_newer_claudes(copilot, model, field):
-    """From 4.7 on only default values are accepted."""
+    """From 4.7 on, only default values are accepted."""
     refused = copilot.messages(model=model, **{field: 0.5 if field != "top_k" else 5})
 
     assert f"`{field}` is deprecated for this model." == message_of(refused)
@@ -163,7 +163,7 @@ def test_sampling_of_newer_claudes(copilot, model, field):
 
 
 def test_sonnet_5_refuses_a_budget(copilot):
-    """From 4.7 on Claude refuses a thinking budget."""
+    """From 4.7 on, Claude refuses a thinking budget."""
     thinking = {"type": "enabled", "budget_tokens": 1024}
 
     refused = copilot.messages(model="claude-sonnet-5", max_tokens=4000, thinking=thinking)

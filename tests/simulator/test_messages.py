@@ -142,7 +142,7 @@ def mark(count):
 
 
 def failed(content):
-    """A conversation whose only tool call has failed, with this content of the result."""
+    """A conversation whose only tool call failed, with this content as its result."""
     result = {"type": "tool_result", "tool_use_id": "a", "is_error": True, "content": content}
     call = {"type": "tool_use", "id": "a", "name": "f", "input": {}}
     return [
@@ -300,7 +300,7 @@ def test_only_known_betas_are_accepted(copilot):
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_images_need_no_header(copilot, nested):
-    """The language server sends the vision header on chat completions only."""
+    """The vision header is not required here, since the language server does not send it."""
     image = {**RESULT, "content": [IMAGE]} if nested else IMAGE
     turn = [USER, ASKS, {"role": "user", "content": [image] if nested else [RESULT, image]}]
     body = {"model": "claude-sonnet-4.5", "messages": turn, "max_tokens": 99}
@@ -355,7 +355,7 @@ def test_tools_can_be_forced(copilot):
 
 
 def test_cut_arguments_are_empty(copilot):
-    """A whole answer cannot contain half an object."""
+    """A whole answer cannot contain part of an object."""
     tool = {**TOOL, "input_schema": {**TOOL["input_schema"], "required": ["city"]}}
     body = copilot.messages("weather in Rome", tools=[tool], max_tokens=10).json()
     assert ("max_tokens", {}) == (body["stop_reason"], body["content"][-1]["input"])

@@ -15,13 +15,13 @@ MODERN = "gpt-6.1-terra"
 
 @pytest.mark.parametrize("name", ["vscode-chat", "jetbrains-chat", "copilot-developer-cli"])
 def test_integrations_of_official_clients(copilot, name):
-    """Each integration is served like the others."""
+    """Each integration is served in the same way."""
     assert 200 == copilot.get("/models", copilot_integration_id=name).status_code
     assert 403 == copilot.get("/models", copilot_integration_id="mine").status_code
 
 
 def test_an_organisation_may_deny_an_integration(simulator, copilot):
-    """A client of a denied surface gets 403, and others are served."""
+    """A denied client gets 403, and others are served."""
     simulator.state.integrations = {"vscode-chat"}
     assert 403 == copilot.get("/models", copilot_integration_id="jetbrains-chat").status_code
     assert 200 == copilot.get("/models").status_code
@@ -36,7 +36,7 @@ def test_the_exchange_says_that_chat_is_enabled(copilot):
 
 
 def test_tokens_of_the_cli_are_used_directly(simulator, copilot):
-    """Tokens of its app need no exchange, and are refused by it."""
+    """Tokens of the CLI's app need no exchange, which refuses them."""
     token = simulator.state.issue_oauth_token("Ov23ctDVkRmgkPke0Mmm")
     assert "Ov23ctDVkRmgkPke0Mmm" in OTHER_CLIENTS
     for one in (token, FOREIGN_TOKEN):
@@ -50,7 +50,7 @@ def test_tokens_of_the_cli_are_used_directly(simulator, copilot):
 
 
 def test_fine_grained_tokens_are_for_the_cli(copilot):
-    """A personal access token is taken with the CLI's integration, and not with VS Code's."""
+    """A personal access token is accepted with the CLI's integration, but not with VS Code's."""
     asked = {"authorization": f"Bearer {SIMULATED_PAT}"}
     assert (
         200
@@ -64,7 +64,7 @@ def test_fine_grained_tokens_are_for_the_cli(copilot):
 
 @pytest.mark.parametrize("path", ["managed_settings", "team_customizations"])
 def test_settings_of_an_organisation(copilot, path):
-    """The account has none; the endpoint needs a valid token."""
+    """The account has no settings; the endpoint requires a valid token."""
     where = f"/copilot_internal/{path}"
     answer = copilot.http.get(where, headers={"authorization": f"token {SIMULATED_TOKEN}"})
     assert (200, {}) == (answer.status_code, answer.json())
@@ -82,7 +82,7 @@ def test_auto(copilot):
 
 
 def test_auto_can_be_missing(simulator, copilot):
-    """Older API versions do not have it; faults make it gated or unavailable."""
+    """Older API versions lack it; faults make it gated or unavailable."""
     asked = {"prompt": "Hi"}
     assert 404 == copilot.post("/auto", asked, x_github_api_version="2026-06-01").status_code
     for fault, status in (("auto_404", 404), ("auto_503", 503)):
@@ -91,7 +91,7 @@ def test_auto_can_be_missing(simulator, copilot):
 
 
 def test_a_session(copilot):
-    """Older clients get the id of a model, the others to choose from, and their discount."""
+    """Older clients get the chosen model's id, the alternatives, and their discount."""
     body = copilot.post("/models/session", {"auto_mode": {"model_hints": ["auto"]}}).json()
     assert MODERN == body["selected_model"]
     assert "gemini-4-neon" not in body["available_models"]
@@ -100,13 +100,13 @@ def test_a_session(copilot):
 
 
 def test_the_memory_is_off(copilot):
-    """The CLI asks for it before its first request."""
+    """The CLI requests it before its first model call."""
     answer = copilot.get("/agents/swe/internal/memory/v0/enabled")
     assert (200, {"enabled": False}) == (answer.status_code, answer.json())
 
 
 def test_the_mcp_server_has_no_tools(copilot):
-    """It answers the handshake and lists no tools; notifications have no answer."""
+    """The server answers the handshake and lists no tools; notifications get no answer."""
 
     def call(method, **more):
         return copilot.post("/mcp/readonly", {"jsonrpc": "2.0", "method": method, **more})
@@ -130,7 +130,7 @@ def test_newer_quotas(simulator, copilot, code):
 
 
 def test_the_session_limit(simulator, copilot):
-    """The time to wait is in the text, and in no header."""
+    """The wait is in the text, and not in a header."""
     simulator.state.faults.on("session_limit")
     answer = copilot.responses(model=MODERN)
     error = answer.json()["error"]
@@ -142,7 +142,7 @@ def test_the_session_limit(simulator, copilot):
 
 
 def test_headers_of_quotas_in_credits(simulator, copilot):
-    """Accounts that are billed in credits have the newer fields."""
+    """Accounts billed in credits have the newer fields."""
     simulator.state.plan = "pro_credits"
     header = copilot.get("/models").headers["x-quota-snapshot-premium_interactions"]
     assert all(f"{name}=" in header for name in ("tbb", "ovEnt", "totRem"))

@@ -34,7 +34,7 @@ def test_every_request_is_recorded(simulator, copilot):
     assert first.time <= second.time <= second.ended
 
 
-def test_a_client_that_leaves_a_stream_is_noticed(simulator, copilot):
+def test_a_client_that_leaves_a_stream_early_is_noticed(simulator, copilot):
     """A disconnect is recorded long before the stream would have ended."""
     simulator.state.pace = 0.02
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Count to 9000"}]}
@@ -73,7 +73,7 @@ async def test_waiting_without_blocking(simulator):
 
 
 def test_waiting_for_a_later_request(simulator, copilot):
-    """A request that arrives later ends the waiting."""
+    """A later request ends the wait."""
     found = []
     waiter = threading.Thread(
         target=lambda: found.append(

@@ -139,7 +139,7 @@ def test_ids_are_refused_when_sent_back(copilot):
 
 
 def test_reasoning_may_keep_its_id(copilot):
-    """The CLI sends reasoning back with its id, which counts only with the encrypted content."""
+    """The CLI sends reasoning back with its id, which only counts with the encrypted content."""
     item = copilot.responses(**SEALED).json()["output"][0]
     assert 200 == copilot.responses([USER, item, USER]).status_code
     bare = {key: value for key, value in item.items() if key != "encrypted_content"}
@@ -278,7 +278,7 @@ def test_hosted_tools_can_be_allowed(simulator, copilot):
     ],
 )
 def test_images_need_no_header_at_any_depth(copilot, item):
-    """The language server sends the vision header on chat completions only."""
+    """The vision header is not required here, since the language server does not send it."""
     given = [USER, CALL, OUTPUT, item] if "role" in item else [USER, CALL, item]
     body = {"model": "gpt-5.4", "input": given}
     for header in (None, "true"):

@@ -31,7 +31,7 @@ def refused(answer):
 
 
 def output(copilot, text, model="gpt-6.1-sol", **fields):
-    """The output of an answer without the ids, which are new each time."""
+    """Return the output of an answer without its ids, which are always new."""
     answer = copilot.responses(text, model, **fields)
     assert 200 == answer.status_code, answer.text
     items = answer.json()["output"]
@@ -40,13 +40,13 @@ def output(copilot, text, model="gpt-6.1-sol", **fields):
 
 @pytest.mark.parametrize("model", GPT)
 @pytest.mark.parametrize("tool", [CUSTOM, CRM, SEARCH, CLIENT_SEARCH])
-def test_gpt_takes_every_kind_of_tool(copilot, model, tool):
-    """Custom tools, namespaces and both kinds of search are sent unchanged."""
+def test_gpt_accepts_every_kind_of_tool(copilot, model, tool):
+    """Custom tools, namespaces and both kinds of search are accepted unchanged."""
     assert 200 == copilot.responses("Hi", model, tools=[FUNCTION, tool]).status_code
 
 
-def test_mai_takes_custom_tools(copilot):
-    """The CLI offers MAI its tool apply_patch in that form."""
+def test_mai_accepts_custom_tools(copilot):
+    """The CLI offers MAI its apply_patch tool as a custom tool."""
     assert 200 == copilot.responses("Hi", "mai-code-2", tools=[FUNCTION, CUSTOM]).status_code
 
 
@@ -54,8 +54,8 @@ def test_mai_takes_custom_tools(copilot):
     ("model", "tool"),
     [("grok-4.7", CUSTOM), *product(OTHERS, [CRM, SEARCH, CLIENT_SEARCH])],
 )
-def test_other_vendors_take_functions_only(copilot, model, tool):
-    """Grok and MAI refuse namespaces and searches, and deferred functions."""
+def test_other_vendors_accept_functions_only(copilot, model, tool):
+    """Grok and MAI refuse namespaces, searches and deferred functions."""
     words = refused(copilot.responses("Hi", model, tools=[FUNCTION, tool]))
     assert f"The requested tool {tool['type']} is not supported." == words
     deferred = {**FUNCTION, "defer_loading": True}
@@ -66,8 +66,8 @@ def test_other_vendors_take_functions_only(copilot, model, tool):
     ("model", "kinds"),
     [("gpt-5.3-codex", ["custom"]), ("gpt-5.4-nano", ["custom", "namespace", "tool_search"])],
 )
-def test_older_gpt_takes_less(copilot, model, kinds):
-    """GPT-5.3 takes custom tools, and 5.4 namespaces and searches."""
+def test_older_gpt_models_accept_less(copilot, model, kinds):
+    """GPT-5.3 accepts custom tools, and 5.4 also accepts namespaces and searches."""
     answers = {
         one["type"]: copilot.responses("Hi", model, tools=[one]) for one in (CUSTOM, CRM, SEARCH)
     }
@@ -115,7 +115,7 @@ def test_a_custom_tool_is_called(copilot, stream):
 
 
 def test_a_custom_tool_is_answered(copilot):
-    """Its output reaches the model; an output without a call is refused, and so is the reverse."""
+    """The output reaches the model; outputs without calls and calls without outputs are refused."""
     call = {"type": "custom_tool_call", "call_id": "call_1", "name": "apply_patch", "input": "x"}
     result = {"type": "custom_tool_call_output", "call_id": "call_1", "output": "Done!"}
     answer = output(copilot, [USER, call, result], tools=[CUSTOM])
@@ -126,7 +126,7 @@ def test_a_custom_tool_is_answered(copilot):
 
 
 def test_a_custom_tool_can_be_forced(copilot):
-    """The choice names its kind, which has to be right."""
+    """The choice must name the right kind of tool."""
     choice = {"type": "custom", "name": "apply_patch"}
     items = output(copilot, "Hi", tools=[CUSTOM], tool_choice=choice)
     assert "custom_tool_call" == items[-1]["type"]
@@ -143,7 +143,7 @@ def test_a_tool_choice_of_other_vendors_is_refused(copilot):
 
 
 def test_a_tool_of_a_namespace_is_called(copilot):
-    """The call is a function call that names the namespace; it is taken back with it."""
+    """The function call names the namespace, and is accepted back with it."""
     tools = [{**CRM, "tools": [{**FUNCTION, "name": "find_customer"}]}]
     item = output(copilot, "Call find_customer for Rome", tools=tools)[-1]
     assert ("function_call", "find_customer", "crm") == (
@@ -172,7 +172,7 @@ def test_the_server_searches_for_tools(copilot):
 
 
 def test_the_client_searches_for_tools(copilot):
-    """The model asks for a search, and calls what the client found."""
+    """The model requests a search, and calls a tool that the client found."""
     tools = [CRM, CLIENT_SEARCH]
     question = {"role": "user", "content": "Call find_customer for Rome"}
     call = output(copilot, [question], tools=tools)[-1]
@@ -190,7 +190,7 @@ def test_the_client_searches_for_tools(copilot):
 
 
 def test_deferred_tools_are_hidden_without_a_search(copilot):
-    """The model cannot call what it has not loaded."""
+    """The model cannot call a tool that it has not loaded."""
     assert "message" == output(copilot, "Call find_customer for Rome", tools=[CRM])[-1]["type"]
 
 
@@ -202,7 +202,7 @@ def test_deferred_tools_are_hidden_without_a_search(copilot):
     ],
 )  # fmt: skip
 def test_additional_tools(copilot, model, taken):
-    """From GPT-6.1 on, an input item may bring tools, which the model can call."""
+    """From GPT-6.1 on, an input item may add tools that the model can call."""
     turns = [MORE, {"role": "user", "content": "Call get_weather for Rome"}]
     if taken:
         assert "get_weather" == output(copilot, turns, model)[-1]["name"]
@@ -234,7 +234,7 @@ def test_documents(copilot, model):
     ("model", "taken"), [("gpt-5.6-sol", True), ("gpt-6.2-sol", True), ("gpt-5.3-codex", False)]
 )
 def test_cache_options(copilot, model, taken):
-    """GPT-5.6 and newer know options and breakpoints of the prompt's cache."""
+    """GPT-5.6 and later accept options and breakpoints for the prompt cache."""
     part = {"type": "input_text", "text": "Hi", "prompt_cache_breakpoint": {"mode": "explicit"}}
     turns = [{"role": "user", "content": [part]}]
     answers = [

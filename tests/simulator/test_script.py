@@ -1,4 +1,4 @@
-"""The simulated model's replies: sensible to read, and reliable for tests."""
+"""The simulated model's replies: sensible to read, and reliable in tests."""
 
 import json
 
@@ -156,7 +156,7 @@ def test_the_limit_of_calls(limit, calls):
 
 
 def test_stop_sequences_end_the_text(copilot):
-    """The text ends before the first of them; the finish is `stop`."""
+    """The text ends before the first stop sequence, with finish reason `stop`."""
     assert "1 2 3 4 " == copilot.said("Count to 9", stop="5")
     assert "1 2 " == copilot.said("Count to 9", stop=["7", "3", "x"])
     assert "5" == talk("Count to 9", stop=["5"]).stop_sequence
@@ -233,12 +233,12 @@ SCHEMAS = [
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=json.dumps)
 def test_values_are_valid_against_their_schema(schema):
-    """Whatever the schema, the value satisfies it."""
+    """The value satisfies any schema."""
     jsonschema.validate(fill(schema, Prompt("Weather in Paris on 5 May")), schema)
 
 
 def test_recursive_types_with_null():
-    """A schema that nests through a list of types ends with null."""
+    """A recursive schema with a list of types ends with null."""
     node = {"type": ["object", "null"], "properties": {"n": {"$ref": "#"}}, "required": ["n"]}
     assert json.dumps(fill(node, Prompt("x"))).endswith("null" + "}" * 12)
 
@@ -273,7 +273,7 @@ def test_invalid_schemas_are_noticed(schema):
 
 
 def test_large_maximum_sizes_are_accepted():
-    """Only required sizes are limited, since the value must have them."""
+    """Only required sizes are limited, since the value must meet them."""
     assert is_schema({"maxLength": 10**9, "maxItems": 10**9})
 
 

@@ -18,7 +18,7 @@ from copilot_proxy.simulator.state import State
 
 
 def test_it_listens_on_loopback_only(simulator):
-    """It is reachable only from this machine."""
+    """The simulator is reachable only from this machine."""
     assert f"http://127.0.0.1:{simulator.port}" == simulator.url
 
 
@@ -91,7 +91,7 @@ def test_run_serves_until_interrupted(monkeypatch):
 
 
 def test_run_ends_when_the_server_ends():
-    """`run` returns when the simulator is stopped from elsewhere."""
+    """`run` returns when the simulator is stopped by another thread."""
     simulator = Simulator()
     runner = threading.Thread(target=simulator.run)
     runner.start()
@@ -185,8 +185,10 @@ async def test_nothing_is_sent_to_a_client_that_has_left():
 
 
 def test_a_client_that_connects_during_shutdown_is_closed():
-    """A connection that is accepted while the server closes is closed, too, instead of being
-    garbage-collected."""
+    """A connection accepted while the server closes is closed properly.
+
+    Otherwise, it would only be garbage-collected.
+    """
     simulator = Simulator().start()
     blocked, go_on = threading.Event(), threading.Event()
 

@@ -33,7 +33,7 @@ def masked(opcode: int, payload: bytes, *, final: bool = True) -> bytes:
 
 
 class Client:
-    """A WebSocket client; `status` is that of the answer to the upgrade request."""
+    """A WebSocket client; `status` is that of the response to the upgrade request."""
 
     def __init__(self, copilot: Any, path: str = "/responses", **headers: str | None) -> None:
         url = copilot.http.base_url
@@ -94,8 +94,8 @@ def connected(copilot: Any, **headers: Any) -> Iterator[Client]:
 
 
 @TODAY
-def test_the_upgrade_is_agreed_to(copilot):
-    """The key is answered as RFC 6455 says, in its own example."""
+def test_the_upgrade_is_accepted(copilot):
+    """The handshake matches the example in RFC 6455."""
     with connected(copilot) as client:
         assert "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" == client.headers["sec-websocket-accept"]
 
@@ -125,7 +125,7 @@ def test_the_initiator_is_in_the_message(simulator, copilot):
 
 @TODAY
 def test_the_cli_adds_its_headers_to_a_message(copilot):
-    """They are not part of the request; other keys that are not are refused."""
+    """These headers are not part of the request; unknown keys are refused."""
     with connected(copilot) as client:
         headers = {"X-Interaction-Type": "conversation-user"}
         more = {"agent_task_id": "1", "parent_agent_id": "2", "headers": headers}
@@ -134,8 +134,8 @@ def test_the_cli_adds_its_headers_to_a_message(copilot):
 
 
 @TODAY
-def test_a_conversation_goes_on(copilot):
-    """The connection remembers its last response, so that only new input is sent."""
+def test_a_conversation_continues(copilot):
+    """The connection remembers its last response, so only new input is sent."""
     with connected(copilot) as client:
         first = client.ask("Call get_weather for Rome", tools=[TOOL])[-1]["response"]
         call = first["output"][-1]
@@ -158,7 +158,7 @@ def test_a_conversation_goes_on(copilot):
     ],
 )
 def test_errors_are_nested(copilot, fields, code):
-    """An error is a message, and the connection goes on."""
+    """An error is a message, and the connection stays open."""
     with connected(copilot) as client:
         (error,) = client.ask("Hi", **fields)
         assert ("error", code) == (error["type"], error["error"]["code"])
@@ -169,7 +169,7 @@ def test_errors_are_nested(copilot, fields, code):
 @TODAY
 @pytest.mark.parametrize(("value", "status"), [(None, 404), (405, 405), (426, 426)])
 def test_the_upgrade_can_be_refused(simulator, copilot, value, status):
-    """A fault refuses it with the status of its value; requests by POST are served."""
+    """A fault refuses it with the given status, and POST requests are still served."""
     simulator.state.faults.on("no_websocket", value=value)
     client = Client(copilot)
     assert status == client.status
@@ -204,7 +204,7 @@ def test_the_gateway_checks_the_handshake(copilot, headers, status):
     ],
 )
 def test_faults_apply(simulator, copilot, fault, last):
-    """The faults of streams and the refusals are those of the API."""
+    """Faults of streams and refusals are the same as over HTTP."""
     simulator.state.faults.on(fault)
     simulator.state.middle = 2
     with connected(copilot) as client:
@@ -213,7 +213,7 @@ def test_faults_apply(simulator, copilot, fault, last):
 
 @TODAY
 def test_control_frames(copilot):
-    """A ping is answered, and a close frame too; a frame without a mask closes the connection."""
+    """Pings and close frames are answered; a frame without a mask closes the connection."""
     with connected(copilot) as client:
         client.socket.sendall(masked(PING, b"x"))
         assert (PONG, b"x") == client.frame()
@@ -225,7 +225,7 @@ def test_control_frames(copilot):
 
 
 def test_frames_are_assembled():
-    """Messages in several frames and reads are put together; control frames may come between."""
+    """Messages split across frames and reads are joined; control frames may come between."""
     data = masked(TEXT, b"Hel", final=False) + masked(PING, b"!") + masked(0, b"lo" * 40000)
     frames = Frames()
     found = [one for n in range(0, len(data), 999) for one in frames.feed(data[n : n + 999])]
@@ -241,5 +241,5 @@ def test_long_messages_are_refused():
 
 @TODAY
 def test_a_plain_request_has_no_answer_here(copilot):
-    """Without an upgrade, GET is the wrong method."""
+    """A GET without an upgrade uses the wrong method."""
     assert 405 == copilot.get("/responses").status_code
