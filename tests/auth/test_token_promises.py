@@ -77,7 +77,7 @@ async def test_expiry_in_mid_load_fails_no_request(proxy: Proxy, simulator: Simu
     assert 3 == count_calls(simulator, EXCHANGE)
 
 
-async def test_a_token_that_ends_by_the_clock_fails_no_request(
+async def test_a_token_that_expires_fails_no_request(
     proxy: Proxy, simulator: Simulator, now: Time
 ) -> None:
     """The token is renewed ahead of time by one exchange, while requests continue."""
