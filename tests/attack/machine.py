@@ -25,7 +25,7 @@ def closed_terminal(site: Site) -> str:
 
 
 def few_files(site: Site) -> str:
-    """With 1.5 GB of memory, large requests are answered or refused, and the server survives."""
+    """With 64 file descriptors, a crowd waits or is refused, and later requests are answered."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))

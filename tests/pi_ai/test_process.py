@@ -368,7 +368,7 @@ def test_the_native_upstream_does_not_load_it(tmp_path: Path) -> None:
 
 
 class Spy:
-    """Replaces the process, and records its messages."""
+    """Replaces the process and records its messages."""
 
     def __init__(self) -> None:
         self.message: Any = None
@@ -414,8 +414,10 @@ async def test_the_message_to_the_process(
 
 @needs_pi_ai
 async def test_a_proxy_is_used(tmp_path: Path) -> None:
-    """The proxy in the message is used, with its password; if it refuses, it is named in the error,
-    and nothing was sent."""
+    """The proxy in the message is used, with its password.
+
+    If it refuses, the error names it, and nothing was sent.
+    """
     heads: list[bytes] = []
 
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
