@@ -32,10 +32,7 @@ class LimitFinder:
         """The results found in that minute, with these limits."""
 
     def find(self, record: RequestRecord) -> Plan:
-        """Return the plan for a request, with the limits that apply to it.
-
-        Raises `CopilotProxyError` if the file with the limits is unusable.
-        """
+        """Return the plan for a request, with the limits that apply to it."""
         now = time.monotonic()
         if now - self._looked >= _LOOK_SECONDS:
             self._look()

@@ -20,7 +20,6 @@ from copilot_proxy.budget.notices import Notices
 from copilot_proxy.budget.refusals import refused, with_session
 from copilot_proxy.cost.assessment import Cost
 from copilot_proxy.cost.limits import Limit
-from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import LARGE, run_in_turn
 from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan
@@ -75,16 +74,12 @@ class Budget:
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
         """Reserve the expected cost of `request`. Raises `BudgetExceeded` if it does not fit.
 
-        If the limits cannot be checked, the request is admitted: a broken file must not stop the
-        user's work. The log says so.
+        If the ledger is unusable, so that the limits cannot be checked, the request is admitted: a
+        broken file must not stop the user's work. The log says so.
         """
         if record.own_sign_in:
             return
-        try:
-            plan = self._finder.find(record)
-        except CopilotProxyError as error:
-            self._report(error.message)
-            return
+        plan = self._finder.find(record)
         if not plan.limits:
             return
         reserver = self._reserver

@@ -3,6 +3,7 @@
 The server looks at the file before a request, so that a change takes effect at once.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -23,6 +24,8 @@ from copilot_proxy.private_files import (
     replace_private,
     write_hint,
 )
+
+log = logging.getLogger(__name__)
 
 NAME: Final = "budget.json"
 _LOCK: Final = "budget.lock"
@@ -148,18 +151,33 @@ class LimitsFile:
         self._path = path
         self._defaults = tuple(defaults)
         self._seen: tuple[int, ...] | None = None
+        self._problem: str | None = None
+        """Why the file cannot be used at present."""
         self.known = Limits().with_defaults(self._defaults)
         """The most recently read limits."""
 
     def current(self) -> Limits:
-        """Return the current limits; raises `CopilotProxyError` if the file is unusable."""
+        """Return the current limits, or the most recently read ones if the file is unusable."""
         try:
             status = os.stat(self._path)
             # An inode number may be reused, possibly within one tick of the clock.
             seen = (status.st_mtime_ns, status.st_ino, status.st_size)
         except OSError:
             seen = None
-        if seen != self._seen:
-            self.known = read(self._path).with_defaults(self._defaults)
-            self._seen = seen
+        if seen != self._seen or self._problem is not None:
+            self._read(seen)
         return self.known
+
+    def _read(self, seen: tuple[int, ...] | None) -> None:
+        try:
+            self.known = read(self._path).with_defaults(self._defaults)
+        except CopilotProxyError as error:
+            if error.message != self._problem:
+                remain = "The limits read before remain" if self.known.limits else "No limit is"
+                log.error("%s %s in force.", error.message, remain)
+            self._problem = error.message
+        else:
+            if self._problem is not None:
+                log.warning("%s can be read again.", self._path)
+            self._problem = None
+        self._seen = seen

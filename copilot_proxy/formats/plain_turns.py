@@ -38,10 +38,10 @@ class PlainTurns(list[Any]):
         self.parts = parts
         """Information about the conversation; its type depends on the API."""
         self.wide_size = 0
-        """How many more bytes its texts may take than their JSON; only known for Responses.
+        """Bytes that its texts may take in addition to those of their JSON; only set for Responses.
 
-        A single character such as a quotation mark makes Python use two bytes per character of a
-        text, and an emoji four, whereas JSON uses one byte for most characters.
+        A single character such as a curly quotation mark makes Python store the whole text with two
+        bytes per character, an emoji with four, whereas most characters take one byte in JSON.
         """
         self.images = images
         """The number of images in the conversation."""

@@ -25,7 +25,7 @@ def closed_terminal(site: Site) -> str:
 
 
 def few_files(site: Site) -> str:
-    """With 64 file descriptors, a crowd waits or is refused, and later requests are answered."""
+    """With 64 file descriptors, clients wait or are refused, and later requests are answered."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 
 from copilot_proxy.budget.budget import Budget
 from copilot_proxy.budget.formatting import amount
+from copilot_proxy.budget.limits_file import LimitsFile, change
 from copilot_proxy.budget.refusals import BudgetExceeded
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano_aiu import NANO
@@ -495,12 +497,32 @@ async def test_a_ledger_that_cannot_be_used(
     await budget.admit(record("a"), {})
     await budget.admit(record("b"), {})  # logged once
     budget.close()
-    (tmp_path / "budget.json").write_text("nonsense")
-    budget = Budget(tmp_path / "ledger.sqlite3", [Limit(0, "day")])
-    await budget.admit(record("b"), {})
-    budget.close()
 
-    assert 2 == caplog.text.count("The budget is not enforced")
+    assert 1 == caplog.text.count("The budget is not enforced")
+
+
+@pytest.mark.anyio
+async def test_limits_that_cannot_be_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The limits read before remain in force; without any, requests are admitted."""
+    path = tmp_path / "budget.json"
+    path.write_text("nonsense")
+    budget = Budget(tmp_path / "ledger.sqlite3", [])
+    await budget.admit(record("a"), {})
+    budget.close()
+    assert "budget.json is damaged. No limit is in force." in caplog.text
+
+    path.unlink()
+    change(path, datetime.now(UTC), lambda limits: limits.with_limit(Limit(0, "day")))
+    file = LimitsFile(path, [])
+    assert [Limit(0, "day")] == list(file.current().limits)
+    path.write_text("nonsense")
+    assert [Limit(0, "day")] == list(file.current().limits)
+    assert [Limit(0, "day")] == list(file.current().limits)
+    assert 1 == caplog.text.count("The limits read before remain in force.")
+
+    path.unlink()
+    assert () == file.current().limits
+    assert "can be read again" in caplog.text
 
 
 def test_leaving_early_releases(simulator: Simulator) -> None:

@@ -16,7 +16,6 @@ from copilot_proxy.budget.limits_file import Limits, LimitsFile, Raise, change, 
 from copilot_proxy.cost.limits import Limit, parse_limit, parse_limits
 from copilot_proxy.cost.nano_aiu import NANO
 from copilot_proxy.cost.tokens import Tokens
-from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.permanent_errors import looks_retryable
 from copilot_proxy.relay.records import new_request_id
 from tests.ledger.rows import record
@@ -71,8 +70,7 @@ def test_the_file_is_read_again(tmp_path: Path) -> None:
     path.unlink()
     assert (default,) == file.current().limits
     path.write_text("{}")
-    with pytest.raises(CopilotProxyError, match="is damaged"):
-        file.current()
+    assert (default,) == file.current().limits  # damaged
 
 
 def test_raising(tmp_path: Path) -> None:

@@ -41,8 +41,9 @@ class MessagesRepair:
 
     `usage` has the token counts so far, in the format of Chat Completions. `tool_names` maps the
     tool names sent to the model to the client's names. `unrequested` are the fields to leave out,
-    from `unrequested_fields`. `model` is the client's name of the model, which replaces Copilot's:
-    older versions of Claude Code send thinking back only if it came with the name they asked for.
+    from `unrequested_fields`. `model` is the client's name for the model, which replaces Copilot's,
+    because older versions of Claude Code only send thinking back if the response had the requested
+    name.
     """
 
     repeated: RepeatedEvents | None = None
@@ -147,7 +148,7 @@ class MessagesRepair:
         return self._end(event) if data["type"] in _ENDS else [event]
 
     def _named(self, message: Message) -> Message:
-        """Return the message with the client's name of the model."""
+        """Return the message with the client's name for the model."""
         return message if self._model is None else {**message, "model": self._model}
 
     def close(self, *, done: bool = False) -> list[MessagesEvent]:

@@ -289,7 +289,7 @@ class HttpConnection(asyncio.Protocol):
             self._transport.abort()
 
     def become_idle(self) -> None:
-        """Be ready for the next request, or for the first one of a new connection."""
+        """Prepare for the next request, or the first request of a new connection."""
         self.idle_since = (time.monotonic(), time.time())
         self._on_idle(self)
 

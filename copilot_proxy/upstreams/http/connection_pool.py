@@ -31,9 +31,9 @@ _MANY: Final = 16
 _HAPPY_EYEBALLS_DELAY: Final = 0.25
 """Seconds after which the next address of a host is tried, too (RFC 8305)."""
 _SEVERAL: Final = 2
-"""The number of running requests from which there is a spare connection."""
+"""The minimum number of running requests for which a spare connection is kept."""
 _SPARE_TIMEOUT: Final = 10.0
-"""Seconds for opening it."""
+"""Maximum seconds for opening a spare connection."""
 _TCP_KEEP_ALIVE: Final = (
     ("TCP_KEEPIDLE", 60),
     ("TCP_KEEPALIVE", 60),  # the name of TCP_KEEPIDLE on macOS
@@ -64,8 +64,8 @@ class ConnectionPool:
     """A connection pool without a limit, for direct connections.
 
     It does not follow redirects, keep cookies, or decompress, and never sends a request twice.
-    While several requests are running, it has a spare connection, so that the next request need not
-    wait for a TLS handshake.
+    While several requests are running, it keeps a spare connection, so that the next request does
+    not wait for a TLS handshake.
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -76,7 +76,7 @@ class ConnectionPool:
         self._sweeper: asyncio.TimerHandle | None = None
         self._has_closed = False
         self._spares: dict[Origin, asyncio.Task[None]] = {}
-        """Spare connections that are being opened."""
+        """The tasks that are opening spare connections."""
 
     async def send(self, request: HttpRequest) -> HttpExchange:
         """Send `request` and return its response with an unread body.
@@ -94,7 +94,7 @@ class ConnectionPool:
         except BaseException:
             connection.release(exchange)
             raise
-        # Not before: the handshake would delay this response.
+        # This comes last, because the handshake would delay the response.
         self._open_spare(target.origin)
         return exchange
 
@@ -123,14 +123,14 @@ class ConnectionPool:
         return None
 
     def _open_spare(self, origin: Origin) -> None:
-        """Open a connection if several requests are running, and none is idle."""
+        """Open a spare connection if several requests are running and no connection is idle."""
         if self._idle.get(origin) or origin in self._spares:
             return
         if len(self._open) - sum(map(len, self._idle.values())) < _SEVERAL:
             return
 
         async def connect() -> None:
-            # If it fails, the next request tries itself, and reports the error.
+            # If this fails, the next request opens a connection itself, and reports the error.
             with suppress(httpx.TransportError):
                 connection = await self._connect(origin, _SPARE_TIMEOUT)
                 connection.become_idle()
