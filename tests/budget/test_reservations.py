@@ -323,7 +323,7 @@ def test_reservations_of_an_older_version(tmp_path: Path) -> None:
     assert [("running",)] == left
 
 
-def test_a_killed_process_beside_a_running_one(
+def test_a_killed_process_next_to_a_running_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reservation of a killed process becomes a row.

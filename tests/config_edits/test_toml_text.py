@@ -40,7 +40,7 @@ def test_add_and_remove(text: str) -> None:
         ("a = " + "[" * 5000, "is not valid TOML"),
     ],
 )
-def test_what_cannot_be_edited(text: str, reason: str) -> None:
+def test_files_that_cannot_be_edited(text: str, reason: str) -> None:
     """A broken file, or one in which the tables would mean something else, is refused."""
     with pytest.raises(CannotEdit, match=reason):
         add_tables(text, TABLES)

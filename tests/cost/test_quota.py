@@ -11,7 +11,7 @@ PREMIUM = "x-quota-snapshot-premium_interactions"
 CREDITS = "ent=1500&ov=0.0&ovPerm=false&rem=87.3&rst=2026-12-01T00%3A00%3A00Z&tbb=true"
 
 
-def test_what_is_left() -> None:
+def test_the_remaining_quota() -> None:
     """`rem` is a percentage of `ent`."""
     quota = quota_of({PREMIUM: CREDITS})
 

@@ -67,7 +67,7 @@ def test_json_has_all_keys(machine: Machine, cli: Cli) -> None:
     assert {"ok"} == {one["status"] for one in output["checks"]}
 
 
-def test_it_asks_github_no_more_than_status_and_models(machine: Machine, cli: Cli) -> None:
+def test_it_makes_no_more_calls_than_status_and_models(machine: Machine, cli: Cli) -> None:
     cli("doctor")
     asked = sorted(one.path for one in machine.simulator.state.requests)
     assert ["/copilot_internal/user", "/copilot_internal/v2/token", "/models"] == asked

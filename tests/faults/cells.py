@@ -18,7 +18,7 @@ TABLE: Final = (*CONNECTION, *CUT, *WRONG, *ODD, *REQUEST, *ACCOUNT, *LIMITS, *S
 
 
 class Embeddings(Client):
-    """The embeddings API, with what faults affect."""
+    """The embeddings API, reduced to the parts that faults affect."""
 
     api = "embeddings"
     path = EMBEDDINGS
@@ -32,7 +32,7 @@ class Embeddings(Client):
 
 
 class Completions(Client):
-    """The Completions API, with what faults affect."""
+    """The Completions API, reduced to the parts that faults affect."""
 
     api = "completions"
     path = "/v1/completions"

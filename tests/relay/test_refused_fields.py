@@ -78,7 +78,7 @@ def test_the_field_is_dropped(
         "Unknown parameter: 'reasoning.foo'.",
     ],
 )
-def test_others_are_reported(proxy: Proxy, simulator: Simulator, message: str) -> None:
+def test_other_refusals_are_reported(proxy: Proxy, simulator: Simulator, message: str) -> None:
     """Clients rely on fields outside of messages, and cannot fix those that they did not send."""
     simulator.state.faults.on("invalid_request_body", value=message)
     with proxy.client() as client:

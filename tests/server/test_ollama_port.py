@@ -73,7 +73,7 @@ def test_the_servers_own_port() -> None:
         assert ollama_port.OllamaPort() == second
 
 
-def test_beside_a_real_ollama() -> None:
+def test_next_to_a_real_ollama() -> None:
     """If the default port is taken, the server still starts; one set by the user is an error."""
     with real_ollama() as port:
         with (

@@ -289,7 +289,7 @@ def test_a_token_that_copilot_refuses_makes_no_storm(
     assert 200 == client.post(PATH, json=CHAT).status_code
 
 
-def test_an_answer_that_was_under_way_is_not_the_end(
+def test_an_earlier_answer_does_not_end_the_cooldown(
     client: httpx.Client, proxy: Proxy, simulator: Simulator
 ) -> None:
     """An answer to an earlier request does not end the cooldown."""

@@ -27,7 +27,7 @@ def body_of(api: str, model: str, tools: list[Json]) -> Json:
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("api", PATHS)
-def test_a_client_that_offers_a_search_beside_its_tools(
+def test_a_client_that_offers_a_search_next_to_its_tools(
     http: httpx.Client, api: str, model: str
 ) -> None:
     """Coding agents offer searches on their own, so these are dropped with a note."""
