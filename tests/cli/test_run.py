@@ -178,7 +178,7 @@ def test_the_list(cli: Cli, record: object) -> None:
     assert any("not installed: npm install -g @openai/codex" in line for line in lines)
 
 
-def test_a_client_that_is_not_there(cli: Cli, record: object) -> None:
+def test_a_missing_client(cli: Cli, record: object) -> None:
     """The error says how to install the client, or suggests one for a mistyped name."""
     missing, mistyped = cli("run", "codex"), cli("run", "cladue")
 

@@ -122,7 +122,7 @@ def test_not_signed_in_is_exit_3(cli: Cli) -> None:
     ] == ran.err.splitlines()
 
 
-def test_github_being_down_shows_what_is_known(cli: Cli, signed_in: Simulator) -> None:
+def test_known_data_is_shown_if_github_is_down(cli: Cli, signed_in: Simulator) -> None:
     """Account name and store are shown; the error says what is missing."""
     signed_in.state.github_down = True
     ran = cli("status")

@@ -1,4 +1,4 @@
-"""The quota in the headers of answers, and the forecast of when it runs out."""
+"""The quota in response headers, and the forecast of when it runs out."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +13,7 @@ PREMIUM = "x-quota-snapshot-premium_interactions"
 CREDITS = "ent=1500&ov=0.0&ovPerm=false&rem=87.3&rst=2026-12-01T00%3A00%3A00Z&tbb=true"
 
 
-def test_what_is_left() -> None:
+def test_the_remaining_quota() -> None:
     """`rem` is a percentage of `ent`."""
     quota = quota_of({PREMIUM: CREDITS})
 
@@ -55,14 +55,14 @@ def test_headers_that_do_not_say_how_the_account_is_billed() -> None:
     ],
 )
 def test_which_quota_meters_the_plan(headers: dict[str, str], expected: str | None) -> None:
-    """Chat messages meter only plans without premium requests; nonsense is ignored."""
+    """Chat messages only meter plans without premium requests; invalid values are ignored."""
     quota = quota_of(headers)
 
     assert expected == (quota.unit if quota else None)
 
 
 def test_a_seat_without_a_quota() -> None:
-    """A seat of an organisation may have no individual quota."""
+    """A seat in an organisation may have no individual quota."""
     quota = quota_of({PREMIUM: "ent=-1&rem=100"})
 
     assert quota is not None
@@ -89,7 +89,7 @@ def test_forecast(day: int, left: float, expected: datetime | None) -> None:
 
 @pytest.mark.parametrize(("left", "used_up"), [(-3.2, True), (0.0, True), (50.0, False)])
 def test_without_a_reset(left: float, used_up: bool) -> None:
-    """A quota that is used up is so whether or not its reset is known."""
+    """A quota that is used up is reported as such, whether or not its reset is known."""
     now = datetime(2026, 11, 16, tzinfo=UTC)
 
     assert (now if used_up else None) == runs_out(Quota("AI credits", 1500, left, 48, None), now)

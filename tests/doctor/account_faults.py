@@ -70,7 +70,7 @@ def github_has_trouble(machine: Machine) -> None:
 
 
 class LateGitHub(HttpServer):
-    """Passes requests on to GitHub, and is an hour behind this machine."""
+    """Forwards requests to GitHub, with a clock an hour behind this machine."""
 
     def __init__(self, upstream: str) -> None:
         super().__init__()

@@ -101,7 +101,7 @@ def test_other_names_of_its_models(limited: Proxy, name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "no list"])
-def test_no_alias_gets_around_the_limit(
+def test_no_alias_bypasses_the_limit(
     limited: Proxy, simulator: Simulator, name: str, listed: bool
 ) -> None:
     """The limit applies to the model that a name stands for, on every path, even without a list."""

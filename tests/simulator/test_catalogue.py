@@ -56,7 +56,7 @@ def test_only_accounts_that_are_billed_by_tokens_see_prices(simulator, copilot, 
     ],
 )
 def test_models_of_every_kind_exist(by_id, model, endpoints):
-    """Chat only, responses only, messages only, both, silent and unknown endpoints."""
+    """Models for chat only, responses only, messages only, both, none and unknown endpoints."""
     assert endpoints == by_id[model].get("supported_endpoints")
 
 
@@ -64,7 +64,7 @@ def test_models_of_every_kind_exist(by_id, model, endpoints):
     "model", ["claude-sonnet-4.5", "gpt-4.1", "gpt-4o", "gpt-5-mini", "claude-haiku-4.5"]
 )
 def test_common_models_chat(copilot, model):
-    """Models for chat only, responses only, messages only, both, none and unknown endpoints."""
+    """The most common models answer on chat completions."""
     assert 200 == copilot.chat(model=model).status_code
 
 
