@@ -50,11 +50,6 @@ def token_price(entry: Mapping[str, Any]) -> TokenPrice | None:
     return TokenPrice(price_in * dollars, price_out * dollars)
 
 
-def is_token_billed(entry: Mapping[str, Any]) -> bool:
-    """Return whether the account is billed by tokens: others see no token prices in the list."""
-    return bool(_mapping(entry.get("billing")).get("token_prices"))
-
-
 def multiplier(entry: Mapping[str, Any]) -> float | None:
     """Return how many premium requests a prompt costs, or None if the entry does not have it."""
     return number(_mapping(entry.get("billing")).get("multiplier"))

@@ -16,7 +16,6 @@ from copilot_proxy.formats.client_api import ClientApi, RequestMetrics
 from copilot_proxy.formats.drift import Unknown
 from copilot_proxy.formats.permanent_errors import has_retryable_number
 from copilot_proxy.headers import Initiator
-from copilot_proxy.model_prices import is_token_billed
 
 _random: Final = random.Random()  # noqa: S311  # its own, since a library may seed the shared one
 _RANDOM: Final = 0xFFFF_0FFF_3FFF_FFFFFFFFFFFF
@@ -158,7 +157,8 @@ class RequestRecord:
 
     def add_headers(self, headers: Mapping[str, str]) -> None:
         """Record the data in the headers of Copilot's answer: the quota, and GitHub's id."""
-        token_based = self.listed is not None and is_token_billed(self.listed.raw)
+        # Accounts that are billed by requests see no token prices.
+        token_based = self.listed is not None and self.listed.token_price is not None
         self.quota = quota_of(headers, token_based=token_based) or self.quota
         self.upstream_id = headers.get("x-github-request-id")
 

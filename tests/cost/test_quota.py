@@ -26,7 +26,10 @@ def test_the_remaining_quota() -> None:
 def test_headers_that_do_not_say_how_the_account_is_billed() -> None:
     """The list of models does, since only accounts that are billed by tokens see their prices."""
     headers = {PREMIUM: CREDITS.removesuffix("&tbb=true")}
-    billing = {"multiplier": 1}, {"token_prices": {"default": {"input_price": 500}}}
+    billing = (
+        {"multiplier": 1},
+        {"token_prices": {"default": {"input_price": 500, "output_price": 2500}}},
+    )
     entries = [{"id": "gpt-5", "billing": one} for one in billing]
     units = []
     for entry in entries:
