@@ -50,7 +50,7 @@ class FlatOut(ThreadedServer):
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
-        """Serve while the context is open; return a context manager that yields the port."""
+        """Serve while the context is open; yield the port."""
         self._barrier = asyncio.Barrier(self._together) if self._together else None
         self._answering: set[asyncio.Task[None]] = set()
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)

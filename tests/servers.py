@@ -82,7 +82,7 @@ class ThreadedServer:
         assert not self._thread.is_alive()
 
     def listening(self) -> AbstractAsyncContextManager[int]:
-        """Serve while the context is open; return a context manager that yields the port."""
+        """Return a context manager that serves while it is open, and yields the port."""
         raise NotImplementedError
 
     async def _run(self) -> None:

@@ -280,7 +280,7 @@ def test_an_unusable_folder_is_reported_before_the_start(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An unusable folder gives exit code 2, and its mode is not changed.
+    """An unusable folder results in exit code 2, and its mode is not changed.
 
     Changing it is suggested only for an empty folder that nothing else needs.
     """

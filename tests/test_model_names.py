@@ -101,7 +101,7 @@ def test_ids(name: str, expected: str | None) -> None:
     ],
 )
 def test_families(name: str, march: str | None, november: str | None, future: str | None) -> None:
-    """A family means its newest model, a brand its newest mid-sized one, never the dearest one."""
+    """A family means its newest model, a brand its newest mid-sized one, not the priciest."""
     assert (march, november, future) == tuple(found(one, name) for one in CATALOGUES.values())
 
 

@@ -546,7 +546,7 @@ def test_a_token_in_a_backends_error_is_masked() -> None:
 
 
 def test_a_locked_keyring_gives_a_hint() -> None:
-    """A locked keyring gives a hint to unlock it."""
+    """For a locked keyring, the hint says to unlock it."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     with pytest.raises(StoreError, match="The keyring is locked") as caught:
         KeyringStore().load()

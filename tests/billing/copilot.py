@@ -78,7 +78,7 @@ class FakeCopilot(ThreadedServer):
         """The number of tokens in each agent's last prompt."""
 
     def listening(self) -> AbstractAsyncContextManager[int]:
-        """Serve while the context is open; return a context manager that yields the port."""
+        """Return a context manager that serves while it is open, and yields the port."""
         return serving(self._serve, backlog=500)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -255,7 +255,7 @@ def test_a_model_that_the_client_cannot_use(
 
 
 class OldServer(HttpServer):
-    """A server of a version without client names in its paths."""
+    """An older server, whose paths have no client names."""
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         health = handler.path == "/health"

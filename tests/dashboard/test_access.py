@@ -188,7 +188,7 @@ def test_wrong_changes(locked: Proxy, body: object, status: int, says: str) -> N
     ids=str,
 )
 def test_changes_by_other_pages(simulator: Simulator, headers: dict[str, str]) -> None:
-    """Only the server's own page may make changes, not even one that may use the API."""
+    """Other pages may not make changes, even if they are allowed to use the API."""
     settings = settings_at(
         simulator, ledger=True, budget="1/day", cors_origins=("http://localhost:3000",)
     )

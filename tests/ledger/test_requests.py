@@ -266,7 +266,7 @@ def test_without_a_ledger(simulator: Simulator, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["/c/x", "/c/x/p/y"])
 def test_a_named_client_needs_the_key(simulator: Simulator, prefix: str) -> None:
-    """Naming a client in the base URL gives no access: the same checks apply."""
+    """Naming a client in the base URL grants no access: the same checks apply."""
     settings = settings_at(simulator, api_key="a-key-0123456789")
     with Proxy(settings) as proxy, proxy.client() as client:
 

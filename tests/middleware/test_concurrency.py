@@ -253,7 +253,7 @@ def test_no_slot_is_lost(simulator: Simulator, end: str) -> None:
 
 
 def test_no_slot_is_lost_when_the_server_is_stopped(simulator: Simulator) -> None:
-    """A shutdown frees the slots of open requests, and ends those that wait."""
+    """A shutdown frees the slots of open requests, and ends waiting ones."""
     with small(simulator) as proxy, occupied(proxy, simulator):
         asked = waits(proxy, lambda: post(proxy, chat()))
         proxy.cut()

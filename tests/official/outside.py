@@ -32,7 +32,7 @@ class Outside(ThreadedServer):
         self.refused: list[str] = []
 
     def listening(self) -> AbstractAsyncContextManager[int]:
-        """Serve while the context is open; return a context manager that yields the port."""
+        """Return a context manager that serves while it is open, and yields the port."""
         return serving(self._tunnel)
 
     async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
