@@ -111,18 +111,18 @@ def _warm(spec: Task) -> None:
 def _watched(process: int, *, watch: bool) -> Iterator[Callable[[], int]]:
     """Yield a function that returns how much a process's memory has grown at most, in bytes."""
     before = memory(process)
-    most = [before]
+    samples = [before]
     ended = threading.Event()
 
     def look() -> None:
         while not ended.wait(_INTERVAL):
-            most.append(memory(process))
+            samples.append(memory(process))
 
     thread = threading.Thread(target=look)
     if watch:
         thread.start()
     try:
-        yield lambda: max(most) - before
+        yield lambda: max(samples) - before
     finally:
         ended.set()
         if watch:

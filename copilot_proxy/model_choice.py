@@ -84,12 +84,12 @@ def successor_of(catalogue: Catalogue, parts: ModelName, kind: Kind) -> Model | 
     if family := family_of(newer, parts) or family_of(newer, parts.plain):
         return newest(catalogue, family)
     plain = [model for model in newer if model.parts == model.parts.plain]
-    most = max(kind.size, Size.LARGE)
+    largest = max(kind.size, Size.LARGE)
     for size in sorted(Size, key=lambda size: (abs(size - kind.size), -size)):
         # A model without words in its name is its brand's main model; see `of_brand`.
         is_middle = size is Size.MIDDLE
         found = [m for m in plain if size_of(m) is size or (is_middle and not m.parts.words)]
-        if model := newest(catalogue, [m for m in found if size_of(m) <= most]):
+        if model := newest(catalogue, [m for m in found if size_of(m) <= largest]):
             return model
     return None
 

@@ -141,8 +141,8 @@ def _digest_of(calls: list[Json]) -> bytes | None:
 class RefusedReasoning:
     """Remembers the encrypted reasoning that each model refused, so that it is not sent again."""
 
-    def __init__(self, most: int = _MAX_REFUSED) -> None:
-        self._most = most
+    def __init__(self, limit: int = _MAX_REFUSED) -> None:
+        self._limit = limit
         self._digests: OrderedDict[tuple[str, bytes], None] = OrderedDict()
 
     def __bool__(self) -> bool:
@@ -152,7 +152,7 @@ class RefusedReasoning:
         """Remember that `model` has refused these."""
         for one in encrypted:
             self._digests[model, _digest(one)] = None
-        while len(self._digests) > self._most:
+        while len(self._digests) > self._limit:
             self._digests.popitem(last=False)
 
     def among(self, model: str, encrypted: Iterable[str]) -> frozenset[str]:

@@ -26,7 +26,7 @@ from copilot_proxy.masking import mask
 _MAX_MESSAGE: Final = 2000
 _MAX_CODE: Final = 200
 _LIMITED: Final = 429
-_LONGEST_WAIT: Final = 31 * 24 * 3600
+_MAX_WAIT: Final = 31 * 24 * 3600
 """Seconds."""
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SPAN: Final = re.compile(
@@ -228,12 +228,12 @@ def _retry_headers(headers: Mapping[str, str], mapping: ErrorMapping) -> dict[st
 def seconds_to_wait(value: str | None) -> int | None:
     """Parse Retry-After, a number of seconds or a date (RFC 9110, section 10.2.3).
 
-    Returns at most `_LONGEST_WAIT`, after which every quota has been reset.
+    Returns at most `_MAX_WAIT`, after which every quota has been reset.
     """
     if value is None:
         return None
     try:
-        return min(max(0, ceil(float(value))), _LONGEST_WAIT)
+        return min(max(0, ceil(float(value))), _MAX_WAIT)
     except (ValueError, OverflowError):
         pass
     try:
@@ -242,4 +242,4 @@ def seconds_to_wait(value: str | None) -> int | None:
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
-    return min(max(0, ceil(date.timestamp() - time())), _LONGEST_WAIT)
+    return min(max(0, ceil(date.timestamp() - time())), _MAX_WAIT)

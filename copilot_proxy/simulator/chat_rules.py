@@ -180,9 +180,9 @@ def _effort(body: ChatRequest, model: Model) -> None:
         )
     budget = body.get("thinking_budget")
     if budget is not None:
-        least = catalogue.supports(model, "min_thinking_budget")
-        most = catalogue.supports(model, "max_thinking_budget")
-        if least is None or most is None or not least <= budget <= most:
+        minimum = catalogue.supports(model, "min_thinking_budget")
+        maximum = catalogue.supports(model, "max_thinking_budget")
+        if minimum is None or maximum is None or not minimum <= budget <= maximum:
             raise invalid(f"thinking_budget {budget} is out of range")
 
 
@@ -220,10 +220,10 @@ def _properties(number: int, schema: Any) -> None:
 
 def check_length(model: Model, count: int) -> None:
     """Raise a 400 for a prompt with more tokens than the model accepts."""
-    most = catalogue.limit(model, "max_prompt_tokens")
-    if most is not None and count > most:
+    limit = catalogue.limit(model, "max_prompt_tokens")
+    if limit is not None and count > limit:
         raise copilot(
             400,
-            f"prompt token count of {count} exceeds the limit of {most}",
+            f"prompt token count of {count} exceeds the limit of {limit}",
             "model_max_prompt_tokens_exceeded",
         )

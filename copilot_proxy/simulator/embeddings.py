@@ -28,9 +28,9 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     model = models.find(call.state, body, catalogue.EMBEDDINGS)
     if not texts or not all(texts):
         raise copilot(400, "input must not be empty", "invalid_request_body")
-    most = catalogue.limit(model, "max_inputs") or 512
-    if len(texts) > most:
-        message = f"too many inputs: {len(texts)} exceed the limit of {most}"
+    limit = catalogue.limit(model, "max_inputs") or 512
+    if len(texts) > limit:
+        message = f"too many inputs: {len(texts)} exceed the limit of {limit}"
         raise copilot(400, message, "invalid_request_body")
     data = [
         {"embedding": vector(text, _size(body, model)), "index": index, "object": "embedding"}

@@ -23,11 +23,11 @@ def bad_id_message(path: str) -> str:
     return f"{path}: String should match pattern '^[a-zA-Z0-9_-]+$'"
 
 
-def too_long(path: str, text: str, most: int) -> Refusal:
+def too_long(path: str, text: str, limit: int) -> Refusal:
     """Return the error of OpenAI's models about an id that is too long."""
     return copilot(
         400,
-        f"Invalid '{path}': string too long. Expected a string with maximum length {most}, "
+        f"Invalid '{path}': string too long. Expected a string with maximum length {limit}, "
         f"but got a string with length {len(text)} instead.",
         "string_above_max_length",
         param=path,

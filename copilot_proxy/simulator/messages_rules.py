@@ -134,11 +134,11 @@ def check(body: MessagesRequest, model: Model, call: Call) -> None:
         )
     messages_thinking.check(body, model, betas)
     messages_tools.check(body, model, betas)
-    most = catalogue.limit(model, "max_non_streaming_output_tokens")
+    limit = catalogue.limit(model, "max_non_streaming_output_tokens")
     asked = body.get("max_tokens") or 0
-    if not body.get("stream") and most is not None and asked > most:
+    if not body.get("stream") and limit is not None and asked > limit:
         raise invalid_request(
-            f"max_tokens: {asked} > {most}, which is the maximum allowed number of output "
+            f"max_tokens: {asked} > {limit}, which is the maximum allowed number of output "
             f"tokens for {model['id']} without streaming"
         )
 
@@ -202,6 +202,6 @@ def _answered(messages: list[ClaudeMessage]) -> None:
 
 def check_length(model: Model, count: int) -> None:
     """Raise a 400 for a prompt with more tokens than the model accepts."""
-    most = catalogue.limit(model, "max_prompt_tokens")
-    if most is not None and count > most:
-        raise invalid_request(f"prompt is too long: {count} tokens > {most} maximum")
+    limit = catalogue.limit(model, "max_prompt_tokens")
+    if limit is not None and count > limit:
+        raise invalid_request(f"prompt is too long: {count} tokens > {limit} maximum")

@@ -151,8 +151,8 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     Returns None if any of the rules about conversations might need to change them.
     """
     parts: _Found = turns.parts
-    most = profile.max_images
-    if parts.marked or (most is not None and turns.images > most):
+    limit = profile.max_images
+    if parts.marked or (limit is not None and turns.images > limit):
         return None
     if profile.tool_id_form or profile.signed_calls or not are_paired(_steps(turns), in_order=True):
         return None
@@ -168,8 +168,8 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
         return None
     if profile.object_arguments and not all(text.lstrip()[:1] == "{" for text in arguments):
         return None
-    most = profile.max_calls
-    if most is not None and any(len(one.tool_calls) > most for one in parts.calling):
+    limit = profile.max_calls
+    if limit is not None and any(len(one.tool_calls) > limit for one in parts.calling):
         return None
     if not all(map(_is_accepted, parts.assistants)):
         return None

@@ -144,8 +144,8 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     Messages with cache marks are returned as decoded JSON, because rules change marks. Returns None
     if any of the rules about conversations might need to change something else.
     """
-    most = profile.max_images
-    if profile.tool_id_form or (most is not None and turns.images > most):
+    limit = profile.max_images
+    if profile.tool_id_form or (limit is not None and turns.images > limit):
         return None
     blocks: _Blocks = turns.parts
     if not (_are_roles_accepted(turns, profile) and are_paired(_steps(turns))):

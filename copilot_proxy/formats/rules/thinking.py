@@ -138,10 +138,10 @@ def limit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
         return
     given = thinking.get("budget_tokens")
     requested = given if isinstance(given, int) else BUDGETS["medium"]
-    most = profile.max_budget or requested
+    maximum = profile.max_budget or requested
     if limit is not None:
-        most = min(most, limit - 1)
-    budget = min(max(requested, profile.min_budget), most)
+        maximum = min(maximum, limit - 1)
+    budget = min(max(requested, profile.min_budget), maximum)
     if budget == given:
         return
     outgoing.set_thinking({**thinking, "budget_tokens": budget})
