@@ -107,8 +107,8 @@ async def streams(spec: Task) -> Result:
     connections = [await connect(spec["url"]) for _ in range(number)]
     begun = time.monotonic_ns()
 
-    async def work(place: int, connection: Connection) -> None:
-        await asyncio.sleep(spec.get("ramp", 0) * place / number)
+    async def work(index: int, connection: Connection) -> None:
+        await asyncio.sleep(spec.get("ramp", 0) * index / number)
         for _ in range(spec.get("rounds", 1)):
             if not connection.is_open:
                 connection = await connect(spec["url"])

@@ -195,8 +195,8 @@ class ReasoningRecorder:
             ids = [call["id"] for call in self._calls]
             self._cache.store(self._caller, self._model, ids, reasoning, opaque)
             if opaque:
-                for place, pieces in self._pieces.items():
-                    self._calls[place]["function"]["arguments"] = "".join(pieces)
+                for index, pieces in self._pieces.items():
+                    self._calls[index]["function"]["arguments"] = "".join(pieces)
                 self._cache.store_calls(self._caller, self._calls)
 
     def _record_call(self, part: Json) -> None:

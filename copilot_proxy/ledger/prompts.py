@@ -28,7 +28,7 @@ from copilot_proxy.cost.prompt_cache import (
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.formats.prompt_blocks import blocks, needs_marks, size_of
 from copilot_proxy.ledger.digest_key import read_key
-from copilot_proxy.ledger.schema import PLACE, Row, tokens_of
+from copilot_proxy.ledger.schema import INDEX, Row, tokens_of
 from copilot_proxy.ledger.writer import Writer
 from copilot_proxy.relay.costs import is_complete, prices_of
 from copilot_proxy.relay.records import RequestRecord
@@ -43,7 +43,7 @@ _BATCH: Final = 256
 """Number of blocks after which other threads get a turn."""
 _MAX_NAME: Final = 64
 _prompt_of: Final = itemgetter(
-    *(PLACE[f"{kind}_tokens"] for kind in ("input", "cache_read", "cache_write", "cache_write_1h"))
+    *(INDEX[f"{kind}_tokens"] for kind in ("input", "cache_read", "cache_write", "cache_write_1h"))
 )
 _MISS_COLUMNS: Final = ("cache_verdict", "cache_lost_nano_aiu", "cache_detail")
 
@@ -163,14 +163,14 @@ class PromptComparer:
             places.append((kind, number, name))
             if len(digests) % _BATCH == 0:
                 time.sleep(0)  # yields to the event loop
-        started = row[PLACE["started_us"]]
-        first_ms = row[PLACE["first_token_ms"]] or 0
+        started = row[INDEX["started_us"]]
+        first_ms = row[INDEX["first_token_ms"]] or 0
         return Prompt(
             model=record.model or "",
             started_us=started,
             ready_us=started + 1000 * first_ms,
             tokens=tokens,
-            tier=row[PLACE["tier"]],
+            tier=row[INDEX["tier"]],
             marked=needs_marks(route) or tokens.cache_write > 0,
             digests=tuple(digests),
             sizes=tuple(sizes),
@@ -227,5 +227,5 @@ def _with_miss(row: Row, miss: CacheMiss | None) -> Row:
         detail = "".join(filter(str.isprintable, detail))[:_MAX_NAME]
     found = (miss.reason, miss.lost, detail)
     for name, value in zip(_MISS_COLUMNS, found, strict=True):
-        values[PLACE[name]] = value
+        values[INDEX[name]] = value
     return tuple(values)

@@ -117,7 +117,7 @@ def _message(message: ChatMessage, kind: str) -> None:
 def _answered(messages: list[ChatMessage]) -> None:
     """Check that every tool call is followed by its result, and that every result has a call."""
     open_calls: list[str] = []
-    place = 0
+    last_number = 0
     for number, message in enumerate(messages):
         if message["role"] == "tool":
             if message["tool_call_id"] not in open_calls:
@@ -125,11 +125,11 @@ def _answered(messages: list[ChatMessage]) -> None:
             open_calls.remove(message["tool_call_id"])
             continue
         if open_calls:
-            raise _unmatched(place, open_calls)
+            raise _unmatched(last_number, open_calls)
         open_calls = [call["id"] for call in message.get("tool_calls") or []]
-        place = number
+        last_number = number
     if open_calls:
-        raise _unmatched(place, open_calls)
+        raise _unmatched(last_number, open_calls)
 
 
 def _unmatched(number: int, ids: list[str]) -> Exception:

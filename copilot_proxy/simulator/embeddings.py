@@ -60,8 +60,8 @@ def vector(text: str, size: int) -> list[float]:
     """Return a vector of `size` numbers and length 1, which is always the same for a text."""
     raw = hashlib.shake_256(text.encode()).digest(size * 2)
     values = [
-        int.from_bytes(raw[place : place + 2], "big") / 32768 - 1 + 1 / 65536
-        for place in range(0, size * 2, 2)
+        int.from_bytes(raw[offset : offset + 2], "big") / 32768 - 1 + 1 / 65536
+        for offset in range(0, size * 2, 2)
     ]
     length = math.sqrt(sum(value * value for value in values))
     return [round(value / length, 8) for value in values]

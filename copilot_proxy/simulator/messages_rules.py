@@ -79,8 +79,8 @@ def _message(number: int, message: Any, betas: set[str]) -> None:
         raise invalid_request(f"messages.{number}.role: Input should be 'user' or 'assistant'")
     if message["content"] in ("", []):
         raise invalid_request("messages: text content blocks must be non-empty")
-    for place, block in enumerate(blocks(message)):
-        _block(f"messages.{number}.content.{place}", block)
+    for index, block in enumerate(blocks(message)):
+        _block(f"messages.{number}.content.{index}", block)
 
 
 def _block(path: str, block: Any) -> None:
@@ -109,8 +109,8 @@ def _block(path: str, block: Any) -> None:
             raise invalid_request(
                 f"{path}.tool_result: content cannot be empty if is_error is true"
             )
-        for place, inner in enumerate(blocks(block)):
-            _block(f"{path}.tool_result.content.{place}", inner)
+        for index, inner in enumerate(blocks(block)):
+            _block(f"{path}.tool_result.content.{index}", inner)
 
 
 def blocks(message: ClaudeMessage) -> list[Any]:
@@ -188,9 +188,9 @@ def _answered(messages: list[ClaudeMessage]) -> None:
         if text := history_rules.tool_result_error(number, blocks(message), calls):
             raise invalid_request(text)
         calls = [one["id"] for one in blocks(message) if one["type"] == "tool_use"]
-        place = history_rules.repeated(calls, earlier)
-        if place is not None:
-            path = f"messages.{number}.content.{place}"
+        index = history_rules.repeated(calls, earlier)
+        if index is not None:
+            path = f"messages.{number}.content.{index}"
             raise invalid_request(f"{path}: `tool_use` ids must be unique")
         earlier.update(calls)
     if calls and messages[-1]["role"] == "assistant":
