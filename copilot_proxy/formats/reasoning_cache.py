@@ -155,7 +155,7 @@ class RefusedReasoning:
         while len(self._digests) > self._limit:
             self._digests.popitem(last=False)
 
-    def among(self, model: str, encrypted: Iterable[str]) -> frozenset[str]:
+    def find(self, model: str, encrypted: Iterable[str]) -> frozenset[str]:
         """Return the members of `encrypted` that `model` has refused."""
         return frozenset(one for one in encrypted if (model, _digest(one)) in self._digests)
 
