@@ -64,7 +64,7 @@ GITHUB_DOWN: Final = "github_down"
 _TOKEN_LOSSES: Final = (TOKENS_EXPIRE, NO_NEW_TOKEN, "authentication_failed")
 """Faults that make the proxy fetch a new token from GitHub."""
 
-_AFTERMATH: Final = 1.0
+_RECOVERY_SECONDS: Final = 1.0
 """Seconds after a fault during which requests may still fail on a connection that it broke."""
 _REMEMBERED: Final[Mapping[str, tuple[float, frozenset[int]]]] = {
     "rate_limited": (3.0, frozenset({429})),
@@ -96,7 +96,7 @@ class Window:
             return False
         longer, statuses = _REMEMBERED.get(self.name, (0.0, frozenset()))
         remembered = begun < self.until + longer and status in statuses
-        return begun < self.until + _AFTERMATH or remembered
+        return begun < self.until + _RECOVERY_SECONDS or remembered
 
 
 @dataclass

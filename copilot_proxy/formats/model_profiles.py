@@ -51,7 +51,7 @@ class ModelProfile:
     """The minimum thinking budget, in tokens."""
     max_budget: int | None = None
     """The maximum thinking budget, in tokens; None if the catalogue has none."""
-    bound_thinking: bool = False
+    binds_thinking: bool = False
     """Whether thinking is bound to the conversation before it, which must not change unless
     ``thinking.block_binding`` says how to handle that; models without this reject that field."""
     thinks_by_default: bool = True

@@ -39,7 +39,7 @@ _WAIT: Final = re.compile(
     rf"(?P<time>{_SPAN.pattern}(?:,? ?(?:and )?{_SPAN.pattern}){{0,3}})",
     re.I,
 )
-_AUTHORISATION: Final = "Copilot requires a separate authorisation"
+_AUTHORIZATION_REQUIRED: Final = "Copilot requires a separate authorisation"
 _LONG_WAIT: Final = 60
 """Seconds of Retry-After above which SDKs are told not to retry; some would sleep for days."""
 
@@ -50,7 +50,7 @@ def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -
     if wait is not None:
         headers = {"retry-after": wait, **headers}
     mapping = find_mapping(status, code, message)
-    if message.startswith(_AUTHORISATION):
+    if message.startswith(_AUTHORIZATION_REQUIRED):
         mapping = mapping._replace(hint="Open the page in a browser, and try again.")
     if _LIMITED in (status, mapping.status) and seconds_to_wait(headers.get("retry-after")) is None:
         headers = {**headers, **_wait_in(message)}
@@ -151,7 +151,7 @@ def _parse_body(body: bytes) -> tuple[str, str | None, str | None, str | None]:
         code = _text(error, "code") or _text(error, "status") or code or _text(error, "type")
         param = _text(error, "param") or param
         wait = _number(error, "retry_after") or wait
-        text = _text(error, "message") or _authorisation(error)
+        text = _text(error, "message") or _authorization_message(error)
     if text[:200].lstrip().lower().startswith(("<!doctype", "<html")):
         text = _page_message(text)
     return mask(text)[:_MAX_MESSAGE], _truncated(code), _truncated(param), wait
@@ -198,10 +198,10 @@ def _error_object(text: str) -> Json | None:
     return error if isinstance(error, dict) else data
 
 
-def _authorisation(error: Json) -> str:
+def _authorization_message(error: Json) -> str:
     """Return the message for an error that only contains the URL of a page on GitHub."""
     page = _text(error, "authorize_url")
-    return f"{_AUTHORISATION}: {page}" if page else ""
+    return f"{_AUTHORIZATION_REQUIRED}: {page}" if page else ""
 
 
 def _page_message(page: str) -> str:

@@ -70,7 +70,7 @@ _REMEMBER: Final = (
 )
 
 
-class _Seen(NamedTuple):
+class _ComparablePrompt(NamedTuple):
     """A prompt, and the conversation it belongs to."""
 
     conversation: str
@@ -113,7 +113,7 @@ class PromptComparer:
         Raises `sqlite3.Error` or `OSError`.
         """
         seen = [
-            self._seen(record, row) if is_comparable(record, row) else None
+            self._comparable(record, row) if is_comparable(record, row) else None
             for record, row in zip(records, rows, strict=True)
         ]
         if not any(seen):
@@ -136,7 +136,7 @@ class PromptComparer:
             raise
         return compared
 
-    def _seen(self, record: RequestRecord, row: Row) -> _Seen:
+    def _comparable(self, record: RequestRecord, row: Row) -> _ComparablePrompt:
         """Return the prompt of a comparable request."""
         prompt = self._digest(record, record.prompt, row, _tokens(row))
         first = prompt.first_message
@@ -149,7 +149,8 @@ class PromptComparer:
         head = sha256(b"".join(prompt.digests[:first]) + beginning).digest()[:DIGEST_BYTES]
         conversation = record.attribution.session or f"#{sha256(beginning).hexdigest()[:16]}"
         prices = prices_of(record.listed) if record.listed is not None else None
-        return _Seen(conversation, head, prompt, prices or table_prices(record.model or ""))
+        prices = prices or table_prices(record.model or "")
+        return _ComparablePrompt(conversation, head, prompt, prices)
 
     def _digest(self, record: RequestRecord, body: Any, row: Row, tokens: Tokens) -> Prompt:
         if self._keyed is None:
@@ -192,7 +193,7 @@ def _tokens(row: Row) -> Tokens:
     return Tokens(*[value or 0 for value in tokens_of(row)])
 
 
-def _compare(database: sqlite3.Connection, seen: _Seen) -> CacheMiss | None:
+def _compare(database: sqlite3.Connection, seen: _ComparablePrompt) -> CacheMiss | None:
     """Return why a request missed the cache, and remember its prompt for the next request."""
     prompt = seen.prompt
     earlier = database.execute(_RECALL, (seen.conversation, _MAX_EARLIER))

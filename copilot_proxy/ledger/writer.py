@@ -36,11 +36,11 @@ class Writer:
     """Owns the connection to the file."""
 
     def __init__(
-        self, path: Path, hand_over: Callable[[Sequence[str]], bool] | None = None
+        self, path: Path, try_release: Callable[[Sequence[str]], bool] | None = None
     ) -> None:
-        """See `Releaser` for `hand_over`."""
+        """See `Releaser` for `try_release`."""
         self._path = path
-        self._releaser = Releaser(path, hand_over)
+        self._releaser = Releaser(path, try_release)
         self._database: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
         self._waiting: list[Row] = []

@@ -112,13 +112,13 @@ def _plain(messages: list[Any]) -> PlainTurns | None:
     if not messages or any_stringified("chat_completions", results):
         return None
     parts = _Found(messages)
-    if parts.images and not (_are_others_texts(messages) and all(map(_is_image, parts.images))):
+    if parts.images and not (_has_only_user_images(messages) and all(map(_is_image, parts.images))):
         return None
     text_size = sum(map(len, results)) + sum([len(part.text) for part in parts.texts])
     return PlainTurns(messages, len(parts.images), text_size, parts)
 
 
-def _are_others_texts(messages: list[Any]) -> bool:
+def _has_only_user_images(messages: list[Any]) -> bool:
     """Return whether only the user's messages contain images."""
     others = [one.content for one in messages if type(one) is not _User]
     lists = [content for content in others if type(content) is list]

@@ -22,7 +22,7 @@ _FIELDS: Final[Mapping[str, Collection[str]]] = {
 """The fields of each form of thinking."""
 
 
-def unforce_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def replace_forced_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Change a forced tool choice to ``auto`` plus an instruction if the model refuses it.
 
     Models that always think cannot be forced to call a tool.
@@ -193,7 +193,7 @@ def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
         return
     known = _FIELDS.get(_kind(outgoing), thinking.keys())
     unknown = [name for name in thinking if name not in known]
-    if BINDING in known and BINDING in thinking and not profile.bound_thinking:
+    if BINDING in known and BINDING in thinking and not profile.binds_thinking:
         unknown.append(BINDING)
     if unknown:
         outgoing.set_thinking({k: v for k, v in thinking.items() if k not in unknown})
