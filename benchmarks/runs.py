@@ -81,7 +81,7 @@ def commands(build: Sequence[str], fake: Fake, folder: Path) -> Result:
 
 def _timed(command: Sequence[str], environ: dict[str, str]) -> tuple[float, float]:
     """Return the wall and CPU seconds of a program, which must succeed."""
-    begun = time.monotonic()
+    started_at = time.monotonic()
     with subprocess.Popen(
         pinned(command, TARGET_CORE),
         env=environ,
@@ -90,7 +90,7 @@ def _timed(command: Sequence[str], environ: dict[str, str]) -> tuple[float, floa
         stderr=subprocess.DEVNULL,
     ) as process:
         _, status, used = os.wait4(process.pid, 0)
-        took = time.monotonic() - begun
+        took = time.monotonic() - started_at
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} exited with {process.returncode}")

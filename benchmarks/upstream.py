@@ -85,9 +85,9 @@ class _Stream:
         self._text: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-        self._began = self._loop.time()
+        self._started_at = self._loop.time()
 
-    def begin(self) -> None:
+    def start(self) -> None:
         self._protocol.write(_STREAM_HEAD + _chunk(self._shape.head))
         if self._rate:
             self._send_next()
@@ -120,7 +120,7 @@ class _Stream:
         self._protocol.stats.events += 1
         if self._index < self._count:
             self._protocol.write(event)
-            due = self._began + self._index / self._rate
+            due = self._started_at + self._index / self._rate
             self._timer = self._loop.call_at(due, self._send_next)
             return
         end = _chunk(self._shape.end(b"".join(self._text)))
@@ -201,7 +201,7 @@ class Upstream(asyncio.Protocol):
             return
         self.stats.streams += 1
         self._stream = _Stream(self, path, rate, count, number)
-        self._stream.begin()
+        self._stream.start()
 
     def _json(self, body: bytes) -> None:
         head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
