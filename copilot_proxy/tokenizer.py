@@ -19,7 +19,7 @@ from copilot_proxy.errors import RequestError
 _SAMPLE: Final = 32 * 1024
 """Number of characters to count at once; other threads must wait in the meantime."""
 _SAMPLES: Final = 32
-_MERGED: Final = 32 * 1024
+_MAX_MERGED: Final = 32 * 1024
 """Maximum number of characters to merge. Merging takes up to 10 µs per character, as in Chinese,
 and other large requests wait in the meantime."""
 _MAX_PIECE: Final = 128
@@ -86,10 +86,10 @@ def count(text: str) -> int:
     """
     if len(text) <= _SAMPLES * _SAMPLE:
         parts = [text[i : i + _SAMPLE] for i in range(0, len(text), _SAMPLE)]
-        return sum(_count(part, _MERGED // len(parts)) for part in parts)
+        return sum(_count(part, _MAX_MERGED // len(parts)) for part in parts)
     step = len(text) // _SAMPLES
     parts = [text[i * step : i * step + _SAMPLE] for i in range(_SAMPLES)]
-    counted = sum(_count(part, _MERGED // _SAMPLES) for part in parts)
+    counted = sum(_count(part, _MAX_MERGED // _SAMPLES) for part in parts)
     return counted * len(text) // (_SAMPLES * _SAMPLE)
 
 

@@ -39,7 +39,7 @@ _RESPONSE: Final = "functionResponse"
 _NESTED: Final = ("content", "output", "parts", _RESPONSE)
 """The fields that contain further parts, in any API."""
 _MAGIC: Final = b"%PDF-"
-_MAGIC_WITHIN: Final = 1024
+_MAGIC_RANGE: Final = 1024
 """PDF readers find the magic number if it is within this many bytes."""
 _HEAD: Final = 1368
 """The number of base64 characters for these bytes; a multiple of 4."""
@@ -88,7 +88,7 @@ def read_document(data: str, param: str, *, media_type: str = "", whole: bool = 
 
 def is_pdf(content: bytes) -> bool:
     """Return whether a file is a PDF, based on its first bytes."""
-    return _MAGIC in content[:_MAGIC_WITHIN]
+    return _MAGIC in content[:_MAGIC_RANGE]
 
 
 def _decoded(encoded: str, param: str) -> bytes:

@@ -6,8 +6,9 @@ reasoning is cached by the id of the tool call: in memory, for the most recent c
 the model that produced it and the caller that received it. Callers are distinguished by an opaque
 identifier, since two callers may use the same ids.
 
-Ollama clients even drop the ids. Their calls get ids by position, which start with `PLACE_ID`, and
-are recognised by their names and arguments: of equal calls, the latest counts.
+Ollama clients even drop the ids. Their calls get ids by position, which start with
+`POSITION_ID_PREFIX`, and are recognised by their names and arguments: of equal calls, the latest
+counts.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ import msgspec
 from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.types import Json
 
-PLACE_ID: Final = "call_at_"
+POSITION_ID_PREFIX: Final = "call_at_"
 """The start of the id of a call that was given an id by position."""
 _MAX_CALLS: Final = 2000
 _MAX_CHARACTERS: Final = 20_000_000
@@ -99,7 +100,7 @@ class ReasoningCache:
         if not calls or message.get("reasoning_opaque"):
             return message
         id: str = calls[0]["id"]
-        if id.startswith(PLACE_ID) and (digest := _digest_of(calls)) is not None:
+        if id.startswith(POSITION_ID_PREFIX) and (digest := _digest_of(calls)) is not None:
             id = self._ids.get((caller, digest), id)
         key = (caller, id)
         with self._lock:

@@ -16,7 +16,7 @@ from copilot_proxy.ledger.reservation_slots import (
 )
 from copilot_proxy.ledger.reserved_sums import ReservedSums
 
-_SPARE: Final = 64
+_SPARE_SLOTS: Final = 64
 """The number of free slots to keep at the end of the file."""
 
 
@@ -140,7 +140,7 @@ class SlotTable:
             return None
         self._ended.clear()
         used = max((slot.number for slot in self.slots.values()), default=-1) + 1
-        too_long = self._size - used > _SPARE
+        too_long = self._size - used > _SPARE_SLOTS
         if too_long:
             self._size = used
         self._find_free()

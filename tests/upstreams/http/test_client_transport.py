@@ -431,7 +431,7 @@ async def test_few_of_many_unused_connections_are_kept(
         async with asyncio.timeout(60):
             await returned.wait()
         await used(many, other.url)
-        assert connection_pool._MANY == len(many._open)
+        assert connection_pool._IDLE_THRESHOLD == len(many._open)
 
     assert 20 == other.connections
 
