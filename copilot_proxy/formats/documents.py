@@ -245,16 +245,16 @@ def _search(items: list[Any]) -> str | None:
 def _pdf_in(part: Json) -> str | None:
     match part:
         case {"type": "file", "file": {"file_data": str(data)}}:
-            return ".file.file_data" if _holds_pdf(data) else None
+            return ".file.file_data" if _has_pdf(data) else None
         case {"type": "input_file", "file_data": str(data)}:
-            return ".file_data" if _holds_pdf(data) else None
+            return ".file_data" if _has_pdf(data) else None
         case {"type": "document", "source": {"type": "base64", "data": str(data)}}:
-            return ".source.data" if _holds_pdf(data) else None
+            return ".source.data" if _has_pdf(data) else None
         case {"inlineData": {"mimeType": str(kind), "data": str(data)}}:
             is_image = kind.lower().startswith("image/")
-            return ".inlineData.data" if not is_image and _holds_pdf(data) else None
+            return ".inlineData.data" if not is_image and _has_pdf(data) else None
     return None
 
 
-def _holds_pdf(data: str) -> bool:
+def _has_pdf(data: str) -> bool:
     return read_document(data, "", whole=False).pdf is not None

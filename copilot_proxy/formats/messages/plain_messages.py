@@ -109,13 +109,14 @@ def _plain(messages: list[Any]) -> PlainTurns | None:
     blocks = _Blocks(messages)
     if not messages or any_stringified("messages", blocks.outputs):
         return None
-    if blocks.images and not (_are_systems_texts(messages) and all(map(_is_image, blocks.images))):
+    images = blocks.images
+    if images and not (_is_system_text_only(messages) and all(map(_is_image, images))):
         return None
     text_size = sum(map(len, blocks.outputs)) + sum(map(len, blocks.texts))
     return PlainTurns(messages, len(blocks.images), text_size, blocks)
 
 
-def _are_systems_texts(messages: list[Any]) -> bool:
+def _is_system_text_only(messages: list[Any]) -> bool:
     contents = [one.content for one in messages if type(one) is _System]
     lists = [content for content in contents if type(content) is list]
     return all(type(block) is _Text for blocks in lists for block in blocks)

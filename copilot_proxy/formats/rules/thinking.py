@@ -52,7 +52,7 @@ def disable_mid_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 
     In the middle of a turn, only adaptive thinking can be turned on.
     """
-    if _kind(outgoing) == "enabled" and outgoing.began_without_thinking:
+    if _kind(outgoing) == "enabled" and outgoing.started_without_thinking:
         _drop(outgoing, "the current turn began without it", notes)
 
 
