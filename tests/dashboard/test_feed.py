@@ -42,7 +42,7 @@ class Source:
 
 
 async def test_a_page_that_is_closed_before_it_has_its_first_data() -> None:
-    """Nothing is read any more for a page that is closed while its first data is being read."""
+    """Nothing is read anymore for a page that is closed while its first data is being read."""
     source, idle = Source(hanging_read=2), asyncio.Event()
     opening = asyncio.ensure_future(Feed(source, on_idle=idle.set).subscribe(None))
     await source.hangs.wait()

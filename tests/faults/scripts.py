@@ -210,7 +210,7 @@ async def gzip(line: Line) -> None:
 
 
 async def no_gzip(line: Line) -> None:
-    """The body is labelled as gzip, but is not compressed."""
+    """The body is labeled as gzip, but is not compressed."""
     good = await line.good()
     await line.write(good.head + b"content-encoding: gzip\r\n" + length(len(good.body)) + good.body)
 
@@ -248,7 +248,7 @@ async def html(line: Line) -> None:
 
 
 async def html_as_answer(line: Line) -> None:
-    """An HTML page that is labelled as the answer."""
+    """An HTML page that is labeled as the answer."""
     good = await line.good()
     page = b"<!DOCTYPE html>\n\n<html><title>Sign in</title></html>\n\n"
     await line.write(good.head + length(len(page)) + page)

@@ -61,7 +61,7 @@ def test_not_public(address: str) -> None:
     ],
 )
 def test_hosts(url: str, host: str) -> None:
-    """A host is normalised for the lookup and for the certificate."""
+    """A host is normalized for the lookup and for the certificate."""
     assert host == fetchable_host(httpx.URL(url))
 
 

@@ -94,7 +94,7 @@ def copilot() -> Iterator[Copilot]:
 @pytest.mark.parametrize("name", REFUSALS)
 def test_parts_that_cannot_be_decrypted(copilot: Copilot, name: str) -> None:
     """It is left out, once Copilot has refused it, and everything else is sent again; the next
-    request of the conversation is not refused any more."""
+    request of the conversation is not refused anymore."""
     items, *refusal = REFUSALS[name]
     copilot.refusal = (refusal[0], refusal[1])
     settings = load_settings(

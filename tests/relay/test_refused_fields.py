@@ -57,7 +57,7 @@ def test_the_field_is_left_out(
     note: str,
     stream: bool,
 ) -> None:
-    """It is left out of all messages, with a note; later requests are not refused any more."""
+    """It is left out of all messages, with a note; later requests are not refused anymore."""
     simulator.state.faults.on("invalid_request_body", value=message, times=1)
     with proxy.client() as client:
         answers = [client.post(path, json={**body, "stream": stream}) for _ in range(2)]

@@ -18,7 +18,7 @@ REQUESTS: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", REQUESTS)
 def test_the_answer_stops(proxy: Proxy, simulator: Simulator, path: str, stream: bool) -> None:
-    """The model is asked once more without them, and later requests are not refused any more."""
+    """The model is asked once more without them, and later requests are not refused anymore."""
     body = {"model": "gpt-5.1", "stream": stream, **REQUESTS[path]}
     with proxy.client() as client:
         answers = [client.post(path, json=body) for _ in range(2)]

@@ -167,7 +167,7 @@ def test_refused(proxy: Proxy, simulator: Simulator, field: str, value: Any, cod
 
 @pytest.mark.parametrize("more", [{"best_of": 1}, {"best_of": 2, "n": 2}, {"suffix": ""}])
 def test_harmless(client: openai.OpenAI, more: dict[str, Any]) -> None:
-    """Values that match the default behaviour are accepted."""
+    """Values that match the default behavior are accepted."""
     assert client.completions.create(model=CHAT, prompt="x", **more).choices
 
 
