@@ -30,7 +30,7 @@ _REQUEST_HINT: Final = "See GET /schema for the request format."
 _SIMULATABLE: Final = re.compile(
     r"copilot-proxy (?:models|status|chat|budget raise)\b(?! --simulate)"
 )
-"""Matches a command in a hint that accepts the flag ``--simulate`` and does not have it."""
+"""Matches a command in a hint that accepts ``--simulate`` but was written without it."""
 _COMMAND: Final = re.compile(
     r"(?<![\w/.-])copilot-proxy(?= (?:login|logout|status|serve|run|connect|chat|models|usage"
     r"|budget|dashboard|doctor|simulate|service|pi-ai)\b)"
@@ -187,7 +187,7 @@ class UpstreamRefusal(UpstreamError):
 
 
 class CooldownRefusal(UpstreamRefusal):
-    """An earlier refusal, repeated during a cooldown without a request to upstream."""
+    """An earlier refusal, repeated during a cooldown without calling Copilot."""
 
 
 class UpstreamUnreachable(UpstreamError):

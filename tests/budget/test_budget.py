@@ -423,7 +423,7 @@ def test_a_session(simulator: Simulator) -> None:
 
 
 def test_most_of_it_is_used(simulator: Simulator, caplog: pytest.LogCaptureFixture) -> None:
-    """From four fifths on, answers have a note, and the log has one line."""
+    """Above four fifths, answers have a note, and the log has one line."""
     with Proxy(settings_with(simulator, "1/day")) as proxy, proxy.client() as client:
         answers = [ask(client) for _ in range(25)]
 

@@ -249,7 +249,7 @@ def test_other_requests(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_other_lines_have_their_level(capsys: pytest.CaptureFixture[str]) -> None:
-    """Lines of libraries are shown from warnings on."""
+    """Libraries' lines are shown if they are warnings or worse."""
     with logging_to_stderr("text", Reporter()):
         logging.getLogger("httpx").info("chatter")
         logging.getLogger("copilot_proxy.auth").warning("no new token")

@@ -123,7 +123,7 @@ def test_traces(collector: Collector, simulator: Simulator) -> None:
 
 
 def test_metrics(collector: Collector, simulator: Simulator) -> None:
-    """The counters are sent as well, at the latest when the server stops."""
+    """The counters are sent as well, when the server stops at the latest."""
     with Proxy(settings_at(simulator, otlp_endpoint=collector.url)) as proxy:
         with proxy.client() as http:
             http.post("/v1/chat/completions", json=CHAT)

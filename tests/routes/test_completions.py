@@ -122,7 +122,7 @@ def test_token_ids(client: openai.OpenAI, simulator: Simulator, prompt: Any) -> 
 
 
 async def test_async(proxy: Proxy) -> None:
-    """The asynchronous SDK can stream, and disconnect in mid-stream."""
+    """The asynchronous SDK can stream, and disconnect mid-stream."""
     http = openai.DefaultAsyncHttpxClient(verify=NO_TLS)
     url = f"{proxy.url}/v1"
     async with openai.AsyncOpenAI(base_url=url, api_key="x", http_client=http) as one:
