@@ -121,7 +121,7 @@ class Soak:
 
 
 async def soak(seconds: float, seed: int, workers: int, folder: Path) -> list[str]:
-    """Run a soak and print the report; return the problems found."""
+    """Run a soak test and print the report; return the problems found."""
     choice = random.Random(seed)
     over = asyncio.Event()
 
@@ -255,7 +255,7 @@ def _report(
         print(f"WRONG: {problem}")
     if len(problems) > _SHOWN:
         print(f"... and {len(problems) - _SHOWN} more")
-    print("FAILED" if problems else "passed: all answers right, resources flat")
+    print("FAILED" if problems else "passed: all answers correct, resource use flat")
     return problems
 
 

@@ -1,4 +1,4 @@
-"""The requests of a soak and their expected answers, both determined by the seed."""
+"""The requests of a soak test and their expected answers, both determined by the seed."""
 
 import json
 import random

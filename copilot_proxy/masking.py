@@ -56,7 +56,7 @@ class Secret:
             _in_use.add(self)
 
     def reveal(self) -> str:
-        """Return the value, for an Authorization header or a store; never put it into a message."""
+        """Return the value, for an Authorization header or a store; never put it in a message."""
         return self._value
 
     @property

@@ -7,7 +7,7 @@ refers to, in this order:
 if there is no such id, refer to the default model;
 2. for the name of a family (``sonnet``, ``gpt-mini``): its newest model;
 3. for a name that clients have built in as their default (``gpt-4o-mini``): a model of the same
-size, with a note that says so. These are the models of 2025 and before;
+size, with a note that says so. These are the models of 2025 and earlier;
 4. otherwise nothing. If it was a real model, the user chose it, and gets an error that names its
 `successor` rather than an answer from another model.
 """
@@ -33,8 +33,8 @@ from copilot_proxy.model_ids import ModelName, parse_name, spellings
 DEFAULT_FAMILY: Final = "sonnet"
 """The default value of the setting `default_model`."""
 AUTO: Final = "auto"
-"""Clients' name for a model chosen separately for each prompt; Copilot only does that for clients
-that ask for a choice first."""
+"""Clients' name for a model chosen separately for each prompt; Copilot does so only for
+clients that first ask it to choose."""
 _TYPO_CUTOFF: Final = 0.85
 """Minimum similarity, from 0 to 1, of a name to be suggested."""
 

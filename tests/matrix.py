@@ -181,7 +181,7 @@ def early_error(cell: Cell) -> None:
 def late_error(cell: Cell) -> None:
     """A failed stream ends with an error in the API's grammar, and never like a complete one."""
     if cell.model.supports.get("streaming") is not True:
-        return  # Copilot does not stream, so it cannot fail in mid-stream
+        return  # Copilot does not stream, so it cannot fail mid-stream
     for fault in ("error_chunk", "cut_mid_stream"):
         with cell.fault(fault):
             answer = cell.post(cell.client.user("Ahoy"), stream=True)
@@ -202,7 +202,7 @@ CASES: Final[dict[str, Callable[[Cell], None]]] = {
     "length stop": length,
     "usage": usage,
     "error before the stream": early_error,
-    "error in mid-stream": late_error,
+    "error mid-stream": late_error,
 }
 
 

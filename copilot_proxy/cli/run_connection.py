@@ -100,7 +100,7 @@ def _check(entry: Mapping[str, Any], client: Client) -> None:
             hint="Choose a chat model. List them with: copilot-proxy models",
         )
     if entry.get("state") == "needs_enabling":
-        print_message(f"{entry['id']} must be enabled first, by you or your organisation: {url}")
+        print_message(f"{entry['id']} must be enabled first, by you or your organization: {url}")
 
 
 def environment(client: Client, launch: Launch, environ: Mapping[str, str]) -> dict[str, str]:

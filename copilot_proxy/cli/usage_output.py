@@ -59,7 +59,7 @@ def remarks(report: Report) -> list[str]:
     if (count := report.total.estimated_requests) > 0:
         found.append(
             f"{counted(count, 'request')} with an estimated cost: "
-            f"{'its answer' if count == 1 else 'their answers'} did not arrive completely."
+            f"{'its answer was' if count == 1 else 'their answers were'} incomplete."
         )
     if report.as_model is not None:
         found.append(f"Credits are what the same tokens would cost with {report.as_model}.")

@@ -69,7 +69,7 @@ def _connection_problem(host: str, port: int) -> str | None:
 
 
 def _urls(settings: Settings) -> list[str]:
-    """Return the URLs that the program contacts, as far as they can be known in advance."""
+    """Return the URLs that the program contacts, as far as they are known in advance."""
     host = hosts.host_of(settings)
     addresses = hosts.addresses(host, settings)
     return [addresses.web, addresses.api, addresses.copilot]
@@ -102,7 +102,7 @@ def check_certificates(context: CheckContext) -> Iterator[Result]:
     if count == 0:
         yield broken(
             "This system has no certificate authorities, so no host can be trusted.",
-            "Install the package ca-certificates, or set SSL_CERT_FILE to a file with them.",
+            "Install the package ca-certificates, or set SSL_CERT_FILE to a file of certificates.",
         )
     else:
         yield ok("the system's" if count is None else f"{count} authorities")

@@ -112,7 +112,7 @@ class ClientApi(Protocol):
         ...
 
     def conversation(self, request: ClientRequest) -> Conversation:
-        """Return the texts of the request, so that it can be recognised by its wording."""
+        """Return the texts of the request, so that it can be recognized by its wording."""
         ...
 
     def output_limit(self, request: ClientRequest) -> int | None:

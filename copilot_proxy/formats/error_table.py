@@ -46,7 +46,7 @@ _QUOTA = ErrorMapping(
 )
 _BILLING = _QUOTA._replace(
     hint="No billing is set up for this request. Set up billing at "
-    "https://github.com/settings/billing, or ask your organisation's administrator to do so.",
+    "https://github.com/settings/billing, or ask your organization's administrator to do so.",
 )
 _TOO_LONG = ErrorMapping(
     status=400,
@@ -74,7 +74,7 @@ _NOT_SUPPORTED = ErrorMapping(
     type="invalid_request_error",
     code="model_not_found",
     param="model",
-    hint=f"You or your organisation may have to enable the model at {ENABLE_URL}. To list the "
+    hint=f"You or your organization may have to enable the model at {ENABLE_URL}. To list the "
     "account's models, run: copilot-proxy models",
 )
 _FOREIGN_REASONING = ErrorMapping(
@@ -189,7 +189,7 @@ _BY_TEXT: Final = (
             status=400,
             type="invalid_request_error",
             hint="Send the request without this image. If Copilot rejects every image, the "
-            "organisation may have disabled vision.",
+            "organization may have disabled vision.",
         ),
     ),
     (re.compile(r"API version is no longer supported|client not supported"), _OLD_VERSION),
@@ -222,7 +222,7 @@ _BY_STATUS: Final[Mapping[int, ErrorMapping]] = {
     402: _QUOTA,
     403: ErrorMapping(
         type="permission_error",
-        hint="The account, its organisation or its plan does not allow this. Check the settings at "
+        hint="The account, its organization or its plan does not allow this. Check the settings at "
         f"{_USAGE_URL}, and the account with: copilot-proxy status",
         retry=False,
     ),

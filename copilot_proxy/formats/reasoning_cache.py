@@ -7,7 +7,7 @@ the model that produced it and the caller that received it. Callers are distingu
 identifier, since two callers may use the same ids.
 
 Ollama clients even drop the ids. Their calls get ids by position, which start with
-`POSITION_ID_PREFIX`, and are recognised by their names and arguments: of equal calls, the latest
+`POSITION_ID_PREFIX`, and are recognized by their names and arguments: of equal calls, the latest
 counts.
 """
 

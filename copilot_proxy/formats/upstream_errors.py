@@ -39,7 +39,7 @@ _WAIT: Final = re.compile(
     rf"(?P<time>{_SPAN.pattern}(?:,? ?(?:and )?{_SPAN.pattern}){{0,3}})",
     re.I,
 )
-_AUTHORIZATION_REQUIRED: Final = "Copilot requires a separate authorisation"
+_AUTHORIZATION_REQUIRED: Final = "Copilot requires a separate authorization"
 _LONG_WAIT: Final = 60
 """Seconds of Retry-After above which SDKs are told not to retry; some would sleep for days."""
 

@@ -82,7 +82,7 @@ class Sums(NamedTuple):
 def sums_by(
     database: sqlite3.Connection, group: Group, period: Period, filters: Filters
 ) -> list[Sums]:
-    """Return the sums by `group`, in order of time for days, weeks and months, or else of cost."""
+    """Return the sums by `group`; days, weeks and months by date, everything else by cost."""
     source, where, values = selection(period, filters)
     column = "day" if group == "week" else group
     if group == "session" and source == "sums":

@@ -54,7 +54,7 @@ class Slot(msgspec.Struct, gc=False):
         self.change(self.nano)
 
     def change(self, nano: int) -> None:
-        """Change the reserved amount by `nano`, including the totals that it counts towards."""
+        """Change the reserved amount by `nano`, including the totals that it counts toward."""
         for total in self.totals:
             total[0] += nano
 

@@ -1,4 +1,4 @@
-"""Makes the reservations of one process, and tracks the amounts spent for that."""
+"""Makes the reservations of one process, and tracks the amounts spent to check them."""
 
 import sqlite3
 import threading
@@ -177,7 +177,7 @@ class Reserver:
                 files.reservations.save()
 
     def _update(self, table: SlotTable) -> bool:
-        """Apply what was settled or released to the table; return whether the file is outdated."""
+        """Apply settled and released amounts to the table; return whether the file is outdated."""
         settled, awaited = self._settled, self._awaited
         while settled:
             request_id, nano = settled.popitem()

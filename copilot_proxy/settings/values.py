@@ -1,7 +1,7 @@
 """Parses the values of settings from the configuration file, the environment or a flag.
 
 Each function takes the raw value, which is a TOML value or a string, and returns the parsed value.
-It raises `ValueError` with a message for the user, in lower case and without a full stop.
+It raises `ValueError` with a message for the user, in lower case and without a period.
 """
 
 from collections.abc import Callable

@@ -41,7 +41,7 @@ def tokens(text: str) -> int:
 def last_words(content: object) -> str:
     """Return the text of a user message, or the last of its text parts.
 
-    Coding agents put their own reminders into the same message, before the user's text.
+    Coding agents put their own reminders in the same message, before the user's text.
     """
     if isinstance(content, str):
         return content

@@ -38,7 +38,7 @@ def test_oauth_tokens_are_recognised_by_their_prefix() -> None:
 
 
 def test_copilot_tokens_are_recognised_by_their_fields() -> None:
-    """Copilot tokens are recognised by their fields `tid` and `exp`."""
+    """Copilot tokens are recognized by their fields `tid` and `exp`."""
 
     assert token_kinds.is_copilot(COPILOT)
     assert not token_kinds.is_copilot(Secret("tid=1"))

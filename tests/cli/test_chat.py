@@ -80,9 +80,9 @@ def test_a_newline_is_not_doubled(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_piped_input(chat: Chat, account: Simulator) -> None:
     """Piped input follows the prompt after an empty line, or serves as the prompt."""
-    assert "" == chat("Summarise", piped=b"\xef\xbb\xbfsome text\n").err
+    assert "" == chat("Summarize", piped=b"\xef\xbb\xbfsome text\n").err
     assert last_request(account)["messages"] == [
-        {"role": "user", "content": "Summarise\n\nsome text"}
+        {"role": "user", "content": "Summarize\n\nsome text"}
     ]
     ran = chat(piped=b"just\nnot \xff this")
     assert "not valid UTF-8 (line 2)" in ran.err

@@ -541,7 +541,7 @@ def test_a_pipe_gets_plain_lines(
     program: Callable[..., subprocess.CompletedProcess[str]],
     simulator: Simulator,
 ) -> None:
-    """There are no colours, boxes or cursor movements in a log file."""
+    """There are no colors, boxes or cursor movements in a log file."""
     simulator.state.device_flow = ["ok"]
     ran = program("login", "--store", "file")
 

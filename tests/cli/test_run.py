@@ -213,7 +213,7 @@ def test_arguments_without_the_dashes(cli: Cli, record: object) -> None:
 
 
 def test_a_removed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server for the clients stops, since no client can find it any more."""
+    """The server for the clients stops, since no client can find it anymore."""
     stopped: list[bool] = []
     monkeypatch.setattr(server_process, "_stop", lambda: stopped.append(True))
     server_process._stop_when_unused(tmp_path / "removed")

@@ -210,7 +210,7 @@ async def gzip(line: Line) -> None:
 
 
 async def no_gzip(line: Line) -> None:
-    """The body is labelled as gzip, but is not compressed."""
+    """The body is labeled as gzip, but is not compressed."""
     good = await line.good()
     await line.write(good.head + b"content-encoding: gzip\r\n" + length(len(good.body)) + good.body)
 

@@ -273,7 +273,7 @@ def test_each_worker_has_a_separate_file() -> None:
 
 
 def test_no_colours_in_the_file(file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Colours depend on stderr, but the file never has any."""
+    """Colors depend on stderr, but the file never has any."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     warn("one")
     assert "\x1b" not in path.read_text()

@@ -303,7 +303,7 @@ class Screen(io.StringIO):
 
 
 def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal the status has a colour: green, yellow or red."""
+    """On a terminal the status has a color: green, yellow or red."""
     screen = Screen()
     monkeypatch.setattr(sys, "stderr", screen)
     reporter = Reporter()

@@ -239,7 +239,7 @@ def test_overage_is_counted(copilot):
 
 
 def test_business_seats(copilot):
-    """A seat of an organisation is unlimited, and has only one snapshot."""
+    """A seat of an organization is unlimited, and has only one snapshot."""
     found = account(copilot, "business")
     assert ["acme"] == found["organization_login_list"]
     assert ["premium_interactions"] == list(found["quota_snapshots"])

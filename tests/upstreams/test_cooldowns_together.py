@@ -219,7 +219,7 @@ def test_cooldowns_of_dropped_sign_ins_are_dropped(now: Time) -> None:
     [(10, 10, 20), (1, 20, 10), (20, 1, 10), (0, 8 * 3600, 0), (8 * 3600, 0, 0), (10, -9000, 20)],
 )
 def test_sleep_and_clock_changes(now: Time, monotonic: float, wall: float, waits: int) -> None:
-    """Sleep counts towards a cooldown, and a clock set back does not extend it."""
+    """Sleep counts toward a cooldown, and a clock set back does not extend it."""
     auth = Auth("ghu_mona")
     accounts = AccountCooldowns(now.clock)
     ask(accounts.of(auth, auth.token), "limited=30")  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the s
 have ``content`` only if there were no deltas for it.
 
 pi-ai treats some ends as failures, and does not report everything, so the sidecar adds fields to
-``done`` and ``error``: ``finished``, whether Copilot signalled that the response is complete;
+``done`` and ``error``: ``finished``, whether Copilot signaled that the response is complete;
 ``last``, Copilot's event with the finish reason; and ``unread``: ``copilot_usage``, and for Chat
 Completions ``usage``, ``reasoning_opaque`` and ``refusal``. ``input_transformations`` is Claude's.
 

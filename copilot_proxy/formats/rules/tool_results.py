@@ -47,7 +47,7 @@ class _Pairs:
         self._notes = notes
         self._out: list[Segment] = []
         self.is_scattered = False
-        """Whether results that must share a message were spread over several messages."""
+        """Whether results that must share a message were spread across several messages."""
 
     def anywhere_after(self) -> list[Segment]:
         """Return the order for APIs that accept results anywhere after their calls."""
