@@ -204,7 +204,8 @@ PICKED = {"id": "p", "model_picker_enabled": True}
 DISABLED = {"id": "off", "is_chat_default": True, "policy": {"state": "disabled"}}
 EMBEDDINGS = {"id": "e", "is_chat_default": True, "capabilities": {"type": "embeddings"}}
 RESPONSES = {"id": "r", "is_chat_default": True, "supported_endpoints": ["/responses"]}
-DEAREST = {"model_picker_price_category": "very_high"}
+MOST_EXPENSIVE = {"model_picker_price_category": "very_high"}
+ASTRA = {"id": "gpt-7-astra", **MOST_EXPENSIVE}
 RETIRING = {"info_messages": RETIRES}
 
 
@@ -229,11 +230,11 @@ RETIRING = {"info_messages": RETIRES}
         ([DISABLED, "a"], "off", "a"),
         (["claude-sonnet-5", "claude-sonnet-6"], "sonnet", "claude-sonnet-6"),
         (["claude-sonnet-6", CHAT_DEFAULT], "claude-sonnet-5", "claude-sonnet-6"),
-        ([{**CHAT_DEFAULT, **DEAREST}, "a"], "", "a"),
-        ([{"id": "claude-sonnet-9", **DEAREST}, "a"], "sonnet", "a"),
-        ([{"id": "claude-fable-9", **DEAREST}, "a"], "claude-fable-9", "claude-fable-9"),
-        ([{"id": "dear", **DEAREST}, PICKED], "", "p"),
-        ([{"id": "dear", **DEAREST}], "", "dear"),
+        ([{**CHAT_DEFAULT, **MOST_EXPENSIVE}, "a"], "", "a"),
+        ([{"id": "claude-sonnet-9", **MOST_EXPENSIVE}, "a"], "sonnet", "a"),
+        ([{"id": "claude-fable-9", **MOST_EXPENSIVE}, "a"], "claude-fable-9", "claude-fable-9"),
+        ([{"id": "dear", **MOST_EXPENSIVE}, PICKED], "", "p"),
+        ([{"id": "dear", **MOST_EXPENSIVE}], "", "dear"),
         ([{**CHAT_DEFAULT, **RETIRING}, "a"], "", "a"),
         ([{**CHAT_DEFAULT, **RETIRING}], "", "d"),
         ([{"id": "live", "supported_endpoints": ["/v9/live"]}, "a"], "", "a"),
@@ -303,8 +304,8 @@ SOL = {"id": "gpt-7-sol", "model_picker_category": "powerful"}
         ([LUNA, SOL], "gpt-6", None, "gpt-7-sol"),
         ([{**SOL, "id": "gpt-7-luna"}, "gpt-7-sol"], "gpt-6", Size.LARGE, "gpt-7-luna"),
         ([LUNA, "gpt-7-sol"], "gpt-6-mini", Size.LARGE, "gpt-7-luna"),
-        ([{"id": "gpt-7-astra", **DEAREST}, "gpt-7-sol"], "gpt-6", Size.LARGE, "gpt-7-sol"),
-        ([{"id": "gpt-7-astra", **DEAREST}, "gpt-7-sol"], "gpt-6-x", Size.DEAREST, "gpt-7-astra"),
+        ([ASTRA, "gpt-7-sol"], "gpt-6", Size.LARGE, "gpt-7-sol"),
+        ([ASTRA, "gpt-7-sol"], "gpt-6-x", Size.MOST_EXPENSIVE, "gpt-7-astra"),
     ],
 )  # fmt: skip
 def test_requirements_for_successors(

@@ -72,9 +72,9 @@ def test_more_inputs_than_copilot_accepts(client: openai.OpenAI, simulator: Simu
     assert [512, 512, 76] == [len(r.body["input"]) for r in asked]
     found = vectors(answer)
     assert 1100 == len({tuple(vector) for vector in found})
-    for place in (0, 511, 512, 1099):
-        alone = client.embeddings.create(model=MODEL, input=texts[place], dimensions=8)
-        assert vectors(alone) == [found[place]]
+    for index in (0, 511, 512, 1099):
+        alone = client.embeddings.create(model=MODEL, input=texts[index], dimensions=8)
+        assert vectors(alone) == [found[index]]
     # The sum of the tokens of all parts.
     assert answer.usage.prompt_tokens >= 1100
 

@@ -147,8 +147,8 @@ class FakeCopilot(ThreadedServer):
         )
         if path == "/embeddings":
             vectors = [
-                {"object": "embedding", "index": place, "embedding": [0.5]}
-                for place in range(len(_ORDER.findall(body)))
+                {"object": "embedding", "index": index, "embedding": [0.5]}
+                for index in range(len(_ORDER.findall(body)))
             ]
             tokens = {"prompt_tokens": bill.fresh, "total_tokens": bill.fresh}
             _send(writer, {"object": "list", "data": vectors, "usage": tokens, **charged})

@@ -277,7 +277,7 @@ def test_raising_while_the_server_runs(
 ) -> None:
     """`budget` shows, sets, raises and removes limits, and the server applies them at once."""
     # The commands run in this process, so the server may not check between two of them.
-    monkeypatch.setattr("copilot_proxy.budget.applying_limits._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("copilot_proxy.budget.applying_limits._CHECK_SECONDS", 0.0)
     settings = settings_with(simulator)
     with Proxy(settings) as proxy, proxy.client() as client:
         assert 200 == ask(client).status_code

@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from copilot_proxy.catalogue import parse_models
 from copilot_proxy.cost.quota import Quota, quota_of, runs_out
+from copilot_proxy.relay.records import RequestRecord
 
 RESET = datetime(2026, 12, 1, tzinfo=UTC)
 PREMIUM = "x-quota-snapshot-premium_interactions"
@@ -19,6 +21,25 @@ def test_the_remaining_quota() -> None:
     assert quota is not None
     assert 1309.5 == quota.left
     assert 190.5 == pytest.approx(quota.used)
+
+
+def test_headers_that_do_not_say_how_the_account_is_billed() -> None:
+    """The list of models does, since only accounts that are billed by tokens see their prices."""
+    headers = {PREMIUM: CREDITS.removesuffix("&tbb=true")}
+    billing = (
+        {"multiplier": 1},
+        {"token_prices": {"default": {"input_price": 500, "output_price": 2500}}},
+    )
+    entries = [{"id": "gpt-5", "billing": one} for one in billing]
+    units = []
+    for entry in entries:
+        (model,) = parse_models({"data": [entry]}).usable
+        record = RequestRecord("1", "messages", listed=model)
+        record.add_headers(headers)
+        assert record.quota is not None
+        units.append(record.quota.unit)
+
+    assert ["premium requests", "AI credits"] == units
 
 
 @pytest.mark.parametrize(

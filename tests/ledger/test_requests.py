@@ -78,7 +78,7 @@ def test_the_sum_is_exact(simulator: Simulator, settings: Settings) -> None:
     assert {*BODIES} == {f"/v1/{row['api'].replace('chat_c', 'chat/c')}" for row in found}
     for row in found:
         assert row["upstream_id"]
-        assert row["quota_entitlement"] == 300
+        assert row["quota_entitlement"] == 1500
         assert "story" not in json.dumps(row, default=str)
     with closing(sqlite3.connect(settings.ledger_file)) as database:
         assert ([], []) == verify(database)[1:]
@@ -233,8 +233,15 @@ def test_the_sender_of_a_request(settings: Settings) -> None:
     ]
 
 
-def test_the_remaining_quota(settings: Settings) -> None:
+@pytest.mark.parametrize(
+    ("plan", "quota_of_plan"),
+    [("pro", (300, "premium requests")), ("pro_credits", (1500, "AI credits"))],
+)
+def test_the_remaining_quota(
+    settings: Settings, simulator: Simulator, plan: str, quota_of_plan: tuple[int, str]
+) -> None:
     """Every answer reports the remaining quota, and so does /health, without a call to GitHub."""
+    simulator.state.plan = plan
     with Proxy(settings) as proxy, proxy.client() as client:
         assert client.get("/health").json()["quota"] is None
         answer = client.post(
@@ -243,7 +250,7 @@ def test_the_remaining_quota(settings: Settings) -> None:
         quota = client.get("/health").json()["quota"]
 
     assert float(answer.headers["x-copilot-proxy-quota-left"]) == pytest.approx(quota["left"], 0.01)
-    assert (300, "premium requests") == (quota["entitlement"], quota["unit"])
+    assert quota_of_plan == (quota["entitlement"], quota["unit"])
 
 
 def test_without_a_ledger(simulator: Simulator, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_counters(proxy: Proxy, simulator: Simulator) -> None:
         buckets = [number for _, number in found[f"{name}_bucket"]][:13]
         assert sorted(buckets) == buckets
     assert [({}, 0.0)] == found["open_requests"] == found["queued_requests"]
-    assert value(found["quota_left"], unit="premium requests") > 0
+    assert value(found["quota_left"], unit="AI credits") > 0
     assert 1 == value(found["cooldowns"])
 
 

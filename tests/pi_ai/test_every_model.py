@@ -90,7 +90,7 @@ def test_dropped_thinking_is_noted(http: httpx.Client, stream: bool) -> None:
         one.id
         for one in models(DEFAULT_CATALOGUE)
         if profile_of(one, "messages").thinking == "adaptive_only"
-        and profile_of(one, "messages").bound_thinking
+        and profile_of(one, "messages").binds_thinking
     )
     said = ask(http, model, {"role": "user", "content": "Hello"}, reasoning_effort="high")
     edited = [{"role": "user", "content": "Hi"}, said, {"role": "user", "content": "More"}]

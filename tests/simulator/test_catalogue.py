@@ -33,6 +33,14 @@ def test_one_default_and_one_fallback(listed):
         assert 1 == sum(1 for model in listed if model.get(flag))
 
 
+def test_only_accounts_that_are_billed_by_tokens_see_prices(simulator, copilot, by_id):
+    """On plans that are billed by requests, models have a multiplier only."""
+    assert by_id["claude-opus-5"]["billing"]["token_prices"]
+    simulator.state.plan = "pro"
+    listed = copilot.get("/models").json()["data"]
+    assert not any("token_prices" in model.get("billing", {}) for model in listed)
+
+
 @pytest.mark.parametrize(
     ("model", "endpoints"),
     [

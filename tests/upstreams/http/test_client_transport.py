@@ -431,7 +431,7 @@ async def test_few_of_many_unused_connections_are_kept(
         async with asyncio.timeout(60):
             await returned.wait()
         await used(many, other.url)
-        assert connection_pool._MANY == len(many._open)
+        assert connection_pool._IDLE_THRESHOLD == len(many._open)
 
     assert 20 == other.connections
 
@@ -445,11 +445,11 @@ async def test_connections_notice_a_dead_peer_and_hold_little(many: ConnectionPo
             assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             if sys.platform == "linux":
                 assert 60 == one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
-                most = int(Path("/proc/sys/net/core/rmem_max").read_text())  # noqa: ASYNC240  # no disk
+                limit = int(Path("/proc/sys/net/core/rmem_max").read_text())  # noqa: ASYNC240  # no disk
                 held = one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
                 # The system doubles the size.
                 assert (
-                    2 * min(connection_pool._RECEIVE_BUFFER, most) == held
+                    2 * min(connection_pool._RECEIVE_BUFFER, limit) == held
                 )  # the system doubles it
 
 
