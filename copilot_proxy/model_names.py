@@ -120,8 +120,8 @@ def default(catalogue: Catalogue, wanted: str) -> Model | None:
         wanted = ""
     is_own = wanted not in ("", DEFAULT_FAMILY)
     if wanted and (resolution := resolve(catalogue, wanted, wanted)):
-        is_dear = size_of(resolution.model) is Size.DEAREST
-        if is_ready(resolution.model) and (is_own or not (resolution.is_substitute or is_dear)):
+        is_costly = size_of(resolution.model) is Size.MOST_EXPENSIVE
+        if is_ready(resolution.model) and (is_own or not (resolution.is_substitute or is_costly)):
             return resolution.model
     candidates: list[Model | None] = []
     if is_own:
@@ -132,7 +132,9 @@ def default(catalogue: Catalogue, wanted: str) -> Model | None:
     for key in ("is_chat_default", "is_chat_fallback"):
         candidates += [model for model in catalogue.chat if model.raw.get(key) is True]
     for model in candidates:
-        if model and is_ready(model) and not model.retirement and size_of(model) < Size.DEAREST:
+        if not model or not is_ready(model) or model.retirement:
+            continue
+        if size_of(model) < Size.MOST_EXPENSIVE:
             return model
     return of_size(catalogue, Kind("", Size.MIDDLE)) or next(iter(catalogue.chat), None)
 

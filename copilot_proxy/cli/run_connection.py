@@ -27,8 +27,8 @@ _LOCAL: Final = ("127.0.0.1", "localhost", "::1")
 
 def program_of(client: "Client") -> str | None:
     """Return the path of the client's program, or None if it is not installed."""
-    places = [os.path.join(Path.home(), path) for path in client.paths]
-    names = (*client.programs, *places)
+    paths = [os.path.join(Path.home(), path) for path in client.paths]
+    names = (*client.programs, *paths)
     return next((found for name in names if (found := shutil.which(name))), None)
 
 

@@ -37,7 +37,7 @@ def check_proxy(context: CheckContext) -> Iterator[Result]:
         if proxy is None or proxy.shown in found:
             continue
         found[proxy.shown] = proxy.setting
-        reason = _unconnectable(proxy.host, proxy.port)
+        reason = _connection_problem(proxy.host, proxy.port)
         if reason is not None:
             yield broken(
                 f"{proxy.setting} is set to {proxy.shown}, where no proxy answers: {reason}.",
@@ -56,7 +56,7 @@ def has_proxy_problem(context: CheckContext) -> bool:
     return any(result.status == "broken" for result in results)
 
 
-def _unconnectable(host: str, port: int) -> str | None:
+def _connection_problem(host: str, port: int) -> str | None:
     try:
         socket.create_connection((host, port), _CONNECT_SECONDS).close()
     except socket.gaierror:

@@ -20,6 +20,8 @@ WRONG_API_CODE: Final = "unsupported_api_for_model"
 WAIT_PLACEHOLDER: Final = "as long as Retry-After says"
 """The part of a hint that is replaced by the waiting time, if known."""
 _USAGE_URL: Final = "https://github.com/settings/copilot"
+_UPLOAD_HINT: Final = "The upload to Copilot stalled. Try again."
+_BUSY_HINT: Final = "The model is busy. Wait a moment, or use another model."
 
 
 class ErrorMapping(NamedTuple):
@@ -75,7 +77,6 @@ _NOT_SUPPORTED = ErrorMapping(
     hint=f"You or your organization may have to enable the model at {ENABLE_URL}. To list the "
     "account's models, run: copilot-proxy models",
 )
-
 _FOREIGN_REASONING = ErrorMapping(
     status=400,
     type="invalid_request_error",
@@ -92,8 +93,6 @@ _OLD_VERSION = ErrorMapping(
     retry=False,
 )
 
-_UPLOAD_HINT: Final = "The upload to Copilot stalled. Try again."
-
 _FILTERED = ErrorMapping(
     status=400,
     type="invalid_request_error",
@@ -102,7 +101,6 @@ _FILTERED = ErrorMapping(
     retry=False,
 )
 
-_BUSY_HINT: Final = "The model is busy. Wait a moment, or use another model."
 _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
     "quota_exceeded": _QUOTA,
     "free_quota_exceeded": _QUOTA,

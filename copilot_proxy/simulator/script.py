@@ -135,8 +135,8 @@ def _stop(reply: Reply, sequences: list[str]) -> None:
     """Truncate the text before the first stop sequence that occurs in it."""
     found = [(reply.text.find(one), one) for one in sequences if one and one in reply.text]
     if found:
-        place, reply.stop_sequence = min(found)
-        reply.text = reply.text[:place]
+        index, reply.stop_sequence = min(found)
+        reply.text = reply.text[:index]
         reply.calls = []
         reply.finish = "stop"
 

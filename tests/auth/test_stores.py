@@ -546,7 +546,7 @@ def test_a_token_in_a_backends_error_is_masked() -> None:
 
 
 def test_a_locked_keyring_gives_a_hint() -> None:
-    """A locked keyring gives a hint to unlock it."""
+    """For a locked keyring, the hint says to unlock it."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     with pytest.raises(StoreError, match="The keyring is locked") as caught:
         KeyringStore().load()
@@ -611,7 +611,7 @@ def test_a_long_wait_is_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After a while, the program says that it is waiting for the keyring."""
-    monkeypatch.setattr(keyring_store, "_QUIET", 0.01)
+    monkeypatch.setattr(keyring_store, "_WARN_AFTER", 0.01)
     backend = PromptingKeyring()
     keyring.set_keyring(backend)
     with pytest.raises(StoreError, match="did not respond within"):

@@ -64,7 +64,7 @@ def test_nothing_stored_is_not_an_error(cli: Cli) -> None:
 def test_a_token_in_the_environment_cannot_be_deleted(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message says that the user has to unset it."""
+    """The message says that the user must unset it."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_env")
     ran = cli("logout")
 

@@ -281,7 +281,7 @@ def test_an_invalid_certificate_file(
     tmp_path: Path,
     workers: str,
 ) -> None:
-    """It is detected when GitHub is contacted, and ends the server with a hint."""
+    """The error appears when GitHub is contacted, and ends the server with a hint."""
     if workers != "1" and sys.platform == "win32":
         pytest.skip("Windows has one process")
     file = tmp_path / "company.der"

@@ -25,7 +25,7 @@ def test_streams_are_labelled(copilot, model):
     assert "x-quota-snapshot-premium_interactions" in answer.headers
 
 
-def test_azure_whole_answers_lack_and_add(copilot):
+def test_fields_of_azures_whole_answers(copilot):
     """`object` and `logprobs` are missing; padding, filters and fingerprint are added."""
     body = copilot.chat().json()
     assert "object" not in body

@@ -283,6 +283,7 @@ def test_the_account_endpoint_can_fail(simulator, copilot):
 
 def test_quota_is_spent_by_users_and_not_by_agents(simulator, copilot):
     """Users' requests cost the model's multiplier, and agents' nothing; the headers agree."""
+    simulator.state.plan = "pro"
     body = {"model": "claude-opus-4.6", "messages": [{"role": "user", "content": "Hi"}]}
     copilot.post("/chat/completions", body, x_initiator="agent")
     assert 0 == simulator.state.spent
